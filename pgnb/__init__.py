@@ -1,0 +1,1 @@
+"""Executable runbooks for PostgreSQL replication on Kubernetes."""
