@@ -1,0 +1,1 @@
+"""An embedded loopback Kubernetes whose pods are real PostgreSQL servers."""

@@ -1,0 +1,36 @@
+"""Plain JSON objects: copying, reading by path, and the time format of Kubernetes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+Object = dict[str, Any]
+
+
+def copied(value: Any) -> Any:
+    """A deep copy of a JSON value (several times faster than copy.deepcopy, which guards against cycles)."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copied(item) for item in value]
+    return value
+
+
+def lookup(value: Any, *keys: str) -> Any:
+    """The value below `keys`, or None as soon as one is missing."""
+    for key in keys:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
+
+
+def timestamp(moment: datetime | None = None) -> str:
+    """RFC 3339 in UTC with seconds, as metav1.Time is written."""
+    return (moment or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def micro_timestamp(moment: datetime | None = None) -> str:
+    """RFC 3339 in UTC with microseconds, as metav1.MicroTime is written."""
+    return (moment or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
