@@ -47,9 +47,9 @@ def check_version(resource: Resource, obj: Object, old: Object) -> None:
 def successor(resource: Resource, old: Object, obj: Object, subresource: str) -> Object:
     """The object that an update asks for, with what an update may not touch taken from the old one."""
     if subresource == "status":
-        new: Object = copied(old)
-        new["status"] = copied(obj.get("status") or {})
-        return new
+        return _with_status(resource, old, obj)
+    if subresource == "binding":
+        return copied(old) | {"spec": copied(obj["spec"]), "status": copied(obj.get("status") or {})}
     new = {"kind": resource.kind, "apiVersion": resource.api_version} | copied(obj)
     kept = {key: old["metadata"][key] for key in _SYSTEM_METADATA if key in old["metadata"]}
     given = {key: value for key, value in new["metadata"].items() if key not in _SYSTEM_METADATA}
@@ -60,6 +60,16 @@ def successor(resource: Resource, old: Object, obj: Object, subresource: str) ->
             new["status"] = copied(old["status"])
     if resource.generation and _specified(old) != _specified(new):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+    return new
+
+
+def _with_status(resource: Resource, old: Object, obj: Object) -> Object:
+    """The old object with the new status; the registries of group apps take annotations with it."""
+    new: Object = copied(old)
+    new["status"] = copied(obj.get("status") or {})
+    annotations = obj["metadata"].get("annotations")
+    if resource.group == "apps" and annotations:
+        new["metadata"]["annotations"] = copied(annotations)
     return new
 
 
