@@ -49,8 +49,9 @@ def successor(resource: Resource, old: Object, obj: Object, subresource: str) ->
     if subresource == "status":
         return _with_status(resource, old, obj)
     if subresource == "binding":
-        return copied(old) | {"spec": copied(obj["spec"]), "status": copied(obj.get("status") or {})}
-    new = {"kind": resource.kind, "apiVersion": resource.api_version} | copied(obj)
+        bound: Object = copied(old)
+        return bound | {"spec": copied(obj["spec"]), "status": copied(obj.get("status") or {})}
+    new: Object = {"kind": resource.kind, "apiVersion": resource.api_version} | copied(obj)
     kept = {key: old["metadata"][key] for key in _SYSTEM_METADATA if key in old["metadata"]}
     given = {key: value for key, value in new["metadata"].items() if key not in _SYSTEM_METADATA}
     new["metadata"] = kept | given
