@@ -107,7 +107,7 @@ def gate(checks: Checks) -> Checks:
 
 def _keep(stage: str, checks: Checks) -> None:
     items = [{key: _plain(value) for key, value in asdict(item).items()} for item in checks.items]
-    checks.journal.write("checks", {"stage": stage, "title": checks.title, "ok": checks.ok, "items": items})
+    checks.journal.checks(stage, checks.title, items)
 
 
 def _plain(value: object) -> object:

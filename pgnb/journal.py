@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -49,6 +49,7 @@ class Journal:
     path: Path | None = None
     dry_run: bool = False
     entries: list[Entry] = field(default_factory=list)
+    checked: list[tuple[str, str, int, int]] = field(default_factory=list)
 
     @classmethod
     def from_environment(cls, *, dry_run: bool = False) -> Journal:
@@ -74,6 +75,11 @@ class Journal:
     def _end(self, entry: Entry) -> None:
         self.entries.append(entry)
         self.write("end", asdict(entry) | {"at": entry.at.isoformat()})
+
+    def checks(self, stage: str, title: str, items: Sequence[Mapping[str, Any]]) -> None:
+        """Keep a table of checks, each with `ok`: at the gate before a change, or verified after it."""
+        self.checked.append((stage, title, sum(bool(item["ok"]) for item in items), len(items)))
+        self.write("checks", {"stage": stage, "title": title, "items": items})
 
     def facts(self, **facts: Any) -> None:
         """Keep facts for the record: cluster, pods, versions, system identifiers."""

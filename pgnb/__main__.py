@@ -1,0 +1,5 @@
+"""`python -m pgnb` is `pgnb`."""
+
+from pgnb.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Running notebooks: parameters, papermill, the verdict and the archive of records."""

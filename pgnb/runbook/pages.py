@@ -1,0 +1,52 @@
+"""What a person opens: a record's HTML page and plots, and the index of all records."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jinja2 import Environment, PackageLoader, select_autoescape
+from nbconvert import HTMLExporter
+
+from pgnb.display import spell_seconds
+from pgnb.runbook.records import Archive, Record
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("pgnb.runbook", "templates"), autoescape=select_autoescape(), trim_blocks=True
+)
+
+
+def write(folder: Path) -> tuple[str, ...]:
+    """Write a record's page and its plots beside the executed notebook; the plots' file names."""
+    notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
+    page, _ = HTMLExporter(template_name="lab").from_notebook_node(notebook)
+    (folder / "notebook.html").write_text(page, "utf-8")
+    names = []
+    for number, image in enumerate(_images(notebook), 1):
+        names.append(f"plot-{number:02d}.png")
+        (folder / names[-1]).write_bytes(base64.b64decode(image))
+    return tuple(names)
+
+
+def _images(notebook: Any) -> Iterator[str]:
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if image := output.get("data", {}).get("image/png"):
+                yield image
+
+
+def write_index(archive: Archive, *, summary: str = "") -> Path:
+    """Write `index.html`: every record with its verdict, target, changes and plots, the newest first."""
+    template = _ENVIRONMENT.get_template("index.html")
+    records = sorted(archive.all(), key=lambda record: record.started, reverse=True)
+    page = template.render(records=records, summary=summary, spell_seconds=spell_seconds, tone=_tone)
+    path = archive.folder / "index.html"
+    path.write_text(page, "utf-8")
+    return path
+
+
+def _tone(record: Record) -> str:
+    return {"passed": "good", "planned": "plan", "running": "plan"}.get(record.verdict, "bad")
