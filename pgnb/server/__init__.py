@@ -1,0 +1,22 @@
+"""One PostgreSQL server in a pod: sessions, facts, configuration, and the plans that change it."""
+
+from pgnb.server.facts import Facts
+from pgnb.server.find import find_server
+from pgnb.server.server import Server
+from pgnb.server.session import Login, Rows, Session, compose, join, literal, name
+from pgnb.server.settings import Setting, SettingsTable
+
+__all__ = [
+    "Facts",
+    "Login",
+    "Rows",
+    "Server",
+    "Session",
+    "Setting",
+    "SettingsTable",
+    "compose",
+    "find_server",
+    "join",
+    "literal",
+    "name",
+]

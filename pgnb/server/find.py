@@ -1,0 +1,59 @@
+"""Finding a server: one Ready pod, a session over TCP, and the database cluster that was expected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pgnb.server.facts import assert_expected
+from pgnb.server.route import Absent, ThroughPod
+from pgnb.server.server import Server
+from pgnb.server.session import Login
+
+if TYPE_CHECKING:
+    from pgnb.cluster import Cluster
+
+
+def find_server(
+    cluster: Cluster,
+    selector: str,
+    *,
+    container: str = "",
+    user: str = "postgres",
+    password: str = "",
+    database: str = "postgres",
+    port: int = 5432,
+    expect: str | int | None = None,
+) -> Server:
+    """The PostgreSQL server in the one Ready pod of a selector, with its facts read over TCP.
+
+    `password` names where the password stands ("secret:NAME/KEY", …); `expect` is a system identifier.
+    A Ready pod is not a usable server, so SQL is asked: the facts come back, and are the expected ones.
+    Raises PodError, ConnectionFailed, WrongServer. In a plan-only run a server whose pod is not there at
+    all comes back as an absent one, which answers every query with no rows.
+    """
+    if cluster.journal.dry_run and not cluster.pods(selector):
+        absent = Absent(f"the server of {selector}", f"no pod matches {selector} yet")
+        return Server(absent, Login(user), cluster.journal, database=database)
+    pod = cluster.pod(selector, container)
+    login = Login(
+        user,
+        lambda: cluster.resolve_password(password, pod).reveal() or None,
+        read_only=cluster.journal.dry_run,
+    )
+    route = ThroughPod(cluster, selector, container, port, pod)
+    server = Server(route, login, cluster.journal, database=database)
+    assert_expected(server.name, server.facts, expect)
+    _keep_for_the_record(server)
+    return server
+
+
+def _keep_for_the_record(server: Server) -> None:
+    facts = server.facts
+    server.journal.facts(
+        pod=server.pod.name,
+        image=server.pod.image,
+        postgresql=facts.version_text,
+        role=facts.role,
+        system_identifier=facts.system_identifier,
+        timeline=facts.timeline,
+    )

@@ -1,0 +1,279 @@
+"""A SQL session that lasts: the only place that knows the driver.
+
+A session is one connection in autocommit mode, kept open and made again when it was lost. Reads are sent
+again after a reconnection; statements that change something are never sent twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from pgnb.display import Table
+from pgnb.errors import ClusterError, ConnectionFailed, DeadlineExceeded, PgnbError, QueryFailed
+from pgnb.server.refusals import is_final, remedy_for
+from pgnb.server.route import Route
+from pgnb.wait import wait_until
+
+Row = dict[str, Any]
+Params = Sequence[Any] | Mapping[str, Any] | None
+Statement = str | sql.SQL | sql.Composed
+
+APPLICATION_NAME = "pgnb"
+_EVERYWHERE = {
+    # The driver reads these styles only; a database may have been given others.
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    # A kept session must outlive the time between two cells.
+    "idle_session_timeout": "0",
+    # Compiling a UNION over a thousand tables takes longer than running it.
+    "jit": "off",
+}
+
+
+def name(*parts: str) -> sql.Identifier:
+    """A quoted SQL name, with its schema in front where two parts are given."""
+    return sql.Identifier(*parts)
+
+
+def literal(value: Any) -> sql.Literal:
+    """A quoted SQL constant, for statements that take no parameters (DDL, ALTER SYSTEM)."""
+    return sql.Literal(value)
+
+
+def compose(template: str, /, *parts: Any, **named: Any) -> sql.Composed:
+    """SQL from a template with `{}` or `{name}`; what is not yet SQL becomes a literal."""
+    as_sql = [part if isinstance(part, sql.Composable) else sql.Literal(part) for part in parts]
+    named_sql = {k: v if isinstance(v, sql.Composable) else sql.Literal(v) for k, v in named.items()}
+    return sql.SQL(template).format(*as_sql, **named_sql)
+
+
+def join(separator: str, parts: Sequence[sql.Composable]) -> sql.Composed:
+    """SQL parts with a separator between them."""
+    return sql.SQL(separator).join(parts)
+
+
+class Rows(list[Row]):
+    """The rows of a query, as dictionaries; shows itself as a table."""
+
+    def __init__(self, rows: Sequence[Row] = (), columns: Sequence[str] = ()) -> None:
+        super().__init__(rows)
+        self.columns = tuple(columns)
+
+    @property
+    def table(self) -> Table:
+        """The rows under their columns' names."""
+        rows = [tuple(row.values()) for row in self]
+        return Table.of(self.columns, rows, note="" if rows else "no rows")
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who connects, and how patient: seconds for a connection, a statement, and a server that comes back.
+
+    `password` is called at every connection, so that a rotated Secret is noticed; it is never stored.
+    `read_only` makes the server itself refuse every write.
+    """
+
+    user: str
+    password: Callable[[], str | None] = field(default=lambda: None, repr=False)
+    connect_timeout: int = 10
+    statement_timeout: float = 60.0
+    patience: float = 60.0
+    read_only: bool = False
+
+    def options(self) -> str:
+        """What libpq sends with the start of a session."""
+        settings = _EVERYWHERE | {"statement_timeout": str(int(self.statement_timeout * 1000))}
+        if self.read_only:
+            settings["default_transaction_read_only"] = "on"
+        return " ".join(f"-c {key}={value}" for key, value in settings.items())
+
+
+# The local end of a forward, which tells a reader nothing.
+_LIBPQ_PREFIX = re.compile(r'^connection failed: (connection to server at "[^"]*", port \d+ failed: )?')
+# What follows PASSWORD in a statement, and any verifier, wherever it stands.
+_SECRET = re.compile(r"(\bPASSWORD\s+)'(?:[^']|'')*'|()'(?:SCRAM-SHA-256\$|md5)[^']*'", re.IGNORECASE)
+
+
+class Session:
+    """One connection to one database; several threads may use it, one statement at a time.
+
+    `greet` is called with the session after each connection that is not its first: a server that came back
+    may be another one.
+    """
+
+    def __init__(
+        self, route: Route, login: Login, database: str, *, greet: Callable[[Session], None] | None = None
+    ) -> None:
+        self.database = database
+        self.notices: list[str] = []
+        self._route = route
+        self._login = login
+        self._greet = greet
+        self._lock = RLock()
+        self._connection: psycopg.Connection[Row] | None = None
+        self._connected_before = False
+
+    def query(self, statement: Statement, params: Params = None) -> Rows:
+        """Read. Sent again once when the connection turns out to be lost.
+
+        Raises QueryFailed, or ConnectionFailed when the server is not back within the login's patience.
+        """
+        with self._lock:
+            connection = self._ready()
+            try:
+                return self._run(connection, statement, params)
+            except ConnectionFailed:
+                return self._run(self._ready(), statement, params)
+
+    def execute(self, statement: Statement, params: Params = None) -> Rows:
+        """Change something; sent once, parameters are quoted by the client, so that DDL takes them too.
+
+        Raises QueryFailed; ConnectionFailed when the connection was lost under it: whether the statement
+        took effect must then be looked at.
+        """
+        with self._lock:
+            connection = self._ready()
+            bound = psycopg.ClientCursor(connection).mogrify(statement, params) if params else statement
+            return self._run(connection, bound, None)
+
+    def encrypt_password(self, password: str, role: str) -> str:
+        """The SCRAM-SHA-256 verifier of a password, computed here by libpq."""
+        with self._lock:
+            verifier = self._ready().pgconn.encrypt_password(
+                password.encode(), role.encode(), b"scram-sha-256"
+            )
+            return verifier.decode()
+
+    @property
+    def backend_pid(self) -> int:
+        """The process id of the server's process for this session."""
+        with self._lock:
+            return self._ready().info.backend_pid
+
+    def close(self) -> None:
+        """Close the connection; the next statement opens a new one."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _ready(self) -> psycopg.Connection[Row]:
+        if self._connection is not None and not self._connection.closed:
+            return self._connection
+        self._connection = self._open()
+        if self._connected_before:
+            self._greet_or_close()
+        self._connected_before = True
+        return self._connection
+
+    def _greet_or_close(self) -> None:
+        try:
+            if self._greet is not None:
+                self._greet(self)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> psycopg.Connection[Row]:
+        """Connect; a server that starts, restarts or moves to another pod is waited for."""
+        failures: list[PgnbError] = []
+
+        def attempt() -> psycopg.Connection[Row] | None:
+            try:
+                if failures:
+                    self._route.renew()
+                return self._connect()
+            except (ConnectionFailed, ClusterError) as failure:
+                failures.append(failure)
+                if isinstance(failure, ConnectionFailed) and is_final(failure.found):
+                    raise
+                return None
+
+        patience = self._login.patience if self._connected_before else self._login.connect_timeout
+        try:
+            found = wait_until(
+                f"a session on {self._route.name}", attempt, timeout=patience, every=0.2,
+                describe=lambda made: "connected" if made else failures[-1].found or failures[-1].message,
+            )  # fmt: skip
+        except DeadlineExceeded as late:
+            raise (failures[-1] if failures else late) from None
+        if found is None:
+            raise failures[-1]
+        return found
+
+    def _connect(self) -> psycopg.Connection[Row]:
+        host, port = self._route.address()
+        try:
+            connection = psycopg.connect(
+                host=host, port=port, user=self._login.user, password=self._login.password(),
+                dbname=self.database, application_name=APPLICATION_NAME, options=self._login.options(),
+                connect_timeout=self._login.connect_timeout, client_encoding="utf8",
+                gssencmode="disable", autocommit=True, row_factory=dict_row,
+            )  # fmt: skip
+        except psycopg.OperationalError as error:
+            raise self._refused(error) from None
+        connection.add_notice_handler(lambda notice: self.notices.append(notice.message_primary or ""))
+        return connection
+
+    def _refused(self, error: psycopg.Error) -> ConnectionFailed:
+        words = _words(error)
+        return ConnectionFailed(
+            f"no session on {self._route.name} as {self._login.user!r} in database {self.database!r}",
+            found=f"{words} ({self._route.state()})",
+            remedy=remedy_for(words),
+        )
+
+    def _run(self, connection: psycopg.Connection[Row], statement: Statement, params: Params) -> Rows:
+        with self._translated(connection, statement):
+            cursor = connection.execute(statement, params)
+            if cursor.description is None:
+                return Rows()
+            return Rows(cursor.fetchall(), [column.name for column in cursor.description])
+
+    @contextmanager
+    def _translated(self, connection: psycopg.Connection[Row], statement: Statement) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            if connection.closed:
+                raise ConnectionFailed(
+                    f"the connection to {self._route.name} was lost", found=self._found(error),
+                    remedy="Look at the pod; reads are tried again by themselves, changes are not.",
+                ) from None  # fmt: skip
+            raise QueryFailed(
+                _words(error), found=f"in: {_first_line(statement, connection)}",
+                remedy=error.diag.message_hint or "", sqlstate=error.sqlstate or "",
+            ) from None  # fmt: skip
+
+    def _found(self, error: psycopg.Error) -> str:
+        return f"{_words(error)} ({self._route.state()})"
+
+
+def _words(error: psycopg.Error) -> str:
+    """The server's own words in one line."""
+    text = error.diag.message_primary or str(error)
+    detail = f": {error.diag.message_detail}" if error.diag.message_detail else ""
+    return _LIBPQ_PREFIX.sub("", " ".join(f"{text}{detail}".split()))
+
+
+def _first_line(statement: Statement, connection: psycopg.Connection[Row]) -> str:
+    text = statement if isinstance(statement, str) else statement.as_string(connection)
+    lines = [line for line in text.strip().splitlines() if not line.lstrip().startswith("--")]
+    return _SECRET.sub("\\1'***'", (lines or [""])[0])[:120]
