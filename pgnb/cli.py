@@ -11,7 +11,7 @@ import click
 
 from pgnb.display import Table, spell_seconds
 from pgnb.errors import ParameterError, PgnbError
-from pgnb.runbook import catalogue, pages, params, runner
+from pgnb.runbook import catalogue, pages, params, runner, verdict
 from pgnb.runbook.records import Archive, Record, default_folder
 
 _RECORDS = click.option(
@@ -171,6 +171,15 @@ def _differing(name: str, a: object, b: object) -> Iterable[tuple[str, str, str]
 def index(records: Path) -> None:
     """Write the index page of the records, and say where it is."""
     click.echo(pages.write_index(Archive(records)))
+
+
+@main.command()
+@click.argument("journal", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def judge(journal: Path) -> None:
+    """Judge a run of plain papermill by its journal (PGNB_JOURNAL); exit status as of `run`."""
+    judged = verdict.judge(verdict.read(journal))
+    click.echo(judged)
+    sys.exit(verdict.EXIT_CODES[judged])
 
 
 @main.command()

@@ -24,6 +24,10 @@ START_TIMEOUT = 120
 """Seconds that a kernel may take to start."""
 
 
+_DEATHS = {"DeadKernelError": Verdict.KILLED, "CellTimeoutError": Verdict.TIMEOUT}
+"""Ways in which a kernel ends without a cell's exception, by the name of nbclient's error."""
+
+
 class _Ended(BaseException):
     """A signal or the deadline ended the run; no handler of errors below may take it for one."""
 
@@ -59,7 +63,7 @@ def run(
         error = failure.ename
         (folder / "error.txt").write_text(f"{failure.ename}: {failure.evalue}\n", "utf-8")
     except Exception as failure:
-        error = type(failure).__name__
+        error, stopped_by = type(failure).__name__, _DEATHS.get(type(failure).__name__)
         (folder / "error.txt").write_text(f"{error}: {failure}\n", "utf-8")
     return _conclude(archive, record, error, stopped_by)
 

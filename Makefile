@@ -1,0 +1,31 @@
+# Everything from a bare clone: each target makes the virtual environment first.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.PHONY: rehearse test lab check clean
+
+rehearse: $(VENV)/.installed  ## the procedure on a rehearsal cluster, with records and an index page
+	$(BIN)/pgnb rehearse
+
+test: check  ## every test, on real servers
+	$(BIN)/pytest
+
+check: $(VENV)/.installed  ## style, types and layers
+	$(BIN)/ruff check pgnb tests
+	$(BIN)/ruff format --check pgnb tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+lab: $(VENV)/.installed  ## JupyterLab on a rehearsal cluster
+	$(BIN)/pgnb rehearsal up
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+clean:
+	-$(BIN)/pgnb rehearsal down
+	rm -rf $(VENV)
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@

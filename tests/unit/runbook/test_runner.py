@@ -1,0 +1,96 @@
+"""Real kernels, run to every kind of end: the verdict must come from the evidence."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from pgnb.runbook import runner
+from pgnb.runbook.records import Archive
+from pgnb.runbook.verdict import Verdict
+
+ACT = "with journal.act('db', 'do it'):\n    pass"
+FINISH = "finish(journal)"
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return Archive(tmp_path / "records")
+
+
+@pytest.mark.parametrize(
+    ("cells", "verdict", "exit_code"),
+    [
+        ([ACT, FINISH], Verdict.PASSED, 0),
+        ([ACT], Verdict.INCOMPLETE, 4),
+        ([ACT, "import sys; sys.exit(0)", FINISH], Verdict.INCOMPLETE, 4),
+        ([ACT, "import os; os.kill(os.getpid(), 9)", FINISH], Verdict.KILLED, 4),
+        ([ACT, "1/0", FINISH], Verdict.FAILED, 1),
+        (["from pgnb.errors import GateClosed\nraise GateClosed('no')", FINISH], Verdict.STOPPED, 3),
+        (["journal.dry_run = True", FINISH], Verdict.PLANNED, 0),
+    ],
+)
+def test_every_end_has_its_verdict(make_notebook, archive, cells, verdict, exit_code):
+    record = runner.run(make_notebook(*cells), {"rows": 2}, archive, progress=False)
+    assert (record.verdict, record.exit_code) == (verdict, exit_code)
+    assert record.seal
+    assert archive.verify() == []
+    assert (archive.path(record) / "notebook.html").exists()
+    assert "index.html" in {path.name for path in archive.folder.iterdir()}
+
+
+def test_a_swallowed_failed_check_is_not_green(make_notebook, archive):
+    swallow = """from pgnb.checks import Check, Checks, verify
+try:
+    verify(Checks.of("after", [Check("rows", False, 1, 2)], journal))
+except Exception:
+    print("hidden")"""
+    record = runner.run(make_notebook(swallow, FINISH), {}, archive, progress=False)
+    assert record.verdict == Verdict.FAILED
+    assert record.checks_failed == 1
+
+
+def test_the_deadline_is_for_the_whole_notebook(make_notebook, archive):
+    notebook = make_notebook("from threading import Event; Event().wait(60)", FINISH)
+    started = time.monotonic()
+    record = runner.run(notebook, {}, archive, timeout=4, progress=False)
+    assert record.verdict == Verdict.TIMEOUT
+    assert time.monotonic() - started < 20
+
+
+def test_parameters_reach_the_notebook_and_the_journal_reaches_the_record(make_notebook, archive):
+    record = runner.run(make_notebook("print(rows)", ACT, FINISH), {"rows": 7}, archive, progress=False)
+    executed = nbformat.read(archive.path(record) / "notebook.ipynb", as_version=4)
+    assert "7" in [o.text.strip() for c in executed.cells for o in c.get("outputs", ()) if "text" in o]
+    assert record.changes == 1
+    assert "PGNB_JOURNAL" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict"),
+    [
+        (signal.SIGINT, Verdict.INTERRUPTED),
+        (signal.SIGTERM, Verdict.INTERRUPTED),
+        (signal.SIGKILL, Verdict.KILLED),
+    ],
+)
+def test_a_run_ended_from_outside_leaves_a_record(make_notebook, archive, tmp_path, number, verdict):
+    reached = tmp_path / "reached"
+    waits = f"open({str(reached)!r}, 'w').close()\nfrom threading import Event; Event().wait(60)"
+    notebook = make_notebook(waits, FINISH)
+    command = [sys.executable, "-m", "pgnb", "run", str(notebook), "--records", str(archive.folder)]
+    environment = os.environ | {"PGNB_NOTEBOOKS": str(tmp_path)}
+    process = subprocess.Popen([*command, "--no-progress"], stderr=subprocess.DEVNULL, env=environment)
+    deadline = time.monotonic() + 60
+    while not reached.exists():
+        assert time.monotonic() < deadline, "the notebook never began"
+        assert process.poll() is None
+    process.send_signal(number)
+    process.wait(30)
+    assert [r.verdict for r in archive.all()] == [verdict]
+    assert archive.verify() == []
