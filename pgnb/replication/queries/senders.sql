@@ -1,0 +1,21 @@
+-- Who receives WAL from this server, how far behind in bytes and in seconds, and through which slot.
+-- Seconds are empty when nothing was written lately: that is not a lag of zero, it is no measurement.
+WITH now AS (
+    SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+                ELSE pg_catalog.pg_current_wal_lsn() END AS lsn
+)
+SELECT r.pid, r.usename::text AS role, r.application_name, host(r.client_addr) AS address, r.client_port AS port,
+       r.state, r.sync_state, s.slot_name::text AS slot, r.backend_start AS since,
+       now.lsn::text AS current_lsn, r.sent_lsn::text AS sent_lsn, r.replay_lsn::text AS replay_lsn,
+       pg_catalog.pg_wal_lsn_diff(now.lsn, r.sent_lsn)::bigint AS sent_bytes,
+       pg_catalog.pg_wal_lsn_diff(now.lsn, r.write_lsn)::bigint AS write_bytes,
+       pg_catalog.pg_wal_lsn_diff(now.lsn, r.flush_lsn)::bigint AS flush_bytes,
+       pg_catalog.pg_wal_lsn_diff(now.lsn, r.replay_lsn)::bigint AS replay_bytes,
+       extract(epoch FROM r.write_lag)::float8 AS write_seconds,
+       extract(epoch FROM r.flush_lag)::float8 AS flush_seconds,
+       extract(epoch FROM r.replay_lag)::float8 AS replay_seconds,
+       r.reply_time
+  FROM pg_catalog.pg_stat_replication r
+ CROSS JOIN now
+  LEFT JOIN pg_catalog.pg_replication_slots s ON s.active_pid = r.pid
+ ORDER BY r.application_name, r.pid
