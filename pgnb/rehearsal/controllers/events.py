@@ -5,6 +5,7 @@ The same event about the same object is counted, not repeated (`count`, `lastTim
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +54,9 @@ class EventRecorder:
         return True
 
     def _create(self, about: Object, event: Object) -> tuple[str, str]:
-        try:
+        # An event is a courtesy: a namespace that is going away takes none, and nothing depends on it.
+        with contextlib.suppress(StatusError):
             self._store.create("events", event)
-        except StatusError:
-            # An event is a courtesy: a namespace that is going away takes none, and nothing depends on it.
-            pass
         return event["metadata"]["namespace"], event["metadata"]["name"]
 
     def _event(self, about: Object, kind: str, reason: str, message: str, field: str) -> Object:
@@ -97,11 +96,8 @@ class SchedulerEvents:
             "reportingComponent": "default-scheduler",
             "reportingInstance": f"default-scheduler-{self._node}",
         }
-        try:
+        with contextlib.suppress(StatusError):  # as above
             self._store.create("events", event)
-        except StatusError:
-            # As above: a namespace that is going away takes no events.
-            pass
 
 
 def envelope(about: Object, field: str = "") -> Object:

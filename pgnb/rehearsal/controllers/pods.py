@@ -61,10 +61,15 @@ def pods_of(store: Store, owner: Object) -> list[Object]:
     return sorted(pods, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
 
 
-def from_template(template: Object, owner: Object, *, name: str = "", labels: Mapping[str, str] | None = None) -> Object:
-    """A pod as a controller creates it: the template's labels, annotations, finalizers and spec, and an owner."""
+def from_template(
+    template: Object, owner: Object, *, name: str = "", labels: Mapping[str, str] | None = None
+) -> Object:
+    """A pod as a controller creates it: the template's metadata and spec, and an owner."""
     metadata = template.get("metadata") or {}
-    made: Object = {"namespace": owner["metadata"]["namespace"], "generateName": f"{owner['metadata']['name']}-"}
+    made: Object = {
+        "namespace": owner["metadata"]["namespace"],
+        "generateName": f"{owner['metadata']['name']}-",
+    }
     if name:
         made["name"] = name
     made["labels"] = dict(metadata.get("labels") or {}) | dict(labels or {})
@@ -87,7 +92,9 @@ def first_to_go(pods: Iterable[Object]) -> list[Object]:
 def _worth(pod: Object) -> tuple[float, ...]:
     metadata, status = pod["metadata"], pod.get("status", {})
     cost = (metadata.get("annotations") or {}).get("controller.kubernetes.io/pod-deletion-cost", "0")
-    restarts = max((entry.get("restartCount", 0) for entry in status.get("containerStatuses") or ()), default=0)
+    restarts = max(
+        (entry.get("restartCount", 0) for entry in status.get("containerStatuses") or ()), default=0
+    )
     return (
         bool(pod["spec"].get("nodeName")),
         {"Pending": 0, "Unknown": 1}.get(phase(pod), 2),
