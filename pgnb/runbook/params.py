@@ -133,6 +133,8 @@ def _refuse_secret(name: str, value: object) -> None:
 
 
 def _converted(parameter: Parameter, value: Any) -> Any:
+    if parameter.default == "auto" and isinstance(value, bool):
+        return str(value).lower()
     if _fits(parameter.type, value):
         return float(value) if parameter.type == "float" else value
     hint = ""

@@ -74,6 +74,12 @@ def test_good_values_pass_and_names_of_other_notebooks_are_left_out(make_noteboo
     assert taken == {"rows": 1, "rate": 2.0, "tables": ["a"], "settings": {"a": "b"}}
 
 
+def test_a_three_state_parameter_takes_yaml_booleans(make_notebook):
+    notebook = make_notebook(parameters='dry_run: str = "auto"  # true, false or auto')
+    assert params.validate(notebook, {"dry_run": True}) == {"dry_run": "true"}
+    assert params.validate(notebook, {"dry_run": "auto"}) == {"dry_run": "auto"}
+
+
 def test_the_command_line_converts_by_the_declared_type(make_notebook):
     declared = params.declared(make_notebook())
     pairs = [("name", "001"), ("rows", "007"), ("safe", "false"), ("tables", "[a, b]"), ("rate", "7e1")]
