@@ -1,0 +1,16 @@
+"""Kubernetes, as far as a server's operator needs it: pods, commands, logs, workloads, ways in."""
+
+from pgnb.cluster.access import RIGHTS, Right
+from pgnb.cluster.client import Object
+from pgnb.cluster.exec import ExecResult
+from pgnb.cluster.facade import Cluster, connect
+from pgnb.cluster.forward import Forward
+from pgnb.cluster.logs import LogLine
+from pgnb.cluster.passwords import Secret
+from pgnb.cluster.pods import EnvRef, Mount, Pod
+from pgnb.cluster.workloads import Volume, Workload
+
+__all__ = [
+    "RIGHTS", "Cluster", "EnvRef", "ExecResult", "Forward", "LogLine", "Mount", "Object", "Pod", "Right",
+    "Secret", "Volume", "Workload", "connect",
+]  # fmt: skip

@@ -1,0 +1,185 @@
+"""One client of the API server: requests, answers and refusals, with patience for a slow or busy server.
+
+The connection pool, its TLS and its credentials are those of the official client; the objects are plain
+JSON, so that nothing is lost of what a newer server says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+from kubernetes import client
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
+from tenacity.wait import wait_exponential_jitter
+
+from pgnb.cluster.kubeconfig import Target
+from pgnb.cluster.refusals import refusal
+from pgnb.errors import ApiUnreachable, GateClosed
+from pgnb.journal import Journal
+
+Object = dict[str, Any]
+"""A Kubernetes object as JSON, with the API's own field names."""
+Query = Mapping[str, str | int | bool]
+_CHANGING = ("POST", "PUT", "PATCH", "DELETE")
+_REVIEWS = ("subjectaccessreviews", "subjectreviews", "subjectrulesreviews")
+_BUSY = (429, 502, 503, 504)
+_ATTEMPTS = 5
+
+
+class Busy(Exception):
+    """An answer that asks to come again, or a connection that broke; `after` is in seconds."""
+
+    def __init__(self, cause: Exception, after: float = 0.0) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.after = after
+
+
+@dataclass(frozen=True)
+class Api:
+    """The API server as one user sees it, the namespace to work in, and the journal of what is changed.
+
+    `timeout` is in seconds, for one request. In a plan-only run a request that would change something is
+    refused here, whoever makes it.
+    """
+
+    target: Target
+    journal: Journal
+    timeout: float = 10.0
+    _client: client.ApiClient = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Retries are decided here, per verb; the package's own would repeat changes as well.
+        self.target.configuration.retries = urllib3.Retry(total=False)
+        object.__setattr__(self, "_client", client.ApiClient(self.target.configuration))
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that objects are read from and written to."""
+        return self.target.namespace
+
+    def call(
+        self, method: str, path: str, *, query: Query | None = None, body: object = None,
+        content_type: str = "application/json", timeout: float = 0.0,
+    ) -> Object:  # fmt: skip
+        """Make a request and return its JSON. Raises what `refusal` makes of an error, or ApiUnreachable."""
+        data = self.read(method, path, query=query, body=body, content_type=content_type, timeout=timeout)
+        answer = json.loads(data) if data else {}
+        return answer if isinstance(answer, dict) else {"items": answer}
+
+    def read(
+        self, method: str, path: str, *, query: Query | None = None, body: object = None,
+        content_type: str = "application/json", timeout: float = 0.0,
+    ) -> bytes:  # fmt: skip
+        """Make a request and return the bytes of its answer; reads are repeated when the server is busy."""
+        self._refuse_changes(method, path, query or {})
+        url = f"{path}?{urlencode(_spelled(query))}" if query else path
+        content = None if body is None else json.dumps(body).encode()
+        limit = timeout or self.timeout
+        try:
+            return self._patience(method, limit)(self._once, method, url, content, content_type, limit)
+        except Busy as busy:
+            raise busy.cause from busy.cause.__cause__
+
+    def _refuse_changes(self, method: str, path: str, query: Query) -> None:
+        harmless = method not in _CHANGING or query.get("dryRun") == "All" or path.endswith(_REVIEWS)
+        if self.journal.dry_run and not harmless:
+            raise GateClosed(
+                f"plan only: {method} {path} was not sent",
+                remedy="Set the parameter dry_run = False to carry changes out.",
+            )
+
+    def _patience(self, method: str, limit: float) -> Retrying:
+        again = _worth_a_retry if method == "GET" else _never_reached
+        return Retrying(
+            retry=retry_if_exception(again),
+            stop=stop_after_attempt(_ATTEMPTS) | stop_after_delay(limit),
+            wait=_pause,
+            reraise=True,
+        )
+
+    def _once(self, method: str, url: str, content: bytes | None, content_type: str, limit: float) -> bytes:
+        headers = {"Accept": "application/json, */*", "User-Agent": "pgnb", **self.credentials()}
+        if content is not None:
+            headers["Content-Type"] = content_type
+        try:
+            answer = self._client.rest_client.pool_manager.request(
+                method, self.target.server_url + url, body=content, headers=headers,
+                timeout=urllib3.Timeout(total=limit), retries=False,
+            )  # fmt: skip
+        except urllib3.exceptions.HTTPError as error:
+            raise Busy(self._no_answer(error, limit)) from error
+        return self._accepted(answer, f"{method} {url.partition('?')[0]}")
+
+    def _accepted(self, answer: urllib3.BaseHTTPResponse, request: str) -> bytes:
+        if answer.status < 400:
+            return answer.data
+        error = refusal(answer.status, answer.data, request)
+        if answer.status in _BUSY:
+            raise Busy(error, _seconds(answer.headers.get("Retry-After")))
+        raise error
+
+    def _no_answer(self, error: Exception, limit: float) -> ApiUnreachable:
+        return unreachable(self.target, error, limit)
+
+    def credentials(self) -> dict[str, str]:
+        """The header that authenticates a request; refreshed by the official client where it expires."""
+        settings = self.target.configuration.auth_settings()
+        token = settings.get("BearerToken", {}).get("value")
+        return {"Authorization": str(token)} if token else {}
+
+    @cached_property
+    def version(self) -> str:
+        """The API server's version, as `v1.36.0`."""
+        return str(self.call("GET", "/version").get("gitVersion", ""))
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._client.rest_client.pool_manager.clear()
+
+
+def unreachable(target: Target, error: Exception, limit: float) -> ApiUnreachable:
+    """No answer, with the reason in the words of the layer that failed and the remedy for it."""
+    text = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
+        remedy = "The kubeconfig's certificate authority is not this server's: fetch the kubeconfig again."
+    elif isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
+        remedy = f"It answered nothing within {limit:g} s: see its load, or give connect a longer timeout."
+    else:
+        remedy = "See whether the cluster is up and this machine can reach it (VPN, proxy, firewall)."
+    message = f"no answer from the API server {target.server_url}"
+    return ApiUnreachable(message, found=_reason(text), remedy=remedy)
+
+
+def _reason(text: str) -> str:
+    """The last part of urllib3's chain of causes, which is the operating system's or TLS's own."""
+    return text.rpartition(": ")[2] if "Errno" in text else text[:300]
+
+
+def _spelled(query: Query | None) -> dict[str, str]:
+    return {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in (query or {}).items()}
+
+
+def _worth_a_retry(error: BaseException) -> bool:
+    return isinstance(error, Busy) and "certificate" not in str(error.cause.__cause__ or error.__cause__)
+
+
+def _never_reached(error: BaseException) -> bool:
+    """A change is repeated only when the server surely has not begun it: it asked to come again (429)."""
+    return isinstance(error, Busy) and "status 429" in getattr(error.cause, "found", "")
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.after if isinstance(error, Busy) else 0.0
+    return max(asked, wait_exponential_jitter(initial=0.1, max=2.0, jitter=0.1)(state))
+
+
+def _seconds(header: str | None) -> float:
+    return float(header) if header and header.isdigit() else 0.0

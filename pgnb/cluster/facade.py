@@ -1,0 +1,271 @@
+"""The cluster as a cell sees it: one object whose verbs are the modules of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from pgnb.checks import Checks
+from pgnb.cluster import access, exec, logs, objects, passwords, rollout, selection, workloads
+from pgnb.cluster.access import RIGHTS, Right
+from pgnb.cluster.client import Api, Object
+from pgnb.cluster.exec import ExecResult
+from pgnb.cluster.forward import Forward, open_forward
+from pgnb.cluster.kubeconfig import read_target
+from pgnb.cluster.logs import LogLine
+from pgnb.cluster.passwords import Secret
+from pgnb.cluster.pods import POSTGRES_PORT, Pod
+from pgnb.cluster.sockets import Sockets
+from pgnb.cluster.workloads import Volume, Workload
+from pgnb.display import Cell, Table, card
+from pgnb.errors import ClusterError, ParameterError
+from pgnb.journal import Journal
+from pgnb.plan import Change
+
+PRACTICE = "pgnb/practice"
+"""The label of a namespace where runs change things without being told to."""
+
+
+def connect(
+    kubeconfig: str = "", context: str = "", namespace: str = "", *,
+    dry_run: bool | str = "auto", timeout: float = 10.0,
+) -> Cluster:  # fmt: skip
+    """The cluster that the parameters name, once its API server has answered.
+
+    `kubeconfig`: a file (`~` and `$VARIABLES` are expanded); empty: `$KUBECONFIG`, `~/.kube/config`, or the
+    pod's own account inside a cluster. `context` and `namespace`: empty ones as in the file. `dry_run`:
+    True plans only; "auto" carries changes out only in a namespace that is labelled pgnb/practice=true.
+    `timeout` is in seconds, for one request. Raises ApiUnreachable, AccessDenied, ParameterError.
+    """
+    wanted = _dry_run(dry_run)
+    target = read_target(kubeconfig, context, namespace)
+    api = Api(target, Journal.from_environment(dry_run=True), timeout)
+    cluster = Cluster(api)
+    _ = cluster.version
+    api.journal.dry_run = cluster._only_plan() if wanted is None else wanted
+    api.journal.facts(cluster=target.server_url, context=target.context, namespace=target.namespace)
+    return cluster
+
+
+def _dry_run(value: bool | str) -> bool | None:
+    """None stands for "auto"."""
+    words = {"true": True, "false": False, "auto": None}
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in words:
+        raise ParameterError(f"dry_run cannot be {value!r}", remedy="Use true, false or auto.")
+    return words[str(value).lower()]
+
+
+class Cluster:
+    """One namespace of one cluster, as one user; it shows itself as a card with the target and the mode."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self._sockets = Sockets(api)
+
+    @property
+    def journal(self) -> Journal:
+        """What this run changed."""
+        return self.api.journal
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether this run only plans: the client then sends no request that changes something."""
+        return self.api.journal.dry_run
+
+    @property
+    def context(self) -> str:
+        """The kubeconfig's context."""
+        return self.api.target.context
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that everything happens in."""
+        return self.api.namespace
+
+    @property
+    def server_url(self) -> str:
+        """The API server's address."""
+        return self.api.target.server_url
+
+    @cached_property
+    def version(self) -> str:
+        """The API server's version, as `v1.36.0`."""
+        return self.api.version
+
+    @cached_property
+    def user(self) -> str:
+        """The user's name as the API server knows it."""
+        return access.whoami(self.api) or self.api.target.user
+
+    # Objects
+
+    def get(self, kind: str, name: str) -> Object | None:
+        """An object as JSON, or None when it is not there. Raises AccessDenied, ApiUnreachable."""
+        return objects.get(self.api, kind, name)
+
+    def list(self, kind: str, selector: str = "") -> list[Object]:
+        """Every object of a kind that the label selector matches."""
+        return objects.list_all(self.api, kind, selector)
+
+    def apply(self, manifest: Mapping[str, Any], *, force: bool = False) -> Object:
+        """Server-side apply as the manager `pgnb`, journalled. Raises Conflict with the managers' names."""
+        return objects.apply(self.api, manifest, force=force)
+
+    def create(self, manifest: Mapping[str, Any]) -> Object:
+        """Make an object, journalled. Raises Conflict when it is there."""
+        return objects.create(self.api, manifest)
+
+    def patch(self, kind: str, name: str, body: Mapping[str, Any], what: str) -> Object:
+        """Merge some fields into an object, journalled as `what`."""
+        return objects.patch(self.api, kind, name, body, what)
+
+    def delete(self, kind: str, name: str, *, uid: str = "") -> bool:
+        """Remove an object (with `uid`: that very one), journalled; False when it was not there."""
+        return objects.delete(self.api, kind, name, uid=uid)
+
+    def events(self, uid: str) -> Sequence[Object]:
+        """The events about one object, oldest first."""
+        return objects.events_of(self.api, uid)
+
+    # Rights
+
+    def may(
+        self, verb: str, resource: str, *, group: str = "", subresource: str = "", name: str = "",
+        namespace: str | None = None,
+    ) -> bool:  # fmt: skip
+        """Whether the user may do that (a self-subject access review)."""
+        whole = f"{resource}/{subresource}" if subresource else resource
+        return access.may(self.api, Right(verb, whole, group, name=name), namespace)
+
+    def access_checks(self, rights: Iterable[Right] = RIGHTS) -> Checks:
+        """A check for each right; a missing one says what it is for and what would give it."""
+        return access.access_checks(self.api, rights)
+
+    # Pods
+
+    def pods(self, selector: str, container: str = "") -> tuple[Pod, ...]:
+        """Every pod that the selector matches, oldest first, Ready or not."""
+        return selection.matching(self.api, selector, container)
+
+    def pod(self, selector: str, container: str = "") -> Pod:
+        """The one Ready pod that the selector matches. Raises PodError with all that match and why not."""
+        return selection.the_one(self.api, selector, container)
+
+    def refresh(self, pod: Pod) -> Pod:
+        """The same pod as it is now. Raises NotFound when it is gone or replaced."""
+        return selection.again(self.api, pod)
+
+    def exec(
+        self, pod: Pod, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0,
+        check: bool = True, changes: str = "",
+    ) -> ExecResult:  # fmt: skip
+        """Run `argv` (never a shell's text) in the pod's container.
+
+        `stdin` is sent and closed. `timeout` in seconds. `changes` says for the journal what the command
+        changes; such a command is refused in a plan-only run (GateClosed). With `check` an exit status
+        other than 0 raises ExecFailed with the end of stderr. Raises DeadlineExceeded, ExecFailed.
+        """
+        return exec.exec_in(
+            self._sockets, pod, argv, stdin=stdin, timeout=timeout, check=check, changes=changes
+        )
+
+    def logs(
+        self, pod: Pod, *, container: str = "", tail: int | None = None, since: timedelta | None = None,
+        previous: bool = False, timestamps: bool = False, limit_bytes: int = logs.LIMIT,
+    ) -> Sequence[LogLine]:  # fmt: skip
+        """Lines of a container's log: the last `tail`, or since then, `limit_bytes` bytes at most."""
+        return logs.read_log(
+            self.api, pod, container=container, tail=tail, since=since, previous=previous,
+            timestamps=timestamps, limit_bytes=limit_bytes,
+        )  # fmt: skip
+
+    def forward(self, pod: Pod, port: int = POSTGRES_PORT) -> Forward:
+        """Where a pod's port can be reached from here. Close it, or use it as a context manager."""
+        return open_forward(self._sockets, pod, port)
+
+    # Workloads
+
+    def workload(self, pod: Pod) -> Workload:
+        """What runs the pod: its Deployment, StatefulSet, or another owner (then not `scalable`)."""
+        return workloads.workload_of(self.api, pod)
+
+    def find_workload(self, kind: str, name: str) -> Workload:
+        """A Deployment or StatefulSet by its name. Raises NotFound."""
+        return workloads.read_workload(self.api, kind, name)
+
+    def volume(self, pod: Pod, path: str) -> Volume:
+        """Where a path of the pod's container lies; `.persistent` says whether it outlives the pod."""
+        return workloads.volume_of(self.api, pod, path)
+
+    def plan_scale(self, workload: Workload, replicas: int, *, timeout: float = rollout.TIMEOUT) -> Change:
+        """A plan that scales and waits until the pods are Ready (or all gone)."""
+        return rollout.plan_scale(self.api, workload, replicas, timeout=timeout)
+
+    def scale_and_wait(
+        self, workload: Workload, replicas: int, *, timeout: float = rollout.TIMEOUT
+    ) -> str:
+        """Scale and wait, journalled; what was found at the end, in words. Raises DeadlineExceeded."""
+        return rollout.scale_and_wait(self.api, workload, replicas, timeout=timeout)
+
+    def plan_restart(
+        self, workload: Workload, *, volume: Volume, reason: str, timeout: float = rollout.TIMEOUT,
+        before: Callable[[], str] | None = None,
+    ) -> Change:  # fmt: skip
+        """A plan that replaces the pod, the old one gone before the new one starts; `before` runs first.
+
+        `volume` is where the server's data lies (`cluster.volume`): on none that lasts, it refuses.
+        """
+        data = str(volume) if volume.persistent else ""
+        return rollout.plan_restart(
+            self.api, workload, data=data, reason=reason, timeout=timeout, before=before
+        )
+
+    # Secrets
+
+    def secret_value(self, name: str, key: str) -> Secret:
+        """One key of a Secret; what is returned never shows its value. Raises NotFound."""
+        return passwords.secret_value(self.api, name, key)
+
+    def resolve_password(self, reference: str, pod: Pod | None = None) -> Secret:
+        """The password that `secret:NAME/KEY`, `env:NAME`, `passfile:PATH` or `pod-env:NAME` names."""
+        return passwords.resolve_password(self.api, reference, pod)
+
+    # Itself
+
+    def close(self) -> None:
+        """Close its connections; forwards that are still open keep working until they are closed."""
+        self._sockets.close()
+        self.api.close()
+
+    def _only_plan(self) -> bool:
+        """What "auto" means here; also when the namespace cannot be read."""
+        try:
+            found = objects.get(self.api, "namespaces", self.namespace)
+        except ClusterError:
+            return True
+        labels = ((found or {}).get("metadata") or {}).get("labels") or {}
+        return labels.get(PRACTICE) != "true"
+
+    @property
+    def table(self) -> Table:
+        """The target and the mode."""
+        plan = Cell("plan only: nothing will be changed", "good")
+        mode = plan if self.dry_run else Cell("apply: changes will be carried out", "warn")
+        facts = {
+            "context": self.context,
+            "API server": f"{self.server_url} ({self.version})",
+            "namespace": self.namespace,
+            "user": self.user,
+            "mode": mode,
+        }
+        return card("Cluster", facts)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __repr__(self) -> str:
+        return str(self.table)

@@ -1,0 +1,152 @@
+"""SQL's way into a pod: a local listener, and for each connection a port-forward WebSocket of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from pgnb.cluster.channels import V4, message
+from pgnb.cluster.loop import LOOP
+from pgnb.cluster.pods import Pod
+from pgnb.cluster.sockets import ProtocolRefused, Socket, Sockets
+from pgnb.errors import PgnbError
+
+DATA, ERROR = 0, 1
+"""The two channels of the first port (portforward's v4.channel.k8s.io)."""
+CHUNK = 256 * 1024
+KEEP_ALIVE = 30.0
+"""Seconds between pings, so that no proxy on the way takes an idle session for a dead one."""
+
+
+@dataclass(eq=False)
+class Forward:
+    """Where a pod's port can be reached from here: `host` and `port`.
+
+    Every connection to it is a new WebSocket, so a restarted server is reached by connecting again.
+    `last_error` is what the pod's side said when it last refused one; empty when it did not.
+    """
+
+    host: str
+    port: int
+    pod: str
+    last_error: str = ""
+    _relay: _Relay | None = field(default=None, repr=False)
+
+    def close(self) -> None:
+        """Close the listener and every connection through it; closing twice is closing once."""
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.stop()
+
+    def __enter__(self) -> Forward:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_forward(sockets: Sockets, pod: Pod, port: int) -> Forward:
+    """A way to `port` of the pod: its own address inside the cluster, a relay from outside."""
+    if sockets.api.target.in_cluster:
+        return Forward(pod.ip, port, pod.name)
+    forward = Forward("127.0.0.1", 0, pod.name)
+    forward._relay = _Relay(sockets, forward, port)
+    forward._relay.start()
+    return forward
+
+
+class _Relay:
+    """The listener and its connections; everything but `start` and `stop` runs on the loop's thread."""
+
+    def __init__(self, sockets: Sockets, forward: Forward, remote_port: int) -> None:
+        self._sockets = sockets
+        self._forward = forward
+        self._remote_port = remote_port
+        self._connections: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    def start(self) -> None:
+        LOOP.hold(self)
+        self._forward.port = LOOP.run(self._listen())
+
+    def stop(self) -> None:
+        LOOP.run(self._end())
+        LOOP.release(self)
+
+    async def _listen(self) -> int:
+        self._server = await asyncio.start_server(self._accept, self._forward.host, 0, limit=CHUNK)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def _end(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        connections = list(self._connections)
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._carry(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        query = [("ports", str(self._remote_port))]
+        try:
+            async with self._sockets.open(self._forward.pod, "portforward", query, (V4,)) as socket:
+                await self._both_ways(reader, writer, socket)
+        except ProtocolRefused:
+            self._forward.last_error = "the API server does not forward ports over WebSockets"
+        except PgnbError as error:
+            self._forward.last_error = str(error)
+        except (OSError, aiohttp.ClientError) as error:
+            self._forward.last_error = f"{type(error).__name__}: {error}"
+        finally:
+            writer.close()
+
+    async def _both_ways(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, socket: Socket
+    ) -> None:
+        ways = [
+            asyncio.ensure_future(_upwards(reader, socket)),
+            asyncio.ensure_future(self._downwards(socket, writer)),
+            asyncio.ensure_future(_keep_alive(socket)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _downwards(self, socket: Socket, writer: asyncio.StreamWriter) -> None:
+        greeted: set[int] = set()
+        async for received in socket:
+            if received.type is not aiohttp.WSMsgType.BINARY or not received.data:
+                continue
+            channel = received.data[0]
+            if channel not in greeted:
+                greeted.add(channel)  # The first message of a channel repeats the port's number.
+            elif channel == DATA:
+                writer.write(memoryview(received.data)[1:])
+                await writer.drain()
+            elif channel == ERROR:
+                self._forward.last_error = received.data[1:].decode("utf-8", "replace").strip()
+                return
+        with suppress(ConnectionError):
+            await writer.drain()
+
+
+async def _upwards(reader: asyncio.StreamReader, socket: Socket) -> None:
+    while data := await reader.read(CHUNK):
+        await socket.send_bytes(message(DATA, data))
+
+
+async def _keep_alive(socket: Socket) -> None:
+    while True:
+        await asyncio.sleep(KEEP_ALIVE)
+        await socket.ping()

@@ -1,0 +1,121 @@
+"""Which API server, as whom, in which namespace: from a kubeconfig file or a pod's own account."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client, config
+
+from pgnb.errors import ApiUnreachable, ParameterError
+
+DEFAULT_FILE = "~/.kube/config"
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where the kubelet mounts a pod's own account (Kubernetes: service account admission controller)."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One API server with one user and one namespace; `files` is empty inside a cluster."""
+
+    context: str
+    server_url: str
+    namespace: str
+    user: str
+    files: str
+    configuration: client.Configuration = field(repr=False, compare=False)
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether pgnb runs in a pod of this cluster, so that pod addresses can be reached from here."""
+        return not self.files
+
+
+def read_target(kubeconfig: str = "", context: str = "", namespace: str = "") -> Target:
+    """The target that the parameters name; empty ones mean what kubectl takes.
+
+    `kubeconfig`: a path or several, `~` and `$VARIABLES` are expanded; empty: `$KUBECONFIG`, the default
+    file, or the pod's own account. Raises ApiUnreachable without a configuration, ParameterError for a
+    context that is not in it.
+    """
+    files = _files(kubeconfig)
+    if not files:
+        return _own_account(namespace)
+    contexts, current = _contexts(files)
+    chosen = _choose(context or current, contexts, files)
+    return _load(files, chosen, namespace)
+
+
+def _files(kubeconfig: str) -> str:
+    asked = kubeconfig or os.environ.get("KUBECONFIG", "")
+    paths = [_expanded(path) for path in (asked or DEFAULT_FILE).split(os.pathsep) if path]
+    there = [path for path in paths if path.is_file()]
+    if there:
+        return os.pathsep.join(str(path) for path in there)
+    if not asked and os.environ.get(config.incluster_config.SERVICE_HOST_ENV_NAME):
+        return ""
+    raise ApiUnreachable(
+        f"there is no kubeconfig file {os.pathsep.join(str(path) for path in paths)}",
+        found="the parameter kubeconfig" if kubeconfig else "$KUBECONFIG" if asked else "the default path",
+        remedy="Set the parameter kubeconfig to the file that kubectl uses, or set $KUBECONFIG.",
+    )
+
+
+def _expanded(path: str) -> Path:
+    return Path(os.path.expandvars(path)).expanduser()
+
+
+def _contexts(files: str) -> tuple[dict[str, Mapping[str, Any]], str]:
+    try:
+        found, current = config.list_kube_config_contexts(files)
+    except Exception as error:  # The package raises its own, PyYAML's and KeyErrors alike for a bad file.
+        raise ApiUnreachable(
+            f"the kubeconfig {files} cannot be used",
+            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            remedy="Try `kubectl config view` and `kubectl config use-context NAME` on the same file.",
+        ) from error
+    return {entry["name"]: entry.get("context") or {} for entry in found}, (current or {}).get("name", "")
+
+
+def _choose(
+    name: str, contexts: Mapping[str, Mapping[str, Any]], files: str
+) -> tuple[str, Mapping[str, Any]]:
+    if name in contexts:
+        return name, contexts[name]
+    raise ParameterError(
+        f"the kubeconfig {files} has no context {name!r}" if name else f"{files} names no current context",
+        found=f"contexts: {', '.join(sorted(contexts)) or 'none'}",
+        remedy="Set the parameter context to one of them.",
+    )
+
+
+def _load(files: str, chosen: tuple[str, Mapping[str, Any]], namespace: str) -> Target:
+    name, context = chosen
+    configuration = client.Configuration()
+    try:
+        config.load_kube_config(files, name, configuration, persist_config=False)
+    except Exception as error:  # See _contexts; a credential plugin that fails ends here too.
+        raise ApiUnreachable(
+            f"no credentials for the context {name!r} in {files}",
+            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            remedy=f"Try `kubectl --context {name} auth whoami`; log in again where it fails.",
+        ) from error
+    inside = namespace or str(context.get("namespace") or "default")
+    return Target(name, configuration.host, inside, str(context.get("user", "")), files, configuration)
+
+
+def _own_account(namespace: str) -> Target:
+    configuration = client.Configuration()
+    try:
+        config.load_incluster_config(configuration)
+        inside = namespace or (ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
+    except (config.ConfigException, OSError) as error:
+        raise ApiUnreachable(
+            "neither a kubeconfig file nor a service account of a pod was found",
+            found=str(error),
+            remedy="Set the parameter kubeconfig, or give the pod a service account with its token mounted.",
+        ) from error
+    return Target("in-cluster", configuration.host, inside, "the pod's service account", "", configuration)

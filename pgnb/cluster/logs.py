@@ -1,0 +1,62 @@
+"""A container's log, always bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pgnb.cluster.client import Api
+from pgnb.cluster.pods import Pod
+from pgnb.cluster.resources import resource
+from pgnb.errors import Rejected
+
+LIMIT = 4 * 1024 * 1024
+"""Bytes that one call returns at most, unless it asks for more."""
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line; `at` is when the node took it (None when timestamps were not asked for)."""
+
+    text: str
+    at: datetime | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def read_log(
+    api: Api, pod: Pod, *, container: str = "", tail: int | None = None, since: timedelta | None = None,
+    previous: bool = False, timestamps: bool = False, limit_bytes: int = LIMIT, timeout: float = 30.0,
+) -> list[LogLine]:  # fmt: skip
+    """The last lines of a container's log. See `Cluster.logs`."""
+    query: dict[str, str | int | bool] = {"container": container or pod.container, "limitBytes": limit_bytes}
+    query |= {"previous": True} if previous else {}
+    query |= {"timestamps": True} if timestamps else {}
+    query |= {"tailLines": tail} if tail is not None else {}
+    query |= {"sinceSeconds": max(1, round(since.total_seconds()))} if since else {}
+    path = resource("pods").path(api.namespace, pod.name, "log")
+    try:
+        data = api.read("GET", path, query=query, timeout=timeout)
+    except Rejected as error:
+        if previous and "not found" in error.message:
+            return []  # The container has not been restarted: there is no previous log.
+        raise
+    return [_line(text, timestamps) for text in data.decode("utf-8", "replace").splitlines()]
+
+
+def _line(text: str, stamped: bool) -> LogLine:
+    stamp, _, rest = text.partition(" ")
+    if not stamped:
+        return LogLine(text)
+    try:
+        return LogLine(rest, datetime.fromisoformat(_microseconds(stamp)))
+    except ValueError:
+        return LogLine(text)  # A line that limitBytes cut off in its stamp.
+
+
+def _microseconds(stamp: str) -> str:
+    """RFC 3339 with nanoseconds, as the kubelet writes, cut to what Python can read."""
+    head, dot, tail = stamp.partition(".")
+    digits = tail.rstrip("Z")
+    return f"{head}{dot}{digits[:6]}+00:00" if dot and tail.endswith("Z") else stamp

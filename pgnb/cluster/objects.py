@@ -1,0 +1,169 @@
+"""Objects of the API: read, made, changed and removed, each change in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pgnb.cluster.client import Api, Object, Query
+from pgnb.cluster.resources import Resource, known_for, resource
+from pgnb.errors import NotFound, ParameterError, Rejected
+
+MANAGER = "pgnb"
+"""The field manager under which pgnb's changes stand in managedFields."""
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+PAGE = 500
+
+
+def get(api: Api, kind: str, name: str) -> Object | None:
+    """The object, or None when it is not there."""
+    try:
+        return api.call("GET", resource(kind).path(api.namespace, name))
+    except NotFound:
+        return None
+
+
+def list_all(api: Api, kind: str, selector: str = "", fields: str = "") -> list[Object]:
+    """Every object that the label and field selectors match, page by page."""
+    query: dict[str, str | int | bool] = {"limit": PAGE}
+    query |= {"labelSelector": selector} if selector else {}
+    query |= {"fieldSelector": fields} if fields else {}
+    found: list[Object] = []
+    while True:
+        page = _page(api, kind, query, selector)
+        found += page.get("items") or []
+        token = (page.get("metadata") or {}).get("continue")
+        if not token:
+            return found
+        query["continue"] = token
+
+
+def _page(api: Api, kind: str, query: Query, selector: str) -> Object:
+    try:
+        return api.call("GET", resource(kind).path(api.namespace), query=query)
+    except Rejected as error:
+        if not selector or "parse" not in error.message:
+            raise
+        raise ParameterError(
+            f"the label selector {selector!r} cannot be used",
+            found=error.message,
+            remedy="Write it as kubectl's -l takes it: app=NAME, or app in (A, B), separated by commas.",
+        ) from error
+
+
+def events_of(api: Api, uid: str) -> list[Object]:
+    """The events about one object, oldest first."""
+    events = list_all(api, "events", fields=f"involvedObject.uid={uid}")
+    return sorted(events, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""))
+
+
+def resource_of(api: Api, manifest: Mapping[str, Any]) -> Resource:
+    """The resource of a manifest; of kinds that are not built in, the API server is asked."""
+    version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind") or "")
+    if not version or not kind or not (manifest.get("metadata") or {}).get("name"):
+        raise ParameterError(
+            "a manifest lacks apiVersion, kind or metadata.name",
+            found=f"apiVersion {version!r}, kind {kind!r}, metadata {manifest.get('metadata')!r}",
+        )
+    return known_for(version, kind) or _asked(api, version, kind)
+
+
+def _asked(api: Api, version: str, kind: str) -> Resource:
+    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    for entry in api.call("GET", root).get("resources") or []:
+        if entry["kind"] == kind and "/" not in entry["name"]:
+            return Resource(entry["name"], kind, version, bool(entry["namespaced"]))
+    raise ParameterError(f"the API server has no {kind} in {version}", remedy="See kubectl api-resources.")
+
+
+def path_of(api: Api, manifest: Mapping[str, Any]) -> str:
+    """Where a manifest's object lives: in the target's namespace. Another one in the manifest is refused."""
+    meta, known = manifest.get("metadata") or {}, resource_of(api, manifest)
+    if known.namespaced and meta.get("namespace", api.namespace) != api.namespace:
+        raise ParameterError(
+            f"the manifest of {known.label(meta['name'])} names another namespace",
+            found=str(meta["namespace"]),
+            remedy=f"Take it out, or connect to that namespace instead of {api.namespace}.",
+        )
+    return known.path(api.namespace, str(meta["name"]))
+
+
+def apply(api: Api, manifest: Mapping[str, Any], *, force: bool = False, dry_run: bool = False) -> Object:
+    """Server-side apply as the manager `pgnb`; with `dry_run` the server only says what would come of it.
+
+    Raises Conflict, with the other managers' names, unless `force` takes their fields over.
+    """
+    query: dict[str, str | int | bool] = {"fieldManager": MANAGER, "force": force}
+    query["fieldValidation"] = "Strict"
+    path = path_of(api, manifest)
+    if dry_run:
+        return api.call("PATCH", path, query=query | {"dryRun": "All"}, body=manifest, content_type=APPLY)
+    with api.journal.act(label_of(api, manifest), "apply") as act:
+        before = _find(api, path)
+        after = api.call("PATCH", path, query=query, body=manifest, content_type=APPLY)
+        act.result = _outcome(before, after)
+    return after
+
+
+def _find(api: Api, path: str) -> Object | None:
+    try:
+        return api.call("GET", path)
+    except NotFound:
+        return None
+
+
+def _outcome(before: Object | None, after: Object) -> str:
+    if before is None:
+        return "created"
+    same = before["metadata"].get("resourceVersion") == after["metadata"].get("resourceVersion")
+    return "unchanged" if same else "changed"
+
+
+def create(api: Api, manifest: Mapping[str, Any]) -> Object:
+    """Make an object. Raises Conflict when one of its name is there already."""
+    name = str(manifest["metadata"].get("name") or manifest["metadata"].get("generateName", ""))
+    known = known_for(str(manifest["apiVersion"]), str(manifest["kind"])) or resource_of(api, manifest)
+    with api.journal.act(known.label(name), "create") as act:
+        made = api.call("POST", known.path(api.namespace), query={"fieldManager": MANAGER}, body=manifest)
+        act.result = f"created {known.label(made['metadata']['name'])}"
+    return made
+
+
+def patch(
+    api: Api, kind: str, name: str, body: Mapping[str, Any], what: str, *,
+    subresource: str = "", content_type: str = MERGE,
+) -> Object:  # fmt: skip
+    """Change some fields; `what` says for the journal which. Raises NotFound, Conflict, Rejected."""
+    known = resource(kind)
+    with api.journal.act(known.label(name), what):
+        path = known.path(api.namespace, name, subresource)
+        return api.call("PATCH", path, query={"fieldManager": MANAGER}, body=body, content_type=content_type)
+
+
+def replace(api: Api, manifest: Mapping[str, Any], what: str) -> Object:
+    """Put an object in the place of the one with its resourceVersion. Raises Conflict when it moved on."""
+    with api.journal.act(label_of(api, manifest), what):
+        return api.call("PUT", path_of(api, manifest), query={"fieldManager": MANAGER}, body=manifest)
+
+
+def delete(api: Api, kind: str, name: str, *, uid: str = "", grace: int | None = None) -> bool:
+    """Remove an object, and with `uid` only that very one; False when it was not there."""
+    known = resource(kind)
+    options: dict[str, Any] = {"propagationPolicy": "Background"}
+    options |= {"gracePeriodSeconds": grace} if grace is not None else {}
+    options |= {"preconditions": {"uid": uid}} if uid else {}
+    with api.journal.act(known.label(name), "delete") as act:
+        try:
+            api.call("DELETE", known.path(api.namespace, name), body=options)
+        except NotFound:
+            act.result = "was not there"
+            return False
+        act.result = "deleted"
+    return True
+
+
+def label_of(api: Api, manifest: Mapping[str, Any]) -> str:
+    """How texts name the object: `configmap/NAME`."""
+    return resource_of(api, manifest).label(str(manifest["metadata"]["name"]))

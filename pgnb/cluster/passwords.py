@@ -1,0 +1,132 @@
+"""Passwords: a parameter names where one stands, and its value never shows itself."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pgnb.cluster.client import Api
+from pgnb.cluster.pods import Pod
+from pgnb.cluster.resources import resource
+from pgnb.errors import NotFound, ParameterError
+
+FORMS = "secret:NAME/KEY, env:VARIABLE, passfile:PATH, pod-env:VARIABLE, or nothing"
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A value that only `reveal()` gives; whatever prints, formats or logs it shows where it came from."""
+
+    origin: str
+    _value: str = field(repr=False)
+
+    def reveal(self) -> str:
+        """The value itself, for the one place that needs it."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return f"<secret from {self.origin}>"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        raise TypeError("a secret is not to be stored")
+
+
+def secret_values(api: Api, name: str) -> Mapping[str, bytes]:
+    """The decoded data of a Secret. Raises NotFound or AccessDenied."""
+    found = api.call("GET", resource("secrets").path(api.namespace, name))
+    return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+
+
+def secret_value(api: Api, name: str, key: str) -> Secret:
+    """One key of a Secret as text, without a newline at its end (as `kubectl create --from-file` leaves)."""
+    values = secret_values(api, name)
+    if key not in values:
+        raise NotFound(
+            f"the Secret {name} has no key {key!r}",
+            found=f"keys: {', '.join(sorted(values)) or 'none'}",
+            remedy="Name one of them as secret:NAME/KEY.",
+        )
+    return Secret(f"secret/{name} key {key}", values[key].decode().removesuffix("\n"))
+
+
+def resolve_password(api: Api, reference: str, pod: Pod | None = None) -> Secret:
+    """The password that `reference` names; an empty one when it names nothing (trust, peer, a passfile).
+
+    Raises ParameterError for what is no reference; it does not repeat it, since it may be a password.
+    """
+    scheme, _, rest = reference.partition(":")
+    if not reference:
+        return Secret("nowhere", "")
+    if scheme == "secret" and rest.count("/") == 1 and all(rest.split("/")):
+        name, key = rest.split("/")
+        return secret_value(api, name, key)
+    if scheme == "env" and rest:
+        return _from_environment(rest)
+    if scheme == "passfile" and rest:
+        return _from_passfile(rest)
+    if scheme == "pod-env" and rest and pod is not None:
+        return _from_pod(api, rest, pod)
+    raise ParameterError(
+        "a password parameter does not name where the password stands",
+        found="a text of another form, not shown here",
+        remedy=f"Write {FORMS}; never the password itself.",
+    )
+
+
+def _from_environment(variable: str) -> Secret:
+    if variable not in os.environ:
+        raise ParameterError(
+            f"the environment variable {variable} is not set",
+            remedy="Set it before Jupyter or pgnb is started, or name a Secret by secret:NAME/KEY.",
+        )
+    return Secret(f"${variable}", os.environ[variable])
+
+
+def _from_passfile(path: str) -> Secret:
+    """A file that holds the password and nothing else; libpq's rule for its mode holds here too."""
+    file = Path(os.path.expandvars(path)).expanduser()
+    if not file.is_file():
+        raise ParameterError(f"the passfile {file} is not there", remedy="Create it with mode 0600.")
+    if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ParameterError(
+            f"the passfile {file} can be read by others",
+            found=oct(stat.S_IMODE(file.stat().st_mode)),
+            remedy=f"chmod 0600 {file}",
+        )
+    return Secret(str(file), file.read_text(encoding="utf-8").removesuffix("\n"))
+
+
+def _from_pod(api: Api, variable: str, pod: Pod) -> Secret:
+    """What the pod's spec gives its container under that name, also by envFrom."""
+    ref = next((env for env in pod.env if env.name == variable), None)
+    if ref is None:
+        return _from_env_from(api, variable, pod)
+    kind, _, name = ref.source.partition("/")
+    if kind == "secret":
+        return secret_value(api, name, ref.key)
+    if kind == "configmap":
+        data = api.call("GET", resource("configmaps").path(api.namespace, name)).get("data") or {}
+        return Secret(f"configmap/{name}", str(data.get(ref.key, "")))
+    return Secret(f"{variable} of pod/{pod.name}", ref.value)
+
+
+def _from_env_from(api: Api, variable: str, pod: Pod) -> Secret:
+    for entry in pod.container_spec.get("envFrom") or []:
+        prefix, ref = entry.get("prefix", ""), entry.get("secretRef")
+        key = variable.removeprefix(prefix)
+        if ref and variable.startswith(prefix) and key in secret_values(api, ref["name"]):
+            return secret_value(api, ref["name"], key)
+    raise ParameterError(
+        f"the container {pod.container} of pod {pod.name} has no environment variable {variable}",
+        found=f"it has {', '.join(env.name for env in pod.env) or 'none'}",
+        remedy="Name one of them by pod-env:VARIABLE, or a Secret by secret:NAME/KEY.",
+    )

@@ -1,0 +1,197 @@
+"""Scaling and restarting what runs a server, without ever two postmasters on one data directory.
+
+A pod is never deleted: its successor would start before it has ended (with any update strategy). Scaling to
+0 and seeing every pod gone, or a rollout with `Recreate`, does wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pgnb.checks import Check, Checks
+from pgnb.cluster.client import Api, Object
+from pgnb.cluster.objects import STRATEGIC, get, list_all, patch
+from pgnb.cluster.selection import _events
+from pgnb.cluster.trouble import explain
+from pgnb.cluster.workloads import Workload, read_workload
+from pgnb.errors import ParameterError
+from pgnb.plan import Change, Step
+from pgnb.wait import wait_until
+
+TIMEOUT = 300.0
+"""Seconds to wait for pods to go or to become Ready, unless the caller says otherwise."""
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
+"""The annotation of the pod template that `kubectl rollout restart` writes."""
+
+
+@dataclass(frozen=True)
+class _Pods:
+    """The pods of a workload at one moment."""
+
+    found: tuple[Object, ...]
+    states: str
+
+    @property
+    def ready(self) -> tuple[Object, ...]:
+        return tuple(pod for pod in self.found if not explain(pod))
+
+
+def scale_and_wait(api: Api, workload: Workload, replicas: int, *, timeout: float = TIMEOUT) -> str:
+    """Scale, and wait until that many pods are Ready and no other is left; to 0: until every pod is gone.
+
+    Raises ParameterError for what cannot be scaled, DeadlineExceeded with the state of its pods.
+    """
+    _assert_scalable(workload)
+    body = {"spec": {"replicas": replicas}}
+    patch(api, workload.plural, workload.name, body, f"scale to {replicas}", subresource="scale")
+    return wait_scaled(api, workload, replicas, timeout=timeout)
+
+
+def wait_scaled(api: Api, workload: Workload, replicas: int, *, timeout: float = TIMEOUT) -> str:
+    """Wait until exactly `replicas` pods are there, all Ready; what was found, in words."""
+    goal = f"{replicas} Ready pods of {workload.label}" if replicas else f"no pod of {workload.label}"
+    state = wait_until(
+        goal,
+        lambda: _pods(api, workload),
+        lambda pods: len(pods.found) == len(pods.ready) == replicas,
+        timeout=timeout,
+        every=0.2,
+        describe=lambda pods: pods.states,
+        remedy="See the pod's events and log; a finalizer or a node that is gone can hold a pod back.",
+    )
+    return "no pod is left" if not replicas else state.states
+
+
+def _pods(api: Api, workload: Workload) -> _Pods:
+    """Those that the selector matches and that no other workload owns."""
+    found = tuple(list_all(api, "pods", workload.selector))
+    texts = [f"{pod['metadata']['name']}: {explain(pod, _events(api, pod)) or 'Ready'}" for pod in found]
+    return _Pods(found, "; ".join(texts) or "no pod")
+
+
+def plan_scale(api: Api, workload: Workload, replicas: int, *, timeout: float = TIMEOUT) -> Change:
+    """A plan that scales and waits; nothing to change when the number is right already."""
+    _assert_scalable(workload)
+    title = f"Scale {workload.label} to {replicas}"
+    if workload.replicas == replicas:
+        return Change(title, api.journal, note=f"{workload.label} is scaled to {replicas} already")
+    step = Step(
+        workload.label, f"scale from {workload.replicas} to {replicas}, and wait",
+        lambda: scale_and_wait(api, workload, replicas, timeout=timeout), journalled=True,
+    )  # fmt: skip
+    return Change(
+        title, api.journal, f"replicas: {workload.replicas}", f"replicas: {replicas}", [step],
+        note=_note(workload),
+        undo_text=f"scale back to {workload.replicas}",
+        undo=lambda: plan_scale(api, _again(api, workload), workload.replicas, timeout=timeout),
+    )  # fmt: skip
+
+
+def plan_restart(
+    api: Api, workload: Workload, *, data: str, reason: str, timeout: float = TIMEOUT,
+    before: Callable[[], str] | None = None,
+) -> Change:  # fmt: skip
+    """A plan that replaces the workload's one pod by a new one, the old one gone before the new one starts.
+
+    `data` is the volume's description for the check that it outlives the pod (empty: it does not);
+    `before` runs first (a CHECKPOINT). With `Recreate` the rollout does it, otherwise scaling to 0 and back.
+    """
+    _assert_scalable(workload)
+    rolls = workload.kind == "StatefulSet" or workload.strategy == "Recreate"
+    return Change(
+        f"Restart {workload.label}", api.journal,
+        f"{RESTARTED}: {_restarted(workload)}" if rolls else f"replicas: {workload.replicas}",
+        f"{RESTARTED}: now" if rolls else f"replicas: 0, then {workload.replicas}",
+        _restart_steps(api, workload, rolls, timeout, before),
+        note=f"Because {reason}. {_note(workload)}".strip(),
+        precheck=lambda: _safe_to_restart(api, workload, data),
+    )  # fmt: skip
+
+
+def _restart_steps(
+    api: Api, workload: Workload, rolls: bool, timeout: float, before: Callable[[], str] | None
+) -> list[Step]:
+    first = [Step(workload.label, "CHECKPOINT, so that the shutdown is short", before)] if before else []
+    if rolls and workload.strategy != "OnDelete":
+        what = "roll out: the old pod ends, then the new one starts; wait until it is Ready"
+        return [*first, Step(workload.label, what, lambda: roll_out(api, workload, timeout=timeout), True)]
+    down = Step(
+        workload.label, "scale to 0 and see every pod gone",
+        lambda: scale_and_wait(api, workload, 0, timeout=timeout), True,
+    )  # fmt: skip
+    up = Step(
+        workload.label, f"scale to {workload.replicas} and wait until it is Ready",
+        lambda: scale_and_wait(api, workload, workload.replicas, timeout=timeout), True,
+    )  # fmt: skip
+    return [*first, down, up]
+
+
+def roll_out(api: Api, workload: Workload, *, timeout: float = TIMEOUT) -> str:
+    """Restart by a rollout and wait until the controller has finished it. The new pod's name."""
+    stamp = datetime.now(UTC).isoformat(timespec="microseconds")
+    body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}
+    changed = patch(
+        api, workload.plural, workload.name, body, "restart by a rollout", content_type=STRATEGIC
+    )
+    generation = int(changed["metadata"].get("generation", 0))
+    wait_until(
+        f"the rollout of {workload.label}",
+        lambda: get(api, workload.plural, workload.name) or {},
+        lambda found: rolled_out(found, generation),
+        timeout=timeout,
+        every=0.2,
+        describe=lambda _: _pods(api, workload).states,
+        remedy="See the new pod's events and log.",
+    )
+    return wait_scaled(api, workload, workload.replicas, timeout=timeout)
+
+
+def rolled_out(found: Object, generation: int) -> bool:
+    """Whether the controller has seen `generation` and every replica is of it, Ready, and alone."""
+    status, wanted = found.get("status") or {}, int((found.get("spec") or {}).get("replicas", 1))
+    if int(status.get("observedGeneration", 0)) < generation:
+        return False
+    revisions = status.get("currentRevision") == status.get("updateRevision")
+    counts = [int(status.get(key, 0)) for key in ("replicas", "updatedReplicas", "readyReplicas")]
+    if found.get("kind") == "StatefulSet" and "updatedReplicas" not in status:
+        counts[1] = wanted if revisions else 0
+    return counts == [wanted] * 3 and (found.get("kind") != "StatefulSet" or revisions)
+
+
+def _safe_to_restart(api: Api, workload: Workload, data: str) -> Checks:
+    pods = _pods(api, workload)
+    wrong = [explain(pod) for pod in pods.found if explain(pod)]
+    items = [
+        Check(
+            "data outlives the pod", bool(data), data or "not on a persistent volume", "a persistent volume",
+            "A restart would lose every row: move the data to a PersistentVolumeClaim first.",
+        ),
+        Check("one pod", len(pods.found) == 1, len(pods.found), 1, "Let earlier changes finish first."),
+        Check("the pod is well", not wrong, "; ".join(wrong) or "Ready", "Ready", "Mend it first."),
+    ]  # fmt: skip
+    return Checks.of(f"Before the restart of {workload.label}", items, api.journal)
+
+
+def _restarted(workload: Workload) -> str:
+    template = workload.object["spec"]["template"].get("metadata") or {}
+    return str((template.get("annotations") or {}).get(RESTARTED, "none"))
+
+
+def _again(api: Api, workload: Workload) -> Workload:
+    return read_workload(api, workload.kind, workload.name)
+
+
+def _note(workload: Workload) -> str:
+    tools = ", ".join(workload.managed_by)
+    return f"{tools} manages {workload.label} and may take this back." if tools else ""
+
+
+def _assert_scalable(workload: Workload) -> None:
+    if not workload.scalable:
+        raise ParameterError(
+            f"{workload.label} cannot be scaled or rolled out by pgnb",
+            found=f"its pod belongs to a {workload.kind}",
+            remedy="An operator's server is restarted by its operator; a bare pod must become a workload.",
+        )

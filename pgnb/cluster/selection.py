@@ -1,0 +1,84 @@
+"""Exactly one Ready pod, or a clear account of what there is instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pgnb.cluster.client import Api, Object
+from pgnb.cluster.objects import events_of, get, list_all
+from pgnb.cluster.pods import Pod
+from pgnb.cluster.trouble import condition, explain
+from pgnb.errors import ClusterError, NotFound, PodError
+
+
+def matching(api: Api, selector: str, container: str = "") -> tuple[Pod, ...]:
+    """Every pod that the selector matches, oldest first."""
+    found = sorted(list_all(api, "pods", selector), key=lambda pod: pod["metadata"]["creationTimestamp"])
+    return tuple(_seen(api, pod, container) for pod in found)
+
+
+def the_one(api: Api, selector: str, container: str = "") -> Pod:
+    """The one pod that matches, is Ready and is not being deleted. Raises PodError with all that match."""
+    found = list_all(api, "pods", selector)
+    living = [pod for pod in found if _in_service(pod)]
+    if len(living) == 1:
+        return Pod.of(living[0], container)
+    if living:
+        raise _several(api, selector, living)
+    raise _none_ready(api, selector, found) if found else _none_at_all(api, selector)
+
+
+def again(api: Api, pod: Pod) -> Pod:
+    """The same pod as it is now. Raises NotFound when it is gone or another one has its name."""
+    now = get(api, "pods", pod.name)
+    if now is None or now["metadata"]["uid"] != pod.uid:
+        raise NotFound(f"the pod {pod.name} is gone", found="another pod of that name" if now else "nothing")
+    return _seen(api, now, pod.container)
+
+
+def _seen(api: Api, pod: Object, container: str) -> Pod:
+    waits = (pod.get("status") or {}).get("phase") == "Pending"
+    return Pod.of(pod, container, _events(api, pod) if waits else ())
+
+
+def _events(api: Api, pod: Mapping[str, Any]) -> Sequence[Object]:
+    try:
+        return events_of(api, pod["metadata"]["uid"])
+    except ClusterError:
+        return ()  # Events only explain; without the right to read them the status must do.
+
+
+def _in_service(pod: Object) -> bool:
+    ready = condition(pod, "Ready").get("status") == "True"
+    return ready and not pod["metadata"].get("deletionTimestamp")
+
+
+def _several(api: Api, selector: str, living: Sequence[Object]) -> PodError:
+    names = ", ".join(pod["metadata"]["name"] for pod in living)
+    return PodError(
+        f"{len(living)} Ready pods match {selector!r} in the namespace {api.namespace}",
+        found=names,
+        remedy="Use a label that only one of them has (kubectl get pods --show-labels); of a StatefulSet "
+        "statefulset.kubernetes.io/pod-name=NAME.",
+    )
+
+
+def _none_ready(api: Api, selector: str, found: Sequence[Object]) -> PodError:
+    states = "; ".join(f"{pod['metadata']['name']}: {explain(pod, _events(api, pod))}" for pod in found)
+    return PodError(
+        f"no pod that matches {selector!r} in the namespace {api.namespace} is Ready",
+        found=states,
+        remedy="Wait until it is, or mend what it says: kubectl describe pod, kubectl logs.",
+    )
+
+
+def _none_at_all(api: Api, selector: str) -> PodError:
+    others = list_all(api, "pods")
+    labels = sorted({f"{k}={v}" for pod in others for k, v in (pod["metadata"].get("labels") or {}).items()
+                     if k in ("app", "app.kubernetes.io/name", "app.kubernetes.io/instance")})  # fmt: skip
+    return PodError(
+        f"no pod in the namespace {api.namespace} matches {selector!r}",
+        found=f"{len(others)} pods, labelled {', '.join(labels) or 'with no app label'}",
+        remedy="Check the namespace and the selector; a workload that is scaled to 0 has no pod.",
+    )

@@ -1,0 +1,111 @@
+"""WebSockets to the API server, with the TLS, credentials and proxy that its other requests have."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from urllib.parse import quote, urlencode
+
+import aiohttp
+
+from pgnb.cluster.client import Api, unreachable
+from pgnb.cluster.loop import LOOP
+from pgnb.cluster.refusals import refusal
+from pgnb.errors import ApiUnreachable
+
+Socket = aiohttp.ClientWebSocketResponse
+
+
+class ProtocolRefused(Exception):
+    """The server speaks none of the subprotocols that were offered."""
+
+
+@dataclass(eq=False)
+class Sockets:
+    """Opens WebSockets for one Api; all its coroutines run on the process's one loop."""
+
+    api: Api
+    half_close: bool | None = None
+    """Whether exec's stdin can be closed (v5); None until the first exec with a stdin has found out."""
+    _connector: aiohttp.TCPConnector | None = field(default=None, repr=False)
+
+    @asynccontextmanager
+    async def open(
+        self, pod: str, action: str, query: Sequence[tuple[str, str]], protocols: Sequence[str]
+    ) -> AsyncIterator[Socket]:
+        """A WebSocket to `pods/POD/ACTION`. Raises ProtocolRefused, or the error of a refusal."""
+        inside = f"/api/v1/namespaces/{quote(self.api.namespace)}/pods/{quote(pod)}/{action}"
+        url = f"{self.api.target.server_url}{inside}?{urlencode(query)}"
+        async with aiohttp.ClientSession(
+            connector=self._shared_connector(), connector_owner=False, raise_for_status=_refuse,
+            headers=await asyncio.to_thread(self.api.credentials),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.api.timeout),
+        ) as session:  # fmt: skip
+            socket = await self._connect(session, url, protocols)
+            try:
+                yield socket
+            finally:
+                await socket.close()
+
+    async def _connect(self, session: aiohttp.ClientSession, url: str, protocols: Sequence[str]) -> Socket:
+        proxy = self.api.target.configuration.proxy
+        server_name = self.api.target.configuration.tls_server_name
+        opening = session.ws_connect(
+            url, protocols=protocols, max_msg_size=0, autoping=True, proxy=proxy or None,
+            server_hostname=server_name or None, timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+        )  # fmt: skip
+        try:
+            socket = await asyncio.wait_for(opening, self.api.timeout)
+        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+            raise unreachable(self.api.target, error, self.api.timeout) from error
+        except aiohttp.WSServerHandshakeError as error:
+            raise ApiUnreachable(
+                f"the API server, or a proxy before it, does not open a WebSocket: {error.message}",
+                found=f"status {error.status}",
+                remedy="Kubernetes 1.30 or later speaks WebSockets; a proxy must let `Upgrade` pass.",
+            ) from error
+        if socket.protocol not in protocols:
+            await socket.close()
+            raise ProtocolRefused
+        return socket
+
+    def _shared_connector(self) -> aiohttp.TCPConnector:
+        if self._connector is None or self._connector.closed:
+            self._connector = aiohttp.TCPConnector(ssl=self._tls, limit=0)
+        return self._connector
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext | bool:
+        settings = self.api.target.configuration
+        if not self.api.target.server_url.startswith("https"):
+            return False
+        context = ssl.create_default_context(cafile=settings.ssl_ca_cert or None)
+        if not settings.verify_ssl:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if settings.cert_file:
+            context.load_cert_chain(settings.cert_file, settings.key_file)
+        return context
+
+    def close(self) -> None:
+        """Close what is kept open, and let the loop end when nobody else holds it."""
+        if self._connector is not None and not self._connector.closed:
+            LOOP.hold(self)
+            LOOP.run(self._close_connector(self._connector))
+        LOOP.release(self)
+
+    async def _close_connector(self, connector: aiohttp.TCPConnector) -> None:
+        await connector.close()
+
+
+async def _refuse(response: aiohttp.ClientResponse) -> None:
+    """Read a refusal's body before aiohttp drops it: it holds the API server's own words."""
+    if response.status < 400:
+        return
+    body = await response.read()
+    if response.status == 403 and not body.strip().startswith(b"{"):
+        raise ProtocolRefused
+    raise refusal(response.status, body, f"{response.method} {response.url.path}")

@@ -1,0 +1,108 @@
+"""Why a pod is not Ready, in the words of the kubelet and the scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_MEANING: Mapping[str, str] = {
+    "ErrImagePull": "the image cannot be pulled: see its name, tag and pull secret",
+    "ImagePullBackOff": "the image cannot be pulled: see its name, tag and pull secret",
+    "ErrImageNeverPull": "the image is not on the node and the pull policy is Never",
+    "InvalidImageName": "the image's name is not a valid one",
+    "CreateContainerConfigError": "a ConfigMap, Secret or key that the pod names is missing",
+    "CreateContainerError": "the container cannot be created",
+    "RunContainerError": "the command cannot be started: see its path in the image",
+    "CrashLoopBackOff": "the container ends again and again: see its log with previous=True",
+    "Unschedulable": "no node can take the pod",
+}
+HOPELESS = frozenset(
+    ("ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError", "StartError")
+)
+"""Reasons that time alone does not mend."""
+NOT_PULLED = frozenset(("ErrImagePull", "ImagePullBackOff"))
+
+
+def explain(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
+    """Phase, reason and message of what keeps a pod from being Ready; empty when it is Ready.
+
+    `events` are the pod's own: some reasons (a volume that cannot be mounted) stand nowhere else.
+    """
+    status = pod.get("status") or {}
+    if pod.get("metadata", {}).get("deletionTimestamp"):
+        return "is being deleted"
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return _ended(status)
+    if condition(pod, "Ready").get("status") == "True":
+        return ""
+    found = [text for text in (_unschedulable(pod), *_containers(status), _mount(events)) if text]
+    return "; ".join(found) or f"{status.get('phase', 'Unknown')}, not Ready yet"
+
+
+def hopeless(pod: Mapping[str, Any]) -> str:
+    """The reason why waiting for this pod is in vain; empty when it may still become Ready."""
+    statuses = _all_statuses(pod.get("status") or {})
+    waiting = [status.get("state", {}).get("waiting") or {} for status in statuses]
+    stuck = [state.get("reason", "") for state in waiting if state.get("reason") in HOPELESS | NOT_PULLED]
+    return stuck[0] if stuck else ""
+
+
+def condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """The condition of that type in a pod's or workload's status; empty when there is none."""
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return next((found for found in conditions if found.get("type") == kind), {})
+
+
+def _ended(status: Mapping[str, Any]) -> str:
+    ends = [_terminated(s["name"], s["state"]["terminated"]) for s in _all_statuses(status)
+            if s.get("state", {}).get("terminated")]  # fmt: skip
+    reason = " ".join(part for part in (status.get("reason"), status.get("message")) if part)
+    return "; ".join([f"has ended ({status['phase']})", *([reason] if reason else []), *ends])
+
+
+def _unschedulable(pod: Mapping[str, Any]) -> str:
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled.get("status") != "False":
+        return ""
+    return f"{scheduled.get('reason', 'Unschedulable')}: {scheduled.get('message', '')}".rstrip(": ")
+
+
+def _containers(status: Mapping[str, Any]) -> list[str]:
+    return [text for entry in _all_statuses(status) if (text := _container(entry))]
+
+
+def _container(entry: Mapping[str, Any]) -> str:
+    name, state, last = entry["name"], entry.get("state") or {}, entry.get("lastState") or {}
+    if waiting := state.get("waiting"):
+        return _waiting(name, waiting, last)
+    if ended := state.get("terminated"):
+        return _terminated(name, ended, entry.get("restartCount", 0)) if ended.get("exitCode") else ""
+    return "" if entry.get("ready") else f"container {name} runs but is not ready (its readiness probe fails)"
+
+
+def _waiting(name: str, waiting: Mapping[str, Any], last: Mapping[str, Any]) -> str:
+    reason = waiting.get("reason", "waiting")
+    if reason == "PodInitializing":
+        return ""
+    said = waiting.get("message") or ""
+    meaning = f" ({_MEANING[reason]})" if reason in _MEANING else ""
+    before = last.get("terminated") or {}
+    exit_text = f"; it last ended with exit status {before['exitCode']}" if "exitCode" in before else ""
+    return f"container {name}: {reason}{f': {said}' if said else ''}{meaning}{exit_text}"
+
+
+def _terminated(name: str, ended: Mapping[str, Any], restarts: int = 0) -> str:
+    said = f": {ended['message']}" if ended.get("message") else ""
+    again = f", {restarts} restarts so far" if restarts else ""
+    status = f"exit status {ended.get('exitCode')} ({ended.get('reason')})"
+    return f"container {name} ended with {status}{said}{again}"
+
+
+def _mount(events: Iterable[Mapping[str, Any]]) -> str:
+    kinds = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox")
+    said = [event.get("message", "") for event in events if event.get("reason") in kinds]
+    return said[-1] if said else ""
+
+
+def _all_statuses(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
