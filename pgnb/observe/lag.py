@@ -1,0 +1,276 @@
+"""Lag as values: samples of bytes and seconds, what they amount to, and what they say in one sentence.
+
+Lag is never one number. The primary knows how far each standby has received, written, flushed and replayed;
+the standby knows itself, also when the primary has lost it; the slot knows what is kept for it. An idle
+standby is not behind, and one whose receiver is dead is not at 0.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from math import ceil
+
+from pgnb.checks import Check, Checks
+from pgnb.display import Cell, Table, spell_bytes, spell_seconds
+from pgnb.journal import Journal
+
+CAUGHT_UP_SLACK = 8192
+"""Bytes: less than a page of WAL is what a checkpoint or a vacuum of an idle server writes."""
+
+
+@dataclass(frozen=True)
+class LagSample:
+    """One look at one standby, `at` seconds after the sampling began.
+
+    `position` is the primary's WAL position in bytes; `sent`, `write`, `flush` and `replay` are the bytes
+    that the standby is behind it, and the `…_seconds` the lags of pg_stat_replication: None when idle or not
+    connected. `received` and `replayed` are positions that the standby tells of itself. `retained` is what
+    its slot keeps, in bytes.
+    """
+
+    at: float
+    position: int
+    state: str = ""
+    sent: int | None = None
+    write: int | None = None
+    flush: int | None = None
+    replay: int | None = None
+    write_seconds: float | None = None
+    flush_seconds: float | None = None
+    replay_seconds: float | None = None
+    received: int | None = None
+    replayed: int | None = None
+    receiver: str | None = None
+    pause_state: str = ""
+    retained: int | None = None
+    wal_status: str = ""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the primary sends to this standby."""
+        return self.state in ("streaming", "catchup")
+
+    @property
+    def seen_position(self) -> int | None:
+        """Up to where the standby has replayed: its own word, else the primary's, else its slot's."""
+        if self.replayed is not None:
+            return self.replayed
+        missing = self.retained if self.replay is None else self.replay
+        return None if missing is None else self.position - missing
+
+    @property
+    def behind(self) -> int | None:
+        """Bytes of WAL that the standby has not replayed; None when nobody knows."""
+        seen = self.seen_position
+        return None if seen is None else max(0, self.position - seen)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A time of the sampling that has a name, in seconds from its beginning: the load, a restart."""
+
+    label: str
+    start: float
+    end: float
+
+
+def seconds_behind(samples: Sequence[LagSample]) -> tuple[float | None, ...]:
+    """How old, in seconds, the state is that the standby shows, at each sample.
+
+    It is the time since the primary's position went beyond what the standby has replayed: 0 while nothing is
+    missing, growing while a dead receiver misses something. Between two samples the primary is taken to have
+    written evenly. Where the standby was behind from the first sample on, the time is counted from there, so
+    it is at least that. None where the standby's position is not known.
+    """
+    positions = [sample.position for sample in samples]
+    return tuple(_age(samples, positions, index) for index in range(len(samples)))
+
+
+def _age(samples: Sequence[LagSample], positions: Sequence[int], index: int) -> float | None:
+    sample = samples[index]
+    if sample.behind is None or sample.seen_position is None:
+        return None
+    if sample.behind == 0:
+        return 0.0
+    missed = bisect_right(positions, sample.seen_position, 0, index)
+    if missed == 0:
+        return sample.at - samples[0].at
+    before, after = samples[missed - 1], samples[missed]
+    share = (sample.seen_position - before.position) / (after.position - before.position)
+    return sample.at - (before.at + share * (after.at - before.at))
+
+
+@dataclass(frozen=True)
+class LagSeries:
+    """All samples of one standby, in order of time; `name` is its application_name, or its slot's name."""
+
+    name: str
+    samples: tuple[LagSample, ...]
+
+    @cached_property
+    def seconds(self) -> tuple[float | None, ...]:
+        """`seconds_behind` of the samples."""
+        return seconds_behind(self.samples)
+
+    @property
+    def away(self) -> tuple[Span, ...]:
+        """The times in which the primary had no connection to the standby."""
+        spans: list[Span] = []
+        start: float | None = None
+        for sample in self.samples:
+            if not sample.connected and start is None:
+                start = sample.at
+            elif sample.connected and start is not None:
+                spans.append(Span("not connected", start, sample.at))
+                start = None
+        if start is not None:
+            spans.append(Span("not connected", start, self.samples[-1].at))
+        return tuple(spans)
+
+    def caught_up_after(self, moment: float) -> float | None:
+        """Seconds from `moment` until everything written before it was replayed; None when it wasn't."""
+        before = [sample for sample in self.samples if sample.at <= moment] or list(self.samples[:1])
+        goal = before[-1].position if before else 0
+        later = (sample for sample in self.samples if sample.at >= moment)
+        reached = (s.at for s in later if s.seen_position is not None and s.seen_position >= goal)
+        first = next(reached, None)
+        return None if first is None else first - moment
+
+    @property
+    def peak(self) -> tuple[int | None, float | None]:
+        """The most bytes and the most seconds that it was behind."""
+        behind = [s.behind for s in self.samples if s.behind is not None]
+        seconds = [value for value in self.seconds if value is not None]
+        return max(behind, default=None), max(seconds, default=None)
+
+
+@dataclass(frozen=True)
+class LagSamples:
+    """What a LagSampler saw: a series for each standby, the named spans, and what went wrong meanwhile.
+
+    `began` is the wall clock at second 0; `hz` the wished rate; `skipped` the samples that came too late to
+    be taken; `troubles` the errors of the servers, each once.
+    """
+
+    series: tuple[LagSeries, ...]
+    spans: tuple[Span, ...] = ()
+    hz: float = 10.0
+    began: datetime | None = None
+    skipped: int = 0
+    troubles: tuple[str, ...] = ()
+
+    @property
+    def finding(self) -> str:
+        """What the samples say, one sentence for each standby."""
+        if not any(series.samples for series in self.series):
+            return "No standby was seen: neither connected nor with a slot."
+        return "\n".join(f"{series.name}: {self._finding(series)}" for series in self.series)
+
+    def _finding(self, series: LagSeries) -> str:
+        if not any(sample.connected for sample in series.samples):
+            return f"never connected; {_peak_words(series)}"
+        words = [_peak_words(series)]
+        if series.away:
+            gone = sum(span.end - span.start for span in series.away)
+            words.append(f"not connected for {spell_seconds(gone)}")
+        words += [_recovery(series, span) for span in self.spans]
+        return ", ".join(words)
+
+    @property
+    def table(self) -> Table:
+        """Minimum, median, 95th percentile, maximum and last value of each lag of each standby."""
+        rows = [
+            (series.name, label, *_spelled(values, spell))
+            for series in self.series
+            for label, spell, values in _measures(series)
+        ]
+        columns = ("standby", "lag", "min", "median", "p95", "max", "last")
+        return Table.of(columns, rows, title="Replication lag", note=self._note())
+
+    def _note(self) -> str:
+        count = max((len(series.samples) for series in self.series), default=0)
+        lines = [f"{count} samples at {self.hz:g} Hz, {self.skipped} skipped."]
+        lines += ["The lags of pg_stat_replication are empty (–) while idle."] if count else []
+        return "\n".join([*lines, *self.troubles])
+
+    def checks(self, journal: Journal, *, wait: float = 0.0) -> Checks:
+        """Whether each standby was seen, stayed connected, and caught up within `wait` seconds of a span."""
+        items = [check for series in self.series for check in self._checks(series, wait)]
+        seen = Check("a standby was sampled", bool(items), len(self.series), "1 or more", _NOT_SEEN)
+        return Checks.of("Replication lag", [seen, *items], journal)
+
+    def _checks(self, series: LagSeries, wait: float) -> Iterable[Check]:
+        gone = sum(span.end - span.start for span in series.away)
+        yield Check(
+            f"{series.name} stayed connected", not series.away,
+            f"away for {spell_seconds(gone)}" if series.away else "throughout", "throughout",
+            "Look at the standby's log and at pg_stat_wal_receiver (section 8).",
+        )  # fmt: skip
+        for span in self.spans:
+            took = series.caught_up_after(span.end)
+            in_time = took is not None and (not wait or took <= wait)
+            yield Check(
+                f"{series.name} caught up after {span.label}", in_time,
+                "not while it was sampled" if took is None else spell_seconds(took),
+                f"within {spell_seconds(wait)}" if wait else "while it was sampled",
+                "Sample for longer, and compare sent with replay: the network, or the standby's disk.",
+            )  # fmt: skip
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+_NOT_SEEN = "No walsender and no physical slot: see sections 2.3 and 3."
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least `share` (0 to 1) of the values are not above."""
+    ordered = sorted(values)
+    return ordered[max(0, ceil(share * len(ordered)) - 1)]
+
+
+def _measures(series: LagSeries) -> Iterable[tuple[str, Callable[[float], str], list[float | None]]]:
+    samples = series.samples
+    for stage in ("sent", "write", "flush", "replay"):
+        yield f"{stage} (bytes)", spell_bytes, [getattr(sample, stage) for sample in samples]
+    yield "not replayed, by both sides (bytes)", spell_bytes, [sample.behind for sample in samples]
+    for stage in ("write", "flush", "replay"):
+        yield f"{stage}_lag (seconds)", spell_seconds, [getattr(s, f"{stage}_seconds") for s in samples]
+    yield "age of what the standby shows (seconds)", spell_seconds, list(series.seconds)
+    yield "kept by the slot (bytes)", spell_bytes, [sample.retained for sample in samples]
+
+
+def _spelled(values: Sequence[float | None], spell: Callable[[float], str]) -> tuple[object, ...]:
+    known = [value for value in values if value is not None]
+    if not known:
+        return (Cell("–", "dim"),) * 5
+    last = spell(values[-1]) if values[-1] is not None else Cell("–", "dim")
+    middle = [spell(percentile(known, share)) for share in (0.5, 0.95)]
+    return (spell(min(known)), *middle, spell(max(known)), last)
+
+
+def _peak_words(series: LagSeries) -> str:
+    most, longest = series.peak
+    if most is None or longest is None:
+        return "its position is not known"
+    if most <= CAUGHT_UP_SLACK and longest < 1:
+        return "never behind"
+    return f"at most {spell_bytes(most)} and {spell_seconds(longest)} behind"
+
+
+def _recovery(series: LagSeries, span: Span) -> str:
+    took = series.caught_up_after(span.end)
+    if took is None:
+        return f"not caught up after {span.label}"
+    return (
+        f"caught up {spell_seconds(took)} after {span.label}" if took else f"level at the end of {span.label}"
+    )
