@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pgnb.display import Table, card
 from pgnb.errors import ConnectionFailed, GateClosed, ServerError, WrongServer
 from pgnb.journal import Journal
+from pgnb.server.configure import SettingsChange, plan_settings
 from pgnb.server.facts import Facts, read_facts
 from pgnb.server.queries import is_name, sql_of
 from pgnb.server.route import Absent, Direct, Route, ThroughPod
@@ -176,13 +177,16 @@ class Server:
             )
         self._facts = now
 
-    def close(self) -> None:
-        """Close every session and the way to the server; a later query opens them again."""
+    def close_sessions(self) -> None:
+        """Close the kept sessions; a later query opens new ones, with the server's settings of then."""
         with self._lock:
             for session in self._sessions.values():
                 session.close()
-            self._sessions.clear()
-            self.route.close()
+
+    def close(self) -> None:
+        """Close every session and the way to the server; a later query opens them again."""
+        self.close_sessions()
+        self.route.close()
 
     def settings(self, wanted: Mapping[str, Wanted] | Iterable[str]) -> SettingsTable:
         """Settings by name, or with the wishes of a mapping; one query."""
@@ -191,6 +195,10 @@ class Server:
             return SettingsTable((), f"{title}: not there yet", self.journal)
         return SettingsTable(read_settings(self.query, wanted), title, self.journal)
 
+    def plan_settings(self, wanted: Mapping[str, Wanted], *, write_restart: bool = False) -> SettingsChange:
+        """The plan that gives settings their wished values; see `pgnb.server.configure`."""
+        return plan_settings(self, wanted, write_restart=write_restart)
+
     @property
     def table(self) -> Table:
         """The server's card."""
@@ -198,7 +206,7 @@ class Server:
             return card(self.name, {"state": "not there yet", "found": self.route.state()})
         facts = self.facts
         pod = {"pod": self.pod.name, "image": self.pod.image} if isinstance(self.route, ThroughPod) else {}
-        about = {
+        about: dict[str, object] = {
             "version": f"PostgreSQL {facts.version_text}",
             "role": facts.role,
             "system identifier": facts.system_identifier or "not readable",
@@ -207,7 +215,7 @@ class Server:
             "up since": facts.started,
             "login": f"{facts.login}{' (superuser)' if facts.superuser else ''}",
         }
-        return card("PostgreSQL server", pod | about)
+        return card("PostgreSQL server", {**pod, **about})
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()

@@ -11,7 +11,7 @@ from pgnb.display import Cell, Table
 from pgnb.errors import ParameterError
 from pgnb.journal import Journal
 from pgnb.server.session import Params, Row, Rows
-from pgnb.server.values import Wanted, Wish, normalise, same
+from pgnb.server.values import Wanted, Wish, normalise
 
 Query = Callable[[str, Params], Rows]
 
@@ -63,7 +63,7 @@ class Setting:
     @property
     def met(self) -> bool:
         """Whether the value in force is the wished one; True without a wish."""
-        return self.wish is None or same(self.row, self.value, self.wish.value)
+        return self.wish is None or self.wish.accepts(self.row, self.value)
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,20 @@ class SettingsTable:
 
     @property
     def checks(self) -> Checks:
-        """One check a wished setting: its value in force is the wished one."""
+        """One check a wished setting: its value in force is the wished one.
+
+        What waits for a restart is advice; `checks_after_restart` holds it to its wish, too.
+        """
+        return self._checks(lambda item: item.needs == "restart")
+
+    @property
+    def checks_after_restart(self) -> Checks:
+        """The same, where a restart was allowed: every wish must be in force."""
+        return self._checks(lambda item: False)
+
+    def _checks(self, advice: Callable[[Setting], bool]) -> Checks:
         items = [
-            Check(item.name, item.met, item.shown, item.wish.text, _remedy(item))
+            Check(item.name, item.met, item.shown, str(item.wish), _remedy(item), advice(item))
             for item in self.items
             if item.wish is not None
         ]
@@ -130,12 +141,14 @@ class SettingsTable:
 def _wished(setting: Setting) -> Cell:
     if setting.wish is None:
         return Cell("", "dim")
-    return Cell(setting.wish.text, "good" if setting.met else "bad")
+    return Cell(str(setting.wish), "good" if setting.met else "bad")
 
 
 def _remedy(setting: Setting) -> str:
     if setting.pending_restart:
         return "It stands in the file and waits for a restart: allow one."
+    if setting.needs == "restart":
+        return "It takes a restart: allow one."
     return f"Set it (it takes a {setting.needs}); it stands in {setting.source}."
 
 

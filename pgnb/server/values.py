@@ -24,17 +24,32 @@ _FALSE = {"off", "false", "no", "0"}
 
 @dataclass(frozen=True)
 class Wish:
-    """A wished value: `text` as it will be written, `value` in the unit of pg_settings."""
+    """A wished value: `text` as it will be written, `value` in the unit of pg_settings.
+
+    A `minimum` is met by anything that is not below it, and by -1, which stands for no limit.
+    """
 
     text: str
     value: str
+    minimum: bool = False
+
+    def __str__(self) -> str:
+        return f">= {self.text}" if self.minimum else self.text
+
+    def accepts(self, row: Row, value: str) -> bool:
+        """Whether a value, in the unit of pg_settings, fulfils the wish."""
+        if same(row, self.value, value):
+            return True
+        return self.minimum and (value == "-1" or _rank(row, value) > _rank(row, self.value))
 
 
 def normalise(row: Row, wanted: Wanted) -> Wish:
-    """A wished value, checked against a row of pg_settings.
+    """A wished value, checked against a row of pg_settings; ">= 10" is a wish for at least 10.
 
     Raises ParameterError with what the setting accepts.
     """
+    if isinstance(wanted, str) and wanted.lstrip().startswith(">="):
+        return _minimum(row, wanted.lstrip().removeprefix(">=").strip())
     kinds = {"bool": _bool, "enum": _enum, "integer": _number, "real": _number, "string": _string}
     return kinds[row["vartype"]](row, wanted)
 
@@ -59,6 +74,18 @@ def value_of(row: Row, text: str) -> str:
 def quoted(text: str) -> str:
     """A value as postgresql.conf takes it; every value may be quoted."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _minimum(row: Row, wanted: str) -> Wish:
+    if row["vartype"] not in ("integer", "real", "enum"):
+        raise _refused(row, f">= {wanted}", "one value, no minimum")
+    exact = normalise(row, wanted)
+    return Wish(exact.text, exact.value, minimum=True)
+
+
+def _rank(row: Row, value: str) -> float:
+    """The order of values; those of an enum stand in their order in pg_settings (wal_level)."""
+    return float(row["enumvals"].index(value) if row["vartype"] == "enum" else value)
 
 
 def _items(text: str) -> list[str]:

@@ -1,0 +1,3 @@
+SELECT count(*) AS slots,
+       count(*) FILTER (WHERE slot_type = 'logical') AS logical_slots
+  FROM pg_catalog.pg_replication_slots
