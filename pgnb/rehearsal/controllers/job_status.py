@@ -1,4 +1,4 @@
-"""A Job's status: what ended and was counted, whether it is done, and why (kubernetes, pkg/controller/job)."""
+"""A Job's status: what ended and was counted, whether it is done, and why (pkg/controller/job)."""
 
 from __future__ import annotations
 

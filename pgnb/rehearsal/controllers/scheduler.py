@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pgnb.rehearsal.controllers.base import Controller, key_of
@@ -9,8 +10,8 @@ from pgnb.rehearsal.controllers.claims import claim_names
 from pgnb.rehearsal.controllers.clock import now
 from pgnb.rehearsal.controllers.events import SchedulerEvents
 from pgnb.rehearsal.controllers.pods import ENDED, condition, phase
-from pgnb.rehearsal.controllers.quantities import requests_of, total
 from pgnb.rehearsal.controllers.queue import Key
+from pgnb.rehearsal.controllers.requests import requests_of, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,7 +91,9 @@ class Scheduler(Controller):
         free = total([node["status"]["allocatable"]])
         wanted = requests_of(pod)
         return sorted(
-            name for name, amount in wanted.items() if amount > free.get(name, 0) - used.get(name, 0)
+            name
+            for name, amount in wanted.items()
+            if amount > free.get(name, Decimal(0)) - used.get(name, Decimal(0))
         )
 
     def _bind(self, pod: Object) -> None:

@@ -1,4 +1,4 @@
-"""StatefulSets: pods with a name and claims of their own, in order (kubernetes, pkg/controller/statefulset)."""
+"""StatefulSets: pods with a name and claims of their own, in order (pkg/controller/statefulset)."""
 
 from __future__ import annotations
 
