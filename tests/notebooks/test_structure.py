@@ -1,0 +1,120 @@
+"""What every notebook keeps to, so that a reader feels at home in each."""
+
+import ast
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+
+from pgnb.cli import main
+from pgnb.runbook import catalogue, params
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
+
+
+def _cells(path: Path, kind: str) -> list:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+def _code(path: Path) -> list[str]:
+    return [c.source for c in _cells(path, "code") if "parameters" not in c.metadata.get("tags", ())]
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request) -> Path:
+    return request.param
+
+
+def test_the_sections_one_to_five_are_there():
+    assert {"00", "01", "02", "03", "04", "05"} <= set(catalogue.notebooks())
+
+
+def test_it_is_a_valid_notebook_without_outputs(notebook):
+    content = nbformat.read(notebook, as_version=4)
+    nbformat.validate(content)
+    for cell in content.cells:
+        if cell.cell_type == "code" and "nbval-check-output" not in cell.metadata.get("tags", ()):
+            assert cell.outputs == []
+            assert cell.execution_count is None
+
+
+def test_its_parameters_are_typed_and_explained(notebook):
+    for parameter in params.declared(notebook):
+        assert parameter.help, f"{parameter.name} has no comment"
+        assert params.validate(notebook, {parameter.name: parameter.default})
+
+
+def test_every_parameter_is_used(notebook):
+    used = {
+        n.id
+        for source in _code(notebook)
+        for n in ast.walk(ast.parse(_plain(source)))
+        if isinstance(n, ast.Name)
+    }
+    assert {p.name for p in params.declared(notebook)} <= used
+
+
+def _plain(source: str) -> str:
+    return "\n".join(line for line in source.splitlines() if not line.startswith("%"))
+
+
+def test_cells_are_steps_that_a_person_would_say_aloud(notebook):
+    sizes = [len([line for line in source.splitlines() if line.strip()]) for source in _code(notebook)]
+    assert statistics.median(sizes) <= 5
+    assert max(sizes) <= 8
+    for source in _code(notebook):
+        assert not re.search(r"^\s*(def|class|for|while|try)\b", source, re.MULTILINE)
+
+
+def test_prose_stands_before_the_code_and_headings_are_in_both_languages(notebook):
+    markdown = [cell.source for cell in _cells(notebook, "markdown")]
+    assert JAPANESE.search(markdown[0])
+    for source in markdown:
+        for heading in re.findall(r"^## (\d.*)$", source, re.MULTILINE):
+            assert " · " in heading, heading
+            assert JAPANESE.search(heading), heading
+
+
+def test_it_connects_first_and_ends_with_its_evidence(notebook):
+    code = _code(notebook)
+    assert "pgnb.connect(" in code[0]
+    assert code[-1] == "pgnb.finish(cluster)"
+
+
+def test_every_change_is_shown_before_it_is_applied(notebook):
+    tree = ast.parse("\n".join(map(_plain, _code(notebook))))
+    shown = {
+        node.value.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Name)
+    }
+    applied = {
+        node.func.value.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "apply"
+        and isinstance(node.func.value, ast.Name)
+    }
+    assert applied <= shown
+
+
+def test_the_params_files_fit_the_notebooks():
+    everywhere = {p.name for path in NOTEBOOKS for p in params.declared(path)}
+    for file in (ROOT / "params").glob("*.yaml"):
+        values = params.read_file(file)
+        assert values
+        for path in NOTEBOOKS:
+            params.validate(path, values, everywhere)
+
+
+def test_the_command_line_lists_what_a_notebook_takes(notebook):
+    result = CliRunner().invoke(main, ["parameters", str(notebook)])
+    assert result.exit_code == 0, result.output
+    for parameter in params.declared(notebook):
+        assert parameter.name in result.output
