@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 from pgnb.checks import Checks
-from pgnb.cluster import access, exec, logs, objects, passwords, rollout, selection, workloads
+from pgnb.cluster import (
+    access,
+    commands,
+    helpers,
+    logs,
+    objects,
+    passwords,
+    rollout,
+    selection,
+    workloads,
+)  # fmt: skip
 from pgnb.cluster.access import RIGHTS, Right
 from pgnb.cluster.client import Api, Object
-from pgnb.cluster.exec import ExecResult
+from pgnb.cluster.commands import ExecResult
 from pgnb.cluster.forward import Forward, open_forward
+from pgnb.cluster.helper_spec import HelperPod
+from pgnb.cluster.helpers import Helper, HelperResult
 from pgnb.cluster.kubeconfig import read_target
 from pgnb.cluster.logs import LogLine
+from pgnb.cluster.manifests import Manifests, plan_apply
 from pgnb.cluster.passwords import Secret
 from pgnb.cluster.pods import POSTGRES_PORT, Pod
 from pgnb.cluster.sockets import Sockets
@@ -115,6 +129,10 @@ class Cluster:
         """Server-side apply as the manager `pgnb`, journalled. Raises Conflict with the managers' names."""
         return objects.apply(self.api, manifest, force=force)
 
+    def plan_apply(self, manifests: Manifests, title: str) -> Change:
+        """A plan that applies one manifest, several, or a YAML text; see its diff, and its undo."""
+        return plan_apply(self.api, manifests, title)
+
     def create(self, manifest: Mapping[str, Any]) -> Object:
         """Make an object, journalled. Raises Conflict when it is there."""
         return objects.create(self.api, manifest)
@@ -169,7 +187,7 @@ class Cluster:
         changes; such a command is refused in a plan-only run (GateClosed). With `check` an exit status
         other than 0 raises ExecFailed with the end of stderr. Raises DeadlineExceeded, ExecFailed.
         """
-        return exec.exec_in(
+        return commands.exec_in(
             self._sockets, pod, argv, stdin=stdin, timeout=timeout, check=check, changes=changes
         )
 
@@ -186,6 +204,25 @@ class Cluster:
     def forward(self, pod: Pod, port: int = POSTGRES_PORT) -> Forward:
         """Where a pod's port can be reached from here. Close it, or use it as a context manager."""
         return open_forward(self._sockets, pod, port)
+
+    # Helper pods
+
+    def run_helper(
+        self, spec: HelperPod, *, timeout: float = 600.0, check: bool = True,
+        on_log: Callable[[str], None] | None = None,
+    ) -> HelperResult:  # fmt: skip
+        """Run a helper pod to its end; it is removed whatever happens, also on an interrupt.
+
+        `timeout` in seconds, from its start; `on_log` gets each line of its output. Raises PodError when it
+        can't start, ExecFailed (with `check`) for an exit status other than 0, DeadlineExceeded, and
+        GateClosed in a plan-only run.
+        """
+        return helpers.run_helper(self.api, spec, timeout=timeout, check=check, on_log=on_log)
+
+    def helper(self, spec: HelperPod, *, lifetime: float = 3600.0) -> AbstractContextManager[Helper]:
+        """A helper pod that waits for commands, for work on a stopped server's volume; `spec.argv` is not
+        used. It is removed at the end of the block, and ends by itself after `lifetime` seconds."""
+        return helpers.open_helper(self._sockets, spec, lifetime=lifetime)
 
     # Workloads
 
@@ -230,9 +267,13 @@ class Cluster:
         """One key of a Secret; what is returned never shows its value. Raises NotFound."""
         return passwords.secret_value(self.api, name, key)
 
-    def resolve_password(self, reference: str, pod: Pod | None = None) -> Secret:
-        """The password that `secret:NAME/KEY`, `env:NAME`, `passfile:PATH` or `pod-env:NAME` names."""
-        return passwords.resolve_password(self.api, reference, pod)
+    def resolve_password(self, reference: str, pod: Pod | None = None, user: str = "") -> Secret:
+        """The password that `secret:NAME/KEY`, `env:NAME`, `passfile:PATH` or `pod-env:NAME` names.
+
+        `user` chooses the line of a passfile. An empty reference is an empty password. Raises
+        ParameterError, which never repeats the text, and NotFound.
+        """
+        return passwords.resolve_password(self.api, reference, pod, user)
 
     # Itself
 

@@ -27,7 +27,8 @@ class LogLine:
 
 def read_log(
     api: Api, pod: Pod, *, container: str = "", tail: int | None = None, since: timedelta | None = None,
-    previous: bool = False, timestamps: bool = False, limit_bytes: int = LIMIT, timeout: float = 30.0,
+    since_time: datetime | None = None, previous: bool = False, timestamps: bool = False,
+    limit_bytes: int = LIMIT, timeout: float = 30.0,
 ) -> list[LogLine]:  # fmt: skip
     """The last lines of a container's log. See `Cluster.logs`."""
     query: dict[str, str | int | bool] = {"container": container or pod.container, "limitBytes": limit_bytes}
@@ -35,6 +36,7 @@ def read_log(
     query |= {"timestamps": True} if timestamps else {}
     query |= {"tailLines": tail} if tail is not None else {}
     query |= {"sinceSeconds": max(1, round(since.total_seconds()))} if since else {}
+    query |= {"sinceTime": since_time.strftime("%Y-%m-%dT%H:%M:%SZ")} if since_time else {}
     path = resource("pods").path(api.namespace, pod.name, "log")
     try:
         data = api.read("GET", path, query=query, timeout=timeout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,7 +59,7 @@ def secret_value(api: Api, name: str, key: str) -> Secret:
     return Secret(f"secret/{name} key {key}", values[key].decode().removesuffix("\n"))
 
 
-def resolve_password(api: Api, reference: str, pod: Pod | None = None) -> Secret:
+def resolve_password(api: Api, reference: str, pod: Pod | None = None, user: str = "") -> Secret:
     """The password that `reference` names; an empty one when it names nothing (trust, peer, a passfile).
 
     Raises ParameterError for what is no reference; it does not repeat it, since it may be a password.
@@ -72,7 +73,7 @@ def resolve_password(api: Api, reference: str, pod: Pod | None = None) -> Secret
     if scheme == "env" and rest:
         return _from_environment(rest)
     if scheme == "passfile" and rest:
-        return _from_passfile(rest)
+        return _from_passfile(rest, user)
     if scheme == "pod-env" and rest and pod is not None:
         return _from_pod(api, rest, pod)
     raise ParameterError(
@@ -91,8 +92,8 @@ def _from_environment(variable: str) -> Secret:
     return Secret(f"${variable}", os.environ[variable])
 
 
-def _from_passfile(path: str) -> Secret:
-    """A file that holds the password and nothing else; libpq's rule for its mode holds here too."""
+def _from_passfile(path: str, user: str) -> Secret:
+    """The password of `user` in a file as libpq reads it: host:port:database:user:password, mode 0600."""
     file = Path(os.path.expandvars(path)).expanduser()
     if not file.is_file():
         raise ParameterError(f"the passfile {file} is not there", remedy="Create it with mode 0600.")
@@ -102,7 +103,23 @@ def _from_passfile(path: str) -> Secret:
             found=oct(stat.S_IMODE(file.stat().st_mode)),
             remedy=f"chmod 0600 {file}",
         )
-    return Secret(str(file), file.read_text(encoding="utf-8").removesuffix("\n"))
+    lines = [_fields(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    found = {line[4] for line in lines if len(line) == 5 and (line[3] in ("*", user) or not user)}
+    if len(found) == 1:
+        return Secret(str(file), found.pop())
+    raise ParameterError(
+        f"the passfile {file} holds {len(found)} passwords for the user {user or 'of any name'}",
+        found=f"{len(lines)} lines",
+        remedy="Write one line host:port:database:user:password for that user; * stands for any.",
+    )
+
+
+def _fields(line: str) -> list[str]:
+    """The fields of a passfile's line; a backslash makes the next character an ordinary one."""
+    if line.startswith("#"):
+        return []
+    parts = re.split(r"(?<!\\):", line, maxsplit=4)
+    return [re.sub(r"\\(.)", r"\1", part) for part in parts]
 
 
 def _from_pod(api: Api, variable: str, pod: Pod) -> Secret:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pgnb.checks import Check, Checks
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.objects import STRATEGIC, get, list_all, patch
-from pgnb.cluster.selection import _events
+from pgnb.cluster.selection import account
 from pgnb.cluster.trouble import explain
 from pgnb.cluster.workloads import Workload, read_workload
 from pgnb.errors import ParameterError
@@ -67,8 +67,7 @@ def wait_scaled(api: Api, workload: Workload, replicas: int, *, timeout: float =
 def _pods(api: Api, workload: Workload) -> _Pods:
     """Those that the selector matches and that no other workload owns."""
     found = tuple(list_all(api, "pods", workload.selector))
-    texts = [f"{pod['metadata']['name']}: {explain(pod, _events(api, pod)) or 'Ready'}" for pod in found]
-    return _Pods(found, "; ".join(texts) or "no pod")
+    return _Pods(found, account(api, found) or "no pod")
 
 
 def plan_scale(api: Api, workload: Workload, replicas: int, *, timeout: float = TIMEOUT) -> Change:

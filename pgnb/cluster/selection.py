@@ -39,14 +39,20 @@ def again(api: Api, pod: Pod) -> Pod:
 
 def _seen(api: Api, pod: Object, container: str) -> Pod:
     waits = (pod.get("status") or {}).get("phase") == "Pending"
-    return Pod.of(pod, container, _events(api, pod) if waits else ())
+    return Pod.of(pod, container, events_if_allowed(api, pod) if waits else ())
 
 
-def _events(api: Api, pod: Mapping[str, Any]) -> Sequence[Object]:
+def events_if_allowed(api: Api, pod: Mapping[str, Any]) -> Sequence[Object]:
     try:
         return events_of(api, pod["metadata"]["uid"])
     except ClusterError:
         return ()  # Events only explain; without the right to read them the status must do.
+
+
+def account(api: Api, pods: Sequence[Object]) -> str:
+    """Each pod with its state: Ready, or why not."""
+    texts = ((pod, explain(pod, () if _in_service(pod) else events_if_allowed(api, pod))) for pod in pods)
+    return "; ".join(f"{pod['metadata']['name']}: {text or 'Ready'}" for pod, text in texts)
 
 
 def _in_service(pod: Object) -> bool:
@@ -65,10 +71,9 @@ def _several(api: Api, selector: str, living: Sequence[Object]) -> PodError:
 
 
 def _none_ready(api: Api, selector: str, found: Sequence[Object]) -> PodError:
-    states = "; ".join(f"{pod['metadata']['name']}: {explain(pod, _events(api, pod))}" for pod in found)
     return PodError(
         f"no pod that matches {selector!r} in the namespace {api.namespace} is Ready",
-        found=states,
+        found=account(api, found),
         remedy="Wait until it is, or mend what it says: kubectl describe pod, kubectl logs.",
     )
 

@@ -1,0 +1,150 @@
+"""What a helper pod is: the server's image with a command of its own, beside the server or on its volume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pgnb.cluster.pods import Pod
+
+LABELS: Mapping[str, str] = {"app.kubernetes.io/managed-by": "pgnb", "app.kubernetes.io/component": "helper"}
+CONTAINER = "helper"
+_FROM_POD = ("nodeSelector", "tolerations", "imagePullSecrets", "affinity", "runtimeClassName")
+_COPY = 'umask 077; while [ $# -gt 1 ]; do cp "$1" "$2" || exit 1; shift 2; done'
+"""A constant script; its arguments are the pairs of paths."""
+
+
+@dataclass(frozen=True)
+class SecretFile:
+    """A Secret's key as a file that only the helper's user can read (mode 0600), as libpq wants it.
+
+    A Secret's own volume cannot be that: with fsGroup its files become 0640, without they belong to root.
+    """
+
+    secret: str
+    key: str
+    path: str
+
+
+@dataclass(frozen=True)
+class HelperPod:
+    """A pod for one piece of work. `claims` maps mount paths to PersistentVolumeClaims.
+
+    `secret_env` maps variables to a Secret's name and key. `uid` and `gid` None: as the image says.
+    `placement` is taken into the pod's spec as it is (node selector, tolerations, pull secrets, affinity).
+    """
+
+    name_prefix: str
+    image: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    secret_env: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    secret_files: tuple[SecretFile, ...] = ()
+    claims: Mapping[str, str] = field(default_factory=dict)
+    read_only: bool = False
+    uid: int | None = None
+    gid: int | None = None
+    fs_group: int | None = None
+    node: str = ""
+    service_account: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    placement: Mapping[str, Any] = field(default_factory=dict)
+
+    def like(self, pod: Pod) -> HelperPod:
+        """The same work where that pod runs: its placement, pull secrets, service account and group."""
+        spec, security = pod.spec, pod.spec.get("securityContext") or {}
+        return replace(
+            self,
+            image=self.image or pod.image,
+            placement={key: spec[key] for key in _FROM_POD if spec.get(key)} | dict(self.placement),
+            service_account=self.service_account or spec.get("serviceAccountName", ""),
+            fs_group=security.get("fsGroup") if self.fs_group is None else self.fs_group,
+        )
+
+    def manifest(self, name: str, *, seconds: int) -> dict[str, Any]:
+        """The pod's manifest; it ends by itself after `seconds`, whatever becomes of pgnb."""
+        spec: dict[str, Any] = dict(self.placement) | {
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": seconds,
+            "terminationGracePeriodSeconds": 5,
+            "enableServiceLinks": False,
+            "securityContext": self._pod_security(),
+            "volumes": self._volumes(),
+            "containers": [self._container()],
+        }
+        spec |= {"initContainers": [self._copier()]} if self.secret_files else {}
+        spec |= {"serviceAccountName": self.service_account} if self.service_account else {}
+        spec |= {"nodeName": self.node} if self.node else {}
+        meta = {"name": name, "labels": dict(LABELS) | dict(self.labels)}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
+    def _container(self) -> dict[str, Any]:
+        env: list[dict[str, Any]] = [{"name": key, "value": value} for key, value in self.env.items()]
+        env += [
+            {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}
+            for variable, (name, key) in self.secret_env.items()
+        ]
+        mounts: list[dict[str, Any]] = [
+            {"name": f"claim-{number}", "mountPath": path, "readOnly": self.read_only}
+            for number, path in enumerate(self.claims)
+        ]
+        mounts += [{"name": "private", "mountPath": path} for path in self._private_directories()]
+        return {
+            "name": CONTAINER,
+            "image": self.image,
+            "command": list(self.argv),
+            "env": env,
+            "volumeMounts": mounts,
+            "resources": dict(self.resources),
+            "securityContext": self._security(),
+        }
+
+    def _copier(self) -> dict[str, Any]:
+        pairs = [word for number, file in enumerate(self.secret_files)
+                 for word in (f"/pgnb-secret-{number}/{file.key}", file.path)]  # fmt: skip
+        mounts = [{"name": f"secret-{n}", "mountPath": f"/pgnb-secret-{n}", "readOnly": True}
+                  for n in range(len(self.secret_files))]  # fmt: skip
+        mounts += [{"name": "private", "mountPath": path} for path in self._private_directories()]
+        return {
+            "name": "copy-secrets",
+            "image": self.image,
+            "command": ["sh", "-c", _COPY, "sh", *pairs],
+            "volumeMounts": mounts,
+            "securityContext": self._security(),
+        }
+
+    def _private_directories(self) -> list[str]:
+        return sorted({file.path.rpartition("/")[0] for file in self.secret_files})
+
+    def _volumes(self) -> list[dict[str, Any]]:
+        volumes: list[dict[str, Any]] = [
+            {"name": f"claim-{number}", "persistentVolumeClaim": {"claimName": claim}}
+            for number, claim in enumerate(self.claims.values())
+        ]
+        volumes += [
+            {"name": f"secret-{number}", "secret": {"secretName": file.secret, "items": [_item(file.key)]}}
+            for number, file in enumerate(self.secret_files)
+        ]
+        private = {"name": "private", "emptyDir": {"medium": "Memory"}}
+        return [*volumes, private] if self.secret_files else volumes
+
+    def _pod_security(self) -> dict[str, Any]:
+        wished = {"runAsUser": self.uid, "runAsGroup": self.gid, "fsGroup": self.fs_group}
+        return {key: value for key, value in wished.items() if value is not None}
+
+    def _security(self) -> dict[str, Any]:
+        """As little as the work needs, so that a namespace with the level `restricted` takes the pod."""
+        if not self.uid:
+            return {}
+        return {
+            "runAsNonRoot": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+
+
+def _item(key: str) -> dict[str, str]:
+    return {"key": key, "path": key}

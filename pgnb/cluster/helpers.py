@@ -1,0 +1,208 @@
+"""Helper pods: started, followed, and removed whatever happens."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+from pgnb.cluster.client import Api, Object
+from pgnb.cluster.commands import ExecResult, exec_in
+from pgnb.cluster.helper_spec import CONTAINER, HelperPod
+from pgnb.cluster.logs import LogLine, read_log
+from pgnb.cluster.objects import create, delete, get, list_all
+from pgnb.cluster.pods import Pod
+from pgnb.cluster.selection import events_if_allowed
+from pgnb.cluster.sockets import Sockets
+from pgnb.cluster.trouble import explain, hopeless
+from pgnb.errors import ExecFailed, NotFound, PodError
+from pgnb.wait import wait_until
+
+START = 120.0
+"""Seconds within which a helper's container must run: scheduling, volume, image."""
+_IDLE = ("sleep", "86400")
+_GONE = 60.0
+
+
+@dataclass(frozen=True)
+class HelperResult:
+    """How a helper's command ended; `seconds` counts from its creation to its end."""
+
+    exit_status: int
+    log: tuple[LogLine, ...]
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """Its output."""
+        return "\n".join(line.text for line in self.log)
+
+
+@dataclass(frozen=True)
+class Helper:
+    """A helper pod that waits for commands."""
+
+    pod: Pod
+    _sockets: Sockets
+
+    def exec(
+        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0, check: bool = True,
+        changes: str = "",
+    ) -> ExecResult:  # fmt: skip
+        """Run a command in it. See `Cluster.exec`."""
+        return exec_in(
+            self._sockets, self.pod, argv, stdin=stdin, timeout=timeout, check=check, changes=changes
+        )
+
+
+def run_helper(
+    api: Api, spec: HelperPod, *, timeout: float = 600.0, check: bool = True,
+    on_log: Callable[[str], None] | None = None,
+) -> HelperResult:  # fmt: skip
+    """Run a helper pod to its end and remove it. See `Cluster.run_helper`."""
+    started = monotonic()
+    with _created(api, spec, timeout) as name:
+        _wait_started(api, name)
+        lines: list[LogLine] = []
+        ended = wait_until(
+            f"{spec.argv[0]} in pod {name}",
+            lambda: _follow(api, name, lines, on_log),
+            lambda pod: bool(_terminated(pod)),
+            timeout=timeout,
+            every=0.25,
+            describe=lambda pod: lines[-1].text if lines else explain(pod) or "runs",
+        )
+        _follow(api, name, lines, on_log)
+    state = _terminated(ended)
+    result = HelperResult(int(state.get("exitCode", -1)), tuple(lines), monotonic() - started)
+    if check and result.exit_status:
+        raise _failed(name, spec, state, result)
+    return result
+
+
+@contextmanager
+def open_helper(sockets: Sockets, spec: HelperPod, *, lifetime: float = 3600.0) -> Iterator[Helper]:
+    """A helper pod for several commands; it is removed at the end of the block. See `Cluster.helper`."""
+    with _created(sockets.api, replace(spec, argv=_IDLE), lifetime) as name:
+        yield Helper(Pod.of(_wait_started(sockets.api, name), CONTAINER), sockets)
+
+
+@contextmanager
+def _created(api: Api, spec: HelperPod, seconds: float) -> Iterator[str]:
+    _sweep(api, spec.name_prefix)
+    placed = spec if spec.node else replace(spec, node=_node_of_claims(api, spec))
+    name = f"{spec.name_prefix}-{_suffix()}"
+    try:
+        create(api, placed.manifest(name, seconds=int(seconds + START)))
+        yield name
+    finally:
+        # The name is known before the request is sent, so an interrupt at any point leaves no pod behind.
+        _remove(api, name)
+
+
+def _suffix() -> str:
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(5))
+
+
+def _sweep(api: Api, prefix: str) -> None:
+    """Remove helpers of the same work that have ended and that a killed run could not remove."""
+    for pod in list_all(api, "pods", "app.kubernetes.io/managed-by=pgnb,app.kubernetes.io/component=helper"):
+        ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        if ended and pod["metadata"]["name"].rpartition("-")[0] == prefix:
+            delete(api, "pods", pod["metadata"]["name"], uid=pod["metadata"]["uid"])
+
+
+def _node_of_claims(api: Api, spec: HelperPod) -> str:
+    """The node where a claim of the helper is mounted already: a ReadWriteOnce volume is nowhere else."""
+    wanted = set(spec.claims.values())
+    for pod in list_all(api, "pods") if wanted else []:
+        volumes = pod["spec"].get("volumes") or []
+        claims = {(volume.get("persistentVolumeClaim") or {}).get("claimName") for volume in volumes}
+        if claims & wanted and (pod.get("status") or {}).get("phase") == "Running":
+            return str(pod["spec"].get("nodeName", ""))
+    return ""
+
+
+def _wait_started(api: Api, name: str) -> Object:
+    """Wait until the container runs or has ended. Raises PodError when it never will."""
+
+    def probe() -> Object:
+        pod = _read(api, name)
+        if reason := hopeless(pod):
+            raise PodError(
+                f"the helper pod {name} cannot start: {reason}",
+                found=explain(pod, events_if_allowed(api, pod)),
+            )
+        return pod
+
+    return wait_until(
+        f"the helper pod {name} to start", probe, _has_started, timeout=START, every=0.1,
+        describe=lambda pod: explain(pod, events_if_allowed(api, pod)) or "runs",
+        remedy="See its events: a node, a volume, a quota or an image may be missing.",
+    )  # fmt: skip
+
+
+def _has_started(pod: Object) -> bool:
+    state = _state(pod)
+    return "running" in state or "terminated" in state or pod["status"].get("phase") == "Failed"
+
+
+def _follow(api: Api, name: str, lines: list[LogLine], on_log: Callable[[str], None] | None) -> Object:
+    """Take the log's new lines, hand them on, and return the pod as it is."""
+    pod = _read(api, name)
+    last = lines[-1].at if lines else None
+    for line in read_log(api, Pod.of(pod, CONTAINER), since_time=last, timestamps=True):
+        if _newer(line, last):
+            lines.append(line)
+            if on_log is not None:
+                on_log(line.text)
+    return pod
+
+
+def _newer(line: LogLine, last: datetime | None) -> bool:
+    return line.at is not None and (last is None or line.at > last)
+
+
+def _read(api: Api, name: str) -> Object:
+    pod = get(api, "pods", name)
+    if pod is None:
+        raise NotFound(f"the helper pod {name} was deleted by somebody else")
+    return pod
+
+
+def _state(pod: Object) -> dict[str, Any]:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or [{}]
+    state: dict[str, Any] = statuses[0].get("state") or {}
+    return state
+
+
+def _terminated(pod: Object) -> dict[str, Any]:
+    status = pod.get("status") or {}
+    ended: dict[str, Any] = _state(pod).get("terminated") or {}
+    if not ended and status.get("phase") == "Failed":
+        return {"exitCode": -1, "reason": status.get("reason", ""), "message": status.get("message", "")}
+    return ended
+
+
+def _failed(name: str, spec: HelperPod, state: dict[str, Any], result: HelperResult) -> ExecFailed:
+    reason = " ".join(str(state[key]) for key in ("reason", "message") if state.get(key))
+    tail = "\n".join(line.text for line in result.log[-15:])
+    return ExecFailed(
+        f"{spec.argv[0]} in the helper pod {name} ended with exit status {result.exit_status} ({reason})",
+        found=tail or "no output",
+    )
+
+
+def _remove(api: Api, name: str) -> None:
+    """Delete the pod and wait until it is gone: its volume must be free for the server's own pod."""
+    if not delete(api, "pods", name, grace=0):
+        return
+    wait_until(
+        f"the helper pod {name} to be gone", lambda: get(api, "pods", name), lambda pod: pod is None,
+        timeout=_GONE, describe=lambda pod: explain(pod) if pod else "gone",
+    )  # fmt: skip

@@ -1,0 +1,212 @@
+"""Manifests applied as a plan: what stands now beside what the API server says would stand afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from pgnb.cluster.client import Api, Object
+from pgnb.cluster.objects import apply, delete, label_of, path_of, replace, resource_of
+from pgnb.errors import AccessDenied, Conflict, NotFound, ParameterError
+from pgnb.plan import Change, Confirmation, Step
+
+Manifests = Mapping[str, Any] | Sequence[Mapping[str, Any]] | str
+_BY_HAND = ("kubectl", "Mozilla", "python-requests", "OpenAPI-Generator", "k9s", "node-fetch", "unknown")
+"""Field managers that stand for a person at work, as kubectl-client-side-apply; they take nothing back."""
+_SERVER_SIDE = ("managedFields", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink")
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """One manifest, the object that is there now, what it would become, and whose fields it takes."""
+
+    manifest: Mapping[str, Any]
+    label: str
+    before: Object | None
+    after: Mapping[str, Any]
+    taken: tuple[str, ...]
+    foreign: tuple[str, ...]
+
+    @property
+    def changes(self) -> bool:
+        return self.before is None or content(self.before) != content(self.after)
+
+
+def plan_apply(api: Api, manifests: Manifests, title: str) -> Change:
+    """A plan for one manifest, several, or a YAML text; only what differs becomes a step.
+
+    The differences are those that the API server finds in a dry run, so its defaults are no noise. Fields
+    that a person set by kubectl are taken over, and the plan says so; those of another controller need
+    the confirmation `take_over`. A Secret's values do not show. Raises ParameterError, Rejected.
+    """
+    wishes = [_compare(api, manifest) for manifest in _read(manifests)]
+    changed = [wish for wish in wishes if wish.changes]
+    return Change(
+        title, api.journal,
+        before="---\n".join(_yaml(wish.before, None) for wish in changed),
+        after="---\n".join(_yaml(wish.after, wish.before) for wish in changed),
+        steps=[_step(api, wish) for wish in changed],
+        note=_note(changed),
+        undo_text="; ".join(_undo_text(wish) for wish in changed),
+        confirmations=_confirmations(changed),
+        undo=lambda: _plan_undo(api, title, changed),
+    )  # fmt: skip
+
+
+def _read(manifests: Manifests) -> list[Mapping[str, Any]]:
+    if isinstance(manifests, Mapping):
+        return [manifests]
+    if not isinstance(manifests, str):
+        return list(manifests)
+    try:
+        found = [document for document in yaml.safe_load_all(manifests) if document]
+    except yaml.YAMLError as error:
+        raise ParameterError("a manifest is not valid YAML", found=" ".join(str(error).split())) from error
+    return [item for document in found for item in _items(document)]
+
+
+def _items(document: object) -> list[Mapping[str, Any]]:
+    if not isinstance(document, Mapping):
+        raise ParameterError("a manifest is no object", found=type(document).__name__)
+    return list(document["items"]) if document.get("kind") == "List" else [document]
+
+
+def _compare(api: Api, manifest: Mapping[str, Any]) -> _Wish:
+    label, path = label_of(api, manifest), path_of(api, manifest)
+    try:
+        before: Object | None = api.call("GET", path)
+    except NotFound:
+        before = None
+    owners = _owners_met(api, manifest)
+    try:
+        after: Mapping[str, Any] = apply(api, manifest, force=bool(owners), dry_run=True)
+    except (AccessDenied, NotFound):
+        # Without the right to patch, or the namespace, a plan can still be made, from what is readable.
+        after = merged(before or {}, manifest)
+    foreign = tuple(name for name in owners if not name.startswith(_BY_HAND))
+    return _Wish(manifest, label, before, after, tuple(owners), foreign)
+
+
+def _owners_met(api: Api, manifest: Mapping[str, Any]) -> list[str]:
+    """The other managers whose fields the manifest would change."""
+    try:
+        apply(api, manifest, dry_run=True)
+    except Conflict as conflict:
+        return sorted({part.rpartition(" belongs to ")[2] for part in conflict.found.split("; ")})
+    except (AccessDenied, NotFound):
+        return []
+    return []
+
+
+def merged(before: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """`manifest` laid over `before`, mapping by mapping; lists are replaced."""
+    both = dict(before)
+    for key, value in manifest.items():
+        old = both.get(key)
+        nested = isinstance(old, Mapping) and isinstance(value, Mapping)
+        both[key] = merged(old, value) if nested else value  # type: ignore[arg-type]
+    return both
+
+
+def _step(api: Api, wish: _Wish) -> Step:
+    def run() -> str:
+        apply(api, wish.manifest, force=bool(wish.taken))
+        return "created" if wish.before is None else "changed"
+
+    what = "create" if wish.before is None else "change"
+    return Step(wish.label, f"{what} by server-side apply", run, journalled=True)
+
+
+def _note(changed: Sequence[_Wish]) -> str:
+    taken = [f"{wish.label} from {', '.join(wish.taken)}" for wish in changed if wish.taken]
+    return f"Takes fields over: {'; '.join(taken)}." if taken else ""
+
+
+def _confirmations(changed: Sequence[_Wish]) -> list[Confirmation]:
+    foreign = sorted({name for wish in changed for name in wish.foreign})
+    why = "Another controller owns fields that this changes and may put them back; better change its source."
+    return [Confirmation("take_over", name, why) for name in foreign[:1]] if foreign else []
+
+
+def _undo_text(wish: _Wish) -> str:
+    return f"delete {wish.label}" if wish.before is None else f"put {wish.label} back as it is now"
+
+
+def _plan_undo(api: Api, title: str, changed: Sequence[_Wish]) -> Change:
+    made = [wish for wish in changed if wish.before is None]
+    claims = [wish for wish in made if wish.manifest["kind"] == "PersistentVolumeClaim"]
+    return Change(
+        f"Undo: {title}", api.journal,
+        before="---\n".join(_yaml(wish.after, None) for wish in reversed(changed)),
+        after="---\n".join(_yaml(wish.before, None) for wish in reversed(changed) if wish.before),
+        steps=[_undo_step(api, wish) for wish in reversed(changed)],
+        confirmations=[
+            Confirmation("delete_claim", wish.manifest["metadata"]["name"], "Its data are deleted with it.")
+            for wish in claims[:1]
+        ],
+    )  # fmt: skip
+
+
+def _undo_step(api: Api, wish: _Wish) -> Step:
+    name, former = str(wish.manifest["metadata"]["name"]), wish.before
+    if former is None:
+        kind = resource_of(api, wish.manifest).plural
+        return Step(wish.label, "delete", lambda: _deleted(api, kind, name), journalled=True)
+    return Step(wish.label, "put back", lambda: _put_back(api, former), journalled=True)
+
+
+def _deleted(api: Api, kind: str, name: str) -> str:
+    return "deleted" if delete(api, kind, name) else "was not there"
+
+
+def _put_back(api: Api, former: Object) -> str:
+    now = api.call("GET", path_of(api, former))
+    back = deepcopy(former)
+    back["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"]
+    back["metadata"].pop("managedFields", None)
+    back.pop("status", None)
+    replace(api, back, "put back as it was")
+    return "as it was"
+
+
+def content(found: Mapping[str, Any]) -> dict[str, Any]:
+    """An object without what only the API server writes."""
+    kept = {key: deepcopy(value) for key, value in found.items() if key != "status"}
+    meta = {key: value for key, value in (kept.get("metadata") or {}).items() if key not in _SERVER_SIDE}
+    annotations = {k: v for k, v in (meta.pop("annotations", None) or {}).items() if k != _LAST_APPLIED}
+    kept["metadata"] = {**meta, **({"annotations": annotations} if annotations else {})}
+    return kept
+
+
+def _yaml(found: Mapping[str, Any] | None, former: Mapping[str, Any] | None) -> str:
+    """An object as a reader wants it, a Secret's values hidden; changed ones are marked against `former`."""
+    if not found:
+        return ""
+    shown = content(found)
+    if shown.get("kind") == "Secret":
+        old = (former or {}).get("data") or {}
+        for part in ("data", "stringData"):
+            shown.update({part: {k: _hidden(v, old.get(k, v)) for k, v in (shown.get(part) or {}).items()}})
+        shown = {key: value for key, value in shown.items() if value != {}}
+    return str(yaml.dump(shown, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _hidden(value: str, old: str) -> str:
+    return "(hidden)" if value == old else "(hidden, another one)"
+
+
+class _Readable(yaml.SafeDumper):
+    """Texts of several lines as blocks, as a person writes configuration files into a ConfigMap."""
+
+
+def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Readable.add_representer(str, _block)
