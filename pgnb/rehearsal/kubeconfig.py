@@ -24,7 +24,7 @@ def context_name(name: str) -> str:
     return f"pgnb-{name}"
 
 
-def write(path: Path, name: str, access: Access) -> None:
+def write_kubeconfig(path: Path, name: str, access: Access) -> None:
     """Writes the kubeconfig of the cluster `name`, readable by its owner alone (kubeconfig v1)."""
     context = context_name(name)
     authority = base64.b64encode(access.ca.encode()).decode()
@@ -41,8 +41,8 @@ def write(path: Path, name: str, access: Access) -> None:
     write_private(path, yaml.safe_dump(config, sort_keys=False))
 
 
-def read(path: Path) -> Access:
-    """The access that `write` wrote."""
+def read_access(path: Path) -> Access:
+    """The access that `write_kubeconfig` wrote."""
     config = yaml.safe_load(path.read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     authority = base64.b64decode(cluster["certificate-authority-data"]).decode()

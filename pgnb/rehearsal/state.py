@@ -176,14 +176,30 @@ def locate(name: str, home: Path | None = None) -> State:
 
 @contextlib.contextmanager
 def locked(state: State) -> Iterator[None]:
-    """One command at a time changes the clusters of a state home; the lock is on the directory itself."""
-    state.path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(state.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    """One command at a time changes a cluster; the lock's file goes away with the cluster's directory."""
+    path = state.path.with_name(f"{state.name}.lock")
+    handle = _lock(path)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
+        if not state.exists():
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # other clusters, or other files, live there still
+                path.parent.rmdir()
         os.close(handle)
+
+
+def _lock(path: Path) -> int:
+    """Waits for the lock and holds it; a file that was unlinked meanwhile locks nobody out, so look again."""
+    while True:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.fstat(handle).st_ino == path.stat().st_ino:
+                    return handle
+            os.close(handle)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -1,0 +1,1 @@
+"""Kubernetes manifests, as data: the sample primary, the standby, access rights."""
