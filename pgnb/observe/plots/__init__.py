@@ -1,0 +1,6 @@
+"""Values to figures, without I/O: each plot's title states what it shows."""
+
+from pgnb.observe.plots.lag import lag
+from pgnb.observe.plots.style import Plot
+
+__all__ = ["Plot", "lag"]

@@ -1,0 +1,236 @@
+"""How every plot looks, in one place: colours, fonts, titles, units, and how a figure shows itself.
+
+Colours are those of Okabe and Ito, which stay apart for colour-blind readers; a colour never says something
+that no text or shape says too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from importlib.util import find_spec
+from io import BytesIO
+from math import ceil
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from matplotlib import font_manager, rc_context
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from pgnb.display import spell_bytes
+
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE = "#56B4E9", "#CC79A7"
+INK, DIM, FAINT, PAPER = "#1f2328", "#59636e", "#d1d9e0", "#ffffff"
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
+
+WIDTH = 10.0
+"""Inches."""
+_DPI = 96
+_SHARPNESS = 2
+"""Pixels of the PNG for one pixel on the page: text stays crisp on a dense screen."""
+_TITLE_CHARACTERS = 92
+
+_JAPANESE_FONTS = ("Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothic", "TakaoGothic", "VL Gothic")
+_OTHER_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK KR", "WenQuanYi Zen Hei", "Noto Sans Symbols 2")
+
+_RULES: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": FAINT,
+    "axes.facecolor": PAPER,
+    "axes.grid": True,
+    "axes.labelcolor": DIM,
+    "axes.labelsize": 10,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.unicode_minus": True,
+    "figure.dpi": _DPI,
+    "figure.facecolor": PAPER,
+    "font.size": 10,
+    "grid.color": "#eaeef2",
+    "hatch.color": PAPER,
+    "hatch.linewidth": 0.8,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.solid_capstyle": "round",
+    "savefig.facecolor": PAPER,
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": DIM,
+    "xtick.labelsize": 9,
+    "ytick.color": DIM,
+    "ytick.labelsize": 9,
+}
+
+
+class Plot(Figure):
+    """A figure that a notebook shows without pyplot, and that is its finding where there are no pictures."""
+
+    finding: str = ""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        buffer = BytesIO()
+        self.savefig(buffer, format="png", dpi=_DPI * _SHARPNESS)
+        return buffer.getvalue(), {"width": ceil(self.get_figwidth() * _DPI)}
+
+    def __repr__(self) -> str:
+        return f"<plot: {self.finding}>"
+
+
+@contextmanager
+def figure(
+    finding: str, explanation: str = "", *, height: float = 4.0, width: float = WIDTH
+) -> Iterator[Plot]:
+    """A figure whose title is what it shows; drawn when the block ends, so that all of it has this style."""
+    with rc_context({**_RULES, "font.family": list(families())}):
+        plot = Plot(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08))
+        plot.finding = finding
+        plot.suptitle(drawable(_wrapped(finding)), x=0.01, ha="left", fontsize=13, fontweight="bold")
+        if explanation:
+            plot.supxlabel(drawable(explanation), x=0.01, ha="left", fontsize=9, color=DIM)
+        yield plot
+        plot.draw_without_rendering()
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(fill(line, _TITLE_CHARACTERS) for line in text.splitlines())
+
+
+@cache
+def families() -> tuple[str, ...]:
+    """Font families in the order in which a letter is looked for.
+
+    Japanese comes from a font of the system, and where it has none, as in most containers, from IPAexGothic,
+    which the package matplotlib-fontja brings along.
+    """
+    known = {entry.name for entry in font_manager.fontManager.ttflist}
+    japanese = [name for name in _JAPANESE_FONTS if name in known] or _bundled_japanese()
+    chosen = (*japanese[:1], *(name for name in _OTHER_FONTS if name in known))
+    for name in chosen:
+        _assert_bold(name)
+    return ("DejaVu Sans", *chosen)
+
+
+def _assert_bold(name: str) -> None:
+    """A font without a bold face stands in for it: matplotlib would warn about it in every notebook."""
+    faces = [entry for entry in font_manager.fontManager.ttflist if entry.name == name]
+    if not any(entry.weight in ("bold", 700) for entry in faces):
+        font_manager.fontManager.ttflist.append(replace(faces[0], weight=700))
+
+
+def _bundled_japanese() -> list[str]:
+    # Looked up and not imported: importing the package changes matplotlib's settings for everybody.
+    spec = find_spec("matplotlib_fontja")
+    if spec is None or not spec.submodule_search_locations:
+        return []
+    path = Path(spec.submodule_search_locations[0]) / "fonts" / "ipaexg.ttf"
+    font_manager.fontManager.addfont(path)
+    return [font_manager.FontProperties(fname=path).get_name()]
+
+
+@cache
+def _letters() -> frozenset[int]:
+    """The code points that the fonts can draw."""
+    paths = [font_manager.findfont(name, fallback_to_default=False) for name in families()]
+    return frozenset(point for path in paths for point in FT2Font(path).get_charmap())
+
+
+def drawable(text: str) -> str:
+    """The text as it can be drawn: letters that no font has are escaped, so that no empty box appears."""
+    shown = (c if c in "\n" or ord(c) in _letters() else f"\\u{{{ord(c):x}}}" for c in text)
+    return "".join(shown)
+
+
+def shortened(text: str, limit: int) -> str:
+    """A name that fits: its middle gives way, since names differ at their ends."""
+    if len(text) <= limit:
+        return text
+    head = (limit - 1) // 2
+    return f"{text[:head]}…{text[head + 1 - limit :]}"
+
+
+def bytes_axis(axes: Axes, top: float) -> None:
+    """Label the y axis in PostgreSQL's units (1 kB is 1024 bytes), from 0 to at least `top`."""
+    axes.set_ylim(0, max(top * 1.18, 1024.0))
+    unit = 1.0
+    while top >= 2048 * unit:
+        unit *= 1024
+    axes.yaxis.set_major_locator(_UnitLocator(unit))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: spell_bytes(value).replace(".0 ", " ")))
+
+
+def seconds_axis(axis: Axis, top: float) -> None:
+    """Label an axis as durations up to `top` seconds, in the unit that suits them."""
+    unit, name = next((unit, name) for unit, name, least in _DURATIONS if top >= least)
+    axis.set_major_locator(_UnitLocator(unit))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:g} {name}"))
+
+
+_DURATIONS = ((3600.0, "h", 7200.0), (60.0, "min", 240.0), (1.0, "s", 1.0), (0.001, "ms", 0.0))
+
+
+class _UnitLocator(MaxNLocator):
+    """Round numbers of a unit (MB, minutes), and not of what it is made of."""
+
+    def __init__(self, unit: float) -> None:
+        self.unit = unit
+        super().__init__(nbins=6, steps=[1, 2, 4, 5, 8, 10])
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        return [tick * self.unit for tick in super().tick_values(vmin / self.unit, vmax / self.unit)]
+
+
+def shade(
+    axes: Axes, start: float, end: float, label: str, colour: str = DIM, *, alarm: bool = False
+) -> None:
+    """Mark a span of time behind the data, with its name above it; an alarm is hatched, and stands higher."""
+    axes.axvspan(
+        start, end, facecolor=colour, alpha=0.18 if alarm else 0.09, hatch="//" if alarm else None, lw=0
+    )
+    if label:
+        axes.annotate(
+            drawable(label), ((start + end) / 2, 1), xycoords=("data", "axes fraction"),
+            xytext=(0, 16 if alarm else 3), textcoords="offset points", ha="center", va="bottom", fontsize=9,
+            color=colour, fontweight="bold" if alarm else "normal", annotation_clip=False,
+        )  # fmt: skip
+
+
+def note(axes: Axes, text: str, at: float, value: float, colour: str = INK) -> None:
+    """Write what a point is, above it, and away from the edge that it is near to."""
+    low, high = axes.get_xlim()
+    place = (at - low) / (high - low) if high > low else 0.5
+    axes.annotate(
+        drawable(text), (at, value), xytext=(0, 4), textcoords="offset points", va="bottom", fontsize=9,
+        ha="right" if place > 0.8 else "left" if place < 0.1 else "center", fontweight="bold", color=colour,
+    )  # fmt: skip
+
+
+def threshold(axes: Axes, value: float, label: str) -> None:
+    """A dashed line with its meaning written on it."""
+    axes.axhline(value, color=VERMILLION, ls=(0, (5, 3)), lw=1.2)
+    axes.annotate(
+        drawable(label), (1, value), xycoords=("axes fraction", "data"), xytext=(-4, 3),
+        textcoords="offset points", ha="right", va="bottom", fontsize=9, color=VERMILLION,
+    )  # fmt: skip
+
+
+def say(axes: Axes, text: str) -> None:
+    """Say in the middle of empty axes why they are empty."""
+    axes.set_axis_off()
+    axes.text(
+        0.5, 0.5, drawable(text), transform=axes.transAxes, ha="center", va="center", fontsize=12, color=DIM
+    )
+
+
+def thinned(count: int, most: int = 2000) -> Sequence[slice]:
+    """Slices that cut `count` values into at most `most` pieces, of which a plot draws the largest each."""
+    size = max(1, ceil(count / most))
+    return [slice(start, start + size) for start in range(0, count, size)]
