@@ -2,12 +2,17 @@
 
 from pgnb.server.facts import Facts
 from pgnb.server.find import find_server
+from pgnb.server.hba import HbaRules
+from pgnb.server.hbarule import Client, HbaRule
 from pgnb.server.server import Server
 from pgnb.server.session import Login, Rows, Session, compose, join, literal, name
 from pgnb.server.settings import Setting, SettingsTable
 
 __all__ = [
+    "Client",
     "Facts",
+    "HbaRule",
+    "HbaRules",
     "Login",
     "Rows",
     "Server",

@@ -10,7 +10,7 @@ from pgnb.server.files import read_file, remove_file, write_file
 from pgnb.server.session import compose, name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from pgnb.server.server import Server
 
@@ -146,10 +146,13 @@ def _put_back(server: Server, made: list[Edit], error: BaseException) -> None:
         ) from error
 
 
-def file_errors(server: Server) -> list[str]:
-    """What the server finds wrong in its configuration files now, before any reload (pg_file_settings)."""
+def file_errors(server: Server, *, except_in: Collection[str] = ()) -> list[str]:
+    """What the server finds wrong in its configuration files now, before any reload (pg_file_settings).
+
+    Errors in the files named by `except_in` are left out: those are about to be rewritten.
+    """
     return [
         f"{row['sourcefile']}:{row['sourceline']}: {row['name'] or 'line'}: {row['error']}"
         for row in server.query("file_settings")
-        if row["wrong"]
+        if row["wrong"] and row["sourcefile"] not in except_in
     ]

@@ -37,7 +37,7 @@ def find_server(
     pod = cluster.pod(selector, container)
     login = Login(
         user,
-        lambda: cluster.resolve_password(password, pod).reveal() or None,
+        lambda: cluster.resolve_password(password, pod, user).reveal() or None,
         read_only=cluster.journal.dry_run,
     )
     route = ThroughPod(cluster, selector, container, port, pod)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import RLock
@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 from pgnb.display import Table, card
 from pgnb.errors import ConnectionFailed, GateClosed, ServerError, WrongServer
 from pgnb.journal import Journal
+from pgnb.plan import Change
 from pgnb.server.configure import SettingsChange, plan_settings
 from pgnb.server.facts import Facts, read_facts
+from pgnb.server.hba import HbaRules, plan_hba, read_hba
+from pgnb.server.hbarule import Client, HbaRule
 from pgnb.server.queries import is_name, sql_of
 from pgnb.server.route import Absent, Direct, Route, ThroughPod
 from pgnb.server.session import Login, Params, Row, Rows, Session, Statement
@@ -198,6 +201,23 @@ class Server:
     def plan_settings(self, wanted: Mapping[str, Wanted], *, write_restart: bool = False) -> SettingsChange:
         """The plan that gives settings their wished values; see `pgnb.server.configure`."""
         return plan_settings(self, wanted, write_restart=write_restart)
+
+    def plan_hba(self, rules: Sequence[HbaRule]) -> Change:
+        """The plan after which each rule decides for the connections it describes; see `pgnb.server.hba`."""
+        return plan_hba(self, rules)
+
+    def explain_hba(
+        self,
+        database: str = "",
+        user: str = "",
+        address: str = "",
+        *,
+        replication: bool = False,
+        ssl: bool = False,
+    ) -> HbaRules:
+        """The rules of pg_hba.conf in order and, for a client, which decides (no address: the socket)."""
+        client = Client(database, user, address, replication, ssl) if user else None
+        return read_hba(self, client)
 
     @property
     def table(self) -> Table:

@@ -1,0 +1,189 @@
+"""pg_hba.conf of a server: its rules in order, who is let in by which, and the plan that adds rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from pgnb.checks import Check, Checks
+from pgnb.display import Cell, Table
+from pgnb.errors import ParameterError
+from pgnb.plan import Change, Step
+from pgnb.server.edits import FileEdit, make_all
+from pgnb.server.files import look_at, read_file
+from pgnb.server.hbarule import Client, HbaRule
+from pgnb.server.hbatext import decided_by, with_rules
+from pgnb.server.mounted import config_map_of, mounted_steps
+from pgnb.server.reload import reload_configuration
+from pgnb.server.session import Row
+
+if TYPE_CHECKING:
+    from pgnb.server.server import Server
+
+
+@dataclass(frozen=True)
+class HbaRules:
+    """The rules of a server in the order in which they are tried; with a client, which one decides."""
+
+    rows: tuple[Row, ...] = field(repr=False)
+    client: Client | None = None
+
+    @property
+    def deciding(self) -> Row | None:
+        """The first rule that matches the client, or that may match it; None: the client is not let in."""
+        return next((row for row in self.rows if self._verdict(row) is not False), None)
+
+    @property
+    def lets_in(self) -> bool:
+        """Whether the deciding rule surely matches and does not reject."""
+        row = self.deciding
+        return row is not None and self._verdict(row) is True and row["auth_method"] != "reject"
+
+    def _verdict(self, row: Row) -> bool | None:
+        if self.client is None or row["error"]:
+            return False
+        return rule_of(row).matches(self.client)
+
+    @property
+    def table(self) -> Table:
+        """One rule a line, with file and line number; the deciding one is marked."""
+        deciding = self.deciding
+        rows = [(*_fields_of(row), self._mark(row, row is deciding)) for row in self.rows]
+        columns = ("where", "type", "database", "user", "address", "method", "options", "")
+        note = "" if self.client is None or deciding else f"No rule lets {_words(self.client)} in."
+        return Table.of(columns, rows, title="pg_hba.conf: the first match decides", note=note)
+
+    def _mark(self, row: Row, decides: bool) -> Cell:
+        if row["error"]:
+            return Cell(row["error"], "bad")
+        if not decides:
+            return Cell("")
+        sure = self._verdict(row) is True
+        return Cell("decides" if sure else "decides, if it matches", "good" if sure else "warn")
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def read_hba(server: Server, client: Client | None = None) -> HbaRules:
+    """The rules as they stand in the file, and which decides for a client. Source: pg_hba_file_rules."""
+    return HbaRules(tuple(server.query("hba_rules")), client)
+
+
+def rule_of(row: Row) -> HbaRule:
+    """A rule from a row of pg_hba_file_rules."""
+    address = row["address"] or ""
+    if row["netmask"]:
+        address = str(ip_network(f"{address}/{_prefix(row['netmask'])}", strict=False))
+    return HbaRule(
+        row["type"], row["database"], row["user_name"], address, row["auth_method"], row["options"] or ""
+    )
+
+
+def _prefix(netmask: str) -> int:
+    """The length of a mask: 255.255.0.0 is 16; IPv6 masks, too."""
+    parts = netmask.split(".")
+    if len(parts) == 4:
+        return sum(int(part).bit_count() for part in parts)
+    return sum(int(part, 16).bit_count() for part in netmask.split(":") if part)
+
+
+def plan_hba(server: Server, rules: Sequence[HbaRule]) -> Change:
+    """The plan after which each rule decides for the connections that it describes (section 2.2).
+
+    The file is written where it lies, or, where it is mounted from a ConfigMap, the ConfigMap is changed
+    and the mounted file waited for. Validated by pg_hba_file_rules.error before the reload, put back on an
+    error. Raises ParameterError for rules that PostgreSQL would refuse.
+    """
+    title = f"pg_hba.conf of {server.name}"
+    if not server.present:
+        return Change(title, server.journal, note="the server is not there yet")
+    path = _hba_file(server)
+    before = read_file(server, path) or ""
+    after = with_rules(before, [rule.checked() for rule in rules])
+    if before == after:
+        return Change(title, server.journal, before, after, note="every rule already decides where it should")
+    return hba_change(server, title, path, before, after)
+
+
+def hba_change(server: Server, title: str, path: str, before: str, after: str) -> Change:
+    """The change of the file's text, wherever it is kept; its undo is the same with the way back."""
+    place = look_at(server, path)
+    if place.writable:
+        edit = FileEdit(path, before, after, place.owner, place.mode)
+        steps = [_write_step(server, edit)]
+    else:
+        mounted = config_map_of(server, path)
+        steps = mounted_steps(server, mounted, before, after, lambda: errors_of(server))
+    steps.append(Step(server.name, "reload the configuration", lambda: reload_configuration(server)))
+    return Change(
+        title, server.journal, before, after, steps,
+        undo_text="the former text is put back by the same way",
+        precheck=lambda: _precheck(server, path, before, after),
+        undo=lambda: hba_change(server, f"undo: {title}", path, after, before),
+    )  # fmt: skip
+
+
+def _write_step(server: Server, edit: FileEdit) -> Step:
+    what = f"write {edit.path}; validated by pg_hba_file_rules, put back on an error"
+    return Step(
+        server.name, what, lambda: make_all(server, [edit], lambda: errors_of(server)), journalled=True
+    )
+
+
+def errors_of(server: Server) -> list[str]:
+    """What the server finds wrong in pg_hba.conf as it stands in the file now."""
+    rows: Iterable[Row] = server.query("hba_rules")
+    return [f"{row['file_name']}:{row['line_number']}: {row['error']}" for row in rows if row["error"]]
+
+
+def _hba_file(server: Server) -> str:
+    if path := server.facts.hba_file:
+        return path
+    raise ParameterError(
+        f"the login {server.facts.login!r} may not see where pg_hba.conf of {server.name} lies",
+        remedy="Connect as a superuser, or grant it pg_read_all_settings, pg_read_server_files and EXECUTE"
+        " on pg_hba_file_rules().",
+    )
+
+
+def _precheck(server: Server, path: str, before: str, after: str) -> Checks:
+    same, wrong = (read_file(server, path) or "") == before, errors_of(server)
+    way_in, kept = _own_way_in(server, before, after)
+    items = [
+        Check("pgnb's own way in", kept, way_in, "unchanged",
+              "The rules would change how this login gets in, or shut it out: narrow them."),
+        Check("pg_hba.conf as planned upon", same, "unchanged" if same else "changed", "unchanged",
+              "Somebody changed it meanwhile: plan again."),
+        Check("no error in pg_hba.conf beforehand", not wrong, "; ".join(wrong) or "none", "none",
+              "One bad line makes the whole reload fail, and the next start FATAL: correct it first."),
+    ]  # fmt: skip
+    return Checks.of(f"safe to change {path}", items, server.journal)
+
+
+def _own_way_in(server: Server, before: str, after: str) -> tuple[str, bool]:
+    """What decides about our own connection afterwards, and whether it is the same as now."""
+    who = server.one("own_connection")
+    client = Client(who["database"], server.login.user, who["address"], ssl=who["ssl"])
+    now, then = decided_by(before, client), decided_by(after, client)
+    return then.line if then else "no rule that can be known", now == then
+
+
+def _fields_of(row: Row) -> tuple[object, ...]:
+    where = f"{row['file_name']}:{row['line_number']}"
+    if row["error"]:
+        return where, "", "", "", "", "", ""
+    rule = rule_of(row)
+    return where, rule.type, rule.database, rule.user, rule.address, rule.method, rule.options
+
+
+def _words(client: Client) -> str:
+    what = "a replication connection" if client.replication else f"database {client.database}"
+    return f"user {client.user} from {client.address or 'the socket'} to {what}"
