@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOTS = (
-    *(f"io.k8s.api.core.v1.{kind}" for kind in ("Binding", "ConfigMap", "Endpoints", "Event", "Namespace")),
+    *(f"io.k8s.api.core.v1.{kind}" for kind in ("ConfigMap", "Endpoints", "Event", "Namespace")),
     *(f"io.k8s.api.core.v1.{kind}" for kind in ("Node", "PersistentVolume", "PersistentVolumeClaim", "Pod")),
     *(f"io.k8s.api.core.v1.{kind}" for kind in ("Secret", "Service", "ServiceAccount")),
     *(f"io.k8s.api.apps.v1.{k}" for k in ("ControllerRevision", "Deployment", "ReplicaSet", "StatefulSet")),
@@ -29,8 +29,6 @@ ROOTS = (
     "io.k8s.api.batch.v1.Job",
     "io.k8s.api.coordination.v1.Lease",
     "io.k8s.api.discovery.v1.EndpointSlice",
-    "io.k8s.api.policy.v1.Eviction",
-    "io.k8s.api.policy.v1.PodDisruptionBudget",
     "io.k8s.api.storage.v1.StorageClass",
     "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
 )

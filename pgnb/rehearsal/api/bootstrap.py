@@ -97,7 +97,6 @@ def _view_rules() -> list[dict[str, Any]]:
         _rule(["apps"], ["controllerrevisions", *_WORKLOADS], _READ),
         _rule(["batch"], ["jobs", "jobs/status"], _READ),
         _rule(["discovery.k8s.io"], ["endpointslices"], _READ),
-        _rule(["policy"], ["poddisruptionbudgets", "poddisruptionbudgets/status"], _READ),
     ]
 
 
@@ -107,10 +106,9 @@ def _edit_rules() -> list[dict[str, Any]]:
         _rule([""], [*_POD_STREAMS, "secrets"], _READ),
         _rule([""], ["serviceaccounts"], ["impersonate"]),
         _rule([""], [*_CORE, *_POD_STREAMS, "secrets"], _WRITE),
-        _rule([""], ["pods/eviction", "serviceaccounts/token"], ["create"]),
+        _rule([""], ["serviceaccounts/token"], ["create"]),
         _rule(["apps"], _WORKLOADS, _WRITE),
         _rule(["batch"], ["jobs"], _WRITE),
-        _rule(["policy"], ["poddisruptionbudgets"], _WRITE),
         _rule(["coordination.k8s.io"], ["leases"], [*_READ, *_WRITE]),
     ]
 

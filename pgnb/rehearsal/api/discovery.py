@@ -25,8 +25,6 @@ class Subresource(NamedTuple):
 _OBJECT_VERBS = ("get", "patch", "update")
 _STREAM_VERBS = ("create", "get")
 SUBRESOURCES = {
-    "binding": Subresource("Binding", ("create",)),
-    "eviction": Subresource("Eviction", ("create",), "policy", "v1"),
     "exec": Subresource("PodExecOptions", _STREAM_VERBS),
     "finalize": Subresource("", ("update",)),
     "log": Subresource("", ("get",)),
@@ -82,9 +80,11 @@ def group_list() -> dict[str, Any]:
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
-def api_group(group: str) -> dict[str, Any]:
-    """One group of /apis; every group has one version."""
-    found = next(gv for gv in group_versions() if gv.split("/")[0] == group)
+def api_group(group: str) -> dict[str, Any] | None:
+    """One group of /apis; every group has one version. None when there is no such group."""
+    found = next((gv for gv in group_versions() if gv.startswith(f"{group}/")), None)
+    if found is None:
+        return None
     version = {"groupVersion": found, "version": found.split("/")[1]}
     return {"name": group, "versions": [version], "preferredVersion": version}
 

@@ -96,7 +96,7 @@ def covers(rule: Rule, wish: Wish) -> bool:
 
 
 def _listed(values: list[str] | None, wanted: str) -> bool:
-    return bool(values) and ("*" in values or wanted in values)
+    return values is not None and ("*" in values or wanted in values)
 
 
 def _resource_listed(rule: Rule, resource: str) -> bool:

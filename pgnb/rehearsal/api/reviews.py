@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pgnb.rehearsal.api import rbac
-from pgnb.rehearsal.api.access import ANONYMOUS, User
+from pgnb.rehearsal.api.access import ANONYMOUS, MASTERS, User
 from pgnb.rehearsal.api.objects import Object, lookup, timestamp
 from pgnb.rehearsal.api.status import bad_request
 from pgnb.rehearsal.api.store import Store
@@ -58,7 +58,7 @@ def _what_may_i(store: Store, user: User, body: Object) -> Object:
     if not namespace:
         raise bad_request("no namespace on request")
     rules = list(rbac.rules_of(store, user, namespace))
-    if rbac.MASTERS in user.groups:
+    if MASTERS in user.groups:
         rules = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}, *rules]
     on_resources = [_ordered(rule, _RESOURCE_KEYS) for rule in rules if rule.get("resources")]
     on_paths = [_ordered(rule, _PATH_KEYS) for rule in rules if rule.get("nonResourceURLs")]
@@ -80,7 +80,7 @@ def _verdict(store: Store, user: User, spec: Object) -> Object:
 
 
 def _wish(spec: Object) -> rbac.Wish:
-    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    resource, path = spec.get("resourceAttributes") or {}, spec.get("nonResourceAttributes") or {}
     if bool(resource) == bool(path):
         raise bad_request("exactly one of nonResourceAttributes or resourceAttributes must be specified")
     if path:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pgnb.rehearsal.api import admission, deletion, ownership
+from pgnb.rehearsal.api.defaults import set_defaults
 from pgnb.rehearsal.api.objects import Object, copied, timestamp
 from pgnb.rehearsal.api.resources import BY_PLURAL, Resource
 from pgnb.rehearsal.api.selectors import Predicate, field_selector, label_selector
@@ -94,10 +95,21 @@ class Store:
         StatusError 404 (no such namespace), 403 (it is going away), 409, 422."""
         resource = BY_PLURAL[plural]
         new = self._born(resource, obj)
+        set_defaults(resource, new)
+        ownership.after_create(resource, new, manager)
+        return self._add(resource, new, dry_run)
+
+    def create_owned(self, plural: str, obj: Object, *, dry_run: bool = False) -> Object:
+        """As `create`, for an object whose managedFields the caller has computed (server-side apply)."""
+        resource = BY_PLURAL[plural]
+        new = self._born(resource, obj)
+        set_defaults(resource, new)
+        return self._add(resource, new, dry_run)
+
+    def _add(self, resource: Resource, new: Object, dry_run: bool) -> Object:
         admission.on_create(self, resource, new)
-        if self._key(new) in self._objects[plural]:
+        if self._key(new) in self._objects[resource.plural]:
             raise already_exists(resource, new["metadata"]["name"])
-        new = ownership.after_create(new, manager)
         return self._put("ADDED", resource, new, None, dry_run)
 
     def update(
@@ -106,24 +118,30 @@ class Store:
         """Replaces an object; with subresource "status" only its status. A resourceVersion, when present,
         must be the current one. Nothing changed: same resourceVersion, no event. An object that waits only
         for its finalizers is gone when the last one is taken away. StatusError 404, 409, 422."""
-        resource = BY_PLURAL[plural]
-        old = self.peek(plural, obj["metadata"].get("namespace"), obj["metadata"]["name"])
-        check_version(resource, obj, old)
-        new = successor(resource, old, obj, subresource)
+        resource, old, new = self._succeeding(plural, obj, subresource)
+        ownership.after_update(resource, old, new, manager, subresource)
         admission.on_update(self, resource, old, new, subresource)
-        new = ownership.after_update(old, new, manager, subresource)
         return self._replace(resource, old, new, dry_run)
 
-    def replace_owned(
+    def update_owned(
         self, plural: str, obj: Object, *, subresource: str = "", dry_run: bool = False
     ) -> Object:
         """As `update`, for an object whose managedFields the caller has computed (server-side apply)."""
+        resource, old, new = self._succeeding(plural, obj, subresource)
+        owners = obj["metadata"].get("managedFields")
+        new["metadata"].pop("managedFields", None)
+        if owners:
+            new["metadata"]["managedFields"] = owners
+        admission.on_update(self, resource, old, new, subresource)
+        return self._replace(resource, old, new, dry_run)
+
+    def _succeeding(self, plural: str, obj: Object, subresource: str) -> tuple[Resource, Object, Object]:
         resource = BY_PLURAL[plural]
         old = self.peek(plural, obj["metadata"].get("namespace"), obj["metadata"]["name"])
         check_version(resource, obj, old)
-        new = successor(resource, old, obj, subresource)
-        admission.on_update(self, resource, old, new, subresource)
-        return self._replace(resource, old, new, dry_run)
+        given = _copy(obj)
+        set_defaults(resource, given)
+        return resource, old, successor(resource, old, given, subresource)
 
     def modify(
         self,

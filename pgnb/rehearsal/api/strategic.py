@@ -5,6 +5,7 @@ Kubernetes, "Update API Objects in Place Using kubectl patch" and apimachinery's
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pgnb.rehearsal.api.objects import copied
@@ -96,16 +97,16 @@ def _order_lists(schema: Schema, result: dict[str, Any], patch: dict[str, Any]) 
     for key, wished in patch.items():
         name = key.removeprefix(_ORDER)
         if key.startswith(_ORDER) and isinstance(result.get(name), list):
-            merge_key = _field(schema, name).merge_key
-            result[name] = _ordered(result[name], wished, merge_key)
+            identity = _identity(_field(schema, name).merge_key)
+            result[name] = ordered_like(result[name], wished, identity)
 
 
-def _ordered(items: list[Any], wished: list[Any], merge_key: str) -> list[Any]:
-    """The wished ones in their order; those that the patch does not know stay after their predecessor."""
+def _identity(merge_key: str) -> Callable[[Any], Any]:
+    return lambda item: item.get(merge_key) if merge_key and isinstance(item, dict) else item
 
-    def identity(item: Any) -> Any:
-        return item.get(merge_key) if merge_key and isinstance(item, dict) else item
 
+def ordered_like(items: list[Any], wished: list[Any], identity: Callable[[Any], Any]) -> list[Any]:
+    """The wished ones in their order; those that are not among them stay after their predecessor."""
     ranks = {identity(item): rank for rank, item in enumerate(wished)}
     keyed, last = [], -1
     for item in items:

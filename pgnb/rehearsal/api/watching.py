@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pgnb.rehearsal.api.objects import Object, copied
 from pgnb.rehearsal.api.selectors import Predicate
-from pgnb.rehearsal.api.status import expired
+from pgnb.rehearsal.api.status import StatusError, expired
 
 HISTORY_LENGTH = 4000
 """Changes kept for watches that resume; an older resourceVersion is answered with 410."""
@@ -116,6 +116,14 @@ class Subscription:
             self._arrived.clear()
             await self._arrived.wait()
         raise StopAsyncIteration
+
+
+def version_number(text: str) -> int:
+    """A resourceVersion as a number; StatusError 500 for one that is none, as the real server answers."""
+    if not text.isdecimal():
+        why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise StatusError(500, "", f'resourceVersion: Invalid value: "{text}": {why}')
+    return int(text)
 
 
 class History:
