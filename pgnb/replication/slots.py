@@ -197,7 +197,7 @@ def _assert_usable(slot: Slot, consumer: str) -> None:
     if slot.lost:
         raise _unusable(
             slot, "has lost the WAL that it was to keep",
-            "Drop it by name (section 7), make it again and take a new base backup: that WAL is gone for good.",
+            "Drop it by name (section 7), make it again and take a new base backup: that WAL is gone.",
         )  # fmt: skip
     if slot.temporary:
         raise _unusable(slot, "is temporary and vanishes with its session", "Choose another name.")

@@ -1,0 +1,173 @@
+"""The standby's manifests: from the template or the operator's own file, filled with what the primary is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from pgnb.cluster import Volume
+from pgnb.errors import ParameterError
+from pgnb.replication.source import PASSFILE_DIRECTORY, PASSWORD_VARIABLE, Source
+from pgnb.server import Server
+
+Manifest = dict[str, Any]
+MANAGED_BY = "app.kubernetes.io/managed-by"
+_SCALED = ("Deployment", "StatefulSet")
+_COPIED = ("configMap", "secret", "projected", "emptyDir")
+_CUSTOM_CONFIG = "/etc/postgresql/custom-config"
+_DEFAULT_SIZE = "10Gi"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who owns a server's data directory: numbers, since the names differ by image."""
+
+    uid: int
+    gid: int
+
+
+def data_owner(primary: Server) -> Owner:
+    """The owner of the primary's data directory, as its container sees it (stat by exec)."""
+    argv = ["stat", "-c", "%u %g", primary.facts.data_directory]
+    uid, gid = primary.cluster.exec(primary.pod, argv).text.split()
+    return Owner(int(uid), int(gid))
+
+
+def standby_manifests(
+    primary: Server, name: str, source: Source, *,
+    config_map: str, replicas: int, file: str = "", size: str = "", storage_class: str = "",
+) -> list[Manifest]:  # fmt: skip
+    """The manifests of one standby, as they would be applied.
+
+    `file` is the operator's own template (plain YAML is one too); `size` and `storage_class` replace those
+    of the primary's claim. Raises ParameterError for a file that is not there, not YAML, or without exactly
+    one Deployment or StatefulSet called `name`.
+    """
+    volume = primary.cluster.volume(primary.pod, primary.facts.data_directory)
+    values = {
+        **_from_primary(primary, volume), **_from_source(source), "name": name, "replicas": replicas,
+        "labels": {"app": name, MANAGED_BY: "pgnb"}, "config_map": config_map,
+        "size": size or volume.size or _DEFAULT_SIZE,
+        "storage_class": storage_class or volume.storage_class,
+    }  # fmt: skip
+    manifests = _rendered(_template(file), values, file or "standby.yaml")
+    workload = _workload_of(manifests, name, file or "standby.yaml")
+    workload["spec"]["replicas"] = replicas
+    return manifests
+
+
+def _from_source(source: Source) -> dict[str, Any]:
+    return {
+        "passfile_command": source.passfile_command, "passfile_directory": PASSFILE_DIRECTORY,
+        "secret": source.secret, "secret_key": source.secret_key,
+    }  # fmt: skip
+
+
+def _from_primary(primary: Server, volume: Volume) -> dict[str, Any]:
+    """What the standby takes over from the primary's pod: image, command, configuration, room."""
+    pod, owner = primary.pod, data_owner(primary)
+    mount = volume.mount or primary.facts.data_directory
+    spec = pod.container_spec
+    root = primary.facts.data_directory == mount
+    return {
+        "image": pod.image, "container": pod.container, "command": spec.get("command"),
+        "args": spec.get("args"), "resources": spec.get("resources"),
+        "pull_secrets": pod.spec.get("imagePullSecrets"), "primary_labels": _lasting(pod.labels),
+        "port": primary.facts.port, "uid": owner.uid, "gid": owner.gid, "mount": mount,
+        "data_directory": f"{mount}/pgdata" if root else primary.facts.data_directory,
+        "access_modes": list(volume.access_modes) or ["ReadWriteOnce"],
+        "more_mounts": _more_mounts(primary), "more_volumes": _more_volumes(primary),
+    }  # fmt: skip
+
+
+def _lasting(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels without those that a controller changes with every revision."""
+    changing = ("pod-template-hash", "controller-revision-hash")
+    return {key: value for key, value in labels.items() if key not in changing}
+
+
+def _copied(primary: Server) -> list[str]:
+    """Volumes whose content is no data: certificates, configuration, scratch room; not the passfile."""
+    at = {mount.path for mount in primary.pod.mounts if mount.source in _COPIED}
+    skipped = {_CUSTOM_CONFIG, PASSFILE_DIRECTORY, "/docker-entrypoint-initdb.d"}
+    return [m.volume for m in primary.pod.mounts if m.path in at - skipped and not _is_token(m.path)]
+
+
+def _is_token(path: str) -> bool:
+    return path.startswith("/var/run/secrets/kubernetes.io/")
+
+
+def _more_mounts(primary: Server) -> list[Mapping[str, Any]]:
+    wanted = _copied(primary)
+    return [m for m in primary.pod.container_spec.get("volumeMounts") or [] if m["name"] in wanted]
+
+
+def _more_volumes(primary: Server) -> list[Mapping[str, Any]]:
+    wanted = _copied(primary)
+    return [v for v in primary.pod.spec.get("volumes") or [] if v["name"] in wanted]
+
+
+def _template(file: str) -> str:
+    if not file:
+        return (files("pgnb") / "manifests" / "standby.yaml").read_text(encoding="utf-8")
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise ParameterError(
+            f"the manifest {file} is not there",
+            found=f"looked at {path.absolute()}",
+            remedy="Copy pgnb/manifests/standby.yaml and name the copy, or leave the parameter empty.",
+        )
+    return path.read_text(encoding="utf-8")
+
+
+def _rendered(template: str, values: Mapping[str, Any], name: str) -> list[Manifest]:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    try:
+        text = environment.from_string(template).render(values)
+        found = list(yaml.safe_load_all(text))
+    except (jinja2.TemplateError, yaml.YAMLError) as error:
+        raise ParameterError(
+            f"the manifest {name} cannot be read",
+            found=" ".join(str(error).split()),
+            remedy=f"Values in double braces are {', '.join(sorted(values))}.",
+        ) from None
+    return [manifest for manifest in found if manifest]
+
+
+def _workload_of(manifests: Sequence[Manifest], name: str, file: str) -> Manifest:
+    scaled = [m for m in manifests if isinstance(m, dict) and m.get("kind") in _SCALED]
+    found = [m for m in scaled if (m.get("metadata") or {}).get("name") == name]
+    if len(found) == 1 and len(scaled) == 1:
+        return found[0]
+    names = [f"{m['kind']} {(m.get('metadata') or {}).get('name')}" for m in scaled]
+    raise ParameterError(
+        f"the manifest {file} must hold exactly one Deployment or StatefulSet, called {name}",
+        found=", ".join(names) or "none",
+    )
+
+
+def with_passfile(pod_spec: Mapping[str, Any], container: str, source: Source) -> Manifest:
+    """What an existing pod spec lacks so that its server can log in at the source: a patch by names.
+
+    An empty patch when the container has the passfile's directory mounted already.
+    """
+    server = next(c for c in pod_spec["containers"] if c["name"] == container)
+    if any(m["mountPath"] == PASSFILE_DIRECTORY for m in server.get("volumeMounts") or []):
+        return {}
+    reference = {"secretKeyRef": {"name": source.secret, "key": source.secret_key}}
+    mount = {"name": "pgnb-passfile", "mountPath": PASSFILE_DIRECTORY}
+    init = {
+        "name": "passfile", "image": server["image"], "command": list(source.passfile_command),
+        "env": [{"name": PASSWORD_VARIABLE, "valueFrom": reference}], "volumeMounts": [mount],
+    }  # fmt: skip
+    return {
+        "initContainers": [init],
+        "containers": [{"name": container, "volumeMounts": [{**mount, "readOnly": True}]}],
+        "volumes": [{"name": "pgnb-passfile", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}],
+    }

@@ -1,0 +1,179 @@
+"""The proof, before anything is wiped, that a standby can be fed from where it will run (fact 61)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from pgnb.checks import Check, Checks
+from pgnb.cluster import HelperPod
+from pgnb.errors import ClusterError
+from pgnb.replication import scripts
+from pgnb.replication.manifest import data_owner
+from pgnb.replication.slots import slots
+from pgnb.replication.source import Source
+from pgnb.replication.target import Target, find_target
+from pgnb.server import Server
+
+_PROOF = re.compile(r"proof (?P<status>\d+) (?P<name>\w+)\Z")
+HELPER_PASSFILE = "/tmp/pgnb-passfile"
+_TIMEOUT = 90.0
+_REMEDIES: tuple[tuple[str, str, str], ...] = (
+    (r"no pg_hba\.conf entry|pg_hba\.conf rejects", "pg_hba.conf",
+     "Add a rule of the database `replication` for this role and address, in front of what rejects it"
+     " (section 2)."),
+    (r"password authentication failed|no password supplied|SASL authentication|no SCRAM secret", "password",
+     "The Secret's password is not the role's: set both anew (section 2.3, the role)."),
+    (r"permission denied to start WAL sender|must be superuser or replication role", "REPLICATION",
+     "ALTER ROLE … REPLICATION."),
+    (r"is not permitted to log in", "LOGIN", "ALTER ROLE … LOGIN."),
+    (r"too many connections|remaining connection slots|max_wal_senders|number of requested standby", "room",
+     "Raise max_wal_senders or max_connections on the primary (restart), or stop a consumer."),
+    (r"SSL|TLS|certificate", "TLS", "See sslmode of the source, and ssl on the primary."),
+    (r"starting up|shutting down|in recovery mode|not yet accepting", "state", "Wait until the primary is up."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One proof: its exit status and what the program said."""
+
+    status: int
+    words: str
+
+
+def prove_source(
+    primary: Server, source: Source, standby: str = "", *, slot: str, standby_container: str = ""
+) -> Checks:
+    """From a helper pod on the standby's own place: name, port, role, password, pg_hba.conf, identity, slot.
+
+    `standby` is the workload's name; while it is not there yet, the helper has the primary's image. Each
+    failure is told apart, with the server's own words. A plan-only run starts no pod and checks what the
+    primary knows.
+    """
+    title = f"{source.host}:{source.port} can feed {standby or 'a standby'}"
+    items = list(_known_by_primary(primary, source, slot))
+    if primary.journal.dry_run:
+        items.append(
+            Check("reached from the standby's place", True, "not tried: a plan-only run starts no pod", "")
+        )
+        return Checks.of(title, items, primary.journal)
+    target = find_target(primary.cluster, standby, container=standby_container) if standby else None
+    return Checks.of(title, [*_from_there(primary, source, target), *items], primary.journal)
+
+
+def _known_by_primary(primary: Server, source: Source, slot: str) -> Iterator[Check]:
+    room = primary.one("replication/room")
+    roles = primary.query("replication/role", {"role": source.role})
+    role = roles[0] if roles else {}
+    may = bool(role.get("can_login") and role.get("can_replicate") and not role.get("expired"))
+    yield Check(
+        f"role {source.role}", may, _role_words(role), "LOGIN REPLICATION, not expired",
+        f"Make it, or ALTER ROLE {source.role} LOGIN REPLICATION (section 2.3).",
+    )  # fmt: skip
+    found = slots(primary).find(slot)
+    yield Check(
+        f"slot {slot}", found is not None and found.physical and not found.lost,
+        found.words if found else "not there", "physical, with its WAL", "Make it (section 2.3).",
+    )  # fmt: skip
+    free = room["max_senders"] - room["senders"]
+    yield Check(
+        "room for walsenders", free >= 2, f"{free} of {room['max_senders']} free", "2 for the base backup",
+        "Raise max_wal_senders (restart), or stop a consumer.",
+    )  # fmt: skip
+    free = room["max_slots"] - room["slots"]
+    yield Check(
+        "room for a temporary slot", free >= 1, f"{free} of {room['max_slots']} free", "1 for the base backup",
+        "Drop a slot that nobody needs, or raise max_replication_slots (restart).",
+    )  # fmt: skip
+
+
+def _role_words(role: Mapping[str, object]) -> str:
+    if not role:
+        return "not there"
+    login = "LOGIN" if role["can_login"] else "NOLOGIN"
+    replicates = "REPLICATION" if role["can_replicate"] else "NOREPLICATION"
+    return f"{login} {replicates}{', expired' if role['expired'] else ''}"
+
+
+def _from_there(primary: Server, source: Source, target: Target | None) -> list[Check]:
+    spec = _helper(primary, source, target)
+    try:
+        result = primary.cluster.run_helper(spec, timeout=_TIMEOUT)
+    except ClusterError as error:
+        found = f"{error.message}: {error.found}"
+        return [
+            Check("a pod where the standby will run", False, found, "runs", error.remedy or "See its events.")
+        ]
+    return list(checks_of(read_proofs(result.text), source, primary.facts.system_identifier))
+
+
+def _helper(primary: Server, source: Source, target: Target | None) -> HelperPod:
+    owner, bin_dir = data_owner(primary), primary.facts.bin_dir
+    connection = source.connection("pgnb", HELPER_PASSFILE)
+    argv = scripts.argv(
+        "passfile", "prove", args=(*source.passfile_arguments(HELPER_PASSFILE), bin_dir, connection)
+    )
+    spec = HelperPod(
+        "pgnb-prove-source",
+        primary.pod.image,
+        argv,
+        secret_env=source.secret_env,
+        uid=owner.uid,
+        gid=owner.gid,
+    )
+    if target is None:
+        return spec.like(primary.pod)
+    there = target.helper("pgnb-prove-source", argv, uid=owner.uid, gid=owner.gid)
+    return replace(there, secret_env=source.secret_env)
+
+
+def read_proofs(text: str) -> dict[str, Proof]:
+    """The proofs by name, from the script's output."""
+    proofs: dict[str, Proof] = {}
+    name = ""
+    for line in text.splitlines():
+        if match := _PROOF.match(line):
+            name = match["name"]
+            proofs[name] = Proof(int(match["status"]), "")
+        elif name:
+            words = f"{proofs[name].words}\n{line}".strip()
+            proofs[name] = Proof(proofs[name].status, words)
+    return proofs
+
+
+def checks_of(proofs: Mapping[str, Proof], source: Source, system_identifier: str) -> Iterator[Check]:
+    """A check for each proof; those that hang on a failed one are not repeated."""
+    none = Proof(1, "not tried")
+    name, port, session = (proofs.get(key, none) for key in ("name", "port", "session"))
+    yield Check(
+        "name", name.status == 0, name.words or "not found", f"{source.host} has an address",
+        "Is the Service there, in this namespace, and does the cluster's DNS answer?",
+    )  # fmt: skip
+    if name.status:
+        return
+    yield Check(
+        "port", port.status == 0, port.words, "accepting connections",
+        "Has the Service a ready endpoint, and does a NetworkPolicy stand between?",
+    )  # fmt: skip
+    if port.status:
+        return
+    yield _session_check(session)
+    if session.status == 0:
+        identifier = session.words.partition("|")[0]
+        yield Check(
+            "system identifier there", identifier == system_identifier, identifier, system_identifier,
+            "The address leads to another server than the one that was planned upon: see the Service.",
+        )  # fmt: skip
+
+
+def _session_check(session: Proof) -> Check:
+    words = " ".join(session.words.split())
+    for pattern, what, remedy in _REMEDIES:
+        if session.status and re.search(pattern, words):
+            return Check(f"replication session ({what})", False, words, "IDENTIFY_SYSTEM answers", remedy)
+    found = "IDENTIFY_SYSTEM answered" if session.status == 0 else words
+    return Check(
+        "replication session", session.status == 0, found, "IDENTIFY_SYSTEM answers", "See its words."
+    )

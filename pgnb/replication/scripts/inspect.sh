@@ -1,0 +1,37 @@
+# What a data directory is, without touching it. Arguments: the data directory, the volume's mount point,
+# and a directory of PostgreSQL's programs to look in behind PATH. Writes KEY=VALUE lines.
+data=$1 mount=$2
+export PATH=$PATH${3:+:$3} LC_ALL=C
+
+if [ "$data" = "$mount" ]; then new=$data/.pgnb-new old=$data/.pgnb-old; else new=$data.pgnb-new old=$data.pgnb-old; fi
+echo "tools=$(postgres --version 2>/dev/null | sed 's/^[^0-9]*\([0-9]*\).*/\1/')"
+above=$data
+while [ ! -e "$above" ]; do above=$(dirname "$above"); done
+if [ -w "$above" ]; then echo "writable=yes"; else echo "writable=no, $(stat -c '%n belongs to %u:%g (%a)' "$above")"; fi
+df -Pk "$above" | awk 'NR == 2 { print "free_kb=" $4 }'
+[ -e "$new" ] && echo "new=yes"
+[ -e "$old" ] && echo "old=yes"
+[ -e "$data/.pgnb-phase" ] && echo "phase=$(cat "$data/.pgnb-phase")"
+[ -e "$data" ] || { echo "kind=absent"; exit 0; }
+[ -d "$data" ] || { echo "kind=file"; exit 0; }
+[ -r "$data" ] && [ -x "$data" ] || { echo "kind=unreadable"; exit 0; }
+
+entries=$(ls -A "$data" | grep -v -x -e lost+found -e .pgnb-new -e .pgnb-old -e .pgnb-phase | head -n 8)
+if [ -z "$entries" ]; then echo "kind=empty"; exit 0; fi
+echo "entries=$(echo "$entries" | tr '\n' ' ')"
+if ! [ -s "$data/PG_VERSION" ] || ! [ -s "$data/global/pg_control" ]; then echo "kind=other"; exit 0; fi
+
+echo "kind=cluster"
+echo "version=$(cat "$data/PG_VERSION")"
+[ -e "$data/standby.signal" ] && echo "signal=yes"
+[ -e "$data/backup_label" ] && echo "backup_label=yes"
+echo "used_kb=$(du -sk "$data" 2>/dev/null | cut -f 1)"
+echo "tablespaces=$(ls -A "$data/pg_tblspc" | wc -l)"
+# Files of relations that a user made have numbers from 16384 on; large objects live in the catalog 2613.
+echo "user_files=$(find "$data/base" -type f -name '[1-9]*' 2>/dev/null | sed 's|.*/||;s|[._].*||' | awk '$1 >= 16384' | wc -l)"
+echo "large_objects=$(find "$data/base" -type f -name '2613*' -size +0 2>/dev/null | wc -l)"
+pg_controldata -D "$data" | sed -n \
+    -e 's/^Database system identifier: */system_identifier=/p' \
+    -e 's/^Database cluster state: */state=/p' \
+    -e "s/^Latest checkpoint's TimeLineID: */timeline=/p"
+exit 0

@@ -1,0 +1,31 @@
+# Puts the new data directory in the place of the old one, which stays beside it until the standby streams.
+# Arguments: the data directory and the volume's mount point. Run again after an interruption, it goes on.
+data=$1 mount=$2
+
+if [ "$data" != "$mount" ]; then
+    new=$data.pgnb-new old=$data.pgnb-old
+    if [ -e "$data" ] && [ -e "$new" ]; then
+        rm -rf -- "$old" && mv -T -- "$data" "$old" || exit 1
+    fi
+    [ -e "$new" ] || { [ -e "$data" ]; exit; }
+    mkdir -p -- "$(dirname "$data")" && mv -T -- "$new" "$data" && sync && exit 0
+    exit 1
+fi
+
+# The data directory is the volume's root: it cannot be renamed, so its entries are, PG_VERSION first out and
+# last in, so that no server takes the state between for a data directory. The phase says how far it was.
+new=$data/.pgnb-new old=$data/.pgnb-old phase=$data/.pgnb-phase
+entries() { ls -A "$1" | grep -v -x -e lost+found -e .pgnb-new -e .pgnb-old -e .pgnb-phase -e PG_VERSION; }
+move() { [ ! -e "$1/$3" ] || mv -f -- "$1/$3" "$2/"; }
+if [ ! -e "$phase" ]; then
+    [ -e "$new" ] || exit 0
+    rm -rf -- "$old" && mkdir -m 0700 -- "$old" && echo out > "$phase" || exit 1
+fi
+if [ "$(cat "$phase")" = out ]; then
+    move "$data" "$old" PG_VERSION || exit 1
+    entries "$data" | while IFS= read -r entry; do move "$data" "$old" "$entry" || exit 1; done || exit 1
+    echo in > "$phase" || exit 1
+fi
+entries "$new" | while IFS= read -r entry; do move "$new" "$data" "$entry" || exit 1; done || exit 1
+move "$new" "$data" PG_VERSION && rmdir -- "$new" && chmod 0700 "$data" && rm -f -- "$phase" && sync && exit 0
+exit 1

@@ -1,0 +1,2 @@
+# The init container's program: the passfile, and nothing else.
+write_passfile "$1" "$2" "$3" "$4"

@@ -1,0 +1,129 @@
+"""Where a standby gets its data from: address, role and Secret, as primary_conninfo will name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pgnb.display import Table, card
+from pgnb.errors import NotFound, ParameterError
+from pgnb.replication import scripts
+from pgnb.replication.conninfo import conninfo
+from pgnb.server import Server
+
+PASSFILE_DIRECTORY = "/run/pgnb"
+PASSFILE = f"{PASSFILE_DIRECTORY}/passfile"
+"""Where libpq finds the password in the standby's container, and in those that prepare it."""
+PASSWORD_VARIABLE = "PGNB_PASSWORD"  # noqa: S105  a variable's name, not its value
+
+
+@dataclass(frozen=True)
+class Source:
+    """The primary as a standby reaches it: host, port and role, and the Secret that holds the password.
+
+    `database` is what slot synchronisation connects to (17); `sslmode` empty leaves libpq's default.
+    """
+
+    host: str
+    port: int
+    role: str
+    secret: str
+    secret_key: str = "password"  # noqa: S105  a key's name
+    sslmode: str = ""
+    database: str = "postgres"
+
+    def connection(self, application_name: str, passfile: str = PASSFILE) -> str:
+        """The connection's text, with a passfile instead of a password."""
+        return conninfo(
+            {
+                "host": self.host,
+                "port": self.port,
+                "user": self.role,
+                "dbname": self.database,
+                "application_name": application_name,
+                "passfile": passfile,
+                "sslmode": self.sslmode,
+            }
+        )
+
+    def passfile_arguments(self, passfile: str = PASSFILE) -> tuple[str, str, str, str]:
+        """What the scripts that write the passfile are given."""
+        return passfile, self.host, str(self.port), self.role
+
+    @property
+    def secret_env(self) -> dict[str, tuple[str, str]]:
+        """The variable that those scripts read the password from, for a helper pod."""
+        return {PASSWORD_VARIABLE: (self.secret, self.secret_key)}
+
+    @property
+    def passfile_command(self) -> tuple[str, ...]:
+        """The init container's argv: the password from the Secret, copied to a file of mode 0600."""
+        return scripts.argv("passfile", "write_passfile", args=self.passfile_arguments())
+
+    @property
+    def table(self) -> Table:
+        """Address, role, and where the password stands."""
+        facts = {
+            "address": f"{self.host}:{self.port}",
+            "role": self.role,
+            "password": f"Secret {self.secret}, key {self.secret_key}",
+        }
+        return card("Source of the standby", facts)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def replication_source(
+    primary: Server, *, role: str, secret: str, secret_key: str = "password",  # noqa: S107  a key's name
+    service: str = "", sslmode: str = "",
+) -> Source:  # fmt: skip
+    """The source behind a Service; without a name, behind the one that leads to the primary's pod.
+
+    Raises NotFound when none leads there (a pod's address changes with every restart, so it is no source),
+    ParameterError when several do and none was named.
+    """
+    leading = [found for found in primary.cluster.list("services") if leads_to(found, primary)]
+    chosen = _chosen([s for s in leading if service in ("", s["metadata"]["name"])], service, leading)
+    port = next(p["port"] for p in chosen["spec"]["ports"] if _reaches(p, primary))
+    return Source(chosen["metadata"]["name"], int(port), role, secret, secret_key, sslmode)
+
+
+def leads_to(service: Mapping[str, Any], primary: Server) -> bool:
+    """Whether a Service selects the primary's pod and has a port that ends at the server's."""
+    selector = service["spec"].get("selector") or {}
+    labels = primary.pod.labels
+    selects = bool(selector) and all(labels.get(key) == value for key, value in selector.items())
+    return selects and any(_reaches(port, primary) for port in service["spec"].get("ports") or [])
+
+
+def _reaches(port: Mapping[str, Any], primary: Server) -> bool:
+    target = port.get("targetPort", port["port"])
+    named = {p.get("name"): p["containerPort"] for p in primary.pod.container_spec.get("ports") or []}
+    return bool(named.get(target, target) == primary.facts.port)
+
+
+def _chosen(found: list[dict[str, Any]], service: str, leading: list[dict[str, Any]]) -> Mapping[str, Any]:
+    names = ", ".join(s["metadata"]["name"] for s in leading) or "none"
+    with_address = [s for s in found if s["spec"].get("clusterIP") != "None"] or found
+    if len(with_address) == 1:
+        return with_address[0]
+    if with_address:
+        raise ParameterError(
+            "several Services lead to the primary",
+            found=names,
+            remedy="Name the one that standbys should use.",
+        )
+    raise NotFound(
+        f"the Service {service} does not lead to the primary"
+        if service
+        else "no Service leads to the primary",
+        found=f"Services that do: {names}",
+        remedy="Make one that selects the primary's pod: a standby must find it again after a restart.",
+    )

@@ -1,0 +1,164 @@
+"""Where a standby will live: its workload, its volume, and what lies in its data directory now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+from pgnb.cluster import Cluster, ExecResult, HelperPod, Mount, Pod, Workload
+from pgnb.errors import NotFound, ParameterError
+from pgnb.replication import scripts
+from pgnb.replication.judgement import DirectoryState
+
+Run = Callable[[Sequence[str]], ExecResult]
+_KINDS = ("Deployment", "StatefulSet")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A standby's place. `pod` is the workload's template seen as a pod; nothing needs to run.
+
+    `data_directory` and `mount` are paths in the server's container, `claim` the PersistentVolumeClaim there.
+    """
+
+    workload: Workload
+    pod: Pod = field(repr=False)
+    data_directory: str
+    mount: Mount
+
+    @property
+    def claim(self) -> str:
+        """The claim that holds the data directory."""
+        return self.mount.claim
+
+    @property
+    def name(self) -> str:
+        """`deployment/NAME`."""
+        return self.workload.label
+
+    @property
+    def root(self) -> str:
+        """The mount point as a helper sees it, which mounts the whole volume: without a subPath."""
+        return self.mount.path
+
+    @property
+    def directory(self) -> str:
+        """The data directory as a helper sees it: below the subPath, where the server's mount has one."""
+        inside = self.data_directory.removeprefix(self.mount.path).strip("/")
+        return "/".join(part for part in (self.mount.path, self.mount.sub_path.strip("/"), inside) if part)
+
+    @property
+    def new(self) -> str:
+        """Where the base backup is made, on the same volume."""
+        return self._beside("new")
+
+    @property
+    def old(self) -> str:
+        """Where the former data directory stays until the standby streams."""
+        return self._beside("old")
+
+    def _beside(self, what: str) -> str:
+        return (
+            f"{self.directory}/.pgnb-{what}"
+            if self.directory == self.root
+            else f"{self.directory}.pgnb-{what}"
+        )
+
+    def helper(self, prefix: str, argv: Sequence[str], *, uid: int, gid: int) -> HelperPod:
+        """A helper pod on the target's volume, placed and privileged as the server's own pod will be."""
+        security = {**(self.pod.spec.get("securityContext") or {}),
+                    **(self.pod.container_spec.get("securityContext") or {})}  # fmt: skip
+        spec = HelperPod(
+            prefix, self.pod.image, tuple(argv), claims={self.mount.path: self.claim},
+            uid=security.get("runAsUser", uid), gid=security.get("runAsGroup", gid),
+            fs_group=security.get("fsGroup", gid),
+        )  # fmt: skip
+        return spec.like(self.pod)
+
+    def options(self) -> tuple[str, ...]:
+        """The settings on the server's command line (`-c name=value`); a configuration file is left out."""
+        words = [
+            *(self.pod.container_spec.get("command") or []),
+            *(self.pod.container_spec.get("args") or []),
+        ]
+        pairs = [b for a, b in pairwise(words) if a == "-c" and "=" in b]
+        joined = [word.removeprefix("--") for word in words if word.startswith("--") and "=" in word]
+        wanted = [pair for pair in (*pairs, *joined) if not pair.startswith(("config_file", "config-file"))]
+        return tuple(part for pair in wanted for part in ("-c", pair))
+
+    def again(self, cluster: Cluster) -> Target:
+        """The same place as it is now."""
+        return replace(self, workload=cluster.find_workload(self.workload.kind, self.workload.name))
+
+
+def find_target(
+    cluster: Cluster, name: str, *, container: str = "", data_directory: str = ""
+) -> Target | None:
+    """The Deployment or StatefulSet of that name as a standby's place; None when there is none.
+
+    Raises ParameterError when its data would not last, or when the data directory cannot be told.
+    """
+    workload = find_workload(cluster, name)
+    if workload is None:
+        return None
+    pod = template_pod(workload, container)
+    directory = data_directory or _data_directory(cluster, workload, pod)
+    mount = pod.mount_of(directory)
+    if mount is None or not mount.claim:
+        where = f"{mount.source} at {mount.path}" if mount else "the image's own layer"
+        raise ParameterError(
+            f"the data of {workload.label} would not outlive its pod",
+            found=f"{directory} lies in {where}",
+            remedy="Mount a PersistentVolumeClaim there.",
+        )
+    return Target(workload, pod, directory, mount)
+
+
+def find_workload(cluster: Cluster, name: str) -> Workload | None:
+    """The Deployment or StatefulSet of that name, if there is one."""
+    for kind in _KINDS:
+        try:
+            return cluster.find_workload(kind, name)
+        except NotFound:
+            continue
+    return None
+
+
+def template_pod(workload: Workload, container: str = "") -> Pod:
+    """The pod that the workload would make (of a StatefulSet: its first), without a name or a state."""
+    template = workload.object["spec"]["template"]
+    claimed = [
+        _claim_volume(t, workload.name) for t in workload.object["spec"].get("volumeClaimTemplates") or []
+    ]
+    spec: dict[str, Any] = {**template["spec"]}
+    spec["volumes"] = [*(spec.get("volumes") or []), *claimed]
+    meta = {"name": workload.name, "uid": "", "labels": (template.get("metadata") or {}).get("labels") or {}}
+    return Pod.of({"metadata": meta, "spec": spec, "status": {}}, container)
+
+
+def _claim_volume(template: Mapping[str, Any], workload: str) -> Mapping[str, Any]:
+    name = template["metadata"]["name"]
+    return {"name": name, "persistentVolumeClaim": {"claimName": f"{name}-{workload}-0"}}
+
+
+def _data_directory(cluster: Cluster, workload: Workload, pod: Pod) -> str:
+    """PGDATA of the container, or, where only the image sets it, of a running one."""
+    if found := next((env.value for env in pod.env if env.name == "PGDATA" and env.value), ""):
+        return found.rstrip("/")
+    running = [p for p in cluster.pods(workload.selector, pod.container) if p.started_at and not p.deleting]
+    if running:
+        result = cluster.exec(running[0], ["printenv", "PGDATA"], check=False)
+        if result.exit_status == 0 and result.text:
+            return result.text.rstrip("/")
+    raise ParameterError(
+        f"where {workload.label} keeps its data cannot be told",
+        found="no PGDATA in the container's env, and none in a running container",
+        remedy="Name it by the parameter standby_data_directory.",
+    )
+
+
+def inspect(run: Run, data_directory: str, mount: str, bin_dir: str) -> DirectoryState:
+    """What lies in a data directory; `run` runs an argv in a container that has the volume mounted."""
+    return DirectoryState.of(run(scripts.argv("inspect", args=(data_directory, mount, bin_dir))).text)
