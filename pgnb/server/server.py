@@ -8,15 +8,19 @@ from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from pgnb.checks import Checks
 from pgnb.display import Table, card
 from pgnb.errors import ConnectionFailed, GateClosed, ServerError, WrongServer
 from pgnb.journal import Journal
 from pgnb.plan import Change
+from pgnb.server.configmap import Configuration, drift, plan_config_map, read_config_map
 from pgnb.server.configure import SettingsChange, plan_settings
 from pgnb.server.facts import Facts, read_facts
 from pgnb.server.hba import HbaRules, plan_hba, read_hba
 from pgnb.server.hbarule import Client, HbaRule
 from pgnb.server.queries import is_name, sql_of
+from pgnb.server.restart import plan_restart
+from pgnb.server.roles import DEFAULT_KEY, plan_role
 from pgnb.server.route import Absent, Direct, Route, ThroughPod
 from pgnb.server.session import Login, Params, Row, Rows, Session, Statement
 from pgnb.server.settings import SettingsTable, read_settings
@@ -186,6 +190,11 @@ class Server:
             for session in self._sessions.values():
                 session.close()
 
+    def reopen(self) -> None:
+        """Look for the pod again and drop every connection: after it was replaced on purpose."""
+        self.close()
+        self.route.renew()
+
     def close(self) -> None:
         """Close every session and the way to the server; a later query opens them again."""
         self.close_sessions()
@@ -205,6 +214,28 @@ class Server:
     def plan_hba(self, rules: Sequence[HbaRule]) -> Change:
         """The plan after which each rule decides for the connections it describes; see `pgnb.server.hba`."""
         return plan_hba(self, rules)
+
+    def plan_config_map(
+        self, config_map: str, wanted: Mapping[str, Wanted], rules: Sequence[HbaRule] = ()
+    ) -> Change:
+        """The plan after which a ConfigMap asks for these settings and rules; see `pgnb.server.configmap`."""
+        return plan_config_map(self, config_map, wanted, rules)
+
+    def read_config_map(self, config_map: str) -> Configuration:
+        """The settings and rules that a ConfigMap asks for."""
+        return read_config_map(self, config_map)
+
+    def drift(self, config_map: str) -> Checks:
+        """The ConfigMap held against the server."""
+        return drift(self, config_map)
+
+    def plan_role(self, role: str, secret_name: str, *, secret_key: str = DEFAULT_KEY) -> Change:
+        """The plan that gives a role what replication needs; see `pgnb.server.roles`."""
+        return plan_role(self, role, secret_name, secret_key=secret_key)
+
+    def plan_restart(self, *, reason: str, timeout: float = 300.0) -> Change:
+        """The plan that restarts the server, behind `allow_restart`; see `pgnb.server.restart`."""
+        return plan_restart(self, reason=reason, timeout=timeout)
 
     def explain_hba(
         self,

@@ -153,14 +153,6 @@ class Session:
             bound = psycopg.ClientCursor(connection).mogrify(statement, params) if params else statement
             return self._run(connection, bound, None)
 
-    def encrypt_password(self, password: str, role: str) -> str:
-        """The SCRAM-SHA-256 verifier of a password, computed here by libpq."""
-        with self._lock:
-            verifier = self._ready().pgconn.encrypt_password(
-                password.encode(), role.encode(), b"scram-sha-256"
-            )
-            return verifier.decode()
-
     @property
     def backend_pid(self) -> int:
         """The process id of the server's process for this session."""

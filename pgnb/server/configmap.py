@@ -1,0 +1,120 @@
+"""The ConfigMap that keeps a server's wished configuration (section 2.1), and how it differs from the server.
+
+Its keys are whole files: `postgresql.conf` and `pg_hba.conf`. Lines that stand there are kept; only those
+that differ are changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pgnb.checks import Check, Checks
+from pgnb.errors import NotFound, ParameterError
+from pgnb.plan import Change
+from pgnb.server.conftext import settings_of, with_settings
+from pgnb.server.hba import read_hba, rule_of
+from pgnb.server.hbarule import HbaRule
+from pgnb.server.hbatext import rules_of, with_rules
+from pgnb.server.mounted import manifest_of
+from pgnb.server.settings import Setting
+from pgnb.server.values import Wanted, value_of
+
+if TYPE_CHECKING:
+    from pgnb.server.server import Server
+
+SETTINGS_KEY, HBA_KEY = "postgresql.conf", "pg_hba.conf"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a ConfigMap asks for: settings by name as they are written, and the rules of pg_hba.conf."""
+
+    settings: Mapping[str, str]
+    rules: tuple[HbaRule, ...]
+
+
+def read_config_map(server: Server, name: str) -> Configuration:
+    """What the ConfigMap asks for; its text is taken from the object, since a mount lags behind (guard 60).
+
+    Raises NotFound, and ParameterError for a line that the server would not understand.
+    """
+    data = _data(server, name)
+    if data is None:
+        raise NotFound(
+            f"there is no ConfigMap {name} in the namespace {server.cluster.namespace}",
+            remedy="Create it (plan_config_map), or name the one that keeps the server's configuration.",
+        )
+    rules = tuple(placed.rule for placed in rules_of(data.get(HBA_KEY, "")) if placed.rule)
+    return Configuration(settings_of(data.get(SETTINGS_KEY, "")), rules)
+
+
+def plan_config_map(
+    server: Server, name: str, wanted: Mapping[str, Wanted], rules: Sequence[HbaRule] = ()
+) -> Change:
+    """The plan after which the ConfigMap asks for these settings and rules; made where it is not there.
+
+    Values are checked against the server before they are written down. Raises ParameterError for what the
+    server would refuse.
+    """
+    title = f"ConfigMap {name}"
+    if not server.present:
+        return Change(title, server.journal, note="the server is not there yet")
+    data = _data(server, name) or {}
+    texts = {SETTINGS_KEY: _with_wishes(data.get(SETTINGS_KEY, ""), tuple(server.settings(wanted)))}
+    if rules or HBA_KEY in data:
+        texts[HBA_KEY] = with_rules(data.get(HBA_KEY, ""), [rule.checked() for rule in rules])
+    if all(data.get(key) == text for key, text in texts.items()):
+        return Change(title, server.journal, note=f"configmap/{name} asks for it already")
+    return server.cluster.plan_apply(manifest_of(server.cluster, name, texts), title)
+
+
+def drift(server: Server, name: str) -> Checks:
+    """The ConfigMap held against the server, line by line: advice, since either may be the one to change."""
+    asked = read_config_map(server, name)
+    known = {row["name"].lower() for row in server.query("setting_names")}
+    settings = {key: value for key, value in asked.settings.items() if key in known}
+    items = [_setting_check(setting) for setting in server.settings(settings)] if settings else []
+    items += [
+        Check(key, False, "unknown to the server", value, "Correct its name in the ConfigMap.", advice=True)
+        for key, value in asked.settings.items()
+        if key not in known
+    ]
+    standing = set(_standing_rules(server))
+    items += [_rule_check(rule, rule in standing) for rule in asked.rules]
+    return Checks.of(f"configmap/{name} and {server.name}", items, server.journal)
+
+
+def _setting_check(setting: Setting) -> Check:
+    remedy = "Reload it into the server, or write the server's value into the ConfigMap."
+    if setting.needs == "restart":
+        remedy = "It takes a restart to reach the server."
+    return Check(setting.name, setting.met, setting.shown, str(setting.wish), remedy, advice=True)
+
+
+def _rule_check(rule: HbaRule, stands: bool) -> Check:
+    found = "in pg_hba.conf" if stands else "not there"
+    return Check(rule.line, stands, found, "in pg_hba.conf", "Add it (plan_hba).", advice=True)
+
+
+def _standing_rules(server: Server) -> list[HbaRule]:
+    return [rule_of(row) for row in read_hba(server).rows if not row["error"]]
+
+
+def _with_wishes(text: str, settings: Sequence[Setting]) -> str:
+    """The text with the wishes; a line that fulfils one, in whatever unit, stays as it is."""
+    standing = settings_of(text)
+    wished = {}
+    for setting in settings:
+        if setting.wish is None:
+            raise ParameterError(f"no value for {setting.name}")
+        now = standing.get(setting.name.lower())
+        if now is None or not setting.wish.accepts(setting.row, value_of(setting.row, now)):
+            wished[setting.name] = setting.shown if setting.met else setting.wish.text
+    return with_settings(text, wished)
+
+
+def _data(server: Server, name: str) -> dict[str, str] | None:
+    found = server.cluster.get("configmaps", name)
+    return None if found is None else dict(found.get("data") or {})
