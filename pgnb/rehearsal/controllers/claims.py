@@ -6,6 +6,7 @@ Binding is immediate, by the class `standard`. A claim that a pod uses is kept u
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -39,9 +40,11 @@ class ClaimController(Controller):
     resource = "persistentvolumeclaims"
     watches = ("pods",)
 
-    def __init__(self, store: Store, volumes: Path) -> None:
+    def __init__(self, store: Store, volumes: Path, owner: int | None) -> None:
+        """`owner`: the user and group that a volume's directory belongs to, None for this process's own."""
         super().__init__(store)
         self._volumes = volumes
+        self._owner = owner
         self._events = EventRecorder(store, "persistentvolume-controller")
 
     def related(self, plural: str, event: Event) -> Iterable[Key]:
@@ -70,8 +73,10 @@ class ClaimController(Controller):
         claim = self._annotate(claim, _PROVISIONER_NOTES)
         name = f"pv-{claim['metadata']['uid']}"
         directory = self._volumes / name
-        directory.mkdir(mode=0o777, exist_ok=True)
+        directory.mkdir(exist_ok=True)
         directory.chmod(0o777)  # as hostpath provisioners do: whatever uid the container has may write
+        if self._owner is not None:
+            os.chown(directory, self._owner, self._owner)
         if self.store.find("persistentvolumes", None, name) is None:
             self.store.create("persistentvolumes", _volume(claim, name, directory))
             self.store.modify("persistentvolumes", None, name, _bind_volume, subresource="status")

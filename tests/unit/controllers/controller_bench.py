@@ -1,0 +1,96 @@
+"""A store with controllers on it, and a hand that does to pods what a kubelet would."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from pgnb.rehearsal.api.store import Object, Store
+from pgnb.rehearsal.controllers.clock import now
+
+NAMESPACE = "ns"
+NODE = "node"
+
+
+class Bench:
+    """The store, and pods' lives by hand."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._addresses = 1
+
+    async def until(self, condition: Callable[[], Any], timeout: float = 3.0) -> Any:
+        deadline = asyncio.get_running_loop().time() + timeout
+        while not (found := condition()):
+            assert asyncio.get_running_loop().time() < deadline, "the controllers did not get there in time"
+            await asyncio.sleep(0.002)
+        return found
+
+    async def settled(self) -> None:
+        """Nothing has changed in the store for a while."""
+        version = ""
+        while version != self.store.resource_version:
+            version = self.store.resource_version
+            await asyncio.sleep(0.03)
+
+    def pods(self, labels: str = "") -> list[Object]:
+        return self.store.list("pods", NAMESPACE, labels=labels)
+
+    def live_pods(self) -> list[Object]:
+        return [pod for pod in self.pods() if "deletionTimestamp" not in pod["metadata"]]
+
+    def run(self, pod: Object, *, ready: bool = True) -> None:
+        """The pod's containers run (and are ready)."""
+        self._addresses += 1
+        address = f"10.244.0.{self._addresses}"
+
+        def change(current: Object) -> None:
+            others = [c for c in current["status"].get("conditions") or () if c["type"] != "Ready"]
+            state = {"type": "Ready", "status": str(ready), "lastTransitionTime": now()}
+            current["status"] |= {"phase": "Running", "conditions": [*others, state], "podIP": address}
+
+        self._status(pod, change)
+
+    def end(self, pod: Object, phase: str) -> None:
+        """The pod's containers have ended."""
+
+        def change(current: Object) -> None:
+            terminated = {"exitCode": int(phase == "Failed"), "finishedAt": now()}
+            current["status"] |= {
+                "phase": phase,
+                "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": now()}],
+                "containerStatuses": [
+                    {"name": "main", "restartCount": 0, "state": {"terminated": terminated}}
+                ],
+            }
+
+        self._status(pod, change)
+
+    def bury(self, pod: Object) -> None:
+        """The last step of a pod that was told to end."""
+        self.store.remove("pods", NAMESPACE, pod["metadata"]["name"])
+
+    def _status(self, pod: Object, change: Callable[[Object], None]) -> None:
+        self.store.modify("pods", NAMESPACE, pod["metadata"]["name"], change, subresource="status")
+
+    def events(self, reason: str) -> list[str]:
+        return [e["message"] for e in self.store.list("events", NAMESPACE) if e["reason"] == reason]
+
+
+def template(image: str = "postgres:17", **spec: Any) -> Object:
+    return {
+        "metadata": {"labels": {"app": "db"}},
+        "spec": {"containers": [{"name": "main", "image": image}], **spec},
+    }
+
+
+def workload(kind: str, **spec: Any) -> Object:
+    """A Deployment, ReplicaSet or StatefulSet called db."""
+    selector = {"matchLabels": {"app": "db"}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": "db", "namespace": NAMESPACE, "labels": {"app": "db"}},
+        "spec": {"selector": selector, "template": template(), **spec},
+    }
