@@ -1,0 +1,140 @@
+"""The daemon of a rehearsal cluster: API server, controllers and node in one process, inside the wrapper.
+
+`python -m pgnb.rehearsal.daemon STATE LISTENER PIPE`: the state directory, and the file descriptors of the API
+server's listening socket and of the pipe on which `up` says that it has written down this daemon's PID.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import ssl
+import sys
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from pgnb.rehearsal.api.access import Credentials
+from pgnb.rehearsal.api.server import build_app
+from pgnb.rehearsal.api.store import Store
+from pgnb.rehearsal.certificates import Certificates
+from pgnb.rehearsal.cluster_objects import create_cluster_objects
+from pgnb.rehearsal.controllers.events import EventRecorder
+from pgnb.rehearsal.manager import controllers
+from pgnb.rehearsal.node.equipment import Directories, Equipment
+from pgnb.rehearsal.node.kubelet import Kubelet
+from pgnb.rehearsal.pods.identity import container_id
+from pgnb.rehearsal.pods.network import NODE_ADDRESS
+from pgnb.rehearsal.pods.runtime import Runtime
+from pgnb.rehearsal.settings import Settings
+from pgnb.rehearsal.state import State
+
+NODE = "rehearsal"
+KUBERNETES_ADDRESS = "10.96.0.1"
+_STATE_WATCH = 1.0
+
+
+async def serve(state: State, listener: socket.socket) -> None:
+    """Runs the cluster until it is told to end, or its state directory is gone."""
+    settings = Settings.read(state.settings)
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    store, credentials = Store(), Credentials(settings.token)
+    runtime = Runtime()
+    await runtime.start()
+    kubelet = _kubelet(store, credentials, runtime, state, settings)
+    app = build_app(store, kubelet, credentials)
+    create_cluster_objects(store, NODE, address=NODE_ADDRESS)
+    loops = [kubelet.run(), _watch_state(state, over), *_controllers(store, state, settings)]
+    tasks = [asyncio.create_task(_kept_alive(loop, over)) for loop in loops]
+    runner = await _served(app, listener, settings.certificates)
+    logging.info("cluster %s serves on port %d", settings.name, listener.getsockname()[1])
+    await over.wait()
+    logging.info("cluster %s ends", settings.name)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await runner.cleanup()
+
+
+def _kubelet(
+    store: Store, credentials: Credentials, runtime: Runtime, state: State, settings: Settings
+) -> Kubelet:
+    """The node's agent with its equipment."""
+    equipment = Equipment(
+        store=store,
+        runtime=runtime,
+        events=EventRecorder(store, "kubelet", host=NODE),
+        directories=Directories(state.node, container_id()),
+        node_name=NODE,
+        token=credentials.issue,
+    )
+    delay = settings.options.volume_delay
+    return Kubelet(equipment) if delay is None else Kubelet(equipment, volume_delay=delay)
+
+
+def _controllers(store: Store, state: State, settings: Settings) -> list[Coroutine[Any, Any, None]]:
+    made = controllers(
+        store,
+        node=NODE,
+        volumes=state.volumes,
+        owner=container_id(),
+        ca_certificate=settings.certificates.ca,
+    )
+    return [controller.run() for controller in made]
+
+
+async def _kept_alive(loop: Coroutine[Any, Any, None], over: asyncio.Event) -> None:
+    """A part that fails takes the cluster down, loudly: half a cluster would only mislead."""
+    try:
+        await loop
+    except Exception:
+        logging.exception("a part of the cluster failed")
+    over.set()
+
+
+async def _served(app: web.Application, listener: socket.socket, issued: Certificates) -> web.AppRunner:
+    """Serves the API over TLS on the inherited socket, and inside the cluster as the Service `kubernetes`."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    context = _tls(issued)
+    await web.SockSite(runner, listener, ssl_context=context).start()
+    await web.TCPSite(runner, KUBERNETES_ADDRESS, 443, ssl_context=context).start()
+    return runner
+
+
+def _tls(issued: Certificates) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    with tempfile.NamedTemporaryFile("w", prefix="pgnb-", suffix=".pem") as file:  # mode 0600
+        file.write(issued.key + issued.server)
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
+
+
+async def _watch_state(state: State, over: asyncio.Event) -> None:
+    """Ends the cluster when its state directory was deleted under it."""
+    while state.settings.exists():
+        await asyncio.sleep(_STATE_WATCH)
+    over.set()
+
+
+def main(arguments: list[str]) -> int:
+    path, listener, pipe = Path(arguments[0]), int(arguments[1]), int(arguments[2])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with open(pipe, "rb") as word:
+        if not word.read(1):
+            return 1  # whoever started this daemon is gone and does not know it
+    with socket.socket(fileno=listener) as inherited:
+        asyncio.run(serve(State(path.name, path), inherited))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
