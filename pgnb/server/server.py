@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ from pgnb.journal import Journal
 from pgnb.plan import Change
 from pgnb.server.configmap import Configuration, drift, plan_config_map, read_config_map
 from pgnb.server.configure import SettingsChange, plan_settings
+from pgnb.server.disk import Owner, owner_of
 from pgnb.server.facts import Facts, read_facts
 from pgnb.server.hba import HbaRules, plan_hba, read_hba
 from pgnb.server.hbarule import Client, HbaRule
+from pgnb.server.preflight import WAL_RESERVE, preflight
 from pgnb.server.queries import is_name, sql_of
 from pgnb.server.restart import plan_restart
 from pgnb.server.roles import DEFAULT_KEY, plan_role
@@ -206,6 +209,15 @@ class Server:
         if not self.present:
             return SettingsTable((), f"{title}: not there yet", self.journal)
         return SettingsTable(read_settings(self.query, wanted), title, self.journal)
+
+    def preflight(self, *, wal_reserve: int = WAL_RESERVE) -> Checks:
+        """The checks of section 1; `wal_reserve` in bytes; see `pgnb.server.preflight`."""
+        return preflight(self, wal_reserve=wal_reserve)
+
+    @cached_property
+    def owner(self) -> Owner:
+        """Who owns the data directory; read by exec, once."""
+        return owner_of(self, self.facts.data_directory)
 
     def plan_settings(self, wanted: Mapping[str, Wanted], *, write_restart: bool = False) -> SettingsChange:
         """The plan that gives settings their wished values; see `pgnb.server.configure`."""
