@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pgnb.checks import Check, Checks
 from pgnb.cluster.client import Api
 from pgnb.cluster.refusals import grant_remedy
-from pgnb.errors import NotFound
+from pgnb.errors import ClusterError
 
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -92,10 +92,10 @@ def _check(api: Api, right: Right, allowed: bool) -> Check:
 
 
 def whoami(api: Api) -> str:
-    """The user's name as the API server knows it; empty where it does not tell (before 1.28)."""
+    """The user's name as the API server knows it; empty where it does not tell (before 1.28, or refused)."""
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     try:
         status = api.call("POST", _WHO, body=body).get("status") or {}
-    except NotFound:
-        return ""
+    except ClusterError:
+        return ""  # A name to show; nothing depends on it.
     return str((status.get("userInfo") or {}).get("username", ""))

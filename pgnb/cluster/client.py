@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes import client
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_random_exponential
 
 from pgnb.cluster.kubeconfig import Target
 from pgnb.cluster.refusals import refusal
@@ -29,7 +29,8 @@ Query = Mapping[str, str | int | bool]
 _CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 _REVIEWS = ("subjectaccessreviews", "subjectreviews", "subjectrulesreviews")
 _BUSY = (429, 502, 503, 504)
-_ATTEMPTS = 5
+_ATTEMPTS = 6
+_BACK_OFF = wait_random_exponential(multiplier=0.1, max=2.0)
 
 
 class Busy(Exception):
@@ -85,15 +86,18 @@ class Api:
         try:
             return self._patience(method, limit)(self._once, method, url, content, content_type, limit)
         except Busy as busy:
-            raise busy.cause from busy.cause.__cause__
+            raise busy.cause from busy.__cause__
 
     def _refuse_changes(self, method: str, path: str, query: Query) -> None:
         harmless = method not in _CHANGING or query.get("dryRun") == "All" or path.endswith(_REVIEWS)
-        if self.journal.dry_run and not harmless:
-            raise GateClosed(
-                f"plan only: {method} {path} was not sent",
-                remedy="Set the parameter dry_run = False to carry changes out.",
-            )
+        if not harmless:
+            self.assert_applies(f"{method} {path} was not sent")
+
+    def assert_applies(self, what: str) -> None:
+        """Raise GateClosed, saying `what` was not done, in a plan-only run."""
+        if self.journal.dry_run:
+            remedy = "Set the parameter dry_run = False to carry changes out."
+            raise GateClosed(f"plan only: {what}", remedy=remedy)
 
     def _patience(self, method: str, limit: float) -> Retrying:
         again = _worth_a_retry if method == "GET" else _never_reached
@@ -167,7 +171,7 @@ def _spelled(query: Query | None) -> dict[str, str]:
 
 
 def _worth_a_retry(error: BaseException) -> bool:
-    return isinstance(error, Busy) and "certificate" not in str(error.cause.__cause__ or error.__cause__)
+    return isinstance(error, Busy) and "certificate" not in str(error.__cause__)
 
 
 def _never_reached(error: BaseException) -> bool:
@@ -178,7 +182,7 @@ def _never_reached(error: BaseException) -> bool:
 def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.after if isinstance(error, Busy) else 0.0
-    return max(asked, wait_exponential_jitter(initial=0.1, max=2.0, jitter=0.1)(state))
+    return max(asked, _BACK_OFF(state))
 
 
 def _seconds(header: str | None) -> float:

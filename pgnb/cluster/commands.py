@@ -13,7 +13,7 @@ from pgnb.cluster.channels import END_OF_STDIN, PIECE, STDIN, V4, V5, Output, bo
 from pgnb.cluster.loop import LOOP
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.sockets import ProtocolRefused, Socket, Sockets
-from pgnb.errors import DeadlineExceeded, ExecFailed, GateClosed
+from pgnb.errors import DeadlineExceeded, ExecFailed
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,7 @@ def exec_in(
     journal = sockets.api.journal
     if not changes:
         return _run(sockets, pod, tuple(argv), stdin, timeout, check)
-    if journal.dry_run:
-        raise GateClosed(
-            f"plan only: not run in pod {pod.name}: {changes}",
-            remedy="Set the parameter dry_run = False to carry changes out.",
-        )
+    sockets.api.assert_applies(f"not run in pod {pod.name}: {changes}")
     with journal.act(f"pod/{pod.name}", changes) as act:
         result = _run(sockets, pod, tuple(argv), stdin, timeout, check)
         act.result = f"exit status {result.exit_status}"

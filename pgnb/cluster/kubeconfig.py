@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kubernetes import client, config
 
 from pgnb.errors import ApiUnreachable, ParameterError
@@ -103,8 +104,25 @@ def _load(files: str, chosen: tuple[str, Mapping[str, Any]], namespace: str) -> 
             found=str(error).splitlines()[0] if str(error) else type(error).__name__,
             remedy=f"Try `kubectl --context {name} auth whoami`; log in again where it fails.",
         ) from error
+    _assert_credentials(files, name, str(context.get("user", "")), configuration)
     inside = namespace or str(context.get("namespace") or "default")
     return Target(name, configuration.host, inside, str(context.get("user", "")), files, configuration)
+
+
+def _assert_credentials(files: str, context: str, user: str, configuration: client.Configuration) -> None:
+    """The package only logs it when a credential plugin fails, and would go on as nobody."""
+    if configuration.auth_settings() or configuration.cert_file:
+        return
+    for path in files.split(os.pathsep):
+        users = yaml.safe_load(Path(path).read_text(encoding="utf-8")).get("users") or []
+        entries = [entry.get("user") or {} for entry in users if entry["name"] == user]
+        plugins = [entry["exec"] for entry in entries if entry.get("exec")]
+        if plugins:
+            raise ApiUnreachable(
+                f"the credential plugin of the user {user!r} gave no credentials",
+                found=str(plugins[0].get("command", "")),
+                remedy=f"Try `kubectl --context {context} auth whoami`; log in again where it fails.",
+            )
 
 
 def _own_account(namespace: str) -> Target:

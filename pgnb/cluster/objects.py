@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pgnb.cluster.client import Api, Object, Query
 from pgnb.cluster.resources import Resource, known_for, resource
 from pgnb.errors import NotFound, ParameterError, Rejected
+from pgnb.journal import Act
 
 MANAGER = "pgnb"
 """The field manager under which pgnb's changes stand in managedFields."""
@@ -100,11 +102,19 @@ def apply(api: Api, manifest: Mapping[str, Any], *, force: bool = False, dry_run
     path = path_of(api, manifest)
     if dry_run:
         return api.call("PATCH", path, query=query | {"dryRun": "All"}, body=manifest, content_type=APPLY)
-    with api.journal.act(label_of(api, manifest), "apply") as act:
+    with _act(api, label_of(api, manifest), "apply") as act:
         before = _find(api, path)
         after = api.call("PATCH", path, query=query, body=manifest, content_type=APPLY)
         act.result = _outcome(before, after)
     return after
+
+
+@contextmanager
+def _act(api: Api, target: str, what: str) -> Iterator[Act]:
+    """A change in the journal; a plan-only run refuses it before it is begun."""
+    api.assert_applies(f"{what}: {target}")
+    with api.journal.act(target, what) as act:
+        yield act
 
 
 def _find(api: Api, path: str) -> Object | None:
@@ -125,7 +135,7 @@ def create(api: Api, manifest: Mapping[str, Any]) -> Object:
     """Make an object. Raises Conflict when one of its name is there already."""
     name = str(manifest["metadata"].get("name") or manifest["metadata"].get("generateName", ""))
     known = known_for(str(manifest["apiVersion"]), str(manifest["kind"])) or resource_of(api, manifest)
-    with api.journal.act(known.label(name), "create") as act:
+    with _act(api, known.label(name), "create") as act:
         made = api.call("POST", known.path(api.namespace), query={"fieldManager": MANAGER}, body=manifest)
         act.result = f"created {known.label(made['metadata']['name'])}"
     return made
@@ -137,14 +147,14 @@ def patch(
 ) -> Object:  # fmt: skip
     """Change some fields; `what` says for the journal which. Raises NotFound, Conflict, Rejected."""
     known = resource(kind)
-    with api.journal.act(known.label(name), what):
+    with _act(api, known.label(name), what):
         path = known.path(api.namespace, name, subresource)
         return api.call("PATCH", path, query={"fieldManager": MANAGER}, body=body, content_type=content_type)
 
 
 def replace(api: Api, manifest: Mapping[str, Any], what: str) -> Object:
     """Put an object in the place of the one with its resourceVersion. Raises Conflict when it moved on."""
-    with api.journal.act(label_of(api, manifest), what):
+    with _act(api, label_of(api, manifest), what):
         return api.call("PUT", path_of(api, manifest), query={"fieldManager": MANAGER}, body=manifest)
 
 
@@ -154,7 +164,7 @@ def delete(api: Api, kind: str, name: str, *, uid: str = "", grace: int | None =
     options: dict[str, Any] = {"propagationPolicy": "Background"}
     options |= {"gracePeriodSeconds": grace} if grace is not None else {}
     options |= {"preconditions": {"uid": uid}} if uid else {}
-    with api.journal.act(known.label(name), "delete") as act:
+    with _act(api, known.label(name), "delete") as act:
         try:
             api.call("DELETE", known.path(api.namespace, name), body=options)
         except NotFound:
