@@ -76,9 +76,7 @@ def _from_source(source: Object, around: Surroundings) -> dict[str, str]:
     return {f"{prefix}{key}": value for key, value in (values or {}).items()}
 
 
-def _value(
-    variable: Object, container: Object, around: Surroundings, known: Mapping[str, str]
-) -> str | None:
+def _value(variable: Object, container: Object, around: Surroundings, known: Mapping[str, str]) -> str | None:
     """A variable's value; None when it comes from an optional key that is not there."""
     origin = variable.get("valueFrom")
     if not origin:

@@ -1,4 +1,4 @@
-"""The node's agent: runs the pods that are bound to it, and serves their logs and streams."""
+"""The node: runs the pods that are bound to it, serves their logs and streams, and forwards Services."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aiohttp import web
 from pgnb.rehearsal.node import execution, forwarding, logs
 from pgnb.rehearsal.node.hosts import HostsFile, names
 from pgnb.rehearsal.node.refusals import container_name, internal_error
+from pgnb.rehearsal.node.services import ServiceProxy
 from pgnb.rehearsal.node.worker import PodWorker
 from pgnb.rehearsal.pods import syscalls
 
@@ -42,6 +43,7 @@ class Kubelet:
             group.create_task(self._follow_pods())
             group.create_task(self._follow_volumes())
             group.create_task(self._follow_names())
+            group.create_task(ServiceProxy(self._equipment.store).run())
 
     def _prepare(self) -> None:
         """A tmpfs for what must not reach a disk; it goes with the node's mount namespace."""
@@ -164,5 +166,3 @@ class Kubelet:
     def _running(self, pod: Object, name: str) -> Container | None:
         worker = self._workers.get(pod["metadata"]["uid"])
         return None if worker is None or worker.crew is None else worker.crew.process(name)
-
-
