@@ -1,0 +1,203 @@
+"""Row counts of a primary and a standby held against each other, and what the difference means.
+
+While clients write, two counts taken one after the other differ by what was written in between, and say
+nothing. So a count is either exact, both sides seen in the same state of the WAL, or bounded, the standby's
+count seen between two of the primary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from pgnb.checks import Check, Checks
+from pgnb.display import Cell, Table, Tone, spell_seconds
+from pgnb.journal import Journal
+
+Verdict = Literal[
+    "equal", "within bounds", "differs", "only on the primary", "only on the standby", "unreadable"
+]
+_TONES: dict[Verdict, Tone] = {"equal": "good", "within bounds": "", "unreadable": "warn"}
+_SHOWN_ROWS = 30
+"""Tables that the result shows when all is well; what differs is always shown whole."""
+
+
+@dataclass(frozen=True)
+class TableCount:
+    """One table's rows on both sides. None: not there, or, where `unreadable`, not ours to read.
+
+    `primary_after` is the primary's second count, where the first and the standby's could not be taken in the
+    same state.
+    """
+
+    database: str
+    schema: str
+    table: str
+    primary: int | None
+    standby: int | None
+    primary_after: int | None = None
+    unreadable: bool = False
+
+    @property
+    def name(self) -> str:
+        """The table in a reader's words; the schema public goes without saying."""
+        return self.table if self.schema == "public" else f"{self.schema}.{self.table}"
+
+    @property
+    def bounds(self) -> tuple[int, int] | None:
+        """What the primary had, from and to, while the standby was counted; None: it had no such table."""
+        if self.primary is None:
+            return None
+        after = self.primary if self.primary_after is None else self.primary_after
+        return min(self.primary, after), max(self.primary, after)
+
+    @property
+    def difference(self) -> int:
+        """Rows that the standby has more (or, negative, fewer) than the primary can account for."""
+        low, high = self.bounds or (0, 0)
+        standby = self.standby or 0
+        return min(0, standby - low) + max(0, standby - high)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the counts say."""
+        if self.unreadable:
+            return "unreadable"
+        if self.bounds is None or self.standby is None:
+            return "only on the primary" if self.standby is None else "only on the standby"
+        if self.difference:
+            return "differs"
+        return "equal" if self.bounds[0] == self.bounds[1] else "within bounds"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the standby has what the primary has."""
+        return self.verdict in ("equal", "within bounds")
+
+
+@dataclass(frozen=True)
+class State:
+    """In which state a database was counted: exact at `lsn`, or between two states of the primary.
+
+    `tries` and `seconds` are what it took to find the two sides in the same state, or to give up.
+    """
+
+    database: str
+    lsn: str
+    exact: bool
+    tries: int
+    seconds: float
+
+    def __str__(self) -> str:
+        if self.exact:
+            return f"{self.database}: both sides in the same state, at {self.lsn}"
+        return (
+            f"{self.database}: written without a pause, so the standby was counted between two counts of the"
+            f" primary (looked {spell_seconds(self.seconds)} for a quiet moment); a table that rows are added"
+            " to and removed from may lie outside without being wrong"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The counts of every table of every database, on both sides."""
+
+    primary: str
+    standby: str
+    tables: tuple[TableCount, ...]
+    states: tuple[State, ...]
+    left_out: tuple[str, ...] = ()
+    """What could not be compared, and why."""
+    seconds: float = 0.0
+
+    @cached_property
+    def different(self) -> tuple[TableCount, ...]:
+        """Tables that are not the same on both sides."""
+        return tuple(t for t in self.tables if not t.ok and t.verdict != "unreadable")
+
+    @property
+    def exact(self) -> bool:
+        """Whether every database was counted in the same state on both sides."""
+        return all(state.exact for state in self.states)
+
+    @property
+    def rows(self) -> int:
+        """The rows counted on the standby."""
+        return sum(t.standby or 0 for t in self.tables)
+
+    @property
+    def finding(self) -> str:
+        """What the counts say, in one sentence."""
+        if not self.tables:
+            return "No table to compare"
+        if self.different:
+            verb = "differs" if len(self.different) == 1 else "differ"
+            return f"{len(self.different)} of {_tables(len(self.tables))} {verb} between primary and standby"
+        compared = [t for t in self.tables if t.ok]
+        unread = len(self.tables) - len(compared)
+        rest = f"; {_tables(unread)} could not be read" if unread else ""
+        if self.exact:
+            subject = "The one table has" if len(compared) == 1 else f"All {_tables(len(compared))} have"
+            return f"{subject} the same rows on both sides: {self.rows:,} in total{rest}"
+        subject = f"{_tables(len(compared))}, {self.rows:,} rows"
+        return f"{subject}: the standby has what the primary had in the meantime{rest}"
+
+    @property
+    def table(self) -> Table:
+        """What differs first, then the largest tables; the note says what the numbers mean."""
+        shown = (
+            list(self.different)
+            + sorted((t for t in self.tables if t not in self.different), key=lambda t: -(t.standby or 0))[
+                : max(0, _SHOWN_ROWS - len(self.different))
+            ]
+        )
+        columns = ("database", "table", "primary", "standby", "difference", "verdict")
+        return Table.of(columns, map(_row, shown), title=self.finding, note=self._note(len(shown)))
+
+    def _note(self, shown: int) -> str:
+        lines = [str(state) for state in self.states]
+        if shown < len(self.tables):
+            lines.insert(0, f"{_tables(len(self.tables) - shown)} more, all alike on both sides.")
+        return "\n".join([*lines, *self.left_out, f"Counted in {spell_seconds(self.seconds)}."])
+
+    def checks(self, journal: Journal) -> Checks:
+        """Whether every table has the same rows on both sides, database by database."""
+        return Checks.of("Rows on both sides", self._checks(), journal)
+
+    def _checks(self) -> Iterator[Check]:
+        yield Check("tables were compared", bool(self.tables), len(self.tables), "1 or more", _NOTHING)
+        for state in self.states:
+            wrong = [t for t in self.different if t.database == state.database]
+            names = ", ".join(f"{t.name} ({t.difference:+,})" for t in wrong[:5])
+            count = sum(t.database == state.database for t in self.tables)
+            found = names or f"{_tables(count)} {'equal' if state.exact else 'within bounds'}"
+            yield Check(f"rows in {state.database}", not wrong, found, "as on the primary", _DIFFERENT)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+_NOTHING = "There is no table that our login may read, outside the system's schemas."
+_DIFFERENT = (
+    "Compare again; if it stays, the standby is damaged or is no copy of this primary: compare the system"
+    " identifiers, look at its log, and make a new base backup."
+)
+
+
+def _tables(count: int) -> str:
+    return "1 table" if count == 1 else f"{count:,} tables"
+
+
+def _row(count: TableCount) -> tuple[object, ...]:
+    low, high = count.bounds or (None, None)
+    primary: object = low if low == high else f"{low:,} to {high:,}"
+    tone = _TONES.get(count.verdict, "bad")
+    difference = Cell(f"{count.difference:+,}", tone) if count.difference else ""
+    return (count.database, count.name, primary, count.standby, difference, Cell(count.verdict, tone))

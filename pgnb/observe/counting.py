@@ -1,0 +1,224 @@
+"""Counting rows on both sides: find the two servers in the same state, hold it, and count at leisure.
+
+A standby's snapshot is a state that the primary had. To compare with it exactly, both sides need a snapshot
+of the same state. That is found, without stopping anybody, in a moment in which nothing is written: the
+end of WAL is the same before the primary's snapshot and after the standby's, the standby had replayed up to
+there, and no transaction was between its commit record and its visibility. A client that writes every 20 ms
+leaves such moments; the counting itself then takes as long as it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event
+from time import monotonic
+
+from pgnb.errors import ParameterError, QueryFailed, WrongServer
+from pgnb.observe.comparison import Comparison, State, TableCount
+from pgnb.server import Rows, Server, Session
+from pgnb.server.progress import lsn_bytes, lsn_text, marker, wait_replayed
+from pgnb.server.queries import sql_of
+from pgnb.server.session import Row
+
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1"
+"""One round trip; the SELECT takes the snapshot that all later statements see."""
+_PAGE = 8192
+_LONGEST_HEADER = 40
+"""Bytes of a WAL page's header: the insert position skips it, the flushed one doesn't."""
+_CATCH_UP = 0.05
+"""Seconds that a standby gets, in one try, to replay what it lacks."""
+_AT_ONCE = 4
+"""Databases that are counted at the same time."""
+_CANCELLED_BY_REPLAY = "40001"
+_PAUSE = 0.002
+Key = tuple[str, str]
+Counts = dict[Key, int | None]
+
+
+def compare_counts(
+    primary: Server, standby: Server, databases: Sequence[str] = (), *,
+    timeout: float = 600.0, catch_up: float = 60.0, quiet: float = 5.0,
+) -> Comparison:  # fmt: skip
+    """Count every table of every database (or of those named) on both sides, others writing meanwhile.
+
+    `timeout`: seconds for a count; `catch_up`: seconds for the standby to replay what was written before;
+    `quiet`: seconds to look for a moment without writes: after that the counts are bounded instead of exact.
+    Changes nothing but for markers in the WAL. Raises WrongServer when the standby is no copy of the
+    primary, DeadlineExceeded when it doesn't catch up, ParameterError for a database that is not there.
+    """
+    started = monotonic()
+    if not (primary.present and standby.present):
+        return Comparison(primary.name, standby.name, (), ())
+    _assert_a_copy(primary, standby)
+    readable, left_out = _databases(primary, databases)
+    wait_replayed(standby, marker(primary), catch_up)
+    pairs = [_Pair(primary, standby, name, timeout, quiet, catch_up) for name in readable]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="pgnb-count") as pool:
+        results = list(pool.map(_Pair.compare, pairs))
+    tables = [count for result in results for count in result.tables]
+    notes = [*left_out, *(note for result in results for note in result.left_out)]
+    states = tuple(result.state for result in results)
+    return Comparison(primary.name, standby.name, tuple(tables), states, tuple(notes), monotonic() - started)
+
+
+def _assert_a_copy(primary: Server, standby: Server) -> None:
+    one, other = primary.facts.system_identifier, standby.facts.system_identifier
+    if one and other and one != other:
+        raise WrongServer(
+            f"{standby.name} is no copy of {primary.name}",
+            found=f"system identifiers {other} and {one}",
+            remedy="Make the standby from a base backup of this primary (section 3.3).",
+        )
+
+
+def _databases(primary: Server, wanted: Sequence[str]) -> tuple[list[str], list[str]]:
+    found = {row["name"]: row["readable"] for row in primary.query("observe/databases")}
+    if unknown := [name for name in wanted if name not in found]:
+        raise ParameterError(
+            f"no such database: {', '.join(unknown)}", found=f"there are {', '.join(found)}",
+            remedy="Names are case-sensitive here.",
+        )  # fmt: skip
+    chosen = [name for name in found if not wanted or name in wanted]
+    left_out = [f"{name}: no connection is allowed, not compared" for name in chosen if not found[name]]
+    return [name for name in chosen if found[name]], left_out
+
+
+@dataclass(frozen=True)
+class _Result:
+    state: State
+    tables: list[TableCount]
+    left_out: list[str]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One database on both sides; durations in seconds."""
+
+    primary: Server
+    standby: Server
+    database: str
+    timeout: float
+    quiet: float
+    catch_up: float
+
+    def compare(self) -> _Result:
+        with self._session(self.primary) as here, self._session(self.standby) as there:
+            self._start(there)
+            state = self._meet(here, there)
+            counted = self._exact(here, there) if state.exact else self._bounded(here, there)
+            unlogged = here.execute(sql_of("observe/not_copied", self.primary.facts.major))
+        return _Result(state, counted, [self._not_copied(row) for row in unlogged])
+
+    @contextmanager
+    def _session(self, server: Server) -> Iterator[Session]:
+        with server.new_session(self.database, statement_timeout=self.timeout) as session:
+            yield session
+
+    def _start(self, there: Session) -> None:
+        """Open the standby's connection now: it would take the time of the first try."""
+        there.query("SELECT 1")
+
+    def _meet(self, here: Session, there: Session) -> State:
+        """Both sides in a transaction that sees the same state; or, at the end of `quiet`, neither."""
+        started, tries, pause = monotonic(), 0, Event()
+        while True:
+            tries += 1
+            lsn = self._try_to_meet(here, there)
+            took = monotonic() - started
+            if lsn or took > self.quiet:
+                return State(self.database, lsn, bool(lsn), tries, took)
+            _end(here, there)
+            pause.wait(_PAUSE)
+
+    def _try_to_meet(self, here: Session, there: Session) -> str:
+        self._flush(here)
+        before = self._wal(here)
+        if before["committing"] or not same_place(before["inserted"], before["flushed"]):
+            return ""
+        here.execute(_SNAPSHOT)
+        if not self._replayed(there, before["flushed"]):
+            return ""
+        there.execute(_SNAPSHOT)
+        after = self._wal(here)
+        return lsn_text(before["flushed"]) if after["inserted"] == before["inserted"] else ""
+
+    def _flush(self, here: Session) -> None:
+        """Bring the end of WAL to the disk, so that a standby can reach it; a plan-only run waits for it."""
+        if not self.primary.journal.dry_run:
+            here.execute(sql_of("marker", self.primary.facts.major))
+
+    def _wal(self, here: Session) -> Row:
+        return here.execute(sql_of("observe/wal_quiet", self.primary.facts.major))[0]
+
+    def _replayed(self, there: Session, position: int) -> bool:
+        deadline = monotonic() + _CATCH_UP
+        query = sql_of("replay_progress", self.standby.facts.major)
+        while monotonic() < deadline:
+            lsn = there.execute(query)[0]["replayed"]
+            if lsn is not None and lsn_bytes(lsn) >= position:
+                return True
+        return False
+
+    def _exact(self, here: Session, there: Session) -> list[TableCount]:
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(self._count, self.standby, there)
+            mine = self._count(self.primary, here)
+            return merged(self.database, mine, other.result())
+
+    def _bounded(self, here: Session, there: Session) -> list[TableCount]:
+        _end(here, there)
+        before = self._count(self.primary, here)
+        wait_replayed(self.standby, marker(self.primary), self.catch_up)
+        between = self._count(self.standby, there)
+        return merged(self.database, before, between, self._count(self.primary, here))
+
+    def _count(self, server: Server, session: Session) -> Counts:
+        try:
+            rows: Rows = session.execute(sql_of("observe/table_counts", server.facts.major))
+        except QueryFailed as failure:
+            if failure.sqlstate != _CANCELLED_BY_REPLAY:
+                raise
+            raise QueryFailed(
+                f"{server.name}: the count in {self.database} was cancelled, it held up replay for too long",
+                found=failure.message,
+                remedy="Raise max_standby_streaming_delay on the standby, or name fewer databases.",
+                sqlstate=failure.sqlstate,
+            ) from failure
+        return {(row["schema"], row["table"]): row["rows"] for row in rows}
+
+    def _not_copied(self, row: Row) -> str:
+        return f"{self.database}: {row['schema']}.{row['table']} is unlogged, no standby has its rows"
+
+
+def same_place(inserted: int, flushed: int) -> bool:
+    """Whether everything inserted is flushed; at the start of a page the insert position skips its header."""
+    gap = inserted - flushed
+    return gap == 0 or (flushed % _PAGE == 0 and 0 < gap <= _LONGEST_HEADER)
+
+
+def _end(*sessions: Session) -> None:
+    for session in sessions:
+        session.execute("ROLLBACK")
+
+
+def merged(database: str, primary: Counts, standby: Counts, after: Counts | None = None) -> list[TableCount]:
+    """The counts of both sides (and of the primary again) by table, in order of their names."""
+    again = primary if after is None else after
+    return [
+        _merged(database, key, primary, standby, again)
+        for key in sorted(primary.keys() | standby.keys() | again.keys())
+    ]
+
+
+def _merged(database: str, key: Key, primary: Counts, standby: Counts, after: Counts) -> TableCount:
+    # A table that was created or dropped meanwhile had no rows before or after; the standby may lack it.
+    changing = (key in primary) != (key in after)
+    absent = 0 if changing else None
+    return TableCount(
+        database, *key, primary.get(key, absent), standby.get(key, absent),
+        after.get(key, absent) if after is not primary else None,
+        unreadable=any(key in side and side[key] is None for side in (primary, standby, after)),
+    )  # fmt: skip

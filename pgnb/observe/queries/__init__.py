@@ -1,0 +1,1 @@
+"""The queries of this floor: SQL in files (see pgnb.server.queries)."""
