@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pgnb.checks import Check, Checks
-from pgnb.cluster import HelperPod
+from pgnb.cluster import Cluster, HelperPod
 from pgnb.errors import ClusterError
 from pgnb.replication import scripts
 from pgnb.replication.manifest import data_owner
@@ -31,7 +31,7 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
     (r"too many connections|remaining connection slots|max_wal_senders|number of requested standby", "room",
      "Raise max_wal_senders or max_connections on the primary (restart), or stop a consumer."),
     (r"SSL|TLS|certificate", "TLS", "See sslmode of the source, and ssl on the primary."),
-    (r"starting up|shutting down|in recovery mode|not yet accepting", "state", "Wait until the primary is up."),
+    (r"starting up|shutting down|in recovery mode|not yet accepting", "state", "Wait for the primary."),
 )  # fmt: skip
 
 
@@ -44,27 +44,25 @@ class Proof:
 
 
 def prove_source(
-    primary: Server, source: Source, standby: str = "", *, slot: str, standby_container: str = ""
-) -> Checks:
+    primary: Server, source: Source, standby: str = "", *,
+    slot: str, application_name: str = "", standby_container: str = "",
+) -> Checks:  # fmt: skip
     """From a helper pod on the standby's own place: name, port, role, password, pg_hba.conf, identity, slot.
 
-    `standby` is the workload's name; while it is not there yet, the helper has the primary's image. Each
-    failure is told apart, with the server's own words. A plan-only run starts no pod and checks what the
-    primary knows.
+    `standby` is the workload's name; while it is not there yet, the helper has the primary's image. A slot
+    that `application_name` itself reads from is as good as a free one. Each failure is told apart, with the
+    server's own words. A plan-only run starts no pod and checks what the primary knows.
     """
     title = f"{source.host}:{source.port} can feed {standby or 'a standby'}"
-    items = list(_known_by_primary(primary, source, slot))
+    items = [*_role(primary, source), _slot(primary, slot, application_name), *_room(primary)]
     if primary.journal.dry_run:
-        items.append(
-            Check("reached from the standby's place", True, "not tried: a plan-only run starts no pod", "")
-        )
-        return Checks.of(title, items, primary.journal)
+        words = "not tried: a plan-only run starts no pod"
+        return Checks.of(title, [*items, Check("reached from there", True, words)], primary.journal)
     target = find_target(primary.cluster, standby, container=standby_container) if standby else None
     return Checks.of(title, [*_from_there(primary, source, target), *items], primary.journal)
 
 
-def _known_by_primary(primary: Server, source: Source, slot: str) -> Iterator[Check]:
-    room = primary.one("replication/room")
+def _role(primary: Server, source: Source) -> Iterator[Check]:
     roles = primary.query("replication/role", {"role": source.role})
     role = roles[0] if roles else {}
     may = bool(role.get("can_login") and role.get("can_replicate") and not role.get("expired"))
@@ -72,20 +70,28 @@ def _known_by_primary(primary: Server, source: Source, slot: str) -> Iterator[Ch
         f"role {source.role}", may, _role_words(role), "LOGIN REPLICATION, not expired",
         f"Make it, or ALTER ROLE {source.role} LOGIN REPLICATION (section 2.3).",
     )  # fmt: skip
-    found = slots(primary).find(slot)
-    yield Check(
-        f"slot {slot}", found is not None and found.physical and not found.lost,
-        found.words if found else "not there", "physical, with its WAL", "Make it (section 2.3).",
+
+
+def _slot(primary: Server, name: str, application_name: str) -> Check:
+    slot = slots(primary).find(name)
+    usable = slot is not None and slot.physical and not slot.lost
+    free = slot is None or not slot.active or slot.consumer == application_name
+    return Check(
+        f"slot {name}", usable and free, slot.words if slot else "not there", "physical, free, with its WAL",
+        "Make it (section 2.3)." if free else "Another standby reads from it: name another slot.",
     )  # fmt: skip
-    free = room["max_senders"] - room["senders"]
+
+
+def _room(primary: Server) -> Iterator[Check]:
+    room = primary.one("replication/room")
+    senders, room_for_slots = room["max_senders"] - room["senders"], room["max_slots"] - room["slots"]
     yield Check(
-        "room for walsenders", free >= 2, f"{free} of {room['max_senders']} free", "2 for the base backup",
-        "Raise max_wal_senders (restart), or stop a consumer.",
+        "room for walsenders", senders >= 2, f"{senders} of {room['max_senders']} free",
+        "2 for the base backup", "Raise max_wal_senders (restart), or stop a consumer.",
     )  # fmt: skip
-    free = room["max_slots"] - room["slots"]
     yield Check(
-        "room for a temporary slot", free >= 1, f"{free} of {room['max_slots']} free", "1 for the base backup",
-        "Drop a slot that nobody needs, or raise max_replication_slots (restart).",
+        "room for a temporary slot", room_for_slots >= 1, f"{room_for_slots} of {room['max_slots']} free",
+        "1 for the base backup", "Drop a slot that nobody needs, or raise max_replication_slots (restart).",
     )  # fmt: skip
 
 
@@ -112,21 +118,19 @@ def _from_there(primary: Server, source: Source, target: Target | None) -> list[
 def _helper(primary: Server, source: Source, target: Target | None) -> HelperPod:
     owner, bin_dir = data_owner(primary), primary.facts.bin_dir
     connection = source.connection("pgnb", HELPER_PASSFILE)
-    argv = scripts.argv(
-        "passfile", "prove", args=(*source.passfile_arguments(HELPER_PASSFILE), bin_dir, connection)
-    )
-    spec = HelperPod(
-        "pgnb-prove-source",
-        primary.pod.image,
-        argv,
-        secret_env=source.secret_env,
-        uid=owner.uid,
-        gid=owner.gid,
-    )
-    if target is None:
-        return spec.like(primary.pod)
-    there = target.helper("pgnb-prove-source", argv, uid=owner.uid, gid=owner.gid)
-    return replace(there, secret_env=source.secret_env)
+    arguments = (*source.passfile_arguments(HELPER_PASSFILE), bin_dir, connection)
+    argv = scripts.argv("passfile", "prove", args=arguments)
+    spec = HelperPod("pgnb-prove-source", primary.pod.image, argv, uid=owner.uid, gid=owner.gid)
+    if target is not None:
+        spec = _placed(primary.cluster, target, spec)
+    return replace(spec if target else spec.like(primary.pod), secret_env=source.secret_env)
+
+
+def _placed(cluster: Cluster, target: Target, spec: HelperPod) -> HelperPod:
+    """On the node of the standby's pod, or, while none runs, where its volume can be mounted."""
+    there = target.helper(spec.name_prefix, spec.argv, uid=spec.uid or 0, gid=spec.gid or 0)
+    nodes = [pod.node for pod in cluster.pods(target.workload.selector, target.pod.container) if pod.node]
+    return replace(there, claims={}, node=nodes[0]) if nodes else there
 
 
 def read_proofs(text: str) -> dict[str, Proof]:

@@ -1,0 +1,235 @@
+"""A standby from a base backup (section 3.3): the old data stay until the new ones stream.
+
+The order is that of facts 18, 19, 20, 21 and 61: see what lies there, stop the workload, copy into a new
+directory, verify it, configure it, swap, start, see it stream, and only then remove the old directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pgnb.checks import Check, Checks
+from pgnb.cluster import Cluster, Pod
+from pgnb.errors import NotFound, ParameterError
+from pgnb.plan import Change, Confirmation, Step
+from pgnb.replication.bootstrap import Bootstrap
+from pgnb.replication.install import Role
+from pgnb.replication.judgement import DirectoryState, Judgement, judge
+from pgnb.replication.manifest import Owner, data_owner
+from pgnb.replication.sizing import five
+from pgnb.replication.slots import Slot, slots
+from pgnb.replication.source import Source
+from pgnb.replication.status import Sender, senders
+from pgnb.replication.target import Target, find_target, inspect
+from pgnb.server import Server
+
+ROOM = 1.1
+"""The volume must have the primary's size and a tenth more free: WAL goes on being written meanwhile."""
+
+
+def plan_base_backup(
+    primary: Server, standby: str, source: Source, *, slot: str, application_name: str,
+    config_map: str = "", wipe_standby_data: str = "", container: str = "", data_directory: str = "",
+    timeout: float = 6 * 3600.0, start_timeout: float = 300.0,
+) -> Change:  # fmt: skip
+    """Make the workload `standby` a streaming standby of the primary; nothing to do where it is one already.
+
+    What lies in its data directory is looked at first: nothing, a fresh initdb, and this primary's own
+    former standby are replaced; anything else needs `wipe_standby_data` to be the claim's name. `config_map`
+    holds the standby's settings. `timeout` and `start_timeout` are seconds, for the copy and for the start.
+    Raises ParameterError for a slot, a workload or a volume that cannot serve.
+    """
+    cluster, title = primary.cluster, f"base backup for {standby}"
+    target = find_target(cluster, standby, container=container, data_directory=data_directory)
+    if target is None:
+        return _nothing_there(primary, standby, title)
+    _assert_not_the_primary(primary, target)
+    found = slots(primary).find(slot)
+    _assert_slot(cluster, target, found, slot, application_name)
+    owner = data_owner(primary)
+    pod = _running(cluster, target)
+    state = _look(primary, target, owner, pod)
+    if pod and state and _streams(primary, pod, state, found, application_name):
+        return _nothing_but_leftovers(cluster, target, pod, state, title)
+    role = Role(source.connection(application_name), slot, _settings(primary, config_map), five(primary))
+    verdict = judge(state, primary.facts.system_identifier) if state else None
+    work = Bootstrap(
+        primary, target, source, role, application_name, owner, wiping=wipe_standby_data == target.claim,
+        interrupted=verdict is not None and verdict.kind == "interrupted",
+        timeout=timeout, start_timeout=start_timeout,
+    )  # fmt: skip
+    return _change(title, work, state, verdict, wipe_standby_data)
+
+
+def _nothing_there(primary: Server, standby: str, title: str) -> Change:
+    if not primary.journal.dry_run:
+        raise NotFound(
+            f"there is no Deployment or StatefulSet {standby}", remedy="Make it first (section 3.2)."
+        )
+    steps = [Step(standby, "base backup into its empty volume; verify, configure, start", lambda: "")]
+    return Change(
+        title, primary.journal, "", "a streaming standby\n", steps, note=f"{standby} is not there yet."
+    )
+
+
+def _assert_not_the_primary(primary: Server, target: Target) -> None:
+    own = {mount.claim for mount in primary.pod.mounts if mount.claim}
+    if target.claim in own:
+        raise ParameterError(
+            f"{target.name} has the primary's own volume",
+            found=f"claim {target.claim}",
+            remedy="A standby needs a claim of its own: correct its template.",
+        )
+
+
+def _assert_slot(
+    cluster: Cluster, target: Target, slot: Slot | None, name: str, application_name: str
+) -> None:
+    """The slot is there, and nobody but this very standby reads from it."""
+    if slot is None:
+        if cluster.dry_run:
+            return
+        raise ParameterError(f"there is no slot {name}", remedy="Make it first (section 2.3).")
+    if not slot.physical or slot.lost or not (slot.reserved or slot.active):
+        raise ParameterError(
+            f"the slot {name} cannot serve a standby", found=slot.words,
+            remedy="It must be physical, with its WAL reserved and not lost: see section 2.3 and 7.",
+        )  # fmt: skip
+    addresses = {pod.ip for pod in cluster.pods(target.workload.selector, target.pod.container)}
+    named = bool(addresses) and slot.consumer == application_name
+    if slot.active and not named and slot.consumer_address not in addresses:
+        raise ParameterError(
+            f"the slot {name} is taken", found=slot.words,
+            remedy="Name another slot for this standby, or stop the consumer that has it.",
+        )  # fmt: skip
+
+
+def _running(cluster: Cluster, target: Target) -> Pod | None:
+    pods = cluster.pods(target.workload.selector, target.pod.container)
+    return next((pod for pod in pods if pod.ready and not pod.deleting), None)
+
+
+def _look(primary: Server, target: Target, owner: Owner, pod: Pod | None) -> DirectoryState | None:
+    """What lies there: by exec in the running server's pod, else by a helper; None where neither may be."""
+    cluster, bin_dir = primary.cluster, primary.facts.bin_dir
+    if pod is not None:
+        return inspect(
+            lambda argv: cluster.exec(pod, argv), target.data_directory, target.mount.path, bin_dir
+        )
+    claim = cluster.get("persistentvolumeclaims", target.claim)
+    if claim is not None and (claim.get("status") or {}).get("phase") == "Pending":
+        return DirectoryState({"kind": "absent"})  # No volume is bound to it yet, so nothing lies there.
+    if cluster.dry_run:
+        return None
+    if claim is None:
+        raise NotFound(
+            f"the claim {target.claim} of {target.name} is not there", remedy="Make it (section 3.2)."
+        )
+    spec = target.helper("pgnb-inspect", (), uid=owner.uid, gid=owner.gid)
+    with cluster.helper(spec, lifetime=600) as helper:
+        return inspect(helper.exec, target.directory, target.root, bin_dir)
+
+
+def _streams(
+    primary: Server, pod: Pod, state: DirectoryState, slot: Slot | None, application_name: str
+) -> bool:
+    """Whether this pod's server follows this primary already, through this slot and under this name."""
+    if state.system_identifier != primary.facts.system_identifier or not state.follows:
+        return False
+    named = [s for s in senders(primary) if s.application_name == application_name and s.streaming]
+    return slot is not None and any(s.pid == slot.active_pid and _from(s, pod) for s in named)
+
+
+def _from(sender: Sender, pod: Pod) -> bool:
+    """An address that is not visible (a login with few rights) cannot speak against it."""
+    return sender.address in (None, pod.ip)
+
+
+def _nothing_but_leftovers(
+    cluster: Cluster, target: Target, pod: Pod, state: DirectoryState, title: str
+) -> Change:
+    words = f"{target.name} streams from this primary already."
+    if not state.has_old and not state.has_new:
+        return Change(title, cluster.journal, note=words)
+    beside = replace(target, mount=replace(target.mount, sub_path=""))
+    paths = [beside.old, beside.new]
+
+    def run() -> str:
+        argv = ["rm", "-rf", "--", *paths]
+        cluster.exec(pod, argv, timeout=3600, changes="remove what an earlier base backup left")
+        return "removed"
+
+    step = Step(
+        target.name, f"remove what an earlier base backup left: {', '.join(paths)}", run, journalled=True
+    )
+    return Change(title, cluster.journal, f"{paths}\n", "", [step], note=words)
+
+
+def _settings(primary: Server, config_map: str) -> Mapping[str, str]:
+    """The ConfigMap's settings; in a plan-only run it may not be there yet."""
+    try:
+        return primary.read_config_map(config_map).settings if config_map else {}
+    except NotFound:
+        if primary.journal.dry_run:
+            return {}
+        raise
+
+
+def _change(
+    title: str, work: Bootstrap, state: DirectoryState | None, verdict: Judgement | None, wipe: str
+) -> Change:
+    target, primary = work.target, work.primary
+    change = Change(
+        title, primary.journal, _before(target, verdict), _after(work), work.steps(),
+        note="The old data directory stays until the new standby streams; the primary goes on serving.",
+        undo_text=f"scale {target.name} to 0; the former data are gone once the standby streams",
+        confirmations=_confirmations(target, verdict),
+        precheck=lambda: _precheck(work, state),
+    )  # fmt: skip
+    change.granted |= {c.parameter for c in change.confirmations if wipe == c.value}
+    return change
+
+
+def _before(target: Target, verdict: Judgement | None) -> str:
+    words = verdict.words if verdict else "not looked at: a plan-only run starts no helper pod"
+    return f"{target.directory} on claim {target.claim}: {words}\nreplicas: {target.workload.replicas}\n"
+
+
+def _after(work: Bootstrap) -> str:
+    settings = "".join(f"  {name} = {value}\n" for name, value in work.role.settings.items())
+    return (
+        f"{work.target.directory} on claim {work.target.claim}: a base backup of {work.primary.name}\n"
+        f"  primary_conninfo = {work.role.connection}\n  primary_slot_name = {work.role.slot}\n"
+        f"{settings}replicas: 1\n"
+    )
+
+
+def _confirmations(target: Target, verdict: Judgement | None) -> list[Confirmation]:
+    if verdict is None or verdict.disposable:
+        return []
+    why = f"{target.directory} holds {verdict.words}; it would be removed once the standby streams."
+    return [Confirmation("wipe_standby_data", target.claim, why)]
+
+
+def _precheck(work: Bootstrap, state: DirectoryState | None) -> Checks:
+    """Read right before acting: the primary is the one planned upon, and there is room for all that comes."""
+    primary, target = work.primary, work.target
+    before = primary.facts.system_identifier
+    facts, room = primary.refresh(), primary.one("replication/room")
+    volume = primary.one("replication/volume")
+    needed = int((volume["data_bytes"] + volume["wal_bytes"]) * ROOM)
+    spaces = ", ".join(volume["tablespaces"])
+    senders_free, slots_free = room["max_senders"] - room["senders"], room["max_slots"] - room["slots"]
+    items = [
+        Check("primary", not facts.in_recovery and facts.system_identifier == before, facts.role, "primary",
+              "It was demoted or replaced meanwhile: plan again."),
+        Check("tablespaces", not spaces, spaces or "none of its own", "none of its own",
+              "Their paths must exist on the standby: this runbook does not map them."),
+        Check("free walsenders", senders_free >= 2, senders_free, 2, "Raise max_wal_senders (restart)."),
+        Check("free slots", slots_free >= 1, slots_free, 1, "Raise max_replication_slots (restart)."),
+        *work.place_checks(state, needed, facts.major),
+        Check("nobody else on the volume", not (others := work.strangers()), ", ".join(others) or "nobody",
+              "nobody", f"Wait until it ends, or delete it; it has mounted the claim {target.claim}."),
+    ]  # fmt: skip
+    return Checks.of(f"Before the base backup for {target.name}", items, primary.journal)

@@ -1,0 +1,222 @@
+"""The steps of a base backup, what is left when one fails, and what is put back then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from pgnb.checks import Check
+from pgnb.cluster import HelperPod, Pod
+from pgnb.display import spell_bytes
+from pgnb.errors import ChangeFailed, DeadlineExceeded, PgnbError
+from pgnb.plan import Step
+from pgnb.replication import scripts
+from pgnb.replication.install import Role, install
+from pgnb.replication.judgement import DirectoryState, judge
+from pgnb.replication.manifest import Owner
+from pgnb.replication.progress import BackupProgress
+from pgnb.replication.proof import HELPER_PASSFILE
+from pgnb.replication.slots import slots
+from pgnb.replication.source import Source
+from pgnb.replication.status import senders
+from pgnb.replication.target import Target, inspect
+from pgnb.server import Server
+from pgnb.wait import wait_until
+
+_FREE_SLOT = 90.0
+_STREAM = 60.0
+BACKUP_NAME = "pgnb_base_backup"
+
+
+@dataclass
+class Bootstrap:
+    """One base backup in progress. `swapped` says on which side of the swap it is."""
+
+    primary: Server
+    target: Target
+    source: Source
+    role: Role
+    application_name: str
+    owner: Owner
+    wiping: bool
+    """Whether the operator named the claim, so that unknown data may be replaced."""
+    interrupted: bool
+    """Whether an earlier run was stopped in the middle of its swap."""
+    timeout: float
+    start_timeout: float
+    swapped: bool = False
+    pod: Pod | None = field(default=None, repr=False)
+
+    def steps(self) -> list[Step]:
+        """What will be done, in order."""
+        name, host = self.target.name, self.source.host
+        return [
+            self._step(f"scale from {self.target.workload.replicas} to 0 and see every pod gone", self.stop),
+            self._step(f"pg_basebackup from {host} into {self.target.new}, then pg_verifybackup", self.copy),
+            self._step(
+                f"configure it, try the configuration, put it in the place of {name}'s data", self.install
+            ),
+            self._step("scale to 1, and see it stream from its slot under its name", self.start),
+            self._step(f"remove the former data directory {self.target.old}", self.clean),
+        ]
+
+    def _step(self, what: str, act: Callable[[], str]) -> Step:
+        return Step(self.target.name, what, lambda: self._guarded(act))
+
+    def _guarded(self, act: Callable[[], str]) -> str:
+        try:
+            return act()
+        except PgnbError as error:
+            raise ChangeFailed(
+                f"{self.target.name}: {error.message}",
+                found=error.found,
+                remedy=" ".join(part for part in (error.remedy, self._state_after_failure()) if part),
+            ) from error
+        except KeyboardInterrupt:
+            self._put_back()
+            raise
+
+    def stop(self) -> str:
+        """Nobody on the volume, and the slot free: the walsender has noticed that its standby is gone."""
+        cluster = self.primary.cluster
+        result = cluster.scale_and_wait(self.target.workload, 0)
+        wait_until(
+            f"the slot {self.role.slot} to be free", lambda: slots(self.primary).find(self.role.slot),
+            lambda slot: slot is None or not slot.active, timeout=_FREE_SLOT, every=0.2,
+            describe=lambda slot: slot.words if slot else "not there",
+            remedy="Its walsender ends after wal_sender_timeout, or by pg_terminate_backend().",
+        )  # fmt: skip
+        if self.interrupted:
+            self._finish_swap()
+        return result
+
+    def _finish_swap(self) -> None:
+        argv = scripts.argv("swap", args=(self.target.directory, self.target.root))
+        with self.primary.cluster.helper(self._helper(()), lifetime=3600) as helper:
+            helper.exec(argv, timeout=600, changes="finish the swap that was interrupted")
+
+    def copy(self) -> str:
+        """The base backup and its verification, in a helper pod whose end is the proof."""
+        connection = self.source.connection(BACKUP_NAME, HELPER_PASSFILE)
+        places = (self.target.new, self.primary.facts.bin_dir)
+        arguments = (*self.source.passfile_arguments(HELPER_PASSFILE), *places, connection)
+        spec = self._helper(scripts.argv("passfile", "backup", args=arguments))
+        progress = BackupProgress(self.primary, BACKUP_NAME)
+        self.primary.cluster.run_helper(
+            replace(spec, secret_env=self.source.secret_env), timeout=self.timeout, on_log=progress.look
+        )
+        return f"{progress.close()}, verified"
+
+    def install(self) -> str:
+        """Configure and swap, after a last look at what would be replaced."""
+        bin_dir = self.primary.facts.bin_dir
+        with self.primary.cluster.helper(self._helper(()), lifetime=3600) as helper:
+            state = inspect(helper.exec, self.target.directory, self.target.root, bin_dir)
+            verdict = judge(state, self.primary.facts.system_identifier)
+            if not (verdict.disposable or self.wiping):
+                raise ChangeFailed("the data directory is not what was planned upon", found=verdict.words)
+            result = install(helper, self.target, self.role, bin_dir)
+        self.swapped = True
+        return result
+
+    def start(self) -> str:
+        """One replica, Ready, whose receiver the primary sees streaming through the slot."""
+        cluster = self.primary.cluster
+        try:
+            cluster.scale_and_wait(self.target.workload, 1, timeout=self.start_timeout)
+            self.pod = cluster.pod(self.target.workload.selector, self.target.pod.container)
+            wait_until(
+                f"{self.application_name} to stream from {self.role.slot}", self._stream, bool,
+                timeout=_STREAM, every=0.2, describe=lambda words: words or "not yet",
+            )  # fmt: skip
+        except DeadlineExceeded as late:
+            raise ChangeFailed(
+                late.message, found=f"{late.found}; {self._log()}", remedy=late.remedy
+            ) from late
+        return self._stream()
+
+    def clean(self) -> str:
+        """The former directory, removed in the standby's own pod: it has the volume mounted anyway."""
+        if self.pod is None:
+            return "not removed: no pod"
+        seen = replace(self.target, mount=replace(self.target.mount, sub_path=""))
+        argv = ["rm", "-rf", "--", seen.old]
+        self.primary.cluster.exec(self.pod, argv, timeout=3600, changes=f"remove {seen.old}")
+        return "removed"
+
+    def place_checks(self, state: DirectoryState | None, needed: int, major: int) -> list[Check]:
+        """Room, rights and programs of the standby's place; nothing where it could not be looked at."""
+        if state is None or "free_kb" not in state.found:
+            return []
+        return [
+            Check("room on the volume", state.free_bytes >= needed, spell_bytes(state.free_bytes),
+                  f"≥ {spell_bytes(needed)}, beside the old data",
+                  f"Enlarge the claim {self.target.claim}, or remove what is not needed on it."),
+            Check("the volume can be written", not state.writable, state.writable or "yes",
+                  f"by uid {self.owner.uid}", "Set fsGroup in the pod's securityContext, or chown it."),
+            Check("PostgreSQL in the image", state.tools == major, state.tools or "none", major,
+                  "The standby's image must have the primary's major version."),
+        ]  # fmt: skip
+
+    def strangers(self) -> list[str]:
+        """Pods that have the claim mounted and are none of the workload's own."""
+        cluster = self.primary.cluster
+        own = {pod.uid for pod in cluster.pods(self.target.workload.selector, self.target.pod.container)}
+        return [
+            pod["metadata"]["name"]
+            for pod in cluster.list("pods")
+            if pod["metadata"]["uid"] not in own
+            and (pod.get("status") or {}).get("phase") in ("Pending", "Running")
+            and self.target.claim in _claims(pod["spec"])
+        ]
+
+    def _helper(self, argv: tuple[str, ...]) -> HelperPod:
+        return self.target.helper("pgnb-base-backup", argv, uid=self.owner.uid, gid=self.owner.gid)
+
+    def _stream(self) -> str:
+        """In words what the primary sees of the standby once it streams; empty before."""
+        slot = slots(self.primary).find(self.role.slot)
+        for sender in senders(self.primary):
+            ours = sender.application_name == self.application_name and sender.streaming
+            if ours and slot is not None and slot.active_pid == sender.pid:
+                return f"streams from {self.role.slot} at {sender.sent_lsn}"
+        return ""
+
+    def _log(self) -> str:
+        """The end of the standby's log, where a server says why it does not start or connect."""
+        cluster = self.primary.cluster
+        try:
+            pods = cluster.pods(self.target.workload.selector, self.target.pod.container)
+            lines = [line.text for pod in pods for line in cluster.logs(pod, tail=8)]
+        except PgnbError as error:
+            return f"its log cannot be read: {error.message}"
+        return "its log: " + " | ".join(lines) if lines else "its log is empty"
+
+    def _state_after_failure(self) -> str:
+        if self.swapped:
+            return (
+                f"The new data directory is in place; the former one is at {self.target.old}. Mend what the"
+                " log says, then run this again."
+            )
+        return f"{self._put_back()} Run this again when the cause is gone."
+
+    def _put_back(self) -> str:
+        """Before the swap the old data are untouched: the workload gets the replicas that it had."""
+        kept = f"The old data directory is as it was, and the slot {self.role.slot} was not moved."
+        former = self.target.workload.replicas
+        if self.swapped or not former:
+            return f"{kept} {self.target.name} stays scaled to 0."
+        try:
+            body = {"spec": {"replicas": former}}
+            self.primary.cluster.patch(
+                self.target.workload.plural, self.target.workload.name, body, f"put back: scale to {former}"
+            )
+        except PgnbError as error:
+            return f"{kept} {self.target.name} is still scaled to 0: {error.message}."
+        return f"{kept} {self.target.name} is scaled to {former} again."
+
+
+def _claims(spec: dict[str, object]) -> set[str]:
+    volumes = spec.get("volumes")
+    found = volumes if isinstance(volumes, list) else []
+    return {(volume.get("persistentVolumeClaim") or {}).get("claimName", "") for volume in found}

@@ -1,0 +1,89 @@
+"""From a base backup to a standby's data directory: its configuration, a trial of it, and the swap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pgnb.cluster import Helper
+from pgnb.errors import ChangeFailed, ExecFailed
+from pgnb.replication import scripts
+from pgnb.replication.sizing import FIVE
+from pgnb.replication.target import Target
+from pgnb.server.conftext import MANAGED_FILE, managed, with_include, with_settings
+
+_TRIED = (*FIVE, "hot_standby")
+
+
+@dataclass(frozen=True)
+class Role:
+    """What makes a server this standby: where it gets WAL from, through which slot, and its settings."""
+
+    connection: str
+    slot: str
+    settings: Mapping[str, str]
+    five: Mapping[str, int]
+    """The primary's five settings, which the standby must not be below."""
+
+
+def install(helper: Helper, target: Target, role: Role, bin_dir: str) -> str:
+    """Configure the new directory, try the configuration, and put the directory in its place.
+
+    The role stands in postgresql.auto.conf and nowhere else, since that file beats every other; the
+    settings in the managed file that postgresql.conf includes. Raises ChangeFailed; then the data directory
+    is still the old one.
+    """
+    configure(helper, target.new, role)
+    assert_startable(helper, target, role, bin_dir)
+    helper.exec(
+        scripts.argv("swap", args=(target.directory, target.root)), timeout=600,
+        changes=f"put {target.new} in the place of {target.directory}",
+    )  # fmt: skip
+    return f"in place, configured; the former directory stays at {target.old} until the standby streams"
+
+
+def configure(helper: Helper, directory: str, role: Role) -> None:
+    """Write role and settings into a data directory that no server runs on."""
+    auto = _read(helper, f"{directory}/postgresql.auto.conf")
+    wished = {"primary_conninfo": role.connection, "primary_slot_name": role.slot}
+    _write(helper, f"{directory}/postgresql.auto.conf", auto, with_settings(auto, wished))
+    main = _read(helper, f"{directory}/postgresql.conf")
+    if not main:
+        return  # The configuration lies outside the data directory: mounted, and then the workload's matter.
+    own = _read(helper, f"{directory}/{MANAGED_FILE}")
+    _write(helper, f"{directory}/{MANAGED_FILE}", own, managed(own, role.settings))
+    names = frozenset(name.lower() for name in role.settings)
+    _write(helper, f"{directory}/postgresql.conf", main, with_include(main, names))
+
+
+def assert_startable(helper: Helper, target: Target, role: Role, bin_dir: str) -> None:
+    """Let the server's own program read the configuration. Raises ChangeFailed with its words."""
+    if not _read(helper, f"{target.new}/postgresql.conf"):
+        return
+    arguments = (target.new, bin_dir, ",".join(_TRIED), *target.options())
+    try:
+        text = helper.exec(scripts.argv("values", args=arguments)).text
+    except ExecFailed as failure:
+        raise ChangeFailed(
+            "the standby would not start with its configuration", found=failure.found,
+            remedy="Correct the standby's ConfigMap (section 3.1) and run this again.",
+        ) from failure  # fmt: skip
+    values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    low = [f"{name} = {values[name]}, the primary has {least}" for name, least in role.five.items()
+           if int(values.get(name, least)) < least]  # fmt: skip
+    if low or values.get("hot_standby") != "on":
+        raise ChangeFailed(
+            "the standby would stop replaying, or serve no reader, with its configuration",
+            found="; ".join(low) or f"hot_standby = {values.get('hot_standby')}",
+            remedy="See the standby's ConfigMap and the arguments of its container (section 3.1).",
+        )
+
+
+def _read(helper: Helper, path: str) -> str:
+    result = helper.exec(["cat", "--", path], check=False)
+    return result.stdout.decode() if result.exit_status == 0 else ""
+
+
+def _write(helper: Helper, path: str, before: str, after: str) -> None:
+    if before != after:
+        helper.exec(scripts.argv("write", args=(path,)), stdin=after.encode(), changes=f"write {path}")

@@ -1,0 +1,56 @@
+"""How far a base backup is, in the primary's own numbers (pg_stat_progress_basebackup)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import monotonic
+
+from pgnb.display import spell_bytes, spell_seconds
+from pgnb.errors import PgnbError
+from pgnb.server import Server
+from pgnb.wait import Progress
+
+
+@dataclass
+class BackupProgress:
+    """One line that says bytes, percent, speed and what is left; `done` are the bytes that were streamed."""
+
+    primary: Server
+    application_name: str
+    done: int = 0
+    started: float = field(default_factory=monotonic)
+    _line: Progress = field(default_factory=lambda: Progress("base backup"))
+
+    def look(self, _: str = "") -> None:
+        """Read the progress and rewrite the line; called whenever the helper says something."""
+        try:
+            rows = self.primary.query("replication/backups")
+        except PgnbError:
+            return  # Only a display: the backup's own exit status says whether it went well.
+        mine = [row for row in rows if row["application_name"] == self.application_name]
+        if mine:
+            self.done = mine[0]["backup_streamed"] or self.done
+            self._line.show(
+                words(self.done, mine[0]["backup_total"], monotonic() - self.started, mine[0]["phase"])
+            )
+
+    def close(self) -> str:
+        """End the line; bytes, time and speed in words."""
+        taken = monotonic() - self.started
+        self._line.close("copied and verified")
+        rate = f", {spell_bytes(self.done / taken)}/s" if self.done and taken else ""
+        return (
+            f"{spell_bytes(self.done)} in {spell_seconds(taken)}{rate}" if self.done else spell_seconds(taken)
+        )
+
+
+def words(done: int, total: int | None, seconds: float, phase: str) -> str:
+    """`12.0 MB of 48.0 MB (25 %), 6.0 MB/s, 6.0 s left`; the phase alone before anything was streamed."""
+    if not done or not seconds:
+        return phase
+    rate = done / seconds
+    if not total:
+        return f"{spell_bytes(done)}, {spell_bytes(rate)}/s ({phase})"
+    left = spell_seconds(max(total - done, 0) / rate)
+    share = min(100 * done / total, 100)
+    return f"{spell_bytes(done)} of {spell_bytes(total)} ({share:.0f} %), {spell_bytes(rate)}/s, {left} left"

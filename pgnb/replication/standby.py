@@ -1,0 +1,106 @@
+"""The standby's own objects: its ConfigMap, and the workload that will run it, made or adopted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pgnb.cluster import Cluster, Workload
+from pgnb.errors import ParameterError
+from pgnb.plan import Change, Step
+from pgnb.replication.manifest import MANAGED_BY, standby_manifests, with_passfile
+from pgnb.replication.sizing import Value, standby_settings
+from pgnb.replication.source import Source
+from pgnb.replication.status import senders
+from pgnb.replication.target import find_workload, template_pod
+from pgnb.server import Server
+
+
+def plan_standby_config(primary: Server, name: str, extra: Mapping[str, Value] | None = None) -> Change:
+    """The standby's ConfigMap (section 3.1): the five settings, hot_standby, and the operator's `extra`.
+
+    Its pg_hba.conf is left as it is, where there is one: the base backup brings the primary's rules along.
+    """
+    return primary.plan_config_map(name, standby_settings(primary, extra))
+
+
+def plan_standby_workload(
+    primary: Server, name: str, source: Source, *, config_map: str, manifest: str = "",
+    size: str = "", storage_class: str = "", container: str = "",
+) -> Change:  # fmt: skip
+    """The claim, the Service and the Deployment of a standby, scaled to 0, or an existing workload adopted.
+
+    Made from the template that ships with pgnb, or from the operator's own file `manifest`; image, size,
+    storage class, command and certificates are the primary's. A workload of that name that pgnb did not make
+    is adopted: it only gets the passfile, so that its server can log in at the source; a standby that
+    streams already is left alone. Raises ParameterError.
+    """
+    cluster = primary.cluster
+    live = find_workload(cluster, name)
+    if live is not None and not _made_by_pgnb(live):
+        return _plan_adoption(primary, live, source, container)
+    manifests = standby_manifests(
+        primary, name, source, config_map=config_map, replicas=live.replicas if live else 0,
+        file=manifest, size=size, storage_class=storage_class,
+    )  # fmt: skip
+    if live is not None:
+        manifests = [m for m in manifests if m["kind"] != "PersistentVolumeClaim"]
+    change = cluster.plan_apply(manifests, f"standby {name}")
+    change.note = f"{change.note} It is scaled to 0 until the base backup is there.".strip() if change else ""
+    return change
+
+
+def _made_by_pgnb(workload: Workload) -> bool:
+    labels = workload.object["metadata"].get("labels") or {}
+    return bool(labels.get(MANAGED_BY) == "pgnb")
+
+
+def _plan_adoption(primary: Server, live: Workload, source: Source, container: str) -> Change:
+    cluster, title = primary.cluster, f"adopt {live.label} as a standby"
+    pod = template_pod(live, container)
+    _assert_fits(primary, live, pod.image)
+    patch = with_passfile(pod.spec, pod.container, source)
+    if not patch or _streams(primary, live):
+        words = (
+            "It can log in at the source already." if not patch else "It streams from this primary already."
+        )
+        return Change(title, cluster.journal, note=words)
+    change = cluster.plan_apply(_partial(live, patch), title)
+    if live.replicas:
+        change.steps = [_stop_step(cluster, live), *change.steps]
+    change.note = f"{change.note} Nothing else of it is changed; its server stays stopped.".strip()
+    return change
+
+
+def _partial(live: Workload, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Only the fields that are added, so that every other one stays with its owner."""
+    meta = {"name": live.name}
+    spec = {"template": {"spec": dict(patch)}}
+    return {"apiVersion": "apps/v1", "kind": live.kind, "metadata": meta, "spec": spec}
+
+
+def _stop_step(cluster: Cluster, live: Workload) -> Step:
+    """Before its template changes: a rolling update could run two servers on one volume."""
+    what = f"scale from {live.replicas} to 0 and see every pod gone"
+    return Step(live.label, what, lambda: cluster.scale_and_wait(live, 0), journalled=True)
+
+
+def _streams(primary: Server, live: Workload) -> bool:
+    pods = primary.cluster.pods(live.selector)
+    addresses = {pod.ip for pod in pods if pod.ready}
+    return any(s.streaming and s.address in addresses for s in senders(primary))
+
+
+def _assert_fits(primary: Server, live: Workload, image: str) -> None:
+    if live.name == primary.cluster.workload(primary.pod).name:
+        raise ParameterError(
+            f"{live.label} runs the primary itself",
+            remedy="Name the standby's own Deployment or StatefulSet.",
+        )
+    if live.managed_by and live.kind == "StatefulSet" and "CloudNativePG" in live.managed_by:
+        raise ParameterError(
+            f"{live.label} belongs to an operator", found=", ".join(live.managed_by),
+            remedy="Let the operator make its standbys.",
+        )  # fmt: skip
+    if not image:
+        raise ParameterError(f"{live.label} has no image in its template")
