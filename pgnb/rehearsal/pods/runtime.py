@@ -1,0 +1,145 @@
+"""The container runtime, as kubelet uses it: images, sandboxes, containers."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import socket
+from pathlib import Path
+
+from pgnb.errors import RehearsalError
+from pgnb.rehearsal.pods import identity, images, network
+from pgnb.rehearsal.pods.container import Container, ContainerSpec
+from pgnb.rehearsal.pods.control import Control, Refusal, container_error, release
+from pgnb.rehearsal.pods.crilog import ContainerLog
+from pgnb.rehearsal.pods.images import Image
+from pgnb.rehearsal.pods.layout import environment, root_of
+from pgnb.rehearsal.pods.sandbox import Sandbox
+from pgnb.rehearsal.postgres.binaries import Installation, installations
+
+
+class Runtime:
+    """One for each cluster, in the daemon inside the wrapper, or wherever a bare wrapper's socket is held."""
+
+    def __init__(self, connection: socket.socket | None = None) -> None:
+        """`connection` is a bare wrapper's; without one, it is what the wrapper left to this process."""
+        self._control = Control.inherited() if connection is None else Control(connection)
+        self._addresses = network.Addresses()
+        self._links = itertools.count(1)
+        self._sandboxes: list[Sandbox] = []
+        self._installations: tuple[Installation, ...] = ()
+        self._ip_command = network.ip_command()
+        self._owner = identity.container_id_in_wrapper()
+
+    async def start(self) -> None:
+        """Listen to the spawner and find the machine's PostgreSQL; RehearsalError when there is none."""
+        self._control.start()
+        self._installations = await asyncio.to_thread(installations)
+
+    async def stop(self) -> None:
+        """Kill every container and sandbox, and let go of the spawner."""
+        await asyncio.gather(*(self.remove_sandbox(sandbox) for sandbox in [*self._sandboxes]))
+        self._control.close()
+
+    def image(self, name: str) -> Image:
+        """The image called `name`; ImageNotFound when it is not served."""
+        return images.find(name, self._installations)
+
+    async def create_sandbox(self, uid: str, hostname: str, hosts: Path) -> Sandbox:
+        """Make the namespaces of the pod with `uid` and plug them into the network.
+
+        `hosts` is the file that its containers see as /etc/hosts: rewrite it in place, so that they see the
+        change.
+        """
+        pause = await self._control.spawn("sandbox", {"hostname": hostname[:64]}, pids="new")
+        sandbox = Sandbox(uid, hostname, self._addresses.take(), hosts, self._control, pause)
+        self._sandboxes.append(sandbox)
+        try:
+            await self._ip(network.host_side(next(self._links), pause.pid), 0)
+            await self._ip(network.pod_side(sandbox.ip), pause.pid)
+        except BaseException:
+            await self.remove_sandbox(sandbox)
+            raise
+        return sandbox
+
+    async def remove_sandbox(self, sandbox: Sandbox) -> None:
+        """Kill what still runs in it and give up its namespaces and address."""
+        for container in sandbox.containers:
+            container.signal("SIGKILL")
+        await asyncio.gather(*(container.wait() for container in sandbox.containers))
+        if sandbox in self._sandboxes:
+            self._sandboxes.remove(sandbox)
+            sandbox.pause.signal(signal.SIGKILL)
+            await sandbox.pause.wait()
+            release(sandbox.pause)
+            self._addresses.free(sandbox.ip)
+
+    async def start_container(
+        self, sandbox: Sandbox, spec: ContainerSpec, *, share_pid: bool = False
+    ) -> Container:
+        """Start a container, in the pod's own PID namespace if that is shared.
+
+        StartError, in a container runtime's words, when its command cannot be executed or a mount made.
+        """
+        env = environment(spec, sandbox.hostname)
+        details = {
+            "argv": list(spec.argv or (*spec.image.entrypoint, *spec.image.command)),
+            "env": env,
+            "working_dir": spec.working_dir or spec.image.working_dir,
+            "uid": spec.uid,
+            "gid": spec.gid,
+            "owner": self._owner,
+            "tty": spec.tty,
+            "sandbox": sandbox.pause.pid,
+            "keep_mounts": share_pid,
+            "root": root_of(spec, sandbox.hostname, sandbox.hosts),
+        }
+        log = ContainerLog(spec.log)
+        streams = [] if spec.tty else await _logged_pipes(log)
+        try:
+            child = await self._control.spawn(
+                "container", details, streams, pids=sandbox.pause.pid if share_pid else "new"
+            )
+        except Refusal as refusal:
+            await log.drain(0)
+            raise container_error(refusal) from refusal
+        mounts = child.files[0] if share_pid else None
+        if spec.tty:
+            await log.follow("stdout", os.dup(child.files[-1]))
+        container = Container(spec, env, self._control, child, log, mounts, self._owner)
+        sandbox.containers.append(container)
+        return container
+
+    async def _ip(self, batch: str, pid: int) -> None:
+        """Run ip's commands in the wrapper, or in the network namespace of `pid` if that is not 0."""
+        if self._ip_command is None:
+            raise RehearsalError("There is no command 'ip'.", remedy="Install the package iproute2.")
+        said = os.memfd_create("ip")
+        streams = [_memory(batch), os.open(os.devnull, os.O_WRONLY), os.dup(said)]
+        details = {"argv": [self._ip_command, "-batch", "-"], "network": pid}
+        child = await self._control.spawn("run", details, streams)
+        code = await child.wait()
+        release(child)
+        found = os.pread(said, 4096, 0).decode().strip()
+        os.close(said)
+        if code != 0:
+            raise RehearsalError("A pod's network could not be set up.", found=found)
+
+
+async def _logged_pipes(log: ContainerLog) -> list[int]:
+    """Standard streams for a container: nothing to read, and two pipes into its log."""
+    streams = [os.open(os.devnull, os.O_RDONLY)]
+    for name in ("stdout", "stderr"):
+        reader, writer = os.pipe()
+        await log.follow(name, reader)
+        streams.append(writer)
+    return streams
+
+
+def _memory(text: str) -> int:
+    fd = os.memfd_create("text")
+    os.write(fd, text.encode())
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
