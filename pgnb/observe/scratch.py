@@ -1,0 +1,147 @@
+"""A scratch database: made to write test rows into, known by its comment, dropped at the end.
+
+Only a database that carries the comment is ever dropped, so that a parameter that names a real one does no
+harm; one that a killed run left behind is taken over by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from pgnb.errors import GateClosed, ParameterError
+from pgnb.plan import Change, Step
+from pgnb.server import Rows, Server, compose, name
+
+COMMENT = "pgnb scratch: made for a test of replication, may be dropped"
+_LONGEST_NAME = 63
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A scratch database with one table, `id`, `data` and `created_at`, as the procedure's section 4 has it.
+
+    As a context manager it makes the database and drops it at the end of the block, unless `keep`.
+    """
+
+    server: Server = field(repr=False)
+    database: str = "replication_test"
+    table: str = "test_async"
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        for label, value in (("database", self.database), ("table", self.table)):
+            if not 0 < len(value.encode()) <= _LONGEST_NAME:
+                raise ParameterError(
+                    f"not a name for a scratch {label}: {value!r}", found=f"{len(value.encode())} bytes",
+                    remedy=f"A name has 1 to {_LONGEST_NAME} bytes; the server would cut a longer one.",
+                )  # fmt: skip
+
+    def plan_create(self) -> Change:
+        """A plan that makes the database and the table; nothing to do when both are there.
+
+        Raises GateClosed when there is a database of that name that is no scratch database.
+        """
+        comment = self._comment()
+        if comment is not None and comment != COMMENT:
+            raise GateClosed(
+                f"{self.database} is not a scratch database; nothing is written into it",
+                found=f"its comment: {comment or 'none'}",
+                remedy="Choose a name that no database has yet.",
+            )
+        steps = [] if comment else [self._step(f"CREATE DATABASE {self.database}", self._create_database)]
+        steps += (
+            []
+            if comment and self._has_table()
+            else [self._step(f"CREATE TABLE {self.table}", self._create_table)]
+        )
+        after = f"database {self.database}\n  table {self.table} (id, data, created_at)"
+        return Change(
+            f"scratch database {self.database}", self.server.journal, "" if steps else after, after, steps,
+            undo_text="drop it again", undo=self.plan_drop,
+        )  # fmt: skip
+
+    def plan_drop(self) -> Change:
+        """A plan that drops the database with what is in it; nothing to do with `keep`, or without one."""
+        title, comment = f"drop scratch database {self.database}", self._comment()
+        if self.keep or comment is None:
+            note = "kept, as asked" if self.keep and comment else "There is no such database."
+            return Change(title, self.server.journal, note=note)
+        if comment != COMMENT:
+            raise GateClosed(
+                f"{self.database} is not a scratch database; it is not dropped",
+                found=f"its comment: {comment or 'none'}",
+                remedy="Drop it by hand if it really may go.",
+            )
+        step = self._step(f"DROP DATABASE {self.database}", self._drop_database)
+        return Change(title, self.server.journal, f"database {self.database}", "", [step])
+
+    def insert(self, *values: str) -> Rows:
+        """Insert rows, each in its own transaction, journalled; the new rows, none in a plan-only run."""
+        if self.server.journal.dry_run:
+            return Rows()
+        return Rows([row for value in values for row in self._insert(value)], ("id", "data", "created_at"))
+
+    def rows(self, server: Server, limit: int = 20) -> Rows:
+        """The newest rows of the table as a server has them: `server` may be a standby."""
+        if self.server.journal.dry_run and self._comment() is None:
+            return Rows()
+        query = compose("SELECT * FROM {} ORDER BY id DESC LIMIT {}", name("public", self.table), limit)
+        return server.query(query, database=self.database)
+
+    def __enter__(self) -> Scratch:
+        self.plan_create().apply()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.plan_drop().apply()
+
+    def _comment(self) -> str | None:
+        """The database's comment, "" without one; None when the database is not there."""
+        rows = self.server.query("observe/scratch_state", {"database": self.database})
+        return (rows[0]["comment"] or "") if rows else None
+
+    def _has_table(self) -> bool:
+        query = compose("SELECT pg_catalog.to_regclass({}) IS NOT NULL AS there", f'public."{self._quoted}"')
+        return bool(self.server.scalar(query, database=self.database))
+
+    @property
+    def _quoted(self) -> str:
+        return self.table.replace('"', '""')
+
+    def _step(self, what: str, run: Callable[[], object]) -> Step:
+        def carry_out() -> str:
+            run()
+            return "done"
+
+        return Step(self.server.name, what, carry_out, journalled=True)
+
+    def _create_database(self) -> None:
+        # template0: template1 refuses to be copied while anybody is connected to it.
+        statement = compose("CREATE DATABASE {} TEMPLATE template0", name(self.database))
+        self.server.execute(statement, what=f"CREATE DATABASE {self.database}")
+        statement = compose("COMMENT ON DATABASE {} IS {}", name(self.database), COMMENT)
+        self.server.execute(statement, what=f"COMMENT ON DATABASE {self.database}: a scratch database")
+
+    def _create_table(self) -> None:
+        definition = (
+            "CREATE TABLE {} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, data text,"
+            " created_at timestamptz DEFAULT clock_timestamp())"
+        )
+        statement = compose(definition, name("public", self.table))
+        self.server.execute(statement, database=self.database, what=f"CREATE TABLE {self.table}")
+
+    def _drop_database(self) -> None:
+        # FORCE ends the sessions that are still in it: pgnb's own, kept for the next cell, among them.
+        statement = compose("DROP DATABASE {} WITH (FORCE)", name(self.database))
+        self.server.execute(statement, what=f"DROP DATABASE {self.database}")
+
+    def _insert(self, value: str) -> Rows:
+        statement = compose(
+            "INSERT INTO {} (data) VALUES ({}) RETURNING *", name("public", self.table), value
+        )
+        what = f"INSERT INTO {self.database}: {self.table}"
+        return self.server.execute(statement, database=self.database, what=what)

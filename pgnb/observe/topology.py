@@ -1,0 +1,250 @@
+"""Who sends WAL to whom: servers, what connects them, slots that nobody uses, and clients that nobody named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pgnb.display import Cell, Table, spell_bytes, spell_seconds
+from pgnb.errors import PgnbError
+from pgnb.server import Server
+from pgnb.server.session import Row
+
+if TYPE_CHECKING:
+    from pgnb.cluster import Cluster
+
+
+@dataclass(frozen=True)
+class Node:
+    """A server. `role` is primary, standby, or "not there" for one that was looked for and not found.
+
+    `trouble` says what is wrong with it as it is; `source` is whom a standby says that it receives from.
+    """
+
+    name: str
+    role: str
+    version: str = ""
+    timeline: int = 0
+    system_identifier: str = ""
+    address: str = ""
+    host: str = ""
+    source: str = ""
+    receiver: str = ""
+    replayed: int | None = None
+    trouble: str = ""
+
+    @property
+    def there(self) -> bool:
+        """Whether a server was found."""
+        return self.role in ("primary", "standby")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A walsender, or a slot without one. `target` is a node's name, or empty when it is none of them.
+
+    `behind` is in bytes, `seconds` the primary's replay_lag (None: idle), `retained` what the slot keeps.
+    """
+
+    source: str
+    target: str
+    application_name: str = ""
+    client: str = ""
+    state: str = ""
+    sync_state: str = ""
+    slot: str = ""
+    behind: int | None = None
+    seconds: float | None = None
+    retained: int | None = None
+    wal_status: str = ""
+
+    @property
+    def streaming(self) -> bool:
+        """Whether WAL flows and the other end has caught up."""
+        return self.state == "streaming"
+
+    @property
+    def unused_slot(self) -> bool:
+        """Whether this is a slot that keeps WAL for nobody."""
+        return bool(self.slot) and not self.state
+
+
+@dataclass(frozen=True)
+class Topology:
+    """The servers and what connects them, as they were when it was looked."""
+
+    place: str
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+
+    def node(self, name: str) -> Node | None:
+        """The node of that name."""
+        return next((node for node in self.nodes if node.name == name), None)
+
+    @property
+    def primaries(self) -> tuple[Node, ...]:
+        """The servers that take writes: one, unless something is very wrong."""
+        return tuple(node for node in self.nodes if node.role == "primary")
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What is wrong, one sentence each."""
+        return (*_wrong_servers(self), *_wrong_links(self))
+
+    @property
+    def finding(self) -> str:
+        """The state in one sentence: what is wrong, or who follows whom."""
+        if self.troubles:
+            more = f" (and {len(self.troubles) - 1} more)" if len(self.troubles) > 1 else ""
+            return f"{self.troubles[0]}{more}"
+        following = [link for link in self.links if link.streaming and link.target]
+        if not following:
+            return (
+                f"{self.primaries[0].name} runs alone: no standby"
+                if self.primaries
+                else "No server was found"
+            )
+        names = ", ".join(link.target for link in following)
+        return f"{names} {'follows' if len(following) == 1 else 'follow'} {following[0].source}"
+
+    @property
+    def table(self) -> Table:
+        """Servers and links, one a line."""
+        rows = [
+            (node.name, _role(node), node.version, _timeline(node), _sender(self, node))
+            for node in self.nodes
+        ]
+        rows += [
+            (link.client or f"slot {link.slot}", Cell("unknown client" if link.state else "nobody", "warn"), "", "",
+             words(link))
+            for link in self.links if not link.target
+        ]  # fmt: skip
+        columns = ("server", "role", "version", "timeline", "receives")
+        return Table.of(
+            columns, rows, title=f"Topology of {self.place}: {self.finding}", note="\n".join(self.troubles)
+        )
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def topology(cluster: Cluster | None, servers: Sequence[Server]) -> Topology:
+    """Look at the servers, the primary's walsenders and its slots; one query a server.
+
+    A server that cannot be asked becomes a node with its trouble, not an error: this is where one begins when
+    something is wrong. Source: pg_stat_replication, pg_replication_slots, pg_stat_wal_receiver.
+    """
+    looks = [_look(server) for server in servers]
+    nodes = tuple(look[0] for look in looks)
+    links = tuple(link for node, rows in looks for link in _links(node, rows, nodes))
+    place = (
+        f"{cluster.context or cluster.server_url}, namespace {cluster.namespace}" if cluster else "servers"
+    )
+    return Topology(place, _named(nodes, links), links)
+
+
+def _look(server: Server) -> tuple[Node, list[Row]]:
+    if not server.present:
+        return Node(server.name, "not there", trouble=server.route.state()), []
+    try:
+        facts = server.refresh()
+        own = server.one("observe/lag_standby")
+        rows = server.query("observe/lag_primary")
+    except PgnbError as error:
+        return Node(server.name, "not reachable", trouble=f"{error.message}: {error.found}"), []
+    address, host = _place(server)
+    node = Node(
+        server.name, facts.role, facts.version_text, facts.timeline, facts.system_identifier, address, host,
+        source=own["sender_host"] or "", receiver=own["receiver"] or "", replayed=own["replayed"],
+    )  # fmt: skip
+    return node, [row | {"own_slot": own["slot_name"]} for row in rows]
+
+
+def _place(server: Server) -> tuple[str, str]:
+    """Address and node of the server's pod; of one that was reached directly, its address."""
+    try:
+        return server.pod.ip, server.pod.node
+    except PgnbError:
+        return server.name.rpartition(":")[0], ""
+
+
+def _links(node: Node, rows: Sequence[Row], nodes: Sequence[Node]) -> list[Link]:
+    return [
+        Link(
+            node.name, _target(row, node, nodes), row["application_name"] or "", row["client"] or "",
+            row["state"] or "", row["sync_state"] or "", row["slot_name"] or "", row["replay"],
+            row["replay_seconds"], row["retained"], row["wal_status"] or "",
+        )
+        for row in rows if row["pid"] or row["slot_name"]
+    ]  # fmt: skip
+
+
+def _target(row: Row, sender: Node, nodes: Sequence[Node]) -> str:
+    """The standby at the other end: the one at the walsender's address."""
+    found = [node for node in nodes if row["client"] and node.address == row["client"] and node is not sender]
+    standbys = [node for node in found if node.role == "standby"]
+    return standbys[0].name if len(standbys) == 1 else ""
+
+
+def _named(nodes: Sequence[Node], links: Sequence[Link]) -> tuple[Node, ...]:
+    """A standby that nobody sends to says so."""
+    fed = {link.target for link in links}
+    lonely = "no server here sends to it"
+    return tuple(
+        replace(node, trouble=lonely) if node.role == "standby" and node.name not in fed else node
+        for node in nodes
+    )
+
+
+def _wrong_servers(topology: Topology) -> list[str]:
+    wrong = [f"{len(topology.primaries)} servers take writes"] if len(topology.primaries) > 1 else []
+    wrong += ["No server takes writes"] if topology.nodes and not topology.primaries else []
+    known = {node.system_identifier for node in topology.nodes if node.system_identifier}
+    wrong += (
+        ["The servers are not copies of one another (system identifiers differ)"] if len(known) > 1 else []
+    )
+    return wrong + [f"{node.name}: {node.trouble}" for node in topology.nodes if node.trouble]
+
+
+def _wrong_links(topology: Topology) -> list[str]:
+    wrong = []
+    for link in topology.links:
+        target, source = topology.node(link.target), topology.node(link.source)
+        if link.wal_status in ("unreserved", "lost"):
+            wrong.append(f"Slot {link.slot} is {link.wal_status}")
+        elif link.unused_slot:
+            wrong.append(f"Slot {link.slot} keeps {spell_bytes(link.retained)} of WAL for nobody")
+        if target and source and target.timeline != source.timeline:
+            wrong.append(
+                f"{target.name} is on timeline {target.timeline}, {source.name} on {source.timeline}"
+            )
+    return wrong
+
+
+def _role(node: Node) -> Cell:
+    return Cell(node.role, "" if node.there else "dim")
+
+
+def _timeline(node: Node) -> str:
+    return str(node.timeline or "–") if node.there else ""
+
+
+def _sender(topology: Topology, node: Node) -> str | Cell:
+    links = [f"from {link.source}: {words(link)}" for link in topology.links if link.target == node.name]
+    return "\n".join(links) if links else Cell(node.trouble, "bad" if node.role == "standby" else "dim")
+
+
+def words(link: Link) -> str:
+    """A link's state in words: bytes and seconds by their units, idle as idle."""
+    if link.unused_slot:
+        return f"slot {link.slot}: unused, keeps {spell_bytes(link.retained)} ({link.wal_status or 'no WAL'})"
+    seconds = "idle" if link.seconds is None else spell_seconds(link.seconds)
+    slot = f", slot {link.slot} keeps {spell_bytes(link.retained)}" if link.slot else ", no slot"
+    who = f"{link.application_name}: " if link.application_name else ""
+    return f"{who}{link.state} {link.sync_state}, {spell_bytes(link.behind)} behind ({seconds}){slot}"
