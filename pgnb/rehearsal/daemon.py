@@ -1,19 +1,20 @@
 """The daemon of a rehearsal cluster: API server, controllers and node in one process, inside the wrapper.
 
-`python -m pgnb.rehearsal.daemon STATE LISTENER PIPE`: the state directory, and the file descriptors of the API
-server's listening socket and of the pipe on which `up` says that it has written down this daemon's PID.
+`python -m pgnb.rehearsal.daemon STATE LISTENER PIPE`: the state directory, and the file descriptors of the
+API server's listening socket and of the pipe on which `up` says that it has written down the daemon's PID.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
 import ssl
 import sys
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from pgnb.rehearsal.controllers.events import EventRecorder
 from pgnb.rehearsal.manager import controllers
 from pgnb.rehearsal.node.equipment import Directories, Equipment
 from pgnb.rehearsal.node.kubelet import Kubelet
+from pgnb.rehearsal.node.payloads import Token
 from pgnb.rehearsal.pods.identity import container_id
 from pgnb.rehearsal.pods.network import NODE_ADDRESS
 from pgnb.rehearsal.pods.runtime import Runtime
@@ -73,10 +75,24 @@ def _kubelet(
         events=EventRecorder(store, "kubelet", host=NODE),
         directories=Directories(state.node, container_id()),
         node_name=NODE,
-        token=credentials.issue,
+        token=_minter(store, credentials),
     )
     delay = settings.options.volume_delay
     return Kubelet(equipment) if delay is None else Kubelet(equipment, volume_delay=delay)
+
+
+def _minter(store: Store, credentials: Credentials) -> Token:
+    """Tokens for the pods' service accounts."""
+
+    def mint(namespace: str, account: str, source: Mapping[str, object]) -> str:
+        found = store.get("serviceaccounts", namespace, account)
+        seconds = int(str(source.get("expirationSeconds") or 3600))
+        audience = source.get("audience")
+        if audience:
+            return credentials.issue(found, seconds=seconds, audiences=(str(audience),))
+        return credentials.issue(found, seconds=seconds)
+
+    return mint
 
 
 def _controllers(store: Store, state: State, settings: Settings) -> list[Coroutine[Any, Any, None]]:
@@ -120,8 +136,9 @@ def _tls(issued: Certificates) -> ssl.SSLContext:
 
 async def _watch_state(state: State, over: asyncio.Event) -> None:
     """Ends the cluster when its state directory was deleted under it."""
-    while state.settings.exists():
-        await asyncio.sleep(_STATE_WATCH)
+    while state.settings.exists() and not over.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), _STATE_WATCH)
     over.set()
 
 
