@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
 STDIN, STDOUT, STDERR, STATUS, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 _CHUNK = 32 * 1024
-_HANGING_OUTPUT = 1.0
-"""Seconds that output may still come after the command has ended, from processes that it left behind."""
 
 
 @dataclass(frozen=True)
@@ -91,21 +89,21 @@ class ExecSession:
         return STDOUT if self._wanted.stdout else STDERR if self._wanted.stderr else STATUS
 
     async def _converse(self, process: ExecProcess) -> None:
-        output = asyncio.ensure_future(self._pump_output(process))
+        """Until the command has ended and all its output is sent, or the client has gone.
+
+        Output lasts as long as any process holds it: one that a command leaves behind keeps the client waiting.
+        """
+        running = asyncio.gather(self._pump_output(process), process.wait())
         listening = asyncio.ensure_future(self._listen(process))
         try:
-            code = asyncio.ensure_future(process.wait())
-            await asyncio.wait((code, listening), return_when=asyncio.FIRST_COMPLETED)
-            if not code.done():  # the client has gone
-                return
-            await asyncio.wait((output,), timeout=_HANGING_OUTPUT)
-            if output.done():
-                output.result()
-            await self._end(ended(code.result(), self._wanted.command, v5=self._half_close))
+            await asyncio.wait((running, listening), return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                _, code = running.result()
+                await self._end(ended(code, self._wanted.command, v5=self._half_close))
         finally:
-            for task in (output, listening):
-                task.cancel()
-            await asyncio.gather(output, listening, return_exceptions=True)
+            running.cancel()
+            listening.cancel()
+            await asyncio.gather(running, listening, return_exceptions=True)
 
     async def _end(self, status: dict[str, Any]) -> None:
         await self._socket.send_bytes(bytes([STATUS]) + encoded(status))

@@ -51,6 +51,8 @@ class ExecProcess:
     def close(self) -> None:
         """Let go of the streams; call it once the process is of no more interest."""
         for transport in self.transports:
+            if transport.is_closing():
+                continue
             if isinstance(transport, asyncio.WriteTransport):
                 transport.abort()
             else:
