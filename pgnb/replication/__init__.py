@@ -1,1 +1,40 @@
 """Physical replication: slots, the source's proof, the standby and its base backup, and how it stands."""
+
+from pgnb.replication.basebackup import plan_base_backup
+from pgnb.replication.checks import standby_checks
+from pgnb.replication.proof import prove_source
+from pgnb.replication.sizing import five_checks, standby_settings
+from pgnb.replication.slots import Slot, Slots, plan_drop_slot, plan_slot, slots
+from pgnb.replication.source import Source, replication_source
+from pgnb.replication.standby import plan_standby_config, plan_standby_workload
+from pgnb.replication.status import (
+    Receiver,
+    ReplicationStatus,
+    Sender,
+    StandbyStatus,
+    replication_status,
+    standby_status,
+)
+
+__all__ = [
+    "Receiver",
+    "ReplicationStatus",
+    "Sender",
+    "Slot",
+    "Slots",
+    "Source",
+    "StandbyStatus",
+    "five_checks",
+    "plan_base_backup",
+    "plan_drop_slot",
+    "plan_slot",
+    "plan_standby_config",
+    "plan_standby_workload",
+    "prove_source",
+    "replication_source",
+    "replication_status",
+    "slots",
+    "standby_checks",
+    "standby_settings",
+    "standby_status",
+]

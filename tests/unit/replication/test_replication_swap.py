@@ -1,0 +1,102 @@
+"""The swap of two data directories, also when it was stopped anywhere in the middle."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pgnb.replication import scripts
+
+
+def swap(data: Path, mount: Path) -> int:
+    return subprocess.run(scripts.argv("swap", args=(str(data), str(mount))), check=False).returncode
+
+
+def fill(directory: Path, word: str, *names: str) -> None:
+    directory.mkdir(parents=True)
+    for name in ("PG_VERSION", "base", "postgresql.conf", "with blank", *names):
+        (directory / name).write_text(word)
+
+
+def words(directory: Path) -> set[str]:
+    return {file.read_text() for file in directory.iterdir() if file.is_file()}
+
+
+def test_below_the_mount_the_directories_are_renamed(tmp_path: Path) -> None:
+    data = tmp_path / "pgdata"
+    fill(data, "old")
+    fill(tmp_path / "pgdata.pgnb-new", "new")
+    assert swap(data, tmp_path) == 0
+    assert words(data) == {"new"}
+    assert words(tmp_path / "pgdata.pgnb-old") == {"old"}
+
+
+def test_into_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "deep" / "pgdata"
+    fill(tmp_path / "deep" / "pgdata.pgnb-new", "new")
+    assert swap(data, tmp_path) == 0
+    assert words(data) == {"new"}
+
+
+def test_stopped_between_the_two_renames_it_goes_on(tmp_path: Path) -> None:
+    data = tmp_path / "pgdata"
+    fill(tmp_path / "pgdata.pgnb-old", "old")
+    fill(tmp_path / "pgdata.pgnb-new", "new")
+    assert swap(data, tmp_path) == 0
+    assert words(data) == {"new"}
+    assert words(tmp_path / "pgdata.pgnb-old") == {"old"}
+
+
+def test_done_already_is_nothing_to_do_and_nothing_at_all_is_a_failure(tmp_path: Path) -> None:
+    data = tmp_path / "pgdata"
+    assert swap(data, tmp_path) != 0
+    fill(data, "new")
+    assert swap(data, tmp_path) == 0
+    assert words(data) == {"new"}
+
+
+def test_at_the_root_of_the_mount_the_entries_are_renamed(tmp_path: Path) -> None:
+    data = tmp_path / "volume"
+    fill(data, "old", ".hidden")
+    (data / "lost+found").mkdir()
+    fill(data / ".pgnb-new", "new", ".hidden")
+    assert swap(data, data) == 0
+    assert words(data) == {"new"}
+    assert words(data / ".pgnb-old") == {"old"}
+    assert {p.name for p in data.iterdir()} == {
+        "PG_VERSION", "base", "postgresql.conf", "with blank", ".hidden", "lost+found", ".pgnb-old",
+    }  # fmt: skip
+    assert data.stat().st_mode & 0o777 == 0o700
+
+
+def _after(moves: int, data: Path) -> None:
+    """Stops the real program after so many renames of entries, as a killed pod would."""
+    text = scripts.script("swap").replace('mv -f -- "$1/$3" "$2/"', 'counted "$1/$3" "$2/"')
+    counter = data.parent / "count"
+    head = (
+        f'counted() {{ echo x >> {counter}; [ "$(wc -l < {counter})" -le {moves} ] || kill -9 0;'
+        ' mv -f -- "$1" "$2"; }\n'
+    )
+    argv = ["sh", "-c", head + text, "swap", str(data), str(data)]
+    subprocess.run(argv, check=False, start_new_session=True)
+
+
+@pytest.mark.parametrize("moves", range(9))
+def test_stopped_after_any_rename_it_goes_on_at_the_root(tmp_path: Path, moves: int) -> None:
+    data = tmp_path / "volume"
+    fill(data, "old")
+    fill(data / ".pgnb-new", "new")
+    _after(moves, data)
+    if moves < 8:
+        assert (data / ".pgnb-phase").exists()
+        versions = [data / "PG_VERSION", data / ".pgnb-new" / "PG_VERSION", data / ".pgnb-old" / "PG_VERSION"]
+        half = [file for file in data.iterdir() if file.is_file() and file.name != ".pgnb-phase"]
+        # A server must not take a mixture for a data directory: PG_VERSION stands there only with all of one.
+        if versions[0].exists():
+            assert len({file.read_text() for file in half}) == 1
+    assert swap(data, data) == 0
+    assert words(data) == {"new"}
+    assert words(data / ".pgnb-old") == {"old"}
+    assert not (data / ".pgnb-phase").exists()
