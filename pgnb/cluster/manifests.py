@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from pgnb.cluster.client import Api, Object
-from pgnb.cluster.objects import apply, delete, label_of, path_of, replace, resource_of
+from pgnb.cluster.objects import apply, delete, label_of, owners, path_of, replace, resource_of
 from pgnb.errors import AccessDenied, Conflict, NotFound, ParameterError
 from pgnb.plan import Change, Confirmation, Step
 
@@ -82,14 +82,14 @@ def _compare(api: Api, manifest: Mapping[str, Any]) -> _Wish:
         before: Object | None = api.call("GET", path)
     except NotFound:
         before = None
-    owners = _owners_met(api, manifest)
+    met = _owners_met(api, manifest)
     try:
-        after: Mapping[str, Any] = apply(api, manifest, force=bool(owners), dry_run=True)
+        after: Mapping[str, Any] = apply(api, manifest, force=bool(met), dry_run=True)
     except (AccessDenied, NotFound):
         # Without the right to patch, or the namespace, a plan can still be made, from what is readable.
         after = merged(before or {}, manifest)
-    foreign = tuple(name for name in owners if not name.startswith(_BY_HAND))
-    return _Wish(manifest, label, before, after, tuple(owners), foreign)
+    foreign = tuple(name for name in met if not name.startswith(_BY_HAND))
+    return _Wish(manifest, label, before, after, tuple(met), foreign)
 
 
 def _owners_met(api: Api, manifest: Mapping[str, Any]) -> list[str]:
@@ -97,7 +97,7 @@ def _owners_met(api: Api, manifest: Mapping[str, Any]) -> list[str]:
     try:
         apply(api, manifest, dry_run=True)
     except Conflict as conflict:
-        return sorted({part.rpartition(" belongs to ")[2] for part in conflict.found.split("; ")})
+        return sorted(owners(conflict))
     except (AccessDenied, NotFound):
         return []
     return []

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgnb.cluster.client import Api, Object, Query
 from pgnb.cluster.resources import Resource, known_for, resource
-from pgnb.errors import NotFound, ParameterError, Rejected
+from pgnb.errors import Conflict, NotFound, ParameterError, Rejected
 from pgnb.journal import Act
 
 MANAGER = "pgnb"
@@ -101,12 +101,28 @@ def apply(api: Api, manifest: Mapping[str, Any], *, force: bool = False, dry_run
     query["fieldValidation"] = "Strict"
     path = path_of(api, manifest)
     if dry_run:
-        return api.call("PATCH", path, query=query | {"dryRun": "All"}, body=manifest, content_type=APPLY)
+        return _send(api, path, manifest, query | {"dryRun": "All"})
     with _act(api, label_of(api, manifest), "apply") as act:
         before = _find(api, path)
-        after = api.call("PATCH", path, query=query, body=manifest, content_type=APPLY)
+        after = _send(api, path, manifest, query)
         act.result = _outcome(before, after)
     return after
+
+
+def _send(api: Api, path: str, manifest: Mapping[str, Any], query: Query) -> Object:
+    try:
+        return api.call("PATCH", path, query=query, body=manifest, content_type=APPLY)
+    except Conflict as conflict:
+        # What pgnb itself set by a patch or a replacement counts as another manager's for an apply.
+        if owners(conflict) != {MANAGER}:
+            raise
+    return api.call("PATCH", path, query={**query, "force": True}, body=manifest, content_type=APPLY)
+
+
+def owners(conflict: Conflict) -> set[str]:
+    """The managers of the fields that an apply met."""
+    parts = (part.rpartition(" belongs to ") for part in conflict.found.split("; "))
+    return {name for _, belongs, name in parts if belongs}
 
 
 @contextmanager
@@ -142,13 +158,12 @@ def create(api: Api, manifest: Mapping[str, Any]) -> Object:
 
 
 def patch(
-    api: Api, kind: str, name: str, body: Mapping[str, Any], what: str, *,
-    subresource: str = "", content_type: str = MERGE,
-) -> Object:  # fmt: skip
+    api: Api, kind: str, name: str, body: Mapping[str, Any], what: str, *, content_type: str = MERGE
+) -> Object:
     """Change some fields; `what` says for the journal which. Raises NotFound, Conflict, Rejected."""
     known = resource(kind)
     with _act(api, known.label(name), what):
-        path = known.path(api.namespace, name, subresource)
+        path = known.path(api.namespace, name)
         return api.call("PATCH", path, query={"fieldManager": MANAGER}, body=body, content_type=content_type)
 
 

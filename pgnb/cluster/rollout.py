@@ -45,7 +45,8 @@ def scale_and_wait(api: Api, workload: Workload, replicas: int, *, timeout: floa
     """
     _assert_scalable(workload)
     body = {"spec": {"replicas": replicas}}
-    patch(api, workload.plural, workload.name, body, f"scale to {replicas}", subresource="scale")
+    # On the object itself: the subresource `scale` would ask for one more right and do the same.
+    patch(api, workload.plural, workload.name, body, f"scale to {replicas}")
     return wait_scaled(api, workload, replicas, timeout=timeout)
 
 
