@@ -19,7 +19,7 @@ from pgnb.server.hbarule import HbaRule
 from pgnb.server.hbatext import rules_of, with_rules
 from pgnb.server.mounted import manifest_of
 from pgnb.server.settings import Setting
-from pgnb.server.values import Wanted, value_of
+from pgnb.server.values import Wanted, normalise, value_of
 
 if TYPE_CHECKING:
     from pgnb.server.server import Server
@@ -74,8 +74,8 @@ def drift(server: Server, name: str) -> Checks:
     """The ConfigMap held against the server, line by line: advice, since either may be the one to change."""
     asked = read_config_map(server, name)
     known = {row["name"].lower() for row in server.query("setting_names")}
-    settings = {key: value for key, value in asked.settings.items() if key in known}
-    items = [_setting_check(setting) for setting in server.settings(settings)] if settings else []
+    standing_settings = server.settings([key for key in asked.settings if key in known])
+    items = [_setting_check(item, asked.settings[item.name.lower()]) for item in standing_settings]
     items += [
         Check(key, False, "unknown to the server", value, "Correct its name in the ConfigMap.", advice=True)
         for key, value in asked.settings.items()
@@ -86,11 +86,15 @@ def drift(server: Server, name: str) -> Checks:
     return Checks.of(f"configmap/{name} and {server.name}", items, server.journal)
 
 
-def _setting_check(setting: Setting) -> Check:
+def _setting_check(setting: Setting, asked: str) -> Check:
     remedy = "Reload it into the server, or write the server's value into the ConfigMap."
     if setting.needs == "restart":
         remedy = "It takes a restart to reach the server."
-    return Check(setting.name, setting.met, setting.shown, str(setting.wish), remedy, advice=True)
+    try:
+        met = normalise(setting.row, asked).accepts(setting.row, setting.value)
+    except ParameterError as error:
+        met, remedy = False, f"{error.message}. {error.remedy}"
+    return Check(setting.name, met, setting.shown, asked, remedy, advice=True)
 
 
 def _rule_check(rule: HbaRule, stands: bool) -> Check:

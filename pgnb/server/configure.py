@@ -72,7 +72,7 @@ def plan_settings(
     edits = _edits(server, to_do, entries)
     unread = [s for s in settings if not s.met and s.needs == "reload" and s.row["source"] in _FROM_FILES]
     change = edits_change(server, title, edits, reload=bool(unread), wishes=to_do)
-    return _with_waiting(change, restart, write_restart)
+    return _with_waiting(change, restart, entries, write_restart)
 
 
 def edits_change(
@@ -120,13 +120,19 @@ def _wished(wishes: Sequence[Setting], name: str) -> Wish:
     return next(w.wish for w in wishes if w.name == name and w.wish is not None)
 
 
-def _with_waiting(change: SettingsChange, restart: tuple[Setting, ...], written: bool) -> SettingsChange:
+def _with_waiting(
+    change: SettingsChange, restart: tuple[Setting, ...], entries: Mapping[str, Row], write_restart: bool
+) -> SettingsChange:
     change.waiting = restart
-    if restart:
-        names = ", ".join(f"{s.name} = {s.wish.text}" for s in restart if s.wish)
-        stands = "will stand in the file and wait" if written else "not written; it would wait"
-        change.note = f"{names}: {stands} for a restart."
+    change.note = " ".join(_waits(s, entries, write_restart) for s in restart)
     return change
+
+
+def _waits(setting: Setting, entries: Mapping[str, Row], written: bool) -> str:
+    words = "will stand in the file" if written else "is not written"
+    if not _differs(setting, entries):
+        words = "stands in the file"
+    return f"{setting.name} = {setting.wish}: {words}, and waits for a restart."
 
 
 def _entries(server: Server) -> dict[str, Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
 from pgnb.errors import ClusterError, ConnectionFailed
@@ -93,22 +94,25 @@ class ThroughPod:
     port: int
     pod: Pod
     _forward: Forward | None = field(default=None, repr=False)
+    _lock: RLock = field(default_factory=RLock, repr=False)
 
     @property
     def name(self) -> str:
         return f"pod {self.pod.name}"
 
     def address(self) -> tuple[str, int]:
-        if self._forward is None:
-            self._forward = self.cluster.forward(self.pod, self.port)
-        return self._forward.host, self._forward.port
+        with self._lock:
+            if self._forward is None:
+                self._forward = self.cluster.forward(self.pod, self.port)
+            return self._forward.host, self._forward.port
 
     def renew(self) -> None:
         """Find the selector's Ready pod; a new pod gets a new forward."""
         pod = self.cluster.pod(self.selector, self.container)
-        if pod.uid != self.pod.uid:
-            self.close()
-        self.pod = pod
+        with self._lock:
+            if pod.uid != self.pod.uid:
+                self.close()
+            self.pod = pod
 
     def state(self) -> str:
         try:
@@ -125,6 +129,7 @@ class ThroughPod:
         return f"{other}{pod.name}: {pod.trouble or 'Ready'}, {pod.restarts} restarts"
 
     def close(self) -> None:
-        if self._forward is not None:
-            self._forward.close()
-            self._forward = None
+        with self._lock:
+            if self._forward is not None:
+                self._forward.close()
+                self._forward = None

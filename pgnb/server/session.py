@@ -18,7 +18,15 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from pgnb.display import Table
-from pgnb.errors import ClusterError, ConnectionFailed, DeadlineExceeded, PgnbError, QueryFailed
+from pgnb.errors import (
+    ApiUnreachable,
+    ConnectionFailed,
+    DeadlineExceeded,
+    ForwardFailed,
+    PgnbError,
+    PodError,
+    QueryFailed,
+)
 from pgnb.server.refusals import is_final, remedy_for
 from pgnb.server.route import Route
 from pgnb.wait import wait_until
@@ -28,6 +36,8 @@ Params = Sequence[Any] | Mapping[str, Any] | None
 Statement = str | sql.SQL | sql.Composed
 
 APPLICATION_NAME = "pgnb"
+# What may be over in a moment; a missing Secret or right is not.
+_PASSING = (ConnectionFailed, PodError, ForwardFailed, ApiUnreachable)
 _EVERYWHERE = {
     # The driver reads these styles only; a database may have been given others.
     "datestyle": "ISO",
@@ -192,7 +202,7 @@ class Session:
                 if failures:
                     self._route.renew()
                 return self._connect()
-            except (ConnectionFailed, ClusterError) as failure:
+            except _PASSING as failure:
                 failures.append(failure)
                 if isinstance(failure, ConnectionFailed) and is_final(failure.found):
                     raise

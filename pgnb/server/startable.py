@@ -24,12 +24,23 @@ _LEVELS = ("minimal", "replica", "logical")
 
 def start_checks(server: Server, wishes: Sequence[Setting]) -> list[Check]:
     """Checks of the values that the next start would find; none where no wish touches them."""
+    libraries = [_library_check(server, wish) for wish in wishes if wish.name == "shared_preload_libraries"]
     if not any(wish.name in _LOOKED_AT for wish in wishes):
-        return []
+        return libraries
     values = {item.name: item.value for item in server.settings(_LOOKED_AT)}
     values |= {wish.name: wish.wish.value for wish in wishes if wish.wish}
     slots = server.one("slots_for_start")
-    return combinations(values, int(slots["slots"]), int(slots["logical_slots"]))
+    return [*libraries, *combinations(values, int(slots["slots"]), int(slots["logical_slots"]))]
+
+
+def _library_check(server: Server, wish: Setting) -> Check:
+    """Each library must be there; those with a path of their own are not looked for."""
+    names = [part.strip() for part in (wish.wish.value if wish.wish else "").split(",")]
+    plain = [name.removeprefix("$libdir/").removesuffix(".so") for name in names if name]
+    missing = server.query("missing_libraries", {"names": [name for name in plain if "/" not in name]})
+    found = ", ".join(row["name"] for row in missing)
+    return Check("libraries at the next start", not found, f"missing: {found}" if found else "there", "there",
+                 "The server would not start: the image has no such library.")  # fmt: skip
 
 
 def combinations(values: dict[str, str], slots: int, logical_slots: int) -> list[Check]:

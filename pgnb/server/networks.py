@@ -1,0 +1,53 @@
+"""Where a standby's connections come from: the cluster's pod networks, for rules of pg_hba.conf."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+
+from pgnb.errors import ClusterError
+from pgnb.server.hbarule import HbaRule, network
+
+if TYPE_CHECKING:
+    from pgnb.server.server import Server
+
+_FALLBACK_PREFIX = {4: 16, 6: 64}
+
+
+def pod_networks(server: Server) -> tuple[str, ...]:
+    """The ranges that pods get their addresses from, as CIDR.
+
+    Those of the nodes, where they may be read and hold the server's own address; some networks give
+    addresses otherwise, and then it is the /16 (IPv6: /64) around the server's address.
+    """
+    address = ip_address(server.pod.ip)
+    ranges = _ranges_of_nodes(server)
+    if any(address in held for held in map(network, ranges) if held is not None):
+        return ranges
+    return (str(ip_network(f"{address}/{_FALLBACK_PREFIX[address.version]}", strict=False)),)
+
+
+def _ranges_of_nodes(server: Server) -> tuple[str, ...]:
+    try:
+        nodes = server.cluster.list("nodes")
+    except ClusterError:
+        # Nodes are not in the namespace, and often may not be read; the fallback does without them.
+        return ()
+    found = (cidr for node in nodes for cidr in (node.get("spec") or {}).get("podCIDRs") or ())
+    return tuple(sorted(set(found)))
+
+
+def replication_rules(server: Server, role: str, addresses: Sequence[str] = ()) -> tuple[HbaRule, ...]:
+    """The rules that let a role replicate from these ranges (empty: from pods), by scram-sha-256.
+
+    hostssl where the server has TLS on. A second rule for the database `postgres`, which the
+    synchronisation of slots asks for (17).
+    """
+    kind = "hostssl" if server.facts.ssl else "host"
+    ranges = tuple(addresses) or pod_networks(server)
+    return tuple(
+        HbaRule(kind, database, role, address).checked()
+        for address in ranges
+        for database in ("replication", "postgres")
+    )
