@@ -86,7 +86,7 @@ class Control:
         fds = [memory, theirs.detach(), *streams]
         with ours:
             message, (pidfd,) = await self._ask({"kind": kind, "pids": pids}, fds)
-            child = self._children[message["id"]]
+            child: Child = message["child"]  # not looked up: it may have ended by now
             child.pidfd = pidfd
             await self._await_start(ours, child)
         return child
@@ -148,7 +148,7 @@ class Control:
             return
         if "pid" in message:
             exited = asyncio.get_running_loop().create_future()
-            self._children[number] = Child(message["pid"], -1, exited)
+            message["child"] = self._children[number] = Child(message["pid"], -1, exited)
         answer = self._answers.pop(number)
         if answer.cancelled():
             _close(fds)
