@@ -1,26 +1,37 @@
-"""What an object passes through on its way into the store: defaults, references, validation."""
+"""What an object passes through on its way into the store: completed by the server, then validated."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pgnb.rehearsal.api.completion import complete, keep_allocated
 from pgnb.rehearsal.api.objects import Object
 from pgnb.rehearsal.api.resources import BY_PLURAL, Resource
-from pgnb.rehearsal.api.status import bad_request, forbidden, not_found
+from pgnb.rehearsal.api.status import FieldError, StatusError, bad_request, forbidden, invalid, not_found
+from pgnb.rehearsal.api.validation import created, updated
 
 if TYPE_CHECKING:
     from pgnb.rehearsal.api.store import Store
 
 
 def on_create(store: Store, resource: Resource, new: Object) -> None:
-    """Defaults and validates a new object in place; StatusError 403, 404, 422."""
+    """Completes a new object in place and validates it; StatusError 403, 404, 422."""
     _check_namespace(store, resource, new)
-    if resource.plural == "namespaces":
-        _default_namespace(new)
+    complete(store, resource, new)
+    _raise(resource, new, created(resource, new))
 
 
 def on_update(store: Store, resource: Resource, old: Object, new: Object, subresource: str) -> None:
-    """Defaults and validates an updated object in place; StatusError 422."""
+    """Completes an updated object in place and validates it; StatusError 422. A status is not validated."""
+    if subresource in ("status", "binding"):
+        return
+    keep_allocated(store, resource, old, new, subresource)
+    _raise(resource, new, updated(resource, old, new))
+
+
+def _raise(resource: Resource, obj: Object, errors: list[FieldError]) -> None:
+    if errors:
+        raise invalid(resource, obj["metadata"].get("name", ""), errors)
 
 
 def _check_namespace(store: Store, resource: Resource, new: Object) -> None:
@@ -33,22 +44,16 @@ def _check_namespace(store: Store, resource: Resource, new: Object) -> None:
     if owner is None:
         raise not_found(BY_PLURAL["namespaces"], namespace)
     if "deletionTimestamp" in owner["metadata"]:
-        name = new["metadata"].get("name", "")
-        why = f"unable to create new content in namespace {namespace} because it is being terminated"
-        error = forbidden(resource, name, why)
-        causes = [
-            {
-                "reason": "NamespaceTerminating",
-                "message": f"namespace {namespace} is being terminated",
-                "field": "metadata.namespace",
-            }
-        ]
-        error.details = {**(error.details or {}), "causes": causes}
-        raise error
+        raise _terminating(resource, new["metadata"].get("name", ""), namespace)
 
 
-def _default_namespace(new: Object) -> None:
-    name = new["metadata"].get("name", "")
-    new["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = name
-    new.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
-    new.setdefault("status", {"phase": "Active"})
+def _terminating(resource: Resource, name: str, namespace: str) -> StatusError:
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    error = forbidden(resource, name, why)
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": f"namespace {namespace} is being terminated",
+        "field": "metadata.namespace",
+    }
+    error.details = {**(error.details or {}), "causes": [cause]}
+    return error

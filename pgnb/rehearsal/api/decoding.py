@@ -122,16 +122,18 @@ class _Decoder:
             raise _Unreadable(_mismatch(value, schema, owner, plain))
         return value
 
-    def _struct(self, schema: Schema, value: dict[str, Any], path: str, plain: str) -> dict[str, Any]:
+    def _struct(self, schema: Schema, given: dict[str, Any], path: str, plain: str) -> dict[str, Any]:
         result = {}
-        for key, item in value.items():
+        for key, item in given.items():
             known = schema.fields.get(key)
             if known is None:
                 self.unknown.append(f"{path}.{key}" if path else key)
-            elif item is not None:
+            elif item is not None and not _left_out(key, item):
                 inner = f"{path}.{key}" if path else key
                 plain_inner = f"{plain}.{key}" if plain else key
-                result[key] = self.value(known, item, inner, plain_inner, schema.go_name)
+                value = self.value(known, item, inner, plain_inner, schema.go_name)
+                if value or known.shape != "map":
+                    result[key] = value
         return result
 
     def _map(
@@ -149,6 +151,12 @@ class _Decoder:
             _zero(element) if item is None else self.value(element, item, f"{path}[{index}]", plain, owner)
             for index, item in enumerate(value)
         ]
+
+
+def _left_out(key: str, item: Any) -> bool:
+    """Go leaves empty lists and strings of optional fields out, and empty maps but for structs; the decoder
+    sees lists only, where nothing but `rules` says something by being empty."""
+    return item == [] and key != "rules"
 
 
 def _zero(schema: Schema) -> Any:

@@ -54,6 +54,8 @@ def _field_term(resource: Resource, part: str) -> Predicate:
     common = _COMMON_FIELDS if resource.namespaced else _COMMON_FIELDS[:1]
     known = (*common, *resource.fields)
     if path not in known:
+        if resource.fields:
+            raise bad_request(f"field label not supported: {path}")
         names = ", ".join(f'"{name}"' for name in known)
         raise bad_request(f'"{path}" is not a known field selector: only {names}')
     keys = path.split(".")

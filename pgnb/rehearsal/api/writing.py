@@ -43,6 +43,8 @@ async def create(call: Call) -> web.StreamResponse:
     options = options_of(call, "CreateOptions")
     obj, warned = decoded(resource, await read_object(call.request, resource.kind), options)
     _place(call, obj)
+    if "status" in resource.subresources:
+        obj.pop("status", None)
     made = call.store.create(resource.plural, obj, manager=options.manager, dry_run=options.dry_run)
     return written(resource, made, form, warned, 201)
 

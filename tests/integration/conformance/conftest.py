@@ -1,0 +1,39 @@
+"""The cluster that the recordings are compared with.
+
+PGNB_CONFORMANCE_KUBECONFIG names a kubeconfig: any cluster, which must pass as well. Without it the API
+server is started in this process, and the suite runs again on the whole rehearsal cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conformance.replay import Api, Replay
+from tests.integration.conformance.served import served_api
+
+_CHOSEN = os.environ.get("PGNB_CONFORMANCE_KUBECONFIG", "")
+
+
+@pytest.fixture(scope="module", params=["chosen"] if _CHOSEN else ["server", "rehearsal"])
+def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The API to compare: of the chosen cluster, of a server in this process, of the rehearsal cluster."""
+    if request.param == "chosen":
+        yield Api.from_kubeconfig(Path(_CHOSEN))
+    elif request.param == "rehearsal":
+        yield Api.from_kubeconfig(request.getfixturevalue("kubeconfig"))
+    else:
+        with served_api(tmp_path_factory.mktemp("api")) as kubeconfig:
+            yield Api.from_kubeconfig(kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def replay(api: Api) -> Iterator[Replay]:
+    """A replay in a namespace of its own, which is deleted at the end."""
+    replay = Replay(api, f"conformance-{uuid.uuid4().hex[:8]}")
+    yield replay
+    api.call("DELETE", f"/api/v1/namespaces/{replay.namespace}")
