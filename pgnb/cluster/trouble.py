@@ -16,11 +16,13 @@ _MEANING: Mapping[str, str] = {
     "CrashLoopBackOff": "the container ends again and again: see its log with previous=True",
     "Unschedulable": "no node can take the pod",
 }
-HOPELESS = frozenset(
-    ("ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError", "RunContainerError", "StartError")
-)
+HOPELESS = frozenset((
+    "ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError",
+    "RunContainerError",
+))  # fmt: skip
 """Reasons that time alone does not mend."""
-NOT_PULLED = frozenset(("ErrImagePull", "ImagePullBackOff"))
+_NO_SUCH_IMAGE = ("not found", "denied", "unauthorized", "manifest unknown")
+"""What a registry says when asking again is in vain; a timeout or a 500 is not among it."""
 
 
 def explain(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
@@ -43,8 +45,14 @@ def hopeless(pod: Mapping[str, Any]) -> str:
     """The reason why waiting for this pod is in vain; empty when it may still become Ready."""
     statuses = _all_statuses(pod.get("status") or {})
     waiting = [status.get("state", {}).get("waiting") or {} for status in statuses]
-    stuck = [state.get("reason", "") for state in waiting if state.get("reason") in HOPELESS | NOT_PULLED]
-    return stuck[0] if stuck else ""
+    return next((str(state["reason"]) for state in waiting if _in_vain(state)), "")
+
+
+def _in_vain(waiting: Mapping[str, Any]) -> bool:
+    reason, message = waiting.get("reason"), str(waiting.get("message", "")).lower()
+    if reason == "ErrImagePull":
+        return any(word in message for word in _NO_SUCH_IMAGE)
+    return reason in HOPELESS
 
 
 def condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
@@ -54,10 +62,14 @@ def condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 
 def _ended(status: Mapping[str, Any]) -> str:
-    ends = [_terminated(s["name"], s["state"]["terminated"]) for s in _all_statuses(status)
-            if s.get("state", {}).get("terminated")]  # fmt: skip
+    ends = [text for entry in _all_statuses(status) if (text := _end(entry))]
     reason = " ".join(part for part in (status.get("reason"), status.get("message")) if part)
     return "; ".join([f"has ended ({status['phase']})", *([reason] if reason else []), *ends])
+
+
+def _end(entry: Mapping[str, Any]) -> str:
+    ended = (entry.get("state") or {}).get("terminated")
+    return _terminated(entry["name"], ended) if ended else _container(entry)
 
 
 def _unschedulable(pod: Mapping[str, Any]) -> str:
