@@ -1,4 +1,4 @@
-"""Who sends WAL to whom: servers, what connects them, slots that nobody uses, and clients that nobody named."""
+"""Who sends WAL to whom: servers, what connects them, slots that nobody uses, clients that nobody named."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ class Node:
     host: str = ""
     source: str = ""
     receiver: str = ""
+    slot: str = ""
+    """The primary_slot_name that a standby is set to."""
     replayed: int | None = None
     trouble: str = ""
 
@@ -108,18 +110,23 @@ class Topology:
         names = ", ".join(link.target for link in following)
         return f"{names} {'follows' if len(following) == 1 else 'follow'} {following[0].source}"
 
+    def _without_standby(self) -> str:
+        if not self.primaries:
+            return "No server was found"
+        others = sum(bool(link.state) for link in self.links)
+        whom = (
+            f"sends WAL to {others} client(s), none of them a server named here" if others else "runs alone"
+        )
+        return f"{self.primaries[0].name} {whom}"
+
     @property
     def table(self) -> Table:
         """Servers and links, one a line."""
-        rows = [
+        rows: list[tuple[object, ...]] = [
             (node.name, _role(node), node.version, _timeline(node), _sender(self, node))
             for node in self.nodes
         ]
-        rows += [
-            (link.client or f"slot {link.slot}", Cell("unknown client" if link.state else "nobody", "warn"), "", "",
-             words(link))
-            for link in self.links if not link.target
-        ]  # fmt: skip
+        rows += [_stranger(link) for link in self.links if not link.target]
         columns = ("server", "role", "version", "timeline", "receives")
         return Table.of(
             columns, rows, title=f"Topology of {self.place}: {self.finding}", note="\n".join(self.troubles)
@@ -161,9 +168,10 @@ def _look(server: Server) -> tuple[Node, list[Row]]:
     address, host = _place(server)
     node = Node(
         server.name, facts.role, facts.version_text, facts.timeline, facts.system_identifier, address, host,
-        source=own["sender_host"] or "", receiver=own["receiver"] or "", replayed=own["replayed"],
+        source=own["sender_host"] or "", receiver=own["receiver"] or "", slot=own["slot_name"] or "",
+        replayed=own["replayed"],
     )  # fmt: skip
-    return node, [row | {"own_slot": own["slot_name"]} for row in rows]
+    return node, rows
 
 
 def _place(server: Server) -> tuple[str, str]:
@@ -186,10 +194,17 @@ def _links(node: Node, rows: Sequence[Row], nodes: Sequence[Node]) -> list[Link]
 
 
 def _target(row: Row, sender: Node, nodes: Sequence[Node]) -> str:
-    """The standby at the other end: the one at the walsender's address."""
-    found = [node for node in nodes if row["client"] and node.address == row["client"] and node is not sender]
-    standbys = [node for node in found if node.role == "standby"]
-    return standbys[0].name if len(standbys) == 1 else ""
+    """The standby at the other end: of this primary's copies the one at the walsender's address.
+
+    Where addresses are translated on the way, or several share one, the slot that it is set to decides.
+    """
+    if not row["pid"]:
+        return ""
+    copies = [n for n in nodes if n.role == "standby" and n.system_identifier == sender.system_identifier]
+    here = [n for n in copies if n.address == row["client"] and n is not sender]
+    by_slot = [n for n in here or copies if n.slot and n.slot == row["slot_name"]]
+    found = by_slot if len(by_slot) == 1 else here
+    return found[0].name if len(found) == 1 else ""
 
 
 def _named(nodes: Sequence[Node], links: Sequence[Link]) -> tuple[Node, ...]:
@@ -225,6 +240,11 @@ def _wrong_links(topology: Topology) -> list[str]:
                 f"{target.name} is on timeline {target.timeline}, {source.name} on {source.timeline}"
             )
     return wrong
+
+
+def _stranger(link: Link) -> tuple[object, ...]:
+    role = Cell("unknown client" if link.state else "nobody", "warn")
+    return (link.client or f"slot {link.slot}", role, "", "", words(link))
 
 
 def _role(node: Node) -> Cell:

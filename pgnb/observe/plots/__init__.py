@@ -2,5 +2,6 @@
 
 from pgnb.observe.plots.lag import lag
 from pgnb.observe.plots.style import Plot
+from pgnb.observe.plots.topology import topology
 
-__all__ = ["Plot", "lag"]
+__all__ = ["Plot", "lag", "topology"]

@@ -16,6 +16,7 @@ from math import ceil
 from pathlib import Path
 from textwrap import fill
 from typing import Any
+from unicodedata import east_asian_width
 
 from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
@@ -29,6 +30,8 @@ from pgnb.display import spell_bytes
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE = "#56B4E9", "#CC79A7"
+AMBER = "#9a6700"
+"""Orange that can be read as text."""
 INK, DIM, FAINT, PAPER = "#1f2328", "#59636e", "#d1d9e0", "#ffffff"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 
@@ -150,11 +153,17 @@ def drawable(text: str) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """A name that fits: its middle gives way, since names differ at their ends."""
-    if len(text) <= limit:
+    """A name that fits: its middle gives way, since names differ at their ends. Wide letters count twice."""
+    if _columns(text) <= limit:
         return text
-    head = (limit - 1) // 2
-    return f"{text[:head]}…{text[head + 1 - limit :]}"
+    head, tail = text[: len(text) // 2], text[len(text) // 2 :]
+    while _columns(head) + _columns(tail) + 1 > limit:
+        head, tail = (head[:-1], tail) if _columns(head) >= _columns(tail) else (head, tail[1:])
+    return f"{head}…{tail}"
+
+
+def _columns(text: str) -> int:
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def bytes_axis(axes: Axes, top: float) -> None:
