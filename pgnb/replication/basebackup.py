@@ -20,7 +20,7 @@ from pgnb.replication.manifest import Owner, data_owner
 from pgnb.replication.sizing import five
 from pgnb.replication.slots import Slot, slots
 from pgnb.replication.source import Source
-from pgnb.replication.status import Sender, senders
+from pgnb.replication.status import senders
 from pgnb.replication.target import Target, find_target, inspect
 from pgnb.server import Server
 
@@ -57,6 +57,7 @@ def plan_base_backup(
     work = Bootstrap(
         primary, target, source, role, application_name, owner, wiping=wipe_standby_data == target.claim,
         interrupted=verdict is not None and verdict.kind == "interrupted",
+        replacing=state is None or state.has_old or state.kind not in ("absent", "empty"),
         timeout=timeout, start_timeout=start_timeout,
     )  # fmt: skip
     return _change(title, work, state, verdict, wipe_standby_data)
@@ -138,12 +139,9 @@ def _streams(
     if state.system_identifier != primary.facts.system_identifier or not state.follows:
         return False
     named = [s for s in senders(primary) if s.application_name == application_name and s.streaming]
-    return slot is not None and any(s.pid == slot.active_pid and _from(s, pod) for s in named)
-
-
-def _from(sender: Sender, pod: Pod) -> bool:
-    """An address that is not visible (a login with few rights) cannot speak against it."""
-    return sender.address in (None, pod.ip)
+    # A Service may hide the pod's address; then the receiver that streams in the pod must be seen itself.
+    ours = [s for s in named if s.address == pod.ip or state.receiving]
+    return slot is not None and any(s.pid == slot.active_pid for s in ours)
 
 
 def _nothing_but_leftovers(

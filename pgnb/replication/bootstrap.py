@@ -42,6 +42,8 @@ class Bootstrap:
     """Whether the operator named the claim, so that unknown data may be replaced."""
     interrupted: bool
     """Whether an earlier run was stopped in the middle of its swap."""
+    replacing: bool
+    """Whether a former data directory will be left beside the new one."""
     timeout: float
     start_timeout: float
     swapped: bool = False
@@ -49,16 +51,18 @@ class Bootstrap:
 
     def steps(self) -> list[Step]:
         """What will be done, in order."""
-        name, host = self.target.name, self.source.host
-        return [
-            self._step(f"scale from {self.target.workload.replicas} to 0 and see every pod gone", self.stop),
+        name, host, replicas = self.target.name, self.source.host, self.target.workload.replicas
+        stop = f"scale from {replicas} to 0 and see every pod gone" if replicas else "see that no pod is left"
+        steps = [
+            self._step(f"{stop}; see the slot {self.role.slot} free", self.stop),
             self._step(f"pg_basebackup from {host} into {self.target.new}, then pg_verifybackup", self.copy),
             self._step(
                 f"configure it, try the configuration, put it in the place of {name}'s data", self.install
             ),
             self._step("scale to 1, and see it stream from its slot under its name", self.start),
-            self._step(f"remove the former data directory {self.target.old}", self.clean),
         ]
+        last = self._step(f"remove the former data directory {self.target.old}", self.clean)
+        return [*steps, last] if self.replacing else steps
 
     def _step(self, what: str, act: Callable[[], str]) -> Step:
         return Step(self.target.name, what, lambda: self._guarded(act))

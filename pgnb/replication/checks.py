@@ -106,11 +106,14 @@ def _lasting(primary: Server, standby: Server, seen: Receiver, sender: Sender | 
 
 
 def _address_check(standby: Server, sender: Sender | None) -> Check:
-    """Whether the receiver is this very pod; address translation between them is possible, so advice only."""
-    wanted = standby.route.pod.ip if isinstance(standby.route, ThroughPod) else ""
-    found = sender.address if sender and sender.address else "not visible"
+    """No other pod receives under this name; an address of no pod is a Service's or a node's, in between."""
+    own, others = "", dict[str, str]()
+    if isinstance(standby.route, ThroughPod):
+        own, cluster = standby.route.pod.ip, standby.route.cluster
+        pods = [(pod["metadata"]["name"], pod.get("status") or {}) for pod in cluster.list("pods")]
+        others = {status["podIP"]: name for name, status in pods if status.get("podIP") not in (None, own)}
+    address = (sender.address if sender else None) or "not visible"
     return Check(
-        "receiver's address", not wanted or found == wanted, found, wanted or "any",
-        "Another address than the pod's: address translation, or another standby under the same name.",
-        advice=True,
+        "received by this pod", address not in others, others.get(address, address), own or "any address",
+        "Another pod receives under this application_name: give each standby its own.",
     )  # fmt: skip

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:,@%+-]+\Z")
+_PAIR = re.compile(r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|[^\s']*)")
+_TELLING = ("host", "port", "user", "application_name", "passfile", "password", "sslmode")
 _PASSWORD = re.compile(r"(\bpassword\s*=\s*)('(?:\\.|[^'\\])*'|[^\s']+)", re.IGNORECASE)
 
 
@@ -19,6 +21,12 @@ def quote(value: str) -> str:
     if _PLAIN.match(value):
         return value
     return "'" + value.replace("\\", r"\\").replace("'", r"\'") + "'"
+
+
+def shown(text: str) -> str:
+    """What a reader wants of a receiver's connection: where, as whom, under which name; no password."""
+    pairs = _PAIR.findall(without_password(text))
+    return " ".join(f"{key}={value}" for key, value in pairs if key in _TELLING)
 
 
 def without_password(text: str) -> str:

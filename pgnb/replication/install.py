@@ -39,7 +39,7 @@ def install(helper: Helper, target: Target, role: Role, bin_dir: str) -> str:
         scripts.argv("swap", args=(target.directory, target.root)), timeout=600,
         changes=f"put {target.new} in the place of {target.directory}",
     )  # fmt: skip
-    return f"in place, configured; the former directory stays at {target.old} until the standby streams"
+    return "configured and in place; a former directory stays beside it until the standby streams"
 
 
 def configure(helper: Helper, directory: str, role: Role) -> None:

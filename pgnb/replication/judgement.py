@@ -49,6 +49,11 @@ class DirectoryState:
         return "signal" in self.found and self.found.get("state") == "in archive recovery"
 
     @property
+    def receiving(self) -> bool:
+        """Whether a receiver streams in the container that was looked into."""
+        return self.found.get("receiver") == "streaming"
+
+    @property
     def free_bytes(self) -> int:
         """Room left on the volume."""
         return int(self.found.get("free_kb", "0")) * 1024

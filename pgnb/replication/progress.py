@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -9,6 +10,8 @@ from pgnb.display import spell_bytes, spell_seconds
 from pgnb.errors import PgnbError
 from pgnb.server import Server
 from pgnb.wait import Progress
+
+_COPIED = re.compile(r"(\d+)/\d+ kB \(")
 
 
 @dataclass
@@ -21,15 +24,20 @@ class BackupProgress:
     started: float = field(default_factory=monotonic)
     _line: Progress = field(default_factory=lambda: Progress("base backup"))
 
-    def look(self, _: str = "") -> None:
-        """Read the progress and rewrite the line; called whenever the helper says something."""
+    def look(self, text: str) -> None:
+        """Read the progress and rewrite the line; called with each line that pg_basebackup writes.
+
+        The line's own number counts at the end, when the server has no row of the backup any more.
+        """
+        if match := _COPIED.search(text):
+            self.done = max(self.done, int(match[1]) * 1024)
         try:
             rows = self.primary.query("replication/backups")
         except PgnbError:
             return  # Only a display: the backup's own exit status says whether it went well.
         mine = [row for row in rows if row["application_name"] == self.application_name]
         if mine:
-            self.done = mine[0]["backup_streamed"] or self.done
+            self.done = max(self.done, mine[0]["backup_streamed"] or 0)
             self._line.show(
                 words(self.done, mine[0]["backup_total"], monotonic() - self.started, mine[0]["phase"])
             )

@@ -13,6 +13,7 @@ from pgnb.replication import scripts
 from pgnb.replication.manifest import data_owner
 from pgnb.replication.slots import slots
 from pgnb.replication.source import Source
+from pgnb.replication.status import STREAMING
 from pgnb.replication.target import Target, find_target
 from pgnb.server import Server
 
@@ -55,11 +56,17 @@ def prove_source(
     """
     title = f"{source.host}:{source.port} can feed {standby or 'a standby'}"
     items = [*_role(primary, source), _slot(primary, slot, application_name), *_room(primary)]
-    if primary.journal.dry_run:
-        words = "not tried: a plan-only run starts no pod"
+    if words := _needs_no_trial(primary, slot, application_name):
         return Checks.of(title, [*items, Check("reached from there", True, words)], primary.journal)
     target = find_target(primary.cluster, standby, container=standby_container) if standby else None
     return Checks.of(title, [*_from_there(primary, source, target), *items], primary.journal)
+
+
+def _needs_no_trial(primary: Server, slot: str, application_name: str) -> str:
+    found = slots(primary).find(slot)
+    if found and found.active and found.consumer == application_name and found.consumer_state == STREAMING:
+        return f"{application_name} streams from it now"
+    return "not tried: a plan-only run starts no pod" if primary.journal.dry_run else ""
 
 
 def _role(primary: Server, source: Source) -> Iterator[Check]:
@@ -152,7 +159,7 @@ def checks_of(proofs: Mapping[str, Proof], source: Source, system_identifier: st
     none = Proof(1, "not tried")
     name, port, session = (proofs.get(key, none) for key in ("name", "port", "session"))
     yield Check(
-        "name", name.status == 0, name.words or "not found", f"{source.host} has an address",
+        "name", name.status == 0, " ".join(name.words.split()[:1]) or "not found", f"address of {source.host}",
         "Is the Service there, in this namespace, and does the cluster's DNS answer?",
     )  # fmt: skip
     if name.status:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pgnb.display import Cell, Table, card, spell_bytes, spell_seconds
-from pgnb.replication.conninfo import without_password
+from pgnb.replication.conninfo import shown
 from pgnb.server import Server
 
 STREAMING = "streaming"
@@ -171,7 +171,7 @@ def _receiver_table(name: str, r: Receiver) -> Table:
         "last commit replayed": r.last_commit_replayed,
         "replay": Cell(r.pause_state or "–", "warn" if r.paused else ""),
         "last message from upstream": r.last_message,
-        "connection": without_password(r.conninfo or ""),
+        "connection": shown(r.conninfo or ""),
     }
     return card(f"Standby {name}", facts)
 

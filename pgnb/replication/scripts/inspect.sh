@@ -25,6 +25,8 @@ echo "kind=cluster"
 echo "version=$(cat "$data/PG_VERSION")"
 [ -e "$data/standby.signal" ] && echo "signal=yes"
 [ -e "$data/backup_label" ] && echo "backup_label=yes"
+# In the server's own container its processes can be seen, with titles that say what they do.
+grep -l -z 'walreceiver streaming' /proc/[0-9]*/cmdline 2>/dev/null | grep -q . && echo "receiver=streaming"
 echo "used_kb=$(du -sk "$data" 2>/dev/null | cut -f 1)"
 echo "tablespaces=$(ls -A "$data/pg_tblspc" | wc -l)"
 # Files of relations that a user made have numbers from 16384 on; large objects live in the catalog 2613.
