@@ -91,7 +91,7 @@ class ExecSession:
     async def _converse(self, process: ExecProcess) -> None:
         """Until the command has ended and all its output is sent, or the client has gone.
 
-        Output lasts as long as any process holds it: one that a command leaves behind keeps the client waiting.
+        Output lasts as long as any process holds it: one that the command leaves behind is waited for.
         """
         running = asyncio.gather(self._pump_output(process), process.wait())
         listening = asyncio.ensure_future(self._listen(process))

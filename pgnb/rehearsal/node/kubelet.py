@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pgnb.rehearsal.api.store import Event, Object
     from pgnb.rehearsal.node.equipment import Equipment
     from pgnb.rehearsal.pods.container import Container
+    from pgnb.rehearsal.pods.sandbox import Sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Kubelet:
             group.create_task(self._follow_pods())
             group.create_task(self._follow_volumes())
             group.create_task(self._follow_names())
-            group.create_task(ServiceProxy(self._equipment.store).run())
+            group.create_task(ServiceProxy(self._equipment.store, self._sandboxes).run())
 
     def _prepare(self) -> None:
         """A tmpfs for what must not reach a disk; it goes with the node's mount namespace."""
@@ -56,6 +57,9 @@ class Kubelet:
         for worker in self._workers.values():
             worker.vanish()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _sandboxes(self) -> list[Sandbox]:
+        return [worker.sandbox for worker in self._workers.values() if worker.sandbox is not None]
 
     # -- pods ----------------------------------------------------------------------------------------------
 

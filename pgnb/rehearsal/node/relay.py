@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 _BUFFER = 1 << 20
+Dial = Callable[[str], Awaitable[socket.socket]]
+"""Connects to the other end for a client with that IP address; OSError when it can't."""
+
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -61,11 +65,11 @@ class _Side(asyncio.Protocol):
 
 
 class Relay(_Side):
-    """The accepted side: connects to `target` (None: nowhere to go) and registers itself in `relays`."""
+    """The accepted side: lets `dial` connect to the other one, and registers itself in `relays`."""
 
-    def __init__(self, target: tuple[str, int] | None, relays: set[Relay]) -> None:
+    def __init__(self, dial: Dial, relays: set[Relay]) -> None:
         super().__init__()
-        self._target = target
+        self._dial = dial
         self._relays = relays
         self._connecting: asyncio.Task[None] | None = None
 
@@ -77,25 +81,22 @@ class Relay(_Side):
         self._connecting = asyncio.get_running_loop().create_task(self._connect())
 
     async def _connect(self) -> None:
-        if self._target is None or self.transport is None:
-            self.reset()
+        if self.transport is None:
             return
         there = _Side()
         there.other = self
         try:
-            await asyncio.get_running_loop().create_connection(lambda: there, *self._target)
+            connection = await self._dial(self.transport.get_extra_info("peername")[0])
         except OSError:
             self.reset()  # nobody listens there: the client sees it as it would see the endpoint's refusal
             return
+        await asyncio.get_running_loop().create_connection(lambda: there, sock=connection)
         self.other = there
-        if self.transport.is_closing():
-            there.reset()
-        else:
-            self.transport.resume_reading()
+        self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._relays.discard(self)
-        if self._connecting is not None and not self._connecting.done():
+        if self._connecting is not None:
             self._connecting.cancel()
         super().connection_lost(exc)
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable
+import socket
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pgnb.rehearsal.node.relay import Relay
 
 if TYPE_CHECKING:
     from pgnb.rehearsal.api.store import Object, Store
+    from pgnb.rehearsal.pods.sandbox import Sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +75,11 @@ def _is(endpoint: Object, condition: str, *, default: bool = False) -> bool:
 class ServiceProxy:
     """Listens on the ClusterIPs, which have to be local addresses of this network namespace."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, sandboxes: Callable[[], Iterable[Sandbox]]) -> None:
+        """`sandboxes`: the pods of the moment. A pod's connections go on from its own network namespace, so
+        that the endpoint sees the pod's address and not the node's."""
         self._store = store
+        self._sandboxes = sandboxes
         self._routes: dict[Address, tuple[Address, ...]] = {}
         self._servers: dict[Address, asyncio.Server] = {}
         self._relays: set[Relay] = set()
@@ -104,11 +110,25 @@ class ServiceProxy:
         loop = asyncio.get_running_loop()
         try:
             self._servers[address] = await loop.create_server(
-                lambda: Relay(self._target(address), self._relays), address.ip, address.port, backlog=_BACKLOG
+                lambda: Relay(partial(self._dial, address), self._relays), *address, backlog=_BACKLOG
             )
         except OSError as error:
             logger.warning("Service address %s:%d cannot be listened on: %s", *address, error)
 
-    def _target(self, address: Address) -> Address | None:
+    async def _dial(self, address: Address, client: str) -> socket.socket:
+        """A connection to one of the endpoints behind `address`, for a client with that IP address."""
         targets = self._routes.get(address)
-        return random.choice(targets) if targets else None
+        if not targets:
+            raise ConnectionRefusedError(f"no endpoint behind {address.ip}:{address.port}")
+        target = random.choice(targets)
+        for sandbox in self._sandboxes():
+            if sandbox.ip == client:
+                return await sandbox.dial(*target)
+        connection = socket.socket()
+        connection.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(connection, target)
+        except BaseException:
+            connection.close()
+            raise
+        return connection

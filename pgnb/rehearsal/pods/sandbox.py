@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +25,19 @@ class Sandbox:
 
     async def connect(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to 127.0.0.1:`port` inside the pod, as port-forward makes it; OSError when refused."""
-        connection = await self.control.socket_in(self.pause.pid)
+        connection = await self.dial("127.0.0.1", port)
         try:
-            await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
             return await asyncio.open_connection(sock=connection)
         except BaseException:
             connection.close()
             raise
+
+    async def dial(self, host: str, port: int) -> socket.socket:
+        """A connection to `host`:`port` that has the pod's own address at this end; OSError when refused."""
+        connection = await self.control.socket_in(self.pause.pid)
+        try:
+            await asyncio.get_running_loop().sock_connect(connection, (host, port))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
