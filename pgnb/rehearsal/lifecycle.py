@@ -32,6 +32,7 @@ API_ADDRESSES = ("127.0.0.1", "10.96.0.1")
 """Where the API server answers: on the host, and inside the cluster as the Service `kubernetes`."""
 _START_PATIENCE = 30.0
 _STOP_PATIENCE = 5.0
+_ANSWER_PATIENCE = 5.0
 _LOG_LINES = 8
 
 
@@ -71,7 +72,7 @@ def up(
     state = locate(name, state_home)
     with locked(state):
         running = _find(state)
-        if running is None:
+        if running is None or not _answers(read_access(running.kubeconfig), _ANSWER_PATIENCE):
             _clear(state)
             running = _start(state, Options(sample, volume_delay, postgres), on_progress)
     if sample:
@@ -223,15 +224,20 @@ def _await_api(state: State, process: Process, access: Access) -> None:
     def ready() -> bool:
         if not process.is_alive():
             raise _DaemonEnded
-        client = Client(access, timeout=_START_PATIENCE)
-        try:
-            return client.request("GET", "/readyz")[0] == 200
-        except (OSError, http.client.HTTPException):
-            return False  # not yet, or never: the next look at the process tells
-        finally:
-            client.close()
+        return _answers(access, _START_PATIENCE)
 
     until(ready, _START_PATIENCE, what="the API server ready", found=lambda: _last_lines(state))
+
+
+def _answers(access: Access, timeout: float) -> bool:
+    """True when the API server says within `timeout` seconds that it is ready."""
+    client = Client(access, timeout=timeout)
+    try:
+        return client.request("GET", "/readyz")[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        client.close()
 
 
 def _last_lines(state: State) -> str:

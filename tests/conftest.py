@@ -1,0 +1,200 @@
+"""Fixtures that all tests share: a rehearsal cluster, namespaces in it, PostgreSQL servers in those.
+
+The session's cluster (`rehearsal`) is bare and shared: each test works in a namespace of its own. Whoever
+needs the sample primary, or changes what others see, takes a cluster of its own by `new_rehearsal`.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgnb.rehearsal import lifecycle
+from pgnb.rehearsal.client import Client
+from pgnb.rehearsal.kubeconfig import read_access
+from pgnb.rehearsal.lifecycle import Rehearsal
+from pgnb.rehearsal.waiting import until
+
+VOLUME_DELAY = 0.5
+"""Seconds after which the tests' clusters show a changed ConfigMap in a volume."""
+_numbers = itertools.count(1)
+_PASSWORD = "only-for-tests"
+_PATIENCE = 60.0
+
+
+@pytest.fixture(scope="session")
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of this session's clusters."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="session")
+def rehearsal(state_home: Path) -> Iterator[Rehearsal]:
+    """The session's cluster, without the sample."""
+    name = f"test-{os.getpid()}"
+    yield lifecycle.up(name, state_home=state_home, sample=False, volume_delay=VOLUME_DELAY)
+    lifecycle.down(name, state_home=state_home)
+
+
+@pytest.fixture(scope="module")
+def new_rehearsal(state_home: Path) -> Iterator[Callable[..., Rehearsal]]:
+    """`new_rehearsal(sample=True)`: another cluster, by `lifecycle.up`, until the module ends."""
+    names: list[str] = []
+
+    def start(**options: Any) -> Rehearsal:
+        names.append(f"extra-{os.getpid()}-{next(_numbers)}")
+        return lifecycle.up(names[-1], state_home=state_home, **{"volume_delay": VOLUME_DELAY} | options)
+
+    yield start
+    for name in names:
+        lifecycle.down(name, state_home=state_home)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(rehearsal: Rehearsal) -> Path:
+    """The kubeconfig of the session's cluster."""
+    return rehearsal.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def api(kubeconfig: Path) -> Iterator[Client]:
+    """The session's API server, as its administrator."""
+    client = Client(read_access(kubeconfig))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def namespace(api: Client) -> Iterator[str]:
+    """A namespace for one test, labelled for practice."""
+    with _made_namespace(api) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def module_namespace(api: Client) -> Iterator[str]:
+    """A namespace for the tests of a module, labelled for practice."""
+    with _made_namespace(api) as name:
+        yield name
+
+
+@contextmanager
+def _made_namespace(api: Client) -> Iterator[str]:
+    name = f"t{next(_numbers)}"
+    metadata = {"name": name, "labels": {"pgnb/practice": "true"}}
+    api.create("/api/v1/namespaces", {"metadata": metadata})
+    path = f"/api/v1/namespaces/{name}"
+    account = f"{path}/serviceaccounts/default"
+    until(lambda: api.find(account) is not None, _PATIENCE, what="service account", found=lambda: "none")
+    yield name
+    api.request("DELETE", path)
+    until(lambda: api.find(path) is None, _PATIENCE, what="namespace gone", found=lambda: str(api.find(path)))
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL server in a pod: `selector` finds it, the Secret `secret` holds the key `password`."""
+
+    namespace: str
+    name: str
+    pod: str
+
+    @property
+    def selector(self) -> str:
+        return f"app={self.name}"
+
+    @property
+    def secret(self) -> str:
+        return self.name
+
+    @property
+    def password(self) -> str:
+        return _PASSWORD
+
+
+@pytest.fixture(scope="session")
+def start_postgres(api: Client) -> Callable[..., Server]:
+    """`start_postgres(namespace, name, args=…, env=…)`: a server, Ready over TCP."""
+
+    def start(
+        namespace: str,
+        name: str = "postgres",
+        *,
+        args: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        image: str = "postgres:17",
+        patch: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Server:
+        for path, obj in postgres_objects(namespace, name, args, env or {}, image):
+            if patch is not None:
+                patch(obj)
+            api.create(path, obj)
+        path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+
+        def available() -> bool:
+            return bool(api.get(path).get("status", {}).get("availableReplicas"))
+
+        pods = f"/api/v1/namespaces/{namespace}/pods?labelSelector=app%3D{name}"
+        until(available, _PATIENCE, what=f"{name} available", found=lambda: str(api.get(pods)["items"]))
+        (pod,) = api.get(pods)["items"]
+        return Server(namespace, name, pod["metadata"]["name"])
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def server_objects() -> Callable[..., Iterator[tuple[str, dict[str, Any]]]]:
+    """The function that makes a server's objects, for clusters other than the session's."""
+    return postgres_objects
+
+
+def postgres_objects(
+    namespace: str, name: str, args: tuple[str, ...], env: dict[str, str], image: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(path of the collection, object): Secret, claim, Service and Deployment of a server called `name`."""
+    labels = {"app": name}
+    metadata = {"name": name, "namespace": namespace, "labels": labels}
+    core = f"/api/v1/namespaces/{namespace}"
+    secret = {"password": base64.b64encode(_PASSWORD.encode()).decode()}
+    yield f"{core}/secrets", {"metadata": metadata, "data": secret}
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    yield f"{core}/persistentvolumeclaims", {"metadata": metadata, "spec": claim}
+    yield f"{core}/services", {"metadata": metadata, "spec": {"selector": labels, "ports": [{"port": 5432}]}}
+    deployment = {
+        "replicas": 1,
+        "strategy": {"type": "Recreate"},
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(name, args, env, image)},
+    }
+    yield f"/apis/apps/v1/namespaces/{namespace}/deployments", {"metadata": metadata, "spec": deployment}
+
+
+def _pod_spec(name: str, args: tuple[str, ...], env: dict[str, str], image: str) -> dict[str, Any]:
+    password = {"secretKeyRef": {"name": name, "key": "password"}}
+    probe = {
+        "exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"]},
+        "periodSeconds": 1,
+    }
+    container = {
+        "name": "postgres",
+        "image": image,
+        "args": list(args),
+        "env": [
+            {"name": "POSTGRES_PASSWORD", "valueFrom": password},
+            {"name": "PGDATA", "value": "/var/lib/postgresql/data/pgdata"},
+            *({"name": key, "value": value} for key, value in env.items()),
+        ],
+        "ports": [{"containerPort": 5432, "name": "postgres"}],
+        "readinessProbe": probe,
+        "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data"}],
+    }
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": name}}
+    return {"containers": [container], "volumes": [volume], "terminationGracePeriodSeconds": 20}
