@@ -75,7 +75,7 @@ EVENT_FIELDS = (
     "source",
     "type",
 )
-_WORKLOAD = ("status", "scale")
+_WORKLOAD = ("scale", "status")
 
 RESOURCES: tuple[Resource, ...] = (
     Resource("configmaps", "ConfigMap", short_names=("cm",)),

@@ -21,7 +21,7 @@ import yaml
 
 RECORDINGS = Path(__file__).parents[2] / "data" / "real-kubernetes"
 RECORDED_NAMESPACE = "pgnb-record"
-USER_AGENT = "Python-urllib/3.13"
+USER_AGENT = "Python/3.13 aiohttp/3.13"
 """What the recorder called itself: the server derives the name of the field manager from it."""
 
 _FOREIGN = ("openshift-service-ca.crt",)
