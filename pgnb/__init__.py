@@ -1,1 +1,113 @@
-"""Executable runbooks for PostgreSQL replication on Kubernetes."""
+"""Executable runbooks for PostgreSQL replication on Kubernetes.
+
+What a notebook's cell may write, and nothing else. Names are loaded when they are first used, so that a
+command that needs no server does not load the drivers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pgnb.checks import verify
+    from pgnb.cluster import connect
+    from pgnb.evidence import finish
+    from pgnb.observe import plots
+    from pgnb.observe.counting import compare_counts
+    from pgnb.observe.load import run_load
+    from pgnb.observe.sampler import LagSampler
+    from pgnb.observe.scratch import Scratch
+    from pgnb.observe.topology import topology
+    from pgnb.observe.writer import Writer
+    from pgnb.plan import gate
+    from pgnb.replication import (
+        plan_base_backup,
+        plan_slot,
+        plan_standby_config,
+        plan_standby_workload,
+        prove_source,
+        replication_source,
+        replication_status,
+        slots,
+        standby_checks,
+        standby_status,
+    )
+    from pgnb.server import find_server
+    from pgnb.server.hbarule import replication_rules
+    from pgnb.server.progress import marker, wait_replayed
+    from pgnb.server.restart import plan_pending_restart
+    from pgnb.server.standbys import find_standbys
+
+_HOMES = {
+    "pgnb.checks": ("verify",),
+    "pgnb.cluster": ("connect",),
+    "pgnb.evidence": ("finish",),
+    "pgnb.observe": ("plots",),
+    "pgnb.observe.counting": ("compare_counts",),
+    "pgnb.observe.load": ("run_load",),
+    "pgnb.observe.sampler": ("LagSampler",),
+    "pgnb.observe.scratch": ("Scratch",),
+    "pgnb.observe.topology": ("topology",),
+    "pgnb.observe.writer": ("Writer",),
+    "pgnb.plan": ("gate",),
+    "pgnb.replication": (
+        "plan_base_backup",
+        "plan_slot",
+        "plan_standby_config",
+        "plan_standby_workload",
+        "prove_source",
+        "replication_source",
+        "replication_status",
+        "slots",
+        "standby_checks",
+        "standby_status",
+    ),
+    "pgnb.server": ("find_server",),
+    "pgnb.server.hbarule": ("replication_rules",),
+    "pgnb.server.progress": ("marker", "wait_replayed"),
+    "pgnb.server.restart": ("plan_pending_restart",),
+    "pgnb.server.standbys": ("find_standbys",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "LagSampler",
+    "Scratch",
+    "Writer",
+    "compare_counts",
+    "connect",
+    "find_server",
+    "find_standbys",
+    "finish",
+    "gate",
+    "marker",
+    "plan_base_backup",
+    "plan_pending_restart",
+    "plan_slot",
+    "plan_standby_config",
+    "plan_standby_workload",
+    "plots",
+    "prove_source",
+    "replication_rules",
+    "replication_source",
+    "replication_status",
+    "run_load",
+    "slots",
+    "standby_checks",
+    "standby_status",
+    "topology",
+    "verify",
+    "wait_replayed",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'pgnb' has no attribute {name!r}")
+    home = import_module(_HOME_OF[name])
+    return import_module(f"{home.__name__}.plots") if name == "plots" else getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

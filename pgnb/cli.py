@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -20,8 +21,27 @@ _RECORDS = click.option(
 )  # fmt: skip
 
 
+_REHEARSAL = {"rehearsal": "pgnb.rehearsal.commands", "rehearse": "pgnb.rehearse"}
+
+
 class _Group(click.Group):
-    """Shows pgnb's errors as they are, without a traceback; bad input ends with status 2."""
+    """Shows pgnb's errors as they are, without a traceback; bad input ends with status 2.
+
+    The rehearsal's commands are loaded when they are called: an operator's installation lacks its packages.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_REHEARSAL])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _REHEARSAL:
+            return super().get_command(ctx, cmd_name)
+        try:
+            return cast("click.Command", getattr(import_module(_REHEARSAL[cmd_name]), cmd_name))
+        except ModuleNotFoundError as error:
+            raise click.ClickException(
+                f"the rehearsal's packages are not installed (no {error.name}): pip install 'pgnb[rehearsal]'"
+            ) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

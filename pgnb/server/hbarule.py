@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
@@ -94,6 +94,16 @@ class HbaRule:
             and _addresses_meet(self.address, other.address)
         )
 
+    def covers(self, other: HbaRule) -> bool:
+        """Whether it surely answers for every connection of the other rule, and in the same way."""
+        return (
+            (self.method, self.options) == (other.method, other.options)
+            and (self.type == other.type or (self.type == "host" and other.type != "local"))
+            and all(_database_covered(self.database, name) for name in other.database.split(","))
+            and ("all" in self.user.split(",") or set(other.user.split(",")) <= set(self.user.split(",")))
+            and _address_covered(self.address, other.address)
+        )
+
     def matches(self, client: Client) -> bool | None:
         """Whether it matches a client; None where only the server can know (groups, samehost, names)."""
         verdicts = (
@@ -138,6 +148,21 @@ def _databases_meet(one: str, other: str) -> bool:
     if "replication" in (one, other):
         return one == other
     return one == other or "all" in (one, other) or _is_special(one) or _is_special(other)
+
+
+def _database_covered(names: str, wished: str) -> bool:
+    return wished in names.split(",") or ("all" in names.split(",") and wished != "replication")
+
+
+def _address_covered(address: str, wished: str) -> bool:
+    if address in ("all", wished):
+        return True
+    outer, inner = network(address), network(wished)
+    if isinstance(outer, IPv4Network) and isinstance(inner, IPv4Network):
+        return inner.subnet_of(outer)
+    if isinstance(outer, IPv6Network) and isinstance(inner, IPv6Network):
+        return inner.subnet_of(outer)
+    return False
 
 
 def _users_meet(one: str, other: str) -> bool:
@@ -187,3 +212,17 @@ def _quoted(names: str) -> str:
         name if name.startswith('"') or _is_special(name) or _PLAIN.match(name) else '"' + name + '"'
         for name in names.split(",")
     )
+
+
+def replication_rules(role: str, networks: Sequence[str], *, tls: bool) -> tuple[HbaRule, ...]:
+    """The rules that let a role replicate from networks (CIDR) with scram-sha-256; hostssl where TLS is on.
+
+    Raises ParameterError for what is no network, and for none at all.
+    """
+    if not networks:
+        raise ParameterError(
+            "no network is named that standbys may come from",
+            remedy="Name the cluster's pod network, such as 10.244.0.0/16, as narrow as it is.",
+        )
+    kind = "hostssl" if tls else "host"
+    return tuple(HbaRule(kind, "replication", role, one, "scram-sha-256").checked() for one in networks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from pgnb.checks import Check, Checks
 from pgnb.display import spell_seconds
 from pgnb.errors import VerificationFailed
 from pgnb.plan import Change, Confirmation, Step
+from pgnb.server.values import Wanted
 
 if TYPE_CHECKING:
     from pgnb.server.server import Server
@@ -86,3 +87,28 @@ def _same_again(server: Server) -> str:
     return (
         f"{server.name}, system identifier {after.system_identifier}, up since {after.started:%H:%M:%S} UTC"
     )
+
+
+def plan_pending_restart(
+    server: Server, wanted: Mapping[str, Wanted], *, allow: bool, timeout: float = 300.0
+) -> Change:
+    """The plan of a restart that is made only where a wished setting waits for one, and where it is allowed.
+
+    Nothing to do when nothing waits, or without `allow`: then the note says what waits and what it is for.
+    `timeout` in seconds. Raises as plan_restart and plan_settings do.
+    """
+    title = f"restart of {server.name}"
+    if not server.present:
+        return Change(title, server.journal, note="the server is not there yet")
+    waiting = [
+        setting for setting in server.settings(wanted) if not setting.met and setting.needs == "restart"
+    ]
+    words = "; ".join(f"{s.name}: {s.shown} → {s.wish} ({s.row['short_desc'].rstrip('.')})" for s in waiting)
+    if not waiting:
+        return Change(title, server.journal, note="No wished setting waits for a restart.")
+    if not allow:
+        return Change(
+            title, server.journal,
+            note=f"Waits for a restart, which {PARAMETER} = True allows: {words}.",
+        )  # fmt: skip
+    return plan_restart(server, reason=f"settings wait for it: {words}", timeout=timeout)

@@ -1,0 +1,54 @@
+"""Finding standbys: every server behind one label selector, each known by its own workload."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pgnb.errors import PodError
+from pgnb.server.find import find_server
+from pgnb.server.server import Server
+
+if TYPE_CHECKING:
+    from pgnb.cluster import Cluster, Pod
+
+_POD_NAME = "statefulset.kubernetes.io/pod-name"
+
+
+def find_standbys(
+    cluster: Cluster,
+    selector: str,
+    *,
+    container: str = "",
+    user: str = "postgres",
+    password: str = "",
+    at_least: int = 1,
+) -> tuple[Server, ...]:
+    """The servers in the Ready pods of a selector: N Deployments of one pod each, or a StatefulSet's pods.
+
+    Raises PodError when there are fewer than `at_least`, and as `find_server` does for each of them. A
+    plan-only run gets an absent server where there is none yet.
+    """
+    found = [pod for pod in cluster.pods(selector, container) if pod.ready]
+    if len(found) >= max(at_least, 1):
+        own = [_own_selector(cluster, pod, selector) for pod in found]
+        return tuple(
+            find_server(cluster, one, container=container, user=user, password=password) for one in own
+        )
+    if at_least == 0:
+        return ()
+    if cluster.dry_run:
+        return (find_server(cluster, selector, container=container, user=user, password=password),)
+    raise PodError(
+        f"{len(found)} Ready pods match {selector!r} in the namespace {cluster.namespace}",
+        found="; ".join(f"{pod.name}: {pod.trouble or 'Ready'}" for pod in cluster.pods(selector))
+        or "no pod",
+        remedy=f"At least {at_least} must be: section 3 makes a standby (03_replica_bootstrap).",
+    )
+
+
+def _own_selector(cluster: Cluster, pod: Pod, selector: str) -> str:
+    """A selector that finds this pod's successor too, after a restart."""
+    if _POD_NAME in pod.labels:
+        return f"{_POD_NAME}={pod.labels[_POD_NAME]}"
+    own = cluster.workload(pod).selector
+    return ",".join(dict.fromkeys([*selector.split(","), *own.split(",")])) if own else selector
