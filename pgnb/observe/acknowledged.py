@@ -1,0 +1,168 @@
+"""What a client that keeps writing was told: acknowledged commits, and how long writing stood still."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import pairwise
+
+from pgnb.checks import Check, Checks
+from pgnb.cluster import LogLine
+from pgnb.display import Cell, Table, card, spell_seconds
+from pgnb.journal import Journal
+from pgnb.observe.lag import percentile
+
+_ID = re.compile(r"\d+\Z")
+_SHOWN = 5
+_STILL_WRITING = 2.0
+"""Seconds without an acknowledged row, at the end, after which the client counts as standing still."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time without an acknowledged commit, between two that were."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def seconds(self) -> float:
+        """How long it was."""
+        return (self.end - self.start).total_seconds()
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What the client was told between `since` (or its beginning) and `asked`.
+
+    `ids` and `times` belong together, in order of time; times are those at which the node took the line.
+    `words` are the last lines that were no id: what psql said when it lost its server.
+    """
+
+    name: str
+    ids: Sequence[int]
+    times: Sequence[datetime]
+    asked: datetime
+    words: Sequence[str] = ()
+
+    @property
+    def acknowledged(self) -> int:
+        """How many commits the client was told of."""
+        return len(self.ids)
+
+    @cached_property
+    def gaps(self) -> tuple[Gap, ...]:
+        """The times between one acknowledged commit and the next, and the one that lasts still."""
+        between = [Gap(start, end) for start, end in pairwise(self.times)]
+        waiting = [Gap(self.times[-1], self.asked)] if self.times and self._stands_still else []
+        return (*between, *waiting)
+
+    @property
+    def _stands_still(self) -> bool:
+        return (self.asked - self.times[-1]).total_seconds() > _STILL_WRITING
+
+    @property
+    def longest(self) -> Gap | None:
+        """The longest gap; None with fewer than two commits."""
+        return max(self.gaps, key=lambda gap: gap.seconds, default=None)
+
+    @property
+    def usual(self) -> float | None:
+        """The median gap, in seconds: the pace of the client."""
+        return percentile([gap.seconds for gap in self.gaps], 0.5) if self.gaps else None
+
+    @property
+    def finding(self) -> str:
+        """What happened to the client, in one sentence."""
+        if self.longest is None:
+            return f"{self.name}: {self.acknowledged} rows acknowledged, too few to speak of gaps"
+        where = f"at {self.longest.start:%H:%M:%S} UTC"
+        stands = self._stands_still and self.longest.end == self.asked
+        when = f"since {self.longest.start:%H:%M:%S} UTC, still" if stands else where
+        told = f"{self.acknowledged:,} rows acknowledged"
+        return f"{told}; the longest gap in writing was {spell_seconds(self.longest.seconds)} ({when})"
+
+    @property
+    def table(self) -> Table:
+        """The numbers, and the longest gaps with when they were."""
+        facts: dict[str, object] = {"rows acknowledged": self.acknowledged}
+        if self.times:
+            facts["from"], facts["to"] = self.times[0], self.times[-1]
+            facts["usual gap"] = spell_seconds(self.usual)
+        for gap in sorted(self.gaps, key=lambda gap: -gap.seconds)[:_SHOWN]:
+            facts[f"gap at {gap.start:%H:%M:%S.%f}"[:-3] + " UTC"] = spell_seconds(gap.seconds)
+        return card(f"Client {self.name}", facts, note="\n".join(self.words))
+
+    def checks(self, journal: Journal, *, longest: float) -> Checks:
+        """Whether the client kept writing, and no gap was longer than `longest` seconds."""
+        gap = self.longest.seconds if self.longest else float("inf")
+        items = [
+            Check(
+                "the client kept writing", self.acknowledged > 1, f"{self.acknowledged:,} rows", "2 or more",
+                "Look at the writer's pod and its log.",
+            ),
+            Check(
+                "longest gap in its writes", gap <= longest, spell_seconds(gap) if self.longest else "–",
+                f"at most {spell_seconds(longest)}", "See in the journal what ran at that time.",
+            ),
+        ]  # fmt: skip
+        return Checks.of(f"Client {self.name}", items, journal)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class Found:
+    """Acknowledged rows looked for on a server."""
+
+    server: str
+    acknowledged: int
+    missing: Sequence[int]
+
+    @property
+    def check(self) -> Check:
+        """The promise: what the client was told is committed is there."""
+        some = ", ".join(str(row) for row in self.missing[:_SHOWN])
+        return Check(
+            f"acknowledged rows on {self.server}", not self.missing,
+            f"{self.acknowledged - len(self.missing):,}" + (f"; missing {some}" if some else ""),
+            f"{self.acknowledged:,}",
+            "Rows that a client was told are committed are gone: keep every volume and log as it is.",
+        )  # fmt: skip
+
+    @property
+    def table(self) -> Table:
+        """The numbers."""
+        lost = Cell(f"{len(self.missing):,}", "bad" if self.missing else "good")
+        facts = {"acknowledged": self.acknowledged, "missing": lost}
+        return card(f"Acknowledged rows on {self.server}", facts)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def writing_of(
+    name: str, lines: Iterable[LogLine], asked: datetime, since: datetime | None = None
+) -> Writing:
+    """What a log says: a line that is only an id is an acknowledged commit."""
+    told = sorted(
+        (line.at, int(line.text))
+        for line in lines
+        if line.at and _ID.match(line.text) and (since is None or line.at >= since)
+    )
+    words = [line.text for line in lines if line.text.strip() and not _ID.match(line.text)]
+    return Writing(name, [row for _, row in told], [at for at, _ in told], asked, words[-_SHOWN:])

@@ -1,0 +1,11 @@
+# Writes one row every $PGNB_EVERY seconds, each in a transaction of its own, and prints the id of each row once
+# its commit was acknowledged. A lost connection is made again at once: that is when the gaps are measured.
+trap 'kill "$client" 2>/dev/null; exit 0' TERM INT
+while true; do
+    printf 'INSERT INTO heartbeat DEFAULT VALUES RETURNING id \\watch %s\n' "$PGNB_EVERY" |
+        "$PGNB_PSQL" --no-psqlrc --quiet --tuples-only --no-align --no-password \
+            "application_name=pgnb-writer connect_timeout=2 tcp_user_timeout=2000" &
+    client=$!
+    wait "$client"
+    sleep 0.03
+done

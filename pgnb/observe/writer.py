@@ -1,0 +1,151 @@
+"""A client in the cluster that keeps writing: what the online promise is held against.
+
+It runs in a pod, connects as an application does, and prints each row's id once its commit was acknowledged.
+Its log, with the node's timestamps, is the evidence; pgnb's own way into the cluster takes no part in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+from pgnb.cluster import Cluster, HelperPod, LogLine, Pod
+from pgnb.errors import NotFound, ParameterError
+from pgnb.observe.acknowledged import Found, Writing, writing_of
+from pgnb.observe.scratch import Scratch
+from pgnb.server import Server, compose, name
+from pgnb.server.progress import wait_replayed
+from pgnb.server.queries import sql_of
+from pgnb.wait import wait_until
+
+_PREFIX = "pgnb-writer"
+_LOG_LIMIT = 64 * 1024 * 1024
+_TABLE = """\
+CREATE TABLE IF NOT EXISTS public.heartbeat (
+    id bigint PRIMARY KEY DEFAULT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+    written_at timestamptz NOT NULL DEFAULT clock_timestamp())"""
+# The time in microseconds, unlike a sequence's number, is not given out twice after a failover.
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A writing client, known by its pods' label, and the table that it writes to (`id` is what it prints).
+
+    `Writer(cluster, "app=sample-writer", "shop", "heartbeat")` reads a client that runs already.
+    """
+
+    cluster: Cluster = field(repr=False)
+    selector: str
+    database: str
+    table: str
+    column: str = "id"
+    schema: str = "public"
+    own: str = ""
+    """The pod's name when `start_writer` made it."""
+
+    def report(self, since: datetime | None = None) -> Writing:
+        """What the client was told, since its beginning or since a time. Raises NotFound without a pod."""
+        lines = [line for pod in self._pods() for line in self._log(pod)]
+        return writing_of(self.selector.rpartition("=")[2], lines, datetime.now(UTC), since)
+
+    def _pods(self) -> tuple[Pod, ...]:
+        pods = self.cluster.pods(self.selector)
+        if not pods:
+            raise NotFound(
+                f"no writing client: no pod matches {self.selector}",
+                remedy="Start one with start_writer, or name the label of the client that there is.",
+            )
+        return pods
+
+    def _log(self, pod: Pod) -> list[LogLine]:
+        if pod.phase == "Pending":
+            return []  # It has no log yet; the API would refuse to read it.
+        return list(self.cluster.logs(pod, timestamps=True, limit_bytes=_LOG_LIMIT))
+
+    def found(self, server: Server, writing: Writing, *, lsn: str = "", timeout: float = 60.0) -> Found:
+        """Look for the acknowledged rows on a server; on a standby, once it has replayed up to `lsn`."""
+        if lsn:
+            wait_replayed(server, lsn, timeout)
+        query = compose(
+            sql_of("observe/missing_ids", server.facts.major),
+            ids=list(writing.ids), table=name(self.schema, self.table), column=name(self.column),
+        )  # fmt: skip
+        missing = server.query(query, database=self.database)
+        return Found(server.name, writing.acknowledged, [row["id"] for row in missing])
+
+    def stop(self) -> None:
+        """Remove the pod that start_writer made; nothing for a client that was there before."""
+        if self.own:
+            self.cluster.delete("pods", self.own)
+
+
+def start_writer(
+    primary: Server, scratch: Scratch, password: str, *, host: str = "", every: float = 0.02,
+    lifetime: float = 3600.0, timeout: float = 60.0,
+) -> Writer:  # fmt: skip
+    """Start a client that writes one row every `every` seconds into the scratch database.
+
+    `password`: `secret:NAME/KEY`, or `pod-env:NAME` that comes from a Secret; the pod takes it from there.
+    `host`: where it connects to; empty: the Service that selects the primary's pod, else the pod's address.
+    It ends by itself after `lifetime` seconds. Returns when the first row is acknowledged. Raises
+    ParameterError, DeadlineExceeded with what the client said, and GateClosed in a plan-only run.
+    """
+    cluster, pod = primary.cluster, primary.pod
+    scratch.plan_create().apply()
+    primary.execute(_TABLE, database=scratch.database, what="CREATE TABLE heartbeat")
+    pod_name = f"{_PREFIX}-{datetime.now(UTC):%H%M%S%f}"[: len(_PREFIX) + 10]
+    spec = _spec(primary, pod, _secret_of(password, pod), host or _host(cluster, pod), every)
+    spec = replace(spec, env={**spec.env, "PGDATABASE": scratch.database}, labels={"app": pod_name})
+    cluster.create(spec.manifest(pod_name, seconds=int(lifetime)))
+    writer = Writer(cluster, f"app={pod_name}", scratch.database, "heartbeat", own=pod_name)
+    try:
+        wait_until(
+            "the writing client's first rows", writer.report, lambda seen: seen.acknowledged > 1,
+            timeout=timeout, every=0.2, describe=lambda seen: "; ".join(seen.words) or "it starts",
+            remedy="Look at the client's words: the Service's name, pg_hba.conf, the password.",
+        )  # fmt: skip
+    except BaseException:
+        writer.stop()
+        raise
+    return writer
+
+
+def _spec(primary: Server, pod: Pod, secret: tuple[str, str] | None, host: str, every: float) -> HelperPod:
+    script = (files("pgnb.observe") / "scripts" / "writer.sh").read_text(encoding="utf-8")
+    env = {
+        "PGHOST": host, "PGPORT": str(primary.facts.port), "PGUSER": primary.login.user,
+        "PGNB_EVERY": f"{every:g}", "PGNB_PSQL": primary.facts.tool("psql"),
+    }  # fmt: skip
+    spec = HelperPod(_PREFIX, pod.image, ("sh", "-c", script), env, {"PGPASSWORD": secret} if secret else {})
+    security = pod.container_spec.get("securityContext") or pod.spec.get("securityContext") or {}
+    return replace(spec.like(pod), uid=security.get("runAsUser"), gid=security.get("runAsGroup"))
+
+
+def _secret_of(reference: str, pod: Pod) -> tuple[str, str] | None:
+    """The Secret and its key that a password's reference leads to; None where no password is asked for."""
+    scheme, _, rest = reference.partition(":")
+    if not reference:
+        return None
+    if scheme == "secret" and rest.count("/") == 1:
+        secret, _, key = rest.partition("/")
+        return secret, key
+    for env in pod.env:
+        if scheme == "pod-env" and env.name == rest and env.source.startswith("secret/"):
+            return env.source.removeprefix("secret/"), env.key
+    raise ParameterError(
+        "the writing client's password must stand in a Secret",
+        found="a reference that does not lead to one",
+        remedy="Write secret:NAME/KEY.",
+    )
+
+
+def _host(cluster: Cluster, pod: Pod) -> str:
+    """The Service that an application would use: one whose selector the pod's labels meet."""
+    for service in cluster.list("services"):
+        selector: Mapping[str, Any] = service["spec"].get("selector") or {}
+        if selector and all(pod.labels.get(key) == value for key, value in selector.items()):
+            return str(service["metadata"]["name"])
+    return pod.ip
