@@ -159,7 +159,7 @@ def checks_of(proofs: Mapping[str, Proof], source: Source, system_identifier: st
     none = Proof(1, "not tried")
     name, port, session = (proofs.get(key, none) for key in ("name", "port", "session"))
     yield Check(
-        "name", name.status == 0, " ".join(name.words.split()[:1]) or "not found", f"address of {source.host}",
+        "name", name.status == 0, " ".join(name.words.split()[:1]) or "not found", "an address",
         "Is the Service there, in this namespace, and does the cluster's DNS answer?",
     )  # fmt: skip
     if name.status:
