@@ -3,8 +3,8 @@
 from pgnb.server.facts import Facts
 from pgnb.server.find import find_server
 from pgnb.server.hba import HbaRules
-from pgnb.server.hbarule import Client, HbaRule
-from pgnb.server.networks import pod_networks, replication_rules
+from pgnb.server.hbarule import Client, HbaRule, replication_rules
+from pgnb.server.networks import pod_networks
 from pgnb.server.roles import role_checks
 from pgnb.server.server import Server
 from pgnb.server.session import Login, Rows, Session, compose, join, literal, name

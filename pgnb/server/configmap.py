@@ -81,8 +81,8 @@ def drift(server: Server, name: str) -> Checks:
         for key, value in asked.settings.items()
         if key not in known
     ]
-    standing = set(_standing_rules(server))
-    items += [_rule_check(rule, rule in standing) for rule in asked.rules]
+    standing = _standing_rules(server)
+    items += [_rule_check(rule, any(one.covers(rule) for one in standing)) for rule in asked.rules]
     return Checks.of(f"configmap/{name} and {server.name}", items, server.journal)
 
 

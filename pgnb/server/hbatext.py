@@ -63,9 +63,9 @@ def decided_by(text: str, client: Client) -> HbaRule | None:
 
 
 def _decides(text: str, wished: HbaRule) -> bool:
-    """Whether an equal rule stands there and nothing before it could answer in its stead."""
+    """Whether a rule that covers it stands there, and nothing before could answer in another way."""
     for placed in rules_of(text):
-        if placed.rule == wished:
+        if placed.rule is not None and placed.rule.covers(wished):
             return True
         if placed.rule is None or placed.rule.overlaps(wished):
             return False

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from pgnb.errors import ClusterError
-from pgnb.server.hbarule import HbaRule, network
+from pgnb.server.hbarule import network
 
 if TYPE_CHECKING:
     from pgnb.server.server import Server
@@ -36,18 +35,3 @@ def _ranges_of_nodes(server: Server) -> tuple[str, ...]:
         return ()
     found = (cidr for node in nodes for cidr in (node.get("spec") or {}).get("podCIDRs") or ())
     return tuple(sorted(set(found)))
-
-
-def replication_rules(server: Server, role: str, addresses: Sequence[str] = ()) -> tuple[HbaRule, ...]:
-    """The rules that let a role replicate from these ranges (empty: from pods), by scram-sha-256.
-
-    hostssl where the server has TLS on. A second rule for the database `postgres`, which the
-    synchronisation of slots asks for (17).
-    """
-    kind = "hostssl" if server.facts.ssl else "host"
-    ranges = tuple(addresses) or pod_networks(server)
-    return tuple(
-        HbaRule(kind, database, role, address).checked()
-        for address in ranges
-        for database in ("replication", "postgres")
-    )

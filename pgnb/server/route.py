@@ -98,7 +98,7 @@ class ThroughPod:
 
     @property
     def name(self) -> str:
-        return f"pod {self.pod.name}"
+        return f"pod/{self.pod.name}"
 
     def address(self) -> tuple[str, int]:
         with self._lock:

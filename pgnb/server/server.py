@@ -10,7 +10,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from pgnb.checks import Checks
-from pgnb.display import Table, card
+from pgnb.display import Table, card, spell_bytes
 from pgnb.errors import ConnectionFailed, GateClosed, ServerError, WrongServer
 from pgnb.journal import Journal
 from pgnb.plan import Change
@@ -209,6 +209,13 @@ class Server:
         if not self.present:
             return SettingsTable((), f"{title}: not there yet", self.journal)
         return SettingsTable(read_settings(self.query, wanted), title, self.journal)
+
+    def databases(self) -> Table:
+        """The databases with owner, size, encoding, collation and sessions."""
+        rows = [(*row.values(),) for row in self.query("databases")]
+        shown = [(name, owner, spell_bytes(size), *rest) for name, owner, size, *rest in rows]
+        columns = ("database", "owner", "size", "encoding", "collation", "sessions")
+        return Table.of(columns, shown, title=f"Databases of {self.name}")
 
     def preflight(self, *, wal_reserve: int = WAL_RESERVE) -> Checks:
         """The checks of section 1; `wal_reserve` in bytes; see `pgnb.server.preflight`."""

@@ -99,16 +99,12 @@ class SettingsTable:
 
     @property
     def checks(self) -> Checks:
-        """One check a wished setting: its value in force is the wished one.
+        """One check a wished setting: its value in force is the wished one; a restart's are advice."""
+        return self.checks_for(restart_allowed=False)
 
-        What waits for a restart is advice; `checks_after_restart` holds it to its wish, too.
-        """
-        return self._checks(lambda item: item.needs == "restart")
-
-    @property
-    def checks_after_restart(self) -> Checks:
-        """The same, where a restart was allowed: every wish must be in force."""
-        return self._checks(lambda item: False)
+    def checks_for(self, *, restart_allowed: bool) -> Checks:
+        """The same; with `restart_allowed` what takes a restart must be in force, too."""
+        return self._checks(lambda item: not restart_allowed and item.needs == "restart")
 
     def _checks(self, advice: Callable[[Setting], bool]) -> Checks:
         items = [

@@ -69,6 +69,32 @@ def test_an_include_is_not_passed_since_its_rules_are_not_known():
     assert order(with_rules(text, [REPLICATOR]))[0] == REPLICATOR.line
 
 
+def test_a_wider_rule_that_answers_in_the_same_way_is_enough():
+    app = HbaRule("host", "postgres", "replicator", "10.244.0.0/16")
+    assert with_rules(IMAGE, [app]) == IMAGE
+    assert with_rules(IMAGE, [HbaRule("host", "postgres", "replicator", "10.244.0.0/16", "cert")]) != IMAGE
+    assert with_rules(IMAGE, [HbaRule("host", "replication", "replicator", "10.244.0.0/16")]) != IMAGE
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "covers"),
+    [
+        ("host all all 10.0.0.0/8 md5", "host db r 10.1.0.0/16 md5", True),
+        ("host all all 10.0.0.0/8 md5", "hostssl db r 10.1.0.0/16 md5", True),
+        ("hostssl all all 10.0.0.0/8 md5", "host db r 10.1.0.0/16 md5", False),
+        ("host all all 10.1.0.0/16 md5", "host db r 10.0.0.0/8 md5", False),
+        ("host all all fd00::/8 md5", "host db r 10.0.0.0/8 md5", False),
+        ("host all all fd00::/8 md5", "host db r fd00:1::/32 md5", True),
+        ("host db r samenet md5", "host db r 10.0.0.0/8 md5", False),
+        ("host db r,s all md5", "host db r all md5", True),
+        ("host db r all md5", "host db r,s all md5", False),
+    ],
+)
+def test_one_rule_covers_another_only_where_that_is_sure(one, other, covers):
+    first, second = (rules_of(text)[0].rule for text in (one, other))
+    assert first.covers(second) is covers
+
+
 @pytest.mark.parametrize(
     ("one", "other", "meets"),
     [
