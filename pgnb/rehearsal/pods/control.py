@@ -34,8 +34,8 @@ class Child:
     files: list[int] = field(default_factory=list)
 
     def signal(self, number: int) -> None:
-        """Send a signal; nothing happens when the process has ended."""
-        if not self.exited.done():
+        """Send a signal; nothing happens when the process has ended or was let go."""
+        if self.pidfd >= 0 and not self.exited.done():
             try:
                 signal.pidfd_send_signal(self.pidfd, number)
             except ProcessLookupError:
@@ -88,7 +88,12 @@ class Control:
             message, (pidfd,) = await self._ask({"kind": kind, "pids": pids}, fds)
             child: Child = message["child"]  # not looked up: it may have ended by now
             child.pidfd = pidfd
-            await self._await_start(ours, child)
+            try:
+                await self._await_start(ours, child)
+            except asyncio.CancelledError:
+                child.signal(signal.SIGKILL)
+                release(child)
+                raise
         return child
 
     async def socket_in(self, sandbox: int) -> socket.socket:
@@ -150,7 +155,9 @@ class Control:
             exited = asyncio.get_running_loop().create_future()
             message["child"] = self._children[number] = Child(message["pid"], -1, exited)
         answer = self._answers.pop(number)
-        if answer.cancelled():
+        if answer.cancelled():  # nobody waits for the process any more
+            if "pid" in message:
+                signal.pidfd_send_signal(fds[0], signal.SIGKILL)
             _close(fds)
         elif "error" in message:
             answer.set_exception(ContainerGone(message["error"]))
@@ -164,7 +171,8 @@ class Control:
         loop.remove_reader(self._connection)
         loop.remove_writer(self._connection)
         for answer in self._answers.values():
-            answer.set_exception(ContainerGone("The process that starts all others has ended."))
+            if not answer.done():
+                answer.set_exception(ContainerGone("The process that starts all others has ended."))
         for child in self._children.values():
             child.exited.set_result(128 + signal.SIGKILL)
         for _, fds in self._outbox:
@@ -188,7 +196,8 @@ class Control:
 
 def release(child: Child) -> None:
     """Close what is held of a child."""
-    _close([child.pidfd, *child.files])
+    _close([fd for fd in (child.pidfd, *child.files) if fd >= 0])
+    child.pidfd = -1
     child.files.clear()
 
 

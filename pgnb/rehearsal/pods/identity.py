@@ -7,41 +7,58 @@ from pathlib import Path
 
 from pgnb.rehearsal.pods import syscalls
 
-HOST_RANGE_START = 100_000
-HOST_RANGE_SIZE = 65_535
+# In the environment of the processes that the wrapper starts.
+MARK = "PGNB_IN_WRAPPER"
+# The ID on the host that containers have when root starts the cluster: where the subordinate IDs begin.
+_CONTAINERS_ON_HOST = 100_000
 
 
-def wrapper_map(host_id: int) -> str:
-    """The lines of uid_map (and gid_map) for the wrapper of a user with `host_id` (user_namespaces(7)).
+def wrapper_map(host_id: int, foreign_id: int | None) -> str:
+    """The lines of uid_map or gid_map for the wrapper of a user with `host_id` (user_namespaces(7)).
 
-    An ordinary user may map nobody but himself. For root a range is mapped too, so that a container's
-    process is never the host's root.
+    `foreign_id`, which only root can map, becomes the containers' (see foreign_id).
     """
-    if host_id == 0:
-        return f"0 0 1\n1 {HOST_RANGE_START} {HOST_RANGE_SIZE}\n"
-    return f"0 {host_id} 1\n"
+    own = f"0 {host_id} 1\n"
+    return own if foreign_id is None else f"{own}1 {foreign_id} 1\n"
+
+
+def foreign_id() -> int | None:
+    """The ID that root gives to the containers, so that their processes are never the host's root.
+
+    Where this machine is itself a user namespace without the usual ID, it is the highest that is mapped; None
+    for an ordinary user, who may map nobody but himself.
+    """
+    if os.geteuid() != 0:
+        return None
+    ranges = [[int(field) for field in line.split()] for line in _uid_map().splitlines()]
+    if any(start <= _CONTAINERS_ON_HOST < start + size for start, _, size in ranges):
+        return _CONTAINERS_ON_HOST
+    highest = max(start + size - 1 for start, _, size in ranges)
+    return highest or None
 
 
 def container_id_in_wrapper() -> int:
     """The ID of containers' processes in the wrapper's namespace, asked in the wrapper or by its maker."""
-    inside = not _is_first_namespace(_uid_map())
-    has_range = len(_uid_map().splitlines()) > 1 if inside else os.geteuid() == 0
-    return 1 if has_range else 0
+    if in_wrapper():
+        return 1 if len(_uid_map().splitlines()) > 1 else 0
+    return 0 if foreign_id() is None else 1
 
 
 def container_id() -> int:
     """The ID, as the calling process sees it, that containers' processes and volumes belong to."""
-    if not _is_first_namespace(_uid_map()):
+    if in_wrapper():
         return container_id_in_wrapper()
-    return HOST_RANGE_START if os.geteuid() == 0 else os.geteuid()
+    foreign = foreign_id()
+    return os.geteuid() if foreign is None else foreign
+
+
+def in_wrapper() -> bool:
+    """Whether the calling process is the daemon, or another below the wrapper's PID 1."""
+    return MARK in os.environ
 
 
 def _uid_map() -> str:
     return Path("/proc/self/uid_map").read_text()
-
-
-def _is_first_namespace(uid_map: str) -> bool:
-    return uid_map.split() == ["0", "0", str(2**32 - 1)]
 
 
 def give_to_containers(path: Path) -> None:

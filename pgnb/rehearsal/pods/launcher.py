@@ -73,10 +73,11 @@ def main() -> None:
 
 def _write_maps(founder: int) -> None:
     process = Path(f"/proc/{founder}")
+    foreign = identity.foreign_id()
     if os.geteuid() != 0:
         (process / "setgroups").write_text("deny")
-    (process / "uid_map").write_text(identity.wrapper_map(os.geteuid()))
-    (process / "gid_map").write_text(identity.wrapper_map(os.getegid() if os.geteuid() else 0))
+    (process / "uid_map").write_text(identity.wrapper_map(os.geteuid(), foreign))
+    (process / "gid_map").write_text(identity.wrapper_map(os.getegid(), foreign))
 
 
 def _found(job: Job, report: Report, says: int, go: int) -> NoReturn:
@@ -136,6 +137,7 @@ def _be_daemon(job: Job, control: socket.socket) -> NoReturn:
     try:
         os.setsid()
         os.set_inheritable(control.fileno(), True)
+        os.environ[identity.MARK] = "1"
         os.environ[messages.CONTROL_FD] = str(control.fileno())
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.execvp(job["argv"][0], job["argv"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from pgnb.errors import RehearsalError
+from pgnb.rehearsal.pods import network
 
 _KIND = (
     "Or use a cluster of kind (https://kind.sigs.k8s.io): `kind create cluster`, then run the notebooks with "
@@ -32,12 +34,17 @@ def check() -> None:
         control.close()
 
 
-def require_linux() -> None:
-    """RehearsalError where there are no Linux namespaces at all."""
+def require_basics() -> None:
+    """RehearsalError where the attempt to make namespaces is not even worth it."""
     if sys.platform != "linux":
         raise _lacking(
             "its pods are made of Linux namespaces", f"this is {sys.platform}", "Use a Linux machine."
         )
+
+    if network.ip_command() is None:
+        raise explain("network", errno.ENOENT, "no command 'ip'")
+    if shutil.which("bash", path="/usr/bin:/bin") is None:
+        raise _lacking("the image's entry point needs bash", "no bash in /usr/bin", "Install bash.")
 
 
 def explain(stage: str, code: int, text: str) -> RehearsalError:

@@ -109,12 +109,12 @@ def _names(directory: str) -> list[str]:
 def _show(path: str) -> None:
     """Show a file or directory of the machine, read-only, unless the image has its own."""
     source, target = _old(path), Path(path)
-    if source.is_symlink():
-        target.symlink_to(source.readlink())
-    elif path not in _OWN and source.exists():
-        _bind(source, target, read_only=True)
-    elif path in _OWN:
+    if path in _OWN:
         target.mkdir()
+    elif source.is_symlink():
+        target.symlink_to(source.readlink())
+    elif source.exists():
+        _bind(source, target, read_only=True)
 
 
 def _devices() -> None:

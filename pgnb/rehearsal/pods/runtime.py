@@ -109,7 +109,7 @@ class Runtime:
         if spec.tty:
             await log.follow("stdout", os.dup(child.files[-1]))
         container = Container(spec, env, self._control, child, log, mounts, self._owner)
-        sandbox.containers.append(container)
+        sandbox.containers = [other for other in sandbox.containers if not other.end.done()] + [container]
         return container
 
     async def _ip(self, batch: str, pid: int) -> None:

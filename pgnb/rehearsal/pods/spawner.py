@@ -125,7 +125,7 @@ class Spawner:
         if wish == "new":
             syscalls.unshare(syscalls.CLONE_NEWPID)
         else:
-            self._enter(int(str(wish)), "pid_for_children", syscalls.CLONE_NEWPID)
+            self._enter(int(str(wish)), "pid", syscalls.CLONE_NEWPID)
         try:
             yield
         finally:

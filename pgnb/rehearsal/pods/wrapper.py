@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
@@ -32,48 +34,52 @@ def enter(
     PID reach it; when it ends, the wrapper ends. `env` replaces the environment. RehearsalError says what the
     machine lacks.
     """
-    with log.open("ab") as output:
-        return _launch(list(argv), list(pass_fds), None, output.fileno(), env)
+    return _launch({"argv": list(argv), "fds": list(pass_fds), "control": None}, log, env)
 
 
 def open_bare(log: Path) -> tuple[int, socket.socket]:
     """A wrapper without a process in it: its PID 1 and the spawner's socket; closing the socket ends it."""
     ours, theirs = messages.pair()
-    with theirs, log.open("ab") as output:
+    with theirs:
         try:
-            return _launch([], [], theirs.fileno(), output.fileno(), None), ours
+            return _launch({"argv": [], "fds": [], "control": theirs.fileno()}, log, None), ours
         except BaseException:
             ours.close()
             raise
 
 
-def _launch(
-    argv: list[str], fds: list[int], control: int | None, output: int, env: Mapping[str, str] | None
-) -> int:
-    probe.require_linux()
+def _launch(job: dict[str, Any], log: Path, env: Mapping[str, str] | None) -> int:
+    """Run the launcher on `job`, and wait until the wrapper is ready."""
+    probe.require_basics()
     reader, writer = os.pipe()
-    job = messages.details_file({"argv": argv, "fds": fds, "control": control, "report": writer})
-    kept = [*fds, job, writer, *([] if control is None else [control])]
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pgnb.rehearsal.pods.launcher", str(job)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=kept,
-            env=_environment(os.environ if env is None else env),
-            start_new_session=True,
-        )
-    except BaseException:
-        os.close(reader)
-        raise
-    finally:
-        os.close(job)
+        process = _start(job, log, writer, _environment(os.environ if env is None else env))
         os.close(writer)
-    try:
-        return _await_report(reader)
+        try:
+            return _pid(_await_report(reader))
+        finally:
+            process.wait()
     finally:
-        process.wait()
+        os.close(reader)
+
+
+def _start(job: dict[str, Any], log: Path, report: int, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    details = messages.details_file(job | {"report": report})
+    control = [] if job["control"] is None else [job["control"]]
+    try:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                # The log's name tells whoever looks at the processes which cluster this is.
+                [sys.executable, "-m", "pgnb.rehearsal.pods.launcher", str(details), str(log)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=[*job["fds"], *control, details, report],
+                env=env,
+                start_new_session=True,
+            )
+    finally:
+        os.close(details)
 
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
@@ -81,20 +87,39 @@ def _environment(given: Mapping[str, str]) -> dict[str, str]:
     return {**given, "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), given.get("PYTHONPATH", "")]))}
 
 
-def _await_report(reader: int) -> int:
+def _await_report(reader: int) -> dict[str, Any]:
+    """What the launcher and its children said until the wrapper was ready or failed, or time was up."""
     deadline = time.monotonic() + _PATIENCE
+    text = b""
     said: dict[str, Any] = {}
-    with open(reader, "rb") as report:
-        for line in report:
-            said |= json.loads(line)
-            if "stage" in said or {"pid", "ready"} <= said.keys() or time.monotonic() > deadline:
-                break
+    while not ({"pid", "ready"} <= said.keys() or "stage" in said):
+        readable, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
+        part = os.read(reader, 4096) if readable else b""
+        if not part:
+            break
+        text += part
+        for line in text.splitlines(keepends=True):
+            said |= json.loads(line) if line.endswith(b"\n") else {}
+    return said
+
+
+def _pid(said: dict[str, Any]) -> int:
+    """PID 1's number from a complete report; RehearsalError otherwise, and nothing is left running."""
+    if {"pid", "ready"} <= said.keys():
+        return int(said["pid"])
+    if "pid" in said:
+        _kill(said["pid"])
     if "stage" in said:
         raise probe.explain(said["stage"], said["errno"], said["error"])
-    if not {"pid", "ready"} <= said.keys():
-        raise RehearsalError(
-            "The namespaces for the rehearsal cluster could not be made.",
-            found=f"the launcher ended early and reported {said or 'nothing'}",
-            remedy="look at the daemon's log",
-        )
-    return int(said["pid"])
+    raise RehearsalError(
+        "The namespaces for the rehearsal cluster could not be made.",
+        found=f"within {_PATIENCE:g} s the launcher reported {said or 'nothing'}",
+        remedy="look at the daemon's log",
+    )
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it reported its failure and has ended
