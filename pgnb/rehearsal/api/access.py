@@ -121,7 +121,7 @@ def _same_object(store: Store, plural: str, namespace: str, reference: Mapping[s
 
 
 def _encoded(value: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=").decode()
 
 
 def _decoded(text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The body of a request, as JSON or YAML, with the refusals of the real decoder."""
+"""The body of a request, as JSON, YAML or protobuf, with the refusals of the real decoder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from pgnb.rehearsal.api.protobuf import MEDIA_TYPE, read_protobuf
 from pgnb.rehearsal.api.status import StatusError, bad_request, unsupported_media_type
 
 _SUMMARY = 30
@@ -18,7 +19,7 @@ _MESSAGES = (
     ("Expecting ':' delimiter", "after object key"),
     ("Extra data", "after top-level value"),
 )
-_ACCEPTED = "application/json, application/yaml"
+_ACCEPTED = f"application/json, application/yaml, {MEDIA_TYPE}"
 
 
 def content_type(request: web.Request) -> str:
@@ -29,6 +30,8 @@ def content_type(request: web.Request) -> str:
 async def read_object(request: web.Request, kind: str) -> Any:
     """The object in the body, of a kind to be; StatusError 400, 413, 415."""
     media = content_type(request)
+    if media == MEDIA_TYPE:
+        return read_protobuf(await _read(request))
     text = await read_text(request)
     if media == "application/yaml":
         return read_yaml(text)
@@ -48,12 +51,17 @@ async def read_object(request: web.Request, kind: str) -> Any:
 async def read_text(request: web.Request) -> str:
     """The body as text; StatusError 413 when it is too large, 400 when it is no UTF-8."""
     try:
-        return (await request.read()).decode()
+        return (await _read(request)).decode()
+    except UnicodeDecodeError as error:
+        raise bad_request(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        return await request.read()
     except web.HTTPRequestEntityTooLarge:
         message = "Request entity too large: limit is 3145728"
         raise StatusError(413, "RequestEntityTooLarge", message, {}) from None
-    except UnicodeDecodeError as error:
-        raise bad_request(f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
 
 
 def read_json_patch(text: str) -> Any:
