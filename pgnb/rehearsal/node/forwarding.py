@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from pgnb.rehearsal.node.refusals import bad_request
+from pgnb.rehearsal.node.refusals import bad_request, spelled
 from pgnb.rehearsal.node.websockets import accept, frames, offered
 
 if TYPE_CHECKING:
@@ -122,10 +122,12 @@ class Forward:
             self._writer.close()
 
     def _refused(self, error: OSError) -> str:
-        why = (error.strerror or str(error)).lower()
-        where = f'failed to connect to localhost:{self._port} inside namespace "{self._sandbox.uid}"'
+        """The words of a container runtime; a pod has no IPv6 address here."""
+        network = f"/proc/{self._sandbox.pause.pid}/ns/net"
         return (
             f"error forwarding port {self._port} to pod {self._sandbox.uid}, uid : "
-            f"failed to execute portforward in network namespace: {where}, "
-            f"IPv4: dial tcp4 127.0.0.1:{self._port}: connect: {why} "
+            f'failed to execute portforward in network namespace "{network}": '
+            f'failed to connect to localhost:{self._port} inside namespace "{self._sandbox.uid}", '
+            f"IPv4: dial tcp4 127.0.0.1:{self._port}: connect: {spelled(error)} "
+            "IPv6 dial tcp6: address localhost: no suitable address found "
         )

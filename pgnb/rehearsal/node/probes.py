@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pgnb.rehearsal.node.refusals import spelled
 from pgnb.rehearsal.pods.errors import ContainerGone, StartError
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ class Target:
         except TimeoutError:
             return Outcome(False, f"dial tcp {host}:{port}: i/o timeout")
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            return Outcome(False, f"dial tcp {host}:{port}: connect: {why}")
+            return Outcome(False, f"dial tcp {host}:{port}: connect: {spelled(error)}")
         writer.close()
         return Outcome(True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,11 @@ def internal_error(message: str) -> StatusError:
     """500 with the cause, as the API server passes on what a kubelet answered."""
     causes = {"causes": [{"message": message}]}
     return StatusError(500, "InternalError", f"Internal error occurred: {message}", causes)
+
+
+def spelled(error: OSError) -> str:
+    """What the system says of a connection that failed, in Go's spelling: `connection refused`."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def container_name(pod: Object, wanted: str) -> str:

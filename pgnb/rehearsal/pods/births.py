@@ -32,6 +32,9 @@ _TIOCSPTLCK = 0x40045431
 _TIOCGPTPEER = 0x5441
 
 
+NO_ARGUMENTS = "args must not be empty"
+
+
 class Refused(Exception):
     """The command cannot be executed; the text is runc's."""
 
@@ -162,7 +165,7 @@ def _take_terminal(status: int) -> None:
 
 def _execute(argv: Sequence[str], env: Mapping[str, str], working_dir: str) -> NoReturn:
     if not argv:
-        raise Refused("args must not be empty")
+        raise Refused(NO_ARGUMENTS)
     try:
         os.chdir(working_dir)
     except OSError as error:

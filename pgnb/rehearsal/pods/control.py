@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pgnb.rehearsal.pods import messages
+from pgnb.rehearsal.pods import births, messages
 from pgnb.rehearsal.pods.errors import ContainerGone, StartError
 from pgnb.rehearsal.pods.messages import Message
 
@@ -238,4 +238,6 @@ def exec_error(refusal: Refusal, exec_id: str) -> StartError:
 
 def _runc(refusal: Refusal) -> str:
     text = str(refusal)
+    if text == births.NO_ARGUMENTS:
+        return text  # found before the process is there
     return f"unable to start container process: {text}" if refusal.by_runc else text
