@@ -1,0 +1,91 @@
+"""Helper pods: what they do, how they fail, and that none is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgnb.cluster import Cluster, HelperPod, Pod, SecretFile
+from pgnb.errors import DeadlineExceeded, ExecFailed, PodError
+
+IMAGE = "postgres:17"
+
+
+@pytest.fixture(autouse=True)
+def none_left(cluster: Cluster) -> object:
+    yield
+    assert cluster.list("pods", "app.kubernetes.io/component=helper") == []
+
+
+def test_output_arrives_as_it_is_written(cluster: Cluster, pod: Pod) -> None:
+    lines: list[str] = []
+    script = "for i in 1 2 3; do echo line $i; sleep 0.3; done"
+    result = cluster.run_helper(HelperPod("say", "", ("sh", "-c", script)).like(pod), on_log=lines.append)
+    assert lines == ["line 1", "line 2", "line 3"]
+    assert result.text == "line 1\nline 2\nline 3"
+    assert result.exit_status == 0
+
+
+def test_a_status_other_than_0(cluster: Cluster) -> None:
+    spec = HelperPod("fail", IMAGE, ("sh", "-c", "echo because >&2; exit 4"))
+    with pytest.raises(ExecFailed, match="exit status 4") as caught:
+        cluster.run_helper(spec)
+    assert caught.value.found == "because"
+    assert cluster.run_helper(spec, check=False).exit_status == 4
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (HelperPod("x", "no-such-image:1", ("true",)), "ErrImagePull"),
+        (HelperPod("x", IMAGE, ("true",), secret_env={"A": ("nope", "b")}), 'secret "nope" not found'),
+    ],
+)
+def test_a_pod_that_cannot_start(cluster: Cluster, spec: HelperPod, words: str) -> None:
+    with pytest.raises(PodError, match="cannot start") as caught:
+        cluster.run_helper(spec)
+    assert words in caught.value.found
+
+
+def test_a_program_that_is_not_in_the_image(cluster: Cluster) -> None:
+    with pytest.raises((PodError, ExecFailed)) as caught:
+        cluster.run_helper(HelperPod("x", IMAGE, ("/no-such-program",)))
+    assert "/no-such-program" in str(caught.value)
+
+
+def test_one_that_does_not_end(cluster: Cluster) -> None:
+    with pytest.raises(DeadlineExceeded, match=r"within 1.0 s"):
+        cluster.run_helper(HelperPod("long", IMAGE, ("sleep", "60")), timeout=1.0)
+
+
+def test_an_interrupt_leaves_no_pod(cluster: Cluster) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cluster.run_helper(HelperPod("int", IMAGE, ("sh", "-c", "echo go; sleep 60")), on_log=interrupt)
+
+
+def test_a_password_as_a_file_that_libpq_takes(cluster: Cluster) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pass"}}
+    cluster.apply(secret | {"stringData": {"pgpass": "*:*:*:*:abc"}})
+    spec = HelperPod(
+        "file", IMAGE, ("stat", "-c", "%a %u", "/private/pgpass"), uid=999, gid=999, fs_group=999,
+        secret_files=(SecretFile("pass", "pgpass", "/private/pgpass"),),
+    )  # fmt: skip
+    assert cluster.run_helper(spec).text == "600 999"
+
+
+def test_work_on_a_volume_whose_server_is_stopped(cluster: Cluster, pod: Pod) -> None:
+    data = "/var/lib/postgresql/data"
+    volume, workload = cluster.volume(pod, data), cluster.workload(pod)
+    with cluster.helper(
+        HelperPod("beside", pod.image, (), claims={"/data": volume.claim}, uid=999)
+    ) as helper:
+        assert helper.exec(["cat", "/data/pgdata/PG_VERSION"]).text == "17"
+    cluster.scale_and_wait(workload, 0)
+    with cluster.helper(HelperPod("alone", pod.image, (), claims={"/data": volume.claim}, uid=999)) as helper:
+        helper.exec(["tee", "/data/note"], stdin=b"kept", changes="write a note")
+        state = helper.exec(["pg_controldata", "-D", "/data/pgdata"]).text
+    cluster.scale_and_wait(workload, 1)
+    assert "shut down" in state
+    assert cluster.exec(cluster.pod(workload.selector), ["cat", f"{data}/note"]).text == "kept"
