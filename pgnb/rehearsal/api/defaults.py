@@ -160,7 +160,7 @@ def _stateful_set(obj: Object) -> None:
     for claim in spec.get("volumeClaimTemplates") or ():
         _fill(claim, kind="PersistentVolumeClaim", apiVersion="v1")
         _claim(claim)
-    obj.setdefault("status", {"replicas": 0})
+    obj.setdefault("status", {"replicas": 0, "availableReplicas": 0})
 
 
 def _job(obj: Object) -> None:

@@ -10,6 +10,7 @@ from pgnb.rehearsal.api.apply import applied
 from pgnb.rehearsal.api.bodies import content_type, read_json_patch, read_text, read_yaml
 from pgnb.rehearsal.api.context import Call, server_error
 from pgnb.rehearsal.api.decoding import decode
+from pgnb.rehearsal.api.escalation import check_escalation
 from pgnb.rehearsal.api.negotiation import negotiated
 from pgnb.rehearsal.api.objects import Object
 from pgnb.rehearsal.api.options import WriteOptions, options_error
@@ -48,6 +49,7 @@ async def patch(call: Call) -> web.StreamResponse:
     patched = patched_object(call.existing(), media, text, call)
     obj, warned = decoded(call.resource, patched, options)
     _check_identity(call, obj)
+    check_escalation(call.store, call.user, call.resource, obj)
     updated = call.store.update(
         call.resource.plural,
         obj,
@@ -96,6 +98,7 @@ def _apply(call: Call, text: str, options: WriteOptions) -> tuple[Object, list[s
     merged = applied(
         resource, live, config, options.manager, force=options.force, subresource=call.info.subresource
     )
+    check_escalation(store, call.user, resource, merged)
     if live is None:
         return store.create_owned(resource.plural, merged, dry_run=options.dry_run), [], 201
     merged["metadata"].pop("resourceVersion", None)

@@ -11,6 +11,7 @@ from pgnb.rehearsal.api.bodies import content_type, read_object
 from pgnb.rehearsal.api.context import Call
 from pgnb.rehearsal.api.decoding import decode, strict_error, warnings
 from pgnb.rehearsal.api.deletion import lingers
+from pgnb.rehearsal.api.escalation import check_escalation
 from pgnb.rehearsal.api.negotiation import Form, negotiated
 from pgnb.rehearsal.api.objects import Object
 from pgnb.rehearsal.api.options import DeleteOptions, WriteOptions, delete_options, write_options
@@ -45,6 +46,7 @@ async def create(call: Call) -> web.StreamResponse:
     _place(call, obj)
     if "status" in resource.subresources:
         obj.pop("status", None)
+    check_escalation(call.store, call.user, resource, obj)
     made = call.store.create(resource.plural, obj, manager=options.manager, dry_run=options.dry_run)
     return written(resource, made, form, warned, 201)
 
@@ -56,6 +58,7 @@ async def replace(call: Call) -> web.StreamResponse:
     obj, warned = decoded(resource, await read_object(call.request, resource.kind), options)
     check_name(call, obj)
     _place(call, obj)
+    check_escalation(call.store, call.user, resource, obj)
     updated = call.store.update(
         resource.plural,
         obj,
