@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from replication_stage import ROLE, ROWS, SECRET, Stage, carry_out
 
 from pgnb.checks import gate as gate_checks
 from pgnb.checks import verify
@@ -24,8 +25,6 @@ from pgnb.replication import (
     standby_status,
 )
 from pgnb.server.progress import marker, wait_replayed
-
-from .conftest import ROLE, ROWS, SECRET, Stage, carry_out
 
 NAME, SLOT = "standby-one", "slot_one"
 

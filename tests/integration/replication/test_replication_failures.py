@@ -1,0 +1,312 @@
+"""What goes wrong on the way to a standby, how it is told, and what is there afterwards."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from replication_stage import ROLE, SECRET, Stage, carry_out, open_stage
+
+from pgnb.checks import Check
+from pgnb.cluster import Object
+from pgnb.errors import ChangeFailed, GateClosed, ParameterError
+from pgnb.plan import Change
+from pgnb.replication import (
+    Source,
+    plan_base_backup,
+    plan_slot,
+    plan_standby_workload,
+    prove_source,
+    replication_source,
+    slots,
+    standby_checks,
+)
+from pgnb.server import HbaRule
+from pgnb.wait import wait_until
+
+SLOT = "slot_a"
+
+
+def source_of(stage: Stage) -> Source:
+    return replication_source(stage.primary, role=ROLE, secret=SECRET)
+
+
+def failures(stage: Stage, source: Source) -> dict[str, Check]:
+    return {check.name: check for check in prove_source(stage.primary, source, slot=SLOT).failed}
+
+
+@contextmanager
+def other_password(stage: Stage) -> Iterator[None]:
+    """The Secret has another password than the role, for a while."""
+    right = stage.cluster.secret_value(SECRET, "password").reveal()
+    _set_password(stage, "wrong")
+    try:
+        yield
+    finally:
+        _set_password(stage, right)
+
+
+def _set_password(stage: Stage, password: str) -> None:
+    body = {"data": {"password": base64.b64encode(password.encode()).decode()}}
+    stage.cluster.patch("secrets", SECRET, body, "change a password")
+
+
+def restart_lsn(stage: Stage) -> str | None:
+    found = slots(stage.primary).find(SLOT)
+    assert found is not None
+    return found.restart_lsn
+
+
+def test_a_secret_that_is_not_there_keeps_the_helper_from_starting(stage: Stage) -> None:
+    carry_out(plan_slot(stage.primary, SLOT))
+    stage.primary.execute(f"CREATE ROLE {ROLE} LOGIN")
+    found = failures(stage, source_of(stage))
+    assert set(found) == {"a pod where the standby will run", f"role {ROLE}"}
+    assert SECRET in str(found["a pod where the standby will run"].found)
+    assert "NOREPLICATION" in str(found[f"role {ROLE}"].found)
+
+
+def test_a_rule_that_is_missing_is_told_in_the_servers_words(stage: Stage) -> None:
+    carry_out(stage.primary.plan_role(ROLE, SECRET))
+    found = failures(stage, source_of(stage))
+    assert set(found) == {"replication session (pg_hba.conf)"}
+    check = found["replication session (pg_hba.conf)"]
+    assert "no pg_hba.conf entry for replication connection from host" in str(check.found)
+    assert "section 2" in check.remedy
+
+
+def test_password_name_and_port_are_told_apart(stage: Stage) -> None:
+    stage.primary.plan_hba([HbaRule("host", "replication", ROLE, "10.0.0.0/8")]).apply()
+    source = source_of(stage)
+    assert failures(stage, source) == {}
+    with other_password(stage):
+        assert set(failures(stage, source)) == {"replication session (password)"}
+    assert set(failures(stage, replace(source, host="nowhere"))) == {"name"}
+    assert set(failures(stage, replace(source, port=5433))) == {"port"}
+
+
+def test_a_role_that_may_not_replicate(stage: Stage) -> None:
+    stage.primary.execute(f"ALTER ROLE {ROLE} NOREPLICATION")
+    found = failures(stage, source_of(stage))
+    stage.primary.execute(f"ALTER ROLE {ROLE} REPLICATION")
+    assert set(found) == {"replication session (REPLICATION)", f"role {ROLE}"}
+
+
+def test_a_service_that_leads_elsewhere_is_no_source(stage: Stage) -> None:
+    with pytest.raises(Exception, match="does not lead to the primary") as refused:
+        replication_source(stage.primary, role=ROLE, secret=SECRET, service="kubernetes")
+    assert "postgres-primary" in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def stranger(stage: Stage, start_postgres: Callable[..., Any]) -> str:
+    """A server with rows of its own, adopted as a standby's workload."""
+    start_postgres(stage.namespace, "stranger")
+    server = stage.server("stranger")
+    server.execute("CREATE TABLE precious AS SELECT generate_series(1, 10) AS n")
+    server.close()
+    carry_out(
+        plan_standby_workload(stage.primary, "stranger", source_of(stage), config_map="stranger-config")
+    )
+    stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", "stranger"), 1)
+    return "stranger"
+
+
+def backup(stage: Stage, name: str, **options: Any) -> Change:
+    return plan_base_backup(
+        stage.primary, name, source_of(stage), slot=SLOT, application_name=name, **options
+    )
+
+
+def precious_rows(stage: Stage) -> int:
+    server = stage.server("stranger")
+    try:
+        return int(server.scalar("SELECT count(*) FROM precious"))
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("named", ["", "postgres-primary", "yes"])
+def test_data_of_somebody_else_are_not_replaced_unless_named(stage: Stage, stranger: str, named: str) -> None:
+    change = backup(stage, stranger, wipe_standby_data=named)
+    with pytest.raises(GateClosed, match="not confirmed") as closed:
+        change.apply()
+    assert "wipe_standby_data = 'stranger'" in str(closed.value)
+    assert "1 files of user relations" in str(closed.value)
+    assert precious_rows(stage) == 10
+
+
+def test_a_backup_that_cannot_log_in_leaves_everything_as_it_was(stage: Stage, stranger: str) -> None:
+    before = restart_lsn(stage)
+    change = backup(stage, stranger, wipe_standby_data="stranger")
+    with other_password(stage), pytest.raises(ChangeFailed) as failed:
+        change.apply()
+    assert "password authentication failed" in str(failed.value)
+    assert "The old data directory is as it was" in str(failed.value)
+    assert "scaled to 1 again" in str(failed.value)
+    _wait_back(stage)
+    assert precious_rows(stage) == 10
+    assert restart_lsn(stage) == before
+
+
+def _wait_back(stage: Stage) -> None:
+    workload = stage.cluster.find_workload("Deployment", "stranger")
+    assert workload.replicas == 1
+    wait_until("the former server", lambda: stage.cluster.pods("app=stranger"), _one_ready, timeout=30)
+
+
+def _one_ready(pods: tuple[Any, ...]) -> bool:
+    return len(pods) == 1 and pods[0].ready
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("max_connections = 10", "max_connections = 10, the primary has 100"),
+     ("nonsense = 1", "nonsense"),
+     ("work_mem = many", "work_mem"),
+     ("hot_standby = off", "hot_standby = off")],
+)  # fmt: skip
+def test_a_configuration_that_would_not_start_is_found_before_the_swap(
+    stage: Stage, stranger: str, text: str, words: str
+) -> None:
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bad-config"},
+                "data": {"postgresql.conf": text}}  # fmt: skip
+    stage.cluster.apply(manifest)
+    change = backup(stage, stranger, wipe_standby_data="stranger", config_map="bad-config")
+    with pytest.raises(ChangeFailed) as failed:
+        change.apply()
+    assert words in str(failed.value)
+    assert "section 3.1" in str(failed.value)
+    _wait_back(stage)
+    assert precious_rows(stage) == 10
+
+
+def helpers(stage: Stage) -> list[Object]:
+    return [p for p in stage.cluster.list("pods") if p["metadata"]["name"].startswith("pgnb-base-backup")]
+
+
+def _delete_helper_in_the_middle(stage: Stage) -> str:
+    """As a node that fails would: while pg_basebackup copies."""
+    wait_until(
+        "a backup that copies", lambda: stage.primary.query("replication/backups"),
+        lambda rows: any(row["backup_streamed"] for row in rows), timeout=60, every=0.01,
+    )  # fmt: skip
+    name = str(helpers(stage)[0]["metadata"]["name"])
+    stage.cluster.delete("pods", name)
+    return name
+
+
+@pytest.fixture(scope="module")
+def large(stage: Stage) -> None:
+    """Enough rows for a backup to have a middle."""
+    stage.primary.execute(
+        "CREATE TABLE large AS SELECT n, repeat(md5(n::text), 30) AS filling"
+        " FROM generate_series(1, 200000) AS n"
+    )
+
+
+def test_a_backup_killed_in_the_middle_leaves_the_old_data_and_the_slot(
+    stage: Stage, stranger: str, large: None
+) -> None:
+    before = restart_lsn(stage)
+    change = backup(stage, stranger, wipe_standby_data="stranger")
+    with ThreadPoolExecutor(1) as killer:
+        killed = killer.submit(_delete_helper_in_the_middle, stage)
+        with pytest.raises(ChangeFailed) as failed:
+            change.apply()
+    assert killed.result() in str(failed.value)
+    assert "The old data directory is as it was" in str(failed.value)
+    _wait_back(stage)
+    assert precious_rows(stage) == 10
+    assert restart_lsn(stage) == before
+    assert not helpers(stage)
+    directory = stage.server("stranger").facts.data_directory
+    pod = stage.cluster.pod("app=stranger")
+    assert stage.cluster.exec(pod, ["test", "-d", f"{directory}.pgnb-new"], check=False).exit_status == 0
+
+
+def test_run_again_and_named_it_becomes_a_standby(stage: Stage, stranger: str, large: None) -> None:
+    carry_out(backup(stage, stranger, wipe_standby_data="stranger"))
+    standby = stage.server(stranger)
+    checks = standby_checks(stage.primary, standby, slot=SLOT, application_name=stranger)
+    assert checks.ok
+    directory = standby.facts.data_directory
+    beside = stage.cluster.exec(standby.pod, ["ls", f"{directory}/.."]).text
+    assert "pgnb" not in beside
+    standby.close()
+
+
+def test_this_primarys_own_standby_is_replaced_without_being_named(stage: Stage, stranger: str) -> None:
+    """Stopped, it follows nobody, so it is made anew; its data are the primary's own."""
+    stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", stranger), 0)
+    change = backup(stage, stranger)
+    assert "a former standby of this primary" in change.before
+    assert not change.confirmations
+    carry_out(change)
+    standby = stage.server(stranger)
+    assert standby_checks(stage.primary, standby, slot=SLOT, application_name=stranger).ok
+    standby.close()
+
+
+def test_another_pod_on_the_volume_stops_it(stage: Stage, stranger: str) -> None:
+    stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", stranger), 0)
+    change = backup(stage, stranger)
+    spec = {
+        "containers": [{"name": "c", "image": "postgres:17", "command": ["sleep", "600"],
+                        "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],
+        "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "stranger"}}],
+    }  # fmt: skip
+    stage.cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "squatter"}, "spec": spec})
+    with pytest.raises(GateClosed, match="stopped before anything was changed") as closed:
+        change.apply()
+    assert "nobody else on the volume: squatter" in str(closed.value)
+    stage.cluster.delete("pods", "squatter")
+
+
+def test_a_slot_whose_wal_is_lost_is_refused_with_the_way_out(stage: Stage) -> None:
+    carry_out(plan_slot(stage.primary, "short"))
+    stage.primary.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+    stage.primary.execute("SELECT pg_reload_conf()")
+    for _ in range(5):
+        stage.primary.execute("SELECT pg_logical_emit_message(false, 'test', repeat('x', 1000000))")
+        stage.primary.execute("SELECT pg_switch_wal()")
+    stage.primary.execute("CHECKPOINT")
+    found = wait_until(
+        "the slot to be lost", lambda: slots(stage.primary).find("short"), lambda s: s is not None and s.lost,
+        timeout=20,
+    )  # fmt: skip
+    assert found is not None
+    with pytest.raises(ParameterError, match="has lost the WAL") as refused:
+        plan_slot(stage.primary, "short")
+    assert "new base backup" in str(refused.value)
+    assert "lost" in str(slots(stage.primary))
+    with pytest.raises(ParameterError, match="cannot serve a standby"):
+        plan_base_backup(
+            stage.primary, "stranger", source_of(stage), slot="short", application_name="stranger"
+        )
+
+
+def test_a_slot_that_is_not_there_is_refused(stage: Stage) -> None:
+    with pytest.raises(ParameterError, match="there is no slot nowhere"):
+        plan_base_backup(
+            stage.primary, "stranger", source_of(stage), slot="nowhere", application_name="stranger"
+        )
+
+
+def test_a_primary_without_room(stage: Stage, start_postgres: Callable[..., Any]) -> None:
+    arguments = ("postgres", "-c", "max_replication_slots=1", "-c", "max_wal_senders=1")
+    start_postgres(stage.namespace, "small", args=arguments)
+    small = open_stage(stage.kubeconfig, stage.namespace, "small")
+    carry_out(plan_slot(small.primary, "only"))
+    with pytest.raises(ParameterError, match="no room for another slot") as refused:
+        plan_slot(small.primary, "one_more")
+    assert "1 of max_replication_slots = 1 are in use" in str(refused.value)
+    source = replace(source_of(stage), host="small")
+    found = {check.name for check in prove_source(small.primary, source, slot="only").failed}
+    assert {"room for walsenders", "room for a temporary slot"} <= found
+    small.primary.close()
