@@ -54,8 +54,7 @@ class Crew:
         sidecars: list[tuple[Runner, asyncio.Task[None]]] = []
         try:
             if await self._initialize(sidecars):
-                main = [runner for runner in self._runners if not runner.state.init]
-                await asyncio.gather(*(runner.run() for runner in main))
+                await self._run_main([runner for runner in self._runners if not runner.state.init])
         finally:
             for runner, task in reversed(sidecars):
                 runner.stop(self._left())
@@ -76,6 +75,13 @@ class Crew:
                 if not isinstance(ended, Terminated) or ended.exit_code != 0:
                     return False
         return not self._stopped
+
+    async def _run_main(self, runners: Sequence[Runner]) -> None:
+        """Start the containers one after the other, and wait for the end of all."""
+        async with asyncio.TaskGroup() as group:
+            for runner in runners:
+                group.create_task(runner.run())
+                await runner.tried.wait()
 
     async def _started(self, runner: Runner, task: asyncio.Task[None]) -> None:
         while not (runner.state.started or task.done() or self._stopped):

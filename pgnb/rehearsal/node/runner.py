@@ -37,6 +37,8 @@ class Runner:
     ) -> None:
         self.state = state
         self.process: Container | None = None
+        self.tried = asyncio.Event()
+        """Set once a first start has succeeded or failed: the next container's turn."""
         self._making = making
         self._sandbox = sandbox
         self._policy = policy
@@ -53,6 +55,12 @@ class Runner:
         """Start the container, and again as its policy has it, until it is done or stopped."""
         back_off = BackOff()
         puller = Puller(self._making.equipment.runtime, self._making.equipment.events)
+        try:
+            await self._run(back_off, puller)
+        finally:
+            self.tried.set()
+
+    async def _run(self, back_off: BackOff, puller: Puller) -> None:
         while not self._stopping.is_set():
             spec = await self._prepared(puller)
             if spec is None:
@@ -77,6 +85,7 @@ class Runner:
                 self._warn("Failed", f"Error: {error}")
                 self.state.state = Waiting("CreateContainerConfigError", str(error))
         self._report()
+        self.tried.set()
         await set_within(self._stopping, pause)
         return None
 
@@ -95,6 +104,7 @@ class Runner:
         self.process = process
         self.state.state = Running(now())
         self._tell("Started", "Container started")
+        self.tried.set()
         self._ended(await self._attend(process))
         return asyncio.get_running_loop().time() - began
 
