@@ -78,7 +78,7 @@ class Writing:
     def finding(self) -> str:
         """What happened to the client, in one sentence."""
         if self.longest is None:
-            return f"{self.name}: {self.acknowledged} rows acknowledged, too few to speak of gaps"
+            return f"{self.name}: acknowledged rows: {self.acknowledged}, too few to speak of gaps"
         where = f"at {self.longest.start:%H:%M:%S} UTC"
         stands = self._stands_still and self.longest.end == self.asked
         when = f"since {self.longest.start:%H:%M:%S} UTC, still" if stands else where

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from pgnb.checks import Check, Checks
 from pgnb.errors import GateClosed, ParameterError
 from pgnb.plan import Change, Step
 from pgnb.server import Rows, Server, compose, name
@@ -90,6 +91,18 @@ class Scratch:
         query = compose("SELECT * FROM {} ORDER BY id DESC LIMIT {}", name("public", self.table), limit)
         return server.query(query, database=self.database)
 
+    def same_rows(self, *standbys: Server) -> Checks:
+        """Whether each standby reads the same newest rows as the primary, for `verify`."""
+        wanted = self.rows(self.server)
+        items = [
+            Check(
+                f"{standby.name} has the rows", (found := self.rows(standby)) == wanted,
+                _row_words(found), _row_words(wanted), "Wait for a marker first; then look at 08.",
+            )
+            for standby in standbys
+        ]  # fmt: skip
+        return Checks.of(f"rows of {self.database}.{self.table}", items, self.server.journal)
+
     def __enter__(self) -> Scratch:
         self.plan_create().apply()
         return self
@@ -145,3 +158,7 @@ class Scratch:
         )
         what = f"INSERT INTO {self.database}: {self.table}"
         return self.server.execute(statement, database=self.database, what=what)
+
+
+def _row_words(rows: Rows) -> str:
+    return ", ".join(f"{row['id']}: {row['data']}" for row in rows) or "no rows"

@@ -1,7 +1,10 @@
 """Values to figures, without I/O: each plot's title states what it shows."""
 
+from pgnb.observe.plots.counts import counts
+from pgnb.observe.plots.gaps import gaps
 from pgnb.observe.plots.lag import lag
 from pgnb.observe.plots.style import Plot
+from pgnb.observe.plots.timeline import timeline
 from pgnb.observe.plots.topology import topology
 
-__all__ = ["Plot", "lag", "topology"]
+__all__ = ["Plot", "counts", "gaps", "lag", "timeline", "topology"]

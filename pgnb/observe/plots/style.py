@@ -6,6 +6,7 @@ that no text or shape says too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -41,6 +42,7 @@ _DPI = 96
 _SHARPNESS = 2
 """Pixels of the PNG for one pixel on the page: text stays crisp on a dense screen."""
 _TITLE_CHARACTERS = 92
+_QUANTITY = re.compile(r"(\d) (s|ms|min|h|[kMGTP]?B)\b")
 
 _JAPANESE_FONTS = ("Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothic", "TakaoGothic", "VL Gothic")
 _OTHER_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK KR", "WenQuanYi Zen Hei", "Noto Sans Symbols 2")
@@ -104,7 +106,9 @@ def figure(
 
 
 def _wrapped(text: str) -> str:
-    return "\n".join(fill(line, _TITLE_CHARACTERS) for line in text.splitlines())
+    """Lines that fit, with no number parted from its unit."""
+    whole = _QUANTITY.sub("\\1\u00a0\\2", text)
+    return "\n".join(fill(line, _TITLE_CHARACTERS) for line in whole.splitlines())
 
 
 @cache

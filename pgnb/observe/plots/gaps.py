@@ -1,0 +1,85 @@
+"""A writing client's gaps: each wait for the next acknowledged commit, over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from pgnb.display import spell_seconds
+from pgnb.observe.acknowledged import Gap, Writing
+from pgnb.observe.plots import style
+
+_SHORTEST = 5.0
+"""Seconds that the axis shows at least."""
+_DECADES = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0)
+
+
+def gaps(
+    writing: Writing, *, allowed: float | None = None, marks: Sequence[tuple[str, datetime, datetime]] = ()
+) -> style.Plot:
+    """One line upwards for each gap, as high as it was long (logarithmic); the longest ones are named.
+
+    `allowed` draws the longest gap that was promised, in seconds; `marks` (label, start, end) shade what ran.
+    """
+    with style.figure(writing.finding, _explanation(writing), height=3.4) as plot:
+        axes = plot.subplots()
+        if not writing.gaps:
+            style.say(axes, "fewer than two acknowledged rows: no gap to show")
+            return plot
+        drawn = _drawn(writing.gaps)
+        limit = float("inf") if allowed is None else allowed
+        _lines(axes, drawn, limit)
+        _scales(axes, drawn, allowed)
+        for label, start, end in marks:
+            style.shade(axes, float(date2num(start)), float(date2num(end)), label)
+        if allowed is not None:
+            style.threshold(axes, allowed, f"promised: at most {spell_seconds(allowed)}")
+        _name_longest(axes, drawn, limit)
+    return plot
+
+
+def _explanation(writing: Writing) -> str:
+    pace = f" It writes every {spell_seconds(writing.usual)}." if writing.usual is not None else ""
+    return f"Client {writing.name}: time from one acknowledged commit to the next, as it saw it.{pace}"
+
+
+def _drawn(seen: Sequence[Gap]) -> list[Gap]:
+    return [max(seen[piece], key=lambda gap: gap.seconds) for piece in style.thinned(len(seen))]
+
+
+def _lines(axes: Axes, drawn: Sequence[Gap], limit: float) -> None:
+    for colour, chosen, width in (
+        (style.BLUE, [gap for gap in drawn if gap.seconds <= limit], 1.0),
+        (style.VERMILLION, [gap for gap in drawn if gap.seconds > limit], 2.6),
+    ):
+        times = date2num([gap.end for gap in chosen])
+        axes.vlines(times, 0.0001, [gap.seconds for gap in chosen], color=colour, lw=width)
+
+
+def _scales(axes: Axes, drawn: Sequence[Gap], allowed: float | None) -> None:
+    top = max([gap.seconds for gap in drawn] + ([allowed] if allowed else []))
+    axes.set_yscale("log")
+    axes.set_ylim(0.001, max(top * 4, 0.1))
+    axes.yaxis.set_major_locator(FixedLocator(_DECADES))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: spell_seconds(value).replace(".0 s", " s")))
+    axes.set_ylabel("gap (logarithmic)")
+    first, last = float(date2num(drawn[0].start)), float(date2num(drawn[-1].end))
+    axes.set_xlim(first, max(last, first + _SHORTEST / 86400))
+    locator = AutoDateLocator(minticks=3, maxticks=8)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(DateFormatter("%H:%M:%S"))
+    axes.set_xlabel(f"UTC, {drawn[0].start:%Y-%m-%d}")
+
+
+def _name_longest(axes: Axes, drawn: Sequence[Gap], limit: float) -> None:
+    """The longest gap, and up to two more of those that were too long."""
+    longest = sorted(drawn, key=lambda gap: -gap.seconds)[:3]
+    for rank, gap in enumerate(longest):
+        if rank == 0 or gap.seconds > limit:
+            colour = style.VERMILLION if gap.seconds > limit else style.INK
+            style.note(axes, spell_seconds(gap.seconds), float(date2num(gap.end)), gap.seconds, colour)
