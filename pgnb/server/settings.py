@@ -161,9 +161,16 @@ def read_settings(query: Query, wanted: Mapping[str, Wanted] | Iterable[str]) ->
     if unknown := [name for name in wishes if name.lower() not in rows]:
         raise _unknown(query, unknown)
     return tuple(
-        Setting(rows[name], None if wish is None else normalise(rows[name], wish))
+        Setting(rows[name], None if wish is None else _wish(rows[name], wish))
         for name, wish in by_name.items()
     )
+
+
+def _wish(row: Row, wanted: Wanted) -> Wish:
+    """What cannot be changed has no range to check a wish against; it is held against the value as it is."""
+    if row["context"] == "internal":
+        return Wish(str(wanted), str(wanted))
+    return normalise(row, wanted)
 
 
 def _unknown(query: Query, names: list[str]) -> ParameterError:

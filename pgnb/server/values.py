@@ -17,6 +17,7 @@ Wanted = str | int | float | bool
 _MEMORY = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _TIME = {"us": 1, "ms": 1000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _QUANTITY = re.compile(r"\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>[A-Za-z]*)\s*\Z")
+_OTHER_BASE = re.compile(r"0([0-7]+|[xX][0-9A-Fa-f]+)\Z")
 _BASE = re.compile(r"(?P<count>\d*)(?P<unit>[A-Za-z]+)\Z")
 _TRUE = {"on", "true", "yes", "1"}
 _FALSE = {"off", "false", "no", "0"}
@@ -57,7 +58,7 @@ def normalise(row: Row, wanted: Wanted) -> Wish:
 def same(row: Row, one: str, other: str) -> bool:
     """Whether two values mean the same to that setting."""
     if row["vartype"] in ("integer", "real"):
-        return float(one) == float(other)
+        return _plain(one) == _plain(other)
     if row["vartype"] == "string":
         return _items(one) == _items(other)
     return one.lower() == other.lower()
@@ -85,7 +86,7 @@ def _minimum(row: Row, wanted: str) -> Wish:
 
 def _rank(row: Row, value: str) -> float:
     """The order of values; those of an enum stand in their order in pg_settings (wal_level)."""
-    return float(row["enumvals"].index(value) if row["vartype"] == "enum" else value)
+    return float(row["enumvals"].index(value) if row["vartype"] == "enum" else _plain(value))
 
 
 def _items(text: str) -> list[str]:
@@ -119,6 +120,8 @@ def _string(row: Row, wanted: Wanted) -> Wish:
 
 
 def _number(row: Row, wanted: Wanted) -> Wish:
+    if row["vartype"] == "integer" and _OTHER_BASE.match(str(wanted)):
+        wanted = int(_plain(str(wanted)))
     match = None if isinstance(wanted, bool) else _QUANTITY.match(str(wanted))
     if match is None:
         raise _refused(row, wanted, _range(row))
@@ -131,6 +134,13 @@ def _number(row: Row, wanted: Wanted) -> Wish:
         raise _refused(row, wanted, _range(row))
     text = str(int(value)) if row["vartype"] == "integer" else repr(value)
     return Wish("".join(str(wanted).split()), text)
+
+
+def _plain(text: str) -> float:
+    """A number without a unit; integers may be octal (file modes) or hexadecimal, as in C."""
+    if match := _OTHER_BASE.match(text):
+        return int(match[1], 8) if match[1][0] not in "xX" else int(text, 16)
+    return float(text)
 
 
 def _in_own_unit(row: Row, wanted: Wanted, number: float, unit: str) -> float:

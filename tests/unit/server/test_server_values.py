@@ -38,6 +38,8 @@ COMMIT = row("enum", enum=["local", "remote_write", "remote_apply", "on", "off"]
         (DELAY, "30s", "30000"),
         (DELAY, "-1", "-1"),
         (DELAY, "1h", "3600000"),
+        (row("integer", high="511"), "0777", "511"),
+        (row("integer", high="511"), "0x1F", "31"),
         (TARGET, 0.9, "0.9"),
         (LEVEL, "LOGICAL", "logical"),
         (COMMIT, False, "off"),
@@ -107,6 +109,11 @@ def test_a_wish_is_written_as_it_was_spelled_and_a_minimum_without_its_sign():
 def test_lists_are_the_same_whatever_the_blanks_between_their_items():
     assert same(row("string"), "a, b", "a,b")
     assert not same(row("string"), "a, b", "b, a")
+
+
+def test_file_modes_are_compared_as_octal_numbers():
+    assert same(row("integer"), "0777", "511")
+    assert not same(row("integer"), "0777", "777")
 
 
 def test_a_value_in_a_file_that_the_server_would_refuse_is_left_as_it_stands():

@@ -1,0 +1,292 @@
+"""Settings and pg_hba.conf on real servers: planned, validated, applied once, put back, undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pgnb.checks import verify
+from pgnb.cluster import Cluster
+from pgnb.errors import ChangeFailed, GateClosed, ParameterError, VerificationFailed
+from pgnb.server import Client, HbaRule, Server, find_server, pod_networks
+from pgnb.server.files import read_file
+
+WISHES = {
+    "wal_keep_size": "256MB",
+    "max_slot_wal_keep_size": "2GB",
+    "wal_level": "logical",
+    "hot_standby": True,
+}
+
+
+def files(server: Server) -> dict[str, str | None]:
+    facts = server.facts
+    folder = facts.config_file.rpartition("/")[0]
+    paths = (
+        facts.config_file,
+        facts.hba_file,
+        f"{folder}/pgnb.conf",
+        f"{facts.data_directory}/postgresql.auto.conf",
+    )
+    return {path: read_file(server, path) for path in paths}
+
+
+def append(server: Server, path: str, line: str) -> None:
+    """Somebody edits a file by hand."""
+    text = (read_file(server, path) or "") + line + "\n"
+    server.cluster.exec(server.pod, ["tee", path], stdin=text.encode(), changes="edit by hand")
+
+
+@pytest.fixture
+def restored(server: Server):
+    """The server, whose files are afterwards as they were."""
+    before = files(server)
+    yield server
+    for path, text in before.items():
+        if text is None:
+            server.cluster.exec(server.pod, ["rm", "-f", path], changes="tidy up")
+        elif read_file(server, path) != text:
+            server.cluster.exec(server.pod, ["tee", path], stdin=text.encode(), changes="tidy up")
+    server.execute("SELECT pg_reload_conf()")
+
+
+def test_what_takes_a_reload_is_in_force_and_what_takes_a_restart_is_told(restored: Server):
+    change = restored.plan_settings(WISHES)
+    assert "wal_keep_size = '256MB'" in change.diff
+    assert [setting.name for setting in change.waiting] == ["wal_level"]
+    assert "wal_level" in str(change.restart_table)
+    assert change.apply().changed
+    assert restored.settings(WISHES)["wal_keep_size"].value == "256"
+    assert restored.settings(WISHES)["wal_keep_size"].source.endswith("pgnb.conf:3")
+    verify(restored.settings(WISHES).checks)
+    with pytest.raises(VerificationFailed, match="not as wished"):
+        verify(restored.settings(WISHES).checks_for(restart_allowed=True))
+    assert not restored.settings(WISHES).waiting
+
+
+def test_the_second_run_changes_nothing(restored: Server):
+    restored.plan_settings(WISHES, write_restart=True).apply()
+    assert restored.settings(WISHES)["wal_level"].pending_restart
+    before = files(restored)
+    again = restored.plan_settings(WISHES, write_restart=True)
+    assert not again
+    assert not again.apply().changed
+    assert files(restored) == before
+
+
+def test_the_undo_leaves_every_file_as_it_was(restored: Server):
+    before = files(restored)
+    applied = restored.plan_settings(WISHES, write_restart=True).apply()
+    assert files(restored) != before
+    assert applied.undo is not None
+    applied.undo().apply()
+    assert files(restored) == before
+    assert restored.settings(["wal_keep_size"])["wal_keep_size"].value == "0"
+
+
+def test_a_setting_of_alter_system_stays_there(restored: Server):
+    restored.execute("ALTER SYSTEM SET work_mem = '5MB'")
+    applied = restored.plan_settings({"work_mem": "6MB"}).apply()
+    assert (
+        restored.settings(["work_mem"])["work_mem"].source.rpartition(":")[0].endswith("postgresql.auto.conf")
+    )
+    assert "work_mem" not in (files(restored)[f"{restored.facts.data_directory}/pgnb.conf"] or "")
+    assert applied.undo is not None
+    applied.undo().apply()
+    assert restored.settings(["work_mem"])["work_mem"].shown == "5MB"
+
+
+def test_a_value_that_only_the_server_can_refuse_is_put_back_before_any_reload(restored: Server):
+    before, loaded = files(restored), restored.scalar("SELECT pg_conf_load_time()")
+    change = restored.plan_settings({"log_timezone": "Mars/Phobos", "work_mem": "9MB"})
+    with pytest.raises(ChangeFailed) as refused:
+        change.apply()
+    assert "log_timezone" in refused.value.found
+    assert "put back" in refused.value.remedy
+    assert files(restored) == before
+    assert restored.scalar("SELECT pg_conf_load_time()") == loaded
+
+
+def test_a_restart_setting_that_the_server_would_not_take_is_put_back(restored: Server):
+    before = files(restored)
+    change = restored.plan_settings(
+        {"unix_socket_permissions": "0777", "cluster_name": "ab\tc"}, write_restart=True
+    )
+    change.apply()
+    assert restored.settings(["cluster_name"])["cluster_name"].pending_restart
+    change = restored.plan_settings({"recovery_target_lsn": "nonsense"}, write_restart=True)
+    now = files(restored)
+    with pytest.raises(ChangeFailed, match="recovery_target_lsn"):
+        change.apply()
+    assert files(restored) == now != before
+
+
+def test_a_combination_that_would_keep_the_server_from_starting_is_stopped(restored: Server):
+    before = files(restored)
+    with pytest.raises(GateClosed, match="wal_level"):
+        restored.plan_settings({"wal_level": "minimal"}, write_restart=True).apply()
+    with pytest.raises(GateClosed, match="no_such_library"):
+        restored.plan_settings({"shared_preload_libraries": "no_such_library"}, write_restart=True).apply()
+    assert files(restored) == before
+
+
+def test_a_bad_line_of_somebody_else_stops_before_anything_is_written(restored: Server):
+    append(restored, restored.facts.data_directory + "/postgresql.auto.conf", "no_such_setting = 'x'")
+    before = files(restored)
+    with pytest.raises(GateClosed, match="no_such_setting"):
+        restored.plan_settings({"work_mem": "9MB"}).apply()
+    assert files(restored) == before
+
+
+def test_files_that_changed_since_the_plan_stop_it(restored: Server):
+    change = restored.plan_settings({"work_mem": "9MB"})
+    append(restored, restored.facts.config_file, "# by hand")
+    with pytest.raises(GateClosed, match="plan again"):
+        change.apply()
+
+
+def test_a_line_below_the_include_is_won_over(restored: Server):
+    restored.plan_settings({"work_mem": "9MB"}).apply()
+    append(restored, restored.facts.config_file, "work_mem = '3MB'")
+    restored.plan_settings({"work_mem": "10MB"}).apply()
+    assert restored.settings(["work_mem"])["work_mem"].shown == "10MB"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"wal_kep_size": "1GB"}, "did you mean wal_keep_size"),
+        ({"wal_keep_size": "1 parsec"}, "one of the units"),
+        ({"wal_level": "hot"}, "minimal, replica, logical"),
+        ({"block_size": 4096}, "fixed at initdb or build"),
+    ],
+)
+def test_wishes_that_cannot_be_granted_are_refused_with_a_way_out(server: Server, wanted, words):
+    with pytest.raises(ParameterError) as refused:
+        server.plan_settings(wanted)
+    assert words in str(refused.value)
+
+
+def test_a_setting_of_the_command_line_is_refused_with_the_place_to_change_it(find: Callable[..., Server]):
+    fixed = find("fixed", args=("-c", "wal_keep_size=64MB"))
+    with pytest.raises(ParameterError) as refused:
+        fixed.plan_settings({"wal_keep_size": "1GB"})
+    assert "command line" in refused.value.found
+    assert "spec.template" in refused.value.remedy
+    assert not fixed.plan_settings({"wal_keep_size": "64MB"})
+
+
+def test_rules_decide_and_are_there_once(restored: Server):
+    rules = [HbaRule("host", "replication", "replicator", one) for one in pod_networks(restored)]
+    change = restored.plan_hba(rules)
+    assert "replicator" in change.diff
+    applied = change.apply()
+    seen = restored.explain_hba("", "replicator", restored.pod.ip, replication=True)
+    assert seen.lets_in
+    assert "decides" in str(seen)
+    assert not restored.plan_hba(rules)
+    assert applied.undo is not None
+    applied.undo().apply()
+    assert not restored.explain_hba("", "replicator", restored.pod.ip, replication=True).lets_in
+
+
+def test_a_rule_that_the_server_refuses_is_put_back(restored: Server):
+    before = files(restored)
+    with pytest.raises(ChangeFailed, match="not changed"):
+        restored.plan_hba([HbaRule("host", "all", "x", "all", "ldap", "no_such=option")]).apply()
+    assert files(restored) == before
+
+
+def test_a_rule_that_would_shut_pgnb_out_is_stopped(restored: Server):
+    before = files(restored)
+    with pytest.raises(GateClosed, match="own way in"):
+        restored.plan_hba([HbaRule("host", "all", "postgres", "127.0.0.0/8", "reject")]).apply()
+    assert files(restored) == before
+
+
+def test_a_bad_line_in_pg_hba_stops_a_change_of_it(restored: Server):
+    append(restored, restored.facts.hba_file, "host all all 10.0.0.0/8 no_such_method")
+    with pytest.raises(GateClosed, match="no_such_method"):
+        restored.plan_hba([HbaRule("host", "replication", "replicator", "10.0.0.0/8")]).apply()
+
+
+def test_the_rules_explain_who_gets_in(server: Server):
+    assert server.explain_hba("postgres", "postgres", "127.0.0.1").lets_in
+    assert server.explain_hba("postgres", "app", "192.0.2.1").deciding is not None
+    assert server.explain_hba("", "app", "192.0.2.1", replication=True).deciding is None
+    assert "No rule lets" in str(server.explain_hba("", "app", "192.0.2.1", replication=True))
+    assert Client("postgres", "app").address == ""
+
+
+def test_a_plan_only_run_plans_and_leaves_everything_as_it_is(planning: Cluster, server: Server):
+    planned = find_server(planning, server.selector, password="secret:primary/password")
+    before = files(server)
+    try:
+        settings = planned.plan_settings(WISHES, write_restart=True)
+        rules = planned.plan_hba([HbaRule("host", "replication", "replicator", "10.0.0.0/8")])
+        config_map = planned.plan_config_map("never", WISHES)
+        role = planned.plan_role("never", "never")
+        restart = planned.plan_restart(reason="a test")
+        for change in (settings, rules, config_map, role, restart):
+            assert change
+            assert not change.apply().changed
+    finally:
+        planned.close()
+    assert files(server) == before
+    assert planning.get("configmaps", "never") is None
+    assert planning.get("secrets", "never") is None
+    assert server.query("role", {"role": "never"}) == []
+
+
+@pytest.fixture(scope="module")
+def mounted(cluster: Cluster, find: Callable[..., Server]) -> Server:
+    """A server whose pg_hba.conf and postgresql.conf are mounted from a ConfigMap."""
+    data = {
+        "hba": "local all all trust\nhost all all 127.0.0.1/32 trust\n",
+        "postgresql.conf": "listen_addresses = '*'\nhba_file = '/etc/postgresql/pg_hba.conf'\n",
+    }
+    cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mounted"}, "data": data})
+    items = [{"key": "hba", "path": "pg_hba.conf"}, {"key": "postgresql.conf", "path": "postgresql.conf"}]
+
+    def patch(obj: dict[str, Any]) -> None:
+        template = obj.get("spec", {}).get("template")
+        if template is not None:
+            spec = template["spec"]
+            spec["volumes"].append({"name": "config", "configMap": {"name": "mounted", "items": items}})
+            mount = {"name": "config", "mountPath": "/etc/postgresql"}
+            spec["containers"][0]["volumeMounts"].append(mount)
+
+    return find("mounted", args=("-c", "config_file=/etc/postgresql/postgresql.conf"), patch=patch)
+
+
+def test_where_the_main_file_is_mounted_settings_go_by_alter_system(mounted: Server):
+    applied = mounted.plan_settings({"wal_keep_size": "32MB"}).apply()
+    setting = mounted.settings({"wal_keep_size": "32MB"})["wal_keep_size"]
+    assert setting.met
+    assert "postgresql.auto.conf" in setting.source
+    assert not mounted.plan_settings({"wal_keep_size": "32MB"})
+    assert applied.undo is not None
+    applied.undo().apply()
+    assert mounted.settings(["wal_keep_size"])["wal_keep_size"].value == "0"
+
+
+def test_where_pg_hba_is_mounted_the_config_map_is_changed_and_the_mount_waited_for(mounted: Server):
+    rules = [HbaRule("host", "replication", "replicator", "10.0.0.0/8")]
+    applied = mounted.plan_hba(rules).apply()
+    stands = (mounted.cluster.get("configmaps", "mounted") or {})["data"]["hba"]
+    assert rules[0].line in stands
+    assert read_file(mounted, "/etc/postgresql/pg_hba.conf") == stands
+    assert mounted.explain_hba("", "replicator", "10.1.1.1", replication=True).lets_in
+    assert not mounted.plan_hba(rules)
+    assert applied.undo is not None
+    applied.undo().apply()
+    assert not mounted.explain_hba("", "replicator", "10.1.1.1", replication=True).lets_in
+
+
+def test_a_mounted_text_that_the_server_refuses_is_put_back(mounted: Server):
+    before = (mounted.cluster.get("configmaps", "mounted") or {})["data"]
+    with pytest.raises(ChangeFailed, match="does not accept"):
+        mounted.plan_hba([HbaRule("host", "all", "x", "10.0.0.0/8", "ldap", "no_such=option")]).apply()
+    assert (mounted.cluster.get("configmaps", "mounted") or {})["data"] == before
