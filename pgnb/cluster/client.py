@@ -158,7 +158,7 @@ def unreachable(target: Target, error: Exception, limit: float) -> ApiUnreachabl
     else:
         remedy = "See whether the cluster is up and this machine can reach it (VPN, proxy, firewall)."
     message = f"no answer from the API server {target.server_url}"
-    return ApiUnreachable(message, found=_reason(text), remedy=remedy)
+    return ApiUnreachable(message, found=_reason(text) or type(error).__name__, remedy=remedy)
 
 
 def _reason(text: str) -> str:

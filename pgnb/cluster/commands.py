@@ -51,7 +51,7 @@ def _run(
     sockets: Sockets, pod: Pod, argv: tuple[str, ...], stdin: bytes, timeout: float, check: bool
 ) -> ExecResult:
     started = monotonic()
-    LOOP.hold(sockets)
+    sockets.hold()
     output = Output()
     try:
         LOOP.run(asyncio.wait_for(_exchange(sockets, pod, argv, stdin, output), timeout))

@@ -278,7 +278,7 @@ class Cluster:
     # Itself
 
     def close(self) -> None:
-        """Close its connections; forwards that are still open keep working until they are closed."""
+        """Close its connections and forwards. It can be used again, and then connects anew."""
         self._sockets.close()
         self.api.close()
 

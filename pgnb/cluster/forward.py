@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ from pgnb.errors import PgnbError
 DATA, ERROR = 0, 1
 """The two channels of the first port (portforward's v4.channel.k8s.io)."""
 CHUNK = 256 * 1024
+LINGER = 2.0
+"""Seconds that a client has to take what was sent before its connection is closed."""
 KEEP_ALIVE = 30.0
 """Seconds between pings, so that no proxy on the way takes an idle session for a dead one."""
 
@@ -39,6 +42,7 @@ class Forward:
         """Close the listener and every connection through it; closing twice is closing once."""
         relay, self._relay = self._relay, None
         if relay is not None:
+            relay.sockets.closers.discard(self.close)
             relay.stop()
 
     def __enter__(self) -> Forward:
@@ -55,6 +59,7 @@ def open_forward(sockets: Sockets, pod: Pod, port: int) -> Forward:
     forward = Forward("127.0.0.1", 0, pod.name)
     forward._relay = _Relay(sockets, forward, port)
     forward._relay.start()
+    sockets.closers.add(forward.close)
     return forward
 
 
@@ -62,14 +67,15 @@ class _Relay:
     """The listener and its connections; everything but `start` and `stop` runs on the loop's thread."""
 
     def __init__(self, sockets: Sockets, forward: Forward, remote_port: int) -> None:
-        self._sockets = sockets
+        self.sockets = sockets
         self._forward = forward
         self._remote_port = remote_port
-        self._connections: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        """The listener's and each connection's; ending them closes what they hold."""
 
     def start(self) -> None:
-        LOOP.hold(self)
+        self.sockets.hold()
+        LOOP.hold(self, self._forward.close)
         self._forward.port = LOOP.run(self._listen())
 
     def stop(self) -> None:
@@ -77,27 +83,29 @@ class _Relay:
         LOOP.release(self)
 
     async def _listen(self) -> int:
-        self._server = await asyncio.start_server(self._accept, self._forward.host, 0, limit=CHUNK)
-        port: int = self._server.sockets[0].getsockname()[1]
+        server = await asyncio.start_server(self._accept, self._forward.host, 0, limit=CHUNK)
+        port: int = server.sockets[0].getsockname()[1]
+        self._keep(_until_cancelled(server))
         return port
 
     async def _end(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        connections = list(self._connections)
-        for task in connections:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._carry(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        self._keep(self._carry(reader, writer))
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         query = [("ports", str(self._remote_port))]
         try:
-            async with self._sockets.open(self._forward.pod, "portforward", query, (V4,)) as socket:
+            async with self.sockets.open(self._forward.pod, "portforward", query, (V4,)) as socket:
                 await self._both_ways(reader, writer, socket)
         except ProtocolRefused:
             self._forward.last_error = "the API server does not forward ports over WebSockets"
@@ -106,7 +114,7 @@ class _Relay:
         except (OSError, aiohttp.ClientError) as error:
             self._forward.last_error = f"{type(error).__name__}: {error}"
         finally:
-            writer.close()
+            await _close(writer)
 
     async def _both_ways(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, socket: Socket
@@ -139,6 +147,22 @@ class _Relay:
                 return
         with suppress(ConnectionError):
             await writer.drain()
+
+
+async def _until_cancelled(server: asyncio.Server) -> None:
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        server.close()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close with what is still to be sent, unless the client does not take it."""
+    writer.close()
+    try:
+        await asyncio.wait_for(writer.wait_closed(), LINGER)
+    except (OSError, TimeoutError):
+        writer.transport.abort()
 
 
 async def _upwards(reader: asyncio.StreamReader, socket: Socket) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
@@ -16,14 +16,14 @@ class Loop:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._holders: set[object] = set()
+        self._holders: dict[object, Callable[[], None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
 
-    def hold(self, holder: object) -> None:
-        """Keep the loop running for `holder`; holding twice is holding once."""
+    def hold(self, holder: object, end: Callable[[], None]) -> None:
+        """Keep the loop running for `holder`, which `end` makes release it; holding twice is holding once."""
         with self._lock:
-            self._holders.add(holder)
+            self._holders[holder] = end
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = Thread(target=self._loop.run_forever, name="pgnb-streams", daemon=True)
@@ -32,7 +32,7 @@ class Loop:
     def release(self, holder: object) -> None:
         """End the loop, its tasks and its thread when nobody holds it any more."""
         with self._lock:
-            self._holders.discard(holder)
+            self._holders.pop(holder, None)
             loop, thread = self._loop, self._thread
             if self._holders or loop is None or thread is None:
                 return
@@ -56,9 +56,9 @@ class Loop:
             raise
 
     def close(self) -> None:
-        """End it whoever holds it; for the end of the interpreter."""
-        for holder in list(self._holders):
-            self.release(holder)
+        """End whoever holds it, and so the loop; for the end of the interpreter."""
+        for end in list(self._holders.values()):
+            end()
 
 
 async def _cancel_all() -> None:
@@ -66,7 +66,7 @@ async def _cancel_all() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.get_running_loop().shutdown_asyncgens()
+    await asyncio.get_running_loop().shutdown_default_executor()
 
 
 LOOP = Loop()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -31,6 +32,8 @@ class Sockets:
     api: Api
     half_close: bool | None = None
     """Whether exec's stdin can be closed (v5); None until the first exec with a stdin has found out."""
+    closers: set[Callable[[], None]] = field(default_factory=set, repr=False)
+    """What must be closed before the connections are: the forwards that are open."""
     _connector: aiohttp.TCPConnector | None = field(default=None, repr=False)
 
     @asynccontextmanager
@@ -52,14 +55,12 @@ class Sockets:
                 await socket.close()
 
     async def _connect(self, session: aiohttp.ClientSession, url: str, protocols: Sequence[str]) -> Socket:
-        proxy = self.api.target.configuration.proxy
-        server_name = self.api.target.configuration.tls_server_name
         opening = session.ws_connect(
-            url, protocols=protocols, max_msg_size=0, autoping=True, proxy=proxy or None,
-            server_hostname=server_name or None, timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+            url, protocols=protocols, max_msg_size=0, proxy=self.api.target.configuration.proxy or None,
+            timeout=aiohttp.ClientWSTimeout(ws_close=2.0), **self._server_name(),
         )  # fmt: skip
         try:
-            socket = await asyncio.wait_for(opening, self.api.timeout)
+            socket: Socket = await asyncio.wait_for(opening, self.api.timeout)
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             raise unreachable(self.api.target, error, self.api.timeout) from error
         except aiohttp.WSServerHandshakeError as error:
@@ -72,6 +73,10 @@ class Sockets:
             await socket.close()
             raise ProtocolRefused
         return socket
+
+    def _server_name(self) -> dict[str, Any]:
+        name = self.api.target.configuration.tls_server_name
+        return {"server_hostname": name} if name else {}
 
     def _shared_connector(self) -> aiohttp.TCPConnector:
         if self._connector is None or self._connector.closed:
@@ -90,10 +95,16 @@ class Sockets:
             context.load_cert_chain(settings.cert_file, settings.key_file)
         return context
 
+    def hold(self) -> None:
+        """Keep the loop running until `close`."""
+        LOOP.hold(self, self.close)
+
     def close(self) -> None:
         """Close what is kept open, and let the loop end when nobody else holds it."""
+        for close in list(self.closers):
+            close()
         if self._connector is not None and not self._connector.closed:
-            LOOP.hold(self)
+            self.hold()
             LOOP.run(self._close_connector(self._connector))
         LOOP.release(self)
 

@@ -78,12 +78,11 @@ def test_a_password_as_a_file_that_libpq_takes(cluster: Cluster) -> None:
 def test_work_on_a_volume_whose_server_is_stopped(cluster: Cluster, pod: Pod) -> None:
     data = "/var/lib/postgresql/data"
     volume, workload = cluster.volume(pod, data), cluster.workload(pod)
-    with cluster.helper(
-        HelperPod("beside", pod.image, (), claims={"/data": volume.claim}, uid=999)
-    ) as helper:
+    spec = HelperPod("volume", pod.image, (), claims={"/data": volume.claim}, uid=999)
+    with cluster.helper(spec) as helper:
         assert helper.exec(["cat", "/data/pgdata/PG_VERSION"]).text == "17"
     cluster.scale_and_wait(workload, 0)
-    with cluster.helper(HelperPod("alone", pod.image, (), claims={"/data": volume.claim}, uid=999)) as helper:
+    with cluster.helper(spec) as helper:
         helper.exec(["tee", "/data/note"], stdin=b"kept", changes="write a note")
         state = helper.exec(["pg_controldata", "-D", "/data/pgdata"]).text
     cluster.scale_and_wait(workload, 1)
