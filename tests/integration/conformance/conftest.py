@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.conformance.lives import Place, furnished
 from tests.integration.conformance.replay import Api, Replay
 from tests.integration.conformance.served import served_api
 
@@ -37,3 +38,16 @@ def replay(api: Api) -> Iterator[Replay]:
     replay = Replay(api, f"conformance-{uuid.uuid4().hex[:8]}")
     yield replay
     api.call("DELETE", f"/api/v1/namespaces/{replay.namespace}")
+
+
+@pytest.fixture(scope="module")
+def whole(request: pytest.FixtureRequest) -> Api:
+    """A whole cluster, with controllers and a node: the chosen one or the rehearsal."""
+    return Api.from_kubeconfig(Path(_CHOSEN) if _CHOSEN else request.getfixturevalue("kubeconfig"))
+
+
+@pytest.fixture(scope="module")
+def place(whole: Api) -> Iterator[Place]:
+    """A namespace on the whole cluster with what the recorded workloads need."""
+    with furnished(whole) as made:
+        yield made
