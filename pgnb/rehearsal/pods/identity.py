@@ -61,15 +61,6 @@ def _uid_map() -> str:
     return Path("/proc/self/uid_map").read_text()
 
 
-def give_to_containers(path: Path) -> None:
-    """Make `path` and all below it the containers' own, as the volumes' files have to be."""
-    owner = container_id()
-    for directory, _, files in os.walk(path):
-        os.chown(directory, owner, owner)
-        for name in files:
-            os.chown(Path(directory, name), owner, owner, follow_symlinks=False)
-
-
 def become(uid: int, gid: int, owner: int) -> None:
     """Enter a new user namespace as `uid`:`gid`; execve then leaves no capabilities, unless `uid` is 0.
 

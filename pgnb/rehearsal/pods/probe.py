@@ -11,6 +11,7 @@ from pathlib import Path
 from pgnb.errors import RehearsalError
 from pgnb.rehearsal.pods import network
 
+SETTINGS = Path("/proc/sys")
 _KIND = (
     "Or use a cluster of kind (https://kind.sigs.k8s.io): `kind create cluster`, then run the notebooks with "
     "params/kind.yaml."
@@ -99,7 +100,7 @@ def _network_cause(code: int) -> tuple[str, str]:
 
 def _setting(name: str) -> str:
     try:
-        return Path("/proc/sys", name).read_text().strip()
+        return Path(SETTINGS, name).read_text().strip()
     except OSError:
         return ""  # this kernel has no such setting
 

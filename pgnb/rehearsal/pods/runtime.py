@@ -36,7 +36,7 @@ class Runtime:
     async def start(self) -> None:
         """Listen to the spawner and find the machine's PostgreSQL; RehearsalError when there is none."""
         self._control.start()
-        self._installations = await asyncio.to_thread(installations)
+        self._installations = await asyncio.to_thread(installations, for_others=self._owner != 0)
 
     async def stop(self) -> None:
         """Kill every container and sandbox, and let go of the spawner."""

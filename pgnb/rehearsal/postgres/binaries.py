@@ -46,12 +46,21 @@ class Installation:
         return f"{self.version} {' '.join(str(source) for source, _ in self.binds)}"
 
 
-def installations() -> tuple[Installation, ...]:
-    """Every usable PostgreSQL, the preferred one first.
+def installations(*, for_others: bool) -> tuple[Installation, ...]:
+    """Every usable PostgreSQL, the preferred one first; `for_others`: another user has to be able to run it.
 
     RehearsalError when there is none, or when $PGNB_PG_BIN names a directory without one.
     """
     found = tuple(_found())
+    private = [source for each in found for source, _ in each.binds if for_others and not _is_public(source)]
+    found = tuple(each for each in found if not any(source in private for source, _ in each.binds))
+    if private and not found:
+        names = " ".join(str(source) for source in private)
+        raise RehearsalError(
+            "The pods of a cluster that root starts do not run as root, and cannot read PostgreSQL's files.",
+            found=f"no access for others to {names}",
+            remedy=f"`chmod -R go+rX {names}`, or start the cluster as an ordinary user",
+        )
     if not found:
         raise RehearsalError(
             "There is no PostgreSQL for the rehearsal's pods on this machine.",
@@ -84,6 +93,9 @@ def _overridden(directory: Path) -> Installation:
             found=f"{directory}: {'no ' + ', '.join(missing) if missing else 'postgres --version fails'}",
             remedy=f"set {OVERRIDE} to a directory that holds {', '.join(_PROGRAMS)}, or unset it",
         )
+    package = directory.resolve().parents[1]
+    if package.name in _WHEELS:
+        return next(_wheel(package, _WHEELS[package.name]))
     return _of_host(directory.resolve(), *version)
 
 
@@ -113,6 +125,12 @@ def _of_host(directory: Path, version: str, major: int) -> Installation:
     binds = () if visible else ((prefix, str(prefix)),)
     links = () if str(directory) == f"{home}/bin" else ((f"{home}/bin", str(directory)),)
     return Installation(version, major, binds, links)
+
+
+def _is_public(directory: Path) -> bool:
+    """Whether any user can run the programs in `directory`, once it is mounted where he can reach it."""
+    paths = (directory, directory / "bin", directory / "bin" / "postgres")
+    return all(path.stat().st_mode & 0o005 == 0o005 for path in paths if path.exists())
 
 
 def _hidden(prefix: Path) -> bool:
