@@ -1,0 +1,240 @@
+"""Section 1's checks, the replication role, the ConfigMap and the planned restart on real servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pgnb.checks import gate, verify
+from pgnb.errors import GateClosed, ParameterError, QueryFailed
+from pgnb.plan import gate as gate_change
+from pgnb.server import HbaRule, Server, compose, find_server, name, role_checks
+from pgnb.server.preflight import preflight
+from pgnb.server.scram import verifier_of
+
+CONFIG = "postgres-primary-config"
+WISHES = {"wal_keep_size": "256MB", "max_wal_senders": ">= 5", "wal_level": ">= replica"}
+RULE = HbaRule("host", "replication", "replicator", "10.244.0.0/16")
+
+
+def failed(server: Server) -> dict[str, str]:
+    return {check.name: str(check.found) for check in preflight(server) if not check.ok}
+
+
+def test_an_ordinary_primary_passes_and_gets_advice(server: Server):
+    checks = gate(server.preflight())
+    assert checks.ok
+    found = {check.name: check for check in checks}
+    assert found["version"].found == server.facts.version_text
+    assert "claim primary" in str(found["data outlives the pod"].found)
+    assert found["update strategy"].found == "Recreate"
+    assert found["tools in the image"].ok
+    assert {check.name for check in checks if check.advice and not check.ok} == {
+        "pg_rewind possible later", "TLS", "a backup to fall back on",
+    }  # fmt: skip
+
+
+def test_what_goes_on_in_the_server_is_seen(server: Server):
+    server.execute("SELECT pg_create_physical_replication_slot('seen', true)")
+    server.execute(compose("CREATE DATABASE {}", name("plain")))
+    try:
+        checks = {check.name: check for check in server.preflight()}
+        assert checks["replication slots"].found == "seen"
+        assert str(checks["databases"].found).startswith("2, ")
+        assert "plain" in str(server.databases())
+    finally:
+        server.execute("SELECT pg_drop_replication_slot('seen')")
+        server.execute(compose("DROP DATABASE {}", name("plain")))
+
+
+def test_too_little_room_stops(server: Server):
+    with pytest.raises(GateClosed, match="free on the data volume"):
+        gate(server.preflight(wal_reserve=2**60))
+
+
+def test_data_that_would_not_outlive_the_pod_stops(find: Callable[..., Server]):
+    def patch(obj: dict[str, Any]) -> None:
+        template = obj.get("spec", {}).get("template")
+        if template is not None:
+            template["spec"]["volumes"] = [{"name": "data", "emptyDir": {}}]
+            obj["spec"]["strategy"] = {"type": "RollingUpdate"}
+
+    fleeting = find("fleeting", patch=patch)
+    found = failed(fleeting)
+    assert "emptyDir" in found["data outlives the pod"]
+    assert found["update strategy"] == "RollingUpdate"
+    restart = fleeting.plan_restart(reason="a test")
+    gate_change(restart, allow_restart=True)
+    with pytest.raises(GateClosed, match="outlives the pod"):
+        restart.apply()
+
+
+def test_a_login_with_few_rights_gets_as_far_as_they_reach(server: Server):
+    server.execute(compose("CREATE ROLE watcher LOGIN PASSWORD {}", verifier_of("w")), what="a watcher")
+    server.execute("GRANT pg_monitor TO watcher")
+    limited = find_server(server.cluster, server.selector, user="watcher")
+    try:
+        assert limited.facts.system_identifier == server.facts.system_identifier
+        assert limited.facts.data_directory == server.facts.data_directory
+        assert not limited.facts.superuser
+        assert limited.preflight().ok
+        assert limited.settings(["wal_level"])["wal_level"].value == "replica"
+        with pytest.raises(QueryFailed) as refused:
+            limited.plan_settings({"work_mem": "9MB"})
+        assert refused.value.sqlstate == "42501"
+    finally:
+        limited.close()
+        server.execute("DROP ROLE watcher")
+
+
+def role_attributes(server: Server, role: str) -> tuple[bool, bool, bool]:
+    row = server.one("role", {"role": role})
+    return row["rolcanlogin"], row["rolreplication"], row["rolsuper"]
+
+
+def test_the_role_is_made_with_a_password_that_nothing_shows(server: Server):
+    change = server.plan_role("replicator", "replication")
+    assert "replicator" in change.diff
+    applied = change.apply()
+    password = server.cluster.secret_value("replication", "password").reveal()
+    assert len(password) >= 32
+    assert role_attributes(server, "replicator") == (True, True, False)
+    verify(role_checks(server, "replicator", "replication"))
+    shown = f"{change}{applied}{server.journal.table}"
+    assert password not in shown
+    assert "SCRAM-SHA-256$" not in shown
+    log = "".join(line.text for line in server.cluster.logs(server.pod, tail=500))
+    assert password not in log
+    assert not server.plan_role("replicator", "replication")
+
+
+def test_the_role_signs_in_with_the_secrets_password(server: Server):
+    server.plan_role("replicator", "replication").apply()
+    rules = [HbaRule("host", "postgres", "replicator", "127.0.0.1/32")]
+    applied = server.plan_hba(rules).apply()
+    assert applied.undo is not None
+    signed_in = find_server(
+        server.cluster, server.selector, user="replicator", password="secret:replication/password"
+    )
+    try:
+        assert signed_in.facts.login == "replicator"
+    finally:
+        signed_in.close()
+        applied.undo().apply()
+
+
+def test_a_role_that_lacks_something_is_altered_and_its_secret_respected(server: Server):
+    server.execute("CREATE ROLE partial NOLOGIN PASSWORD NULL VALID UNTIL '2001-01-01'")
+    server.cluster.create({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "partial"},
+        "stringData": {"password": "päss wörd"},
+    })  # fmt: skip
+    change = server.plan_role("partial", "partial")
+    assert "ALTER ROLE partial LOGIN REPLICATION VALID UNTIL" in str(change)
+    change.apply()
+    assert role_attributes(server, "partial") == (True, True, False)
+    verify(role_checks(server, "partial", "partial"))
+    assert server.cluster.secret_value("partial", "password").reveal() == "päss wörd"
+    server.execute(compose("ALTER ROLE partial PASSWORD {}", verifier_of("another")), what="another")
+    assert "another one" in str(role_checks(server, "partial", "partial"))
+    server.plan_role("partial", "partial").apply()
+    verify(role_checks(server, "partial", "partial"))
+    server.execute("DROP ROLE partial")
+
+
+def test_the_undo_removes_role_and_secret(server: Server):
+    applied = server.plan_role("passing", "passing").apply()
+    assert applied.undo is not None
+    applied.undo().apply()
+    assert server.query("role", {"role": "passing"}) == []
+    assert server.cluster.get("secrets", "passing") is None
+
+
+@pytest.mark.parametrize("role", ["", "pg_replicator", "public", "x" * 64])
+def test_a_name_that_no_role_can_have_is_refused(server: Server, role):
+    with pytest.raises(ParameterError, match="not a name for a role"):
+        server.plan_role(role, "replication")
+
+
+def test_a_config_map_is_made_kept_and_held_against_the_server(server: Server):
+    change = server.plan_config_map(CONFIG, WISHES, [RULE])
+    change.apply()
+    data = server.cluster.get("configmaps", CONFIG)["data"]
+    assert "wal_keep_size = '256MB'" in data["postgresql.conf"]
+    assert "max_wal_senders = '10'" in data["postgresql.conf"]
+    assert RULE.line in data["pg_hba.conf"]
+    assert not server.plan_config_map(CONFIG, WISHES, [RULE])
+    asked = server.read_config_map(CONFIG)
+    assert asked.rules == (RULE,)
+    apart = {check.name for check in server.drift(CONFIG) if not check.ok}
+    assert apart == {"wal_keep_size", RULE.line}
+    settings = server.plan_settings(asked.settings).apply()
+    rules = server.plan_hba(asked.rules).apply()
+    assert all(check.ok for check in server.drift(CONFIG))
+    for applied in (settings, rules):
+        assert applied.undo is not None
+        applied.undo().apply()
+
+
+def test_a_config_maps_other_lines_are_kept(server: Server):
+    text = "# ours\nwork_mem = 8MB   # small\nlog_statement = 'ddl'\nwal_keep_size = 0.25GB\n"
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}}
+    server.cluster.create({**manifest, "data": {"postgresql.conf": text, "notes": "n"}})
+    applied = server.plan_config_map("kept", {**WISHES, "work_mem": "9MB"}).apply()
+    data = server.cluster.get("configmaps", "kept")["data"]
+    assert data["notes"] == "n"
+    assert data["postgresql.conf"].startswith(
+        text.replace("work_mem = 8MB   # small", "work_mem = '9MB'  # small")
+    )
+    assert applied.undo is not None
+    applied.undo().apply()
+    assert server.cluster.get("configmaps", "kept")["data"] == {"postgresql.conf": text, "notes": "n"}
+
+
+def test_what_the_server_would_refuse_is_not_written_into_a_config_map(server: Server):
+    with pytest.raises(ParameterError, match="wal_keep_size"):
+        server.plan_config_map("refused", {"wal_keep_size": "much"})
+    server.cluster.create({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "odd"},
+        "data": {"postgresql.conf": "wal_keep_size = much\nno_such = 1\nwork_mem = 4MB\n"},
+    })  # fmt: skip
+    assert {check.name for check in server.drift("odd") if not check.ok} == {"wal_keep_size", "no_such"}
+
+
+@pytest.mark.parametrize("strategy", ["Recreate", "RollingUpdate"])
+def test_a_restart_brings_the_same_server_in_another_pod(find: Callable[..., Server], strategy: str):
+    def patch(obj: dict[str, Any]) -> None:
+        if "strategy" in obj.get("spec", {}):
+            obj["spec"]["strategy"] = {"type": strategy}
+
+    restarted = find(f"restart-{strategy.lower()}", patch=patch)
+    wishes = {"wal_level": "logical", "wal_log_hints": True}
+    restarted.plan_settings(wishes, write_restart=True).apply()
+    before, pod = restarted.facts, restarted.pod.name
+    change = restarted.plan_restart(reason="wal_level = logical waits for it")
+    with pytest.raises(GateClosed, match="allow_restart"):
+        change.apply()
+    assert restarted.facts == before
+    gate_change(change, allow_restart=True)
+    applied = change.apply()
+    assert applied.seconds < 30
+    assert restarted.pod.name != pod
+    now = replace(restarted.facts, started=before.started)
+    assert now == before
+    verify(restarted.settings(wishes).checks_for(restart_allowed=True))
+
+
+@pytest.mark.parametrize("major", [15])
+def test_another_major_version_gets_the_same(find: Callable[..., Server], major: int):
+    other = find(f"postgres-{major}", image=f"postgres:{major}")
+    assert other.facts.major == major
+    assert other.preflight().ok
+    other.plan_settings({"wal_keep_size": "64MB"}).apply()
+    verify(other.settings({"wal_keep_size": "64MB"}).checks)
+    other.plan_hba([RULE]).apply()
+    assert other.explain_hba("", "replicator", "10.244.0.9", replication=True).lets_in
+    other.plan_role("replicator", f"replication-{major}").apply()
+    verify(role_checks(other, "replicator", f"replication-{major}"))
