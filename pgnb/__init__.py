@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pgnb.cluster import connect
     from pgnb.evidence import finish
     from pgnb.observe import plots
+    from pgnb.observe.arrival import wait_for_marker
     from pgnb.observe.counting import compare_counts
     from pgnb.observe.load import run_load
     from pgnb.observe.sampler import LagSampler
@@ -44,6 +45,7 @@ _HOMES = {
     "pgnb.cluster": ("connect",),
     "pgnb.evidence": ("finish",),
     "pgnb.observe": ("plots",),
+    "pgnb.observe.arrival": ("wait_for_marker",),
     "pgnb.observe.counting": ("compare_counts",),
     "pgnb.observe.load": ("run_load",),
     "pgnb.observe.sampler": ("LagSampler",),
@@ -98,6 +100,7 @@ __all__ = [
     "standby_status",
     "topology",
     "verify",
+    "wait_for_marker",
     "wait_replayed",
 ]
 

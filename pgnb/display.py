@@ -118,7 +118,7 @@ class Table:
 
 
 def _html_cell(value: object) -> str:
-    colour = _COLOURS.get(value.tone, "") if isinstance(value, Cell) else ""
+    colour = f"{_COLOURS.get(value.tone, '')};white-space:nowrap" if isinstance(value, Cell) else ""
     return f'<td style="{_CELL};{colour}">{escape(spell(value))}</td>'
 
 

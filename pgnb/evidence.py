@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from pgnb.display import Cell, Table
 from pgnb.journal import Journal
+
+
+class Run(Protocol):
+    """What has a journal: the cluster that a notebook connected to."""
+
+    @property
+    def journal(self) -> Journal: ...
 
 
 @dataclass(frozen=True)
@@ -24,11 +32,12 @@ class Evidence:
     __repr__ = __str__
 
 
-def finish(journal: Journal) -> Evidence:
+def finish(run: Run) -> Evidence:
     """Say that the notebook reached its end, and show what it rests on.
 
     Without this call a run is never green: the runner takes it as the sign that no cell was left out.
     """
+    journal = run.journal
     journal.finished()
     rows = [(stage, title, _count(passed, total)) for stage, title, passed, total in journal.checked]
     mode = "plan only: nothing was changed" if journal.dry_run else "applied"

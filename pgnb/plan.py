@@ -9,7 +9,7 @@ from time import monotonic
 from pgnb.checks import Check, Checks
 from pgnb.checks import gate as gate_checks
 from pgnb.display import Table, card, diff_html, diff_text, spell_seconds
-from pgnb.errors import GateClosed, ParameterError
+from pgnb.errors import GateClosed
 from pgnb.journal import Journal
 
 
@@ -90,8 +90,10 @@ class Change:
         return diff_text(self.before, self.after, self.title)
 
     def grant(self, **parameters: object) -> Checks:
-        """Take the operator's confirmations, by parameter name; the checks say which are missing."""
-        self._refuse_unknown(parameters)
+        """Take the operator's confirmations, by parameter name; the checks say which are missing.
+
+        One that this change does not ask for is left out: a cell gives what it may need.
+        """
         met = {c.parameter for c in self.confirmations if parameters.get(c.parameter) == c.value}
         self.granted |= met
         items = [
@@ -102,14 +104,6 @@ class Change:
             for c in (self.confirmations if self else ())
         ]  # fmt: skip
         return Checks.of(self.title, items, self.journal)
-
-    def _refuse_unknown(self, parameters: dict[str, object]) -> None:
-        known = {c.parameter for c in self.confirmations}
-        if self and (unknown := parameters.keys() - known):
-            raise ParameterError(
-                f"{self.title} asks for no confirmation named {', '.join(sorted(unknown))}",
-                found=f"it asks for {', '.join(sorted(known)) or 'none'}",
-            )
 
     def apply(self) -> Applied:
         """Carry the steps out, each journalled; in a plan-only run, say what would be done.

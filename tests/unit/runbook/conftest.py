@@ -5,7 +5,8 @@ import nbformat
 import pytest
 
 START = (
-    "from pgnb.journal import Journal\nfrom pgnb.evidence import finish\njournal = Journal.from_environment()"
+    "from pgnb.journal import Journal\nfrom pgnb.evidence import finish\nfrom types import SimpleNamespace\n"
+    "journal = Journal.from_environment()\nrun = SimpleNamespace(journal=journal)"
 )
 PARAMETERS = """rows: int = 1000  # how many
 name: str = "x # y"  # a name, with a # in it

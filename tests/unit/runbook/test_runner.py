@@ -15,7 +15,7 @@ from pgnb.runbook.records import Archive
 from pgnb.runbook.verdict import Verdict
 
 ACT = "with journal.act('db', 'do it'):\n    pass"
-FINISH = "finish(journal)"
+FINISH = "finish(run)"
 
 
 @pytest.fixture
