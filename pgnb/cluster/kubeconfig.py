@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import yaml
 from kubernetes import client, config
@@ -105,6 +107,7 @@ def _load(files: str, chosen: tuple[str, Mapping[str, Any]], namespace: str) -> 
             remedy=f"Try `kubectl --context {name} auth whoami`; log in again where it fails.",
         ) from error
     _assert_credentials(files, name, str(context.get("user", "")), configuration)
+    _drop_needless_proxy(configuration)
     inside = namespace or str(context.get("namespace") or "default")
     return Target(name, configuration.host, inside, str(context.get("user", "")), files, configuration)
 
@@ -123,6 +126,14 @@ def _assert_credentials(files: str, context: str, user: str, configuration: clie
                 found=str(plugins[0].get("command", "")),
                 remedy=f"Try `kubectl --context {context} auth whoami`; log in again where it fails.",
             )
+
+
+def _drop_needless_proxy(configuration: client.Configuration) -> None:
+    """As kubectl: a proxy of the environment is not for this machine itself, nor for what $NO_PROXY names."""
+    host = urlsplit(configuration.host).hostname or ""
+    here = host == "localhost" or host.startswith("127.") or host == "::1"
+    if (here or proxy_bypass(host)) and configuration.proxy in getproxies().values():
+        configuration.proxy = None
 
 
 def _own_account(namespace: str) -> Target:

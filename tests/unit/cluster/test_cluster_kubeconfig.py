@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from replaying import write_kubeconfig
+from kubernetes import config
+from replaying import recorded_pod, write_kubeconfig
 
+from pgnb.cluster import Pod, kubeconfig
+from pgnb.cluster.client import Api
+from pgnb.cluster.forward import open_forward
 from pgnb.cluster.kubeconfig import read_target
+from pgnb.cluster.sockets import Sockets
 from pgnb.errors import ApiUnreachable, ParameterError
+from pgnb.journal import Journal
 
 
 @pytest.fixture
@@ -72,6 +78,32 @@ def test_a_context_that_is_not_in_the_file(file: Path) -> None:
     with pytest.raises(ParameterError, match="no context 'prod'") as caught:
         read_target(str(file), "prod")
     assert caught.value.found == "contexts: recorded"
+
+
+def test_a_proxy_of_the_environment(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    far = write_kubeconfig(tmp_path / "far", "https://api.example:6443")
+    assert read_target(str(file)).configuration.proxy is None, "not for this machine"
+    assert read_target(str(far)).configuration.proxy == "http://proxy.example:3128"
+    monkeypatch.setenv("no_proxy", ".example")
+    assert read_target(str(far)).configuration.proxy is None
+
+
+def test_a_pods_own_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("token", "abc"), ("ca.crt", "x"), ("namespace", "inside\n")):
+        (tmp_path / name).write_text(text)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    monkeypatch.setattr(config.incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(config.incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setattr(kubeconfig, "ACCOUNT", tmp_path)
+    target = read_target()
+    assert (target.in_cluster, target.namespace, target.server_url) == (True, "inside", "https://10.96.0.1:443")
+    forward = open_forward(Sockets(Api(target, Journal())), Pod.of(recorded_pod()), 5432)
+    assert (forward.host, forward.port) == (recorded_pod()["status"]["podIP"], 5432)
+    forward.close()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a: [", "kind: Config\napiVersion: v1\n"])
