@@ -102,11 +102,7 @@ class Topology:
             return f"{self.troubles[0]}{more}"
         following = [link for link in self.links if link.streaming and link.target]
         if not following:
-            return (
-                f"{self.primaries[0].name} runs alone: no standby"
-                if self.primaries
-                else "No server was found"
-            )
+            return self._without_standby()
         names = ", ".join(link.target for link in following)
         return f"{names} {'follows' if len(following) == 1 else 'follow'} {following[0].source}"
 

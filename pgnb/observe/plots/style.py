@@ -204,7 +204,14 @@ class _UnitLocator(MaxNLocator):
 def shade(
     axes: Axes, start: float, end: float, label: str, colour: str = DIM, *, alarm: bool = False
 ) -> None:
-    """Mark a span of time behind the data, with its name above it; an alarm is hatched, and stands higher."""
+    """Mark a span of time behind the data, with its name above it; an alarm is hatched, and stands higher.
+
+    Only what lies within the axes' limits is marked.
+    """
+    low, high = axes.get_xlim()
+    start, end = max(start, low), min(end, high)
+    if start > end:
+        return
     axes.axvspan(
         start, end, facecolor=colour, alpha=0.18 if alarm else 0.09, hatch="//" if alarm else None, lw=0
     )

@@ -1,0 +1,63 @@
+"""What a writing client's log says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from pgnb.cluster import LogLine
+from pgnb.journal import Journal
+from pgnb.observe.acknowledged import Found, writing_of
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def line(text: str, seconds: float) -> LogLine:
+    return LogLine(text, NOW + timedelta(seconds=seconds))
+
+
+def later(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def test_ids_are_told_from_words_and_sorted_by_time() -> None:
+    lines = [line("12", 0.04), line("11", 0.02), line("FATAL:  terminating connection", 0.05), LogLine("13")]
+    writing = writing_of("w", lines, later(0.1))
+    assert list(writing.ids) == [11, 12]
+    assert list(writing.words) == ["FATAL:  terminating connection"]
+
+
+def test_longest_gap_and_when_it_was() -> None:
+    writing = writing_of("w", [line("1", 0), line("2", 0.02), line("3", 1.52), line("4", 1.54)], later(1.6))
+    assert writing.longest is not None
+    assert writing.longest.start == later(0.02)
+    assert round(writing.longest.seconds, 3) == 1.5
+    assert writing.usual == 0.02
+    assert "1.5 s (at 03:04:05 UTC)" in writing.finding
+    assert not writing.checks(Journal(), longest=0.1).ok
+    assert writing.checks(Journal(), longest=2).ok
+
+
+def test_a_client_that_stands_still_has_a_gap_that_is_not_over() -> None:
+    writing = writing_of("w", [line("1", 0), line("2", 0.02)], later(30))
+    assert writing.longest is not None
+    assert round(writing.longest.seconds) == 30
+    assert "still" in writing.finding
+
+
+def test_rows_before_the_wished_time_do_not_count() -> None:
+    lines = [line(str(n), n / 10) for n in range(10)]
+    assert writing_of("w", lines, later(1), since=later(0.5)).acknowledged == 5
+
+
+def test_a_client_that_wrote_nothing_passes_no_check() -> None:
+    silent = writing_of("w", [line("could not connect", 0)], later(1))
+    assert len(silent.checks(Journal(), longest=1).failed) == 2
+    assert "could not connect" in str(silent)
+    assert writing_of("w", [line("1", 0)], later(1)).longest is None
+
+
+def test_a_missing_row_breaks_the_promise() -> None:
+    assert Found("s", 3, []).check.ok
+    broken = Found("s", 3, [7]).check
+    assert not broken.ok
+    assert broken.found == "2; missing 7"

@@ -1,0 +1,88 @@
+"""What counts of both sides say."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgnb.journal import Journal
+from pgnb.observe.comparison import Comparison, State, TableCount
+from pgnb.observe.counting import merged, same_place
+
+EXACT = State("shop", "0/5000068", True, 1, 0.01)
+BOUNDED = State("shop", "", False, 99, 5.0)
+
+
+def count(primary: int | None, standby: int | None, after: int | None = None, **more: bool) -> TableCount:
+    return TableCount("shop", "public", "orders", primary, standby, after, **more)
+
+
+def comparison(*tables: TableCount, state: State = EXACT) -> Comparison:
+    return Comparison("primary", "standby", tables, (state,))
+
+
+@pytest.mark.parametrize(
+    ("table", "verdict", "difference"),
+    [
+        (count(5, 5), "equal", 0),
+        (count(0, 0), "equal", 0),
+        (count(5, 4), "differs", -1),
+        (count(5, 7), "differs", 2),
+        (count(5, None), "only on the primary", -5),
+        (count(None, 5), "only on the standby", 5),
+        (count(5, 7, 9), "within bounds", 0),
+        (count(9, 7, 5), "within bounds", 0),
+        (count(5, 5, 5), "equal", 0),
+        (count(5, 4, 9), "differs", -1),
+        (count(5, 12, 9), "differs", 3),
+        (count(None, None, unreadable=True), "unreadable", 0),
+    ],
+)
+def test_verdict(table: TableCount, verdict: str, difference: int) -> None:
+    assert (table.verdict, table.difference) == (verdict, difference)
+
+
+def test_a_table_created_or_dropped_while_counting_is_no_difference() -> None:
+    key = ("public", "new")
+    (created,) = merged("shop", {}, {key: 3}, {key: 5})
+    (not_yet,) = merged("shop", {}, {}, {key: 5})
+    (dropped,) = merged("shop", {key: 5}, {}, {})
+    assert [t.verdict for t in (created, not_yet, dropped)] == ["within bounds"] * 3
+
+
+def test_an_empty_table_that_the_standby_lacks_is_missed() -> None:
+    (missing,) = merged("shop", {("public", "t"): 0}, {})
+    assert missing.verdict == "only on the primary"
+    assert not missing.ok
+
+
+def test_what_differs_stands_first_and_all_of_it() -> None:
+    tables = [TableCount("shop", "public", f"t{n}", n, n) for n in range(100)]
+    tables[3] = TableCount("shop", "public", "t3", 3, 2)
+    found = comparison(*tables)
+    assert found.finding == "1 of 100 tables differs between primary and standby"
+    assert found.table.rows[0][1] == "t3"
+    assert "70 tables more" in found.table.note
+
+
+def test_finding_says_exactly_what_was_compared() -> None:
+    assert comparison(count(5, 5)).finding == "The one table has the same rows on both sides: 5 in total"
+    assert "had in the meantime" in comparison(count(5, 6, 7), state=BOUNDED).finding
+    assert comparison().finding == "No table to compare"
+    unread = comparison(count(5, 5), count(None, None, unreadable=True)).finding
+    assert unread.endswith("1 table could not be read")
+
+
+def test_checks_name_the_table_and_how_many_rows_are_missing() -> None:
+    checks = comparison(count(5, 3)).checks(Journal())
+    assert [(check.name, check.found) for check in checks.failed] == [("rows in shop", "orders (-2)")]
+    assert comparison(count(5, 5)).checks(Journal()).ok
+    assert not comparison().checks(Journal()).ok
+
+
+@pytest.mark.parametrize(
+    ("inserted", "flushed", "same"),
+    [(1000, 1000, True), (8192 + 24, 8192, True), (8192 + 40, 8192, True), (8192 + 48, 8192, False),
+     (1024, 1000, False), (8192, 8192 - 24, False)],
+)  # fmt: skip
+def test_a_pages_header_is_no_unflushed_wal(inserted: int, flushed: int, same: bool) -> None:
+    assert same_place(inserted, flushed) is same
