@@ -128,11 +128,11 @@ class _Decoder:
             known = schema.fields.get(key)
             if known is None:
                 self.unknown.append(f"{path}.{key}" if path else key)
-            elif item is not None and not _left_out(key, item):
+            elif item is not None:
                 inner = f"{path}.{key}" if path else key
                 plain_inner = f"{plain}.{key}" if plain else key
                 value = self.value(known, item, inner, plain_inner, schema.go_name)
-                if value or known.shape != "map":
+                if not _left_out(key, known, value):
                     result[key] = value
         return result
 
@@ -153,10 +153,9 @@ class _Decoder:
         ]
 
 
-def _left_out(key: str, item: Any) -> bool:
-    """Go leaves empty lists and strings of optional fields out, and empty maps but for structs; the decoder
-    sees lists only, where nothing but `rules` says something by being empty."""
-    return item == [] and key != "rules"
+def _left_out(key: str, schema: Schema, value: Any) -> bool:
+    """Go writes no empty map and no empty list; only a role's rules say something by being empty."""
+    return not value and schema.shape in ("map", "list") and key != "rules"
 
 
 def _zero(schema: Schema) -> Any:

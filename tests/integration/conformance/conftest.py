@@ -21,15 +21,24 @@ _CHOSEN = os.environ.get("PGNB_CONFORMANCE_KUBECONFIG", "")
 
 
 @pytest.fixture(scope="module", params=["chosen"] if _CHOSEN else ["server", "rehearsal"])
-def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """The API to compare: of the chosen cluster, of a server in this process, of the rehearsal cluster."""
+def api_kubeconfig(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The way to the API to compare: of the chosen cluster, of a server in this process, of the rehearsal
+    cluster."""
     if request.param == "chosen":
-        yield Api.from_kubeconfig(Path(_CHOSEN))
+        yield Path(_CHOSEN)
     elif request.param == "rehearsal":
-        yield Api.from_kubeconfig(request.getfixturevalue("kubeconfig"))
+        yield request.getfixturevalue("kubeconfig")
     else:
         with served_api(tmp_path_factory.mktemp("api")) as kubeconfig:
-            yield Api.from_kubeconfig(kubeconfig)
+            yield kubeconfig
+
+
+@pytest.fixture(scope="module")
+def api(api_kubeconfig: Path) -> Api:
+    """The API to compare."""
+    return Api.from_kubeconfig(api_kubeconfig)
 
 
 @pytest.fixture(scope="module")
