@@ -3,7 +3,8 @@
 from pgnb.cluster.access import RIGHTS, Right
 from pgnb.cluster.client import Object
 from pgnb.cluster.commands import ExecResult
-from pgnb.cluster.facade import Cluster, connect
+from pgnb.cluster.connecting import connect
+from pgnb.cluster.facade import Cluster
 from pgnb.cluster.forward import Forward
 from pgnb.cluster.helper_spec import HelperPod, SecretFile
 from pgnb.cluster.helpers import Helper, HelperResult

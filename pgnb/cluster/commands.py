@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -11,9 +11,11 @@ import aiohttp
 
 from pgnb.cluster.channels import END_OF_STDIN, PIECE, STDIN, V4, V5, Output, bounded, message
 from pgnb.cluster.loop import LOOP
+from pgnb.cluster.objects import get
 from pgnb.cluster.pods import Pod
+from pgnb.cluster.selection import account
 from pgnb.cluster.sockets import ProtocolRefused, Socket, Sockets
-from pgnb.errors import DeadlineExceeded, ExecFailed
+from pgnb.errors import ClusterError, DeadlineExceeded, ExecFailed, PodError
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def _run(
     sockets.hold()
     output = Output()
     try:
-        LOOP.run(asyncio.wait_for(_exchange(sockets, pod, argv, stdin, output), timeout))
+        _run_on_loop(sockets, pod, asyncio.wait_for(_exchange(sockets, pod, argv, stdin, output), timeout))
     except TimeoutError as error:
         raise DeadlineExceeded(
             f"{argv[0]} in pod {pod.name} did not end within {timeout:g} s",
@@ -65,6 +67,17 @@ def _run(
     if check and result.exit_status:
         raise _failed(pod, result)
     return result
+
+
+def _run_on_loop(sockets: Sockets, pod: Pod, work: Coroutine[None, None, None]) -> None:
+    try:
+        LOOP.run(work)
+    except ClusterError as error:
+        if type(error) is not ClusterError:
+            raise
+        # The node answers 500, without a word, for a container that does not run.
+        state = account(sockets.api, [get(sockets.api, "pods", pod.name) or dict(pod.object)])
+        raise PodError(f"no command can run in pod {pod.name}", found=f"{state} ({error.found})") from error
 
 
 async def _exchange(sockets: Sockets, pod: Pod, argv: tuple[str, ...], stdin: bytes, output: Output) -> None:

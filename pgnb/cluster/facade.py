@@ -26,7 +26,6 @@ from pgnb.cluster.commands import ExecResult
 from pgnb.cluster.forward import Forward, open_forward
 from pgnb.cluster.helper_spec import HelperPod
 from pgnb.cluster.helpers import Helper, HelperResult
-from pgnb.cluster.kubeconfig import read_target
 from pgnb.cluster.logs import LogLine
 from pgnb.cluster.manifests import Manifests, plan_apply
 from pgnb.cluster.passwords import Secret
@@ -34,43 +33,8 @@ from pgnb.cluster.pods import POSTGRES_PORT, Pod
 from pgnb.cluster.sockets import Sockets
 from pgnb.cluster.workloads import Volume, Workload
 from pgnb.display import Cell, Table, card
-from pgnb.errors import ClusterError, ParameterError
 from pgnb.journal import Journal
 from pgnb.plan import Change
-
-PRACTICE = "pgnb/practice"
-"""The label of a namespace where runs change things without being told to."""
-
-
-def connect(
-    kubeconfig: str = "", context: str = "", namespace: str = "", *,
-    dry_run: bool | str = "auto", timeout: float = 10.0,
-) -> Cluster:  # fmt: skip
-    """The cluster that the parameters name, once its API server has answered.
-
-    `kubeconfig`: a file (`~` and `$VARIABLES` are expanded); empty: `$KUBECONFIG`, `~/.kube/config`, or the
-    pod's own account inside a cluster. `context` and `namespace`: empty ones as in the file. `dry_run`:
-    True plans only; "auto" carries changes out only in a namespace that is labelled pgnb/practice=true.
-    `timeout` is in seconds, for one request. Raises ApiUnreachable, AccessDenied, ParameterError.
-    """
-    wanted = _dry_run(dry_run)
-    target = read_target(kubeconfig, context, namespace)
-    api = Api(target, Journal.from_environment(dry_run=True), timeout)
-    cluster = Cluster(api)
-    _ = cluster.version
-    api.journal.dry_run = cluster._only_plan() if wanted is None else wanted
-    api.journal.facts(cluster=target.server_url, context=target.context, namespace=target.namespace)
-    return cluster
-
-
-def _dry_run(value: bool | str) -> bool | None:
-    """None stands for "auto"."""
-    words = {"true": True, "false": False, "auto": None}
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() not in words:
-        raise ParameterError(f"dry_run cannot be {value!r}", remedy="Use true, false or auto.")
-    return words[str(value).lower()]
 
 
 class Cluster:
@@ -281,15 +245,6 @@ class Cluster:
         """Close its connections and forwards. It can be used again, and then connects anew."""
         self._sockets.close()
         self.api.close()
-
-    def _only_plan(self) -> bool:
-        """What "auto" means here; also when the namespace cannot be read."""
-        try:
-            found = objects.get(self.api, "namespaces", self.namespace)
-        except ClusterError:
-            return True
-        labels = ((found or {}).get("metadata") or {}).get("labels") or {}
-        return labels.get(PRACTICE) != "true"
 
     @property
     def table(self) -> Table:

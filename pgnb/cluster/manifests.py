@@ -130,7 +130,7 @@ def _note(changed: Sequence[_Wish]) -> str:
 def _confirmations(changed: Sequence[_Wish]) -> list[Confirmation]:
     foreign = sorted({name for wish in changed for name in wish.foreign})
     why = "Another controller owns fields that this changes and may put them back; better change its source."
-    return [Confirmation("take_over", name, why) for name in foreign[:1]] if foreign else []
+    return [Confirmation("take_over", ", ".join(foreign), why)] if foreign else []
 
 
 def _undo_text(wish: _Wish) -> str:
@@ -139,16 +139,14 @@ def _undo_text(wish: _Wish) -> str:
 
 def _plan_undo(api: Api, title: str, changed: Sequence[_Wish]) -> Change:
     made = [wish for wish in changed if wish.before is None]
-    claims = [wish for wish in made if wish.manifest["kind"] == "PersistentVolumeClaim"]
+    claims = [w.manifest["metadata"]["name"] for w in made if w.manifest["kind"] == "PersistentVolumeClaim"]
+    why = "What lies on the volume is deleted with its claim."
     return Change(
         f"Undo: {title}", api.journal,
         before="---\n".join(_yaml(wish.after, None) for wish in reversed(changed)),
         after="---\n".join(_yaml(wish.before, None) for wish in reversed(changed) if wish.before),
         steps=[_undo_step(api, wish) for wish in reversed(changed)],
-        confirmations=[
-            Confirmation("delete_claim", wish.manifest["metadata"]["name"], "Its data are deleted with it.")
-            for wish in claims[:1]
-        ],
+        confirmations=[Confirmation("delete_claim", ", ".join(claims), why)] if claims else [],
     )  # fmt: skip
 
 

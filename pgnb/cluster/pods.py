@@ -160,6 +160,15 @@ def choose_container(pod: Mapping[str, Any], name: str = "") -> Mapping[str, Any
     )  # fmt: skip
 
 
+def likely_container(pod: Mapping[str, Any], name: str = "") -> str:
+    """The container to look at in a list of pods, where nothing is done in it: that one, or the first."""
+    names = [container["name"] for container in pod["spec"]["containers"]]
+    if name in names:
+        return name
+    servers = _running_postgres(pod, pod["spec"]["containers"])
+    return str(servers[0]["name"] if servers else names[0])
+
+
 def _running_postgres(pod: Mapping[str, Any], containers: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     servers = [c for c in containers if not _stands_beside(c)]
     default = (pod["metadata"].get("annotations") or {}).get(_DEFAULT_CONTAINER)

@@ -14,9 +14,9 @@ from pgnb.checks import Check, Checks
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.objects import STRATEGIC, get, list_all, patch
 from pgnb.cluster.selection import account
-from pgnb.cluster.trouble import explain
+from pgnb.cluster.trouble import explain, hopeless
 from pgnb.cluster.workloads import Workload, read_workload
-from pgnb.errors import ParameterError
+from pgnb.errors import ParameterError, PodError
 from pgnb.plan import Change, Step
 from pgnb.wait import wait_until
 
@@ -34,6 +34,10 @@ class _Pods:
     states: str
 
     @property
+    def uids(self) -> frozenset[str]:
+        return frozenset(pod["metadata"]["uid"] for pod in self.found)
+
+    @property
     def ready(self) -> tuple[Object, ...]:
         return tuple(pod for pod in self.found if not explain(pod))
 
@@ -46,16 +50,24 @@ def scale_and_wait(api: Api, workload: Workload, replicas: int, *, timeout: floa
     _assert_scalable(workload)
     body = {"spec": {"replicas": replicas}}
     # On the object itself: the subresource `scale` would ask for one more right and do the same.
+    old = _pods(api, workload).uids
     patch(api, workload.plural, workload.name, body, f"scale to {replicas}")
-    return wait_scaled(api, workload, replicas, timeout=timeout)
+    return wait_scaled(api, workload, replicas, old, timeout=timeout)
 
 
-def wait_scaled(api: Api, workload: Workload, replicas: int, *, timeout: float = TIMEOUT) -> str:
-    """Wait until exactly `replicas` pods are there, all Ready; what was found, in words."""
+def wait_scaled(
+    api: Api, workload: Workload, replicas: int, old: frozenset[str] = frozenset(), *,
+    timeout: float = TIMEOUT,
+) -> str:  # fmt: skip
+    """Wait until exactly `replicas` pods are there, all Ready; what was found, in words.
+
+    Raises PodError at once for a pod that cannot start, unless it is one of the `old` (by uid), which may
+    be there to be replaced.
+    """
     goal = f"{replicas} Ready pods of {workload.label}" if replicas else f"no pod of {workload.label}"
     state = wait_until(
         goal,
-        lambda: _pods(api, workload),
+        lambda: _hopeful(workload, _pods(api, workload), old),
         lambda pods: len(pods.found) == len(pods.ready) == replicas,
         timeout=timeout,
         every=0.2,
@@ -132,20 +144,37 @@ def roll_out(api: Api, workload: Workload, *, timeout: float = TIMEOUT) -> str:
     """Restart by a rollout and wait until the controller has finished it. The new pod's name."""
     stamp = datetime.now(UTC).isoformat(timespec="microseconds")
     body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}
+    old = _pods(api, workload).uids
     changed = patch(
         api, workload.plural, workload.name, body, "restart by a rollout", content_type=STRATEGIC
     )
     generation = int(changed["metadata"].get("generation", 0))
+
+    def probe() -> Object:
+        _hopeful(workload, _pods(api, workload), old)
+        return get(api, workload.plural, workload.name) or {}
+
     wait_until(
         f"the rollout of {workload.label}",
-        lambda: get(api, workload.plural, workload.name) or {},
+        probe,
         lambda found: rolled_out(found, generation),
         timeout=timeout,
         every=0.2,
         describe=lambda _: _pods(api, workload).states,
         remedy="See the new pod's events and log.",
     )
-    return wait_scaled(api, workload, workload.replicas, timeout=timeout)
+    return wait_scaled(api, workload, workload.replicas, old, timeout=timeout)
+
+
+def _hopeful(workload: Workload, pods: _Pods, old: frozenset[str]) -> _Pods:
+    new = [pod for pod in pods.found if pod["metadata"]["uid"] not in old]
+    if reasons := [reason for pod in new if (reason := hopeless(pod))]:
+        raise PodError(
+            f"{workload.label}: its new pod cannot start ({reasons[0]})",
+            found=pods.states,
+            remedy="Mend what it says; the workload stays as it is now.",
+        )
+    return pods
 
 
 def rolled_out(found: Object, generation: int) -> bool:

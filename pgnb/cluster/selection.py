@@ -7,7 +7,7 @@ from typing import Any
 
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.objects import events_of, get, list_all
-from pgnb.cluster.pods import Pod
+from pgnb.cluster.pods import Pod, likely_container
 from pgnb.cluster.trouble import condition, explain
 from pgnb.errors import ClusterError, NotFound, PodError
 
@@ -15,7 +15,7 @@ from pgnb.errors import ClusterError, NotFound, PodError
 def matching(api: Api, selector: str, container: str = "") -> tuple[Pod, ...]:
     """Every pod that the selector matches, oldest first."""
     found = sorted(list_all(api, "pods", selector), key=lambda pod: pod["metadata"]["creationTimestamp"])
-    return tuple(_seen(api, pod, container) for pod in found)
+    return tuple(_seen(api, pod, likely_container(pod, container)) for pod in found)
 
 
 def the_one(api: Api, selector: str, container: str = "") -> Pod:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pgnb.cluster import Cluster, Pod
-from pgnb.errors import DeadlineExceeded, GateClosed, ParameterError
+from pgnb.cluster.objects import STRATEGIC, patch
+from pgnb.errors import DeadlineExceeded, GateClosed, ParameterError, PodError
 from pgnb.wait import wait_until
 
 DATA = "/var/lib/postgresql/data/pgdata"
@@ -89,12 +90,25 @@ def test_a_new_pod_that_cannot_start_is_told(cluster: Cluster, start_postgres: C
     workload = cluster.workload(cluster.pod(server.selector))
     cluster.scale_and_wait(workload, 0)
     image = {"spec": {"template": {"spec": {"containers": [{"name": "postgres", "image": "no/such:1"}]}}}}
-    from pgnb.cluster.objects import STRATEGIC, patch
-
     patch(cluster.api, "deployments", "broken", image, "break the image", content_type=STRATEGIC)
+    with pytest.raises(PodError, match=r"its new pod cannot start .ErrImagePull.") as caught:
+        cluster.scale_and_wait(workload, 1)
+    assert "no/such:1" in caught.value.found
+
+
+def test_a_pod_that_is_never_ready_has_a_deadline(
+    cluster: Cluster, start_postgres: Callable[..., Any]
+) -> None:
+    server = start_postgres(cluster.namespace, "unready")
+    workload = cluster.workload(cluster.pod(server.selector))
+    probe = {"exec": {"command": ["false"]}, "periodSeconds": 1}
+    containers = [{"name": "postgres", "readinessProbe": probe}]
+    body = {"spec": {"replicas": 0, "template": {"spec": {"containers": containers}}}}
+    patch(cluster.api, "deployments", "unready", body, "an unready pod", content_type=STRATEGIC)
+    wait_until("no pod", lambda: cluster.pods(server.selector), lambda pods: not pods, timeout=30)
     with pytest.raises(DeadlineExceeded) as caught:
         cluster.scale_and_wait(workload, 1, timeout=3)
-    assert "ErrImagePull" in caught.value.found or "ImagePullBackOff" in caught.value.found
+    assert "not ready" in caught.value.found
 
 
 def test_a_bare_pod_is_left_alone(cluster: Cluster) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from datetime import timedelta
 from time import monotonic
@@ -51,6 +53,17 @@ def test_a_command_that_does_not_end(cluster: Cluster, pod: Pod) -> None:
     with pytest.raises(DeadlineExceeded, match=r"within 0.5 s"):
         cluster.exec(pod, ["sleep", "30"], timeout=0.5)
     assert monotonic() - started < 3
+
+
+def test_an_interrupt_ends_the_wait_and_its_task(cluster: Cluster, pod: Pod) -> None:
+    timer = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    started = monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        cluster.exec(pod, ["sleep", "30"])
+    timer.join()
+    assert monotonic() - started < 5
+    assert cluster.exec(pod, ["true"]).exit_status == 0
 
 
 def test_a_command_killed_with_its_container_says_so(cluster: Cluster, pod: Pod) -> None:

@@ -100,7 +100,11 @@ def test_a_pods_own_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(config.incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
     monkeypatch.setattr(kubeconfig, "ACCOUNT", tmp_path)
     target = read_target()
-    assert (target.in_cluster, target.namespace, target.server_url) == (True, "inside", "https://10.96.0.1:443")
+    assert (target.in_cluster, target.namespace, target.server_url) == (
+        True,
+        "inside",
+        "https://10.96.0.1:443",
+    )
     forward = open_forward(Sockets(Api(target, Journal())), Pod.of(recorded_pod()), 5432)
     assert (forward.host, forward.port) == (recorded_pod()["status"]["podIP"], 5432)
     forward.close()

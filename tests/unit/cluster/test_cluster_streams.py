@@ -11,7 +11,7 @@ from replaying import NAMESPACE, POD, Replay, entry, failing, recorded
 from pgnb.cluster import Cluster, Pod
 from pgnb.cluster.channels import END_OF_STDIN, Output, bounded, message
 from pgnb.cluster.loop import LOOP
-from pgnb.errors import ClusterError, DeadlineExceeded, ExecFailed, GateClosed, NotFound, Rejected
+from pgnb.errors import ClusterError, DeadlineExceeded, ExecFailed, GateClosed, NotFound, PodError, Rejected
 
 
 def speak(replay: Replay, what: str, protocol: str = "v5.channel.k8s.io") -> None:
@@ -50,6 +50,14 @@ def test_killed_says_terminated(replay: Replay, cluster: Cluster, primary: Pod) 
     with pytest.raises(ExecFailed, match=r"137 .terminated") as caught:
         cluster.exec(primary, ["sh", "-c", "kill -9 $$"])
     assert "stopped under it" in caught.value.remedy
+
+
+def test_a_container_that_goes_away_under_a_command(replay: Replay, cluster: Cluster, primary: Pod) -> None:
+    changes = recorded("changes")
+    found = next(entry for entry in changes if entry["what"].startswith("SIGINT to PID 1"))
+    replay.sockets.append(dict(found) | {"path": found["path"].replace("-4fnh7", "-9j5cc")})
+    with pytest.raises(ExecFailed, match=r"137 .terminated"):
+        cluster.exec(primary, ["sh", "-c", "kill -INT 1; sleep 5"])
 
 
 def test_stdin_and_its_end(replay: Replay, cluster: Cluster, primary: Pod) -> None:
@@ -102,8 +110,11 @@ def test_refusals_in_the_servers_own_words(
 def test_a_pod_that_is_done(replay: Replay, cluster: Cluster) -> None:
     refusal = next(found for found in recorded("failures") if found["what"] == "exec into a pod that is done")
     replay.sockets.append(refusal)
-    with pytest.raises(ClusterError):
+    replay.answer("GET", f"/api/v1/namespaces/{NAMESPACE}/pods/done", 200, failing("done")[0])
+    replay.answer("GET", f"/api/v1/namespaces/{NAMESPACE}/events", 200, {"items": []})
+    with pytest.raises(PodError, match="no command can run in pod done") as caught:
         cluster.exec(Pod.of(failing("done")[0]), ["true"])
+    assert "has ended (Succeeded)" in caught.value.found
 
 
 def test_a_command_that_does_not_end(replay: Replay, cluster: Cluster, primary: Pod) -> None:

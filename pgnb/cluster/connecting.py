@@ -1,0 +1,54 @@
+"""From the parameters of a notebook to a cluster that has answered, in the mode that they ask for."""
+
+from __future__ import annotations
+
+from pgnb.cluster.client import Api
+from pgnb.cluster.facade import Cluster
+from pgnb.cluster.kubeconfig import read_target
+from pgnb.cluster.objects import get
+from pgnb.errors import ClusterError, ParameterError
+from pgnb.journal import Journal
+
+PRACTICE = "pgnb/practice"
+"""The label of a namespace where runs change things without being told to."""
+
+
+def connect(
+    kubeconfig: str = "", context: str = "", namespace: str = "", *,
+    dry_run: bool | str = "auto", timeout: float = 10.0,
+) -> Cluster:  # fmt: skip
+    """The cluster that the parameters name, once its API server has answered.
+
+    `kubeconfig`: a file (`~` and `$VARIABLES` are expanded); empty: `$KUBECONFIG`, `~/.kube/config`, or the
+    pod's own account inside a cluster. `context` and `namespace`: empty ones as in the file. `dry_run`:
+    True plans only; "auto" carries changes out only in a namespace that is labelled pgnb/practice=true.
+    `timeout` is in seconds, for one request. Raises ApiUnreachable, AccessDenied, ParameterError.
+    """
+    wanted = _dry_run(dry_run)
+    target = read_target(kubeconfig, context, namespace)
+    api = Api(target, Journal.from_environment(dry_run=True), timeout)
+    cluster = Cluster(api)
+    _ = cluster.version
+    api.journal.dry_run = _only_plan(api) if wanted is None else wanted
+    api.journal.facts(cluster=target.server_url, context=target.context, namespace=target.namespace)
+    return cluster
+
+
+def _dry_run(value: bool | str) -> bool | None:
+    """None stands for "auto"."""
+    words = {"true": True, "false": False, "auto": None}
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in words:
+        raise ParameterError(f"dry_run cannot be {value!r}", remedy="Use true, false or auto.")
+    return words[str(value).lower()]
+
+
+def _only_plan(api: Api) -> bool:
+    """What "auto" means here; also when the namespace cannot be read."""
+    try:
+        found = get(api, "namespaces", api.namespace)
+    except ClusterError:
+        return True
+    labels = ((found or {}).get("metadata") or {}).get("labels") or {}
+    return labels.get(PRACTICE) != "true"
