@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pgnb.checks import Check, Checks
 from pgnb.display import Table
-from pgnb.errors import ChangeFailed, ParameterError
+from pgnb.errors import ChangeFailed, ParameterError, QueryFailed
 from pgnb.plan import Change, Step
 from pgnb.server.conftext import MANAGED_FILE, managed, with_include
 from pgnb.server.edits import Edit, FileEdit, SystemEdit, file_errors, make_all
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from pgnb.server.server import Server
 
 _AUTO = "postgresql.auto.conf"
+_RIGHTS = (
+    "Connect as a superuser, or grant the login pg_read_all_settings, pg_read_server_files and EXECUTE on"
+    " pg_show_all_file_settings(), pg_hba_file_rules() and pg_reload_conf()."
+)
 _FROM_FILES = ("default", "configuration file")
 _ABOVE_FILES = {
     "command line": "the arguments of the container in the pod's template",
@@ -81,9 +85,8 @@ def edits_change(
     """A change made of edits, validated together, then a reload; its undo is the same with the way back."""
     steps = []
     if edits:
-        what = "; ".join(dict.fromkeys(_says(edit) for edit in edits))
         steps.append(
-            Step(server.name, f"{what}; validated by pg_file_settings, put back on an error",
+            Step(server.name, f"{_says(edits)}; validate, else put back",
                  lambda: make_all(server, edits, lambda: file_errors(server)), journalled=True)
         )  # fmt: skip
     if edits or reload:
@@ -137,7 +140,11 @@ def _waits(setting: Setting, entries: Mapping[str, Row], written: bool) -> str:
 
 def _entries(server: Server) -> dict[str, Row]:
     """The line that counts of each setting that stands in a file."""
-    return {row["name"]: row for row in server.query("file_settings") if row["name"]}
+    try:
+        return {row["name"]: row for row in server.query("file_settings") if row["name"]}
+    except QueryFailed as failure:
+        failure.remedy = failure.remedy or _RIGHTS
+        raise
 
 
 def _differs(setting: Setting, entries: Mapping[str, Row]) -> bool:
@@ -180,8 +187,7 @@ def _config_file(server: Server) -> str:
         return path
     raise ParameterError(
         f"the login {server.facts.login!r} may not see where the configuration of {server.name} lies",
-        remedy="Connect as a superuser, or grant it pg_read_all_settings, pg_read_server_files and"
-        " EXECUTE on pg_show_all_file_settings().",
+        remedy=_RIGHTS,
     )
 
 
@@ -234,12 +240,14 @@ def _precheck(server: Server, edits: Sequence[Edit], wishes: Sequence[Setting]) 
     )
 
 
-def _says(edit: Edit) -> str:
-    if isinstance(edit, SystemEdit):
-        return edit.statement
-    if edit.after is None:
-        return f"remove {edit.path}"
-    return f"write {edit.path}" if edit.before is not None else f"create {edit.path}"
+def _says(edits: Sequence[Edit]) -> str:
+    """What would be done to which file, each folder named once."""
+    words = [edit.statement for edit in edits if isinstance(edit, SystemEdit)]
+    paths = [(PurePosixPath(edit.path), edit) for edit in edits if isinstance(edit, FileEdit)]
+    for folder in dict.fromkeys(path.parent for path, _ in paths):
+        done = [f"{edit.verb} {path.name}" for path, edit in paths if path.parent == folder]
+        words.append(f"{', '.join(done)} in {folder}")
+    return "; ".join(words)
 
 
 def _text(edits: Sequence[Edit], side: int) -> str:

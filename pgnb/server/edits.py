@@ -31,6 +31,13 @@ class FileEdit:
         return self.path
 
     @property
+    def verb(self) -> str:
+        """What it does to the file, in a word."""
+        if self.after is None:
+            return "remove"
+        return "create" if self.before is None else "change"
+
+    @property
     def texts(self) -> tuple[str, str]:
         """Before and after as texts, for a diff."""
         return self.before or "", self.after or ""
@@ -124,7 +131,7 @@ def make_all(server: Server, edits: Sequence[Edit], errors: Callable[[], list[st
     except BaseException as error:
         _put_back(server, made, error)
         raise
-    return f"written and validated: {', '.join(dict.fromkeys(edit.target for edit in edits))}"
+    return "written, and accepted by the server"
 
 
 def _put_back(server: Server, made: list[Edit], error: BaseException) -> None:

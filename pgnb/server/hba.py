@@ -132,7 +132,7 @@ def hba_change(server: Server, title: str, path: str, before: str, after: str) -
 
 
 def _write_step(server: Server, edit: FileEdit) -> Step:
-    what = f"write {edit.path}; validated by pg_hba_file_rules, put back on an error"
+    what = f"change {edit.path}; validate, else put back"
     return Step(
         server.name, what, lambda: make_all(server, [edit], lambda: errors_of(server)), journalled=True
     )

@@ -25,7 +25,7 @@ from pgnb.server.queries import is_name, sql_of
 from pgnb.server.restart import plan_restart
 from pgnb.server.roles import DEFAULT_KEY, plan_role
 from pgnb.server.route import Absent, Direct, Route, ThroughPod
-from pgnb.server.session import Login, Params, Row, Rows, Session, Statement
+from pgnb.server.session import Login, Params, Row, Rows, Session, Statement, spell_statement
 from pgnb.server.settings import SettingsTable, read_settings
 from pgnb.server.values import Wanted
 
@@ -141,7 +141,7 @@ class Server:
 
         Never sent twice. Raises GateClosed in a plan-only run: what only plans reaches no server.
         """
-        text = what or " ".join(str(statement).split())[:200]
+        text = what or spell_statement(statement)
         if self.journal.dry_run:
             raise GateClosed(f"{self.name}: this run only plans; not sent", found=text)
         with self.journal.act(self.name, text):

@@ -36,6 +36,14 @@ Params = Sequence[Any] | Mapping[str, Any] | None
 Statement = str | sql.SQL | sql.Composed
 
 APPLICATION_NAME = "pgnb"
+_NOT_FROM_THE_ENVIRONMENT: Mapping[str, Any] = {
+    # PGHOSTADDR would lead to another server, PGSSLMODE and its kin would refuse the near end of a forward.
+    "hostaddr": "",
+    "sslmode": "prefer",
+    "gssencmode": "disable",
+    "channel_binding": "prefer",
+    "target_session_attrs": "any",
+}
 # What may be over in a moment; a missing Secret or right is not.
 _PASSING = (ConnectionFailed, PodError, ForwardFailed, ApiUnreachable)
 _EVERYWHERE = {
@@ -227,7 +235,7 @@ class Session:
                 host=host, port=port, user=self._login.user, password=self._login.password(),
                 dbname=self.database, application_name=APPLICATION_NAME, options=self._login.options(),
                 connect_timeout=self._login.connect_timeout, client_encoding="utf8",
-                gssencmode="disable", autocommit=True, row_factory=dict_row,
+                autocommit=True, row_factory=dict_row, **_NOT_FROM_THE_ENVIRONMENT,
             )  # fmt: skip
         except psycopg.OperationalError as error:
             raise self._refused(error) from None
@@ -278,4 +286,15 @@ def _words(error: psycopg.Error) -> str:
 def _first_line(statement: Statement, connection: psycopg.Connection[Row]) -> str:
     text = statement if isinstance(statement, str) else statement.as_string(connection)
     lines = [line for line in text.strip().splitlines() if not line.lstrip().startswith("--")]
-    return _SECRET.sub("\\1'***'", (lines or [""])[0])[:120]
+    return without_secrets((lines or [""])[0])[:120]
+
+
+def without_secrets(text: str) -> str:
+    """SQL with what follows PASSWORD, and every verifier, starred out."""
+    return _SECRET.sub("\\1'***'", text)
+
+
+def spell_statement(statement: Statement) -> str:
+    """A statement in one line for a journal, without secrets."""
+    text = statement if isinstance(statement, str) else statement.as_string(None)
+    return without_secrets(" ".join(text.split()))[:200]

@@ -85,6 +85,7 @@ def test_a_login_with_few_rights_gets_as_far_as_they_reach(server: Server):
         with pytest.raises(QueryFailed) as refused:
             limited.plan_settings({"work_mem": "9MB"})
         assert refused.value.sqlstate == "42501"
+        assert "pg_read_all_settings" in refused.value.remedy
     finally:
         limited.close()
         server.execute("DROP ROLE watcher")

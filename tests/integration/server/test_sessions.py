@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -81,6 +82,36 @@ def test_parameters_reach_statements_that_take_none_on_the_server(server: Server
     server.execute("COMMENT ON DATABASE postgres IS %s", ["it's ours"])
     assert server.scalar("SELECT shobj_description(oid, 'pg_database') FROM pg_database"
                          " WHERE datname = 'postgres'") == "it's ours"  # fmt: skip
+
+
+def test_libpqs_environment_leads_nowhere_else(server: Server, monkeypatch: pytest.MonkeyPatch):
+    for variable, value in (("PGHOSTADDR", "192.0.2.1"), ("PGSSLMODE", "verify-full"), ("PGPORT", "1")):
+        monkeypatch.setenv(variable, value)
+    with server.new_session() as session:
+        assert session.query("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_an_interrupt_cancels_the_statement_and_leaves_the_session_usable(server: Server):
+    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    started = monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        server.query("SELECT pg_sleep(30)")
+    timer.join()
+    assert monotonic() - started < 10
+    assert server.scalar("SELECT 5") == 5
+    sleeping = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%%' AND state = 'active'"
+    )
+    wait_until("the statement to end", lambda: server.scalar(sleeping), lambda n: n == 0, timeout=5)
+
+
+def test_the_journal_names_the_statement_and_no_secret(server: Server):
+    server.execute(compose("CREATE ROLE {} PASSWORD {}", name("in_journal"), "hush-hush"))
+    server.execute(compose("DROP ROLE {}", name("in_journal")))
+    journal = str(server.journal.table)
+    assert """CREATE ROLE "in_journal" PASSWORD '***'""" in journal
+    assert "hush-hush" not in journal
 
 
 def test_many_threads_share_a_server(server: Server):
