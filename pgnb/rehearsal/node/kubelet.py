@@ -115,8 +115,12 @@ class Kubelet:
             subscription.close()
 
     def _refresh(self, changed: Object) -> None:
+        """The delay after a change is over; an object that has changed again since has a delay of its own."""
         plural = "configmaps" if changed["kind"] == "ConfigMap" else "secrets"
         metadata = changed["metadata"]
+        present = self._equipment.store.find(plural, metadata["namespace"], metadata["name"])
+        if present is None or present["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
+            return
         for worker in self._workers.values():
             if worker.pod["metadata"]["namespace"] == metadata["namespace"]:
                 worker.volumes.refresh(plural, metadata["name"])

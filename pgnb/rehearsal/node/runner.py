@@ -130,6 +130,7 @@ class Runner:
         ended = Terminated(error.exit_code, error.reason, EPOCH, now(), self.state.container_id, text)
         self.state.state, self.state.failure = ended, Waiting("RunContainerError", text)
         self._report()
+        self.tried.set()
 
     # -- running -------------------------------------------------------------------------------------------
 
