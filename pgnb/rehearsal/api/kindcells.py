@@ -152,6 +152,7 @@ def node_roles(obj: Object) -> str:
 
 def node_address(kind: str) -> Callable[[Object], str]:
     """A cell with the node's address of one kind."""
+
     def cell(obj: Object) -> str:
         addresses = lookup(obj, "status", "addresses") or ()
         return next((str(a["address"]) for a in addresses if a["type"] == kind), NONE)
@@ -167,6 +168,7 @@ def role(obj: Object) -> str:
 
 def subjects(kind: str) -> Callable[[Object], str]:
     """A cell with a binding's subjects of one kind."""
+
     def cell(obj: Object) -> str:
         found = [s for s in obj.get("subjects") or () if s.get("kind") == kind]
         spaced = [f"{s['namespace']}/{s['name']}" if s.get("namespace") else s["name"] for s in found]

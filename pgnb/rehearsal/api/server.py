@@ -54,6 +54,8 @@ def build_app(store: Store, node: Node, credentials: Credentials) -> web.Applica
     bootstrap(store)
     server = _Server(store, node, credentials)
     app = web.Application(client_max_size=_BODY_LIMIT)
+    app[streaming.WATCHES] = set()
+    app.on_shutdown.append(streaming.end_watches)
     app.router.add_route("*", "/{path:.*}", server.handle)
     return app
 

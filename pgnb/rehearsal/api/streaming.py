@@ -20,9 +20,18 @@ from pgnb.rehearsal.api.resources import Resource
 from pgnb.rehearsal.api.status import FieldError, StatusError, bad_request, forbidden_value
 from pgnb.rehearsal.api.watching import Subscription, version_number
 
+WATCHES = web.AppKey("watches", set[Subscription])
+"""The watches that are running, so that the server can end them when it stops."""
+
 _DEFAULT_SECONDS = 1800
 BOOKMARK_SECONDS = 60
 _INITIAL_END = {"k8s.io/initial-events-end": "true"}
+
+
+async def end_watches(app: web.Application) -> None:
+    """Ends all watches; their clients see the end of the stream, as when a real server stops."""
+    for subscription in tuple(app[WATCHES]):
+        subscription.close()
 
 
 async def watch(call: Call) -> web.StreamResponse:
@@ -42,14 +51,16 @@ async def watch(call: Call) -> web.StreamResponse:
         await response.prepare(call.request)
         await response.write(writer.line("ERROR", error.body()))
         return response
-    await response.prepare(call.request)
+    stream = _Stream(call, response, writer, subscription, _true(query, "allowWatchBookmarks"))
+    running = call.request.app[WATCHES]
+    running.add(subscription)
     try:
-        await _Stream(call, response, writer, subscription, _true(query, "allowWatchBookmarks")).run(
-            seconds, initial_end
-        )
+        await response.prepare(call.request)
+        await stream.run(seconds, initial_end)
     except ConnectionResetError:
         pass  # the client left, which is how most watches end
     finally:
+        running.discard(subscription)
         subscription.close()
     return response
 
@@ -148,11 +159,18 @@ class _Stream:
             await self._write(self._writer.bookmark(self._version, _INITIAL_END))
         loop = asyncio.get_running_loop()
         end, bookmark_at = loop.time() + seconds, loop.time() + BOOKMARK_SECONDS
-        while loop.time() < end:
+        while loop.time() < end and not self._over:
             await self._next(min(end, bookmark_at) - loop.time())
-            if self._bookmarks and loop.time() >= min(end, bookmark_at):
+            if loop.time() < min(end, bookmark_at):
+                continue
+            bookmark_at = loop.time() + BOOKMARK_SECONDS
+            if self._bookmarks:
                 await self._write(self._writer.bookmark(self._version))
-                bookmark_at = loop.time() + BOOKMARK_SECONDS
+
+    @property
+    def _over(self) -> bool:
+        """The server stops, or the client left without a word."""
+        return self._subscription.closed or self._call.request.transport is None
 
     @property
     def _version(self) -> str:
@@ -161,8 +179,10 @@ class _Stream:
     async def _next(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(max(seconds, 0)):
-                event = await anext(self._subscription)
+                event = await anext(self._subscription, None)
         except TimeoutError:
+            return
+        if event is None:
             return
         await self._write(self._writer.event(event.type, event.object))
         await self._drain()

@@ -14,6 +14,9 @@ from pgnb.rehearsal.api.status import StatusError, expired
 HISTORY_LENGTH = 4000
 """Changes kept for watches that resume; an older resourceVersion is answered with 410."""
 
+LONGEST_QUEUE = 10_000
+"""Events that a follower may be behind; one that is slower is cut off, and has to list again, as in life."""
+
 
 class Event(NamedTuple):
     """One change: ADDED, MODIFIED or DELETED; `old` is the object before it (None for ADDED)."""
@@ -91,13 +94,21 @@ class Subscription:
     def offer(self, change: Change) -> None:
         """Called by the store for every change."""
         event = self._wanted(change)
-        if event is not None:
-            self._pending.append(event)
-            self._arrived.set()
+        if event is None:
+            return
+        if len(self._pending) >= LONGEST_QUEUE:
+            self.close()
+        self._pending.append(event)
+        self._arrived.set()
 
     def pending(self) -> Event | None:
         """The next event if there is one already."""
         return self._pending.popleft() if self._pending else None
+
+    @property
+    def closed(self) -> bool:
+        """True when no event will come any more."""
+        return self._closed
 
     def close(self) -> None:
         """Ends the iteration; whoever waits in it is released."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.conformance.replay import Api, exchanges, recording, steady
+from tests.integration.conformance.served import served_api
 
 
 @pytest.fixture
@@ -126,3 +128,10 @@ def test_kubectl_watches_tables(api: Api, path: str) -> None:
     row = next(row for row in found["rows"] if row["cells"][0] == "first")
     assert row["cells"][1] == 1
     assert row["object"]["kind"] == "PartialObjectMetadata"
+
+
+def test_a_watch_ends_when_its_server_does(tmp_path: Path) -> None:
+    with served_api(tmp_path) as kubeconfig:
+        events = Api.from_kubeconfig(kubeconfig).watch("/api/v1/namespaces?watch=true")
+        assert next(events)["type"] == "ADDED"
+    assert [event["object"]["metadata"]["name"] for event in events][-1] == "kube-system"

@@ -154,3 +154,12 @@ def test_whoever_waits_for_events_is_released_by_close(store: Store) -> None:
 
 def test_every_resource_can_be_found_by_its_plural() -> None:
     assert len({resource.kind for resource in BY_PLURAL.values()}) == len(BY_PLURAL)
+
+
+def test_a_follower_that_is_too_slow_is_cut_off(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgnb.rehearsal.api.watching.LONGEST_QUEUE", 2)
+    follower = store.subscribe("configmaps")
+    for name in ("a", "b", "c"):
+        assert not follower.closed
+        store.create("configmaps", config(name))
+    assert follower.closed
