@@ -20,7 +20,7 @@ from pgnb.rehearsal.api.resources import Resource
 from pgnb.rehearsal.api.status import FieldError, StatusError, bad_request, forbidden_value
 from pgnb.rehearsal.api.watching import Subscription, version_number
 
-WATCHES = web.AppKey("watches", set[Subscription])
+WATCHES: web.AppKey[set[Subscription]] = web.AppKey("watches", set[Subscription])
 """The watches that are running, so that the server can end them when it stops."""
 
 _DEFAULT_SECONDS = 1800
