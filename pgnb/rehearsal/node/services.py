@@ -83,6 +83,7 @@ class ServiceProxy:
         self._routes: dict[Address, tuple[Address, ...]] = {}
         self._servers: dict[Address, asyncio.Server] = {}
         self._relays: set[Relay] = set()
+        self._dialling: dict[asyncio.Future[socket.socket], tuple[Address, Address]] = {}
 
     async def run(self) -> None:
         """Follow Services and endpoints until cancelled; then all connections end."""
@@ -101,6 +102,9 @@ class ServiceProxy:
 
     async def _follow(self) -> None:
         self._routes = routes(self._store)
+        for dialling, (address, target) in tuple(self._dialling.items()):
+            if target not in self._routes.get(address, ()):
+                dialling.cancel()  # its address is gone, and nobody there would say so for seconds
         for address in self._servers.keys() - self._routes.keys():
             self._servers.pop(address).close()
         for address in self._routes.keys() - self._servers.keys():
@@ -121,6 +125,19 @@ class ServiceProxy:
         if not targets:
             raise ConnectionRefusedError(f"no endpoint behind {address.ip}:{address.port}")
         target = random.choice(targets)
+        dialling = asyncio.ensure_future(self._reach(target, client))
+        self._dialling[dialling] = (address, target)
+        try:
+            return await dialling
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise ConnectionRefusedError(f"the endpoint {target.ip} went away") from None
+        finally:
+            del self._dialling[dialling]
+
+    async def _reach(self, target: Address, client: str) -> socket.socket:
         for sandbox in self._sandboxes():
             if sandbox.ip == client:
                 return await sandbox.dial(*target)
