@@ -107,7 +107,7 @@ def _load(files: str, chosen: tuple[str, Mapping[str, Any]], namespace: str) -> 
             remedy=f"Try `kubectl --context {name} auth whoami`; log in again where it fails.",
         ) from error
     _assert_credentials(files, name, str(context.get("user", "")), configuration)
-    _drop_needless_proxy(configuration)
+    _settle_proxy(configuration)
     inside = namespace or str(context.get("namespace") or "default")
     return Target(name, configuration.host, inside, str(context.get("user", "")), files, configuration)
 
@@ -128,12 +128,17 @@ def _assert_credentials(files: str, context: str, user: str, configuration: clie
             )
 
 
-def _drop_needless_proxy(configuration: client.Configuration) -> None:
-    """As kubectl: a proxy of the environment is not for this machine itself, nor for what $NO_PROXY names."""
-    host = urlsplit(configuration.host).hostname or ""
+def _settle_proxy(configuration: client.Configuration) -> None:
+    """As kubectl: the environment's proxy, but not for this machine itself, nor for what $NO_PROXY names.
+
+    A proxy of the kubeconfig's own (proxy-url) stays; the official client's versions differ in the rest.
+    """
+    address, proxies = urlsplit(configuration.host), getproxies()
+    if configuration.proxy and configuration.proxy not in proxies.values():
+        return
+    host = address.hostname or ""
     here = host == "localhost" or host.startswith("127.") or host == "::1"
-    if (here or proxy_bypass(host)) and configuration.proxy in getproxies().values():
-        configuration.proxy = None
+    configuration.proxy = None if here or proxy_bypass(host) else proxies.get(address.scheme)
 
 
 def _own_account(namespace: str) -> Target:

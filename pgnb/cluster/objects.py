@@ -102,7 +102,7 @@ def apply(api: Api, manifest: Mapping[str, Any], *, force: bool = False, dry_run
     path = path_of(api, manifest)
     if dry_run:
         return _send(api, path, manifest, query | {"dryRun": "All"})
-    with _act(api, label_of(api, manifest), "apply") as act:
+    with changing(api, label_of(api, manifest), "apply") as act:
         before = _find(api, path)
         after = _send(api, path, manifest, query)
         act.result = _outcome(before, after)
@@ -126,7 +126,7 @@ def owners(conflict: Conflict) -> set[str]:
 
 
 @contextmanager
-def _act(api: Api, target: str, what: str) -> Iterator[Act]:
+def changing(api: Api, target: str, what: str) -> Iterator[Act]:
     """A change in the journal; a plan-only run refuses it before it is begun."""
     api.assert_applies(f"{what}: {target}")
     with api.journal.act(target, what) as act:
@@ -151,7 +151,7 @@ def create(api: Api, manifest: Mapping[str, Any]) -> Object:
     """Make an object. Raises Conflict when one of its name is there already."""
     name = str(manifest["metadata"].get("name") or manifest["metadata"].get("generateName", ""))
     known = known_for(str(manifest["apiVersion"]), str(manifest["kind"])) or resource_of(api, manifest)
-    with _act(api, known.label(name), "create") as act:
+    with changing(api, known.label(name), "create") as act:
         made = api.call("POST", known.path(api.namespace), query={"fieldManager": MANAGER}, body=manifest)
         act.result = f"created {known.label(made['metadata']['name'])}"
     return made
@@ -161,15 +161,19 @@ def patch(
     api: Api, kind: str, name: str, body: Mapping[str, Any], what: str, *, content_type: str = MERGE
 ) -> Object:
     """Change some fields; `what` says for the journal which. Raises NotFound, Conflict, Rejected."""
-    known = resource(kind)
-    with _act(api, known.label(name), what):
-        path = known.path(api.namespace, name)
-        return api.call("PATCH", path, query={"fieldManager": MANAGER}, body=body, content_type=content_type)
+    with changing(api, resource(kind).label(name), what):
+        return send_patch(api, kind, name, body, content_type)
+
+
+def send_patch(api: Api, kind: str, name: str, body: Mapping[str, Any], content_type: str) -> Object:
+    """A patch inside an act of the journal that the caller has begun."""
+    path = resource(kind).path(api.namespace, name)
+    return api.call("PATCH", path, query={"fieldManager": MANAGER}, body=body, content_type=content_type)
 
 
 def replace(api: Api, manifest: Mapping[str, Any], what: str) -> Object:
     """Put an object in the place of the one with its resourceVersion. Raises Conflict when it moved on."""
-    with _act(api, label_of(api, manifest), what):
+    with changing(api, label_of(api, manifest), what):
         return api.call("PUT", path_of(api, manifest), query={"fieldManager": MANAGER}, body=manifest)
 
 
@@ -179,7 +183,7 @@ def delete(api: Api, kind: str, name: str, *, uid: str = "", grace: int | None =
     options: dict[str, Any] = {"propagationPolicy": "Background"}
     options |= {"gracePeriodSeconds": grace} if grace is not None else {}
     options |= {"preconditions": {"uid": uid}} if uid else {}
-    with _act(api, known.label(name), "delete") as act:
+    with changing(api, known.label(name), "delete") as act:
         try:
             api.call("DELETE", known.path(api.namespace, name), body=options)
         except NotFound:

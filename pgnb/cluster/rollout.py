@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster.client import Api, Object
-from pgnb.cluster.objects import STRATEGIC, get, list_all, patch
+from pgnb.cluster.objects import MERGE, STRATEGIC, changing, get, list_all, send_patch
 from pgnb.cluster.selection import account
 from pgnb.cluster.trouble import explain, hopeless
 from pgnb.cluster.workloads import Workload, read_workload
@@ -50,9 +50,11 @@ def scale_and_wait(api: Api, workload: Workload, replicas: int, *, timeout: floa
     _assert_scalable(workload)
     body = {"spec": {"replicas": replicas}}
     # On the object itself: the subresource `scale` would ask for one more right and do the same.
-    old = _pods(api, workload).uids
-    patch(api, workload.plural, workload.name, body, f"scale to {replicas}")
-    return wait_scaled(api, workload, replicas, old, timeout=timeout)
+    with changing(api, workload.label, f"scale to {replicas}, and wait") as act:
+        old = _pods(api, workload).uids
+        send_patch(api, workload.plural, workload.name, body, MERGE)
+        act.result = wait_scaled(api, workload, replicas, old, timeout=timeout)
+    return act.result
 
 
 def wait_scaled(
@@ -144,10 +146,17 @@ def roll_out(api: Api, workload: Workload, *, timeout: float = TIMEOUT) -> str:
     """Restart by a rollout and wait until the controller has finished it. The new pod's name."""
     stamp = datetime.now(UTC).isoformat(timespec="microseconds")
     body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}
-    old = _pods(api, workload).uids
-    changed = patch(
-        api, workload.plural, workload.name, body, "restart by a rollout", content_type=STRATEGIC
-    )
+    with changing(api, workload.label, "restart by a rollout, and wait") as act:
+        old = _pods(api, workload).uids
+        changed = send_patch(api, workload.plural, workload.name, body, STRATEGIC)
+        _wait_rolled_out(api, workload, changed, old, timeout)
+        act.result = wait_scaled(api, workload, workload.replicas, old, timeout=timeout)
+    return act.result
+
+
+def _wait_rolled_out(
+    api: Api, workload: Workload, changed: Object, old: frozenset[str], timeout: float
+) -> None:
     generation = int(changed["metadata"].get("generation", 0))
 
     def probe() -> Object:
@@ -163,7 +172,6 @@ def roll_out(api: Api, workload: Workload, *, timeout: float = TIMEOUT) -> str:
         describe=lambda _: _pods(api, workload).states,
         remedy="See the new pod's events and log.",
     )
-    return wait_scaled(api, workload, workload.replicas, old, timeout=timeout)
 
 
 def _hopeful(workload: Workload, pods: _Pods, old: frozenset[str]) -> _Pods:
