@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from pgnb.observe.arrival import wait_for_marker
     from pgnb.observe.counting import compare_counts
     from pgnb.observe.load import run_load
+    from pgnb.observe.measure import measure_service
     from pgnb.observe.sampler import LagSampler
     from pgnb.observe.scratch import Scratch
     from pgnb.observe.topology import topology
-    from pgnb.observe.writer import Writer
     from pgnb.plan import gate
     from pgnb.replication import (
         plan_base_backup,
@@ -48,10 +48,10 @@ _HOMES = {
     "pgnb.observe.arrival": ("wait_for_marker",),
     "pgnb.observe.counting": ("compare_counts",),
     "pgnb.observe.load": ("run_load",),
+    "pgnb.observe.measure": ("measure_service",),
     "pgnb.observe.sampler": ("LagSampler",),
     "pgnb.observe.scratch": ("Scratch",),
     "pgnb.observe.topology": ("topology",),
-    "pgnb.observe.writer": ("Writer",),
     "pgnb.plan": ("gate",),
     "pgnb.replication": (
         "plan_base_backup",
@@ -76,7 +76,6 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "LagSampler",
     "Scratch",
-    "Writer",
     "compare_counts",
     "connect",
     "find_server",
@@ -84,6 +83,7 @@ __all__ = [
     "finish",
     "gate",
     "marker",
+    "measure_service",
     "plan_base_backup",
     "plan_pending_restart",
     "plan_slot",

@@ -142,4 +142,4 @@ def diff_html(diff: str) -> str:
         f'<span style="{_COLOURS.get(tones.get(line[:1], ""), "")};font-weight:400">{escape(line)}</span>'
         for line in diff.splitlines()
     )
-    return f'<pre style="margin:0">{chr(10).join(lines)}</pre>'
+    return f'<pre style="margin:0;font-family:monospace">{chr(10).join(lines)}</pre>'

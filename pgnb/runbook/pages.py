@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,16 @@ def _images(notebook: Any) -> Iterator[str]:
                 yield image
 
 
-def write_index(archive: Archive, *, summary: str = "") -> Path:
-    """Write `index.html`: every record with its verdict, target, changes and plots, the newest first."""
+def write_index(archive: Archive, *, summary: str = "", plots: Sequence[str] = ()) -> Path:
+    """Write `index.html`: every record with its verdict, target, changes and plots, the newest first.
+
+    `summary` and `plots` (file names in the archive's folder) stand above the records.
+    """
     template = _ENVIRONMENT.get_template("index.html")
     records = sorted(archive.all(), key=lambda record: record.started, reverse=True)
-    page = template.render(records=records, summary=summary, spell_seconds=spell_seconds, tone=_tone)
+    page = template.render(
+        records=records, summary=summary, plots=plots, spell_seconds=spell_seconds, tone=_tone
+    )
     path = archive.folder / "index.html"
     path.write_text(page, "utf-8")
     return path

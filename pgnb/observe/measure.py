@@ -1,0 +1,86 @@
+"""The time without service, measured from a client's side while something is done to a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pgnb.checks import Check, Checks
+from pgnb.display import Table, card
+from pgnb.journal import Journal
+from pgnb.observe.acknowledged import Found, Writing
+from pgnb.observe.scratch import Scratch
+from pgnb.observe.writer import Writer, start_writer
+from pgnb.server import Server
+from pgnb.wait import wait_until
+
+DATABASE = "pgnb_service"
+_BACK = 120.0
+"""Seconds that the client gets, at the end, to be acknowledged a row again."""
+
+
+@dataclass
+class Service:
+    """What a client saw of a server: known once the block that was measured has ended."""
+
+    journal: Journal = field(repr=False)
+    writing: Writing | None = None
+    found: Found | None = None
+
+    def checks(self, *, longest: float) -> Checks:
+        """Nothing that was acknowledged is missing, and no gap was longer than `longest` seconds."""
+        if self.writing is None or self.found is None:
+            items = [Check("service", True, "nothing was done that could interrupt it")]
+            return Checks.of("The client's side", items, self.journal)
+        lost = Checks.of("The client's side", [self.found.check], self.journal)
+        return lost + self.writing.checks(self.journal, longest=longest)
+
+    @property
+    def table(self) -> Table:
+        """The client's numbers."""
+        if self.writing is None:
+            return card("The client's side", {"measured": "no: nothing was done that could interrupt it"})
+        return self.writing.table
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+@contextmanager
+def measure_service(
+    server: Server, password: str, *, host: str = "", when: object = True, database: str = DATABASE
+) -> Iterator[Service]:
+    """Let a client in the cluster write all the while, every 20 ms, and see what it was told.
+
+    The client writes into a scratch database, which is dropped at the end. `password` and `host` as for
+    start_writer. Without `when` (an empty plan is false) and in a plan-only run nothing is started. The
+    block's end waits until the client is acknowledged a row again. Raises as start_writer does, and
+    DeadlineExceeded when the client doesn't come back.
+    """
+    service = Service(server.journal)
+    if not when or server.journal.dry_run or not server.present:
+        yield service
+        return
+    with Scratch(server, database) as scratch:
+        writer = start_writer(server, scratch, password, host=host)
+        try:
+            yield service
+            service.writing = _after(writer, datetime.now(UTC))
+            service.found = writer.found(server, service.writing)
+        finally:
+            writer.stop()
+
+
+def _after(writer: Writer, ended: datetime) -> Writing:
+    return wait_until(
+        "the client's next row", writer.report, lambda seen: bool(seen.times) and seen.times[-1] > ended,
+        timeout=_BACK, every=0.2, describe=lambda seen: "; ".join(seen.words) or "no row yet",
+        remedy="Look at the client's words: clients of the service may be kept out by the same.",
+    )  # fmt: skip
