@@ -19,7 +19,7 @@ _MESSAGES = (
     ("Expecting ':' delimiter", "after object key"),
     ("Extra data", "after top-level value"),
 )
-_ACCEPTED = f"application/json, application/yaml, {MEDIA_TYPE}"
+_MEDIA_TYPES = ("application/json", "application/yaml", MEDIA_TYPE)
 
 
 def content_type(request: web.Request) -> str:
@@ -30,16 +30,15 @@ def content_type(request: web.Request) -> str:
 async def read_object(request: web.Request, kind: str) -> Any:
     """The object in the body, of a kind to be; StatusError 400, 413, 415."""
     media = content_type(request)
+    if media not in _MEDIA_TYPES:
+        listed = ", ".join(_MEDIA_TYPES)
+        message = f"the body of the request was in an unknown format - accepted media types include: {listed}"
+        raise unsupported_media_type(message)
     if media == MEDIA_TYPE:
         return read_protobuf(await _read(request))
     text = await read_text(request)
     if media == "application/yaml":
         return read_yaml(text)
-    if media != "application/json":
-        message = (
-            f"the body of the request was in an unknown format - accepted media types include: {_ACCEPTED}"
-        )
-        raise unsupported_media_type(message)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

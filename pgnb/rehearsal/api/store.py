@@ -19,7 +19,16 @@ from pgnb.rehearsal.api.resources import BY_PLURAL, Resource
 from pgnb.rehearsal.api.selectors import Predicate, field_selector, label_selector
 from pgnb.rehearsal.api.status import already_exists, not_found
 from pgnb.rehearsal.api.succession import check_version, ordered, same, successor
-from pgnb.rehearsal.api.watching import Change, Event, Filter, History, Subscription, everything_of, matching
+from pgnb.rehearsal.api.watching import (
+    HISTORY_LENGTH,
+    Change,
+    Event,
+    Filter,
+    History,
+    Subscription,
+    everything_of,
+    matching,
+)
 
 __all__ = ["Event", "Object", "Store", "Subscription"]
 
@@ -34,10 +43,10 @@ def generated_suffix() -> str:
 class Store:
     """The objects. Plurals are the keys of `resources.BY_PLURAL`; `namespace` is None for cluster scope."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, history_length: int = HISTORY_LENGTH) -> None:
         self._objects: dict[str, dict[tuple[str, str], Object]] = {plural: {} for plural in BY_PLURAL}
         self._version = 0
-        self._history = History()
+        self._history = History(history_length)
 
     @property
     def resource_version(self) -> str:

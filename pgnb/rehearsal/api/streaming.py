@@ -20,7 +20,7 @@ from pgnb.rehearsal.api.resources import Resource
 from pgnb.rehearsal.api.status import FieldError, StatusError, bad_request, forbidden_value
 from pgnb.rehearsal.api.watching import Subscription, version_number
 
-WATCHES: web.AppKey[set[Subscription]] = web.AppKey("watches", set[Subscription])
+WATCHES = web.AppKey("watches", set[Subscription])
 """The watches that are running, so that the server can end them when it stops."""
 
 _DEFAULT_SECONDS = 1800
@@ -30,7 +30,8 @@ _INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 async def end_watches(app: web.Application) -> None:
     """Ends all watches; their clients see the end of the stream, as when a real server stops."""
-    for subscription in tuple(app[WATCHES]):
+    running: set[Subscription] = app[WATCHES]
+    for subscription in tuple(running):
         subscription.close()
 
 
