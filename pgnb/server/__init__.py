@@ -6,8 +6,9 @@ from pgnb.server.hba import HbaRules
 from pgnb.server.hbarule import Client, HbaRule, replication_rules
 from pgnb.server.networks import pod_networks
 from pgnb.server.roles import role_checks
+from pgnb.server.rows import Rows
 from pgnb.server.server import Server
-from pgnb.server.session import Login, Rows, Session, compose, join, literal, name
+from pgnb.server.session import Login, Session, compose, join, literal, name
 from pgnb.server.settings import Setting, SettingsTable
 
 __all__ = [

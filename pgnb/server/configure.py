@@ -20,7 +20,7 @@ from pgnb.server.conftext import MANAGED_FILE, managed, with_include
 from pgnb.server.edits import Edit, FileEdit, SystemEdit, file_errors, make_all
 from pgnb.server.files import Place, look_at, read_file
 from pgnb.server.reload import reload_configuration
-from pgnb.server.session import Row
+from pgnb.server.rows import Row
 from pgnb.server.settings import Setting
 from pgnb.server.startable import start_checks
 from pgnb.server.values import Wanted, Wish, value_of

@@ -10,7 +10,7 @@ from typing import Any
 
 from pgnb.errors import QueryFailed, WrongServer
 from pgnb.server.queries import sql_of
-from pgnb.server.session import Row, Rows
+from pgnb.server.rows import Row, Rows
 
 OLDEST, NEWEST = 14, 18
 """The major versions that the runbooks are made for."""

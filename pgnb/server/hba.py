@@ -17,7 +17,7 @@ from pgnb.server.hbarule import Client, HbaRule
 from pgnb.server.hbatext import decided_by, with_rules
 from pgnb.server.mounted import config_map_of, mounted_steps
 from pgnb.server.reload import reload_configuration
-from pgnb.server.session import Row
+from pgnb.server.rows import Row
 
 if TYPE_CHECKING:
     from pgnb.server.server import Server

@@ -14,7 +14,7 @@ from pgnb.display import spell_bytes, spell_seconds
 from pgnb.server.disk import missing_tools, space_of
 from pgnb.server.facts import NEWEST, OLDEST
 from pgnb.server.route import ThroughPod
-from pgnb.server.session import Row
+from pgnb.server.rows import Row
 
 if TYPE_CHECKING:
     from pgnb.server.server import Server

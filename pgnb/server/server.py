@@ -25,7 +25,8 @@ from pgnb.server.queries import is_name, sql_of
 from pgnb.server.restart import plan_restart
 from pgnb.server.roles import DEFAULT_KEY, plan_role
 from pgnb.server.route import Absent, Direct, Route, ThroughPod
-from pgnb.server.session import Login, Params, Row, Rows, Session, Statement, spell_statement
+from pgnb.server.rows import Params, Row, Rows
+from pgnb.server.session import Login, Session, Statement, spell_statement
 from pgnb.server.settings import SettingsTable, read_settings
 from pgnb.server.values import Wanted
 

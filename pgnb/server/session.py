@@ -7,6 +7,7 @@ again after a reconnection; statements that change something are never sent twic
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from pgnb.display import Table
 from pgnb.errors import (
     ApiUnreachable,
     ConnectionFailed,
@@ -29,13 +29,14 @@ from pgnb.errors import (
 )
 from pgnb.server.refusals import is_final, remedy_for
 from pgnb.server.route import Route
+from pgnb.server.rows import Params, Rows
+from pgnb.server.rows import Row as Row
 from pgnb.wait import wait_until
 
-Row = dict[str, Any]
-Params = Sequence[Any] | Mapping[str, Any] | None
 Statement = str | sql.SQL | sql.Composed
 
 APPLICATION_NAME = "pgnb"
+_NOTICES = 200
 _NOT_FROM_THE_ENVIRONMENT: Mapping[str, Any] = {
     # PGHOSTADDR would lead to another server, PGSSLMODE and its kin would refuse the near end of a forward.
     "hostaddr": "",
@@ -80,26 +81,6 @@ def join(separator: str, parts: Sequence[sql.Composable]) -> sql.Composed:
     return sql.SQL(separator).join(parts)
 
 
-class Rows(list[Row]):
-    """The rows of a query, as dictionaries; shows itself as a table."""
-
-    def __init__(self, rows: Sequence[Row] = (), columns: Sequence[str] = ()) -> None:
-        super().__init__(rows)
-        self.columns = tuple(columns)
-
-    @property
-    def table(self) -> Table:
-        """The rows under their columns' names."""
-        rows = [tuple(row.values()) for row in self]
-        return Table.of(self.columns, rows, note="" if rows else "no rows")
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-
 @dataclass(frozen=True)
 class Login:
     """Who connects, and how patient: seconds for a connection, a statement, and a server that comes back.
@@ -140,7 +121,7 @@ class Session:
         self, route: Route, login: Login, database: str, *, greet: Callable[[Session], None] | None = None
     ) -> None:
         self.database = database
-        self.notices: list[str] = []
+        self.notices: deque[str] = deque(maxlen=_NOTICES)
         self._route = route
         self._login = login
         self._greet = greet

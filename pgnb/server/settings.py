@@ -10,7 +10,7 @@ from pgnb.checks import Check, Checks
 from pgnb.display import Cell, Table
 from pgnb.errors import ParameterError
 from pgnb.journal import Journal
-from pgnb.server.session import Params, Row, Rows
+from pgnb.server.rows import Params, Row, Rows
 from pgnb.server.values import Wanted, Wish, normalise
 
 Query = Callable[[str, Params], Rows]

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from pgnb.errors import ParameterError
-from pgnb.server.session import Row
+from pgnb.server.rows import Row
 
 Wanted = str | int | float | bool
 
