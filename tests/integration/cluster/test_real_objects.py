@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import yaml
 
 from pgnb.checks import gate as gate_checks
 from pgnb.cluster import Cluster, connect
-from pgnb.errors import AccessDenied, Conflict, GateClosed
+from pgnb.errors import AccessDenied, ApiUnreachable, Conflict, GateClosed
 from pgnb.plan import gate
 
 
@@ -134,6 +135,34 @@ def test_a_plan_can_be_made_without_the_right_to_change(cluster: Cluster, reader
 def test_an_account_that_cannot_read_the_namespace_only_plans(reader: Cluster, tmp_path: Path) -> None:
     config = str(tmp_path / "config")
     assert connect(config, namespace=reader.namespace).dry_run is True
+
+
+def altered(kubeconfig: Path, tmp_path: Path, kind: str, **fields: Any) -> str:
+    """The kubeconfig with other fields in its one cluster or user; None takes a field out."""
+    config = yaml.safe_load(kubeconfig.read_text())
+    inside = config[f"{kind}s"][0][kind]
+    inside |= {name.replace("_", "-"): value for name, value in fields.items()}
+    config[f"{kind}s"][0][kind] = {name: value for name, value in inside.items() if value is not None}
+    (tmp_path / "altered").write_text(yaml.safe_dump(config))
+    return str(tmp_path / "altered")
+
+
+def test_a_server_of_another_authority(kubeconfig: Path, tmp_path: Path) -> None:
+    config = altered(kubeconfig, tmp_path, "cluster", certificate_authority_data=None)
+    started = monotonic()
+    with pytest.raises(ApiUnreachable) as caught:
+        connect(config)
+    assert "CERTIFICATE_VERIFY_FAILED" in caught.value.found
+    assert "certificate authority" in caught.value.remedy
+    assert monotonic() - started < 2, "asking again would not help"
+
+
+def test_a_token_that_is_not_known(kubeconfig: Path, tmp_path: Path) -> None:
+    config = altered(kubeconfig, tmp_path, "user", token="no-such-token")
+    with pytest.raises(AccessDenied, match="does not accept these credentials") as caught:
+        connect(config).list("pods")
+    assert "log in again" in caught.value.remedy
+    assert "no-such-token" not in str(caught.value)
 
 
 def test_a_plan_only_run_changes_nothing(kubeconfig: Path, cluster: Cluster) -> None:

@@ -107,6 +107,15 @@ def test_sql_through_one_forward_by_many(cluster: Cluster, pod: Pod) -> None:
     assert len(big[0]) == 5_000_000
 
 
+def test_a_session_that_is_kept_alive_goes_on(
+    cluster: Cluster, pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgnb.cluster.forward.KEEP_ALIVE", 0.02)
+    with cluster.forward(pod) as forward, sql(cluster, pod, forward) as session:
+        assert session.execute("SELECT pg_sleep(0.5), 1").fetchone() == ("", 1)
+        assert session.execute("SELECT length(repeat('x', 3000000))").fetchone() == (3_000_000,)
+
+
 def test_a_port_where_nobody_listens(cluster: Cluster, pod: Pod) -> None:
     with cluster.forward(pod, 5999) as forward:
         with pytest.raises(psycopg.OperationalError):
@@ -122,7 +131,7 @@ def test_a_session_ends_with_its_server_and_a_new_one_reaches_the_next(cluster: 
             for _ in range(1000):
                 session.execute("SELECT pg_sleep(0.01)")
         wait_until("the server", lambda: _answers(cluster, pod, forward), timeout=60)
-    assert cluster.refresh(pod).restarts >= 1
+    wait_until("Ready", lambda: cluster.refresh(pod), lambda now: now.ready and now.restarts >= 1, timeout=60)
 
 
 def _answers(cluster: Cluster, pod: Pod, forward: Forward) -> bool:
