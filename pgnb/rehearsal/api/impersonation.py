@@ -5,7 +5,7 @@ Kubernetes, "Authenticating: User impersonation".
 
 from __future__ import annotations
 
-from multidict import CIMultiDictProxy
+from aiohttp import web
 
 from pgnb.rehearsal.api import rbac
 from pgnb.rehearsal.api.access import User
@@ -15,8 +15,9 @@ from pgnb.rehearsal.api.store import Store
 _ACCOUNT = "system:serviceaccount:"
 
 
-def effective_user(store: Store, asking: User, headers: CIMultiDictProxy[str]) -> User:
+def effective_user(store: Store, asking: User, request: web.Request) -> User:
     """The user that the request is carried out as; StatusError 403 without the right to impersonate."""
+    headers = request.headers
     name = headers.get("Impersonate-User", "")
     groups = tuple(headers.getall("Impersonate-Group", []))
     if not name:

@@ -83,7 +83,7 @@ class _Server:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         info = parse_request(request.method, request.path, request.query)
         asking = self._credentials.authenticate(self._store, request.headers.get("Authorization", ""))
-        user = effective_user(self._store, asking, request.headers)
+        user = effective_user(self._store, asking, request)
         call = Call(request, info, user, self._store, self._node, self._credentials)
         call.allow()
         if info.is_resource:
