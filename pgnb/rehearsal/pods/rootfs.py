@@ -6,6 +6,7 @@ here is visible; the machine's home directories, configuration and other data ar
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TypedDict
@@ -58,7 +59,7 @@ def build(root: Root, owner: int) -> None:
     `owner` is the ID that the writable directories get. FileNotFoundError when a mount's source is missing.
     """
     binds = [*root["install"], *sorted(root["mounts"], key=_depth)]
-    sources = [Path(mount["source"]).resolve(strict=True) for mount in binds]
+    sources = [_source(mount) for mount in binds]
     _pivot()
     _system()
     _devices()
@@ -68,6 +69,13 @@ def build(root: Root, owner: int) -> None:
         _bind(_old(source), Path(mount["target"]), read_only=mount["read_only"])
     syscalls.detach(str(_OLD))
     _OLD.rmdir()
+
+
+def _source(mount: MountPoint) -> Path:
+    path = Path(mount["source"])
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return path.resolve()
 
 
 def _depth(mount: MountPoint) -> int:
