@@ -1,4 +1,4 @@
-"""The objects of the cluster itself: its node and its storage class."""
+"""The objects of the cluster itself: its node, its storage class, the API server's Service."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from pgnb.rehearsal.controllers.claims import storage_class
 from pgnb.rehearsal.controllers.clock import now
 
 NODE_ADDRESS = "127.0.0.1"
+API_PORT = 6443
+"""Where the API server listens on the node's own address, for pods."""
+API_CLUSTER_IP = "10.96.0.1"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
@@ -21,6 +24,47 @@ def create_cluster_objects(
     store.create("storageclasses", storage_class())
     made = store.create("nodes", _node(node))
     store.update("nodes", made | {"status": _status(node, version, address)}, subresource="status")
+    store.create("services", _api_service())
+    store.create("endpoints", _api_endpoints(address))
+    store.create("endpointslices", _api_slice(address))
+
+
+def _api_service() -> Object:
+    """The Service `kubernetes`, by which pods find the API server."""
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": API_PORT}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+        "spec": {"clusterIP": API_CLUSTER_IP, "clusterIPs": [API_CLUSTER_IP], "ports": [port]},
+    }
+
+
+def _api_endpoints(address: str) -> Object:
+    labels = {"endpointslice.kubernetes.io/skip-mirror": "true"}
+    port = {"name": "https", "port": API_PORT, "protocol": "TCP"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+        "subsets": [{"addresses": [{"ip": address}], "ports": [port]}],
+    }
+
+
+def _api_slice(address: str) -> Object:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": API_PORT, "protocol": "TCP"}],
+    }
 
 
 def _node(name: str) -> Object:

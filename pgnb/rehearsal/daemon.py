@@ -24,7 +24,7 @@ from pgnb.rehearsal.api.access import Credentials
 from pgnb.rehearsal.api.server import build_app
 from pgnb.rehearsal.api.store import Store
 from pgnb.rehearsal.certificates import Certificates
-from pgnb.rehearsal.cluster_objects import create_cluster_objects
+from pgnb.rehearsal.cluster_objects import API_PORT, create_cluster_objects
 from pgnb.rehearsal.controllers.events import EventRecorder
 from pgnb.rehearsal.manager import controllers
 from pgnb.rehearsal.node.equipment import Directories, Equipment
@@ -37,7 +37,6 @@ from pgnb.rehearsal.settings import Settings
 from pgnb.rehearsal.state import State
 
 NODE = "rehearsal"
-KUBERNETES_ADDRESS = "10.96.0.1"
 _STATE_WATCH = 1.0
 
 
@@ -116,12 +115,12 @@ async def _kept_alive(loop: Coroutine[Any, Any, None], over: asyncio.Event) -> N
 
 
 async def _served(app: web.Application, listener: socket.socket, issued: Certificates) -> web.AppRunner:
-    """Serves the API over TLS on the inherited socket, and inside the cluster as the Service `kubernetes`."""
+    """Serves the API over TLS on the inherited socket, and for pods on the node's address."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     context = _tls(issued)
     await web.SockSite(runner, listener, ssl_context=context).start()
-    await web.TCPSite(runner, KUBERNETES_ADDRESS, 443, ssl_context=context).start()
+    await web.TCPSite(runner, NODE_ADDRESS, API_PORT, ssl_context=context).start()
     return runner
 
 

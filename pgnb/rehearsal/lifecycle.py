@@ -21,15 +21,17 @@ from pathlib import Path
 from pgnb.errors import RehearsalError
 from pgnb.rehearsal import certificates, sample
 from pgnb.rehearsal.client import Client
+from pgnb.rehearsal.cluster_objects import API_CLUSTER_IP
 from pgnb.rehearsal.kubeconfig import Access, context_name, read_access, write_kubeconfig
 from pgnb.rehearsal.pods import wrapper
+from pgnb.rehearsal.pods.network import NODE_ADDRESS
 from pgnb.rehearsal.settings import Options, Settings
 from pgnb.rehearsal.state import Process, State, locate, locked
 from pgnb.rehearsal.waiting import until
 
 DEFAULT_NAME = "rehearsal"
-API_ADDRESSES = ("127.0.0.1", "10.96.0.1")
-"""Where the API server answers: on the host, and inside the cluster as the Service `kubernetes`."""
+API_ADDRESSES = ("127.0.0.1", API_CLUSTER_IP, NODE_ADDRESS)
+"""Where the API server answers: on this machine, and for pods as the Service `kubernetes` and on the node."""
 _START_PATIENCE = 30.0
 _STOP_PATIENCE = 5.0
 _ANSWER_PATIENCE = 5.0

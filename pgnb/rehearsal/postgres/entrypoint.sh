@@ -86,7 +86,8 @@ temporary_server() {
   local action=$1
   shift
   if [[ $action == start ]]; then
-    set -- "$@" -c listen_addresses= -p "${PGPORT:-5432}"
+    # As with initdb: nothing is synced while the data directory comes into being.
+    set -- "$@" -c listen_addresses= -p "${PGPORT:-5432}" -c fsync=off
     pg_ctl -D "$PGDATA" -o "$(printf '%q ' "$@")" -w start
   else
     pg_ctl -D "$PGDATA" -m fast -w stop
