@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from pgnb.checks import gate, verify
-from pgnb.errors import GateClosed, ParameterError, QueryFailed
+from pgnb.errors import GateClosed, ParameterError, PodError, QueryFailed
 from pgnb.plan import gate as gate_change
 from pgnb.server import HbaRule, Server, compose, find_server, name, role_checks
 from pgnb.server.preflight import preflight
+from pgnb.server.restart import plan_pending_restart
 from pgnb.server.scram import verifier_of
+from pgnb.server.standbys import find_standbys
 
 CONFIG = "postgres-primary-config"
 WISHES = {"wal_keep_size": "256MB", "max_wal_senders": ">= 5", "wal_level": ">= replica"}
@@ -239,3 +241,34 @@ def test_another_major_version_gets_the_same(find: Callable[..., Server], major:
     assert other.explain_hba("", "replicator", "10.244.0.9", replication=True).lets_in
     other.plan_role("replicator", f"replication-{major}").apply()
     verify(role_checks(other, "replicator", f"replication-{major}"))
+
+
+def test_a_restart_is_planned_only_where_something_waits_and_it_is_allowed(server: Server):
+    wishes = {"max_replication_slots": ">= 5", "track_commit_timestamp": True}
+    refused = plan_pending_restart(server, wishes, allow=False)
+    assert not refused
+    assert "track_commit_timestamp: off → on" in refused.note
+    assert "allow_restart" in refused.note
+    assert not plan_pending_restart(server, {"max_replication_slots": ">= 5"}, allow=True)
+    allowed = plan_pending_restart(server, wishes, allow=True)
+    assert "track_commit_timestamp" in allowed.note
+    assert allowed.steps[0].what.startswith("CHECKPOINT")
+
+
+def test_every_server_behind_a_selector_is_found_as_one_of_its_own(find: Callable[..., Server]):
+    def patch(obj: dict[str, Any]) -> None:
+        template = obj.get("spec", {}).get("template")
+        if template is not None:
+            template["metadata"]["labels"]["role"] = "reader"
+
+    readers = [find(reader, patch=patch) for reader in ("reader-a", "reader-b")]
+    cluster = readers[0].cluster
+    with pytest.raises(PodError, match="reader"):
+        cluster.pod("role=reader")
+    found = find_standbys(cluster, "role=reader", at_least=2)
+    assert {one.pod.name for one in found} == {reader.pod.name for reader in readers}
+    assert len({one.facts.system_identifier for one in found}) == 2
+    with pytest.raises(PodError, match="2 Ready pods"):
+        find_standbys(cluster, "role=reader", at_least=3)
+    for one in found:
+        one.close()
