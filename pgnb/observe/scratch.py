@@ -148,7 +148,8 @@ class Scratch:
         self.server.execute(statement, database=self.database, what=f"CREATE TABLE {self.table}")
 
     def _drop_database(self) -> None:
-        # FORCE ends the sessions that are still in it: pgnb's own, kept for the next cell, among them.
+        # Our own session in it is kept for the next cell; ended by FORCE, it would fail the next statement.
+        self.server.session(self.database).close()
         statement = compose("DROP DATABASE {} WITH (FORCE)", name(self.database))
         self.server.execute(statement, what=f"DROP DATABASE {self.database}")
 

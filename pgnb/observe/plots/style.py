@@ -39,6 +39,8 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 WIDTH = 10.0
 """Inches."""
 _DPI = 96
+_FAR = 4
+"""A threshold so many times above the axis would flatten the data."""
 _SHARPNESS = 2
 """Pixels of the PNG for one pixel on the page: text stays crisp on a dense screen."""
 _TITLE_CHARACTERS = 92
@@ -234,11 +236,16 @@ def note(axes: Axes, text: str, at: float, value: float, colour: str = INK) -> N
 
 
 def threshold(axes: Axes, value: float, label: str) -> None:
-    """A dashed line with its meaning written on it."""
-    axes.axhline(value, color=VERMILLION, ls=(0, (5, 3)), lw=1.2)
+    """A dashed line with its meaning written on it; one that is far above the data is only named."""
+    low, high = axes.get_ylim()
+    far = value > _FAR * high
+    if not far:
+        axes.set_ylim(low, max(high, value * 1.15))
+        axes.axhline(value, color=VERMILLION, ls=(0, (5, 3)), lw=1.2)
     axes.annotate(
-        drawable(label), (1, value), xycoords=("axes fraction", "data"), xytext=(-4, 3),
-        textcoords="offset points", ha="right", va="bottom", fontsize=9, color=VERMILLION,
+        drawable(f"↑ {label}" if far else label), (1, 1 if far else value),
+        xycoords="axes fraction" if far else ("axes fraction", "data"), xytext=(-4, -3 if far else 3),
+        textcoords="offset points", ha="right", va="top" if far else "bottom", fontsize=9, color=VERMILLION,
     )  # fmt: skip
 
 

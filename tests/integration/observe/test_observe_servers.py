@@ -1,0 +1,214 @@
+"""Observation of a real primary and its standby, while clients write and while things are broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import enumerate as threads
+from time import monotonic
+
+import pytest
+from observed_pair import PASSWORD, Pair, paused
+
+from pgnb.errors import DeadlineExceeded, GateClosed, NotFound, ParameterError, WrongServer
+from pgnb.observe import plots
+from pgnb.observe.counting import compare_counts
+from pgnb.observe.load import loaded_rows, run_load
+from pgnb.observe.sampler import LagSampler
+from pgnb.observe.scratch import Scratch
+from pgnb.observe.topology import topology
+from pgnb.observe.writer import Writer, start_writer
+from pgnb.server import compose
+from pgnb.server.progress import marker, wait_replayed
+from pgnb.wait import wait_until
+
+
+def test_a_marker_is_reached_also_at_the_start_of_an_idle_segment(pair: Pair) -> None:
+    for _ in range(3):
+        pair.primary.execute("SELECT pg_switch_wal()")
+        assert wait_replayed(pair.standby, marker(pair.primary), 10) < 10
+
+
+def test_a_wait_that_cannot_end_says_why(pair: Pair) -> None:
+    with paused(pair), pytest.raises(DeadlineExceeded) as caught:
+        wait_replayed(pair.standby, marker(pair.primary), 0.5)
+    assert "replay paused" in caught.value.found
+
+
+def test_markers_are_for_primaries_and_waits_for_standbys(pair: Pair) -> None:
+    with pytest.raises(WrongServer, match="is a standby"):
+        marker(pair.standby)
+    with pytest.raises(WrongServer, match="not in recovery"):
+        wait_replayed(pair.primary, "0/1", 1)
+    with pytest.raises(ParameterError, match="not an LSN"):
+        wait_replayed(pair.standby, "yesterday", 1)
+
+
+def test_a_load_is_as_many_transactions_with_values_of_their_own(pair: Pair) -> None:
+    with Scratch(pair.primary, "load 試験") as scratch:
+        before = pair.primary.scalar("SELECT pg_current_xact_id()::text::bigint")
+        load = run_load(pair.primary, scratch.database, scratch.table, transactions=200)
+        after = pair.primary.scalar("SELECT pg_current_xact_id()::text::bigint")
+        assert after - before >= 200
+        wait_replayed(pair.standby, load.lsn, 10)
+        assert loaded_rows(pair.standby, load) == loaded_rows(pair.primary, load) == 200
+        assert len(load.commits) == 200
+        assert load.wal > 0
+    with pytest.raises(ParameterError, match="cannot be run"):
+        run_load(pair.primary, "postgres", "t", transactions=0)
+
+
+def test_lag_is_seen_while_replay_stands_still_and_ends_after_it(pair: Pair) -> None:
+    with Scratch(pair.primary) as scratch, LagSampler(pair.primary, [pair.standby]) as sampler:
+        with paused(pair), sampler.span("load"):
+            run_load(pair.primary, scratch.database, scratch.table, transactions=200)
+            began = monotonic()
+            wait_until("a second of lag", lambda: monotonic() - began > 1, timeout=3)
+        wait_replayed(pair.standby, marker(pair.primary), 10)
+        count = len(sampler.samples().series[0].samples)
+        wait_until(
+            "more samples",
+            lambda: len(sampler.samples().series[0].samples),
+            lambda now: now > count + 3,
+            timeout=5,
+        )
+    samples = sampler.samples()
+    (series,) = samples.series
+    most, longest = series.peak
+    assert series.name == "async_replica"
+    assert most and most > 10_000
+    assert longest and longest > 1
+    assert series.samples[-1].behind == 0
+    assert any(one.pause_state == "paused" for one in series.samples)
+    assert samples.checks(pair.primary.journal).ok
+    assert plots.lag(samples)._repr_png_()[0].startswith(b"\x89PNG")
+    rate = len(series.samples) / series.samples[-1].at
+    assert 8 < rate < 12
+
+
+@contextmanager
+def cut_off(pair: Pair) -> Iterator[None]:
+    """The standby has no receiver: it does not know where to connect to."""
+    conninfo = pair.standby.scalar("SHOW primary_conninfo")
+    pair.standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
+    pair.standby.execute("SELECT pg_reload_conf()")
+    try:
+        senders = "SELECT count(*) FROM pg_stat_replication"
+        wait_until("no sender", lambda: pair.primary.scalar(senders), lambda count: count == 0, timeout=20)
+        yield
+    finally:
+        pair.standby.execute(compose("ALTER SYSTEM SET primary_conninfo = {}", conninfo), what="as it was")
+        pair.standby.execute("SELECT pg_reload_conf()")
+        wait_replayed(pair.standby, marker(pair.primary), 30)
+
+
+def test_a_standby_without_its_receiver_is_behind_and_not_at_zero(pair: Pair) -> None:
+    with LagSampler(pair.primary, [pair.standby]) as sampler, cut_off(pair):
+        with Scratch(pair.primary) as scratch:
+            run_load(pair.primary, scratch.database, scratch.table, transactions=100)
+        broken = sampler.samples().series[0]
+        seen = topology(pair.cluster, [pair.primary, pair.standby])
+    assert not broken.samples[-1].connected
+    assert broken.samples[-1].receiver is None
+    assert broken.samples[-1].behind
+    assert broken.samples[-1].behind > 5_000
+    assert broken.away
+    assert any("keeps" in trouble and "for nobody" in trouble for trouble in seen.troubles)
+    assert any("no server here sends to it" in trouble for trouble in seen.troubles)
+    assert sampler.samples().series[0].samples[-1].connected
+
+
+def test_a_scratch_database_comes_once_and_goes(pair: Pair) -> None:
+    scratch = Scratch(pair.primary, 'Scratch "x"', "te st")
+    assert scratch.plan_create().apply().changed
+    assert not scratch.plan_create().apply().changed
+    assert [row["data"] for row in scratch.insert("test1", "test2")] == ["test1", "test2"]
+    wait_replayed(pair.standby, marker(pair.primary), 10)
+    assert [row["data"] for row in scratch.rows(pair.standby)] == ["test2", "test1"]
+    assert not Scratch(pair.primary, scratch.database, keep=True).plan_drop().apply().changed
+    assert scratch.plan_drop().apply().changed
+    assert not scratch.plan_drop().apply().changed
+
+
+def test_no_other_database_is_touched(pair: Pair) -> None:
+    pair.primary.execute("CREATE DATABASE precious")
+    for plan in (Scratch(pair.primary, "precious").plan_create, Scratch(pair.primary, "precious").plan_drop):
+        with pytest.raises(GateClosed, match="precious is not a scratch database"):
+            plan()
+    with pytest.raises(ParameterError, match="not a name for a scratch database"):
+        Scratch(pair.primary, "ｘ" * 22)
+
+
+def test_a_plan_only_run_writes_nothing(pair: Pair) -> None:
+    planning = pair.planning()
+    before = pair.primary.scalar("SELECT pg_current_wal_insert_lsn()::text")
+    scratch = Scratch(planning.primary, "planned")
+    assert not scratch.plan_create().apply().changed
+    assert scratch.insert("x") == []
+    assert scratch.rows(planning.standby) == []
+    assert run_load(planning.primary, "planned", "t").transactions == 0
+    assert compare_counts(planning.primary, planning.standby, ["postgres"]).different == ()
+    with pytest.raises(GateClosed):
+        start_writer(planning.primary, scratch, PASSWORD)
+    with LagSampler(planning.primary, [planning.standby]) as sampler:
+        assert sampler.samples().series[0].name == "async_replica"
+    wait_replayed(planning.standby, marker(planning.primary), 10)
+    written = pair.primary.one("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn AS bytes", (before,))["bytes"]
+    assert written < 1000  # the server's own: a running-transactions record now and then
+    assert pair.primary.scalar("SELECT count(*) FROM pg_database WHERE datname = 'planned'") == 0
+    assert planning.cluster.journal.entries == []
+
+
+def test_topology_of_the_pair(pair: Pair) -> None:
+    seen = topology(pair.cluster, [pair.primary, pair.standby])
+    assert seen.finding == f"{pair.standby.name} follows {pair.primary.name}"
+    (link,) = seen.links
+    assert (link.application_name, link.slot, link.state) == ("async_replica", "replica_slot", "streaming")
+    assert seen.troubles == ()
+    assert plots.topology(seen)._repr_png_()[0].startswith(b"\x89PNG")
+
+
+def test_a_writing_clients_rows_and_gaps(pair: Pair) -> None:
+    scratch = Scratch(pair.primary, "writer_db")
+    writer = start_writer(pair.primary, scratch, PASSWORD)
+    try:
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgnb-writer'"
+        wait_until("some rows", writer.report, lambda seen: seen.acknowledged > 20, timeout=10)
+        before = writer.report().acknowledged
+        assert pair.primary.query(cut)
+        wait_until(
+            "rows after the cut", writer.report, lambda seen: seen.acknowledged > before + 20, timeout=10
+        )
+        report = writer.report()
+        assert any("terminat" in words or "connection" in words for words in report.words)
+        assert report.usual is not None
+        assert 0.015 < report.usual < 0.06
+        assert report.longest is not None
+        assert report.longest.seconds < 3
+        lsn = marker(pair.primary)
+        assert writer.found(pair.primary, report).check.ok
+        assert writer.found(pair.standby, report, lsn=lsn).check.ok
+        pair.primary.execute(
+            "DELETE FROM heartbeat WHERE id = %s", (report.ids[3],), database=scratch.database
+        )
+        assert list(writer.found(pair.primary, report).missing) == [report.ids[3]]
+    finally:
+        writer.stop()
+        scratch.plan_drop().apply()
+    assert pair.cluster.get("pods", writer.own) is None or pair.cluster.get("pods", writer.own)[
+        "metadata"
+    ].get("deletionTimestamp")
+
+
+def test_a_writing_client_needs_a_secret_and_a_pod(pair: Pair) -> None:
+    with pytest.raises(ParameterError, match="must stand in a Secret") as caught:
+        start_writer(pair.primary, Scratch(pair.primary, "never"), "hunter2")
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(NotFound, match="no pod matches app=nobody"):
+        Writer(pair.cluster, "app=nobody", "postgres", "t").report()
+
+
+def test_no_thread_is_left(pair: Pair) -> None:
+    with LagSampler(pair.primary, [pair.standby]):
+        assert any(thread.name.startswith("pgnb-lag") for thread in threads())
+    assert not any(thread.name.startswith("pgnb-lag") for thread in threads())
