@@ -173,14 +173,15 @@ class PodWorker:
     # -- the end -------------------------------------------------------------------------------------------
 
     async def _tear_down(self) -> None:
-        """Everything has ended: the sandbox goes, then the status says so."""
+        """Everything has ended. The status says so before the sandbox goes, so that no Service leads to an
+        address at which nobody is left to refuse a connection."""
         if "deletionTimestamp" not in self.pod["metadata"] and not self._gone.is_set():
             self.report()
-        if self.sandbox is not None:
-            sandbox, self.sandbox = self.sandbox, None
-            await self._equipment.runtime.remove_sandbox(sandbox)
+        sandbox, self.sandbox = self.sandbox, None
         self._over = True
         self.report()
+        if sandbox is not None:
+            await self._equipment.runtime.remove_sandbox(sandbox)
 
     async def _farewell(self) -> None:
         """A pod that has ended stays, with its logs, until its deletion; a deleted one is gone now."""
