@@ -199,7 +199,8 @@ def steady(value: Any, key: str = "") -> Any:
             value = {**value, "name": "<generated>"}
         return {name: steady(item, name) for name, item in value.items() if not _is_foreign(item)}
     if isinstance(value, list):
-        return [steady(item, key) for item in value if not _is_foreign(item)]
+        items = [steady(item, key) for item in value if not _is_foreign(item)]
+        return sorted(items, key=_by_manager) if key == "managedFields" else items
     if not isinstance(value, str):
         return value
     if key in _VOLATILE_KEYS:
@@ -208,6 +209,11 @@ def steady(value: Any, key: str = "") -> Any:
     text = re.sub(r"\b10\.\d+\.\d+\.\d+\b", "<address>", text)
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<uid>", text)
     return re.sub(r"current: \d+", "current: <version>", text)
+
+
+def _by_manager(entry: dict[str, Any]) -> tuple[str, str]:
+    """Owners stand in the order of their times, which have whole seconds: it depends on when a second ends."""
+    return entry["operation"], entry["manager"]
 
 
 def _is_foreign(item: Any) -> bool:
