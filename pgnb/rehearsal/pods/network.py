@@ -19,6 +19,9 @@ GATEWAY = "10.244.0.1"
 SERVICE_NETWORK = ipaddress.IPv4Network("10.96.0.0/12")
 NODE_ADDRESS = "10.250.0.1"
 _BRIDGE = "pods"
+_GATEWAY_LINK = "0a:58:0a:f4:00:01"
+"""The bridge's own link address: without one it takes a pod's, changes it when that pod goes, and all others
+lose their way to the gateway until their neighbour tables forget the old one."""
 _PLACES = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 
 
@@ -37,7 +40,7 @@ def build_bridge() -> None:
         raise FileNotFoundError(2, "no command 'ip'")
     batch = f"""
 link set lo up
-link add {_BRIDGE} type bridge
+link add {_BRIDGE} address {_GATEWAY_LINK} type bridge
 addr add {GATEWAY}/{POD_NETWORK.prefixlen} dev {_BRIDGE}
 link set {_BRIDGE} up
 addr add {NODE_ADDRESS}/32 dev lo
