@@ -212,7 +212,7 @@ def steady(value: Any, key: str = "") -> Any:
 
 
 def _by_manager(entry: dict[str, Any]) -> tuple[str, str]:
-    """Owners stand in the order of their times, which have whole seconds: it depends on when a second ends."""
+    """Owners stand in the order of their times, in whole seconds: it depends on when a second ends."""
     return entry["operation"], entry["manager"]
 
 
