@@ -58,6 +58,20 @@ def new_rehearsal(state_home: Path) -> Iterator[Callable[..., Rehearsal]]:
         lifecycle.down(name, state_home=state_home)
 
 
+@pytest.fixture(scope="module")
+def own_rehearsal() -> Iterator[Callable[[str, Path], Rehearsal]]:
+    """`own_rehearsal(name, state_home)`: a cluster with the sample at a place of one's own."""
+    started: list[tuple[str, Path]] = []
+
+    def start(name: str, state_home: Path) -> Rehearsal:
+        started.append((name, state_home))
+        return lifecycle.up(name, state_home=state_home, volume_delay=VOLUME_DELAY)
+
+    yield start
+    for name, state_home in started:
+        lifecycle.down(name, state_home=state_home)
+
+
 @pytest.fixture(scope="session")
 def kubeconfig(rehearsal: Rehearsal) -> Path:
     """The kubeconfig of the session's cluster."""

@@ -1,0 +1,58 @@
+"""What a run could change, as one comparable value: Kubernetes objects, catalogs, settings and files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pgnb.cluster import Cluster
+from pgnb.server import Server
+
+_KINDS = (
+    "configmaps", "secrets", "services", "persistentvolumeclaims", "deployments", "statefulsets", "jobs",
+    "serviceaccounts", "roles", "rolebindings",
+)  # fmt: skip
+_CATALOG = {
+    "databases": "SELECT datname, datdba::regrole::text, datconnlimit FROM pg_database ORDER BY 1",
+    "roles": "SELECT rolname, rolsuper, rolreplication, rolcanlogin, md5(rolpassword) AS verifier "
+    "FROM pg_authid ORDER BY 1",
+    "slots": "SELECT slot_name, slot_type, plugin FROM pg_replication_slots ORDER BY 1",
+    "settings": "SELECT name, setting, sourcefile FROM pg_settings "
+    "WHERE name NOT IN ('transaction_read_only', 'default_transaction_read_only', 'application_name', "
+    "'transaction_isolation', 'statement_timeout', 'TimeZone') ORDER BY 1",
+    "tables": "SELECT c.oid::regclass::text AS name, c.relkind::text FROM pg_class c "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' ORDER BY 1",
+}
+_FILES = "find {} -maxdepth 1 -type f -name '*conf*' -exec cksum {{}} + ; ls -a {}"
+
+
+def snapshot(cluster: Cluster, servers: tuple[Server, ...]) -> dict[str, Any]:
+    """The state of the namespace and of the servers; equal values mean that nothing was changed."""
+    return dict([*_objects(cluster), *(pair for server in servers for pair in _server(cluster, server))])
+
+
+def _objects(cluster: Cluster) -> Iterator[tuple[str, Any]]:
+    for kind in _KINDS:
+        for found in cluster.list(kind):
+            yield f"{kind}/{found['metadata']['name']}", _wished(found)
+    for pod in cluster.list("pods"):
+        yield f"pods/{pod['metadata']['name']}", pod["metadata"]["uid"]
+
+
+def _wished(found: dict[str, Any]) -> str:
+    """An object without what the cluster itself writes into it."""
+    kept = {key: value for key, value in found.items() if key not in ("status", "metadata")}
+    meta = found["metadata"]
+    kept["metadata"] = [meta["uid"], meta.get("generation"), meta.get("labels"), meta.get("managedFields")]
+    if found.get("status"):
+        kept["metadata"].pop()
+    return json.dumps(kept, sort_keys=True)
+
+
+def _server(cluster: Cluster, server: Server) -> Iterator[tuple[str, Any]]:
+    for name, statement in _CATALOG.items():
+        yield f"{server.name} {name}", [dict(row) for row in server.query(statement)]
+    directory = server.facts.data_directory
+    shell = ["sh", "-c", _FILES.format(directory, directory)]
+    yield f"{server.name} files", cluster.exec(server.pod, shell).text
