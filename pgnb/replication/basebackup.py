@@ -17,7 +17,7 @@ from pgnb.replication.bootstrap import Bootstrap
 from pgnb.replication.install import Role
 from pgnb.replication.judgement import DirectoryState, Judgement, judge
 from pgnb.replication.manifest import Owner, data_owner
-from pgnb.replication.sizing import five
+from pgnb.replication.sizing import checked, five
 from pgnb.replication.slots import Slot, slots
 from pgnb.replication.source import Source
 from pgnb.replication.status import senders
@@ -97,13 +97,25 @@ def _assert_slot(
             f"the slot {name} cannot serve a standby", found=slot.words,
             remedy="It must be physical, with its WAL reserved and not lost: see section 2.3 and 7.",
         )  # fmt: skip
-    addresses = {pod.ip for pod in cluster.pods(target.workload.selector, target.pod.container)}
-    named = bool(addresses) and slot.consumer == application_name
-    if slot.active and not named and slot.consumer_address not in addresses:
+    if slot.active and not _ours(cluster, target, slot, application_name):
         raise ParameterError(
             f"the slot {name} is taken", found=slot.words,
             remedy="Name another slot for this standby, or stop the consumer that has it.",
         )  # fmt: skip
+
+
+def _ours(cluster: Cluster, target: Target, slot: Slot, application_name: str) -> bool:
+    """Whether this very standby reads from it: its pod, or, under its name, no other pod.
+
+    A walsender outlives a pod that was just stopped, and a Service may hide a pod's address.
+    """
+    uids = {pod.uid for pod in cluster.pods(target.workload.selector, target.pod.container)}
+    states = {pod["metadata"]["uid"]: pod.get("status") or {} for pod in cluster.list("pods")}
+    there = [
+        uid for uid, status in states.items()
+        if status.get("phase") == "Running" and status.get("podIP") == (slot.consumer_address or "unknown")
+    ]  # fmt: skip
+    return uids.issuperset(there) if there else slot.consumer == application_name
 
 
 def _running(cluster: Cluster, target: Target) -> Pod | None:
@@ -165,13 +177,17 @@ def _nothing_but_leftovers(
 
 
 def _settings(primary: Server, config_map: str) -> Mapping[str, str]:
-    """The ConfigMap's settings; in a plan-only run it may not be there yet."""
+    """The ConfigMap's settings, once they are known to do; in a plan-only run it may not be there yet."""
+    if not config_map:
+        return {}
     try:
-        return primary.read_config_map(config_map).settings if config_map else {}
+        settings = primary.read_config_map(config_map).settings
     except NotFound:
         if primary.journal.dry_run:
             return {}
         raise
+    checked(primary, settings)
+    return settings
 
 
 def _change(

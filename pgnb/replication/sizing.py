@@ -29,16 +29,27 @@ def standby_settings(primary: Server, extra: Mapping[str, Value] | None = None) 
 
     Raises ParameterError when `extra` puts one of the five below the primary's.
     """
+    return checked(primary, {"hot_standby": "on", **five(primary), **(extra or {})})
+
+
+def checked(primary: Server, wished: Mapping[str, Value]) -> dict[str, Value]:
+    """A standby's settings, when it would start with them, replay and serve readers.
+
+    Names and values are held against the primary's own pg_settings. Raises ParameterError.
+    """
     least = five(primary)
-    wished: dict[str, Value] = {"hot_standby": "on", **least, **(extra or {})}
+    tuple(primary.settings(wished))
     for name in FIVE:
-        if name in least and _number(name, wished[name]) < least[name]:
+        if name in least and name in wished and _number(name, wished[name]) < least[name]:
             raise ParameterError(
                 f"{name} of a standby must not be lower than its primary's",
-                found=f"{wished[name]}, the primary has {least[name]}",
+                found=f"{name} = {wished[name]}, the primary has {least[name]}",
                 remedy="Replay would pause and the next start fail. Lower it on the primary first.",
             )
-    return wished
+    hot = wished.get("hot_standby", "on")
+    if str(hot).lower() not in ("on", "true", "yes", "1"):
+        raise ParameterError("a standby with hot_standby off serves no reader", found=f"hot_standby = {hot}")
+    return dict(wished)
 
 
 def _number(name: str, value: Value) -> int:

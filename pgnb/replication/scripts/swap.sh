@@ -1,6 +1,8 @@
 # Puts the new data directory in the place of the old one, which stays beside it until the standby streams.
 # Arguments: the data directory and the volume's mount point. Run again after an interruption, it goes on.
 data=$1 mount=$2
+# The files are on disk already, by pg_basebackup; here the directory's entries follow.
+lasting() { sync -- "$1" 2> /dev/null || sync; }
 
 if [ "$data" != "$mount" ]; then
     new=$data.pgnb-new old=$data.pgnb-old
@@ -8,7 +10,7 @@ if [ "$data" != "$mount" ]; then
         rm -rf -- "$old" && mv -T -- "$data" "$old" || exit 1
     fi
     [ -e "$new" ] || { [ -e "$data" ]; exit; }
-    mkdir -p -- "$(dirname "$data")" && mv -T -- "$new" "$data" && sync && exit 0
+    mkdir -p -- "$(dirname "$data")" && mv -T -- "$new" "$data" && lasting "$(dirname "$data")" && exit 0
     exit 1
 fi
 
@@ -27,5 +29,5 @@ if [ "$(cat "$phase")" = out ]; then
     echo in > "$phase" || exit 1
 fi
 entries "$new" | while IFS= read -r entry; do move "$new" "$data" "$entry" || exit 1; done || exit 1
-move "$new" "$data" PG_VERSION && rmdir -- "$new" && chmod 0700 "$data" && rm -f -- "$phase" && sync && exit 0
+move "$new" "$data" PG_VERSION && rmdir -- "$new" && chmod 0700 "$data" && rm -f -- "$phase" && lasting "$data" && exit 0
 exit 1

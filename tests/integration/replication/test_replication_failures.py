@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from replication_stage import ROLE, SECRET, Stage, carry_out, open_stage
 
 from pgnb.checks import Check
-from pgnb.cluster import Object
+from pgnb.cluster import Object, objects
 from pgnb.errors import ChangeFailed, GateClosed, ParameterError
 from pgnb.plan import Change
 from pgnb.replication import (
@@ -167,23 +171,40 @@ def _one_ready(pods: tuple[Any, ...]) -> bool:
 @pytest.mark.parametrize(
     ("text", "words"),
     [("max_connections = 10", "max_connections = 10, the primary has 100"),
-     ("nonsense = 1", "nonsense"),
+     ("nonsense = 1", "no setting named nonsense"),
      ("work_mem = many", "work_mem"),
-     ("hot_standby = off", "hot_standby = off")],
+     ("hot_standby = off", "hot_standby = off"),
+     ("work_mem 4MB oops", "line 1")],
 )  # fmt: skip
-def test_a_configuration_that_would_not_start_is_found_before_the_swap(
+def test_a_configuration_that_would_not_do_is_found_before_anything_is_stopped(
     stage: Stage, stranger: str, text: str, words: str
 ) -> None:
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bad-config"},
                 "data": {"postgresql.conf": text}}  # fmt: skip
     stage.cluster.apply(manifest)
-    change = backup(stage, stranger, wipe_standby_data="stranger", config_map="bad-config")
+    with pytest.raises(ParameterError) as refused:
+        backup(stage, stranger, config_map="bad-config")
+    assert words in str(refused.value)
+
+
+def test_a_command_line_that_would_not_do_is_found_before_the_swap(stage: Stage, stranger: str) -> None:
+    """The arguments of a container beat every file, so the server's own program is asked with them."""
+    path = "/spec/template/spec/containers/0/args"
+    arguments = ["postgres", "-c", "max_connections=10"]
+    _patch_stranger(stage, {"op": "add", "path": path, "value": arguments})
     with pytest.raises(ChangeFailed) as failed:
-        change.apply()
-    assert words in str(failed.value)
+        backup(stage, stranger, wipe_standby_data=stranger).apply()
+    assert "max_connections = 10, the primary has 100" in str(failed.value)
     assert "section 3.1" in str(failed.value)
     _wait_back(stage)
     assert precious_rows(stage) == 10
+    _patch_stranger(stage, {"op": "remove", "path": path})
+
+
+def _patch_stranger(stage: Stage, operation: dict[str, Any]) -> None:
+    kind = "application/json-patch+json"
+    objects.patch(stage.cluster.api, "deployments", "stranger", [operation], "args", content_type=kind)
+    stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", "stranger"), 1)
 
 
 def helpers(stage: Stage) -> list[Object]:
@@ -241,16 +262,44 @@ def test_run_again_and_named_it_becomes_a_standby(stage: Stage, stranger: str, l
     standby.close()
 
 
-def test_this_primarys_own_standby_is_replaced_without_being_named(stage: Stage, stranger: str) -> None:
-    """Stopped, it follows nobody, so it is made anew; its data are the primary's own."""
+_RUN = """
+import sys
+from pathlib import Path
+from replication_stage import ROLE, SECRET, open_stage
+from pgnb.replication import plan_base_backup, replication_source
+stage = open_stage(Path(sys.argv[1]), sys.argv[2])
+source = replication_source(stage.primary, role=ROLE, secret=SECRET)
+plan_base_backup(stage.primary, "stranger", source, slot="slot_a", application_name="stranger").apply()
+"""
+
+
+def test_after_a_run_that_was_killed_the_next_one_waits_its_turn_and_succeeds(
+    stage: Stage, stranger: str
+) -> None:
+    """Stopped, it is this primary's own former standby, which is replaced without being named."""
     stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", stranger), 0)
+    argv = [sys.executable, "-c", _RUN, str(stage.kubeconfig), stage.namespace]
+    with subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)}) as run:
+        wait_until(
+            "its backup", lambda: stage.primary.query("replication/backups"), bool, timeout=60, every=0.01
+        )
+        run.kill()
     change = backup(stage, stranger)
     assert "a former standby of this primary" in change.before
     assert not change.confirmations
+    with pytest.raises(GateClosed) as closed:
+        change.apply()
+    assert f"nobody else on the volume: {helpers(stage)[0]['metadata']['name']}" in str(closed.value)
+    wait_until("its helper to end", lambda: helpers(stage), _all_ended, timeout=60)
     carry_out(change)
     standby = stage.server(stranger)
     assert standby_checks(stage.primary, standby, slot=SLOT, application_name=stranger).ok
+    assert not helpers(stage)
     standby.close()
+
+
+def _all_ended(pods: list[Object]) -> bool:
+    return all(pod["status"]["phase"] in ("Succeeded", "Failed") for pod in pods)
 
 
 def test_another_pod_on_the_volume_stops_it(stage: Stage, stranger: str) -> None:
