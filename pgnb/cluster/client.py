@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
-from kubernetes import client
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
 from tenacity.wait import wait_random_exponential
 
@@ -53,12 +52,11 @@ class Api:
     target: Target
     journal: Journal
     timeout: float = 10.0
-    _client: client.ApiClient = field(init=False, repr=False, compare=False)
+    _pool: urllib3.PoolManager = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Retries are decided here, per verb; the package's own would repeat changes as well.
-        self.target.configuration.retries = urllib3.Retry(total=False)
-        object.__setattr__(self, "_client", client.ApiClient(self.target.configuration))
+        # Retries are decided here, per verb; the pool's own would repeat changes as well.
+        object.__setattr__(self, "_pool", self.target.pool(urllib3.Retry(total=False)))
 
     @property
     def namespace(self) -> str:
@@ -113,7 +111,7 @@ class Api:
         if content is not None:
             headers["Content-Type"] = content_type
         try:
-            answer = self._client.rest_client.pool_manager.request(
+            answer = self._pool.request(
                 method, self.target.server_url + url, body=content, headers=headers,
                 timeout=urllib3.Timeout(total=limit), retries=False,
             )  # fmt: skip
@@ -145,7 +143,7 @@ class Api:
 
     def close(self) -> None:
         """Close the connections that are kept open."""
-        self._client.rest_client.pool_manager.clear()
+        self._pool.clear()
 
 
 def unreachable(target: Target, error: Exception, limit: float) -> ApiUnreachable:

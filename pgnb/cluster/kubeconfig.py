@@ -1,4 +1,8 @@
-"""Which API server, as whom, in which namespace: from a kubeconfig file or a pod's own account."""
+"""Which API server, as whom, in which namespace: from a kubeconfig file or a pod's own account.
+
+The only module that imports the kubernetes package: it reads configurations, renews credentials, and makes
+the connections.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import urllib3
 import yaml
 from kubernetes import client, config
 
@@ -35,6 +40,11 @@ class Target:
     def in_cluster(self) -> bool:
         """Whether pgnb runs in a pod of this cluster, so that pod addresses can be reached from here."""
         return not self.files
+
+    def pool(self, retries: urllib3.Retry) -> urllib3.PoolManager:
+        """The connections to the API server, with the certificates and the proxy of the configuration."""
+        self.configuration.retries = retries
+        return client.ApiClient(self.configuration).rest_client.pool_manager
 
 
 def read_target(kubeconfig: str = "", context: str = "", namespace: str = "") -> Target:
