@@ -206,9 +206,7 @@ class Cluster:
         """A plan that scales and waits until the pods are Ready (or all gone)."""
         return rollout.plan_scale(self.api, workload, replicas, timeout=timeout)
 
-    def scale_and_wait(
-        self, workload: Workload, replicas: int, *, timeout: float = rollout.TIMEOUT
-    ) -> str:
+    def scale_and_wait(self, workload: Workload, replicas: int, *, timeout: float = rollout.TIMEOUT) -> str:
         """Scale and wait, journalled; what was found at the end, in words. Raises DeadlineExceeded."""
         return rollout.scale_and_wait(self.api, workload, replicas, timeout=timeout)
 

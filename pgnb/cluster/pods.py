@@ -76,9 +76,7 @@ class Pod:
     object: Mapping[str, Any] = field(repr=False, compare=False)
 
     @classmethod
-    def of(
-        cls, pod: Mapping[str, Any], container: str = "", events: Sequence[Mapping[str, Any]] = ()
-    ) -> Pod:
+    def of(cls, pod: Mapping[str, Any], container: str = "", events: Sequence[Mapping[str, Any]] = ()) -> Pod:
         """A pod's JSON, seen from `container`, or from the one that runs PostgreSQL. Raises PodError."""
         meta, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}
         chosen = choose_container(pod, container)
