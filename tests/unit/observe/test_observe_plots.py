@@ -138,9 +138,11 @@ def test_lag_of_one_standby_among_several() -> None:
 
 
 def test_thresholds_and_marks_are_labelled() -> None:
-    plot = plots.lag(lag_samples(20), max_bytes=16 * 1024 * 1024, max_seconds=2)
+    plot = plots.lag(lag_samples(20), max_bytes=2048, max_seconds=100)
     texts = [text.get_text() for axes in plot.axes for text in axes.texts]
-    assert {"threshold 16.0 MB", "threshold 2.0 s", "load"} <= set(texts)
+    assert {"threshold 2.0 kB", "↑ threshold 100.0 s", "load"} <= set(texts)
+    assert plot.axes[0].get_ylim()[1] > 2048
+    assert plot.axes[1].get_ylim()[1] < 100
 
 
 @pytest.mark.parametrize(
