@@ -104,7 +104,7 @@ class Table:
 
     def __str__(self) -> str:
         body = [[spell(value) for value in row] for row in self.rows]
-        grid = tabulate(body, headers=self.columns, tablefmt="simple", disable_numparse=True)
+        grid = tabulate(body, headers=self.columns, tablefmt="simple", disable_numparse=True) if body else ""
         return "\n".join(part for part in (self.title, grid, self.note) if part)
 
     def _repr_html_(self) -> str:
@@ -112,7 +112,8 @@ class Table:
         body = "".join(f"<tr>{''.join(_html_cell(value) for value in row)}</tr>" for row in self.rows)
         title = f"<div><b>{escape(self.title)}</b></div>" if self.title else ""
         note = f'<div style="{_COLOURS["dim"]}">{escape(self.note)}</div>' if self.note else ""
-        return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+        grid = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if self.columns else ""
+        return f"{title}{grid}{note}"
 
     __repr__ = __str__
 

@@ -112,7 +112,8 @@ class Change:
         was changed. An error of a step goes on as it is, after the journal has it.
         """
         if not self.steps:
-            return Applied(self.title, self.note or "nothing to change", False)
+            why = f": {self.note}" if self.note else ""
+            return Applied(self.title, f"nothing to change{why}", False)
         if self.journal.dry_run:
             planned = tuple((step.target, step.what) for step in self.steps)
             return Applied(self.title, "plan only: nothing was changed", False, 0.0, planned)
@@ -146,7 +147,8 @@ class Change:
         note = self.note or ("" if rows else "Nothing to change: it is already so.")
         if rows and self.undo_text:
             note = f"{note}\nUndo: {self.undo_text}".strip()
-        return Table.of(("target", "would do"), rows, title=f"Plan: {self.title}", note=note)
+        columns = ("target", "would do") if rows else ()
+        return Table.of(columns, rows, title=f"Plan: {self.title}", note=note)
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_() + (diff_html(self.diff) if self.steps else "")
