@@ -1,0 +1,95 @@
+"""The standby's manifests: what they take over from the primary, and what a file of one's own must hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pgnb.errors import ParameterError
+from pgnb.replication.manifest import _rendered, _template, _workload_of, with_passfile
+from pgnb.replication.source import PASSFILE_DIRECTORY, Source
+
+SOURCE = Source("postgres-primary", 5432, "replicator", "replication")
+VALUES: dict[str, Any] = {
+    "name": "standby", "labels": {"app": "standby"}, "replicas": 0, "access_modes": ["ReadWriteOnce"],
+    "storage_class": "fast", "size": "5Gi", "port": 5432, "uid": 70, "gid": 70, "pull_secrets": None,
+    "primary_labels": {"app": "postgres-primary"}, "image": "registry.example/postgres:17-alpine",
+    "passfile_command": SOURCE.passfile_command, "passfile_directory": PASSFILE_DIRECTORY,
+    "secret": "replication", "secret_key": "password", "container": "db", "command": None,
+    "args": ["postgres", "-c", "log_line_prefix=%m [%p] 'x' "], "data_directory": "/data/pg",
+    "resources": {"limits": {"memory": "1Gi"}}, "mount": "/data", "config_map": "standby-config",
+    "more_mounts": [{"name": "tls", "mountPath": "/tls"}],
+    "more_volumes": [{"name": "tls", "secret": {"secretName": "tls"}}],
+}  # fmt: skip
+
+
+def rendered(**other: Any) -> dict[str, dict[str, Any]]:
+    return {m["kind"]: m for m in _rendered(_template(""), VALUES | other, "standby.yaml")}
+
+
+def test_the_template_keeps_the_rules_that_keep_data_alive() -> None:
+    made = rendered()
+    deployment = made["Deployment"]["spec"]
+    pod = deployment["template"]["spec"]
+    assert deployment["strategy"] == {"type": "Recreate"}
+    assert deployment["replicas"] == 0
+    assert pod["terminationGracePeriodSeconds"] >= 120
+    assert pod["securityContext"] == {"runAsUser": 70, "runAsGroup": 70, "fsGroup": 70}
+    server = pod["containers"][0]
+    assert {"name": "PGDATA", "value": "/data/pg"} in server["env"]
+    assert not [env for env in server["env"] if "PASSWORD" in env["name"]]
+    assert server["args"] == VALUES["args"]
+    assert {"name": "tls", "mountPath": "/tls"} in server["volumeMounts"]
+    claim = made["PersistentVolumeClaim"]["spec"]
+    assert claim["storageClassName"] == "fast"
+    assert claim["resources"]["requests"]["storage"] == "5Gi"
+
+
+def test_without_a_storage_class_the_clusters_default_is_left_to_it() -> None:
+    assert "storageClassName" not in rendered(storage_class="")["PersistentVolumeClaim"]["spec"]
+
+
+def test_the_template_mounts_its_own_passfile() -> None:
+    spec = rendered()["Deployment"]["spec"]["template"]["spec"]
+    assert with_passfile(spec, "db", SOURCE) == {}
+
+
+def test_a_workload_without_a_passfile_gets_one_and_nothing_else() -> None:
+    spec = {"containers": [{"name": "db", "image": "postgres:17"}, {"name": "exporter", "image": "x"}]}
+    patch = with_passfile(spec, "db", SOURCE)
+    assert [c["name"] for c in patch["containers"]] == ["db"]
+    assert set(patch["containers"][0]) == {"name", "volumeMounts"}
+    reference = patch["initContainers"][0]["env"][0]["valueFrom"]["secretKeyRef"]
+    assert reference == {"name": "replication", "key": "password"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kind: Deployment\nmetadata: {name: other}\nspec: {}", "called standby"),
+        ("kind: ConfigMap\nmetadata: {name: standby}", "exactly one Deployment or StatefulSet"),
+        ("kind: [", "cannot be read"),
+        ("name: {{ storage }}", "cannot be read"),
+        ("name: {{ name", "cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_standby_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(ParameterError, match=message):
+        _workload_of(_rendered(_template(str(file)), VALUES, str(file)), "standby", str(file))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="is not there") as refused:
+        _template(str(tmp_path / "nowhere.yaml"))
+    assert "Copy pgnb/manifests/standby.yaml" in str(refused.value)
+
+
+def test_plain_yaml_is_a_template_too(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump_all(rendered().values()))
+    assert {m["kind"] for m in _rendered(_template(str(file)), VALUES, str(file))} == set(rendered())
