@@ -13,6 +13,8 @@ import pytest
 from pgnb.rehearsal.client import Client
 
 IMAGE = "postgres:17"
+SLEEP = {"command": ["sh", "-c", "trap 'exit 0' INT TERM; sleep 1000 & wait"]}
+"""A container that does nothing and stops when it is asked to, as sleep alone does not as PID 1."""
 _PATIENCE = 30.0
 
 
@@ -92,6 +94,14 @@ class Pods:
             assert time.monotonic() - began < patience, f"waited {patience:.0f} s for {what}: {found()}"
             time.sleep(0.01)
         return time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def shared(
+    api: Client, module_namespace: str, kubectl: Callable[..., subprocess.CompletedProcess[str]]
+) -> Pods:
+    """Pods in a namespace that the tests of a module share."""
+    return Pods(api, module_namespace, kubectl)
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ import threading
 
 import pytest
 
-from tests.integration.node.conftest import Pods
+from tests.integration.node.conftest import SLEEP, Pods
 
-SLEEP = {"command": ["sleep", "1000"]}
 SERVER = {
     "env": [{"name": "POSTGRES_PASSWORD", "value": "x"}],
     "ports": [{"containerPort": 5432}],
@@ -18,17 +17,25 @@ SERVER = {
 URL = "postgresql://postgres:x@db:5432/postgres?connect_timeout=3"
 
 
-@pytest.fixture
-def servers(pods: Pods) -> Pods:
-    """Two servers, a client, and a Service `db` that leads to the first."""
+@pytest.fixture(scope="module")
+def both(shared: Pods) -> Pods:
+    """Two servers, a client, and a Service `db`."""
+    pods = shared
     pods.create("services", "db", spec={"ports": [{"port": 5432}], "selector": {"app": "one"}})
     for name in ("one", "two"):
         pods.run(name, SERVER, wait="")
     pods.run("client", SLEEP)
     for name in ("one", "two"):
         pods.until(lambda name=name: pods.condition(name, "Ready") == "True", f"{name} Ready")
-    pods.until(lambda: _target(pods) == _address(pods, "one"), "the Service to lead somewhere")
     return pods
+
+
+@pytest.fixture
+def servers(both: Pods) -> Pods:
+    """The servers, with the Service leading to the first."""
+    _select(both, "one")
+    both.until(lambda: _target(both) == _address(both, "one"), "the Service to lead to the first")
+    return both
 
 
 def _address(pods: Pods, name: str) -> str:
@@ -104,11 +111,11 @@ def test_headless_names_follow_the_pods(pods: Pods) -> None:
     pods.run("client", SLEEP)
     missing = pods.kubectl("exec", "-n", pods.namespace, "client", "--", "getent", "hosts", "peers")
     assert missing.returncode == 2
-    pods.run("peer", SLEEP, hostname="peer-0", subdomain="peers")
+    peer = pods.run("peer", SLEEP, hostname="peer-0", subdomain="peers")
 
     def known(name: str) -> bool:
         ended = pods.kubectl("exec", "-n", pods.namespace, "client", "--", "getent", "hosts", name)
-        return ended.stdout.split()[:1] == [_address(pods, "peer")]
+        return ended.stdout.split()[:1] == [peer["status"]["podIP"]]
 
     pods.until(lambda: known("peers"), "the Service's name")
     pods.until(lambda: known("peer-0.peers"), "the pod's name")

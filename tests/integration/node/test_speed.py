@@ -9,9 +9,7 @@ from pathlib import Path
 import websocket
 
 from tests.integration.conformance.replay import Api
-from tests.integration.node.conftest import Pods
-
-SLEEP = {"command": ["sleep", "1000"]}
+from tests.integration.node.conftest import SLEEP, Pods
 
 
 def _once(api: Api, path: str) -> float:

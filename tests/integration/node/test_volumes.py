@@ -6,9 +6,7 @@ import json
 import time
 
 from tests.conftest import VOLUME_DELAY
-from tests.integration.node.conftest import Pods
-
-SLEEP = {"command": ["sleep", "1000"]}
+from tests.integration.node.conftest import SLEEP, Pods
 
 
 def _patched(pods: Pods, kind: str, name: str, data: dict[str, str]) -> None:
