@@ -132,11 +132,7 @@ def _conversation(socket: websocket.WebSocket, recorded: list[dict[str, Any]]) -
     came = 0
     for frame in recorded:
         if frame["direction"] == "server" and frame["type"] == "binary":
-            due += (
-                frame.get("bytes", len(base64.b64decode(frame["base64"] + "==")))
-                if "…" not in frame["base64"]
-                else frame["bytes"]
-            )
+            due += frame["bytes"] if "bytes" in frame else len(base64.b64decode(frame["base64"]))
         elif frame["direction"] == "client":
             while came < due - _slack(recorded):
                 got = _next(socket)
