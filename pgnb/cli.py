@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -175,10 +175,14 @@ def _pick(archive: Archive, wish: str) -> Record:
 def _differences(left: Record, right: Record) -> Iterable[tuple[str, str, str]]:
     for name in ("notebook", "verdict", "seconds", "changes", "checks_passed", "who", "commit", "error"):
         yield from _differing(name, getattr(left, name), getattr(right, name))
-    for group in ("parameters", "facts"):
-        a, b = getattr(left, group), getattr(right, group)
+    for group in ("parameters", "facts", "servers"):
+        a, b = _named(getattr(left, group)), _named(getattr(right, group))
         for key in sorted(a.keys() | b.keys()):
             yield from _differing(f"{group}.{key}", a.get(key, "–"), b.get(key, "–"))
+
+
+def _named(values: Any) -> Mapping[str, Any]:
+    return values if isinstance(values, Mapping) else {server["pod"]: server for server in values}
 
 
 def _differing(name: str, a: object, b: object) -> Iterable[tuple[str, str, str]]:

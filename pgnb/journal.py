@@ -20,7 +20,7 @@ from typing import Any, Literal
 from pgnb.display import Cell, Table, spell_seconds
 
 PATH_VARIABLE = "PGNB_JOURNAL"
-Kind = Literal["begin", "end", "checks", "facts", "phase", "finished"]
+Kind = Literal["begin", "end", "checks", "facts", "server", "phase", "finished"]
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,12 @@ class Journal:
         self.write("checks", {"stage": stage, "title": title, "items": items})
 
     def facts(self, **facts: Any) -> None:
-        """Keep facts for the record: cluster, pods, versions, system identifiers."""
+        """Keep facts of the whole run for the record: cluster, context, namespace."""
         self.write("facts", facts)
+
+    def server(self, pod: str, **facts: Any) -> None:
+        """Keep what a server was that this run worked on: image, version, role, system identifier."""
+        self.write("server", {"pod": pod, **facts})
 
     def phase(self, name: str, seconds: float) -> None:
         """Keep how long a phase took, in seconds."""

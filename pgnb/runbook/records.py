@@ -49,6 +49,7 @@ class Record:
     seconds: float = 0.0
     error: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    servers: tuple[Mapping[str, Any], ...] = ()
     changes: int = 0
     checks_passed: int = 0
     checks_failed: int = 0
@@ -195,6 +196,7 @@ def concluded(
         seconds=round((ended - datetime.fromisoformat(record.started)).total_seconds(), 3),
         error=error,
         facts=evidence.facts,
+        servers=evidence.servers,
         changes=evidence.changes,
         checks_passed=evidence.passed_checks,
         checks_failed=len(evidence.failed_checks),
@@ -206,7 +208,7 @@ def concluded(
 def _read(path: Path) -> Record:
     try:
         content = json.loads(path.read_text("utf-8"))
-        return Record(**(content | {"plots": tuple(content["plots"]), "phases": tuple(content["phases"])}))
+        return Record(**(content | {name: tuple(content[name]) for name in ("plots", "phases", "servers")}))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise RecordError(f"{path} cannot be read as a record", found=str(error)) from error
 

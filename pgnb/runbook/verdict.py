@@ -7,7 +7,7 @@ run that reached its last cell, with every verification passed, is green.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -50,6 +50,7 @@ class Evidence:
     begun: int
     checks: tuple[dict[str, Any], ...]
     facts: dict[str, Any]
+    servers: tuple[dict[str, Any], ...]
     phases: tuple[dict[str, Any], ...]
     finished: bool
     dry_run: bool
@@ -79,19 +80,24 @@ def read(path: Path) -> Evidence:
     """The evidence in a journal's file; no file is no evidence. A torn last line is left out."""
     lines = _lines(path)
     facts: dict[str, Any] = {}
-    for line in lines:
-        if line["kind"] == "facts":
-            facts |= {key: value for key, value in line.items() if key != "kind"}
+    for line in _of(lines, "facts"):
+        facts |= _content(line)
+    servers = {line["pod"]: _content(line) for line in _of(lines, "server")}
     ends = [line for line in lines if line["kind"] == "finished"]
     return Evidence(
         acts=_of(lines, "end"),
         begun=len(_of(lines, "begin")),
         checks=_of(lines, "checks"),
         facts=facts,
+        servers=tuple(servers.values()),
         phases=_of(lines, "phase"),
         finished=bool(ends),
         dry_run=bool(ends and ends[-1].get("dry_run")),
     )
+
+
+def _content(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key != "kind"}
 
 
 def _of(lines: Sequence[dict[str, Any]], kind: str) -> tuple[dict[str, Any], ...]:

@@ -49,8 +49,8 @@ def find_server(
 
 def _keep_for_the_record(server: Server) -> None:
     facts = server.facts
-    server.journal.facts(
-        pod=server.pod.name,
+    server.journal.server(
+        server.pod.name,
         image=server.pod.image,
         postgresql=facts.version_text,
         role=facts.role,

@@ -166,7 +166,7 @@ def test_no_secret_is_in_any_record(given, archive, observer):
 def test_a_record_says_who_did_what_to_which_server(archive, observer, primary):
     record = next(r for r in archive.all() if r.notebook.startswith("02"))
     assert record.facts["namespace"] == NAMESPACE
-    assert record.facts["system_identifier"] == primary.facts.system_identifier
+    assert [s["system_identifier"] for s in record.servers] == [primary.facts.system_identifier]
     assert record.who
     assert json.loads((archive.path(record) / "record.json").read_text())["seal"]
     assert archive.verify() == []
