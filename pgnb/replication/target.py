@@ -144,19 +144,27 @@ def _claim_volume(template: Mapping[str, Any], workload: str) -> Mapping[str, An
 
 
 def _data_directory(cluster: Cluster, workload: Workload, pod: Pod) -> str:
-    """PGDATA of the container, or, where only the image sets it, of a running one."""
+    """PGDATA of the container, or, where only the image sets it, of a container that runs it."""
     if found := next((env.value for env in pod.env if env.name == "PGDATA" and env.value), ""):
         return found.rstrip("/")
-    running = [p for p in cluster.pods(workload.selector, pod.container) if p.started_at and not p.deleting]
-    if running:
-        result = cluster.exec(running[0], ["printenv", "PGDATA"], check=False)
-        if result.exit_status == 0 and result.text:
-            return result.text.rstrip("/")
+    if found := _asked(cluster, workload, pod).strip():
+        return found.rstrip("/")
     raise ParameterError(
         f"where {workload.label} keeps its data cannot be told",
-        found="no PGDATA in the container's env, and none in a running container",
+        found="no PGDATA in the container's env, and none that its image sets",
         remedy="Name it by the parameter standby_data_directory.",
     )
+
+
+def _asked(cluster: Cluster, workload: Workload, pod: Pod) -> str:
+    """What the image says: in the running container, else in a helper; empty where neither may be."""
+    argv = ("printenv", "PGDATA")
+    running = [p for p in cluster.pods(workload.selector, pod.container) if p.started_at and not p.deleting]
+    if running:
+        return cluster.exec(running[0], argv, check=False).text
+    if cluster.dry_run:
+        return ""
+    return cluster.run_helper(HelperPod("pgnb-inspect", pod.image, argv).like(pod), check=False).text
 
 
 def inspect(run: Run, data_directory: str, mount: str, bin_dir: str) -> DirectoryState:

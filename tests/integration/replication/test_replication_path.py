@@ -25,6 +25,7 @@ from pgnb.replication import (
     standby_status,
 )
 from pgnb.server.progress import marker, wait_replayed
+from pgnb.wait import wait_until
 
 NAME, SLOT = "standby-one", "slot_one"
 
@@ -175,3 +176,42 @@ def test_a_slot_that_reserves_nothing_is_made_again_and_its_undo_drops_it(stage:
     undo.grant(drop_slot="lazy")
     undo.apply()
     assert slots(stage.primary).find("lazy") is None
+
+
+def stateful_set(name: str) -> dict[str, Any]:
+    """An operator's own StatefulSet: the image's default data directory in its claim template's volume."""
+    password = {"secretKeyRef": {"name": "postgres-primary", "key": "password"}}
+    container = {
+        "name": "db", "image": "postgres:17",
+        "env": [{"name": "POSTGRES_PASSWORD", "valueFrom": password}],
+        "ports": [{"containerPort": 5432}],
+        "readinessProbe": {"exec": {"command": ["pg_isready", "-h", "127.0.0.1"]}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "pg", "mountPath": "/var/lib/postgresql/data", "subPath": "inner"}],
+    }  # fmt: skip
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    return {
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name},
+        "spec": {
+            "serviceName": name, "replicas": 1, "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}},
+            "volumeClaimTemplates": [{"metadata": {"name": "pg"}, "spec": claim}],
+        },
+    }  # fmt: skip
+
+
+def test_an_adopted_stateful_set_whose_data_directory_only_its_image_knows(stage: Stage) -> None:
+    name, slot = "stateful", "slot_stateful"
+    stage.cluster.create(stateful_set(name))
+    wait_until(
+        "its server", lambda: stage.cluster.pods(f"app={name}"), lambda p: bool(p) and p[0].ready, timeout=60
+    )
+    source = stage.source()
+    carry_out(plan_slot(stage.primary, slot, consumer=name))
+    change = plan_base_backup(stage.primary, name, source, slot=slot, application_name=name)
+    assert "on claim pg-stateful-0: a fresh initdb" in change.before
+    carry_out(plan_standby_workload(stage.primary, name, source, config_map=""))
+    # Scaled to 0, no running container says where the image keeps its data; a helper does.
+    carry_out(plan_base_backup(stage.primary, name, source, slot=slot, application_name=name))
+    standby = stage.server(name)
+    verify(standby_checks(stage.primary, standby, slot=slot, application_name=name))
+    assert not plan_base_backup(stage.primary, name, source, slot=slot, application_name=name)
