@@ -130,11 +130,12 @@ def test_the_notebooks_pass_nbval_with_their_defaults(home, cluster_of_notebooks
         "-m",
         "pytest",
         "--nbval-lax",
+        "--nbval-sanitize-with=tests/notebooks/nbval-sanitize.cfg",
         "-x",
         "-q",
         "-p",
         "no:cacheprovider",
-        "notebooks",
+        *(str(catalogue.select([number])[0]) for number in NUMBERS),
     ]
     environment = os.environ | {"HOME": str(home)}
     environment.pop("KUBECONFIG", None)
