@@ -1,87 +1,28 @@
-"""Sampling lag: every server has a thread and a session of its own, so that none holds up another."""
+"""Sampling lag: every server is watched by itself, so that none holds up another."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from threading import Event, Thread
+from threading import Event
 from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from pgnb.errors import ParameterError, PgnbError
+from pgnb.errors import ParameterError
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries, Span
-from pgnb.server import Server, Session
-from pgnb.server.queries import sql_of
+from pgnb.observe.watch import Look, Watch
+from pgnb.server import Server
 from pgnb.server.session import Row
 
-_PATIENCE = 1.0
-"""Seconds that a sample waits for a connection or an answer: then it counts as not seen."""
 _FIRST_LOOK = 15.0
 """Seconds for the first look, which may have to open the way to the pod."""
 _FROM_PRIMARY = (
     "sent", "write", "flush", "replay", "write_seconds", "flush_seconds", "replay_seconds", "retained"
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a server answered, `at` seconds after the sampling began."""
-
-    at: float
-    rows: Sequence[Row]
-
-
-@dataclass
-class _Watch:
-    """One server, asked the same question `hz` times a second by a thread until `stop` is set."""
-
-    server: Server
-    query: str
-    hz: float
-    began: float
-    stop: Event
-    looks: list[Look] = field(default_factory=list)
-    troubles: dict[str, None] = field(default_factory=dict)
-    skipped: int = 0
-    looked: Event = field(default_factory=Event)
-    _thread: Thread | None = None
-
-    def start(self) -> None:
-        self._thread = Thread(target=self._run, name=f"pgnb-lag {self.server.name}", daemon=True)
-        self._thread.start()
-
-    def join(self) -> None:
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        login = replace(
-            self.server.login, patience=_PATIENCE, connect_timeout=2, statement_timeout=2 * _PATIENCE
-        )
-        session = Session(self.server.route, login, self.server.database)
-        tick = 0
-        try:
-            while not self.stop.wait(max(0.0, self.began + tick / self.hz - monotonic())):
-                self._look(session)
-                due = int((monotonic() - self.began) * self.hz) + 1
-                self.skipped += due - tick - 1
-                tick = due
-        finally:
-            session.close()
-
-    def _look(self, session: Session) -> None:
-        at = monotonic() - self.began
-        try:
-            rows = session.query(sql_of(self.query, self.server.facts.major))
-            self.looks.append(Look(at, rows))
-        except PgnbError as error:
-            # A server that is away is what the samples are to show; its words go into the note.
-            self.troubles[f"{self.server.name}: {error.message}"] = None
-        self.looked.set()
 
 
 class LagSampler:
@@ -109,8 +50,8 @@ class LagSampler:
         self._primary = self._watch(primary, "observe/lag_primary")
         self._standbys = [self._watch(standby, "observe/lag_standby") for standby in standbys]
 
-    def _watch(self, server: Server, query: str) -> _Watch:
-        return _Watch(server, query, self.hz, self.began, self._stop)
+    def _watch(self, server: Server, query: str) -> Watch:
+        return Watch(server, query, self.hz, self.began, self._stop)
 
     def __enter__(self) -> LagSampler:
         """Begin, and return when each server that is there has been looked at once."""
@@ -129,8 +70,13 @@ class LagSampler:
             watch.join()
 
     @property
-    def _watches(self) -> list[_Watch]:
+    def _watches(self) -> list[Watch]:
         return [self._primary, *self._standbys]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The standbys seen until now: what their rows are known by (`key_of`), and their names."""
+        return names_of(self._primary.looks)
 
     @contextmanager
     def span(self, label: str) -> Iterator[None]:
@@ -159,30 +105,31 @@ def merge(primary: Sequence[Look], standbys: Sequence[Sequence[Look]], hz: float
     A standby is known by its slot, or, where it has none, by its application_name; a look of its own counts
     when it is not further away in time than one and a half ticks.
     """
-    names = _names(primary)
-    own = {_key(looks[-1].rows[0]): looks for looks in standbys if looks}
+    names = names_of(primary)
+    own = {key_of(looks[-1].rows[0]): looks for looks in standbys if looks}
     return tuple(
         LagSeries(names[key], tuple(_samples(key, primary, own.get(key, ()), 1.5 / hz))) for key in names
     )
 
 
-def _names(primary: Sequence[Look]) -> dict[str, str]:
+def names_of(primary: Sequence[Look]) -> dict[str, str]:
     """Each standby's key, with the name that a reader knows it by: its application_name, or its slot's."""
     names: dict[str, str] = {}
     for row in (row for look in primary for row in look.rows):
-        if key := _key(row):
+        if key := key_of(row):
             names[key] = str(row["application_name"] or names.get(key) or row["slot_name"])
     return names
 
 
-def _key(row: Row) -> str:
+def key_of(row: Row) -> str:
+    """What a standby's rows are known by on both sides: its slot, or, where it has none, its name."""
     return str(row["slot_name"] or row["application_name"] or "")
 
 
 def _samples(key: str, primary: Sequence[Look], own: Sequence[Look], near: float) -> Iterator[LagSample]:
     nearest = _nearest(own)
     for look in primary:
-        row = next((row for row in look.rows if _key(row) == key), None)
+        row = next((row for row in look.rows if key_of(row) == key), None)
         sample = LagSample(look.at, look.rows[0]["position"])
         if row is not None:
             sample = replace(sample, **{name: row[name] for name in _FROM_PRIMARY}, **_words(row))
