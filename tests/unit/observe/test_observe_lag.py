@@ -6,7 +6,8 @@ import pytest
 
 from pgnb.journal import Journal
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries, Span, percentile, seconds_behind
-from pgnb.observe.sampler import Look, merge
+from pgnb.observe.sampler import merge
+from pgnb.observe.watch import Look
 
 MB = 1024 * 1024
 
