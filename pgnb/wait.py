@@ -33,7 +33,7 @@ class Progress:
         if line == self._last:
             return
         self._last = line
-        if _in_notebook():
+        if in_notebook():
             self._show_in_notebook(line)
         elif sys.stderr.isatty():
             sys.stderr.write(f"\r\x1b[K{line}")
@@ -52,11 +52,12 @@ class Progress:
         """Write the last state, with the time it took."""
         if self._last:
             self.show(f"{text or 'done'} after {spell_seconds(monotonic() - self.started)}")
-            if not _in_notebook() and sys.stderr.isatty():
+            if not in_notebook() and sys.stderr.isatty():
                 sys.stderr.write("\n")
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
+    """Whether this process is a notebook's kernel."""
     if "ipykernel" not in sys.modules:
         return False
     from IPython import get_ipython
