@@ -78,6 +78,11 @@ class LagSampler:
         """The standbys seen until now: what their rows are known by (`key_of`), and their names."""
         return names_of(self._primary.looks)
 
+    @property
+    def positions(self) -> list[tuple[float, int]]:
+        """Where the primary's WAL was: seconds since the beginning, bytes."""
+        return [(look.at, look.rows[0]["position"]) for look in list(self._primary.looks)]
+
     @contextmanager
     def span(self, label: str) -> Iterator[None]:
         """Name the time that the block takes, to be marked in the plot."""

@@ -1,0 +1,139 @@
+"""Monitoring for a time: every server sampled on threads of its own, shown while it grows, stored as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from types import TracebackType
+
+from pgnb.display import spell_seconds
+from pgnb.errors import ParameterError
+from pgnb.observe import vitals
+from pgnb.observe.limits import Limits
+from pgnb.observe.recording import Recording, Values
+from pgnb.observe.samplefile import target_of, write_samples
+from pgnb.observe.sampler import LagSampler, key_of
+from pgnb.observe.view import view_for
+from pgnb.observe.watch import Watch
+from pgnb.server import Server
+
+PRIMARY = "primary"
+"""The primary's name in a recording; pods change, and two runs are to be compared."""
+_STORE_EVERY = 30.0
+_FIRST_LOOK = 15.0
+
+
+class Monitor:
+    """Samples lag, slots, receivers, checkpoints and conflicts, one sample every `interval` seconds.
+
+    Source: what LagSampler reads, pg_stat_database, pg_stat_database_conflicts, pg_stat_wal,
+    pg_stat_checkpointer (before 17: pg_stat_bgwriter), pg_stat_archiver. Needs pg_monitor or superuser.
+    """
+
+    def __init__(self, primary: Server, standbys: Sequence[Server] = (), *, interval: float = 1.0) -> None:
+        self._stop = Event()
+        self._primary = primary
+        self._lag = LagSampler(primary, standbys, hz=1 / interval)
+        self._watches = [
+            Watch(server, "observe/vitals", 1 / interval, self._lag.began, self._stop)
+            for server in (primary, *standbys)
+        ]
+        self._settings: dict[str, float | None] = {}
+
+    def __enter__(self) -> Monitor:
+        """Begin, and return when each server that is there has been looked at once."""
+        self._settings = dict(self._primary.one("observe/wal_settings"))
+        there = [watch for watch in self._watches if watch.server.present]
+        for watch in there:
+            watch.start()
+        self._lag.__enter__()
+        for watch in there:
+            watch.looked.wait(_FIRST_LOOK)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._lag.__exit__(kind, error, trace)
+        for watch in self._watches:
+            watch.join()
+
+    def recording(self, path: str = "") -> Recording:
+        """What was seen until now."""
+        lag, names = self._lag.samples(), self._lag.names
+        looks = [list(watch.looks) for watch in self._watches]
+        times = vitals.grid(lag, looks)
+        of = {names.get(key_of(one[-1].rows[0]), ""): one for one in looks[1:] if one}
+        columns: dict[tuple[str, str], Values] = {}
+        found = {PRIMARY: vitals.columns_of_primary(self._lag.positions, looks[0], lag.hz)}
+        found |= {
+            series.name: vitals.columns_of_standby(series, of.get(series.name, ()), lag.hz)
+            for series in lag.series
+        }
+        for subject, measures in found.items():
+            for measure, points in measures.items():
+                columns[subject, measure] = vitals.row_of(points, times)
+        troubles = dict.fromkeys([*lag.troubles, *(t for watch in self._watches for t in watch.troubles)])
+        return Recording(
+            lag.began, 1 / lag.hz, times, columns, PRIMARY, self._settings, tuple(troubles), path
+        )
+
+
+def monitor(
+    primary: Server, standbys: Sequence[Server], limits: Limits, *, seconds: float = 30.0,
+    interval: float = 1.0, path: str = "",
+) -> Recording:  # fmt: skip
+    """Sample for `seconds` (0: until the kernel is interrupted, ■), once every `interval` seconds.
+
+    In JupyterLab the plot grows meanwhile, and an interrupt ends the sampling, not the notebook. The samples
+    are stored as CSV: in `path`, or beside the run's record; in an interactive session without a path they
+    are not. Raises ParameterError for an interval or a time that cannot be, and for no end in a run that
+    nobody watches.
+    """
+    journal = primary.journal
+    _assert_possible(seconds, interval, watched=journal.path is None)
+    target = target_of(path, journal)
+    with Monitor(primary, standbys, interval=interval) as sampling:
+        try:
+            _watch_over(sampling, seconds, limits, target, headless=journal.path is not None)
+        except KeyboardInterrupt:
+            if journal.path is not None:
+                raise
+    recording = sampling.recording(str(target or ""))
+    if target is not None:
+        write_samples(recording, target)
+    return recording
+
+
+def _assert_possible(seconds: float, interval: float, *, watched: bool) -> None:
+    if not 0.05 <= interval <= 10:
+        raise ParameterError(
+            "samples cannot be taken at that interval", found=f"{interval:g} s", remedy="0.05 to 10 seconds."
+        )
+    if seconds < 0 or (seconds == 0 and not watched):
+        raise ParameterError(
+            "this run would never end" if seconds == 0 else "a time cannot be negative",
+            found=f"{seconds:g} s",
+            remedy="Give monitor_seconds; without an end only in JupyterLab, where ■ stops it.",
+        )
+
+
+def _watch_over(
+    sampling: Monitor, seconds: float, limits: Limits, target: Path | None, *, headless: bool
+) -> None:
+    began, stored, pause = monotonic(), monotonic(), Event()
+    view = view_for(seconds, limits, headless=headless)
+    try:
+        while not seconds or monotonic() - began < seconds:
+            left = began + seconds - monotonic() if seconds else view.every
+            pause.wait(min(left, view.every))
+            recording = sampling.recording(str(target or ""))
+            view.show(recording)
+            if target is not None and monotonic() - stored > _STORE_EVERY:
+                write_samples(recording, target)
+                stored = monotonic()
+    finally:
+        view.close(f"sampled for {spell_seconds(monotonic() - began)}")
