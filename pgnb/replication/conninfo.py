@@ -1,34 +1,5 @@
-"""Connection texts (keyword = value), as primary_conninfo and libpq's tools take them."""
+"""Connection texts, as physical replication uses them."""
 
-from __future__ import annotations
+from pgnb.server.conninfo import conninfo, quote, shown, without_password
 
-import re
-from collections.abc import Mapping
-
-_PLAIN = re.compile(r"[A-Za-z0-9_./:,@%+-]+\Z")
-_PAIR = re.compile(r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|[^\s']*)")
-_TELLING = ("host", "port", "user", "application_name", "passfile", "password", "sslmode")
-_PASSWORD = re.compile(r"(\bpassword\s*=\s*)('(?:\\.|[^'\\])*'|[^\s']+)", re.IGNORECASE)
-
-
-def conninfo(parts: Mapping[str, str | int]) -> str:
-    """`host=… port=…`, with quotes where libpq needs them (the manual, 32.1.1.1); empty values left out."""
-    return " ".join(f"{key}={quote(str(value))}" for key, value in parts.items() if str(value))
-
-
-def quote(value: str) -> str:
-    """A value as libpq reads it back."""
-    if _PLAIN.match(value):
-        return value
-    return "'" + value.replace("\\", r"\\").replace("'", r"\'") + "'"
-
-
-def shown(text: str) -> str:
-    """What a reader wants of a receiver's connection: where, as whom, under which name; no password."""
-    pairs = _PAIR.findall(without_password(text))
-    return " ".join(f"{key}={value}" for key, value in pairs if key in _TELLING)
-
-
-def without_password(text: str) -> str:
-    """The same text with the password's value blanked, wherever it came from."""
-    return _PASSWORD.sub(r"\1********", text)
+__all__ = ["conninfo", "quote", "shown", "without_password"]

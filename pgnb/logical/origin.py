@@ -1,0 +1,51 @@
+"""Where a subscription gets its rows from: the publisher's address, role and Secret, never a password."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pgnb.server.conninfo import conninfo
+
+
+class Origin(Protocol):
+    """What `replication_source` answers: the publisher behind a Service, as another server reaches it."""
+
+    @property
+    def host(self) -> str:
+        """The Service's name."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """The Service's port."""
+        ...
+
+    @property
+    def role(self) -> str:
+        """The role that replicates."""
+        ...
+
+    @property
+    def secret(self) -> str:
+        """The Secret with its password."""
+        ...
+
+    @property
+    def secret_key(self) -> str:
+        """The Secret's key."""
+        ...
+
+    @property
+    def sslmode(self) -> str:
+        """libpq's sslmode, empty for its default."""
+        ...
+
+
+def connection(origin: Origin, database: str, passfile: str) -> str:
+    """The subscription's connection text (subconninfo): a passfile instead of a password."""
+    return conninfo(
+        {
+            "host": origin.host, "port": origin.port, "user": origin.role, "dbname": database,
+            "passfile": passfile, "sslmode": origin.sslmode,
+        }
+    )  # fmt: skip

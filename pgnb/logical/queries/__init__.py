@@ -1,0 +1,1 @@
+"""The SQL of this floor, in files that the servers' named queries find as `logical/NAME`."""

@@ -1,0 +1,110 @@
+"""What is to be replicated: for each database its publication, what that holds, its subscription and slot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pgnb.display import Table
+from pgnb.errors import ParameterError
+from pgnb.logical.names import LONGEST, publication_name, slot_name, subscription_name
+from pgnb.logical.wishes import PublishedTable, Wish, wish_of
+from pgnb.server import Server
+
+
+@dataclass(frozen=True)
+class DatabaseSpec:
+    """One database: what is published of it, and the names of publication, subscription and slot."""
+
+    database: str
+    wish: Wish
+    publication: str
+    subscription: str
+    slot: str
+
+    @classmethod
+    def of(cls, database: str, published: Any = "all") -> DatabaseSpec:
+        """The spec with the procedure's names; `published` as in the parameter `publish`, see Wish."""
+        check_name("database", database)
+        subscription = subscription_name(database)
+        return cls(
+            database, wish_of(published), publication_name(database), subscription, slot_name(subscription)
+        )
+
+
+@dataclass(frozen=True)
+class Specs(Sequence[DatabaseSpec]):
+    """The databases that are replicated, in order; shows itself as a table."""
+
+    items: tuple[DatabaseSpec, ...]
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[DatabaseSpec]:
+        return iter(self.items)
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(spec.database for spec in self.items)
+
+    @property
+    def table(self) -> Table:
+        """Database, what is published, and the names of publication, subscription and slot."""
+        rows = [(s.database, s.wish.words, s.publication, s.subscription, s.slot) for s in self.items]
+        columns = ("database", "published", "publication", "subscription", "slot")
+        return Table.of(columns, rows, title="Databases to replicate", note="" if rows else "none")
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def database_specs(
+    publisher: Server, databases: Iterable[str] = (), publish: Mapping[str, Any] | None = None
+) -> Specs:
+    """The specs of those databases; of every one of the publisher but `postgres` and templates without names.
+
+    `publish` maps a database to what is published of it, "all" where it is not named: see `wish_of`.
+    Raises ParameterError for names that are not there, are given twice, or cannot be used.
+    """
+    found = [row["name"] for row in publisher.query("databases")]
+    chosen = list(databases) or [name for name in found if name != "postgres"]
+    wishes = dict(publish or {})
+    _refuse("named twice", sorted({name for name in chosen if chosen.count(name) > 1}), found)
+    if publisher.present:
+        _refuse("not on the publisher", [name for name in chosen if name not in found], found)
+    _refuse("in publish, but not among the databases", [n for n in wishes if n not in chosen], chosen)
+    return Specs(tuple(DatabaseSpec.of(name, wishes.get(name, "all")) for name in chosen))
+
+
+def check_name(what: str, name: str) -> str:
+    """The name itself. Raises ParameterError for one that the server would refuse or cut."""
+    size = len(name.encode())
+    if not 0 < size <= LONGEST or "\0" in name:
+        raise ParameterError(
+            f"not a name for a {what}: {name!r}", found=f"{size} bytes",
+            remedy=f"A name has 1 to {LONGEST} bytes and no NUL.",
+        )  # fmt: skip
+    return name
+
+
+def _refuse(why: str, names: Sequence[str], there: Sequence[str]) -> None:
+    if names:
+        raise ParameterError(
+            f"databases that are {why}: {', '.join(names)}",
+            found=f"there are {', '.join(there) or 'none'}",
+            remedy="Names are case-sensitive here; a missing one may be a slip of the pen.",
+        )
+
+
+__all__ = ["DatabaseSpec", "PublishedTable", "Specs", "Wish", "check_name", "database_specs"]

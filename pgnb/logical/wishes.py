@@ -1,0 +1,105 @@
+"""What a publication is to hold: everything, schemas, or tables with row filters and column lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pgnb.errors import ParameterError
+
+_PART = r'"(?:[^"]|"")+"|[^".\s][^".]*'
+_QUALIFIED = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<name>{_PART}|\*)\Z")
+_KEYS = {"table", "columns", "where"}
+_FORMS = (
+    '"all", or a list of "table", "schema.table", "schema.*" or'
+    ' {"table": "schema.table", "columns": ["a", "b"], "where": "a > 0"}; a name with a dot or a quote in it'
+    ' is written "My.Table" in double quotes, and is otherwise taken as it is'
+)
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """One table of a publication; no columns: all of them; `where`: SQL that chooses the rows (15)."""
+
+    schema: str
+    name: str
+    columns: tuple[str, ...] = ()
+    where: str = ""
+
+    @property
+    def words(self) -> str:
+        """The table in a reader's words; the schema public goes without saying."""
+        table = self.name if self.schema == "public" else f"{self.schema}.{self.name}"
+        columns = f" ({', '.join(self.columns)})" if self.columns else ""
+        return f"{table}{columns}{f' WHERE {self.where}' if self.where else ''}"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """All tables, or every table of some schemas (15) and some tables."""
+
+    all_tables: bool = True
+    schemas: tuple[str, ...] = ()
+    tables: tuple[PublishedTable, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What is published, in one line."""
+        if self.all_tables:
+            return "all tables"
+        schemas = [f"every table of {schema}" for schema in self.schemas]
+        return ", ".join([*schemas, *(table.words for table in self.tables)])
+
+    @property
+    def needs_15(self) -> bool:
+        """Whether it takes PostgreSQL 15: schemas, row filters, column lists."""
+        return bool(self.schemas) or any(t.columns or t.where for t in self.tables)
+
+
+def wish_of(published: Any) -> Wish:
+    """A wish from a notebook's parameter. Raises ParameterError, which says the forms that it may have."""
+    if published == "all":
+        return Wish()
+    if not isinstance(published, Sequence) or isinstance(published, str) or not published:
+        raise _unusable(published)
+    schemas, tables = [], []
+    for entry in published:
+        table = _table_of(entry)
+        if table.name == "*":
+            schemas.append(table.schema)
+        else:
+            tables.append(table)
+    return Wish(False, tuple(dict.fromkeys(schemas)), tuple(tables))
+
+
+def _table_of(entry: Any) -> PublishedTable:
+    if isinstance(entry, str):
+        return PublishedTable(*qualified(entry))
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("table"), str) or set(entry) - _KEYS:
+        raise _unusable(entry)
+    columns = tuple(str(column) for column in entry.get("columns") or ())
+    table = PublishedTable(*qualified(entry["table"]), columns, str(entry.get("where") or ""))
+    if table.name == "*" and (table.columns or table.where):
+        raise _unusable(entry)
+    return table
+
+
+def qualified(text: str) -> tuple[str, str]:
+    """Schema and name of a text like `schema.table`; without a schema it is public.
+
+    Case is kept: unlike in SQL, nothing is folded. Raises ParameterError.
+    """
+    match = _QUALIFIED.match(text)
+    if match is None:
+        raise _unusable(text)
+    return _bare(match["schema"] or "public"), _bare(match["name"])
+
+
+def _bare(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part
+
+
+def _unusable(entry: Any) -> ParameterError:
+    return ParameterError("this cannot be published", found=repr(entry), remedy=f"Write {_FORMS}.")
