@@ -1,0 +1,103 @@
+"""The tables of a database as its catalog knows them: what decides whether a replicated row fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pgnb.server import Server, Session
+from pgnb.server.queries import sql_of
+
+Named = tuple[str, str]
+"""A schema and a name in it."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `identity` is a (always), d (by default) or empty; `generated` is s, v (18) or empty.
+
+    `default` is the expression as the server spells it, for a generated column the one that generates it.
+    """
+
+    name: str
+    type: str
+    not_null: bool
+    identity: str
+    generated: str
+    default: str | None
+
+    @property
+    def fills_itself(self) -> bool:
+        """Whether a row that lacks this column is accepted."""
+        return not self.not_null or bool(self.identity or self.generated) or self.default is not None
+
+
+@dataclass(frozen=True)
+class TableShape:
+    """One table: its columns in order, and what can refuse a row.
+
+    `kind` is r (ordinary) or p (partitioned), `persistence` p or u (unlogged), `replica_identity` d, n, f, i.
+    `published` says whether any publication of that server has it; `keys` maps names to definitions.
+    """
+
+    schema: str
+    name: str
+    kind: str
+    persistence: str
+    replica_identity: str
+    partition: bool
+    published: bool
+    keys: Mapping[str, str]
+    columns: Mapping[str, Column] = field(repr=False)
+
+    @property
+    def words(self) -> str:
+        """The table in a reader's words; the schema public goes without saying."""
+        return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
+
+    @property
+    def identifies_rows(self) -> bool:
+        """Whether UPDATE and DELETE can find a row without a replica identity of FULL."""
+        primary = any(definition.startswith("PRIMARY KEY") for definition in self.keys.values())
+        return self.replica_identity in "if" or (self.replica_identity == "d" and primary)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The tables and enumerations of one database."""
+
+    database: str
+    tables: Mapping[Named, TableShape]
+    enums: Mapping[Named, tuple[str, ...]]
+
+
+def read_catalog(server: Server, database: str) -> Catalog:
+    """The catalog of one database, read in one session of its own whose names are spelled with schemas.
+
+    Source: pg_class, pg_attribute, pg_attrdef, pg_constraint, pg_index, pg_enum, pg_publication_tables.
+    Raises ConnectionFailed, QueryFailed. An absent server has no tables.
+    """
+    if not server.present:
+        return Catalog(database, {}, {})
+    with server.new_session(database) as session:
+        session.execute("SET search_path = pg_catalog")
+        columns = _columns(server, session)
+        tables = {}
+        for row in session.query(sql_of("logical/schema_tables", server.facts.major)):
+            keys = {**row.pop("keys"), **row.pop("unique_indexes")}
+            key = (row["schema"], row.pop("table"))
+            tables[key] = TableShape(name=key[1], keys=keys, columns=columns.get(key, {}), **row)
+        enums = {
+            (row["schema"], row["type"]): tuple(row["labels"])
+            for row in session.query(sql_of("logical/schema_enums", server.facts.major))
+        }
+    return Catalog(database, tables, enums)
+
+
+def _columns(server: Server, session: Session) -> dict[Named, dict[str, Column]]:
+    found: dict[Named, dict[str, Column]] = {}
+    for row in session.query(sql_of("logical/schema_columns", server.facts.major)):
+        column = row.pop("column")
+        place = found.setdefault((row.pop("schema"), row.pop("table")), {})
+        place[column] = Column(name=column, **row)
+    return found
