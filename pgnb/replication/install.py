@@ -10,7 +10,7 @@ from pgnb.errors import ChangeFailed, ExecFailed
 from pgnb.replication import scripts
 from pgnb.replication.sizing import FIVE
 from pgnb.replication.target import Target
-from pgnb.server.conftext import MANAGED_FILE, managed, with_include, with_settings
+from pgnb.server.conftext import MANAGED_FILE, managed, settings_of, with_include, with_settings
 
 _TRIED = (*FIVE, "hot_standby")
 
@@ -30,11 +30,11 @@ def install(helper: Helper, target: Target, role: Role, bin_dir: str) -> str:
     """Configure the new directory, try the configuration, and put the directory in its place.
 
     The role stands in postgresql.auto.conf and nowhere else, since that file beats every other; the
-    settings in the managed file that postgresql.conf includes. Raises ChangeFailed; then the data directory
+    settings in the managed file that postgresql.conf includes, where the server reads that one. Raises ChangeFailed; then the data directory
     is still the old one.
     """
-    configure(helper, target.new, role)
-    assert_startable(helper, target, role, bin_dir)
+    configure(helper, target.new, role, elsewhere=target.configured_elsewhere)
+    assert_startable(helper, target, role, bin_dir, target.new)
     helper.exec(
         scripts.argv("swap", args=(target.directory, target.root)), timeout=600,
         changes=f"put {target.new} in the place of {target.directory}",
@@ -42,25 +42,41 @@ def install(helper: Helper, target: Target, role: Role, bin_dir: str) -> str:
     return "configured and in place; a former directory stays beside it until the standby streams"
 
 
-def configure(helper: Helper, directory: str, role: Role) -> None:
-    """Write role and settings into a data directory that no server runs on."""
-    auto = _read(helper, f"{directory}/postgresql.auto.conf")
-    wished = {"primary_conninfo": role.connection, "primary_slot_name": role.slot}
-    _write(helper, f"{directory}/postgresql.auto.conf", auto, with_settings(auto, wished))
-    main = _read(helper, f"{directory}/postgresql.conf")
-    if not main:
-        return  # The configuration lies outside the data directory: mounted, and then the workload's matter.
+def configure(helper: Helper, directory: str, role: Role, *, elsewhere: bool = False) -> None:
+    """Write role and settings into a data directory that no server runs on.
+
+    `elsewhere`: the server reads another postgresql.conf than the directory's (`-c config_file=…`), which
+    knows nothing of the managed file; then the settings stand beside the role.
+    """
+    path = f"{directory}/postgresql.auto.conf"
+    auto, main = _read(helper, path), _read(helper, f"{directory}/postgresql.conf")
+    standing = settings_of(auto)
+    # What the primary set by ALTER SYSTEM came along with its data, and would win over the managed file.
+    in_auto = {
+        name: value
+        for name, value in role.settings.items()
+        if elsewhere or not main or name.lower() in standing
+    }
+    wished = {"primary_conninfo": role.connection, "primary_slot_name": role.slot, **in_auto}
+    _write(helper, path, auto, with_settings(auto, wished))
+    if main and not elsewhere and role.settings:
+        in_file = {name: value for name, value in role.settings.items() if name not in in_auto}
+        _include(helper, directory, main, in_file)
+
+
+def _include(helper: Helper, directory: str, main: str, settings: Mapping[str, str]) -> None:
+    """The managed file with these settings, and the main file including it at its end."""
     own = _read(helper, f"{directory}/{MANAGED_FILE}")
-    _write(helper, f"{directory}/{MANAGED_FILE}", own, managed(own, role.settings))
-    names = frozenset(name.lower() for name in role.settings)
+    _write(helper, f"{directory}/{MANAGED_FILE}", own, managed(own, settings))
+    names = frozenset(name.lower() for name in settings)
     _write(helper, f"{directory}/postgresql.conf", main, with_include(main, names))
 
 
-def assert_startable(helper: Helper, target: Target, role: Role, bin_dir: str) -> None:
-    """Let the server's own program read the configuration. Raises ChangeFailed with its words."""
-    if not _read(helper, f"{target.new}/postgresql.conf"):
+def assert_startable(helper: Helper, target: Target, role: Role, bin_dir: str, directory: str) -> None:
+    """Let the server's own program read a directory's configuration. Raises ChangeFailed with its words."""
+    if not _read(helper, f"{directory}/postgresql.conf"):
         return
-    arguments = (target.new, bin_dir, ",".join(_TRIED), *target.options())
+    arguments = (directory, bin_dir, ",".join(_TRIED), *target.options())
     try:
         text = helper.exec(scripts.argv("values", args=arguments)).text
     except ExecFailed as failure:

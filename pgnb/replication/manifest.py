@@ -83,6 +83,7 @@ def _from_primary(primary: Server, volume: Volume) -> dict[str, Any]:
         "data_directory": f"{mount}/pgdata" if root else primary.facts.data_directory,
         "access_modes": list(volume.access_modes) or ["ReadWriteOnce"],
         "more_mounts": _more_mounts(primary), "more_volumes": _more_volumes(primary),
+        "config_mount": "" if _covered(primary, _CUSTOM_CONFIG) else _CUSTOM_CONFIG,
     }  # fmt: skip
 
 
@@ -97,6 +98,12 @@ def _copied(primary: Server) -> list[str]:
     at = {mount.path for mount in primary.pod.mounts if mount.source in _COPIED}
     skipped = {_CUSTOM_CONFIG, PASSFILE_DIRECTORY, "/docker-entrypoint-initdb.d"}
     return [m.volume for m in primary.pod.mounts if m.path in at - skipped and not _is_token(m.path)]
+
+
+def _covered(primary: Server, path: str) -> bool:
+    """Whether a copied volume is mounted above that path: nothing can be mounted in a read-only one."""
+    copied = _copied(primary)
+    return any(path.startswith(f"{m.path}/") for m in primary.pod.mounts if m.volume in copied)
 
 
 def _is_token(path: str) -> bool:
@@ -160,6 +167,12 @@ def with_passfile(pod_spec: Mapping[str, Any], container: str, source: Source) -
     server = next(c for c in pod_spec["containers"] if c["name"] == container)
     if any(m["mountPath"] == PASSFILE_DIRECTORY for m in server.get("volumeMounts") or []):
         return {}
+    return passfile_patch(pod_spec, container, source)
+
+
+def passfile_patch(pod_spec: Mapping[str, Any], container: str, source: Source) -> Manifest:
+    """The passfile's init container, mount and volume for a source, whatever is there: a patch by names."""
+    server = next(c for c in pod_spec["containers"] if c["name"] == container)
     reference = {"secretKeyRef": {"name": source.secret, "key": source.secret_key}}
     mount = {"name": "pgnb-passfile", "mountPath": PASSFILE_DIRECTORY}
     init = {

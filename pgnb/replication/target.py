@@ -14,6 +14,7 @@ from pgnb.replication.judgement import DirectoryState
 
 Run = Callable[[Sequence[str]], ExecResult]
 _KINDS = ("Deployment", "StatefulSet")
+_CONFIG_FILE = "config_file"
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,24 @@ class Target:
 
     def options(self) -> tuple[str, ...]:
         """The settings on the server's command line (`-c name=value`); a configuration file is left out."""
-        words = [
-            *(self.pod.container_spec.get("command") or []),
-            *(self.pod.container_spec.get("args") or []),
-        ]
-        pairs = [b for a, b in pairwise(words) if a == "-c" and "=" in b]
-        joined = [word.removeprefix("--") for word in words if word.startswith("--") and "=" in word]
-        wanted = [pair for pair in (*pairs, *joined) if not pair.startswith(("config_file", "config-file"))]
+        wanted = [f"{name}={value}" for name, value in self._settings if name != _CONFIG_FILE]
         return tuple(part for pair in wanted for part in ("-c", pair))
+
+    @property
+    def configured_elsewhere(self) -> bool:
+        """Whether the server is told to read another postgresql.conf than its data directory's."""
+        named = [value for name, value in self._settings if name == _CONFIG_FILE]
+        return bool(named) and named[-1] != f"{self.data_directory}/postgresql.conf"
+
+    @property
+    def _settings(self) -> list[tuple[str, str]]:
+        """What the command line sets: `-c name=value`, `-cname=value` and `--name=value`."""
+        spec = self.pod.container_spec
+        words = [*(spec.get("command") or []), *(spec.get("args") or [])]
+        pairs = [b for a, b in pairwise(words) if a == "-c" and "=" in b]
+        pairs += [word[2:] for word in words if word.startswith(("-c", "--")) and "=" in word]
+        split = [pair.partition("=")[::2] for pair in pairs]
+        return [(name.replace("-", "_"), value) for name, value in split]
 
     def again(self, cluster: Cluster) -> Target:
         """The same place as it is now."""
