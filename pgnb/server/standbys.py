@@ -30,7 +30,7 @@ def find_standbys(
     """
     found = [pod for pod in cluster.pods(selector, container) if pod.ready]
     if len(found) >= max(at_least, 1):
-        own = [_own_selector(cluster, pod, selector) for pod in found]
+        own = [own_selector(cluster, pod, selector) for pod in found]
         return tuple(
             find_server(cluster, one, container=container, user=user, password=password) for one in own
         )
@@ -46,8 +46,8 @@ def find_standbys(
     )
 
 
-def _own_selector(cluster: Cluster, pod: Pod, selector: str) -> str:
-    """A selector that finds this pod's successor too, after a restart."""
+def own_selector(cluster: Cluster, pod: Pod, selector: str) -> str:
+    """A selector that finds this very pod, and its successor after a restart."""
     if _POD_NAME in pod.labels:
         return f"{_POD_NAME}={pod.labels[_POD_NAME]}"
     own = cluster.workload(pod).selector

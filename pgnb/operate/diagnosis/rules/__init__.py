@@ -1,0 +1,1 @@
+"""The rules: each module reads the evidence and names what it finds in its part of it. Pure functions."""

@@ -1,0 +1,13 @@
+-- What a diagnosis asks about a server beside its slots, walsenders and receiver; one round trip. Settings come
+-- from pg_settings, which is silent about what our login may not see. Ages are in seconds.
+WITH s AS (
+    SELECT pg_catalog.json_object_agg(name, setting) AS value FROM pg_catalog.pg_settings
+     WHERE name IN ('primary_conninfo', 'primary_slot_name', 'restore_command', 'wal_receiver_timeout',
+                    'max_wal_senders', 'max_slot_wal_keep_size', 'wal_keep_size')
+)
+SELECT s.value AS settings,
+       (SELECT min(right(name, 16)) FROM pg_catalog.pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$') AS oldest_wal,
+       (SELECT extract(epoch FROM now() - last_msg_receipt_time)::float8
+          FROM pg_catalog.pg_stat_wal_receiver) AS receiver_silent,
+       ARRAY(SELECT name FROM pg_catalog.pg_settings WHERE pending_restart ORDER BY name) AS pending
+  FROM s
