@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from pgnb.cluster import connect
     from pgnb.evidence import finish
     from pgnb.observe import plots
+    from pgnb.observe.advice import advise
     from pgnb.observe.arrival import wait_for_marker
     from pgnb.observe.counting import compare_counts
+    from pgnb.observe.limits import limits
     from pgnb.observe.load import run_load
     from pgnb.observe.measure import measure_service
+    from pgnb.observe.monitor import monitor
+    from pgnb.observe.runs import compare_runs
     from pgnb.observe.sampler import LagSampler
     from pgnb.observe.scratch import Scratch
     from pgnb.observe.topology import topology
@@ -45,10 +49,14 @@ _HOMES = {
     "pgnb.cluster": ("connect",),
     "pgnb.evidence": ("finish",),
     "pgnb.observe": ("plots",),
+    "pgnb.observe.advice": ("advise",),
     "pgnb.observe.arrival": ("wait_for_marker",),
     "pgnb.observe.counting": ("compare_counts",),
+    "pgnb.observe.limits": ("limits",),
     "pgnb.observe.load": ("run_load",),
     "pgnb.observe.measure": ("measure_service",),
+    "pgnb.observe.monitor": ("monitor",),
+    "pgnb.observe.runs": ("compare_runs",),
     "pgnb.observe.sampler": ("LagSampler",),
     "pgnb.observe.scratch": ("Scratch",),
     "pgnb.observe.topology": ("topology",),
@@ -76,14 +84,18 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "LagSampler",
     "Scratch",
+    "advise",
     "compare_counts",
+    "compare_runs",
     "connect",
     "find_server",
     "find_standbys",
     "finish",
     "gate",
+    "limits",
     "marker",
     "measure_service",
+    "monitor",
     "plan_base_backup",
     "plan_pending_restart",
     "plan_slot",

@@ -53,7 +53,7 @@ def _bytes(axes: Axes, recording: Recording, measure: str, limit: float, label: 
     top = _lines(axes, recording, measure)
     style.bytes_axis(axes, top)
     style.threshold(axes, limit, f"limit {spell_bytes(limit)}")
-    _finish(axes, label, recording)
+    _finish(axes, label, recording, named=measure == "behind")
 
 
 def _seconds(axes: Axes, recording: Recording, limit: float) -> None:
@@ -61,7 +61,7 @@ def _seconds(axes: Axes, recording: Recording, limit: float) -> None:
     axes.set_ylim(0, max(top * 1.18, 0.1))
     style.seconds_axis(axes.yaxis, max(top, 0.1))
     style.threshold(axes, limit, f"limit {spell_seconds(limit)}")
-    _finish(axes, "time behind", recording)
+    _finish(axes, "time behind", recording, named=False)
 
 
 def _wal(axes: Axes, recording: Recording) -> None:
@@ -73,7 +73,7 @@ def _wal(axes: Axes, recording: Recording) -> None:
     style.bytes_axis(axes, top)
     for measure, label, colour in _CHECKPOINTS:
         _marks(axes, recording, measure, label, colour)
-    _finish(axes, "WAL a second", recording)
+    _finish(axes, "WAL a second", recording, named=True)
 
 
 def _marks(axes: Axes, recording: Recording, measure: str, label: str, colour: str) -> None:
@@ -97,9 +97,10 @@ def _lines(axes: Axes, recording: Recording, measure: str, prefix: str = "") -> 
     return top
 
 
-def _finish(axes: Axes, label: str, recording: Recording) -> None:
+def _finish(axes: Axes, label: str, recording: Recording, *, named: bool) -> None:
+    """Label the axes; a standby has the same colour in each, so that one legend will do."""
     axes.set_ylabel(label)
-    if axes.get_legend_handles_labels()[0]:
+    if named and axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
     for name in recording.standbys:
         for start, end in _spans(recording, name, "connected"):
@@ -110,7 +111,8 @@ def _strips(axes: Axes, recording: Recording) -> None:
     """A bar for each standby: green while all is well, and what was wrong where it was not."""
     shown: set[str] = set()
     for row, name in enumerate(recording.standbys):
-        axes.barh(row, recording.seconds, height=0.62, color=style.GREEN, alpha=0.35, lw=0)
+        label = "" if row else "streams and replays"
+        axes.barh(row, recording.seconds, height=0.62, color=style.GREEN, alpha=0.35, lw=0, label=label)
         for measure, words, colour in _STATES:
             for start, end in _spans(recording, name, measure):
                 label = "" if words in shown else words
@@ -120,7 +122,8 @@ def _strips(axes: Axes, recording: Recording) -> None:
     axes.set_yticks(range(len(recording.standbys)), [style.drawable(n) for n in recording.standbys])
     axes.set_ylim(len(recording.standbys) - 0.5, -0.5)
     axes.grid(visible=False)
-    if axes.get_legend_handles_labels()[0]:
+    axes.tick_params(axis="y", length=0, labelcolor=style.INK)
+    if recording.standbys:
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
 
 

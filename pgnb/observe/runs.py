@@ -1,0 +1,107 @@
+"""Two recordings side by side: what became better, what worse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgnb.display import Cell, Table, Tone
+from pgnb.errors import ParameterError
+from pgnb.observe.recording import MEASURES, Recording, spelled
+from pgnb.observe.samplefile import FILE, read_samples
+
+_COMPARED = (
+    "wal_rate", "commit_rate", "behind", "age", "write_seconds", "flush_seconds", "replay_seconds",
+    "retained",
+)  # fmt: skip
+_LESS_IS_BETTER = ("behind", "age", "write_seconds", "flush_seconds", "replay_seconds", "retained")
+_SAME = 0.2
+"""A change within this share says nothing."""
+_NOISE = {"bytes": 8192.0, "seconds": 0.1}
+"""What is below on both sides is no change, whatever its share."""
+LAST = "last"
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """Medians and 95th percentiles of an earlier recording and of this one."""
+
+    earlier: Recording | None
+    now: Recording
+    note: str = ""
+
+    @property
+    def table(self) -> Table:
+        """One measure a line, with its change."""
+        if self.earlier is None:
+            return Table.of((), (), title="Compared with an earlier run", note=self.note)
+        rows = [row for key in self.now.columns if (row := self._row(self.earlier, *key))]
+        began = f"{self.earlier.began:%Y-%m-%d %H:%M} UTC" if self.earlier.began else "an earlier run"
+        columns = ("server", "measure", "median then", "median now", "p95 then", "p95 now", "p95 changed")
+        return Table.of(columns, rows, title=f"Compared with the run of {began}", note=self.note)
+
+    def _row(self, earlier: Recording, subject: str, measure: str) -> tuple[object, ...] | None:
+        pairs = [
+            (earlier.at_least(subject, measure, share), self.now.at_least(subject, measure, share))
+            for share in (0.5, 0.95)
+        ]
+        if measure not in _COMPARED or all(value is None for pair in pairs for value in pair):
+            return None
+        label, kind = MEASURES[measure]
+        shown = [spelled(value, kind) for pair in pairs for value in pair]
+        return (subject, label, *shown, _changed(*pairs[1], measure))
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def _changed(then: float | None, now: float | None, measure: str) -> Cell:
+    if then is None or now is None:
+        return Cell("not comparable", "dim")
+    if not then:
+        return Cell("–" if not now else "from 0", "dim")
+    change = (now - then) / then
+    small = max(then, now) <= _NOISE.get(MEASURES[measure][1], 0.0)
+    if abs(change) <= _SAME or small or measure not in _LESS_IS_BETTER:
+        return Cell(f"{change:+.0%}", "dim")
+    tone: Tone = "good" if change < 0 else "warn"
+    return Cell(f"{change:+.0%}", tone)
+
+
+def compare_runs(now: Recording, earlier: str) -> RunComparison:
+    """This recording beside an earlier one: a file of samples, a record's folder, `last`, or "" for none.
+
+    `last` is the newest one in the folder that this run's record is in. Raises ParameterError for a path
+    without samples.
+    """
+    if not earlier:
+        return RunComparison(None, now, "No earlier run was named.")
+    path = _last(now) if earlier == LAST else _named(earlier)
+    if path is None:
+        return RunComparison(None, now, "There is no earlier run with samples to compare with.")
+    return RunComparison(read_samples(path), now, f"Then: {path}")
+
+
+def _named(text: str) -> Path:
+    path = Path(text).expanduser()
+    found = path / FILE if path.is_dir() else path
+    if not found.is_file():
+        raise ParameterError(
+            "there are no samples to compare with", found=str(found),
+            remedy=f"compare_with takes a {FILE}, a record's folder, {LAST!r}, or nothing.",
+        )  # fmt: skip
+    return found
+
+
+def _last(now: Recording) -> Path | None:
+    """Records are named by their time, so the last name is the newest."""
+    if not now.path:
+        return None
+    own = Path(now.path).resolve()
+    others = [path for path in own.parent.parent.glob(f"*/{FILE}") if path.resolve() != own]
+    return max(others, key=lambda path: path.parent.name, default=None)
