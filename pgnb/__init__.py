@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pgnb.observe.sampler import LagSampler
     from pgnb.observe.scratch import Scratch
     from pgnb.observe.topology import topology
+    from pgnb.operate.diagnosis import collect_evidence, diagnose
     from pgnb.plan import gate
     from pgnb.replication import (
         plan_base_backup,
@@ -60,6 +61,7 @@ _HOMES = {
     "pgnb.observe.sampler": ("LagSampler",),
     "pgnb.observe.scratch": ("Scratch",),
     "pgnb.observe.topology": ("topology",),
+    "pgnb.operate.diagnosis": ("collect_evidence", "diagnose"),
     "pgnb.plan": ("gate",),
     "pgnb.replication": (
         "plan_base_backup",
@@ -85,9 +87,11 @@ __all__ = [
     "LagSampler",
     "Scratch",
     "advise",
+    "collect_evidence",
     "compare_counts",
     "compare_runs",
     "connect",
+    "diagnose",
     "find_server",
     "find_standbys",
     "finish",

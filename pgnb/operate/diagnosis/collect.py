@@ -25,14 +25,14 @@ def collect_evidence(
 ) -> Evidence:  # fmt: skip
     """Look at the primary, at every standby and at what lies between; what fails to answer is evidence, too.
 
-    `password` names where the login's password stands; `slot` and `application_name` are the wish for a
-    single standby (empty: as it is set), `role` and `secret` the role that replicates and its Secret.
-    `min_free` is a percentage of each data volume; `log_lines` the lines of each log that are read. Raises
-    AccessDenied and ApiUnreachable when the cluster cannot be looked at.
+    `container` is the primary's; `password` names where the login's password stands; `slot` and
+    `application_name` are the wish for a single standby (empty: as it is set), `role` and `secret` the role
+    that replicates and its Secret. `min_free` is a percentage of each data volume; `log_lines` the lines of
+    each log that are read. Raises AccessDenied and ApiUnreachable when the cluster cannot be looked at.
     """
     wish = Wish(slot, application_name, role, secret, min_free)
-    collector = _Collector(cluster, container, user, password, log_lines)
-    primaries = collector.look("primary", primary_selector)
+    collector = _Collector(cluster, user, password, log_lines)
+    primaries = collector.look("primary", primary_selector, container)
     standbys = collector.look("standby", standby_selector)
     selectors: tuple[tuple[Part, str, Sequence[ServerSeen]], ...] = (
         ("primary", primary_selector, primaries), ("standby", standby_selector, standbys),
@@ -69,28 +69,25 @@ def _with_deciding_rule(primary: Server, standby: ServerSeen, role: str) -> Serv
 class _Collector:
     """How pods are looked at and servers asked, the same for all."""
 
-    def __init__(
-        self, cluster: Cluster, container: str, user: str, password: str, log_lines: int
-    ) -> None:  # fmt: skip
+    def __init__(self, cluster: Cluster, user: str, password: str, log_lines: int) -> None:
         self.cluster = cluster
-        self.container = container
         self.user = user
         self.password = password
         self.log_lines = log_lines
 
-    def look(self, part: Part, selector: str) -> list[ServerSeen]:
-        """Every pod of a selector that is not on its way out, and the server in it."""
-        pods = self.cluster.pods(selector, self.container)
-        return [self._look_at(part, selector, pod) for pod in pods if not pod.deleting]
+    def look(self, part: Part, selector: str, container: str = "") -> list[ServerSeen]:
+        """Every pod of a selector that is not on its way out, and the server in its container."""
+        pods = self.cluster.pods(selector, container)
+        return [self._look_at(part, selector, pod, container) for pod in pods if not pod.deleting]
 
-    def _look_at(self, part: Part, selector: str, pod: Pod) -> ServerSeen:
+    def _look_at(self, part: Part, selector: str, pod: Pod, container: str) -> ServerSeen:
         seen = ServerSeen(part, pod, tuple(self._events(pod)), tuple(self._log(pod)))
         if not pod.ready:
             return replace(seen, refused=pod.trouble)
         try:
             own = own_selector(self.cluster, pod, selector)
             server = find_server(
-                self.cluster, own, container=self.container, user=self.user, password=self.password
+                self.cluster, own, container=container, user=self.user, password=self.password
             )
         except PgnbError as error:
             return replace(seen, refused=f"{error.message}: {error.found}".rstrip(": "))
@@ -103,7 +100,9 @@ class _Collector:
             yield f"events cannot be read: {error.message}"
             return
         for event in events:
-            if event.get("type") == "Warning":
+            # A probe that failed while a server started says nothing about one that is Ready now.
+            passed = pod.ready and event.get("reason") == "Unhealthy"
+            if event.get("type") == "Warning" and not passed:
                 yield f"event {event.get('reason', '')}: {event.get('message', '')}"
 
     def _log(self, pod: Pod) -> list[LogLine]:

@@ -38,7 +38,8 @@ _WORDS: Sequence[tuple[str, str]] = (
 )  # fmt: skip
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _WORDS)
 _STREAMS = re.compile(r"started streaming WAL from primary")
-_GRAVE = re.compile(r"\b(WARNING|ERROR|FATAL|PANIC):")
+_GRAVE = re.compile(r"\b(WARNING|ERROR|FATAL|PANIC):(?!\s+the database system is (starting|shutting))")
+"""A server that starts or stops turns connections away, the probes' own first of all: no complaint."""
 
 
 def kind_of(text: str) -> str:
