@@ -1,0 +1,196 @@
+"""What the subscriber's log says of its workers: conflicts with table, key and LSN, and refused connections.
+
+A disable followed by an enable cures no conflict: the same transaction comes again. Its finish LSN is what
+`ALTER SUBSCRIPTION … SKIP` takes (15).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from pgnb.logical.reports import Report, reports
+from pgnb.logical.serverlog import server_log
+from pgnb.server import Server
+
+Trouble = Literal[
+    "duplicate key", "missing table", "missing column", "missing row", "refused value", "no replica identity",
+    "connection", "no slot", "no worker", "publication", "other",
+]  # fmt: skip
+
+_STARTED = re.compile(
+    r"logical replication (?:parallel )?(?P<what>apply|table synchronization) worker for subscription"
+    r' "(?P<subscription>.*?)"(?:, table "(?P<table>.*)")? has started'
+)
+_ORIGIN = re.compile(r'replication origin "pg_(?P<oid>\d+)(?:_(?P<table>\d+))?(?:_\d+)?"')
+_TARGET = re.compile(r'replication target relation "(?P<table>.*?)"(?: column "(?P<column>.*?)")?')
+_FINISHED = re.compile(r"in transaction (?P<xid>\d+)(?:,? finished at (?P<lsn>[0-9A-F]+/[0-9A-F]+))?")
+_COPY = re.compile(r"COPY (?P<table>[^,]+), line")
+_KEY = re.compile(r"Key \((?P<columns>.*?)\)=\((?P<values>.*?)\)")
+_NAMED = re.compile(
+    r'logical replication target relation "(?P<table>.*?)"|detected on relation "(?P<other>.*?)"'
+)
+_OF_SUBSCRIPTION = re.compile(r'(?:for |^)subscription "(?P<name>.*?)"')
+# The server's words from its source (worker.c, relation.c, tablesync.c, launcher.c, libpqwalreceiver.c,
+# conflict.c of 18), in the order in which they decide.
+_MEANINGS: tuple[tuple[str, Trouble], ...] = (
+    (r"out of (logical replication|background) worker slots", "no worker"),
+    (r"neither REPLICA IDENTITY index nor PRIMARY KEY", "no replica identity"),
+    (r"is missing (some )?replicated column|incompatible generated column", "missing column"),
+    (r'target relation ".*" does not exist', "missing table"),
+    (r"conflict=(insert_exists|update_exists|multiple_unique_conflicts)", "duplicate key"),
+    (r"duplicate key value|exclusion constraint", "duplicate key"),
+    (r"conflict=(update_missing|delete_missing)", "missing row"),
+    (r"replication slot .*(does not exist|has been invalidated)", "no slot"),
+    (r"can no longer (get changes from|access) replication|has been removed", "no slot"),
+    (r'publication ".*" does not exist', "publication"),
+    (r"could not connect to the publisher|could not (receive data from|start) WAL stream", "connection"),
+    (r"worker due to timeout|data stream from publisher has ended", "connection"),
+    (r"null value in column|violates (check|not-null)|invalid input|value too long", "refused value"),
+    (r"out of range|could not be converted|permission denied", "refused value"),
+)  # fmt: skip
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One trouble that a worker met, once or again and again.
+
+    `subscription` is empty where the log does not tell it; `table` is `schema.name` as the server wrote it
+    (during the initial copy the name alone). `phase` is apply or copy. `lsn` is where the refused transaction
+    finishes (15; None during a copy). `columns` and `values` are those of the key in DETAIL, as text.
+    """
+
+    trouble: Trouble
+    message: str
+    subscription: str = ""
+    table: str = ""
+    phase: Literal["apply", "copy"] = "apply"
+    lsn: str | None = None
+    xid: int | None = None
+    columns: str = ""
+    values: str = ""
+    detail: str = ""
+    hint: str = ""
+    count: int = 1
+    first_seen: datetime | None = None
+    last_seen: datetime | None = None
+
+    @property
+    def same(self) -> tuple[str, ...]:
+        """What two reports of the same incident have in common."""
+        return (
+            self.trouble,
+            self.subscription,
+            self.table,
+            self.lsn or "",
+            _steady(self.message),
+            self.values,
+        )
+
+    @property
+    def words(self) -> str:
+        """The server's words with the row and the LSN, in a line or two."""
+        where = f" at {self.lsn}" if self.lsn else ""
+        again = f" ({self.count} times)" if self.count > 1 else ""
+        detail = f"\n{self.detail}" if self.detail else ""
+        return f"{self.message}{detail}{where}{again}"
+
+
+_CHANGING = re.compile(r"\bport \d+\b|\bPID \d+\b|[0-9A-F]+/[0-9A-F]{6,8}")
+
+
+def _steady(message: str) -> str:
+    return _CHANGING.sub("", message)
+
+
+def read_incidents(subscriber: Server, *, lines: int = 2000) -> tuple[Incident, ...]:
+    """The incidents in the subscriber's log, the latest last; `lines` of it are read at most.
+
+    The pod's log, or the logging collector's file where that is on. Messages in a language other than
+    English are not understood (lc_messages). Raises what reading the log raises.
+    """
+    names = {
+        int(row["oid"]): str(row["subname"])
+        for row in subscriber.query("SELECT oid, subname FROM pg_catalog.pg_subscription")
+    }
+    return incidents(reports(server_log(subscriber, lines=lines)), names)
+
+
+def incidents(log: Iterable[Report], subscriptions: Mapping[int, str]) -> tuple[Incident, ...]:
+    """Incidents from reports; `subscriptions` are the names by oid, which a worker's origin carries."""
+    workers: dict[int, Incident] = {}
+    found: dict[tuple[str, ...], Incident] = {}
+    for report in log:
+        started = _STARTED.search(report.message)
+        if started is not None and report.pid is not None:
+            phase: Literal["apply", "copy"] = (
+                "copy" if started["what"] == "table synchronization" else "apply"
+            )
+            workers[report.pid] = Incident(
+                "other", "", started["subscription"], started["table"] or "", phase
+            )
+        elif (trouble := _trouble(report, workers)) is not None:
+            incident = _incident(report, trouble, workers.get(report.pid or 0), subscriptions)
+            _count(found, incident)
+    return tuple(sorted(found.values(), key=lambda incident: incident.last_seen or _LONG_AGO))
+
+
+def _count(found: dict[tuple[str, ...], Incident], incident: Incident) -> None:
+    before = found.get(incident.same)
+    if before is not None:
+        incident = replace(incident, count=before.count + 1, first_seen=before.first_seen)
+    found[incident.same] = incident
+
+
+def _trouble(report: Report, workers: Mapping[int, Incident]) -> Trouble | None:
+    """What the report is about; None when it is not a worker's."""
+    if report.level not in ("ERROR", "FATAL", "WARNING") and "conflict=" not in report.message:
+        return None
+    ours = (
+        report.pid in workers
+        or "logical replication" in report.message
+        or bool(_ORIGIN.search(report.context))
+    )
+    known = next((trouble for pattern, trouble in _MEANINGS if re.search(pattern, report.message)), None)
+    if not ours and known not in ("no worker", "connection", "no replica identity", "missing row"):
+        return None
+    if report.message.startswith("terminating logical replication worker due to administrator command"):
+        return None
+    return known or "other"
+
+
+def _incident(
+    report: Report, trouble: Trouble, worker: Incident | None, subscriptions: Mapping[int, str]
+) -> Incident:
+    base = worker or Incident("other", "")
+    origin, finished = _ORIGIN.search(report.context), _FINISHED.search(report.context)
+    key, named = _KEY.search(report.detail), _OF_SUBSCRIPTION.search(report.message)
+    by_origin = subscriptions.get(int(origin["oid"]), "") if origin else ""
+    return replace(
+        base,
+        trouble=trouble,
+        message=report.message,
+        subscription=by_origin or base.subscription or (named["name"] if named else ""),
+        table=_table_of(report) or base.table,
+        lsn=finished["lsn"] if finished else None,
+        xid=int(finished["xid"]) if finished else None,
+        columns=key["columns"] if key else "",
+        values=key["values"] if key else "",
+        detail=report.detail,
+        hint=report.hint,
+        first_seen=report.at,
+        last_seen=report.at,
+    )
+
+
+def _table_of(report: Report) -> str:
+    """`schema.name` where the message or the context has it; during a copy the name alone."""
+    named, target = _NAMED.search(report.message), _TARGET.search(report.context)
+    copied = _COPY.search(report.context)
+    if named is not None:
+        return named["table"] or named["other"]
+    return target["table"] if target else copied["table"] if copied else ""
