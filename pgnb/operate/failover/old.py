@@ -1,0 +1,139 @@
+"""The primary that gives its role away, seen from Kubernetes: it needs to answer nothing for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pgnb.cluster import Cluster, Pod, Workload
+from pgnb.display import Cell
+from pgnb.errors import AccessDenied, NotFound, ParameterError, PgnbError
+from pgnb.replication.target import Target, find_target, find_workload, template_pod
+from pgnb.server import Server, find_server
+
+_OVERDUE = timedelta(seconds=10)
+"""A pod that should have ended so long ago is held back: by a finalizer, or by a node that is not there."""
+
+
+@dataclass
+class OldPrimary:
+    """A Deployment or StatefulSet of one server. `target` is its volume; None: it can't be worked on.
+
+    `find` looks for the server that runs in it now; `weak` says why the volume can't be fenced.
+    """
+
+    cluster: Cluster = field(repr=False)
+    workload: Workload
+    container: str
+    target: Target | None
+    weak: str
+    find: Callable[[], Server] = field(repr=False)
+    _found: Server | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """`deployment/NAME`."""
+        return self.workload.label
+
+    def again(self) -> Workload:
+        """The workload as it is now."""
+        return self.cluster.find_workload(self.workload.kind, self.workload.name)
+
+    def pods(self) -> tuple[Pod, ...]:
+        """Its pods as they are now, those on their way out among them."""
+        return self.cluster.pods(self.workload.selector, self.container)
+
+    def unseen(self) -> tuple[Pod, ...]:
+        """Pods of which nobody can say whether their containers still run."""
+        return tuple(pod for pod in self.pods() if self._overdue(pod) or self._node_trouble(pod))
+
+    def _overdue(self, pod: Pod) -> bool:
+        due = pod.object["metadata"].get("deletionTimestamp")
+        return bool(due) and datetime.now(UTC) - datetime.fromisoformat(due) > _OVERDUE
+
+    def _node_trouble(self, pod: Pod) -> str:
+        """Why the pod's node can't be heard; empty when it can, or when nodes may not be read."""
+        if not pod.node:
+            return ""
+        try:
+            node = self.cluster.get("nodes", pod.node)
+        except AccessDenied:
+            return ""  # Then the pod's own state must do: it is overdue when its node is gone.
+        if node is None:
+            return f"the node {pod.node} is gone"
+        found = [c for c in (node.get("status") or {}).get("conditions") or [] if c["type"] == "Ready"]
+        heard = bool(found) and found[0]["status"] != "Unknown"
+        return "" if heard else f"the node {pod.node} does not report"
+
+    def trouble(self, pod: Pod) -> str:
+        """A pod's state in words; empty for a Ready one that is heard."""
+        return "; ".join(part for part in (pod.trouble, self._node_trouble(pod)) if part)
+
+    def server(self) -> tuple[Server | None, str]:
+        """The server, with its facts read now, and ""; or None and why it does not answer."""
+        try:
+            self._drop_stale()
+            self._found = self._found or self.find()
+            self._found.refresh()
+        except PgnbError as error:
+            self._found = None
+            return None, " ".join(f"{error.message}: {error.found}".split())[:300]
+        return (self._found, "") if self._found.present else (None, "no pod")
+
+    def _drop_stale(self) -> None:
+        """A server whose pod is no longer Ready would only be waited for."""
+        found = self._found
+        if found is not None and found.present:
+            ready = {pod.uid for pod in self.pods() if pod.ready}
+            if found.pod.uid not in ready:
+                found.close()
+                self._found = None
+
+    @property
+    def state(self) -> Cell:
+        """Replicas and pods in one line."""
+        pods = [f"{pod.name}: {self.trouble(pod) or 'Ready'}" for pod in self.pods()]
+        running = Cell("; ".join(pods), "warn" if any(map(self.trouble, self.pods())) else "good")
+        return running if pods else Cell(f"no pod, scaled to {self.again().replicas}", "dim")
+
+    @property
+    def volume(self) -> str:
+        """The claim of its data, or why there is none to be fenced."""
+        return f"claim {self.target.claim}" if self.target else self.weak
+
+
+def old_primary(
+    cluster: Cluster, name: str, *, container: str = "", user: str = "postgres", password: str = "",
+    data_directory: str = "",
+) -> OldPrimary:  # fmt: skip
+    """The workload of that name. Raises NotFound, and ParameterError for what pgnb can't scale."""
+    workload = find_workload(cluster, name)
+    if workload is None:
+        raise NotFound(
+            f"there is no Deployment or StatefulSet {name}",
+            remedy="Name what runs the old primary: kubectl get deployments,statefulsets. An operator's"
+            " server is failed over by its operator.",
+        )
+    _assert_single(workload)
+    target, weak = _target(cluster, name, container, data_directory)
+    return OldPrimary(
+        cluster, workload, template_pod(workload, container).container, target, weak,
+        lambda: find_server(cluster, workload.selector, container=container, user=user, password=password),
+    )  # fmt: skip
+
+
+def _assert_single(workload: Workload) -> None:
+    if workload.replicas > 1:
+        raise ParameterError(
+            f"{workload.label} runs several servers; which of them is the primary can't be scaled away alone",
+            found=f"{workload.replicas} replicas",
+            remedy="Each server needs a workload of its own, or an operator that knows its members.",
+        )
+
+
+def _target(cluster: Cluster, name: str, container: str, directory: str) -> tuple[Target | None, str]:
+    try:
+        return find_target(cluster, name, container=container, data_directory=directory), ""
+    except ParameterError as error:
+        return None, f"{error.message} ({error.found})"

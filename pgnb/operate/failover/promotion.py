@@ -1,0 +1,81 @@
+"""Promotion: refused while the old primary could still accept writes; asked for, and seen to have happened."""
+
+from __future__ import annotations
+
+from pgnb.checks import Check, Checks
+from pgnb.errors import VerificationFailed
+from pgnb.operate.failover.fence import fenced
+from pgnb.operate.failover.loss import Loss
+from pgnb.operate.failover.succession import Succession, received
+from pgnb.plan import Change, Confirmation, Step
+from pgnb.server.progress import marker
+
+PARAMETER = "allow_promotion"
+_PATIENCE = 60
+"""Seconds that pg_promote waits for the promotion to be over."""
+
+
+def plan_promotion(pair: Succession, loss: Loss) -> Change:
+    """Promote the candidate, behind `allow_promotion` and, where something may be lost, `accept_loss`.
+
+    Right before, it is read that the old primary is scaled to 0, that none of its pods is left, and that
+    nobody else has its volume; otherwise nothing is promoted. Empty where another path was chosen.
+    """
+    title, journal, candidate = f"Promote {pair.candidate.name}", pair.cluster.journal, pair.candidate
+    if pair.path != "failover":
+        return Change(title, journal, note=f"The path is {pair.path}.")
+    if not candidate.present or pair.done:
+        note = "It is a primary already." if candidate.present else "The standby is not there yet."
+        return Change(title, journal, note=note)
+    before = candidate.facts.timeline
+    return Change(
+        title, journal, f"{candidate.name}: standby, timeline {before}\n",
+        f"{candidate.name}: primary, timeline {before + 1} or higher\n",
+        [Step(candidate.name, "SELECT pg_promote(true, 60), and a first write", lambda: _promote(pair), True)],
+        note=f"Loss: {loss.words}.", undo_text="none: the old primary can only follow (path = rejoin)",
+        confirmations=_confirmations(loss), precheck=lambda: fenced(pair) + _fit(pair, loss),
+    )  # fmt: skip
+
+
+def _confirmations(loss: Loss) -> list[Confirmation]:
+    asked = [Confirmation(PARAMETER, True, "A promotion can't be taken back.")]
+    if not loss.none:
+        asked.append(Confirmation("accept_loss", True, f"Rows may be lost: {loss.words}."))
+    return asked
+
+
+def _fit(pair: Succession, loss: Loss) -> Checks:
+    """The candidate is the foremost of the standbys, and nothing of it stands in the way."""
+    return Checks.of("The candidate", [foremost(pair), *loss.checks], pair.cluster.journal)
+
+
+def foremost(pair: Succession) -> Check:
+    """No other standby has received more: what it has beyond the candidate would be lost, and it would be
+    on another history."""
+    own = received(pair.candidate)
+    ahead = [one.name for one in pair.others if one.facts.in_recovery and received(one) > own]
+    return Check(
+        "no other standby has more", not ahead, ", ".join(ahead) or "none", "none",
+        "Promote that one: name it by candidate.",
+    )  # fmt: skip
+
+
+def _promote(pair: Succession) -> str:
+    with pair.phase("promote"):
+        return promote(pair)
+
+
+def promote(pair: Succession) -> str:
+    """pg_promote and its result, the new timeline, and a first write. Raises VerificationFailed."""
+    candidate = pair.candidate
+    rows = candidate.execute(
+        "SELECT pg_catalog.pg_promote(true, %s) AS promoted", (_PATIENCE,), what="SELECT pg_promote(true, 60)"
+    )
+    facts = candidate.refresh()
+    if not rows[0]["promoted"] or facts.in_recovery:
+        raise VerificationFailed(
+            f"{candidate.name} is not promoted", found=f"pg_promote: {rows[0]['promoted']}, {facts.role}",
+            remedy="Look at its log: it may still replay. The old primary stays fenced; run this again.",
+        )  # fmt: skip
+    candidate.close_sessions()  # What a session read as a standby's would not be a primary's.
+    return f"a primary on timeline {facts.timeline}, first write at {marker(candidate)}"

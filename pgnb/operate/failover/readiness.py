@@ -1,0 +1,97 @@
+"""Whether a path may begin: read at the gate, and once more right before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgnb.checks import Check, Checks
+from pgnb.display import spell_bytes
+from pgnb.operate.failover.promotion import foremost
+from pgnb.operate.failover.succession import Succession
+from pgnb.replication.sizing import sizing_checks
+from pgnb.replication.slots import slots
+from pgnb.replication.status import receiver
+from pgnb.server import Server
+from pgnb.server.progress import lsn_diff
+
+_BEHIND = 64 * 1024 * 1024
+"""Bytes of WAL: with more to replay, writes would stand still for it."""
+
+
+def path_checks(pair: Succession) -> Checks:
+    """The checks of the chosen path; those of a path that was gone already say so."""
+    if not pair.candidate.present:
+        absent = Check("a standby", False, "not there yet", "streaming", "Make it (section 3.3).")
+        return Checks.of(f"Before {pair.path}", [absent], pair.cluster.journal)
+    if pair.path == "switchover" and not pair.done:
+        return switchover_checks(pair)
+    items = list(_failover(pair)) if pair.path == "failover" else list(_return(pair))
+    return Checks.of(f"Before {pair.path}", items, pair.cluster.journal)
+
+
+def switchover_checks(pair: Succession) -> Checks:
+    """A primary that answers, a standby that streams from it and is near, and nothing that would be lost."""
+    old, why = pair.old.server()
+    items = [
+        Check("the primary answers", old is not None and not old.facts.in_recovery,
+              why or (old.facts.role if old else ""), "a primary", "Where it is lost: path = failover."),
+    ]  # fmt: skip
+    if old is not None and not old.facts.in_recovery:
+        items += [*_stream(old, pair.candidate), foremost(pair)]
+        items += [*_fit(old, pair.candidate), *_kept(old, pair)]
+    return Checks.of("Before the switchover", items, pair.cluster.journal)
+
+
+def _stream(old: Server, candidate: Server) -> Iterator[Check]:
+    seen, facts = receiver(candidate), candidate.refresh()
+    same = facts.system_identifier == old.facts.system_identifier
+    yield Check("same database cluster", same, facts.system_identifier, old.facts.system_identifier,
+                "It was made by another initdb.")  # fmt: skip
+    if seen is None:
+        return
+    yield Check("the candidate streams", seen.streaming, seen.status or "no receiver", "streaming",
+                "See 08: the last rows would never arrive.")  # fmt: skip
+    yield Check("replay is not paused", not seen.paused, seen.pause_state, "not paused",
+                "SELECT pg_wal_replay_resume() on the candidate.")  # fmt: skip
+    now = old.scalar("SELECT pg_catalog.pg_current_wal_flush_lsn()::text")
+    behind = lsn_diff(str(now), seen.replayed_lsn) if seen.replayed_lsn else None
+    yield Check("the candidate is near", behind is not None and behind < _BEHIND, spell_bytes(behind),
+                f"below {spell_bytes(_BEHIND)}", "Let it catch up: writes would wait for it.")  # fmt: skip
+
+
+def _fit(old: Server, candidate: Server) -> Iterator[Check]:
+    """What the candidate would be as a primary."""
+    yield from sizing_checks(old, candidate)
+    names = candidate.scalar("SHOW synchronous_standby_names")
+    yield Check("asynchronous as a primary", not names, names or "empty", "empty",
+                "Its commits would wait for those standbys.", advice=True)  # fmt: skip
+    read_only = candidate.scalar("SELECT reset_val FROM pg_catalog.pg_settings"
+                                 " WHERE name = 'default_transaction_read_only'")  # fmt: skip
+    yield Check("writable as a primary", read_only == "off", f"default_transaction_read_only = {read_only}",
+                "off", "Reset it on the candidate: clients could not write.")  # fmt: skip
+
+
+def _kept(old: Server, pair: Succession) -> Iterator[Check]:
+    """What lives on the old primary only: logical slots that nobody synchronised, and its own volume."""
+    there = {slot.name for slot in slots(pair.candidate) if slot.synced}
+    lost = [slot.name for slot in slots(old) if not slot.physical and slot.name not in there]
+    yield Check("logical slots", not lost, ", ".join(lost) or "none would be lost", "none, or synchronised",
+                "They stay behind: subscribers need new ones (12.10).", advice=True)  # fmt: skip
+    yield Check("the volume can be fenced", pair.old.target is not None, pair.old.volume, "a claim",
+                "Scale 0 alone is a weak fence: let nobody scale it back.", advice=True)  # fmt: skip
+    allowed = old.facts.allow_alter_system
+    yield Check("writes can be stopped", allowed, f"allow_alter_system = {allowed}", True,
+                "Allow it for the switchover.")  # fmt: skip
+
+
+def _failover(pair: Succession) -> Iterator[Check]:
+    server, why = pair.old.server() if not pair.done else (None, "the candidate has its role")
+    alive = server is not None and not server.facts.in_recovery
+    yield Check("the primary is lost", not alive, why or "it answers", "no answer",
+                "path = switchover loses nothing; go on only if it can't be used.", advice=True)  # fmt: skip
+    yield foremost(pair)
+
+
+def _return(pair: Succession) -> Iterator[Check]:
+    yield Check("there is a new primary", pair.done, pair.candidate.facts.role, "primary",
+                "Nothing to return to: path = switchover or failover first.")  # fmt: skip

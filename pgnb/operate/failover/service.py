@@ -1,0 +1,143 @@
+"""The Service that clients use, led to another server: its selector is patched, the rest stays."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pgnb.checks import Check, Checks
+from pgnb.cluster import Object
+from pgnb.cluster.workloads import managers
+from pgnb.errors import AccessDenied, ParameterError
+from pgnb.operate.failover.succession import Succession
+from pgnb.plan import Change, Step
+from pgnb.server import Server
+from pgnb.wait import wait_until
+
+_POD_NAME = "statefulset.kubernetes.io/pod-name"
+_TIMEOUT = 30.0
+_SERVICE = "kubernetes.io/service-name"
+
+
+def plan_service(pair: Succession) -> Change:
+    """Lead the Service to the candidate; nothing to do where it leads there alone already.
+
+    Clients' open sessions stay where they are: those on the old primary ended with it. Raises
+    ParameterError for a Service without a selector, or whose port the candidate does not have.
+    """
+    title, candidate = f"Service {pair.service}", pair.candidate
+    if not candidate.present or pair.path == "rejoin":
+        note = f"The path is {pair.path}." if candidate.present else "The standby is not there yet."
+        return Change(title, pair.cluster.journal, note=note)
+    service, wished = read_service(pair), own_labels(candidate)
+    now = service["spec"]["selector"]
+    if now == wished:
+        return Change(title, pair.cluster.journal, note=f"It leads to {candidate.name} already.")
+    step = Step(f"service/{pair.service}", f"selector: {_words(wished)}", lambda: _switch(pair), True)
+    return Change(
+        title, pair.cluster.journal, f"selector: {_words(now)}\n", f"selector: {_words(wished)}\n", [step],
+        note=_tools(service), undo_text="put the former selector back", precheck=lambda: _serves(pair),
+    )  # fmt: skip
+
+
+def _serves(pair: Succession) -> Checks:
+    """Clients are led to a primary only."""
+    role = pair.candidate.refresh().role
+    check = Check(
+        "the candidate is a primary", role == "primary", role, "primary",
+        "Promote it first: clients of this Service write.",
+    )  # fmt: skip
+    return Checks.of(f"Before the Service {pair.service} is switched", [check], pair.cluster.journal)
+
+
+def _switch(pair: Succession) -> str:
+    with pair.phase("switch the Service"):
+        return switch(pair)
+
+
+def switch(pair: Succession) -> str:
+    """Patch the selector and see the endpoints follow; what they are then, in words."""
+    service, wished = read_service(pair), own_labels(pair.candidate)
+    former = dict.fromkeys(service["spec"]["selector"])
+    body = {"spec": {"selector": {**former, **wished}}}
+    pair.cluster.patch("services", pair.service, body, f"selector: {_words(wished)}")
+    words = _wait_endpoints(pair)
+    pair.quiet_to = datetime.now(UTC)
+    return words
+
+
+def read_service(pair: Succession) -> Object:
+    """The Service, as one that can be switched. Raises ParameterError."""
+    found = pair.cluster.get("services", pair.service)
+    if found is None:
+        raise ParameterError(f"there is no Service {pair.service}", remedy="Name it by primary_service.")
+    if not found["spec"].get("selector"):
+        raise ParameterError(
+            f"the Service {pair.service} has no selector", found=found["spec"].get("type", ""),
+            remedy="Its endpoints are kept by something else (an operator, by hand): switch it there.",
+        )  # fmt: skip
+    _assert_port(found, pair.candidate)
+    return found
+
+
+def _assert_port(service: Object, candidate: Server) -> None:
+    named = {p.get("name"): p["containerPort"] for p in candidate.pod.container_spec.get("ports") or []}
+    targets = [port.get("targetPort", port["port"]) for port in service["spec"].get("ports") or []]
+    if not any(named.get(target, target) == candidate.facts.port for target in targets):
+        raise ParameterError(
+            f"the Service {service['metadata']['name']} would not reach {candidate.name}",
+            found=f"target ports {', '.join(map(str, targets))}; the server's is {candidate.facts.port}",
+            remedy="Name the candidate's container port as the Service's targetPort does.",
+        )
+
+
+def own_labels(server: Server) -> dict[str, str]:
+    """The labels that find this server's pod and its successors, and no other pod.
+
+    Raises ParameterError when another pod has them, too.
+    """
+    pod, cluster = server.pod, server.cluster
+    if _POD_NAME in pod.labels:
+        return {_POD_NAME: pod.labels[_POD_NAME]}
+    found = cluster.workload(pod).object["spec"].get("selector") or {}
+    labels = {str(key): str(value) for key, value in (found.get("matchLabels") or {}).items()}
+    others = [other.name for other in cluster.pods(_words(labels)) if other.ready and other.uid != pod.uid]
+    if not labels or others:
+        raise ParameterError(
+            f"no label leads to {pod.name} alone", found=f"{_words(labels) or 'none'}: {', '.join(others)}",
+            remedy="Give each server's workload a label of its own in its selector.",
+        )  # fmt: skip
+    return labels
+
+
+def _words(labels: dict[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
+def _tools(service: Object) -> str:
+    tools = ", ".join(managers(service["metadata"]))
+    return f"{tools} manages the Service and may take this back: change it there, too." if tools else ""
+
+
+def _wait_endpoints(pair: Succession) -> str:
+    ip = pair.candidate.pod.ip
+    try:
+        found = wait_until(
+            f"the endpoints of {pair.service}", lambda: _addresses(pair), lambda seen: seen == {ip},
+            timeout=_TIMEOUT, every=0.05, describe=lambda seen: ", ".join(sorted(seen)) or "none",
+            remedy="Look at the Service's selector and the pod's readiness.",
+        )  # fmt: skip
+    except AccessDenied:
+        return "patched; the right to list endpointslices is missing, so its endpoints were not seen"
+    return f"leads to {pair.candidate.name} ({', '.join(found)})"
+
+
+def _addresses(pair: Succession) -> set[str]:
+    slices: list[dict[str, Any]] = list(pair.cluster.list("endpointslices", f"{_SERVICE}={pair.service}"))
+    return {
+        address
+        for one in slices
+        for endpoint in one.get("endpoints") or []
+        if (endpoint.get("conditions") or {}).get("ready") is not False
+        for address in endpoint["addresses"]
+    }

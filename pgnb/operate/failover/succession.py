@@ -1,0 +1,162 @@
+"""Who gives the primary's role away, who takes it, who follows, and which Service clients use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Literal, cast, get_args
+
+from pgnb.cluster import Cluster
+from pgnb.display import Cell, Table, card
+from pgnb.errors import ParameterError, WrongServer
+from pgnb.journal import Entry
+from pgnb.operate.failover.old import OldPrimary, old_primary
+from pgnb.operate.failover.remains import Remains
+from pgnb.replication.source import Source
+from pgnb.server import Server
+from pgnb.server.progress import lsn_bytes, replay_progress
+from pgnb.server.standbys import find_standbys
+
+Path = Literal["switchover", "failover", "rejoin"]
+
+
+@dataclass
+class Succession:
+    """One change of roles. What its parts find out on the way stands here, for those that come later.
+
+    `candidate` is the standby that takes the role (or has it already), `others` the further standbys.
+    `confirmed` are pods that somebody vouches for, `remains` what was read of the old primary's volume,
+    `marked` whether standby.signal is there, `phases` what was done when; from `quiet_from` to `quiet_to` no
+    client could write, as far as pgnb knows by itself.
+    """
+
+    cluster: Cluster = field(repr=False)
+    path: Path
+    old: OldPrimary
+    candidate: Server
+    others: tuple[Server, ...]
+    service: str
+    confirmed: dict[str, str] = field(default_factory=dict)
+    remains: Remains | None = None
+    marked: bool = False
+    phases: list[Entry] = field(default_factory=list)
+    quiet_from: datetime | None = None
+    quiet_to: datetime | None = None
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """Every server that answers, the old primary among them."""
+        found, _ = self.old.server() if self.path != "failover" else (None, "")
+        standbys = tuple(one for one in (self.candidate, *self.others) if one.present)
+        return (found, *standbys) if found is not None and found.present else standbys
+
+    @property
+    def done(self) -> bool:
+        """Whether the candidate has the role already."""
+        return self.candidate.present and not self.candidate.refresh().in_recovery
+
+    def source(self, role: str, secret: str, *, secret_key: str = "password", sslmode: str = "") -> Source:  # noqa: S107  a key's name
+        """Where standbys get WAL from once the roles have changed: the Service, whoever is behind it now."""
+        found = self.cluster.get("services", self.service)
+        if found is None:
+            raise ParameterError(f"there is no Service {self.service}", remedy="Name it by primary_service.")
+        return Source(self.service, int(found["spec"]["ports"][0]["port"]), role, secret, secret_key, sslmode)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Keep how long a phase took, also when it fails."""
+        at, started, ok = datetime.now(UTC), monotonic(), False
+        try:
+            yield
+            ok = True
+        finally:
+            seconds = monotonic() - started
+            self.phases.append(Entry(at, self.candidate.name, name, "done" if ok else "failed", ok, seconds))
+            self.cluster.journal.phase(name, seconds)
+
+    @property
+    def table(self) -> Table:
+        """Everybody's part, one fact a line."""
+        facts: dict[str, object] = {
+            "path": self.path,
+            "gives the role away": f"{self.old.name} ({self.old.volume})",
+            "its pods": self.old.state,
+            "takes the role": _words(self.candidate),
+        }
+        facts |= {f"follows: {one.name}": _words(one) for one in self.others}
+        facts["clients' Service"] = self.service
+        return card("Succession", facts)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def _words(server: Server) -> Cell:
+    if not server.present:
+        return Cell(f"{server.name}: not there yet", "warn")
+    if not server.facts.in_recovery:
+        return Cell(f"{server.name}: is a primary, timeline {server.facts.timeline}")
+    state = replay_progress(server)
+    text = f"{server.name}: received {state.received}, replayed {state.replayed}, receiver {state.receiver}"
+    return Cell(text, "good" if state.receiver == "streaming" else "warn")
+
+
+def succession(
+    cluster: Cluster, path: str, *, primary: str, standby_selector: str, service: str, candidate: str = "",
+    container: str = "", user: str = "postgres", password: str = "", data_directory: str = "",
+) -> Succession:  # fmt: skip
+    """Find everybody's part. `primary` is the old primary's Deployment or StatefulSet, whatever became of it.
+
+    `candidate` names a standby by its workload or pod; empty: the one that is a primary already, else the
+    one that received most. Raises ParameterError, PodError, NotFound, and WrongServer for two primaries
+    among the standbys.
+    """
+    if path not in get_args(Path):
+        raise ParameterError(
+            f"there is no path {path!r}", remedy=f"Set path to one of {', '.join(get_args(Path))}."
+        )
+    old = old_primary(
+        cluster, primary, container=container, user=user, password=password, data_directory=data_directory
+    )
+    standbys = find_standbys(cluster, standby_selector, user=user, password=password)
+    chosen = _named(cluster, standbys, candidate) if candidate else _foremost(standbys)
+    others = tuple(one for one in standbys if one is not chosen)
+    return Succession(cluster, cast(Path, path), old, chosen, others, service)
+
+
+def _named(cluster: Cluster, standbys: tuple[Server, ...], name: str) -> Server:
+    there = [one for one in standbys if one.present]
+    for one in there:
+        if name in (one.pod.name, cluster.workload(one.pod).name):
+            return one
+    raise ParameterError(
+        f"no Ready standby is called {name!r}",
+        found=", ".join(one.name for one in there) or "no standby",
+        remedy="Name its pod, or its Deployment or StatefulSet; leave it empty for the foremost one.",
+    )
+
+
+def _foremost(standbys: tuple[Server, ...]) -> Server:
+    primaries = [one for one in standbys if one.present and not one.facts.in_recovery]
+    if len(primaries) > 1:
+        raise WrongServer(
+            "several of the standbys are primaries", found=", ".join(one.name for one in primaries),
+            remedy="Find out which one has the clients' writes (09's rejoin is for the others), and name it.",
+        )  # fmt: skip
+    return primaries[0] if primaries else max(standbys, key=received)
+
+
+def received(standby: Server) -> int:
+    """How far a standby has WAL on its disk, in bytes from the beginning of the cluster's life."""
+    if not standby.present:
+        return 0
+    state = replay_progress(standby)
+    return max((lsn_bytes(lsn) for lsn in (state.received, state.replayed) if lsn), default=0)
