@@ -55,12 +55,14 @@ class Service:
 
 @contextmanager
 def measure_service(
-    server: Server, password: str, *, host: str = "", when: object = True, database: str = DATABASE
-) -> Iterator[Service]:
+    server: Server, password: str, *, host: str = "", when: object = True, database: str = DATABASE,
+    afterwards: Server | None = None,
+) -> Iterator[Service]:  # fmt: skip
     """Let a client in the cluster write all the while, every 20 ms, and see what it was told.
 
     The client writes into a scratch database, which is dropped at the end. `password` and `host` as for
-    start_writer. Without `when` (an empty plan is false) and in a plan-only run nothing is started. The
+    start_writer; `afterwards` is the server that takes the role over meanwhile, where the rows are then
+    looked for. Without `when` (an empty plan is false) and in a plan-only run nothing is started. The
     block's end waits until the client is acknowledged a row again. Raises as start_writer does, and
     DeadlineExceeded when the client doesn't come back.
     """
@@ -68,14 +70,22 @@ def measure_service(
     if not when or server.journal.dry_run or not server.present:
         yield service
         return
-    with Scratch(server, database) as scratch:
-        writer = start_writer(server, scratch, password, host=host)
+    try:
+        writer = start_writer(server, Scratch(server, database), password, host=host)
         try:
             yield service
             service.writing = _after(writer, datetime.now(UTC))
-            service.found = writer.found(server, service.writing)
+            service.found = writer.found(afterwards or server, service.writing)
         finally:
             writer.stop()
+    finally:
+        Scratch(_primary_of(server, afterwards), database).plan_drop().apply()
+
+
+def _primary_of(server: Server, afterwards: Server | None) -> Server:
+    """Whichever has the role now: what was measured may have failed halfway."""
+    taken_over = afterwards is not None and not afterwards.refresh().in_recovery
+    return afterwards if afterwards is not None and taken_over else server
 
 
 def _after(writer: Writer, ended: datetime) -> Writing:

@@ -17,10 +17,13 @@ _THINNEST = 0.004
 """The shortest bar that can be seen, as a share of the whole."""
 
 
-def timeline(entries: Sequence[Entry], title: str = "") -> style.Plot:
+def timeline(
+    entries: Sequence[Entry], title: str = "", *, silent: tuple[datetime, datetime] | None = None
+) -> style.Plot:
     """A bar for each act of a journal, the longest 25 in order of time; failed ones are red.
 
-    `title` says what the run was; without one, it is its length and what took longest.
+    `title` says what the run was; without one, it is its length and what took longest. From and to `silent`
+    no client could write: that time is shaded.
     """
     shown = sorted(sorted(entries, key=lambda entry: -entry.seconds)[:_MOST_ROWS], key=lambda entry: entry.at)
     with style.figure(
@@ -31,6 +34,11 @@ def timeline(entries: Sequence[Entry], title: str = "") -> style.Plot:
             style.say(axes, "nothing was changed")
             return plot
         _bars(axes, shown)
+        if silent:
+            begin = _begin(shown)
+            start, end = ((at - begin).total_seconds() for at in silent)
+            words = f"no writes: {spell_seconds(end - start)}"
+            style.shade(axes, start, end, words, style.VERMILLION, alarm=True)
     return plot
 
 

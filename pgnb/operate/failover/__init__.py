@@ -1,6 +1,7 @@
 """A change of roles (section 9): planned switchover, unplanned failover, and the old primary's return."""
 
 from pgnb.operate.failover.checklist import succession_checks
+from pgnb.operate.failover.evidence import measure_succession, plot_succession
 from pgnb.operate.failover.fence import plan_fence
 from pgnb.operate.failover.followers import plan_followers, plan_return, plan_settings_of_primary
 from pgnb.operate.failover.loss import Loss, estimate_loss
@@ -14,6 +15,7 @@ __all__ = [
     "Loss",
     "Succession",
     "estimate_loss",
+    "measure_succession",
     "path_checks",
     "plan_fence",
     "plan_followers",
@@ -22,6 +24,7 @@ __all__ = [
     "plan_service",
     "plan_settings_of_primary",
     "plan_switchover",
+    "plot_succession",
     "succession",
     "succession_checks",
 ]

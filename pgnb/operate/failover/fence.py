@@ -1,4 +1,4 @@
-"""The fence: the old primary is scaled to 0, seen gone, and would come up read-only if it were scaled back."""
+"""The fence: the old primary is scaled to 0, seen gone, and comes up read-only if it is scaled back."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def fenced(pair: Succession) -> Checks:
               "It may still accept writes: wait, or vouch for it by confirm_gone."),
         Check("nobody else on its volume", not strangers, ", ".join(strangers) or "nobody", "nobody",
               "Another pod has mounted its claim; a server in it could accept writes."),
-        Check("read-only if it is scaled back", pair.marked, "standby.signal" if pair.marked else "the fence is weak",
+        Check("read-only if it is scaled back", pair.marked, "yes" if pair.marked else "the fence is weak",
               "standby.signal on its volume", "Keep everybody from scaling it back.", advice=True),
     ]  # fmt: skip
     return Checks.of(f"{old.name} can't accept writes", items, pair.cluster.journal)

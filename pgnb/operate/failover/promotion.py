@@ -1,4 +1,4 @@
-"""Promotion: refused while the old primary could still accept writes; asked for, and seen to have happened."""
+"""Promotion: refused while the old primary could still accept writes; asked for, and seen to happen."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def plan_promotion(pair: Succession, loss: Loss) -> Change:
     return Change(
         title, journal, f"{candidate.name}: standby, timeline {before}\n",
         f"{candidate.name}: primary, timeline {before + 1} or higher\n",
-        [Step(candidate.name, "SELECT pg_promote(true, 60), and a first write", lambda: _promote(pair), True)],
+        [Step(candidate.name, "SELECT pg_promote(true, 60), a first write", lambda: _promote(pair), True)],
         note=f"Loss: {loss.words}.", undo_text="none: the old primary can only follow (path = rejoin)",
         confirmations=_confirmations(loss), precheck=lambda: fenced(pair) + _fit(pair, loss),
     )  # fmt: skip

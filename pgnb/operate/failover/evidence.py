@@ -1,0 +1,47 @@
+"""The change of roles as its clients saw it, and phase by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from pgnb.display import spell_seconds
+from pgnb.observe.measure import Service, measure_service
+from pgnb.observe.plots import Plot, timeline
+from pgnb.operate.failover.succession import Succession
+
+
+@contextmanager
+def measure_succession(pair: Succession, password: str, *, when: object = True) -> Iterator[Service]:
+    """Let a client write through the Service; at the end its rows are looked for on the candidate.
+
+    Without `when` (an empty plan is false), in a plan-only run, and where the old primary does not answer,
+    nothing is started. Otherwise as `measure_service`.
+    """
+    old, _ = pair.old.server() if when else (None, "")
+    server = old or pair.candidate
+    wished = bool(when) and old is not None
+    with measure_service(
+        server, password, host=pair.service, when=wished, afterwards=pair.candidate
+    ) as service:
+        yield service
+
+
+def plot_succession(pair: Succession, service: Service | None = None) -> Plot:
+    """Each phase as a bar, and the time without writes: the client's longest gap where one was measured."""
+    silent, by = _silent(pair, service)
+    total = sum(phase.seconds for phase in pair.phases)
+    title = f"{pair.path.capitalize()}: {len(pair.phases)} phases, {spell_seconds(total)}"
+    if silent:
+        title += f"; {spell_seconds((silent[1] - silent[0]).total_seconds())} without writes ({by})"
+    return timeline(pair.phases, title if pair.phases else "", silent=silent)
+
+
+def _silent(pair: Succession, service: Service | None) -> tuple[tuple[datetime, datetime] | None, str]:
+    gap = service.writing.longest if service and service.writing else None
+    if gap is not None:
+        return (gap.start, gap.end), "measured by a client"
+    if pair.quiet_from and pair.quiet_to and pair.phases:
+        return (pair.quiet_from, pair.quiet_to), "from the newest commit to the Service's switch"
+    return None, ""
