@@ -31,28 +31,31 @@ ROOM = 1.1
 def plan_base_backup(
     primary: Server, standby: str, source: Source, *, slot: str, application_name: str,
     config_map: str = "", wipe_standby_data: str = "", container: str = "", data_directory: str = "",
-    timeout: float = 6 * 3600.0, start_timeout: float = 300.0,
+    timeout: float = 6 * 3600.0, start_timeout: float = 300.0, slot_to_come: bool = False,
 ) -> Change:  # fmt: skip
     """Make the workload `standby` a streaming standby of the primary; nothing to do where it is one already.
 
     What lies in its data directory is looked at first: nothing, a fresh initdb, and this primary's own
     former standby are replaced; anything else needs `wipe_standby_data` to be the claim's name. `config_map`
     holds the standby's settings. `timeout` and `start_timeout` are seconds, for the copy and for the start.
+    `slot_to_come` says that the slot is made by the time that these steps run.
     Raises ParameterError for a slot, a workload or a volume that cannot serve.
     """
     cluster, title = primary.cluster, f"base backup for {standby}"
     target = find_target(cluster, standby, container=container, data_directory=data_directory)
     if target is None:
         return _nothing_there(primary, standby, title)
-    _assert_not_the_primary(primary, target)
+    assert_not_the_primary(primary, target)
     found = slots(primary).find(slot)
-    _assert_slot(cluster, target, found, slot, application_name)
+    if found is not None or not slot_to_come:
+        assert_slot(cluster, target, found, slot, application_name)
     owner = data_owner(primary)
-    pod = _running(cluster, target)
-    state = _look(primary, target, owner, pod)
-    if pod and state and _streams(primary, pod, state, found, application_name):
+    pod = running_pod(cluster, target)
+    state = look_at(primary, target, owner, pod)
+    if pod and state and streams_already(primary, pod, state, found, application_name):
         return _nothing_but_leftovers(cluster, target, pod, state, title)
-    role = Role(source.connection(application_name), slot, _settings(primary, config_map), five(primary))
+    settings = config_settings(primary, config_map)
+    role = Role(source.connection(application_name), slot, settings, five(primary))
     verdict = judge(state, primary.facts.system_identifier) if state else None
     work = Bootstrap(
         primary, target, source, role, application_name, owner, wiping=wipe_standby_data == target.claim,
@@ -74,7 +77,8 @@ def _nothing_there(primary: Server, standby: str, title: str) -> Change:
     )
 
 
-def _assert_not_the_primary(primary: Server, target: Target) -> None:
+def assert_not_the_primary(primary: Server, target: Target) -> None:
+    """The target has a volume of its own. Raises ParameterError."""
     own = {mount.claim for mount in primary.pod.mounts if mount.claim}
     if target.claim in own:
         raise ParameterError(
@@ -84,7 +88,7 @@ def _assert_not_the_primary(primary: Server, target: Target) -> None:
         )
 
 
-def _assert_slot(
+def assert_slot(
     cluster: Cluster, target: Target, slot: Slot | None, name: str, application_name: str
 ) -> None:
     """The slot is there, and nobody but this very standby reads from it."""
@@ -118,12 +122,13 @@ def _ours(cluster: Cluster, target: Target, slot: Slot, application_name: str) -
     return uids.issuperset(there) if there else slot.consumer == application_name
 
 
-def _running(cluster: Cluster, target: Target) -> Pod | None:
+def running_pod(cluster: Cluster, target: Target) -> Pod | None:
+    """The workload's Ready pod, if there is one."""
     pods = cluster.pods(target.workload.selector, target.pod.container)
     return next((pod for pod in pods if pod.ready and not pod.deleting), None)
 
 
-def _look(primary: Server, target: Target, owner: Owner, pod: Pod | None) -> DirectoryState | None:
+def look_at(primary: Server, target: Target, owner: Owner, pod: Pod | None) -> DirectoryState | None:
     """What lies there: by exec in the running server's pod, else by a helper; None where neither may be."""
     cluster, bin_dir = primary.cluster, primary.facts.bin_dir
     if pod is not None:
@@ -144,7 +149,7 @@ def _look(primary: Server, target: Target, owner: Owner, pod: Pod | None) -> Dir
         return inspect(helper.exec, target.directory, target.root, bin_dir)
 
 
-def _streams(
+def streams_already(
     primary: Server, pod: Pod, state: DirectoryState, slot: Slot | None, application_name: str
 ) -> bool:
     """Whether this pod's server follows this primary already, through this slot and under this name."""
@@ -176,7 +181,7 @@ def _nothing_but_leftovers(
     return Change(title, cluster.journal, f"{paths}\n", "", [step], note=words)
 
 
-def _settings(primary: Server, config_map: str) -> Mapping[str, str]:
+def config_settings(primary: Server, config_map: str) -> Mapping[str, str]:
     """The ConfigMap's settings, once they are known to do; in a plan-only run it may not be there yet."""
     if not config_map:
         return {}

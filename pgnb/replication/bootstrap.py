@@ -18,13 +18,12 @@ from pgnb.replication.progress import BackupProgress
 from pgnb.replication.proof import HELPER_PASSFILE
 from pgnb.replication.slots import slots
 from pgnb.replication.source import Source
-from pgnb.replication.status import senders
+from pgnb.replication.streaming import wait_streaming
 from pgnb.replication.target import Target, inspect
 from pgnb.server import Server
 from pgnb.wait import wait_until
 
 _FREE_SLOT = 90.0
-_STREAM = 60.0
 BACKUP_NAME = "pgnb_base_backup"
 
 
@@ -129,15 +128,11 @@ class Bootstrap:
         try:
             cluster.scale_and_wait(self.target.workload, 1, timeout=self.start_timeout)
             self.pod = cluster.pod(self.target.workload.selector, self.target.pod.container)
-            wait_until(
-                f"{self.application_name} to stream from {self.role.slot}", self._stream, bool,
-                timeout=_STREAM, every=0.2, describe=lambda words: words or "not yet",
-            )  # fmt: skip
+            return wait_streaming(self.primary, self.role.slot, self.application_name)
         except DeadlineExceeded as late:
             raise ChangeFailed(
                 late.message, found=f"{late.found}; {self._log()}", remedy=late.remedy
             ) from late
-        return self._stream()
 
     def clean(self) -> str:
         """The former directory, removed in the standby's own pod: it has the volume mounted anyway."""
@@ -176,15 +171,6 @@ class Bootstrap:
 
     def _helper(self, argv: tuple[str, ...]) -> HelperPod:
         return self.target.helper("pgnb-base-backup", argv, uid=self.owner.uid, gid=self.owner.gid)
-
-    def _stream(self) -> str:
-        """In words what the primary sees of the standby once it streams; empty before."""
-        slot = slots(self.primary).find(self.role.slot)
-        for sender in senders(self.primary):
-            ours = sender.application_name == self.application_name and sender.streaming
-            if ours and slot is not None and slot.active_pid == sender.pid:
-                return f"streams from {self.role.slot} at {sender.sent_lsn}"
-        return ""
 
     def _log(self) -> str:
         """The end of the standby's log, where a server says why it does not start or connect."""

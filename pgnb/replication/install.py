@@ -30,8 +30,8 @@ def install(helper: Helper, target: Target, role: Role, bin_dir: str) -> str:
     """Configure the new directory, try the configuration, and put the directory in its place.
 
     The role stands in postgresql.auto.conf and nowhere else, since that file beats every other; the
-    settings in the managed file that postgresql.conf includes, where the server reads that one. Raises ChangeFailed; then the data directory
-    is still the old one.
+    settings in the managed file that postgresql.conf includes, where the server reads that one. Raises
+    ChangeFailed; then the data directory is still the old one.
     """
     configure(helper, target.new, role, elsewhere=target.configured_elsewhere)
     assert_startable(helper, target, role, bin_dir, target.new)

@@ -1,34 +1,224 @@
-"""A former primary as a standby of the new one (section 9): the gentlest way that its data allow."""
+"""A former primary as a standby of the new one (section 9): the gentlest way that its data allow.
+
+By primary_conninfo alone, where it wrote nothing behind the fork; by pg_rewind, where that can be told and
+the WAL is still there; else by a new base backup. Its own configuration is kept but for the last.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pgnb.plan import Change
+from pgnb.cluster import Cluster
+from pgnb.errors import GateClosed, NotFound, WrongServer
+from pgnb.plan import Change, Confirmation, Step
+from pgnb.replication.basebackup import (
+    assert_not_the_primary,
+    assert_slot,
+    config_settings,
+    look_at,
+    plan_base_backup,
+    running_pod,
+    streams_already,
+)
+from pgnb.replication.bootstrap import Bootstrap
+from pgnb.replication.former import Former, look_into
+from pgnb.replication.install import Role
+from pgnb.replication.judgement import DirectoryState
+from pgnb.replication.login import login_step, logs_in
+from pgnb.replication.manifest import data_owner
+from pgnb.replication.returning import Returning
+from pgnb.replication.sizing import five
+from pgnb.replication.slots import plan_slot, slots
 from pgnb.replication.source import Source
+from pgnb.replication.target import Target, find_target, inspect
+from pgnb.replication.timelines import history_of
+from pgnb.replication.ways import Way, choose
 from pgnb.server import Server
-
-Way = Literal["follow", "rewind", "base backup"]
-"""By primary_conninfo alone; by pg_rewind; by a new base backup."""
 
 
 @dataclass
 class Rejoin(Change):
-    """A change that also knows its way; empty when nothing is to do, or when a plan-only run can't tell."""
+    """A change that also knows its way; `way` is empty when nothing is to do, or in a plan-only run.
+
+    `former` is what was found in the old primary's data; None where nobody could look.
+    """
 
     way: Way | Literal[""] = field(default="", repr=False)
+    former: Former | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the operator asked for."""
+
+    source: Source
+    slot: str
+    application_name: str
+    config_map: str
+    wipe_standby_data: str
+    container: str
+    data_directory: str
+    timeout: float
+    start_timeout: float
 
 
 def plan_rejoin(
     old: str, new_primary: Server, *, source: Source, slot: str, application_name: str,
-    config_map: str = "", way: Way | Literal["auto"] = "auto", discard_diverged: str = "",
+    config_map: str = "", way: str = "auto", discard_diverged: str = "",
     wipe_standby_data: str = "", container: str = "", data_directory: str = "",
     timeout: float = 6 * 3600.0, start_timeout: float = 300.0,
 ) -> Rejoin:  # fmt: skip
     """Make the stopped workload `old` a streaming standby of `new_primary`; nothing to do where it is one.
 
-    Confirmations (by gate or as arguments): `discard_diverged` = `old`, where transactions that it committed
-    behind the fork are dropped by pg_rewind; `wipe_standby_data` = its claim, where a base backup replaces it.
+    Its data are read by a helper pod on its volume; a plan-only run starts none, and then cannot tell the
+    way. `source` leads to the new primary, where `slot` is made first. `config_map` holds a standby's
+    settings, if it is to get others than its own. `way` is auto, follow, rewind or base backup. `timeout` and
+    `start_timeout` are seconds, for the copy and for the start.
+
+    Two confirmations, by the gate or as arguments: `discard_diverged` = `old`, where pg_rewind drops
+    transactions that it committed behind the fork; `wipe_standby_data` = its claim, where a base backup
+    replaces its data. Raises GateClosed while it runs, ParameterError for a way that its data do not allow.
     """
-    raise NotImplementedError
+    wish = Wish(source, slot, application_name, config_map, wipe_standby_data, container, data_directory,
+                timeout, start_timeout)  # fmt: skip
+    title = f"rejoin of {old}"
+    if not new_primary.present:
+        return _unseen(new_primary, old, title)
+    cluster = new_primary.cluster
+    target = find_target(cluster, old, container=container, data_directory=data_directory)
+    if target is None:
+        return _unseen(new_primary, old, title)
+    if _follows_already(new_primary, target, wish):
+        return Rejoin(
+            title, new_primary.journal, note=f"{target.name} streams from {new_primary.name} already."
+        )
+    if cluster.dry_run:
+        return _unseen(new_primary, target.name, title)
+    _assert_ready(cluster, new_primary, target, wish)
+    state, former = _look(new_primary, target)
+    oldest = str(new_primary.scalar("replication/oldest_segment"))
+    spaces = state.found.get("tablespaces", "0") != "0"
+    chosen, why = choose(former, oldest, tablespaces=spaces, wished=way)
+    if chosen == "base backup":
+        return _by_base_backup(new_primary, target, wish, former, why)
+    assert former is not None
+    change = _in_place(new_primary, target, wish, former, chosen)
+    change.note = f"{former.words}. {_words(chosen, why)}"
+    change.confirmations = _confirmations(former, chosen, old)
+    change.granted |= {c.parameter for c in change.confirmations if discard_diverged == c.value}
+    return change
+
+
+def _unseen(new_primary: Server, name: str, title: str) -> Rejoin:
+    if not new_primary.journal.dry_run:
+        raise NotFound(
+            f"there is no Deployment or StatefulSet {name}", remedy="Name the workload of the old primary."
+        )
+    what = "look at its data; then follow by primary_conninfo alone, by pg_rewind, or by a new base backup"
+    steps = [Step(name, what, lambda: "")]
+    note = "A plan-only run starts no helper pod, so the way is not known yet."
+    return Rejoin(
+        title, new_primary.journal, "", "a streaming standby of the new primary\n", steps, note=note
+    )
+
+
+def _follows_already(new_primary: Server, target: Target, wish: Wish) -> bool:
+    pod = running_pod(new_primary.cluster, target)
+    if pod is None or new_primary.facts.in_recovery:
+        return False
+    state = look_at(new_primary, target, data_owner(new_primary), pod)
+    slot = slots(new_primary).find(wish.slot)
+    return state is not None and streams_already(new_primary, pod, state, slot, wish.application_name)
+
+
+def _assert_ready(cluster: Cluster, new_primary: Server, target: Target, wish: Wish) -> None:
+    """There is a new primary to follow, with a slot that is free, and the old one is stopped."""
+    facts = new_primary.refresh()
+    if facts.in_recovery:
+        raise WrongServer(
+            f"{new_primary.name} is a standby",
+            found="pg_is_in_recovery() is true",
+            remedy="Promote it first.",
+        )
+    assert_not_the_primary(new_primary, target)
+    if (found := slots(new_primary).find(wish.slot)) is not None:
+        assert_slot(cluster, target, found, wish.slot, wish.application_name)
+    pods = cluster.pods(target.workload.selector, target.pod.container)
+    if target.workload.replicas or pods:
+        names = ", ".join(pod.name for pod in pods) or "no pod yet"
+        raise GateClosed(
+            f"{target.name} is not stopped", found=f"scaled to {target.workload.replicas}: {names}",
+            remedy="Fence it first: scale it to 0 and see every pod gone (section 9).",
+        )  # fmt: skip
+
+
+def _look(new_primary: Server, target: Target) -> tuple[DirectoryState, Former | None]:
+    """What lies on its volume; without a Former where that is not this database cluster's."""
+    owner, bin_dir = data_owner(new_primary), new_primary.facts.bin_dir
+    spec = target.helper("pgnb-inspect", (), uid=owner.uid, gid=owner.gid)
+    with new_primary.cluster.helper(spec, lifetime=3600) as helper:
+        state = inspect(helper.exec, target.directory, target.root, bin_dir)
+        ours = state.system_identifier == new_primary.facts.system_identifier
+        if state.kind != "cluster" or not ours:
+            return state, None
+        return state, look_into(helper, target.directory, bin_dir, history_of(new_primary))
+
+
+def _before_starting(new_primary: Server, target: Target, wish: Wish) -> list[Step]:
+    """The slot, as soon as can be, since it keeps the WAL from now on; then the login at the source."""
+    slot = plan_slot(new_primary, wish.slot, consumer=wish.application_name)
+    login = [login_step(new_primary.cluster, target.workload, target.pod.container, wish.source)]
+    return [*slot.steps, *([] if logs_in(target.workload, wish.source) else login)]
+
+
+def _in_place(new_primary: Server, target: Target, wish: Wish, former: Former, way: Way) -> Rejoin:
+    settings = config_settings(new_primary, wish.config_map)
+    role = Role(wish.source.connection(wish.application_name), wish.slot, settings, five(new_primary))
+    work = Bootstrap(
+        new_primary, target, wish.source, role, wish.application_name, data_owner(new_primary), wiping=False,
+        interrupted=False, replacing=False, timeout=wish.timeout, start_timeout=wish.start_timeout,
+    )  # fmt: skip
+    acts = Returning(work, former, new_primary.facts.timeline)
+    steps = acts.follow_steps() if way == "follow" else acts.rewind_steps()
+    place = f"{target.directory} on claim {target.claim}"
+    after = (
+        f"{place}: a standby of {new_primary.name}\n  primary_conninfo = {role.connection}\n"
+        f"  primary_slot_name = {role.slot}\nreplicas: 1\n"
+    )
+    return Rejoin(
+        f"rejoin of {target.name}", new_primary.journal, f"{place}: {former.words}\nreplicas: 0\n", after,
+        [*_before_starting(new_primary, target, wish), *steps],
+        undo_text=f"scale {target.name} to 0", precheck=acts.precheck, way=way, former=former,
+    )  # fmt: skip
+
+
+def _confirmations(former: Former, way: Way, old: str) -> list[Confirmation]:
+    lost = former.divergence
+    if way != "rewind" or lost is None or not lost.loses:
+        return []
+    why = f"pg_rewind drops what {old} committed and the new primary never got: {lost.words}."
+    return [Confirmation("discard_diverged", old, why)]
+
+
+def _by_base_backup(
+    new_primary: Server, target: Target, wish: Wish, former: Former | None, why: str
+) -> Rejoin:
+    change = plan_base_backup(
+        new_primary, target.workload.name, wish.source, slot=wish.slot,
+        application_name=wish.application_name, config_map=wish.config_map, container=wish.container,
+        data_directory=wish.data_directory, wipe_standby_data=wish.wipe_standby_data, timeout=wish.timeout,
+        start_timeout=wish.start_timeout, slot_to_come=True,
+    )  # fmt: skip
+    steps = [*_before_starting(new_primary, target, wish), *change.steps]
+    return Rejoin(
+        f"rejoin of {target.name}", new_primary.journal, change.before, change.after, steps,
+        f"{_words('base backup', why)} {change.note}", change.undo_text, change.confirmations,
+        change.precheck, change.undo, change.granted, way="base backup", former=former,
+    )  # fmt: skip
+
+
+def _words(way: Way, why: str) -> str:
+    how = {"follow": "It follows by primary_conninfo alone", "rewind": "It goes back by pg_rewind",
+           "base backup": "It is made anew by a base backup"}[way]  # fmt: skip
+    return f"{how} ({why})." if why else f"{how}."

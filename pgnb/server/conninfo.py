@@ -16,6 +16,24 @@ def conninfo(parts: Mapping[str, str | int]) -> str:
     return " ".join(f"{key}={quote(str(value))}" for key, value in parts.items() if str(value))
 
 
+def parts_of(text: str) -> dict[str, str]:
+    """What a connection's text says, unquoted; nothing from a URI."""
+    return {key: _unquoted(value) for key, value in _PAIR.findall(text)} if "://" not in text else {}
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith("'") else value
+
+
+def merged(text: str, wished: str) -> str:
+    """A connection led elsewhere: what `wished` says, and of the former text whatever else it said.
+
+    A password is left out (a passfile has it), and so is an address that would win over the host.
+    """
+    kept = {key: value for key, value in parts_of(text).items() if key not in ("password", "hostaddr")}
+    return conninfo(kept | parts_of(wished))
+
+
 def quote(value: str) -> str:
     """A value as libpq reads it back."""
     if _PLAIN.match(value):

@@ -1,0 +1,43 @@
+"""The passfile of a workload's server: led to another source, by the program of its init container."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pgnb.cluster import Cluster, Workload, objects
+from pgnb.plan import Step
+from pgnb.replication.manifest import passfile_patch
+from pgnb.replication.source import PASSWORD_VARIABLE, Source
+
+_ARGUMENTS = 4
+"""The passfile's program ends with path, host, port and role; its text may be of an earlier version."""
+
+
+def logs_in(workload: Workload, source: Source) -> bool:
+    """Whether the workload's template makes a passfile with a line for this source."""
+    spec = workload.object["spec"]["template"]["spec"]
+    inits = [c for c in spec.get("initContainers") or [] if c["name"] == "passfile"]
+    return bool(inits) and _fits(inits[0], source)
+
+
+def _fits(init: Mapping[str, Any], source: Source) -> bool:
+    wanted = list(source.passfile_command)[-_ARGUMENTS:]
+    env = {e["name"]: (e.get("valueFrom") or {}).get("secretKeyRef") or {} for e in init.get("env") or []}
+    secret = env.get(PASSWORD_VARIABLE, {})
+    return list(init.get("command") or [])[-_ARGUMENTS:] == wanted and (
+        (secret.get("name"), secret.get("key")) == (source.secret, source.secret_key)
+    )
+
+
+def login_step(cluster: Cluster, workload: Workload, container: str, source: Source) -> Step:
+    """Give a workload that is scaled to 0 the passfile for a source; nothing else of it is changed."""
+    what = f"add the init container passfile: {source.role} at {source.host}:{source.port}"
+
+    def run() -> str:
+        spec = workload.object["spec"]["template"]["spec"]
+        body = {"spec": {"template": {"spec": passfile_patch(spec, container, source)}}}
+        objects.patch(cluster.api, workload.plural, workload.name, body, what, content_type=objects.STRATEGIC)
+        return "changed"
+
+    return Step(workload.label, what, run, journalled=True)

@@ -1,0 +1,62 @@
+# pg_rewind of a stopped server, its own configuration kept. Arguments: the passfile to write, host, port, role;
+# then the data directory, a directory of PostgreSQL's programs to look in behind PATH, the connection's text,
+# and a directory to keep the configuration in; then options as the server would get them on its command line.
+# The password comes in PGNB_PASSWORD and goes no further than into the passfile.
+# The last line tells how far it came: "untouched" until pg_rewind writes, "rewound" at the end.
+write_passfile "$1" "$2" "$3" "$4" || exit 1
+unset PGNB_PASSWORD
+data=$5 connection=$7 kept=$8
+export PATH=$PATH${6:+:$6} LC_ALL=C
+shift 8
+umask 077
+fail() { echo "$1"; exit 1; }
+
+# Nobody else has the volume: whoever calls this has seen that. In another pod's namespace of processes the
+# number in postmaster.pid would be taken for a living postmaster.
+rm -f -- "$data/postmaster.pid"
+case $(pg_controldata -D "$data" | sed -n 's/^Database cluster state: *//p') in
+"shut down" | "shut down in recovery") ;;
+*)
+    # A crash: its own WAL is replayed first, by a server that nobody can reach and that takes no commands.
+    echo "recovering from the crash"
+    rm -f -- "$data/standby.signal"
+    [ -e "$data/postgresql.conf" ] || { : > /tmp/pgnb-empty.conf; set -- -c config_file=/tmp/pgnb-empty.conf "$@"; }
+    recovered=
+    postgres --single -F -D "$data" "$@" template1 < /dev/null 2>&1 || recovered=no
+    : > "$data/standby.signal"
+    [ -z "$recovered" ] || fail "untouched"
+    ;;
+esac
+
+pg_rewind --target-pgdata="$data" --source-server="$connection" --no-ensure-shutdown --dry-run 2>&1 || fail "untouched"
+
+# What is this server's own: every entry of the data directory that is not PostgreSQL's. pg_rewind would take
+# the source's, or remove it. An interrupted run has kept it already.
+own() {
+    for path in "$1"/* "$1"/.[!.]*; do
+        [ -e "$path" ] || continue
+        case ${path##*/} in
+        base | global | pg_hba.conf.* | lost+found | .pgnb-* | *.pgnb-tmp) ;;
+        pg_hba.conf | pg_ident.conf) echo "${path##*/}" ;;
+        pg_* | PG_VERSION | backup_label* | tablespace_map* | backup_manifest | postmaster.* | current_logfiles | log) ;;
+        standby.signal | recovery.signal) ;;
+        *) echo "${path##*/}" ;;
+        esac
+    done
+}
+if [ ! -e "$kept/complete" ]; then
+    rm -rf -- "$kept" && mkdir -p -- "$kept/own" || fail "untouched"
+    own "$data" | while IFS= read -r name; do
+        cp -a -- "$data/$name" "$kept/own/" || exit 1
+    done || fail "untouched"
+    : > "$kept/complete" && sync || fail "untouched"
+fi
+
+echo "rewinding"
+pg_rewind --target-pgdata="$data" --source-server="$connection" --no-ensure-shutdown --write-recovery-conf \
+    --progress 2>&1 || fail "torn"
+[ -e "$data/standby.signal" ] || : > "$data/standby.signal" || fail "torn"
+own "$data" | while IFS= read -r name; do rm -rf -- "$data/${name:?}" || exit 1; done || fail "torn"
+cp -a -- "$kept/own/." "$data/" || fail "torn"
+rm -rf -- "$data/pg_replslot/"* && chmod 0700 "$data" && sync || fail "torn"
+echo "rewound"
