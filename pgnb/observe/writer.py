@@ -6,11 +6,9 @@ Its log, with the node's timestamps, is the evidence; pgnb's own way into the cl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
 
 from pgnb.cluster import Cluster, HelperPod, LogLine, Pod
 from pgnb.errors import NotFound, ParameterError
@@ -19,6 +17,7 @@ from pgnb.observe.scratch import Scratch
 from pgnb.server import Server, compose, name
 from pgnb.server.progress import wait_replayed
 from pgnb.server.queries import sql_of
+from pgnb.server.services import port_of, services_of
 from pgnb.wait import wait_until
 
 _PREFIX = "pgnb-writer"
@@ -97,7 +96,7 @@ def start_writer(
     scratch.plan_create().apply()
     primary.execute(_TABLE, database=scratch.database, what="CREATE TABLE heartbeat")
     pod_name = f"{_PREFIX}-{datetime.now(UTC):%H%M%S%f}"[: len(_PREFIX) + 10]
-    spec = _spec(primary, pod, _secret_of(password, pod), host or _host(cluster, pod), every)
+    spec = _spec(primary, pod, _secret_of(password, pod), _address(primary, host), every)
     spec = replace(spec, env={**spec.env, "PGDATABASE": scratch.database}, labels={"app": pod_name})
     cluster.create(spec.manifest(pod_name, seconds=int(lifetime)))
     writer = Writer(cluster, f"app={pod_name}", scratch.database, "heartbeat", own=pod_name)
@@ -113,10 +112,12 @@ def start_writer(
     return writer
 
 
-def _spec(primary: Server, pod: Pod, secret: tuple[str, str] | None, host: str, every: float) -> HelperPod:
+def _spec(
+    primary: Server, pod: Pod, secret: tuple[str, str] | None, address: tuple[str, int], every: float
+) -> HelperPod:
     script = (files("pgnb.observe") / "scripts" / "writer.sh").read_text(encoding="utf-8")
     env = {
-        "PGHOST": host, "PGPORT": str(primary.facts.port), "PGUSER": primary.login.user,
+        "PGHOST": address[0], "PGPORT": str(address[1]), "PGUSER": primary.login.user,
         "PGNB_EVERY": f"{every:g}", "PGNB_PSQL": primary.facts.tool("psql"),
     }  # fmt: skip
     spec = HelperPod(_PREFIX, pod.image, ("sh", "-c", script), env, {"PGPASSWORD": secret} if secret else {})
@@ -142,10 +143,10 @@ def _secret_of(reference: str, pod: Pod) -> tuple[str, str] | None:
     )
 
 
-def _host(cluster: Cluster, pod: Pod) -> str:
-    """The Service that an application would use: one whose selector the pod's labels meet."""
-    for service in cluster.list("services"):
-        selector: Mapping[str, Any] = service["spec"].get("selector") or {}
-        if selector and all(pod.labels.get(key) == value for key, value in selector.items()):
-            return str(service["metadata"]["name"])
-    return pod.ip
+def _address(primary: Server, host: str) -> tuple[str, int]:
+    """Host and port as an application would use them: a Service's own, else the server's."""
+    for service in services_of(primary):
+        called = str(service["metadata"]["name"])
+        if host in ("", called):
+            return called, port_of(service, primary) or primary.facts.port
+    return host or primary.pod.ip, primary.facts.port

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pgnb.display import Table, card
 from pgnb.errors import NotFound, ParameterError
 from pgnb.replication import scripts
 from pgnb.replication.conninfo import conninfo
 from pgnb.server import Server
+from pgnb.server.services import Service, port_of, services_of
 
 PASSFILE_DIRECTORY = "/run/pgnb"
 PASSFILE = f"{PASSFILE_DIRECTORY}/passfile"
@@ -89,27 +89,13 @@ def replication_source(
     Raises NotFound when none leads there (a pod's address changes with every restart, so it is no source),
     ParameterError when several do and none was named.
     """
-    leading = [found for found in primary.cluster.list("services") if leads_to(found, primary)]
+    leading = services_of(primary)
     chosen = _chosen([s for s in leading if service in ("", s["metadata"]["name"])], service, leading)
-    port = next(p["port"] for p in chosen["spec"]["ports"] if _reaches(p, primary))
-    return Source(chosen["metadata"]["name"], int(port), role, secret, secret_key, sslmode)
+    port = port_of(chosen, primary) or primary.facts.port
+    return Source(chosen["metadata"]["name"], port, role, secret, secret_key, sslmode)
 
 
-def leads_to(service: Mapping[str, Any], primary: Server) -> bool:
-    """Whether a Service selects the primary's pod and has a port that ends at the server's."""
-    selector = service["spec"].get("selector") or {}
-    labels = primary.pod.labels
-    selects = bool(selector) and all(labels.get(key) == value for key, value in selector.items())
-    return selects and any(_reaches(port, primary) for port in service["spec"].get("ports") or [])
-
-
-def _reaches(port: Mapping[str, Any], primary: Server) -> bool:
-    target = port.get("targetPort", port["port"])
-    named = {p.get("name"): p["containerPort"] for p in primary.pod.container_spec.get("ports") or []}
-    return bool(named.get(target, target) == primary.facts.port)
-
-
-def _chosen(found: list[dict[str, Any]], service: str, leading: list[dict[str, Any]]) -> Mapping[str, Any]:
+def _chosen(found: Sequence[Service], service: str, leading: Sequence[Service]) -> Service:
     names = ", ".join(s["metadata"]["name"] for s in leading) or "none"
     with_address = [s for s in found if s["spec"].get("clusterIP") != "None"] or found
     if len(with_address) == 1:
