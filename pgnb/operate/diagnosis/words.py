@@ -27,8 +27,8 @@ _WORDS: Sequence[tuple[str, str]] = (
     ("other-timeline", r"highest timeline \d+ of the primary is behind recovery timeline"
                        r"|forked off current database system timeline"
                        r"|is not in this server's history|is not a child of this server's history"),
-    ("no-free-sender", r"number of requested standby connections exceeds max_wal_senders"
-                       r"|too many clients already|remaining connection slots"),
+    ("no-free-sender", r"number of requested standby connections exceeds \"?max_wal_senders"
+                       r"|too many clients already|too many connections for role|remaining connection slots"),
     ("unreachable", r"could not translate host name|[Cc]onnection refused|No route to host|timeout expired"
                     r"|Network is unreachable|Name or service not known|no response"),
     ("disk-full", r"No space left on device"),

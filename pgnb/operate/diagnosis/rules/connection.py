@@ -37,9 +37,8 @@ def _obstacle(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
         yield _unreachable(standby, reach)
         return
     if session := reach.failed("session"):
-        kind = kind_of(session.words)
-        if kind in _ABOUT:
-            yield _ABOUT[kind](evidence, standby, reach, session)
+        about = _ABOUT.get(kind_of(session.words), _otherwise)
+        yield about(evidence, standby, reach, session)
         return
     primary = evidence.primary
     ours = primary.facts.system_identifier if primary else ""
@@ -121,6 +120,14 @@ def _no_sender(evidence: Evidence, standby: ServerSeen, reach: Reach, session: P
         "no-free-sender", standby.name, "max_wal_senders (or max_connections) of the primary is used up.",
         (f"tried from {standby.name}: {_one_line(session)}", *used),
         "Stop a consumer that is not needed, or raise it (02, takes a restart; on the standbys first, 06).",
+    )  # fmt: skip
+
+
+def _otherwise(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
+    return Finding(
+        "receiver-dead", standby.name, f"{reach.host} refuses the connection, by its own words.",
+        (f"tried from {standby.name}: {_one_line(session)}",),
+        "See its words: TLS (sslmode), a state that passes, a limit; the primary's log says more.",
     )  # fmt: skip
 
 

@@ -33,8 +33,9 @@ def slot_findings(evidence: Evidence) -> Iterator[Finding]:
 def _of(evidence: Evidence, standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
     name, own = evidence.slot_of(standby), standby.condition.slot if standby.condition else ""
     slot = primary.slot(name)
-    if name and slot is None:
-        yield _missing(standby, primary, name)
+    absent = [wanted for wanted in dict.fromkeys((own, name)) if wanted and primary.slot(wanted) is None]
+    if absent:
+        yield _missing(standby, primary, absent[0])
     elif slot is not None and not standby.streaming and slot.active:
         yield from _in_use(standby, slot)
     elif name and standby.streaming and own != name:

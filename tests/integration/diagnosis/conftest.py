@@ -1,0 +1,28 @@
+"""A pair of servers for the tests of one module, on the session's rehearsal cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sick_pair import NAME, PASSWORD, SickPair, make_standby, quick
+
+from pgnb.cluster import connect
+from pgnb.server import find_server
+
+
+@pytest.fixture(scope="module")
+def pair(kubeconfig: Path, module_namespace: str, start_postgres: Callable[..., Any]) -> Iterator[SickPair]:
+    """A primary and the standby that streams from it through its slot."""
+    start_postgres(module_namespace, "primary")
+    cluster = connect(str(kubeconfig), "", module_namespace, dry_run=False)
+    primary = find_server(cluster, "app=primary", password=PASSWORD)
+    make_standby(primary)
+    standby = find_server(cluster, f"app={NAME}", password=PASSWORD)
+    quick(standby)
+    yield SickPair(cluster, primary, standby)
+    standby.close()
+    primary.close()
+    cluster.close()
