@@ -20,7 +20,7 @@ from typing import Any, Literal
 from pgnb.display import Cell, Table, spell_seconds
 
 PATH_VARIABLE = "PGNB_JOURNAL"
-Kind = Literal["begin", "end", "checks", "facts", "server", "phase", "finished"]
+Kind = Literal["begin", "end", "checks", "facts", "server", "phase", "former", "finished"]
 
 
 @dataclass(frozen=True)

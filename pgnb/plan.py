@@ -8,7 +8,7 @@ from time import monotonic
 
 from pgnb.checks import Check, Checks
 from pgnb.checks import gate as gate_checks
-from pgnb.display import Table, card, diff_html, diff_text, spell_seconds
+from pgnb.display import Table, diff_html, diff_text, spell_seconds
 from pgnb.errors import GateClosed
 from pgnb.journal import Journal
 
@@ -47,8 +47,8 @@ class Applied:
     @property
     def table(self) -> Table:
         """The outcome, then each step with its result."""
-        facts = {"outcome": self.outcome, "took": spell_seconds(self.seconds)} | dict(self.results)
-        return card(self.title, facts)
+        facts = (("outcome", self.outcome), ("took", spell_seconds(self.seconds)))
+        return Table.of((self.title, ""), (*facts, *self.results))
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()

@@ -228,6 +228,24 @@ def _assert_room(server: Server) -> None:
         )
 
 
+def cap_checks(server: Server, cap: int | None) -> list[Check]:
+    """One check a slot: what it keeps now would survive max_slot_wal_keep_size = `cap` bytes.
+
+    A cap of None is none. A slot over its cap is lost at the next checkpoint, for good.
+    """
+    if cap is None:
+        remedy = "A standby that is away then fills the primary's volume."
+        return [Check("a cap for slots", False, "no limit", "a limit", remedy, advice=True)]
+    return [
+        Check(
+            f"slot {slot.name} under the new cap", (slot.retained_bytes or 0) < cap,
+            f"{spell_bytes(slot.retained_bytes)} retained", f"below {spell_bytes(cap)}",
+            "The next checkpoint would lose it: let its standby catch up, or drop the slot, or cap higher.",
+        )
+        for slot in slots(server) if not slot.lost
+    ]  # fmt: skip
+
+
 def plan_drop_slot(server: Server, name: str) -> Change:
     """Drop one slot by its exact name, after its consumer was stopped; asks for `drop_slot = <name>`.
 

@@ -45,6 +45,8 @@ class SettingsChange(Change):
     """A change of settings, which also knows what waits for a restart, and what for."""
 
     waiting: tuple[Setting, ...] = field(default=(), repr=False)
+    places: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The file that each setting will be written to, by the setting's name."""
 
     @property
     def restart_table(self) -> Table:
@@ -76,6 +78,7 @@ def plan_settings(
     edits = _edits(server, to_do, entries)
     unread = [s for s in settings if not s.met and s.needs == "reload" and s.row["source"] in _FROM_FILES]
     change = edits_change(server, title, edits, reload=bool(unread), wishes=to_do)
+    change.places = _places(to_do, edits)
     return _with_waiting(change, restart, entries, write_restart)
 
 
@@ -200,6 +203,11 @@ def _system_edit(setting: Setting, entries: Mapping[str, Row]) -> SystemEdit:
     entry = entries[setting.name.lower()] if _stands_in_auto(setting, entries) else None
     assert setting.wish is not None
     return SystemEdit(setting.name, entry["setting"] if entry else None, setting.wish.text)
+
+
+def _places(settings: Sequence[Setting], edits: Sequence[Edit]) -> dict[str, str]:
+    by_system = {edit.setting: edit.target for edit in edits if isinstance(edit, SystemEdit)}
+    return {s.name: by_system.get(s.name, MANAGED_FILE) for s in settings}
 
 
 def _file_edits(server: Server, config_file: str, place: Place, settings: Sequence[Setting]) -> list[Edit]:

@@ -1,0 +1,238 @@
+"""WAL that slots keep back, held against what limits it: the slot's cap, and the room on the volume.
+
+A slot whose standby is away keeps every byte of WAL that is written. Then either the cap is reached, and
+the slot is lost at a checkpoint, which only a new base backup mends; or the volume is full, and the primary
+stops. How soon depends on the rate at which WAL is written now, which takes two looks (guards 29 and 39).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from threading import Event
+from time import monotonic
+
+from pgnb.checks import Check, Checks
+from pgnb.display import Cell, Table, Tone, spell_bytes, spell_seconds
+from pgnb.errors import ParameterError
+from pgnb.journal import Journal
+from pgnb.server import Server
+from pgnb.server.disk import Space, space_of
+from pgnb.server.route import ThroughPod
+from pgnb.server.rows import Rows
+from pgnb.wait import SHOWN_AFTER, Progress
+
+XMIN_AGE = 10_000_000
+"""Transactions: a tenth of what autovacuum_freeze_max_age leaves (200 million), and bloat by then."""
+_TONES: dict[str, Tone] = {"reserved": "good", "extended": "good", "unreserved": "bad", "lost": "bad"}
+
+
+@dataclass(frozen=True)
+class SlotRetention:
+    """One slot: bytes of WAL `retained` (None: nothing is reserved), and `growth`, their change a second."""
+
+    name: str
+    active: bool
+    wal_status: str | None
+    retained: int | None
+    safe_wal_size: int | None
+    xmin_age: int | None
+    growth: float = 0.0
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What a server keeps, and what limits it; sizes in bytes, `rate` in bytes of WAL a second.
+
+    `cap` is max_slot_wal_keep_size (None: no limit), `free` the room on the volume of pg_wal (None: not
+    known), `wal_bytes` what pg_wal takes now.
+    """
+
+    server: str
+    rate: float
+    seconds: float
+    wal_bytes: int
+    cap: int | None
+    keep_size: int
+    max_wal_size: int
+    slots: tuple[SlotRetention, ...]
+    free: int | None = None
+
+    @property
+    def full_at(self) -> int | None:
+        """How much WAL fits on the volume before it is full."""
+        return None if self.free is None else self.wal_bytes + self.free
+
+    def until_cap(self, slot: SlotRetention) -> float | None:
+        """Seconds until the slot is over its cap if it keeps all WAL from now on; None: not at this rate."""
+        return None if self.cap is None else self._until(slot, self.cap)
+
+    def until_full(self, slot: SlotRetention) -> float | None:
+        """Seconds until the volume is full if the slot keeps all WAL from now on; None: not at this rate."""
+        return None if self.full_at is None else self._until(slot, self.full_at)
+
+    def _until(self, slot: SlotRetention, limit: int) -> float | None:
+        if slot.retained is None or self.rate <= 0:
+            return None
+        return max(0.0, limit - slot.retained) / self.rate
+
+    @property
+    def nearest(self) -> tuple[SlotRetention, float, str] | None:
+        """The slot that reaches a limit first, in how many seconds, and what happens then."""
+        ends = [
+            (taken, what, slot)
+            for slot in self.slots
+            for taken, what in (
+                (self.until_cap(slot), "the slot is lost"), (self.until_full(slot), "the volume is full")
+            )
+            if taken is not None
+        ]  # fmt: skip
+        if not ends:
+            return None
+        taken, what, slot = min(ends, key=lambda end: (end[2].active, end[0]))
+        return slot, taken, what
+
+    @property
+    def finding(self) -> str:
+        """What it amounts to, in a sentence."""
+        if not self.slots:
+            return "There is no slot: nothing keeps WAL for a standby"
+        if gone := [slot.name for slot in self.slots if slot.wal_status == "lost"]:
+            return f"Lost: {', '.join(gone)}; a new base backup is the only way back"
+        most = max(self.slots, key=lambda slot: slot.retained or 0)
+        words = f"{most.name} keeps {spell_bytes(most.retained or 0)} of WAL"
+        return f"{words}; {self._end_words()}"
+
+    def _end_words(self) -> str:
+        if self.nearest is None:
+            return "no WAL is written now" if self.rate <= 0 else "neither cap nor volume limits it"
+        slot, taken, what = self.nearest
+        when = f"{what} in {spell_seconds(taken)} at {_rate(self.rate)}"
+        return f"if the standby of {slot.name} stopped now, {when}" if slot.active else f"{slot.name}: {when}"
+
+    @property
+    def table(self) -> Table:
+        """One slot a line, with the time until each limit."""
+        columns = ("slot", "state", "retained", "grows by", "wal_status", "lost in", "volume full in")
+        rows = [
+            (s.name, "active" if s.active else Cell("inactive", "warn"), spell_bytes(s.retained),
+             _rate(s.growth), Cell(s.wal_status or "not reserved", _TONES.get(s.wal_status or "", "warn")),
+             spell_seconds(self.until_cap(s)), spell_seconds(self.until_full(s)))
+            for s in self.slots
+        ]  # fmt: skip
+        return Table.of(columns, rows, title=f"WAL that {self.server} keeps", note=self._note())
+
+    def _note(self) -> str:
+        free = "not known" if self.free is None else spell_bytes(self.free)
+        cap = "none" if self.cap is None else spell_bytes(self.cap)
+        return (
+            f"WAL is written at {_rate(self.rate)}, seen for {spell_seconds(self.seconds)}. Cap: {cap};"
+            f" wal_keep_size: {spell_bytes(self.keep_size)}; pg_wal takes {spell_bytes(self.wal_bytes)};"
+            f" free on its volume: {free}.\nThe times are those of a slot that keeps all WAL from now on, as"
+            " it does when its standby is away."
+        )
+
+    def checks(self, journal: Journal, *, least_hours: float = 24.0) -> Checks:
+        """What limits the WAL kept back, and for how long a standby may be away; all of it is advice."""
+        items = [*self._limit_checks(), *(c for slot in self.slots for c in self._checks(slot, least_hours))]
+        return Checks.of(f"WAL that {self.server} keeps", items, journal)
+
+    def _limit_checks(self) -> Iterable[Check]:
+        found = "no limit" if self.cap is None else spell_bytes(self.cap)
+        yield Check("max_slot_wal_keep_size", self.cap is not None, found, "a limit",
+                    "Without a cap one standby that is away fills the primary's volume.",
+                    advice=True)  # fmt: skip
+        if self.cap is None or self.full_at is None:
+            return
+        need = self.cap + self.max_wal_size
+        yield Check(
+            "the cap acts before the volume is full", need <= self.full_at,
+            f"room for {spell_bytes(self.full_at)} of WAL", f"{spell_bytes(need)} (cap and max_wal_size)",
+            "Lower max_slot_wal_keep_size, or enlarge the volume: a full volume stops the primary.",
+            advice=True,
+        )  # fmt: skip
+
+    def _checks(self, slot: SlotRetention, least_hours: float) -> Iterable[Check]:
+        kept = slot.wal_status in ("reserved", "extended")
+        yield Check(
+            f"{slot.name}: WAL is kept", kept, slot.wal_status or "not reserved", "reserved or extended",
+            "Lost: drop it and take a new base backup (03). Unreserved: the standby must catch up before the"
+            " next checkpoint. Not reserved: nobody has used it yet.", advice=True,
+        )  # fmt: skip
+        age = slot.xmin_age or 0
+        yield Check(
+            f"{slot.name}: age of xmin", age < XMIN_AGE, age, f"below {XMIN_AGE:,} transactions",
+            "Vacuum can remove nothing newer: see hot_standby_feedback, and whether the standby still lives.",
+            advice=True,
+        )  # fmt: skip
+        ends = [end for end in (self.until_cap(slot), self.until_full(slot)) if end is not None]
+        if ends:
+            yield Check(
+                f"{slot.name}: its standby may be away for", min(ends) >= least_hours * 3600,
+                spell_seconds(min(ends)), f"at least {least_hours:g} h at the present rate",
+                "Raise the cap or the volume, or be quicker to bring a standby back.", advice=True,
+            )  # fmt: skip
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def _rate(rate: float) -> str:
+    return f"{spell_bytes(rate)}/s"
+
+
+def measure_retention(server: Server, *, seconds: float = 10.0) -> Retention:
+    """Look twice, `seconds` apart (0.1 to 3600): what each slot keeps, the rate of WAL, and the limits.
+
+    Needs pg_monitor or superuser. Source: pg_replication_slots, pg_ls_waldir(), df in the container. An
+    absent server keeps nothing. Raises ParameterError, QueryFailed, ExecFailed.
+    """
+    if not 0.1 <= seconds <= 3600:
+        raise ParameterError("a rate is measured over 0.1 to 3600 seconds", found=f"{seconds:g}")
+    if not server.present:
+        return Retention(server.name, 0.0, 0.0, 0, None, 0, 0, ())
+    began = monotonic()
+    before = server.query("observe/retention")
+    _let_pass(seconds)
+    after, took = server.query("observe/retention"), monotonic() - began
+    return between(server.name, before, after, took, wal_space(server))
+
+
+def between(name: str, before: Rows, after: Rows, seconds: float, space: Space | None) -> Retention:
+    """What two looks, `seconds` apart, amount to."""
+    now = after[0]
+    earlier = {row["name"]: row["retained"] for row in before}
+    return Retention(
+        name, (now["position"] - before[0]["position"]) / seconds, seconds, now["wal_bytes"],
+        now["cap"] if now["cap"] >= 0 else None, now["keep_size"], now["max_wal_size"],
+        tuple(
+            SlotRetention(
+                row["name"], row["active"], row["wal_status"], row["retained"], row["safe_wal_size"],
+                row["xmin_age"], ((row["retained"] or 0) - (earlier.get(row["name"]) or 0)) / seconds,
+            )
+            for row in after if row["name"] is not None
+        ),
+        space.free if space else None,
+    )  # fmt: skip
+
+
+def wal_space(server: Server) -> Space | None:
+    """The volume that pg_wal lies on; None where the server is not reached through its pod."""
+    if not isinstance(server.route, ThroughPod):
+        return None
+    return space_of(server, f"{server.facts.data_directory}/pg_wal")
+
+
+def _let_pass(seconds: float) -> None:
+    """The time that is measured, with what is left of it shown."""
+    progress, pause, end = Progress("measuring the rate of WAL"), Event(), monotonic() + seconds
+    while (left := end - monotonic()) > 0:
+        if seconds > SHOWN_AFTER:
+            progress.show(f"{spell_seconds(left)} left")
+        pause.wait(min(1.0, left))
+    progress.close()
