@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.checks import Check, Checks
+from pgnb.operate.failover.quiet import read_only_by_default
 from pgnb.operate.failover.service import own_labels, read_service
 from pgnb.operate.failover.succession import Succession
 from pgnb.replication.slots import slots
@@ -28,7 +29,7 @@ def _primary(pair: Succession) -> Iterator[Check]:
     yield Check("the candidate is a primary", not facts.in_recovery, facts.role, "primary")
     before = pair.remains.timeline if pair.remains else 0
     yield Check("on a new timeline", facts.timeline > before, facts.timeline, f"above {before or 'the old'}")
-    read_only = candidate.scalar("SHOW default_transaction_read_only")
+    read_only = read_only_by_default(candidate)
     yield Check("it accepts writes", read_only == "off", read_only, "off", "Reset it, and reload.")
     selector, wished = read_service(pair)["spec"]["selector"], own_labels(candidate)
     yield Check(f"the Service {pair.service} leads to it", selector == wished, selector, wished,

@@ -18,6 +18,18 @@ _LEFT = """\
 SELECT count(*) FROM pg_catalog.pg_stat_activity
  WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid() AND backend_start < %s"""
 
+_FOR_OTHERS = """\
+SELECT CASE WHEN source <> 'client' THEN reset_val
+            ELSE coalesce((SELECT f.setting FROM pg_catalog.pg_file_settings f
+                            WHERE f.name = s.name AND f.applied), boot_val) END
+  FROM pg_catalog.pg_settings s WHERE s.name = 'default_transaction_read_only'"""
+"""A run that only plans asks for the setting itself, with the start of its session: that is left out."""
+
+
+def read_only_by_default(server: Server) -> str:
+    """`on` or `off`: what another client's session would begin with."""
+    return str(server.scalar(_FOR_OTHERS))
+
 
 @dataclass
 class Quiet:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pgnb.checks import Check, Checks
 from pgnb.display import spell_bytes
 from pgnb.operate.failover.promotion import foremost
+from pgnb.operate.failover.quiet import read_only_by_default
 from pgnb.operate.failover.succession import Succession
 from pgnb.replication.sizing import sizing_checks
 from pgnb.replication.slots import slots
@@ -65,8 +66,7 @@ def _fit(old: Server, candidate: Server) -> Iterator[Check]:
     names = candidate.scalar("SHOW synchronous_standby_names")
     yield Check("asynchronous as a primary", not names, names or "empty", "empty",
                 "Its commits would wait for those standbys.", advice=True)  # fmt: skip
-    read_only = candidate.scalar("SELECT reset_val FROM pg_catalog.pg_settings"
-                                 " WHERE name = 'default_transaction_read_only'")  # fmt: skip
+    read_only = read_only_by_default(candidate)
     yield Check("writable as a primary", read_only == "off", f"default_transaction_read_only = {read_only}",
                 "off", "Reset it on the candidate: clients could not write.")  # fmt: skip
 
