@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pgnb.observe.load import run_load
     from pgnb.observe.measure import measure_service
     from pgnb.observe.monitor import monitor
+    from pgnb.observe.retention import measure_retention
     from pgnb.observe.runs import compare_runs
     from pgnb.observe.sampler import LagSampler
     from pgnb.observe.scratch import Scratch
@@ -41,15 +42,19 @@ if TYPE_CHECKING:
         succession,
         succession_checks,
     )
+    from pgnb.operate.online import plan_online
     from pgnb.plan import gate
     from pgnb.replication import (
         plan_base_backup,
+        plan_drop_slot,
         plan_slot,
+        plan_slots,
         plan_standby_config,
         plan_standby_workload,
         prove_source,
         replication_source,
         replication_status,
+        slot_checks,
         slots,
         standby_checks,
         standby_status,
@@ -58,7 +63,7 @@ if TYPE_CHECKING:
     from pgnb.server.hbarule import replication_rules
     from pgnb.server.progress import marker, wait_replayed
     from pgnb.server.restart import plan_pending_restart
-    from pgnb.server.standbys import find_standbys
+    from pgnb.server.standbys import find_standbys, settings_of
 
 _HOMES = {
     "pgnb.checks": ("verify",),
@@ -72,6 +77,7 @@ _HOMES = {
     "pgnb.observe.load": ("run_load",),
     "pgnb.observe.measure": ("measure_service",),
     "pgnb.observe.monitor": ("monitor",),
+    "pgnb.observe.retention": ("measure_retention",),
     "pgnb.observe.runs": ("compare_runs",),
     "pgnb.observe.sampler": ("LagSampler",),
     "pgnb.observe.scratch": ("Scratch",),
@@ -92,15 +98,19 @@ _HOMES = {
         "succession",
         "succession_checks",
     ),
+    "pgnb.operate.online": ("plan_online",),
     "pgnb.plan": ("gate",),
     "pgnb.replication": (
         "plan_base_backup",
+        "plan_drop_slot",
         "plan_slot",
+        "plan_slots",
         "plan_standby_config",
         "plan_standby_workload",
         "prove_source",
         "replication_source",
         "replication_status",
+        "slot_checks",
         "slots",
         "standby_checks",
         "standby_status",
@@ -109,7 +119,7 @@ _HOMES = {
     "pgnb.server.hbarule": ("replication_rules",),
     "pgnb.server.progress": ("marker", "wait_replayed"),
     "pgnb.server.restart": ("plan_pending_restart",),
-    "pgnb.server.standbys": ("find_standbys",),
+    "pgnb.server.standbys": ("find_standbys", "settings_of"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -129,19 +139,23 @@ __all__ = [
     "gate",
     "limits",
     "marker",
+    "measure_retention",
     "measure_service",
     "measure_succession",
     "monitor",
     "path_checks",
     "plan_base_backup",
+    "plan_drop_slot",
     "plan_fence",
     "plan_followers",
+    "plan_online",
     "plan_pending_restart",
     "plan_promotion",
     "plan_return",
     "plan_service",
     "plan_settings_of_primary",
     "plan_slot",
+    "plan_slots",
     "plan_standby_config",
     "plan_standby_workload",
     "plan_switchover",
@@ -152,6 +166,8 @@ __all__ = [
     "replication_source",
     "replication_status",
     "run_load",
+    "settings_of",
+    "slot_checks",
     "slots",
     "standby_checks",
     "standby_status",

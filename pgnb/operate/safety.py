@@ -8,7 +8,7 @@ from pgnb.checks import Check, Checks
 from pgnb.display import spell_bytes
 from pgnb.observe.retention import wal_space
 from pgnb.operate.order import Stage
-from pgnb.replication.slots import cap_checks
+from pgnb.replication.slot_checks import cap_checks
 from pgnb.server import Server
 from pgnb.server.settings import Setting
 

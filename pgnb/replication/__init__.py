@@ -4,7 +4,8 @@ from pgnb.replication.basebackup import plan_base_backup
 from pgnb.replication.checks import standby_checks
 from pgnb.replication.proof import prove_source
 from pgnb.replication.sizing import five_checks, standby_settings
-from pgnb.replication.slots import Slot, Slots, plan_drop_slot, plan_slot, slots
+from pgnb.replication.slot_checks import slot_checks
+from pgnb.replication.slots import Slot, Slots, plan_drop_slot, plan_slot, plan_slots, slots
 from pgnb.replication.source import Source, replication_source
 from pgnb.replication.standby import plan_standby_config, plan_standby_workload
 from pgnb.replication.status import (
@@ -28,11 +29,13 @@ __all__ = [
     "plan_base_backup",
     "plan_drop_slot",
     "plan_slot",
+    "plan_slots",
     "plan_standby_config",
     "plan_standby_workload",
     "prove_source",
     "replication_source",
     "replication_status",
+    "slot_checks",
     "slots",
     "standby_checks",
     "standby_settings",

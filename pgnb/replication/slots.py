@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,11 @@ from pgnb.server import Server
 _NAME = re.compile(r"[a-z0-9_]{1,63}\Z")
 _CREATE = "SELECT pg_catalog.pg_create_physical_replication_slot(%s, true)"
 _DROP = "SELECT pg_catalog.pg_drop_replication_slot(%s)"
+_DETAILS = (
+    "plugin", "database", "temporary", "active_pid", "consumer_state", "confirmed_flush_lsn",
+    "catalog_xmin_age", "two_phase", "two_phase_at", "conflicting", "invalidation_reason", "failover",
+    "synced",
+)  # fmt: skip
 _WAL_TONES: dict[str, Tone] = {"reserved": "good", "extended": "good", "unreserved": "bad", "lost": "bad"}
 
 
@@ -26,7 +31,7 @@ class Slot:
     Sizes are bytes; `retained_bytes` is the WAL kept for it (None: nothing is reserved), `safe_wal_size` what
     may still be written before it is in danger (None: no cap, or lost). `xmin_age` counts transactions.
     Fields that the server's version does not have are None: `conflicting` is of 16, `inactive_since`,
-    `invalidation_reason`, `failover` and `synced` are of 17.
+    `invalidation_reason`, `failover` and `synced` are of 17, `two_phase_at` is of 18.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Slot:
     invalidation_reason: str | None
     failover: bool | None
     synced: bool | None
+    two_phase_at: str | None
     consumer: str | None
     consumer_address: str | None
     consumer_state: str | None
@@ -114,6 +120,13 @@ class Slots:
         ]  # fmt: skip
         return Table.of(columns, rows, title=self.title, note="" if rows else "There is no slot.")
 
+    @property
+    def details(self) -> Table:
+        """The other columns of pg_replication_slots, as far as this server's version has them."""
+        known = [name for name in _DETAILS if any(getattr(slot, name) is not None for slot in self.items)]
+        rows = [(slot.name, *(getattr(slot, name) for name in known)) for slot in self.items]
+        return Table.of(("slot", *known), rows, title=f"{self.title}: what else they are")
+
     def _repr_html_(self) -> str:
         return self.table._repr_html_()
 
@@ -161,7 +174,7 @@ def plan_slot(server: Server, name: str, *, consumer: str = "") -> Change:
         if there.reserved or there.active:
             return Change(f"slot {name}", server.journal, note=f"It is there: {there.words}.")
     elif server.present:
-        _assert_room(server)
+        _assert_room(server, 1)
     steps = [_create_step(server, name)]
     if there is not None:
         steps.insert(0, _drop_step(server, name, "it reserves no WAL, so nothing is lost"))
@@ -171,6 +184,22 @@ def plan_slot(server: Server, name: str, *, consumer: str = "") -> Change:
         note="WAL is kept for it until its standby has received it; max_slot_wal_keep_size is the cap.",
         undo_text=f"drop the slot {name}",
         undo=lambda: plan_drop_slot(server, name),
+    )  # fmt: skip
+
+
+def plan_slots(server: Server, names: Sequence[str]) -> Change:
+    """Physical slots by name, one for each standby; those that are there and can serve are kept.
+
+    Raises as plan_slot does, and ParameterError when the server has no room for all of them.
+    """
+    plans = [plan_slot(server, name) for name in dict.fromkeys(names)]
+    _assert_room(server, sum(bool(plan) for plan in plans))
+    return Change(
+        f"slots {', '.join(names) or '(none)'}", server.journal,
+        "".join(plan.before for plan in plans), "".join(plan.after for plan in plans),
+        [step for plan in plans for step in plan.steps],
+        note=" ".join(dict.fromkeys(plan.note for plan in plans)) or "No slot was named.",
+        undo_text="; ".join(plan.undo_text for plan in plans if plan),
     )  # fmt: skip
 
 
@@ -212,57 +241,59 @@ def _unusable(slot: Slot, why: str, remedy: str) -> ParameterError:
     return ParameterError(f"the slot {slot.name} {why}", found=slot.words, remedy=remedy)
 
 
-def _assert_room(server: Server) -> None:
+def _assert_room(server: Server, more: int) -> None:
     room = server.one("replication/room")
+    if not room or not more:
+        return
     if room["wal_level"] == "minimal":
         raise ParameterError(
             f"{server.name} keeps too little WAL for a standby",
             found="wal_level = minimal",
             remedy="Set wal_level = replica, which takes a restart.",
         )
-    if room["slots"] >= room["max_slots"]:
+    if room["slots"] + more > room["max_slots"]:
         raise ParameterError(
-            f"{server.name} has no room for another slot",
+            f"{server.name} has no room for {'another slot' if more == 1 else f'{more} more slots'}",
             found=f"{room['slots']} of max_replication_slots = {room['max_slots']} are in use",
             remedy="Drop a slot that nobody needs (section 7), or raise max_replication_slots (restart).",
         )
 
 
-def cap_checks(server: Server, cap: int | None) -> list[Check]:
-    """One check a slot: what it keeps now would survive max_slot_wal_keep_size = `cap` bytes.
-
-    A cap of None is none. A slot over its cap is lost at the next checkpoint, for good.
-    """
-    if cap is None:
-        remedy = "A standby that is away then fills the primary's volume."
-        return [Check("a cap for slots", False, "no limit", "a limit", remedy, advice=True)]
-    return [
-        Check(
-            f"slot {slot.name} under the new cap", (slot.retained_bytes or 0) < cap,
-            f"{spell_bytes(slot.retained_bytes)} retained", f"below {spell_bytes(cap)}",
-            "The next checkpoint would lose it: let its standby catch up, or drop the slot, or cap higher.",
-        )
-        for slot in slots(server) if not slot.lost
-    ]  # fmt: skip
-
-
-def plan_drop_slot(server: Server, name: str) -> Change:
+def plan_drop_slot(server: Server, name: str, standbys: Sequence[Server] = ()) -> Change:
     """Drop one slot by its exact name, after its consumer was stopped; asks for `drop_slot = <name>`.
 
-    An absent slot is nothing to do. Raises ParameterError for an active one, with its consumer.
+    An absent slot is nothing to do, and so is no name. Raises ParameterError for an active one, with its
+    consumer, and for one that a server of `standbys` names as its own, even while it doesn't read from it.
     """
-    there = slots(server).find(check_slot_name(name))
+    there = slots(server).find(check_slot_name(name)) if name else None
     if there is None:
-        return Change(f"drop slot {name}", server.journal, note="There is no slot of that name.")
+        why = "There is no slot of that name." if name else "No slot was named."
+        return Change(f"drop slot {name or '(none)'}", server.journal, note=why)
     if there.active:
         raise _unusable(there, "is in use", "Stop its consumer first (a standby: scale it to 0).")
+    if users := [standby.name for standby in standbys if own_slot(standby) == name]:
+        raise _unusable(
+            there, f"is primary_slot_name of {', '.join(users)}",
+            "That standby would not stream any more: give it another slot first, or take it away.",
+        )  # fmt: skip
     return Change(
         f"drop slot {name}", server.journal, f"{name}: {there.words}\n", "",
         [_drop_step(server, name, "its consumer is gone")],
-        note="A standby that still needs its WAL can then only be made anew by a base backup.",
+        note=f"{_consumer_words(there)} that still needs its WAL can then only be made anew.",
+        undo_text="none: the WAL that it kept is given up",
         confirmations=[Confirmation("drop_slot", name, f"The WAL that the slot {name} keeps is given up.")],
         precheck=lambda: _still_inactive(server, name),
     )  # fmt: skip
+
+
+def own_slot(standby: Server) -> str:
+    """The slot that a standby is configured to stream from; empty for none, and for an absent server."""
+    found = standby.settings(["primary_slot_name"]) if standby.present else ()
+    return next((setting.value for setting in found), "")
+
+
+def _consumer_words(slot: Slot) -> str:
+    return "A standby" if slot.physical else f"A subscriber (plugin {slot.plugin}, database {slot.database})"
 
 
 def _still_inactive(server: Server, name: str) -> Checks:

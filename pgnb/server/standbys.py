@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pgnb.display import Table
 from pgnb.errors import PodError
 from pgnb.server.find import find_server
 from pgnb.server.server import Server
+from pgnb.server.values import Wanted
 
 if TYPE_CHECKING:
     from pgnb.cluster import Cluster, Pod
@@ -52,3 +55,14 @@ def own_selector(cluster: Cluster, pod: Pod, selector: str) -> str:
         return f"{_POD_NAME}={pod.labels[_POD_NAME]}"
     own = cluster.workload(pod).selector
     return ",".join(dict.fromkeys([*selector.split(","), *own.split(",")])) if own else selector
+
+
+def settings_of(servers: Sequence[Server], wanted: Mapping[str, Wanted]) -> Table:
+    """Settings of several servers with their wishes, a line for each; absent servers have none.
+
+    Raises ParameterError for a name or value that a server does not take.
+    """
+    found = [(server.name, server.settings(wanted).table) for server in servers]
+    columns = found[0][1].columns if found else ()
+    rows = [(name, *row) for name, table in found for row in table.rows]
+    return Table.of(("server", *columns), rows, title="Settings of the standbys")

@@ -11,7 +11,7 @@ SELECT s.slot_name::text AS name, s.slot_type AS type, s.plugin::text AS plugin,
        pg_catalog.age(s.xmin) AS xmin_age, pg_catalog.age(s.catalog_xmin) AS catalog_xmin_age,
        s.two_phase,
        s.conflicting, NULL::timestamptz AS inactive_since, NULL::text AS invalidation_reason,
-       NULL::boolean AS failover, NULL::boolean AS synced,
+       NULL::boolean AS failover, NULL::boolean AS synced, NULL::text AS two_phase_at,
        r.application_name AS consumer, host(r.client_addr) AS consumer_address, r.state AS consumer_state
   FROM pg_catalog.pg_replication_slots s
  CROSS JOIN now

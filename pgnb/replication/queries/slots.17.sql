@@ -1,4 +1,4 @@
--- Every replication slot with what it holds back, and who reads from it now. (17 and later)
+-- Every replication slot with what it holds back, and who reads from it now. (17)
 WITH now AS (
     SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                 ELSE pg_catalog.pg_current_wal_lsn() END AS lsn
@@ -11,6 +11,7 @@ SELECT s.slot_name::text AS name, s.slot_type AS type, s.plugin::text AS plugin,
        pg_catalog.age(s.xmin) AS xmin_age, pg_catalog.age(s.catalog_xmin) AS catalog_xmin_age,
        s.two_phase,
        s.conflicting, s.inactive_since, s.invalidation_reason, s.failover, s.synced,
+       NULL::text AS two_phase_at,
        r.application_name AS consumer, host(r.client_addr) AS consumer_address, r.state AS consumer_state
   FROM pg_catalog.pg_replication_slots s
  CROSS JOIN now

@@ -1,0 +1,19 @@
+-- Every replication slot with what it holds back, and who reads from it now. (18 and later)
+WITH now AS (
+    SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+                ELSE pg_catalog.pg_current_wal_lsn() END AS lsn
+)
+SELECT s.slot_name::text AS name, s.slot_type AS type, s.plugin::text AS plugin, s.database::text AS database,
+       s.temporary, s.active, s.active_pid, s.restart_lsn::text AS restart_lsn,
+       s.confirmed_flush_lsn::text AS confirmed_flush_lsn,
+       pg_catalog.pg_wal_lsn_diff(now.lsn, s.restart_lsn)::bigint AS retained_bytes,
+       s.wal_status, s.safe_wal_size,
+       pg_catalog.age(s.xmin) AS xmin_age, pg_catalog.age(s.catalog_xmin) AS catalog_xmin_age,
+       s.two_phase,
+       s.conflicting, s.inactive_since, s.invalidation_reason, s.failover, s.synced,
+       s.two_phase_at::text AS two_phase_at,
+       r.application_name AS consumer, host(r.client_addr) AS consumer_address, r.state AS consumer_state
+  FROM pg_catalog.pg_replication_slots s
+ CROSS JOIN now
+  LEFT JOIN pg_catalog.pg_stat_replication r ON r.pid = s.active_pid
+ ORDER BY s.slot_name
