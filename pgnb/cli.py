@@ -21,7 +21,7 @@ _RECORDS = click.option(
 )  # fmt: skip
 
 
-_REHEARSAL = {"rehearsal": "pgnb.rehearsal.commands", "rehearse": "pgnb.rehearse"}
+_REHEARSAL = {"rehearsal": "pgnb.rehearsal.commands", "rehearse": "pgnb.rehearse.commands"}
 
 
 class _Group(click.Group):

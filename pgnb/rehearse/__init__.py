@@ -1,0 +1,1 @@
+"""Practising the runbooks on the rehearsal cluster."""

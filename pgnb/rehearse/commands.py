@@ -1,0 +1,55 @@
+"""`pgnb rehearse`: the runbooks carried out on a rehearsal cluster while a client keeps writing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pgnb.rehearsal import lifecycle
+from pgnb.rehearse.stage import STANDBY, on_stage
+
+SET_UP = ("00", "01", "02", "03", "04", "05")
+OPERATE = ("06", "07", "08", "10", "11")
+LONGEST_GAP = 0.1
+"""Seconds that the client's writes may stand still when no restart is allowed."""
+LONGEST_GAP_RESTART = 2.0
+"""The same, with the one restart of section 2."""
+
+_OPTIONS = (
+    click.option("--keep", is_flag=True, help="Leave the cluster up, and say how to go on with it."),
+    click.option("--name", default=lifecycle.DEFAULT_NAME, show_default=True, help="Name of the cluster."),
+    click.option("--state-home", type=click.Path(file_okay=False, path_type=Path), help="Its state."),
+    click.option(
+        "--records", type=click.Path(file_okay=False, path_type=Path), default=Path("rehearsal-records"),
+        show_default=True, help="Folder of the records.",
+    ),
+)  # fmt: skip
+
+
+def _on_stage(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.group(invoke_without_command=True)
+@_on_stage
+@click.option("--allow-restart", is_flag=True, help="Let section 2 make its one restart.")
+@click.pass_context
+def rehearse(ctx: click.Context, /, allow_restart: bool, **options: Any) -> None:
+    """Carry out the physical procedure on a fresh rehearsal cluster while a client keeps writing.
+
+    Exit status 0 when every notebook passed and the promise was kept: no acknowledged row is missing, and
+    the client's writes stood still for no longer than promised.
+    """
+    if ctx.invoked_subcommand:
+        return
+    with on_stage(**options) as stage:
+        passed = stage.run_all([*SET_UP, *OPERATE, "00"], allow_restart=allow_restart)
+        longest = LONGEST_GAP_RESTART if allow_restart else LONGEST_GAP
+        kept = stage.conclude(longest, others=[STANDBY] if passed else [])
+    sys.exit(0 if passed and kept else 1)
