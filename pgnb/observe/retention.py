@@ -68,8 +68,13 @@ class Retention:
         return None if self.cap is None else self._until(slot, self.cap)
 
     def until_full(self, slot: SlotRetention) -> float | None:
-        """Seconds until the volume is full if the slot keeps all WAL from now on; None: not at this rate."""
-        return None if self.full_at is None else self._until(slot, self.full_at)
+        """Seconds until the volume is full if the slot keeps all WAL from now on.
+
+        None: not at this rate, or not before the cap gives that WAL up.
+        """
+        if self.full_at is None or (self.cap is not None and self.cap <= self.full_at):
+            return None
+        return self._until(slot, self.full_at)
 
     def _until(self, slot: SlotRetention, limit: int) -> float | None:
         if slot.retained is None or self.rate <= 0:
@@ -101,14 +106,15 @@ class Retention:
             return f"Lost: {', '.join(gone)}; a new base backup is the only way back"
         most = max(self.slots, key=lambda slot: slot.retained or 0)
         words = f"{most.name} keeps {spell_bytes(most.retained or 0)} of WAL"
-        return f"{words}; {self._end_words()}"
+        return f"{words}; {self._end_words(most)}"
 
-    def _end_words(self) -> str:
+    def _end_words(self, named: SlotRetention) -> str:
         if self.nearest is None:
             return "no WAL is written now" if self.rate <= 0 else "neither cap nor volume limits it"
         slot, taken, what = self.nearest
-        when = f"{what} in {spell_seconds(taken)} at {_rate(self.rate)}"
-        return f"if the standby of {slot.name} stopped now, {when}" if slot.active else f"{slot.name}: {when}"
+        who = "its standby" if slot is named else f"the standby of {slot.name}"
+        state = "if {who} stopped now" if slot.active else "{who} is away"
+        return f"{state.format(who=who)}: {what} in {spell_seconds(taken)} at {_rate(self.rate)}"
 
     @property
     def table(self) -> Table:

@@ -175,11 +175,16 @@ def _columns(text: str) -> int:
 def bytes_axis(axes: Axes, top: float) -> None:
     """Label the y axis in PostgreSQL's units (1 kB is 1024 bytes), from 0 to at least `top`."""
     axes.set_ylim(0, max(top * 1.18, 1024.0))
+    bytes_along(axes.yaxis, top)
+
+
+def bytes_along(axis: Axis, top: float) -> None:
+    """Label an axis in PostgreSQL's units, for values up to `top`."""
     unit = 1.0
     while top >= 2048 * unit:
         unit *= 1024
-    axes.yaxis.set_major_locator(_UnitLocator(unit))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: spell_bytes(value).replace(".0 ", " ")))
+    axis.set_major_locator(_UnitLocator(unit))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: spell_bytes(value).replace(".0 ", " ")))
 
 
 def seconds_axis(axis: Axis, top: float) -> None:
