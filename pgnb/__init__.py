@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pgnb.observe.sampler import LagSampler
     from pgnb.observe.scratch import Scratch
     from pgnb.observe.topology import topology
+    from pgnb.operate.alerts import alert_rules
+    from pgnb.operate.backups import find_backups
     from pgnb.operate.diagnosis import collect_evidence, diagnose
     from pgnb.operate.failover import (
         estimate_loss,
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
         succession_checks,
     )
     from pgnb.operate.online import plan_online
+    from pgnb.operate.past import read_past
+    from pgnb.operate.practices import alert_checks, documentation_checks, drill_checks, monitoring_checks
     from pgnb.plan import gate
     from pgnb.replication import (
         plan_base_backup,
@@ -82,6 +86,8 @@ _HOMES = {
     "pgnb.observe.sampler": ("LagSampler",),
     "pgnb.observe.scratch": ("Scratch",),
     "pgnb.observe.topology": ("topology",),
+    "pgnb.operate.alerts": ("alert_rules",),
+    "pgnb.operate.backups": ("find_backups",),
     "pgnb.operate.diagnosis": ("collect_evidence", "diagnose"),
     "pgnb.operate.failover": (
         "estimate_loss",
@@ -99,6 +105,8 @@ _HOMES = {
         "succession_checks",
     ),
     "pgnb.operate.online": ("plan_online",),
+    "pgnb.operate.past": ("read_past",),
+    "pgnb.operate.practices": ("alert_checks", "documentation_checks", "drill_checks", "monitoring_checks"),
     "pgnb.plan": ("gate",),
     "pgnb.replication": (
         "plan_base_backup",
@@ -127,12 +135,17 @@ __all__ = [
     "LagSampler",
     "Scratch",
     "advise",
+    "alert_checks",
+    "alert_rules",
     "collect_evidence",
     "compare_counts",
     "compare_runs",
     "connect",
     "diagnose",
+    "documentation_checks",
+    "drill_checks",
     "estimate_loss",
+    "find_backups",
     "find_server",
     "find_standbys",
     "finish",
@@ -143,6 +156,7 @@ __all__ = [
     "measure_service",
     "measure_succession",
     "monitor",
+    "monitoring_checks",
     "path_checks",
     "plan_base_backup",
     "plan_drop_slot",
@@ -162,6 +176,7 @@ __all__ = [
     "plot_succession",
     "plots",
     "prove_source",
+    "read_past",
     "replication_rules",
     "replication_source",
     "replication_status",
