@@ -84,7 +84,8 @@ class SchemaComparison:
             yield Check(f"database {name}", False, "not on the subscriber", "there", _MAKE_DATABASE)
         for name in self.databases:
             found = self.of(name)
-            for effect, advice in (("stops", False), ("risk", True)):
+            grades: tuple[tuple[Effect, bool], ...] = (("stops", False), ("risk", True))
+            for effect, advice in grades:
                 wrong = [d for d in found if d.effect == effect]
                 yield Check(
                     f"{name}: what {_WORDS[effect]}", not wrong, _summary(wrong), "nothing", _ALTER, advice

@@ -1,0 +1,43 @@
+"""The diagnosis of logical replication, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pgnb.logical.diagnosis.finding import LogicalDiagnosis, LogicalFinding
+from pgnb.logical.diagnosis.rules import database_findings
+from pgnb.logical.diagnosis.seen import Evidence, collect
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.server import Server
+
+PATIENCE = 8.0
+"""Seconds: a worker that died is started again within wal_retrieve_retry_interval, 5 s by default."""
+
+
+def diagnose_logical(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *,
+    log_lines: int = 2000, patience: float = PATIENCE,
+) -> LogicalDiagnosis:  # fmt: skip
+    """What is wrong with the replication of these databases, the worst first; changes nothing.
+
+    Rests on the catalogs and statistics of both sides and on the last `log_lines` lines of the subscriber's
+    log. `patience`: seconds that a missing apply worker gets to appear and stay; nothing is waited for where
+    all workers run. Raises ConnectionFailed and QueryFailed of the subscriber; a publisher that does not
+    answer is a finding.
+    """
+    databases = [spec.database for spec in specs]
+    if not subscriber.present:
+        return LogicalDiagnosis((), tuple(databases))
+    evidence = collect(publisher, subscriber, specs, lines=log_lines, patience=patience)
+    return LogicalDiagnosis.of(list(_findings(evidence)), databases)
+
+
+def _findings(evidence: Evidence) -> Iterator[LogicalFinding]:
+    for seen in evidence.databases:
+        yield from database_findings(seen, evidence)
+    if evidence.log_refused and evidence.databases:
+        yield LogicalFinding(
+            "log-not-read", evidence.databases[0].spec.database, "the log",
+            "conflicts are told by the log alone, so they may be missing here", (evidence.log_refused,),
+            "Give the login pods/log, and pg_read_server_files where the logging collector is on.",
+        )  # fmt: skip

@@ -1,0 +1,176 @@
+"""The evidence: what the catalogs, the statistics and the log say, gathered in one pass. Nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgnb.errors import DeadlineExceeded, PgnbError
+from pgnb.logical.catalog import Named
+from pgnb.logical.conflicts import Incident, read_incidents
+from pgnb.logical.parallel import in_parallel
+from pgnb.logical.publication import Publication, published_tables, read_publications
+from pgnb.logical.schemadiff import Difference, compare_schemas
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscription import Subscription, read_subscriptions
+from pgnb.server import Server
+from pgnb.server.progress import lsn_bytes
+from pgnb.wait import wait_until
+
+_SETTLED = 1.5
+"""Seconds that an apply worker must live to count as alive: one that meets a conflict dies much sooner."""
+
+
+@dataclass(frozen=True)
+class Apply:
+    """The apply of one subscription; ages in seconds, None where there is no worker (or no message yet)."""
+
+    database: str
+    subscription: str
+    enabled: bool
+    pid: int | None
+    worker_age: float | None
+    message_age: float | None
+    remote_lsn: str | None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it need not be looked at again: it stays, or is not meant to run."""
+        return not self.enabled or (self.worker_age is not None and self.worker_age > _SETTLED)
+
+    def behind(self, lsn: str) -> bool:
+        """Whether the transaction that finishes at `lsn` is not applied yet."""
+        return self.remote_lsn is None or lsn_bytes(lsn) >= lsn_bytes(self.remote_lsn)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The subscriber's workers and what bounds them; durations in milliseconds."""
+
+    running: int
+    subscriptions: int
+    max_workers: int
+    max_sync_workers: int
+    max_processes: int
+    retry_ms: int
+    timeout_ms: int
+
+    @property
+    def needed(self) -> int:
+        """One for each subscription, and those that copy tables for one of them."""
+        return self.subscriptions + self.max_sync_workers
+
+
+@dataclass(frozen=True)
+class DatabaseSeen:
+    """One database on both sides. `states` are the tables of the subscription with their state (r: ready).
+
+    `slot` is a row of the query logical/slots; `publisher_silent` and `missing` say why a side is not there.
+    """
+
+    spec: DatabaseSpec
+    missing: bool = False
+    publisher_silent: str = ""
+    subscription: Subscription | None = None
+    apply: Apply | None = None
+    states: Mapping[Named, str] = field(default_factory=dict)
+    publication: Publication | None = None
+    published: frozenset[Named] = frozenset()
+    slot: Mapping[str, Any] | None = None
+    differences: tuple[Difference, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+
+    @property
+    def not_ready(self) -> tuple[Named, ...]:
+        """Tables whose initial copy is not over."""
+        return tuple(key for key, state in self.states.items() if state != "r")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that the findings rest on."""
+
+    databases: tuple[DatabaseSeen, ...]
+    workers: Workers
+    incidents: tuple[Incident, ...]
+    log_refused: str = ""
+
+
+def collect(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, lines: int, patience: float
+) -> Evidence:
+    """Look at both sides and at the subscriber's log; `patience`: seconds for young workers to live or die.
+
+    A publisher that cannot be asked is evidence, too. Raises what the subscriber's side raises.
+    """
+    workers = Workers(**subscriber.one("logical/worker_room"))
+    applies = {(a.database, a.subscription): a for a in _settled(subscriber, specs, patience)}
+    incidents, refused = _incidents(subscriber, lines)
+    slots, silent = _slots(publisher)
+    there = {row["datname"] for row in subscriber.query("SELECT datname FROM pg_catalog.pg_database")}
+
+    def look(spec: DatabaseSpec) -> DatabaseSeen:
+        if spec.database not in there:
+            return DatabaseSeen(spec, missing=True)
+        apply = applies.get((spec.database, spec.subscription))
+        own = tuple(i for i in incidents if i.subscription == spec.subscription)
+        return _look(publisher, subscriber, spec, silent, slots, apply, own)
+
+    return Evidence(tuple(in_parallel(look, specs)), workers, incidents, refused)
+
+
+def _settled(subscriber: Server, specs: Sequence[DatabaseSpec], patience: float) -> list[Apply]:
+    """The applies, once each has a worker that stays, or has had the time to get one."""
+    wanted = {(spec.database, spec.subscription) for spec in specs}
+
+    def probe() -> list[Apply]:
+        return [Apply(**row) for row in subscriber.query("logical/apply_state")]
+
+    def settled(found: Sequence[Apply]) -> bool:
+        return all(a.settled for a in found if (a.database, a.subscription) in wanted)
+
+    try:
+        return wait_until("the apply workers to settle", probe, settled, timeout=patience, describe=_workers)
+    except DeadlineExceeded:
+        # A worker that does not stay is what the findings are about.
+        return probe()
+
+
+def _workers(found: Sequence[Apply]) -> str:
+    return f"{sum(a.pid is not None for a in found)} of {sum(a.enabled for a in found)} run"
+
+
+def _incidents(subscriber: Server, lines: int) -> tuple[tuple[Incident, ...], str]:
+    try:
+        return read_incidents(subscriber, lines=lines), ""
+    except PgnbError as error:
+        return (), error.message
+
+
+def _slots(publisher: Server) -> tuple[Mapping[str, Mapping[str, Any]], str]:
+    try:
+        return {row["name"]: row for row in publisher.query("logical/slots")}, ""
+    except PgnbError as error:
+        return {}, f"{error.message} ({error.found})" if error.found else error.message
+
+
+def _look(
+    publisher: Server, subscriber: Server, spec: DatabaseSpec, silent: str,
+    slots: Mapping[str, Mapping[str, Any]], apply: Apply | None, own: tuple[Incident, ...],
+) -> DatabaseSeen:  # fmt: skip
+    subscription = read_subscriptions(subscriber, spec.database).get(spec.subscription)
+    named = {"subscription": spec.subscription}
+    rows = subscriber.query("logical/copying", named, database=spec.database)
+    states = {(row["schema"], row["table"]): row["state"] for row in rows}
+    seen = DatabaseSeen(spec, False, silent, subscription, apply, states, incidents=own)
+    if silent or not publisher.present:
+        return seen
+    tables = published_tables(publisher, spec.database, spec.publication)
+    slot = slots.get(subscription.slot or "") if subscription else None
+    differences = compare_schemas(publisher, subscriber, [spec.database]).differences
+    return DatabaseSeen(
+        spec, False, silent, subscription, apply, states,
+        read_publications(publisher, spec.database).get(spec.publication),
+        frozenset((t.schema, t.table) for t in tables), slot, differences, own,
+    )  # fmt: skip
