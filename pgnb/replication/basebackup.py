@@ -13,7 +13,7 @@ from pgnb.checks import Check, Checks
 from pgnb.cluster import Cluster, Pod
 from pgnb.errors import NotFound, ParameterError
 from pgnb.plan import Change, Confirmation, Step
-from pgnb.replication.bootstrap import Bootstrap
+from pgnb.replication.bootstrap import WIPE, Bootstrap
 from pgnb.replication.install import Role
 from pgnb.replication.judgement import DirectoryState, Judgement, judge
 from pgnb.replication.manifest import Owner, data_owner
@@ -58,7 +58,7 @@ def plan_base_backup(
     role = Role(source.connection(application_name), slot, settings, five(primary))
     verdict = judge(state, primary.facts.system_identifier) if state else None
     work = Bootstrap(
-        primary, target, source, role, application_name, owner, wiping=wipe_standby_data == target.claim,
+        primary, target, source, role, application_name, owner,
         interrupted=verdict is not None and verdict.kind == "interrupted",
         replacing=state is None or state.has_old or state.kind not in ("absent", "empty"),
         timeout=timeout, start_timeout=start_timeout,
@@ -207,6 +207,7 @@ def _change(
         precheck=lambda: _precheck(work, state),
     )  # fmt: skip
     change.granted |= {c.parameter for c in change.confirmations if wipe == c.value}
+    work.named = change.granted
     return change
 
 
@@ -228,7 +229,7 @@ def _confirmations(target: Target, verdict: Judgement | None) -> list[Confirmati
     if verdict is None or verdict.disposable:
         return []
     why = f"{target.directory} holds {verdict.words}; it would be removed once the standby streams."
-    return [Confirmation("wipe_standby_data", target.claim, why)]
+    return [Confirmation(WIPE, target.claim, why)]
 
 
 def _precheck(work: Bootstrap, state: DirectoryState | None) -> Checks:

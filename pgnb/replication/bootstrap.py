@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from pgnb.checks import Check
@@ -25,6 +25,8 @@ from pgnb.wait import wait_until
 
 _FREE_SLOT = 90.0
 BACKUP_NAME = "pgnb_base_backup"
+WIPE = "wipe_standby_data"
+"""The parameter that confirms, by the claim's name, that unknown data may be replaced."""
 
 
 @dataclass
@@ -37,14 +39,14 @@ class Bootstrap:
     role: Role
     application_name: str
     owner: Owner
-    wiping: bool
-    """Whether the operator named the claim, so that unknown data may be replaced."""
     interrupted: bool
     """Whether an earlier run was stopped in the middle of its swap."""
     replacing: bool
     """Whether a former data directory will be left beside the new one."""
     timeout: float
     start_timeout: float
+    named: Collection[str] = ()
+    """What the operator has confirmed by the time that the steps run (`Change.granted`)."""
     swapped: bool = False
     pod: Pod | None = field(default=None, repr=False)
 
@@ -116,7 +118,7 @@ class Bootstrap:
         with self.primary.cluster.helper(self._helper(()), lifetime=3600) as helper:
             state = inspect(helper.exec, self.target.directory, self.target.root, bin_dir)
             verdict = judge(state, self.primary.facts.system_identifier)
-            if not (verdict.disposable or self.wiping):
+            if not (verdict.disposable or WIPE in self.named):
                 raise ChangeFailed("the data directory is not what was planned upon", found=verdict.words)
             result = install(helper, self.target, self.role, bin_dir)
         self.swapped = True

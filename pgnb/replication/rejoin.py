@@ -176,7 +176,7 @@ def _in_place(new_primary: Server, target: Target, wish: Wish, former: Former, w
     settings = config_settings(new_primary, wish.config_map)
     role = Role(wish.source.connection(wish.application_name), wish.slot, settings, five(new_primary))
     work = Bootstrap(
-        new_primary, target, wish.source, role, wish.application_name, data_owner(new_primary), wiping=False,
+        new_primary, target, wish.source, role, wish.application_name, data_owner(new_primary),
         interrupted=False, replacing=False, timeout=wish.timeout, start_timeout=wish.start_timeout,
     )  # fmt: skip
     acts = Returning(work, former, new_primary.facts.timeline)

@@ -1,0 +1,253 @@
+"""A former primary comes back, each way, and further standbys are led to the new primary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from replication_stage import ROLE, ROWS, SECRET, Stage, carry_out, open_stage
+
+from pgnb.checks import verify
+from pgnb.errors import GateClosed, ParameterError
+from pgnb.plan import gate
+from pgnb.replication import Source, plan_slot, replication_source, slots, standby_checks
+from pgnb.replication.rejoin import Rejoin, plan_rejoin
+from pgnb.replication.repoint import plan_repoint
+from pgnb.server import Server
+from pgnb.server.progress import marker, wait_replayed
+
+SERVICE = "postgres-primary"
+FIRST, SECOND, THIRD = "postgres-primary", "node-b", "node-c"
+
+
+@dataclass
+class Nodes:
+    """Three servers; `lead` is the workload that is the primary now."""
+
+    stage: Stage
+    lead: str = FIRST
+    servers: dict[str, Server] = field(default_factory=dict)
+
+    def server(self, name: str) -> Server:
+        if name not in self.servers:
+            self.servers[name] = self.stage.server(name)
+        return self.servers[name]
+
+    @property
+    def primary(self) -> Server:
+        return self.server(self.lead)
+
+    def source(self) -> Source:
+        return replication_source(self.primary, role=ROLE, secret=SECRET, service=SERVICE)
+
+    def stop(self, name: str) -> None:
+        self.servers.pop(name).close()
+        self.stage.cluster.scale_and_wait(self.stage.cluster.find_workload("Deployment", name), 0)
+
+    def promote(self, name: str) -> None:
+        """The given standby leads from now on, and the Service with it."""
+        assert self.server(name).scalar("SELECT pg_promote(true, 60)") is True
+        self.server(name).refresh()
+        self.lead = name
+        body = {"spec": {"selector": {"app": name}}}
+        self.stage.cluster.patch("services", SERVICE, body, f"lead {SERVICE} to {name}")
+
+    def rejoin(self, old: str, slot: str, **options: Any) -> Rejoin:
+        return plan_rejoin(
+            old, self.primary, source=self.source(), slot=slot, application_name=old, **options
+        )
+
+    def verified(self, name: str, slot: str) -> Server:
+        standby = self.server(name)
+        standby.refresh()
+        wait_replayed(standby, marker(self.primary), timeout=30)
+        verify(standby_checks(self.primary, standby, slot=slot, application_name=name))
+        return standby
+
+
+@pytest.fixture(scope="module")
+def nodes(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]) -> Iterator[Nodes]:
+    """A primary whose changes pg_rewind can trace, and two standbys."""
+
+    def short_grace(manifest: dict[str, Any]) -> None:
+        if "template" in manifest.get("spec", {}):
+            manifest["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 3
+
+    start_postgres(module_namespace, FIRST, args=("-c", "wal_log_hints=on"), patch=short_grace)
+    stage = open_stage(kubeconfig, module_namespace)
+    stage.primary.execute("CREATE TABLE kept AS SELECT n FROM generate_series(1, 20000) AS n")
+    for name, slot in ((SECOND, "slot_b"), (THIRD, "slot_c")):
+        stage.workload(name, slot)
+        carry_out(stage.backup(name, slot))
+    made = Nodes(stage, servers={FIRST: stage.primary})
+    yield made
+    for server in made.servers.values():
+        server.close()
+    stage.cluster.close()
+
+
+def rows(server: Server) -> int:
+    return int(server.scalar("SELECT count(*) FROM kept"))
+
+
+def test_a_plan_only_run_names_what_it_would_do_and_starts_no_pod(nodes: Nodes) -> None:
+    primary = nodes.stage.plan_only()
+    change = plan_rejoin(FIRST, primary, source=nodes.source(), slot="slot_a", application_name=FIRST)
+    assert change and change.way == ""
+    assert change.apply().changed is False
+    standby = nodes.stage.server(SECOND, primary.cluster)
+    assert plan_repoint(standby, standby, nodes.source(), "slot_b").apply().changed is False
+    primary.close()
+    standby.close()
+
+
+def test_a_server_that_still_runs_is_not_rejoined(nodes: Nodes) -> None:
+    """Stopped it must be, seen by its pods; here the clean shutdown that the next test needs is made, too."""
+    with pytest.raises(ParameterError, match="has the primary's own volume"):
+        nodes.rejoin(FIRST, "slot_a")
+    nodes.servers.pop(FIRST).close()
+    workload = nodes.stage.cluster.find_workload("Deployment", FIRST)
+    nodes.stage.cluster.scale_and_wait(workload, 0)
+    nodes.promote(SECOND)
+    nodes.stage.cluster.scale_and_wait(nodes.stage.cluster.find_workload("Deployment", THIRD), 1)
+    with pytest.raises(GateClosed, match="is not stopped"):
+        plan_rejoin(THIRD, nodes.primary, source=nodes.source(), slot="slot_x", application_name=THIRD)
+
+
+def test_after_a_clean_shutdown_it_follows_by_primary_conninfo_alone(nodes: Nodes) -> None:
+    change = nodes.rejoin(FIRST, "slot_a")
+    assert change.way == "follow", change
+    assert "its WAL ends at" in change.note
+    assert not change.confirmations
+    carry_out(change)
+    nodes.primary.execute("INSERT INTO kept VALUES (0)")
+    old = nodes.verified(FIRST, "slot_a")
+    assert rows(old) == ROWS + 1
+    assert len(slots(old)) == 0  # Those that it kept as a primary would hold WAL back for nobody.
+    assert old.scalar("SHOW wal_log_hints") == "on"
+    assert not nodes.rejoin(FIRST, "slot_a")
+
+
+def test_a_further_standby_is_led_to_the_new_primary(nodes: Nodes) -> None:
+    standby = nodes.server(THIRD)
+    before = standby.facts.started
+    change = plan_repoint(standby, nodes.primary, nodes.source(), "slot_c")
+    assert "slot_c" in str(change)
+    carry_out(change)
+    nodes.verified(THIRD, "slot_c")
+    assert standby.refresh().started == before  # No restart.
+    assert not plan_repoint(standby, nodes.primary, nodes.source(), "slot_c")
+
+
+def test_a_standby_led_through_another_service_gets_its_passfile(nodes: Nodes) -> None:
+    """The passfile names the host; another one means another line, and so a restart."""
+    standby = nodes.server(THIRD)
+    source = replication_source(nodes.primary, role=ROLE, secret=SECRET, service=SECOND)
+    change = plan_repoint(standby, nodes.primary, source, "slot_c2")
+    assert "add the init container passfile" in str(change)
+    carry_out(change)
+    verify(standby_checks(nodes.primary, standby, slot="slot_c2", application_name=THIRD))
+    assert f"host={SECOND}" in standby.scalar("SHOW primary_conninfo")
+    carry_out(plan_repoint(standby, nodes.primary, nodes.source(), "slot_c"))
+    nodes.verified(THIRD, "slot_c")
+    primary_slots = slots(nodes.primary)
+    assert (found := primary_slots.find("slot_c")) is not None and found.active
+
+
+def test_rows_behind_the_fork_are_dropped_by_pg_rewind_only_when_named(nodes: Nodes) -> None:
+    """The old primary writes on while the other is promoted already: what a missing fence leads to."""
+    old = nodes.primary
+    old.execute("ALTER SYSTEM SET work_mem = '7MB'")
+    old.execute("SELECT pg_reload_conf()")
+    wait_replayed(nodes.server(FIRST), marker(old), timeout=30)
+    nodes.promote(FIRST)
+    for number in range(5):
+        old.execute("INSERT INTO kept VALUES (%s)", (1_000_000 + number,))
+    old.execute("DELETE FROM kept WHERE n BETWEEN 1 AND 10")
+    old.execute("CHECKPOINT")
+    nodes.primary.execute("INSERT INTO kept VALUES (-1)")
+    nodes.stop(SECOND)
+    change = nodes.rejoin(SECOND, "slot_b")
+    assert change.way == "rewind", change
+    lost = change.former.divergence if change.former else None
+    assert lost is not None
+    assert (lost.transactions, lost.inserted, lost.deleted) == (6, 5, 10)
+    with pytest.raises(GateClosed, match="not confirmed") as closed:
+        change.apply()
+    assert "6 transactions" in str(closed.value)
+    gate(change, discard_diverged=SECOND)
+    change.apply()
+    back = nodes.verified(SECOND, "slot_b")
+    assert rows(back) == rows(nodes.primary) == ROWS + 2
+    assert back.scalar("SHOW work_mem") == "7MB"  # Its own configuration was kept.
+    assert nodes.primary.scalar("SHOW work_mem") == "4MB"
+    assert not nodes.rejoin(SECOND, "slot_b")
+
+
+def test_what_let_pg_rewind_in_is_taken_back(nodes: Nodes) -> None:
+    rights = nodes.primary.query("replication/rewind_rights", {"role": ROLE})
+    assert len(rights) == 4
+    rules = nodes.primary.explain_hba("postgres", ROLE, "10.9.9.9")
+    assert not any("/32" in str(row["address"]) for row in rules.rows if ROLE in (row["user_name"] or []))
+
+
+def test_a_standby_ahead_of_the_fork_is_not_re_pointed(nodes: Nodes) -> None:
+    """It still hangs on the server that was the primary, and got what that one wrote behind the fork."""
+    standby = nodes.server(THIRD)
+    with pytest.raises(ParameterError, match=r"has WAL that .* never had") as refused:
+        plan_repoint(standby, nodes.primary, nodes.source(), "slot_c")
+    assert "plan_rejoin" in str(refused.value)
+
+
+def test_a_diverged_standby_comes_back_by_pg_rewind(nodes: Nodes) -> None:
+    nodes.stop(THIRD)
+    change = nodes.rejoin(THIRD, "slot_c", discard_diverged=THIRD)
+    assert change.way == "rewind", change
+    carry_out(change)
+    assert rows(nodes.verified(THIRD, "slot_c")) == ROWS + 2
+
+
+def crash(nodes: Nodes, name: str) -> None:
+    """A shutdown that cannot write its checkpoint before SIGKILL: the checkpointer is halted."""
+    server = nodes.server(name)
+    pid = server.scalar("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+    nodes.stage.cluster.exec(server.pod, ["kill", "-STOP", str(pid)], changes="halt the checkpointer")
+    nodes.stop(name)
+
+
+def test_a_crashed_primary_recovers_first_and_then_goes_back(nodes: Nodes) -> None:
+    old = nodes.primary
+    wait_replayed(nodes.server(SECOND), marker(old), timeout=30)
+    nodes.promote(SECOND)
+    old.execute("CREATE TABLE never_seen AS SELECT generate_series(1, 1000) AS n")
+    crash(nodes, FIRST)
+    change = nodes.rejoin(FIRST, "slot_a", discard_diverged=FIRST)
+    assert "in production" in change.note
+    assert change.way == "rewind", change
+    carry_out(change)
+    back = nodes.verified(FIRST, "slot_a")
+    assert back.scalar("SELECT to_regclass('never_seen')") is None
+
+
+def test_a_base_backup_where_asked_for_needs_the_claim_by_name(nodes: Nodes) -> None:
+    nodes.stop(THIRD)
+    with pytest.raises(ParameterError, match="no way to rejoin"):
+        nodes.rejoin(THIRD, "slot_c", way="magic")
+    nodes.promote(FIRST)
+    nodes.stop(SECOND)
+    change = nodes.rejoin(SECOND, "slot_b", way="base backup")
+    assert change.way == "base backup"
+    with pytest.raises(GateClosed, match="not confirmed"):
+        change.apply()
+    gate(change, wipe_standby_data=f"{SECOND}-data")
+    change.apply()
+    nodes.verified(SECOND, "slot_b")
+
+
+def test_a_slot_that_another_reads_from_is_refused(nodes: Nodes) -> None:
+    with pytest.raises(ParameterError, match="slot_b"):
+        nodes.rejoin(THIRD, "slot_b")
+    carry_out(plan_slot(nodes.primary, "slot_c", consumer=THIRD))
