@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from sick_pair import NAME, ROLE, SECRET, SLOT, SickPair, altered, carry_out, caught_up, set_system
 
+from pgnb.checks import verify
 from pgnb.cluster import connect
-from pgnb.replication import plan_slot, slots
+from pgnb.errors import VerificationFailed
+from pgnb.replication import plan_slot
 from pgnb.wait import wait_until
 
 SOURCE = f"host=primary user={ROLE} application_name={NAME} passfile=/run/pgnb/passfile"
@@ -203,16 +205,10 @@ def test_application_name_not_in_force(pair: SickPair) -> None:
 
 
 def test_no_pod_of_a_selector(pair: SickPair) -> None:
-    diagnosis = pair.look(standby_selector="app=nobody")
-    assert diagnosis.kinds == {"no-pod", "slot-for-nobody"} - {
-        "slot-for-nobody" if slot_is_read(pair) else ""
-    }
-    assert "app=nobody" in diagnosis.findings[0].subject
-
-
-def slot_is_read(pair: SickPair) -> bool:
-    slot = slots(pair.primary).find(SLOT)
-    return slot is not None and slot.active
+    finding = pair.found("no-pod", standby_selector="app=nobody")
+    assert "app=nobody" in finding.subject
+    with pytest.raises(VerificationFailed, match="Diagnosis: not as wished"):
+        verify(pair.look(standby_selector="app=nobody").checks(pair.cluster.journal))
 
 
 def test_a_setting_waits_then_is_too_low_then_waits_on_the_standby(pair: SickPair) -> None:

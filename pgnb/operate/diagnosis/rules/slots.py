@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pgnb.display import spell_bytes
 from pgnb.operate.diagnosis.finding import Finding
+from pgnb.operate.diagnosis.rules.history import history_of
 from pgnb.operate.diagnosis.seen import Evidence, ServerSeen
 from pgnb.operate.diagnosis.words import lines_about
 from pgnb.replication import Slot
@@ -40,7 +41,9 @@ def _of(evidence: Evidence, standby: ServerSeen, primary: ServerSeen) -> Iterato
         yield from _in_use(standby, slot)
     elif name and standby.streaming and own != name:
         yield _not_used(standby, name, own)
-    yield from _removed(standby, primary)
+    if not any(history_of(standby, primary)):
+        # Positions of another history say nothing about this one's WAL.
+        yield from _removed(standby, primary)
 
 
 def _missing(standby: ServerSeen, primary: ServerSeen, name: str) -> Finding:
