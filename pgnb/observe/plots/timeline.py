@@ -38,7 +38,7 @@ def timeline(
             begin = _begin(shown)
             start, end = ((at - begin).total_seconds() for at in silent)
             words = f"no writes: {spell_seconds(end - start)}"
-            style.shade(axes, start, end, words, style.VERMILLION, alarm=True)
+            style.shade(axes, start, end, words, style.VERMILLION)
     return plot
 
 
@@ -74,7 +74,7 @@ def _bars(axes: Axes, shown: Sequence[Entry]) -> None:
         start = (entry.at - begin).total_seconds()
         length = max(entry.seconds, whole * _THINNEST)
         colour = style.BLUE if entry.ok else style.VERMILLION
-        axes.barh(index, length, left=start, height=0.6, color=colour, alpha=0.85, lw=0)
+        axes.barh(index, length, left=start, height=0.6, color=colour, alpha=0.85, lw=0, zorder=2)
         words = spell_seconds(entry.seconds) + ("" if entry.ok else f"  {style.shortened(entry.result, 40)}")
         _label(axes, style.drawable(words), index, start / whole, length / whole, whole, ok=entry.ok)
     axes.set_yticks(range(len(shown)), [style.drawable(style.shortened(e.what, _NAME_LIMIT)) for e in shown])

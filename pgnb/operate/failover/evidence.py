@@ -31,8 +31,8 @@ def measure_succession(pair: Succession, password: str, *, when: object = True) 
 def plot_succession(pair: Succession, service: Service | None = None) -> Plot:
     """Each phase as a bar, and the time without writes: the client's longest gap where one was measured."""
     silent, by = _silent(pair, service)
-    total = sum(phase.seconds for phase in pair.phases)
-    title = f"{pair.path.capitalize()}: {len(pair.phases)} phases, {spell_seconds(total)}"
+    count, total = len(pair.phases), sum(phase.seconds for phase in pair.phases)
+    title = f"{pair.path.capitalize()}: {count} {'phase' if count == 1 else 'phases'}, {spell_seconds(total)}"
     if silent:
         title += f"; {spell_seconds((silent[1] - silent[0]).total_seconds())} without writes ({by})"
     return timeline(pair.phases, title if pair.phases else "", silent=silent)

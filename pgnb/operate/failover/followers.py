@@ -74,11 +74,11 @@ def _later(title: str, pair: Succession, what: str) -> Change:
 
 
 def _timed(pair: Succession, change: Change, phase: str) -> Change:
-    """The same change, each step of it a phase of the succession."""
+    """The same change, as one phase of the succession."""
 
     def run(step: Step) -> Callable[[], str]:
         def timed() -> str:
-            with pair.phase(f"{phase}: {step.what}"):
+            with pair.phase(phase):
                 return step.run()
 
         return timed

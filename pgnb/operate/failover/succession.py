@@ -67,15 +67,18 @@ class Succession:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Keep how long a phase took, also when it fails."""
+        """Keep how long a phase took, also when it fails; one that goes on, by several steps, is one."""
         at, started, ok = datetime.now(UTC), monotonic(), False
         try:
             yield
             ok = True
         finally:
             seconds = monotonic() - started
-            self.phases.append(Entry(at, self.candidate.name, name, "done" if ok else "failed", ok, seconds))
             self.cluster.journal.phase(name, seconds)
+            if self.phases and self.phases[-1].what == name:
+                at = self.phases.pop().at
+                seconds = (datetime.now(UTC) - at).total_seconds()
+            self.phases.append(Entry(at, self.candidate.name, name, "done" if ok else "failed", ok, seconds))
 
     @property
     def table(self) -> Table:
