@@ -221,7 +221,7 @@ def same_place(inserted: int, flushed: int) -> bool:
 
 def _end(*sessions: Session) -> None:
     for session in sessions:
-        session.execute("ROLLBACK")
+        session.rollback()
 
 
 def merged(database: str, primary: Counts, standby: Counts, after: Counts | None = None) -> list[TableCount]:

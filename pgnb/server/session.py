@@ -152,6 +152,13 @@ class Session:
             bound = psycopg.ClientCursor(connection).mogrify(statement, params) if params else statement
             return self._run(connection, bound, None)
 
+    def rollback(self) -> None:
+        """End the transaction that was begun, if one was: ending none is a warning in the server's log."""
+        with self._lock:
+            connection = self._ready()
+            with self._translated(connection, "ROLLBACK"):
+                connection.rollback()
+
     @property
     def backend_pid(self) -> int:
         """The process id of the server's process for this session."""

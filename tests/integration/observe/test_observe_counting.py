@@ -33,6 +33,9 @@ def test_counts_are_exact_while_somebody_writes(pair: Pair) -> None:
     assert growing[0] < growing[-1]
     assert any("not_copied is unlogged" in note for note in found[0].left_out)
     assert found[0].checks(pair.primary.journal).ok
+    for server in (pair.primary, pair.standby):
+        log = [line.text for line in server.cluster.logs(server.pod, tail=1000)]
+        assert not [text for text in log if "no transaction in progress" in text]
 
 
 def test_counts_are_bounded_where_writing_never_pauses(pair: Pair) -> None:
