@@ -26,7 +26,7 @@ def in_parallel(work: Callable[[In], Out], items: Iterable[In], *, at_once: int 
 def each(
     work: Callable[[In], Out], items: Iterable[In], label: Callable[[In], str], *, at_once: int = AT_ONCE
 ) -> list[Out]:
-    """The results in order; every item is tried. Raises ChangeFailed, which names those that failed and why."""
+    """The results in order; every item is tried. Raises ChangeFailed with those that failed and why."""
 
     def attempt(item: In) -> Out | PgnbError:
         try:
@@ -38,8 +38,9 @@ def each(
     results = in_parallel(attempt, given, at_once=at_once)
     failed = [(label(item), r) for item, r in zip(given, results, strict=True) if isinstance(r, PgnbError)]
     if failed:
+        messages = "; ".join(f"{name}: {error.message}" for name, error in failed)
         raise ChangeFailed(
-            f"{len(failed)} of {len(given)} failed: {'; '.join(f'{name}: {e.message}' for name, e in failed)}",
+            f"{len(failed)} of {len(given)} failed: {messages}",
             found="; ".join(f"{name}: {e.found}" for name, e in failed if e.found),
             remedy=" ".join(dict.fromkeys(e.remedy for _, e in failed if e.remedy))
             + " What was done for the others stands; run this again when the cause is gone.",

@@ -1,0 +1,57 @@
+"""Whether two spellings of a row filter mean the same; the server's own spelling decides."""
+
+from __future__ import annotations
+
+from pgnb.logical.wishes import PublishedTable
+from pgnb.server import Server, compose, name
+
+_PROBE = "pgnb_spelling"
+_SPELLED = """
+SELECT pg_catalog.pg_get_expr(r.prqual, r.prrelid) AS spelled
+  FROM pg_catalog.pg_publication_rel AS r
+  JOIN pg_catalog.pg_publication AS p ON p.oid = r.prpubid
+ WHERE p.pubname = %s
+"""
+
+
+def same_filter(publisher: Server, database: str, found: PublishedTable, wished: str) -> bool:
+    """Whether a published table's filter, as the server spells it, is the wished one.
+
+    Where the texts differ, the server is asked to spell the wish, in a transaction that is rolled back; a
+    plan-only run, which writes nothing, compares the texts. Raises QueryFailed for a filter it refuses.
+    """
+    if _bare(found.where) == _bare(wished):
+        return True
+    if not (found.where and wished) or publisher.journal.dry_run:
+        return False
+    return _bare(found.where) == _bare(_spelled(publisher, database, found, wished))
+
+
+def _spelled(publisher: Server, database: str, table: PublishedTable, wished: str) -> str:
+    with publisher.new_session(database) as session:
+        session.execute("BEGIN")
+        filter_ = compose(wished.replace("{", "{{").replace("}", "}}"))
+        session.execute(
+            compose("CREATE PUBLICATION {} FOR TABLE {} WHERE ({})", name(_PROBE),
+                    name(table.schema, table.name), filter_)
+        )  # fmt: skip
+        spelled = session.execute(_SPELLED, (_PROBE,))[0]["spelled"]
+        session.execute("ROLLBACK")
+    return str(spelled)
+
+
+def _bare(text: str) -> str:
+    """Without blanks at the ends and the parentheses around the whole."""
+    text = " ".join(text.split())
+    while text.startswith("(") and text.endswith(")") and _closes_at_end(text):
+        text = text[1:-1].strip()
+    return text
+
+
+def _closes_at_end(text: str) -> bool:
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if depth == 0:
+            return place == len(text) - 1
+    return False

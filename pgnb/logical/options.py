@@ -1,0 +1,48 @@
+"""The options of a subscription that a server of some version knows, with pgnb's defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pgnb.errors import ParameterError
+from pgnb.server import Server
+
+SINCE = {
+    "streaming": 14, "binary": 14, "synchronous_commit": 14, "two_phase": 15, "disable_on_error": 15,
+    "origin": 16, "run_as_owner": 16, "password_required": 16, "failover": 17,
+}  # fmt: skip
+"""The first version of the subscriber that has the option (CREATE SUBSCRIPTION, parameters)."""
+_PARALLEL = 16
+_FAILOVER = 17
+
+
+def subscription_options(
+    publisher: Server, subscriber: Server, wished: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The options that the subscriptions get: those wished, over defaults that both versions allow.
+
+    Defaults: `streaming` (parallel from 16 on both sides), so that a large transaction need not be kept on
+    the publisher's disk until its end; `failover` (17 on both sides), so that a standby of the publisher can
+    take the slot over. Raises ParameterError for an option that the subscriber's version does not have.
+    """
+    oldest = min(publisher.facts.major, subscriber.facts.major)
+    chosen: dict[str, Any] = {"streaming": "parallel" if oldest >= _PARALLEL else "on"}
+    if oldest >= _FAILOVER:
+        chosen["failover"] = True
+    for option, value in (wished or {}).items():
+        if option not in SINCE or (subscriber.present and subscriber.facts.major < SINCE[option]):
+            known = [name for name, since in SINCE.items() if since <= (subscriber.facts.major or since)]
+            raise ParameterError(
+                f"not an option of a subscription here: {option}",
+                found=f"PostgreSQL {subscriber.facts.version_text}",
+                remedy=f"There are {', '.join(known)}.",
+            )
+        chosen[option] = value
+    return chosen
+
+
+def spelled(value: Any) -> str:
+    """An option's value as SQL has it: on and off are true and false."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return {"on": "true", "off": "false", "yes": "true", "no": "false"}.get(text.lower(), text)

@@ -1,0 +1,76 @@
+"""The subscriber's passfile: the publisher's password where only the server's own process reads it.
+
+A subscription of a superuser may take its password from a passfile, so that none stands in subconninfo,
+which every dump holds. The file lies beside the data, in the data directory, so that it outlives the pod
+and needs no change of the pod's template.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pgnb.logical.origin import Origin
+from pgnb.plan import Step
+from pgnb.server import Server
+
+_NAME = "pgnb.passfile"
+_READ = 'if [ -e "$1" ]; then cat "$1"; fi'
+_WRITE = """
+set -e
+umask 077
+cat >"$1.new"
+chown "$(stat -c %u:%g "$(dirname "$1")")" "$1.new" 2>/dev/null || [ "$(id -u)" -ne 0 ]
+mv -f "$1.new" "$1"
+"""
+_FIELD = re.compile(r"((?:[^:\\]|\\.)*)(?::|\Z)")
+
+
+def passfile_path(subscriber: Server) -> str:
+    """Where the subscriber's passfile lies, in its container."""
+    return f"{subscriber.facts.data_directory}/{_NAME}"
+
+
+def passfile_line(origin: Origin, password: str) -> str:
+    """The publisher's line, for any database: host:port:*:user:password, colons and backslashes escaped."""
+    fields = (origin.host, str(origin.port), "*", origin.role, password)
+    return ":".join(field if field == "*" else _escaped(field) for field in fields)
+
+
+def with_line(text: str, line: str) -> str:
+    """The passfile with that line, in the place of the one for the same host, port and user."""
+    kept = [old for old in text.splitlines() if old and _who(old) != _who(line)]
+    return "".join(f"{each}\n" for each in (*kept, line))
+
+
+def passfile_step(subscriber: Server, origin: Origin) -> Step | None:
+    """The step that writes the publisher's line, or None where the passfile has it already."""
+    path = passfile_path(subscriber)
+    if not subscriber.present or _wished(subscriber, origin) == _read(subscriber):
+        return None
+
+    def run() -> str:
+        content = _wished(subscriber, origin).encode()
+        argv = ("sh", "-c", _WRITE, "pgnb-passfile", path)
+        subscriber.cluster.exec(subscriber.pod, argv, stdin=content, changes=f"write {path}, mode 0600")
+        return "written, mode 0600"
+
+    what = f"write the password of {origin.role} at {origin.host} from secret/{origin.secret} to {path}"
+    return Step(subscriber.name, what, run, journalled=True)
+
+
+def _wished(subscriber: Server, origin: Origin) -> str:
+    password = subscriber.cluster.secret_value(origin.secret, origin.secret_key)
+    return with_line(_read(subscriber), passfile_line(origin, password.reveal()))
+
+
+def _read(subscriber: Server) -> str:
+    argv = ("sh", "-c", _READ, "pgnb-passfile", passfile_path(subscriber))
+    return subscriber.cluster.exec(subscriber.pod, argv).stdout.decode()
+
+
+def _escaped(field: str) -> str:
+    return field.replace("\\", r"\\").replace(":", r"\:")
+
+
+def _who(line: str) -> tuple[str, ...]:
+    return tuple(_FIELD.findall(line)[:4])

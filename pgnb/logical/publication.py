@@ -1,0 +1,62 @@
+"""Publications as a database's catalog has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pgnb.logical.wishes import PublishedTable, Wish
+from pgnb.server import Server
+
+ALL_OPERATIONS = "insert, update, delete, truncate"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One publication: what it holds, what it sends, whether partitions go under their root's name.
+
+    Row filters are spelled as the server spells them.
+    """
+
+    name: str
+    holds: Wish
+    operations: str
+    via_root: bool
+
+    @property
+    def words(self) -> str:
+        """What it holds and, where it is not everything, what it sends."""
+        sends = "" if self.operations == ALL_OPERATIONS else f"; sends only {self.operations or 'nothing'}"
+        return f"{self.holds.words or 'no table'}{sends}"
+
+
+@dataclass(frozen=True)
+class Published:
+    """One table that a publication publishes now; estimates are of the last ANALYZE, `bytes` its size."""
+
+    schema: str
+    table: str
+    where: str | None
+    rows_estimated: int
+    bytes: int
+
+
+def read_publications(server: Server, database: str) -> dict[str, Publication]:
+    """The publications of one database by name. Source: pg_publication and its kin. Raises QueryFailed."""
+    rows = server.query("logical/publications", database=database)
+    return {row["name"]: _publication_of(row) for row in rows}
+
+
+def published_tables(server: Server, database: str, publication: str) -> tuple[Published, ...]:
+    """The tables that a publication publishes now; empty without such a publication."""
+    rows = server.query("logical/published_tables", {"publication": publication}, database=database)
+    return tuple(Published(**row) for row in rows)
+
+
+def _publication_of(row: Mapping[str, Any]) -> Publication:
+    tables = tuple(
+        PublishedTable(t["schema"], t["name"], tuple(t["columns"]), t["where"]) for t in row["tables"]
+    )
+    holds = Wish(row["all_tables"], tuple(row["schemas"]), tables)
+    return Publication(row["name"], holds, row["operations"], row["via_root"])

@@ -1,0 +1,183 @@
+"""Planning publications: compared with what is there and altered; never dropped, nothing taken out.
+
+A publication that was dropped under a live subscription stalls it for good and loses rows silently, so no
+statement here drops one, or a table of one (guard 48 of the procedure's section 12.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pgnb.errors import GateClosed, ParameterError
+from pgnb.logical.filters import same_filter
+from pgnb.logical.parallel import each, in_parallel
+from pgnb.logical.publication import ALL_OPERATIONS, Publication, read_publications
+from pgnb.logical.slots import unused
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.wishes import PublishedTable, Wish
+from pgnb.plan import Change, Step
+from pgnb.server import Server, compose, join, name
+from pgnb.server.session import spell_statement
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One database: its publication now and what it would be, by which statement."""
+
+    spec: DatabaseSpec
+    now: Publication | None
+    then: Publication
+    statements: tuple[Any, ...]
+    extra: tuple[str, ...]
+    """What it publishes beside the wish, which stays."""
+
+
+def plan_publications(publisher: Server, specs: Sequence[DatabaseSpec]) -> Change:
+    """The plan after which each database's publication holds what its spec wishes, and all operations.
+
+    What is published beside it stays, and the note names it. Raises GateClosed for a publication of all
+    tables where some were wished, or the reverse: that cannot be altered; ParameterError for what the
+    server's version cannot publish.
+    """
+    title = f"publications on {publisher.name}"
+    plans = in_parallel(lambda spec: _plan(publisher, spec), specs)
+    changed = [plan for plan in plans if plan.statements]
+    steps = [
+        Step(publisher.name, _says(changed), lambda: _carry_out(publisher, changed), journalled=True)
+    ] if changed else []  # fmt: skip
+    return Change(
+        title, publisher.journal, _text([(p.spec, p.now) for p in plans]),
+        _text([(p.spec, p.then) for p in plans]), steps, note=_note(plans),
+        undo_text=_undo_text(changed), undo=lambda: _plan_undo(publisher, changed),
+    )  # fmt: skip
+
+
+def _plan(publisher: Server, spec: DatabaseSpec) -> _Plan:
+    if spec.wish.needs_15 and publisher.present and publisher.facts.major < 15:
+        raise ParameterError(
+            f"{spec.database}: schemas, row filters and column lists need PostgreSQL 15",
+            found=f"PostgreSQL {publisher.facts.version_text}", remedy="Name whole tables.",
+        )  # fmt: skip
+    now = read_publications(publisher, spec.database).get(spec.publication) if publisher.present else None
+    if now is None:
+        made = Publication(spec.publication, spec.wish, ALL_OPERATIONS, False)
+        return _Plan(spec, None, made, (_create(spec),), ())
+    return _altered(publisher, spec, now)
+
+
+def _altered(publisher: Server, spec: DatabaseSpec, now: Publication) -> _Plan:
+    if now.holds.all_tables != spec.wish.all_tables:
+        raise GateClosed(
+            f"{spec.database}: the publication {spec.publication} cannot be altered into what is wished",
+            found=f"it is for {now.holds.words}, wished: {spec.wish.words}",
+            remedy="Wish what it is (the parameter publish), or make a publication of another name and move"
+            " the subscription to it by ALTER SUBSCRIPTION ... SET PUBLICATION; never drop it in use.",
+        )
+    then = replace(now, holds=_merged(publisher, spec, now.holds), operations=ALL_OPERATIONS)
+    statements = []
+    if then.holds != now.holds:
+        statements.append(
+            compose("ALTER PUBLICATION {} SET {}", name(spec.publication), _objects(then.holds))
+        )
+    if now.operations != ALL_OPERATIONS:
+        statements.append(
+            compose("ALTER PUBLICATION {} SET (publish = {})", name(spec.publication), ALL_OPERATIONS)
+        )
+    return _Plan(spec, now, then, tuple(statements), _extra(spec.wish, now.holds))
+
+
+def _merged(publisher: Server, spec: DatabaseSpec, now: Wish) -> Wish:
+    """What is there and what is wished, together; a table that is wished otherwise becomes as wished."""
+    there = {(table.schema, table.name): table for table in now.tables}
+    for table in spec.wish.tables:
+        found = there.get((table.schema, table.name))
+        if found is None or not _same(publisher, spec.database, found, table):
+            there[table.schema, table.name] = table
+    schemas = tuple(dict.fromkeys((*now.schemas, *spec.wish.schemas)))
+    return Wish(now.all_tables, schemas, tuple(there.values()))
+
+
+def _same(publisher: Server, database: str, found: PublishedTable, wished: PublishedTable) -> bool:
+    if set(found.columns) != set(wished.columns):
+        return False
+    return same_filter(publisher, database, found, wished.where)
+
+
+def _extra(wish: Wish, now: Wish) -> tuple[str, ...]:
+    named = {(table.schema, table.name) for table in wish.tables}
+    tables = [table.words for table in now.tables if (table.schema, table.name) not in named]
+    return (*(f"every table of {s}" for s in now.schemas if s not in wish.schemas), *tables)
+
+
+def _create(spec: DatabaseSpec) -> Any:
+    return compose("CREATE PUBLICATION {} FOR {}", name(spec.publication), _objects(spec.wish))
+
+
+def _objects(wish: Wish) -> Any:
+    if wish.all_tables:
+        return compose("ALL TABLES")
+    tables = [compose("TABLE {}", join(", ", [_table(table) for table in wish.tables]))]
+    schemas = [compose("TABLES IN SCHEMA {}", join(", ", [name(schema) for schema in wish.schemas]))]
+    return join(", ", [*(tables if wish.tables else ()), *(schemas if wish.schemas else ())])
+
+
+def _table(table: PublishedTable) -> Any:
+    columns = join(", ", [name(column) for column in table.columns])
+    parts = [name(table.schema, table.name)]
+    if table.columns:
+        parts.append(compose("({})", columns))
+    if table.where:
+        # The operator's own SQL, as WHERE of a query would be; braces in it are no placeholders.
+        parts.append(compose("WHERE ({})", compose(table.where.replace("{", "{{").replace("}", "}}"))))
+    return join(" ", parts)
+
+
+def _carry_out(publisher: Server, plans: Sequence[_Plan]) -> str:
+    def run(plan: _Plan) -> None:
+        for statement in plan.statements:
+            publisher.execute(statement, database=plan.spec.database)
+
+    each(run, plans, lambda plan: plan.spec.database)
+    return f"{len(plans)} publications"
+
+
+def _says(plans: Sequence[_Plan]) -> str:
+    words = [f"{p.spec.database}: {spell_statement(s)}" for p in plans for s in p.statements]
+    return "\n".join(words)
+
+
+def _text(states: Sequence[tuple[DatabaseSpec, Publication | None]]) -> str:
+    lines = [f"{s.database}: {s.publication}: {p.words if p else 'not there'}" for s, p in states]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _note(plans: Sequence[_Plan]) -> str:
+    extra = [f"{plan.spec.database}: {', '.join(plan.extra)}" for plan in plans if plan.extra]
+    return f"Published beside what was wished, and left as it is: {'; '.join(extra)}." if extra else ""
+
+
+def _undo_text(changed: Sequence[_Plan]) -> str:
+    made = [plan.spec.publication for plan in changed if plan.now is None]
+    return f"drop {', '.join(made)}, before anybody subscribes to it" if made else "as it was, by ALTER"
+
+
+def _plan_undo(publisher: Server, changed: Sequence[_Plan]) -> Change:
+    """Dropping what was made, and putting back what was altered; a subscriber must not use it any more."""
+    backs = [replace(plan, statements=_back(plan)) for plan in changed]
+    step = Step(publisher.name, _says(backs), lambda: _carry_out(publisher, backs), journalled=True)
+    return Change(
+        f"undo: publications on {publisher.name}", publisher.journal, steps=[step],
+        precheck=lambda: unused(publisher, [plan.spec for plan in changed if plan.now is None]),
+    )  # fmt: skip
+
+
+def _back(plan: _Plan) -> tuple[Any, ...]:
+    known = name(plan.spec.publication)
+    if plan.now is None:
+        return (compose("DROP PUBLICATION IF EXISTS {}", known),)
+    statements = [compose("ALTER PUBLICATION {} SET (publish = {})", known, plan.now.operations)]
+    if plan.now.holds.tables or plan.now.holds.schemas:
+        statements.append(compose("ALTER PUBLICATION {} SET {}", known, _objects(plan.now.holds)))
+    return tuple(statements)

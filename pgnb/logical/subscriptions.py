@@ -1,0 +1,240 @@
+"""Planning subscriptions: compared with what is there and altered; a new one gets its slot first.
+
+The slot is made on its own, with a deadline, since its creation waits for every open transaction; the
+subscription then takes it (create_slot = false). A run that was killed between the two finds the slot and
+goes on. Nothing here drops a subscription or takes a publication out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pgnb.checks import Checks
+from pgnb.errors import PgnbError
+from pgnb.logical.options import spelled, subscription_options
+from pgnb.logical.origin import Origin, connection
+from pgnb.logical.parallel import each, in_parallel
+from pgnb.logical.passfile import passfile_path, passfile_step
+from pgnb.logical.publication import Published, published_tables
+from pgnb.logical.removal import plan_drop_subscriptions
+from pgnb.logical.slots import LogicalSlot, create_slot, drop_slot, logical_slots, usable_slot
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscription import Subscription, read_subscriptions
+from pgnb.logical.targets import all_target_checks, databases_of
+from pgnb.plan import Change, Step
+from pgnb.server import Server, compose, join, name
+
+_ONLY_WHEN_MADE = ("failover", "two_phase")
+"""Options that take a disabled subscription, or none at all, to be altered: left as they are."""
+SLOT_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One database: the subscription now, its slot, and what differs from the wish."""
+
+    spec: DatabaseSpec
+    now: Subscription | None
+    slot: LogicalSlot | None
+    tables: tuple[Published, ...]
+    alterations: tuple[tuple[str, Any], ...]
+    """In words, and as SQL."""
+    new_tables: tuple[Published, ...]
+    """Published, and not yet in the subscription."""
+
+    @property
+    def changes(self) -> bool:
+        return self.now is None or bool(self.alterations) or bool(self.new_tables)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What every subscription of the plan is to have."""
+
+    publisher: Server
+    subscriber: Server
+    origin: Origin
+    options: Mapping[str, Any]
+    copy_data: bool
+    slot_timeout: float
+
+    def connection(self, spec: DatabaseSpec) -> str:
+        return connection(self.origin, spec.database, passfile_path(self.subscriber))
+
+
+def plan_subscriptions(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], origin: Origin, *,
+    copy_data: bool = True, options: Mapping[str, Any] | None = None, slot_timeout: float = SLOT_TIMEOUT,
+) -> Change:  # fmt: skip
+    """The plan after which each database is subscribed to, all its published tables included.
+
+    `copy_data`: copy the rows that are there; False when the tables hold exactly those rows already.
+    `options` as of CREATE SUBSCRIPTION, see `subscription_options`. `slot_timeout`: seconds for a slot.
+    Raises ParameterError for an option, GateClosed for a slot that belongs to another. Applying checks first
+    that the tables are there and, for a copy, empty.
+    """
+    chosen = subscription_options(publisher, subscriber, options)
+    wish = _Wish(publisher, subscriber, origin, chosen, copy_data, slot_timeout)
+    there, slots = databases_of(subscriber), logical_slots(publisher)
+    plans = in_parallel(lambda spec: _plan(wish, spec, there, slots), specs)
+    changed = [plan for plan in plans if plan.changes]
+    first = passfile_step(subscriber, origin)
+    steps = [first] if first else []
+    if changed:
+        steps.append(Step(subscriber.name, "\n".join(_says(wish, p) for p in changed),
+                          lambda: _carry_out(wish, changed), journalled=True))  # fmt: skip
+    made = [plan.spec for plan in changed if plan.now is None]
+    return Change(
+        f"subscriptions on {subscriber.name}", subscriber.journal,
+        "".join(f"{p.spec.database}: {p.now.words if p.now else 'no subscription'}\n" for p in plans),
+        "".join(_after(wish, p) for p in plans), steps, note=_note(plans),
+        undo_text=f"drop {', '.join(s.subscription for s in made)} and their slots" if made else "",
+        precheck=lambda: _checks(wish, changed),
+        undo=lambda: plan_drop_subscriptions(publisher, subscriber, made),
+    )  # fmt: skip
+
+
+def _plan(wish: _Wish, spec: DatabaseSpec, there: frozenset[str], slots: dict[str, LogicalSlot]) -> _Plan:
+    tables = published_tables(wish.publisher, spec.database, spec.publication)
+    known = read_subscriptions(wish.subscriber, spec.database) if spec.database in there else {}
+    now = known.get(spec.subscription)
+    if now is None:
+        return _Plan(spec, None, usable_slot(slots, spec), tables, (), tables)
+    rows = wish.subscriber.query(
+        "logical/copying", {"subscription": spec.subscription}, database=spec.database
+    )
+    copied = {(row["schema"], row["table"]) for row in rows}
+    new = tuple(table for table in tables if (table.schema, table.table) not in copied)
+    return _Plan(spec, now, slots.get(now.slot or ""), tables, _alterations(wish, spec, now), new)
+
+
+def _alterations(wish: _Wish, spec: DatabaseSpec, now: Subscription) -> tuple[tuple[str, Any], ...]:
+    found: list[tuple[str, Any]] = []
+    wanted = wish.connection(spec)
+    if now.connection != wanted:
+        found.append((f"CONNECTION '{wanted}'", compose("CONNECTION {}", wanted)))
+    if spec.publication not in now.publications:
+        found.append(
+            (f"ADD PUBLICATION {spec.publication}",
+             compose("ADD PUBLICATION {} WITH (refresh = false)", name(spec.publication)))
+        )  # fmt: skip
+    differing = {
+        option: value for option, value in wish.options.items()
+        if option not in _ONLY_WHEN_MADE and _differs(now, option, value)
+    }  # fmt: skip
+    if differing:
+        words = ", ".join(f"{option} = {spelled(value)}" for option, value in differing.items())
+        found.append((f"SET ({words})", compose("SET ({})", _pairs(differing))))
+    return tuple(found)
+
+
+def _differs(now: Subscription, option: str, value: Any) -> bool:
+    found = getattr(now, option, None)
+    return found is not None and spelled(found) != spelled(value)
+
+
+def _pairs(options: Mapping[str, Any]) -> Any:
+    """Options as SQL; their names are those of `options.SINCE`, no text of the operator's."""
+    return join(", ", [compose(f"{option} = {{}}", spelled(value)) for option, value in options.items()])
+
+
+def _checks(wish: _Wish, changed: Sequence[_Plan]) -> Checks:
+    # The publications may be younger than the plan, which a notebook shows before it applies them.
+    wanted = [
+        (plan.spec, plan.new_tables or published_tables(wish.publisher, plan.spec.database,
+                                                        plan.spec.publication))
+        for plan in changed if plan.now is None or plan.new_tables
+    ]  # fmt: skip
+    return all_target_checks(wish.subscriber, wanted, copy_data=wish.copy_data)
+
+
+def _carry_out(wish: _Wish, changed: Sequence[_Plan]) -> str:
+    each(lambda plan: _carry_out_one(wish, plan), changed, lambda plan: plan.spec.database)
+    made = sum(plan.now is None for plan in changed)
+    return f"{made} made, {len(changed) - made} altered"
+
+
+def _carry_out_one(wish: _Wish, plan: _Plan) -> None:
+    if plan.now is None:
+        _create(wish, plan)
+        return
+    known = name(plan.now.name)
+    for words, alteration in plan.alterations:
+        wish.subscriber.execute(
+            compose("ALTER SUBSCRIPTION {} {}", known, alteration), database=plan.spec.database,
+            what=f"{plan.spec.database}: ALTER SUBSCRIPTION {plan.now.name} {words}",
+        )  # fmt: skip
+    if plan.new_tables:
+        refresh(wish.subscriber, plan.spec, copy_data=wish.copy_data)
+
+
+def refresh(subscriber: Server, spec: DatabaseSpec, *, copy_data: bool) -> None:
+    """Let a subscription learn of tables that its publication has gained; those are copied first, if asked.
+
+    It cannot run in a transaction. Raises QueryFailed when a table is not on the subscriber.
+    """
+    subscriber.execute(
+        compose("ALTER SUBSCRIPTION {} REFRESH PUBLICATION WITH (copy_data = {})",
+                name(spec.subscription), copy_data),
+        database=spec.database,
+    )  # fmt: skip
+
+
+def _create(wish: _Wish, plan: _Plan) -> None:
+    spec = plan.spec
+    made_slot = plan.slot is None
+    if made_slot:
+        two_phase = spelled(wish.options.get("two_phase", False)) == "true"
+        failover = spelled(wish.options.get("failover", False)) == "true"
+        create_slot(wish.publisher, spec, two_phase=two_phase, failover=failover, timeout=wish.slot_timeout)
+    options = {**wish.options, "create_slot": False, "slot_name": spec.slot, "copy_data": wish.copy_data}
+    statement = compose(
+        "CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {} WITH ({})",
+        name(spec.subscription), wish.connection(spec), name(spec.publication), _pairs(options),
+    )  # fmt: skip
+    try:
+        wish.subscriber.execute(statement, database=spec.database)
+    except PgnbError:
+        if made_slot:
+            _give_back(wish, spec)
+        raise
+
+
+def _give_back(wish: _Wish, spec: DatabaseSpec) -> None:
+    """Drop the slot that was just made, unless the subscription came into being after all."""
+    try:
+        if spec.subscription not in read_subscriptions(wish.subscriber, spec.database):
+            drop_slot(wish.publisher, spec.slot)
+    except PgnbError:
+        # The first error is the one to tell; a slot that is left is found and used by the next run.
+        return
+
+
+def _says(wish: _Wish, plan: _Plan) -> str:
+    spec = plan.spec
+    if plan.now is None:
+        slot = f"use the slot {spec.slot} that is there" if plan.slot else f"make the slot {spec.slot}"
+        copy = "copy the rows" if wish.copy_data else "copy nothing"
+        return f"{spec.database}: {slot}, CREATE SUBSCRIPTION {spec.subscription}, {copy}"
+    words = [f"ALTER SUBSCRIPTION {plan.now.name} {alteration}" for alteration, _ in plan.alterations]
+    if plan.new_tables:
+        tables = ", ".join(f"{t.schema}.{t.table}" for t in plan.new_tables)
+        words.append(f"REFRESH PUBLICATION (new: {tables})")
+    return f"{spec.database}: {'; '.join(words)}"
+
+
+def _after(wish: _Wish, plan: _Plan) -> str:
+    if not plan.changes and plan.now:
+        return f"{plan.spec.database}: {plan.now.words}\n"
+    options = ", ".join(f"{option} = {spelled(value)}" for option, value in wish.options.items())
+    return (
+        f"{plan.spec.database}: {plan.spec.subscription}, slot {plan.spec.slot}, of {plan.spec.publication},"
+        f" {len(plan.tables)} tables; {options}\n"
+    )
+
+
+def _note(plans: Sequence[_Plan]) -> str:
+    disabled = [plan.spec.database for plan in plans if plan.now and not plan.now.enabled]
+    return f"Disabled, and left so (12.9): {', '.join(disabled)}." if disabled else ""

@@ -1,0 +1,72 @@
+"""The subscriber's tables before a copy: there, and empty, or the copy would fail on duplicate keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pgnb.checks import Check, Checks
+from pgnb.errors import ConnectionFailed
+from pgnb.logical.parallel import in_parallel
+from pgnb.logical.publication import Published
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.server import Server
+
+_SHOWN = 6
+
+
+def databases_of(server: Server) -> frozenset[str]:
+    """The databases that one can connect to; none of an absent server."""
+    return frozenset(row["name"] for row in server.query("databases"))
+
+
+def target_checks(
+    subscriber: Server, spec: DatabaseSpec, tables: Sequence[Published], *, copy_data: bool
+) -> list[Check]:
+    """Checks that the subscriber has each of the tables and, with `copy_data`, no row in them.
+
+    Raises ConnectionFailed for a database that is not there.
+    """
+    found = subscriber.query(
+        "logical/filled_tables",
+        {"schemas": [t.schema for t in tables], "tables": [t.table for t in tables]},
+        database=spec.database,
+    )
+    missing = [_words(row) for row in found if not row["here"]]
+    filled = [_words(row) for row in found if row["here"] and row["filled"] is not False]
+    checks = [
+        Check(f"{spec.database}: tables on the subscriber", not missing,
+              _some(missing) or f"all {len(found)}", "all",
+              "Copy the schema (plan_schema), or add the table (12.7).")
+    ]  # fmt: skip
+    if copy_data:
+        checks.append(
+            Check(f"{spec.database}: no rows before the copy", not filled, _some(filled) or "none", "none",
+                  "Empty those tables on the subscriber, or set copy_data = False if they hold exactly the"
+                  " publisher's rows: a copy onto rows fails on duplicate keys, or doubles them.")
+        )  # fmt: skip
+    return checks
+
+
+def all_target_checks(
+    subscriber: Server, wanted: Iterable[tuple[DatabaseSpec, Sequence[Published]]], *, copy_data: bool
+) -> Checks:
+    """The checks of several databases, read in parallel."""
+
+    def look(pair: tuple[DatabaseSpec, Sequence[Published]]) -> list[Check]:
+        try:
+            return target_checks(subscriber, *pair, copy_data=copy_data)
+        except ConnectionFailed as failure:
+            return [Check(f"{pair[0].database}: on the subscriber", False, failure.found, "there",
+                          "Create it (plan_databases).")]  # fmt: skip
+
+    items = [check for checks in in_parallel(look, wanted) for check in checks]
+    return Checks.of(f"Tables of {subscriber.name}", items, subscriber.journal)
+
+
+def _words(row: dict[str, object]) -> str:
+    return f"{row['schema']}.{row['table']}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
