@@ -6,6 +6,7 @@ exporters at the primary and at each standby, with the collectors that are on by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from pgnb.cluster import Cluster
 from pgnb.display import Table, spell_bytes, spell_seconds
 from pgnb.errors import ParameterError
 from pgnb.journal import Journal
@@ -22,6 +24,7 @@ from pgnb.plan import Change, Step
 FILE = "alerts.yaml"
 """The name that the rules have in a record's folder."""
 _HEADER = "# Replication alerts for Prometheus (rule_files); metrics of postgres_exporter.\n"
+_MATCHERS = re.compile(r'[a-zA-Z_]\w*(=|!=|=~|!~)"[^"\\]*"(,\s*[a-zA-Z_]\w*(=|!=|=~|!~)"[^"\\]*")*')
 _SLACK = 16384
 """Bytes: with less missing a standby is not behind, however long ago the last transaction was."""
 
@@ -65,10 +68,13 @@ class AlertRules:
         return _HEADER + yaml.safe_dump({"groups": groups}, sort_keys=False, width=1000)
 
     def plan_write(self, path: str = "") -> Change:
-        """A plan that writes the file: to `path`, or beside the run's record; nowhere without either."""
-        target = Path(path).expanduser() if path else _beside_record(self.journal)
-        if target is None:
-            return Change("alert rules", self.journal, note="No rules_file is named, and there is no record.")
+        """A plan that writes the rules to a file; without a path there is nothing to write."""
+        if not path:
+            kept = f"{FILE} beside the record has them; " if self.journal.path else ""
+            return Change(
+                "alert rules", self.journal, note=f"{kept}rules_file names a file to write them to."
+            )
+        target = Path(path).expanduser()
         before, after = _text_of(target), self.yaml
         if before == after:
             return Change("alert rules", self.journal, note=f"{target} has these rules.")
@@ -94,21 +100,25 @@ class AlertRules:
 
 
 def alert_rules(
-    limits: Limits, *, standbys: int, matchers: str, archiving: bool = True, journal: Journal | None = None
+    cluster: Cluster, limits: Limits, *, standbys: int, matchers: str = "", archiving: bool = True
 ) -> AlertRules:
-    """The rules for one primary with so many standbys.
+    """The rules for one primary with so many standbys; a run with a record keeps them beside it, too.
 
-    `matchers` are the labels by which Prometheus knows this system's exporters, as `namespace="databases"`;
-    they keep two systems apart. `archiving`: whether WAL is archived. Raises ParameterError for matchers
+    `matchers` are the labels by which Prometheus knows this system's exporters; they keep two systems apart.
+    Without any it is the namespace. `archiving`: whether WAL is archived. Raises ParameterError for matchers
     that PromQL would not read.
     """
-    if "{" in matchers or "}" in matchers or matchers.count('"') % 2:
+    labels = matchers or f'namespace="{cluster.namespace}"'
+    if not _MATCHERS.fullmatch(labels):
         raise ParameterError(
-            "these are no label matchers", found=matchers, remedy='For example namespace="databases".'
+            "these are no label matchers", found=labels, remedy='For example namespace="databases".'
         )
-    items = [*_of_servers(matchers, standbys), *_of_lag(matchers, limits), *_of_slots(matchers, limits)]
-    items += [_of_archive(matchers)] if archiving else []
-    return AlertRules(tuple(items), journal or Journal())
+    items = [*_of_servers(labels, standbys), *_of_lag(labels, limits), *_of_slots(labels, limits)]
+    items += [_of_archive(labels)] if archiving else []
+    rules = AlertRules(tuple(items), cluster.journal)
+    if cluster.journal.path is not None:
+        _write(cluster.journal.path.parent / FILE, rules.yaml)
+    return rules
 
 
 def _of_servers(labels: str, standbys: int) -> Iterator[Alert]:
@@ -187,10 +197,6 @@ def _of_archive(labels: str) -> Alert:
 
 def _with(labels: str, more: str) -> str:
     return f"{labels},{more}" if labels else more
-
-
-def _beside_record(journal: Journal) -> Path | None:
-    return journal.path.parent / FILE if journal.path else None
 
 
 def _text_of(path: Path) -> str:

@@ -100,7 +100,8 @@ def around(moment: datetime, runs: Sequence[PastRun]) -> PastRun | None:
     """The run in which the moment lies, or the last one that is near it: clocks differ a little."""
     near = [run for run in runs if run.covers(moment, _SLACK)]
     within = [run for run in near if run.covers(moment, timedelta())]
-    return (within or near or [None])[-1]
+    chosen = within or near
+    return chosen[-1] if chosen else None
 
 
 def read_past(folder: str, journal: Journal) -> Past:
