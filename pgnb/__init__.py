@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         replication_status,
         slot_checks,
         slots,
+        slots_as_wished,
         standby_checks,
         standby_status,
     )
@@ -120,6 +121,7 @@ _HOMES = {
         "replication_status",
         "slot_checks",
         "slots",
+        "slots_as_wished",
         "standby_checks",
         "standby_status",
     ),
@@ -184,6 +186,7 @@ __all__ = [
     "settings_of",
     "slot_checks",
     "slots",
+    "slots_as_wished",
     "standby_checks",
     "standby_status",
     "succession",

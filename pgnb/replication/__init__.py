@@ -4,7 +4,7 @@ from pgnb.replication.basebackup import plan_base_backup
 from pgnb.replication.checks import standby_checks
 from pgnb.replication.proof import prove_source
 from pgnb.replication.sizing import five_checks, standby_settings
-from pgnb.replication.slot_checks import slot_checks
+from pgnb.replication.slot_checks import slot_checks, slots_as_wished
 from pgnb.replication.slots import Slot, Slots, plan_drop_slot, plan_slot, plan_slots, slots
 from pgnb.replication.source import Source, replication_source
 from pgnb.replication.standby import plan_standby_config, plan_standby_workload
@@ -37,6 +37,7 @@ __all__ = [
     "replication_status",
     "slot_checks",
     "slots",
+    "slots_as_wished",
     "standby_checks",
     "standby_settings",
     "standby_status",

@@ -61,3 +61,22 @@ def _of_standby(found: Slots, name: str, slot: str) -> Check:
         "Without one the primary may remove WAL that it still needs: make it, and set primary_slot_name.",
         advice=True,
     )  # fmt: skip
+
+
+def slots_as_wished(primary: Server, wanted: Sequence[str], gone: str = "") -> Checks:
+    """Each wanted slot is there, physical, and keeps WAL; the one that was to go is gone."""
+    found = slots(primary)
+    items = [_is_there(found, name) for name in wanted]
+    if gone:
+        left = found.find(gone)
+        items.append(Check(f"slot {gone}", left is None, left.words if left else "gone", "gone"))
+    return Checks.of(f"Slots of {primary.name}", items, primary.journal)
+
+
+def _is_there(found: Slots, name: str) -> Check:
+    slot = found.find(name)
+    ok = slot is not None and slot.physical and slot.reserved and not slot.lost
+    return Check(
+        f"slot {name}", ok, slot.words if slot else "not there", "physical, with WAL reserved",
+        "One that is lost is dropped by name, and its standby made anew (03).",
+    )  # fmt: skip
