@@ -15,12 +15,12 @@ _DIGEST = 8
 
 def publication_name(database: str) -> str:
     """`pub_<database>`, shortened to 63 bytes with a digest at its end where it would be longer."""
-    return _fitting(f"pub_{database}")
+    return shortened(f"pub_{database}")
 
 
 def subscription_name(database: str) -> str:
     """`sub_<database>`, shortened to 63 bytes with a digest at its end where it would be longer."""
-    return _fitting(f"sub_{database}")
+    return shortened(f"sub_{database}")
 
 
 def slot_name(subscription: str) -> str:
@@ -35,7 +35,8 @@ def slot_name(subscription: str) -> str:
     return f"{plain[: LONGEST - _DIGEST - 1]}_{_digest(subscription)}"
 
 
-def _fitting(name: str) -> str:
+def shortened(name: str) -> str:
+    """The name, cut to 63 bytes with a digest of the whole at its end where it is longer."""
     if len(name.encode()) <= LONGEST:
         return name
     kept = name.encode()[: LONGEST - _DIGEST - 1].decode(errors="ignore")

@@ -79,7 +79,7 @@ def _altered(publisher: Server, spec: DatabaseSpec, now: Publication) -> _Plan:
     statements = []
     if then.holds != now.holds:
         statements.append(
-            compose("ALTER PUBLICATION {} SET {}", name(spec.publication), _objects(then.holds))
+            compose("ALTER PUBLICATION {} SET {}", name(spec.publication), publication_objects(then.holds))
         )
     if now.operations != ALL_OPERATIONS:
         statements.append(
@@ -112,10 +112,11 @@ def _extra(wish: Wish, now: Wish) -> tuple[str, ...]:
 
 
 def _create(spec: DatabaseSpec) -> Any:
-    return compose("CREATE PUBLICATION {} FOR {}", name(spec.publication), _objects(spec.wish))
+    return compose("CREATE PUBLICATION {} FOR {}", name(spec.publication), publication_objects(spec.wish))
 
 
-def _objects(wish: Wish) -> Any:
+def publication_objects(wish: Wish) -> Any:
+    """What follows FOR in CREATE PUBLICATION, or SET in ALTER PUBLICATION, as SQL."""
     if wish.all_tables:
         return compose("ALL TABLES")
     tables = [compose("TABLE {}", join(", ", [_table(table) for table in wish.tables]))]
@@ -125,7 +126,7 @@ def _objects(wish: Wish) -> Any:
 
 def _table(table: PublishedTable) -> Any:
     columns = join(", ", [name(column) for column in table.columns])
-    parts = [name(table.schema, table.name)]
+    parts: list[Any] = [name(table.schema, table.name)]
     if table.columns:
         parts.append(compose("({})", columns))
     if table.where:
@@ -179,5 +180,5 @@ def _back(plan: _Plan) -> tuple[Any, ...]:
         return (compose("DROP PUBLICATION IF EXISTS {}", known),)
     statements = [compose("ALTER PUBLICATION {} SET (publish = {})", known, plan.now.operations)]
     if plan.now.holds.tables or plan.now.holds.schemas:
-        statements.append(compose("ALTER PUBLICATION {} SET {}", known, _objects(plan.now.holds)))
+        statements.append(compose("ALTER PUBLICATION {} SET {}", known, publication_objects(plan.now.holds)))
     return tuple(statements)
