@@ -1,0 +1,106 @@
+"""A primary with standbys that stream from it, each test's own, and what may befall them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pgnb.cluster import Cluster, connect
+from pgnb.observe.scratch import Scratch
+from pgnb.observe.writer import Writer, start_writer
+from pgnb.operate.failover import Succession, succession
+from pgnb.plan import Change, gate
+from pgnb.replication import (
+    plan_base_backup,
+    plan_slot,
+    plan_standby_config,
+    plan_standby_workload,
+    replication_source,
+)
+from pgnb.replication.source import Source
+from pgnb.server import HbaRule, Server, find_server
+from pgnb.wait import wait_until
+
+ROLE, SECRET, PRIMARY = "replicator", "replication", "postgres-primary"
+PASSWORD = f"secret:{PRIMARY}/password"
+STANDBYS = "app.kubernetes.io/managed-by=pgnb,app.kubernetes.io/component!=helper"
+
+
+@dataclass
+class Family:
+    """One namespace with a primary; `add` gives it a standby."""
+
+    cluster: Cluster
+    primary: Server
+    kubeconfig: Path
+
+    def server(self, name: str) -> Server:
+        """The server of a workload."""
+        return find_server(self.cluster, f"app={name}", password=PASSWORD)
+
+    def source(self) -> Source:
+        """The source with its role, Secret and rule of pg_hba.conf in place."""
+        carry_out(self.primary.plan_role(ROLE, SECRET))
+        carry_out(self.primary.plan_hba([HbaRule("host", "replication", ROLE, "10.0.0.0/8")]))
+        return replication_source(self.primary, role=ROLE, secret=SECRET)
+
+    def add(self, name: str) -> Server:
+        """A standby of that name, whose slot is called so, too."""
+        source, slot, config = self.source(), name.replace("-", "_"), f"{name}-config"
+        carry_out(plan_slot(self.primary, slot, consumer=name))
+        carry_out(plan_standby_config(self.primary, config))
+        carry_out(plan_standby_workload(self.primary, name, source, config_map=config))
+        carry_out(
+            plan_base_backup(self.primary, name, source, slot=slot, application_name=name, config_map=config)
+        )
+        return self.server(name)
+
+    def roles(self, path: str, *, old: str = PRIMARY, selector: str = STANDBYS, **more: Any) -> Succession:
+        """Everybody's part on a path."""
+        return succession(
+            self.cluster, path, primary=old, standby_selector=selector, service=PRIMARY, password=PASSWORD,
+            **more,
+        )  # fmt: skip
+
+    def planning(self) -> Family:
+        """The same in a run that only plans."""
+        cluster = connect(str(self.kubeconfig), "", self.cluster.namespace, dry_run=True)
+        return replace(self, cluster=cluster)
+
+    def write(self) -> Writer:
+        """A client that writes through the Service."""
+        return start_writer(self.primary, Scratch(self.primary, "writes"), PASSWORD, host=PRIMARY)
+
+
+def open_family(kubeconfig: Path, namespace: str) -> Family:
+    """The family of a primary that runs already."""
+    cluster = connect(str(kubeconfig), "", namespace, dry_run=False)
+    return Family(cluster, find_server(cluster, f"app={PRIMARY}", password=PASSWORD), kubeconfig)
+
+
+def carry_out(change: Change, **confirmations: object) -> None:
+    """Gate and apply, as a cell does."""
+    gate(change, **confirmations)
+    change.apply()
+
+
+def cut_off(standby: Server) -> None:
+    """The standby receives nothing any more, as behind a broken network."""
+    standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
+    standby.execute("SELECT pg_reload_conf()")
+    wait_until(
+        "no receiver", lambda: standby.scalar("SELECT count(*) FROM pg_stat_wal_receiver"),
+        lambda count: count == 0, timeout=10,
+    )  # fmt: skip
+
+
+def crash(primary: Server) -> None:
+    """The primary ends without a checkpoint and can't start again: its pod stays, not Ready."""
+    primary.execute("ALTER SYSTEM SET shared_preload_libraries = 'no_such_library'")
+    primary.cluster.exec(primary.pod, ["sh", "-c", "kill -QUIT 1"], changes="an immediate shutdown")
+    wait_until(
+        "the primary's pod is not Ready", lambda: primary.cluster.pods(primary.selector),
+        lambda pods: not any(pod.ready for pod in pods), timeout=20,
+    )  # fmt: skip
+    primary.close()

@@ -1,0 +1,144 @@
+"""Unplanned failovers: never two writable primaries, and never more lost than was said beforehand."""
+
+from datetime import UTC, datetime
+
+import pytest
+from failover_stage import ROLE, SECRET, Family, carry_out, crash, cut_off
+
+from pgnb.checks import gate, verify
+from pgnb.errors import DeadlineExceeded, GateClosed, ParameterError, QueryFailed
+from pgnb.observe.writer import Writer
+from pgnb.operate.failover import (
+    Succession,
+    estimate_loss,
+    path_checks,
+    plan_fence,
+    plan_promotion,
+    plan_return,
+    plan_service,
+    plot_succession,
+    succession_checks,
+)
+from pgnb.operate.failover.fence import fenced
+from pgnb.server import Server
+from pgnb.wait import wait_until
+
+
+def _lose_rows(family: Family, standby: Server) -> Writer:
+    """A client writes; the standby is cut off, the client goes on, then the primary crashes."""
+    writer = family.write()
+    before = writer.report().acknowledged
+    wait_until("some rows", lambda: writer.report().acknowledged > before + 5, timeout=20)
+    cut_off(standby)
+    cut = writer.report().acknowledged
+    wait_until("rows that will be lost", lambda: writer.report().acknowledged > cut + 5, timeout=20)
+    crash(family.primary)
+    return writer
+
+
+def _take_over(family: Family, standby: Server) -> Succession:
+    pair = family.roles("failover")
+    carry_out(plan_fence(pair))
+    loss = estimate_loss(pair)
+    carry_out(plan_promotion(pair, loss), allow_promotion=True, accept_loss=True)
+    carry_out(plan_service(pair))
+    return pair
+
+
+def test_a_lost_primary_is_replaced_and_the_loss_is_within_the_estimate(family: Family):
+    standby = family.server("replica-a")
+    writer = _lose_rows(family, standby)
+    pair = family.roles("failover")
+    assert path_checks(pair).ok
+    carry_out(plan_fence(pair))
+    assert pair.remains.state == "in production"
+    loss = estimate_loss(pair)
+    assert loss.commits is not None
+    promotion = plan_promotion(pair, loss)
+    promotion.grant(allow_promotion=True)
+    with pytest.raises(GateClosed, match="not confirmed"):
+        promotion.apply()
+    assert pair.candidate.refresh().in_recovery
+    carry_out(promotion, allow_promotion=True, accept_loss=True)
+    carry_out(plan_service(pair))
+
+    at = datetime.now(UTC)
+    wait_until("the client writes again", lambda: writer.report(at).acknowledged > 2, timeout=30)
+    found = writer.found(pair.candidate, writer.report())
+    writer.stop()
+    assert 0 < len(found.missing) <= loss.commits
+    verify(succession_checks(pair))
+    assert "without writes" in plot_succession(pair).finding
+    assert not plan_fence(pair)
+    assert not plan_service(pair)
+
+
+def test_an_old_primary_that_is_scaled_back_is_read_only_and_can_return(family: Family):
+    standby = family.server("replica-a")
+    family.primary.execute("CREATE TABLE kept (n int)")
+    cut_off(standby)
+    family.primary.execute("CREATE TABLE lost (n int)")
+    pair = _take_over(family, standby)
+    assert pair.remains.clean
+
+    family.cluster.scale_and_wait(pair.old.again(), 1)
+    old = family.server("postgres-primary")
+    assert old.facts.in_recovery
+    with pytest.raises(QueryFailed, match="read-only"):
+        old.execute("INSERT INTO kept VALUES (1)")
+    with pytest.raises(GateClosed, match="can't accept writes"):
+        gate(fenced(pair))
+    family.cluster.scale_and_wait(pair.old.again(), 0)
+
+    back = family.roles("rejoin")
+    change = plan_return(
+        back, back.source(ROLE, SECRET), slot="replica_a", application_name="postgres-primary",
+        discard_diverged="postgres-primary", wipe_standby_data="postgres-primary",
+    )  # fmt: skip
+    carry_out(change, discard_diverged="postgres-primary", wipe_standby_data="postgres-primary")
+    verify(succession_checks(back))
+    old = family.server("postgres-primary")
+    assert old.scalar("SELECT to_regclass('lost') IS NULL AND to_regclass('kept') IS NOT NULL")
+
+
+def test_nothing_is_promoted_while_the_old_primary_runs(family: Family):
+    pair = family.roles("failover")
+    loss = estimate_loss(pair)
+    promotion = plan_promotion(pair, loss)
+    promotion.grant(allow_promotion=True, accept_loss=True)
+    with pytest.raises(GateClosed) as closed:
+        promotion.apply()
+    assert "replicas" in closed.value.found
+    assert pair.candidate.refresh().in_recovery
+    family.primary.execute("CREATE TABLE still_mine (n int)")
+
+
+def test_a_pod_that_nobody_sees_go_needs_a_name_and_a_person(family: Family):
+    """A finalizer holds the pod's object, as a node does that no longer reports."""
+    pod = family.primary.pod.name
+    hold = {"metadata": {"finalizers": ["pgnb.test/hold"]}}
+    family.cluster.patch("pods", pod, hold, "hold it")
+    pair = family.roles("failover")
+    try:
+        with pytest.raises(ParameterError, match="by nobody"):
+            plan_fence(pair, confirm_gone=pod)
+        # While it is well, its name is not taken for an answer.
+        healthy = plan_fence(pair, confirm_gone=pod, confirmed_by="Ada", timeout=1.0)
+        with pytest.raises(DeadlineExceeded, match="not every pod is seen to be gone"):
+            healthy.apply()
+        loss = estimate_loss(pair)
+        assert loss.commits is None
+        refused = plan_promotion(pair, loss)
+        refused.grant(allow_promotion=True, accept_loss=True)
+        with pytest.raises(GateClosed, match="stopped before"):
+            refused.apply()
+
+        wait_until("it is overdue", lambda: bool(pair.old.unseen()), timeout=60)
+        with pytest.raises(GateClosed, match="not confirmed"):
+            plan_fence(pair).apply()
+        carry_out(plan_fence(pair, confirm_gone=pod, confirmed_by="Ada"), confirm_gone=pod)
+        assert any("Ada confirms" in entry.what for entry in family.cluster.journal.entries)
+        carry_out(plan_promotion(pair, loss), allow_promotion=True, accept_loss=True)
+        assert not pair.candidate.refresh().in_recovery
+    finally:
+        family.cluster.patch("pods", pod, {"metadata": {"finalizers": None}}, "let it go")

@@ -1,0 +1,155 @@
+"""Planned switchovers: no acknowledged row is lost, and until the promotion everything is put back."""
+
+import pytest
+from failover_stage import ROLE, SECRET, Family, carry_out
+
+from pgnb.checks import gate, verify
+from pgnb.errors import ChangeFailed, GateClosed, ParameterError
+from pgnb.operate.failover import (
+    measure_succession,
+    path_checks,
+    plan_followers,
+    plan_return,
+    plan_service,
+    plan_switchover,
+    plot_succession,
+    succession_checks,
+)
+from pgnb.replication import slots
+from pgnb.server import Server
+from pgnb.wait import wait_until
+
+
+def _hand_over(family: Family, old: str, slot: str) -> float:
+    """A whole switchover; the time without writes, as a client measured it."""
+    pair = family.roles("switchover", old=old, selector=f"app!={old},{_SERVERS}")
+    gate(path_checks(pair))
+    change = plan_switchover(pair)
+    gate_and = change.grant(allow_promotion=True)
+    assert gate_and.ok
+    with measure_succession(pair, "secret:postgres-primary/password", when=change) as service:
+        change.apply()
+    verify(service.checks(longest=10.0))
+    assert service.found is not None and not service.found.missing
+    source = pair.source(ROLE, SECRET)
+    carry_out(plan_followers(pair, source))
+    carry_out(plan_return(pair, source, slot=slot, application_name=old))
+    verify(succession_checks(pair))
+    assert "without writes (measured by a client)" in plot_succession(pair, service).finding
+    assert not plan_switchover(pair)
+    assert not plan_service(pair)
+    return service.writing.longest.seconds
+
+
+_SERVERS = "app in (postgres-primary,replica-a,replica-b)"
+
+
+def test_the_role_goes_over_and_back_and_no_acknowledged_row_is_lost(family: Family):
+    gaps = [
+        _hand_over(family, "postgres-primary", "replica_a"),
+        _hand_over(family, "replica-a", "postgres_primary"),
+    ]
+    assert max(gaps) < 5.0
+    assert family.server("postgres-primary").facts.timeline == 3
+
+
+def test_other_standbys_follow_the_new_primary(family: Family):
+    family.add("replica-b")
+    pair = family.roles("switchover", candidate="replica-a")
+    carry_out(plan_switchover(pair), allow_promotion=True)
+    carry_out(plan_followers(pair, pair.source(ROLE, SECRET)))
+    assert slots(pair.candidate).find("replica_b").active
+    follower = pair.others[0]
+    assert follower.refresh().timeline == pair.candidate.facts.timeline == 2
+
+
+def _writable(server: Server) -> bool:
+    server.close_sessions()  # A switchover that was begun has ended them.
+    server.execute("CREATE TABLE IF NOT EXISTS proof (n int)")
+    return server.scalar("SHOW default_transaction_read_only") == "off"
+
+
+def test_without_its_confirmation_nothing_happens(family: Family):
+    with pytest.raises(GateClosed, match="not confirmed"):
+        plan_switchover(family.roles("switchover")).apply()
+    assert _writable(family.primary)
+
+
+def test_wal_that_does_not_arrive_puts_everything_back(family: Family):
+    standby = family.server("replica-a")
+    standby.execute("ALTER SYSTEM SET recovery_min_apply_delay = '1h'")
+    standby.execute("SELECT pg_reload_conf()")
+    wait_until("the delay", lambda: _shown(standby, "recovery_min_apply_delay") == "1h", timeout=10)
+    change = plan_switchover(family.roles("switchover"), timeout=1.0)
+    change.grant(allow_promotion=True)
+    family.primary.execute("CREATE TABLE before_it (n int)")
+    with pytest.raises(ChangeFailed, match="stopped") as failure:
+        change.apply()
+    assert "writes are let in again" in failure.value.remedy
+    assert _writable(family.primary)
+    assert standby.refresh().in_recovery
+
+
+def _shown(server: Server, name: str) -> str:
+    with server.new_session() as session:
+        return str(session.query(f"SHOW {name}")[0][name])
+
+
+def test_a_shutdown_that_was_a_kill_is_put_back(family: Family):
+    """A grace period that is too short: the proof for no loss is missing, so the old primary serves again."""
+    name = family.cluster.workload(family.primary.pod).name
+    grace = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 0}}}}
+    family.cluster.patch("deployments", name, grace, "no grace")
+    wait_until(
+        "the new pod", lambda: family.cluster.pods(family.primary.selector),
+        lambda pods: [p.ready and not p.spec["terminationGracePeriodSeconds"] for p in pods] == [True],
+        timeout=30,
+    )  # fmt: skip
+    family.primary.reopen()
+    pair = family.roles("switchover")
+    wait_until("it streams again", lambda: path_checks(pair).ok, timeout=20)
+    change = plan_switchover(pair)
+    change.grant(allow_promotion=True)
+    with pytest.raises(ChangeFailed, match="did not shut down in order") as failure:
+        change.apply()
+    assert "Put back" in failure.value.remedy
+    family.primary.reopen()
+    assert not family.primary.refresh().in_recovery
+    assert _writable(family.primary)
+    assert pair.candidate.refresh().in_recovery
+
+
+def test_a_candidate_that_is_behind_closes_the_gate(family: Family):
+    standby = family.server("replica-a")
+    standby.query("SELECT pg_wal_replay_pause()")
+    pair = family.roles("switchover")
+    wait_until("it is paused", lambda: not path_checks(pair).ok, timeout=10)
+    change = plan_switchover(pair)
+    change.grant(allow_promotion=True)
+    with pytest.raises(GateClosed, match="stopped before"):
+        change.apply()
+    assert _writable(family.primary)
+
+
+def test_a_run_that_plans_changes_nothing_and_names_every_path(family: Family):
+    planning = family.planning()
+    for path in ("switchover", "failover", "rejoin"):
+        pair = planning.roles(path)
+        source = pair.source(ROLE, SECRET)
+        gate(path_checks(pair))
+        for change in (
+            plan_switchover(pair),
+            plan_service(pair),
+            plan_followers(pair, source),
+            plan_return(pair, source, slot="replica_a", application_name="postgres-primary"),
+        ):
+            assert not change.apply().changed
+    assert not planning.cluster.journal.entries
+    assert _writable(family.primary)
+
+
+def test_bad_parameters_are_named(family: Family):
+    with pytest.raises(ParameterError, match="no path"):
+        family.roles("sideways")
+    with pytest.raises(ParameterError, match="no Ready standby is called"):
+        family.roles("switchover", candidate="replica-z")
