@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ _SAME = 0.2
 """A change within this share says nothing."""
 _NOISE = {"bytes": 8192.0, "seconds": 0.1}
 """What is below on both sides is no change, whatever its share."""
+_SYSTEM = ("kubeconfig", "context", "namespace", "primary_selector")
 LAST = "last"
 
 
@@ -76,7 +78,7 @@ def _changed(then: float | None, now: float | None, measure: str) -> Cell:
 def compare_runs(now: Recording, earlier: str) -> RunComparison:
     """This recording beside an earlier one: a file of samples, a record's folder, `last`, or "" for none.
 
-    `last` is the newest one in the folder that this run's record is in. Raises ParameterError for a path
+    `last` is the newest one of the same system in the folder that this run's record is in. Raises ParameterError for a path
     without samples.
     """
     if not earlier:
@@ -99,9 +101,23 @@ def _named(text: str) -> Path:
 
 
 def _last(now: Recording) -> Path | None:
-    """Records are named by their time, so the last name is the newest."""
+    """The newest samples of another run on the same system; records are named by their time."""
     if not now.path:
         return None
     own = Path(now.path).resolve()
+    system = _system_of(own.parent)
+    if system is None:
+        return None
     others = [path for path in own.parent.parent.glob(f"*/{FILE}") if path.resolve() != own]
-    return max(others, key=lambda path: path.parent.name, default=None)
+    same = (path for path in others if _system_of(path.parent) == system)
+    return max(same, key=lambda path: path.parent.name, default=None)
+
+
+def _system_of(record: Path) -> tuple[object, ...] | None:
+    """By which parameters a record's run found its servers; None for a folder that is no record."""
+    try:
+        parameters = json.loads((record / "record.json").read_text(encoding="utf-8"))["parameters"]
+    except (OSError, ValueError, KeyError):
+        # Samples may lie anywhere; only those in a record can be told to be of the same system.
+        return None
+    return tuple(parameters.get(name) for name in _SYSTEM)
