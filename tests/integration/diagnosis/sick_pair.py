@@ -83,6 +83,8 @@ class SickPair:
     def without_stream(self) -> Iterator[None]:
         """The standby has nobody to receive from, and its slot is free."""
         with altered(self.standby, "primary_conninfo", ""):
+            receivers = "SELECT count(*) FROM pg_stat_wal_receiver"
+            wait_until("no receiver", lambda: self.standby.scalar(receivers), lambda n: n == 0, timeout=20)
             wait_until(
                 "the slot to be free", lambda: slots(self.primary).find(SLOT),
                 lambda slot: slot is None or not slot.active, timeout=20,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from sick_pair import NAME, SLOT, SickPair, altered, set_system
 
 from pgnb.display import Table
@@ -25,6 +26,13 @@ TEXT
 grep -q 10.0.0.0 "$PGDATA/pg_hba.conf" || echo "host all all 10.0.0.0/8 trust" >> "$PGDATA/pg_hba.conf"
 exec postgres
 """
+
+
+@pytest.fixture(autouse=True)
+def rebuilt(pair: SickPair) -> None:
+    """A test that failed leaves nothing to the next one."""
+    if pair.look().findings:
+        pair.rebuild()
 
 
 def test_slot_at_risk_then_lost(pair: SickPair) -> None:

@@ -20,7 +20,7 @@ def connection_findings(evidence: Evidence, explained: frozenset[str]) -> Iterat
         if not standby.asked or not standby.facts.in_recovery:
             continue
         if standby.streaming:
-            yield from _half_open(evidence, standby)
+            yield from () if standby.name in explained else _half_open(evidence, standby)
             continue
         found = list(_obstacle(evidence, standby))
         yield from found

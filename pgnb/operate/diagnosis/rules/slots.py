@@ -83,11 +83,14 @@ def _not_used(standby: ServerSeen, wished: str, own: str) -> Finding:
 
 
 def _removed(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
-    """WAL before the primary's oldest segment is gone; a receiver asks from the beginning of its segment."""
+    """WAL before the primary's oldest segment is gone; a receiver asks from the beginning of its segment.
+
+    One that calls itself streaming is no proof to the contrary: it does so for a moment at each attempt.
+    """
     oldest = primary.condition.oldest_wal if primary.condition else None
     size = primary.facts.wal_segment_size
     needed = standby.received - standby.received % size
-    if standby.streaming or oldest is None or not standby.received or needed >= oldest:
+    if oldest is None or not standby.received or needed >= oldest:
         return
     archive = standby.condition.settings.get("restore_command") if standby.condition else ""
     yield Finding(
