@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster.client import Api
 from pgnb.cluster.refusals import grant_remedy
 from pgnb.errors import ClusterError
 
+Rule = Mapping[str, Any]
+"""A rule of RBAC as the API spells it: verbs, apiGroups, resources, resourceNames."""
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_OWN_RULES = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
@@ -32,9 +36,13 @@ class Right:
 
 
 RIGHTS: tuple[Right, ...] = (
+    Right("get", "namespaces", why="to see whether it is one for practice (dry_run auto)", advice=True),
     Right("list", "pods", why="to find the servers"),
+    Right("get", "pods", why="to follow them and the helper pods"),
     Right("get", "pods/log", why="to read their logs"),
-    Right("create", "pods/exec", why="to write configuration files"),
+    Right("get", "pods/exec", why="to read and write configuration files"),
+    Right("create", "pods/exec", why="to read and write configuration files"),
+    Right("get", "pods/portforward", why="to reach PostgreSQL"),
     Right("create", "pods/portforward", why="to reach PostgreSQL"),
     Right("create", "pods", why="to run base backups in helper pods"),
     Right("delete", "pods", why="to remove the helper pods again"),
@@ -44,9 +52,13 @@ RIGHTS: tuple[Right, ...] = (
     Right("get", "secrets", why="to read the passwords"),
     Right("create", "secrets", why="to keep the replication role's password"),
     Right("patch", "secrets", why="to keep the replication role's password"),
-    Right("get", "services", why="to know the primary's name"),
+    Right("list", "services", why="to know the primary's name"),
+    Right("get", "services", why="to compare the standby's Service"),
+    Right("create", "services", why="to make the standby's Service"),
+    Right("patch", "services", why="to make the standby's Service"),
     Right("get", "persistentvolumeclaims", why="to know where the data lies"),
     Right("create", "persistentvolumeclaims", why="to make the standby's volume"),
+    Right("patch", "persistentvolumeclaims", why="to make the standby's volume"),
     Right("get", "deployments", "apps", why="to know how a server is run"),
     Right("create", "deployments", "apps", why="to make the standby"),
     Right("patch", "deployments", "apps", why="to scale and to roll out"),
@@ -55,7 +67,11 @@ RIGHTS: tuple[Right, ...] = (
     Right("get", "replicasets", "apps", why="to find a pod's Deployment"),
     Right("list", "events", why="to say why a pod does not start", advice=True),
 )
-"""What sections 1 to 5 of the procedure need, each right with its reason."""
+"""What sections 1 to 5 of the procedure need, each with its reason; pgnb/manifests/rbac.yaml gives them.
+
+A WebSocket begins with GET, so exec and port-forward need `get`, and from Kubernetes 1.35 on `create`, too
+(AuthorizePodWebsocketUpgradeCreatePermission). A server-side apply is a patch, also where it creates.
+"""
 
 
 def may(api: Api, right: Right, namespace: str | None = None) -> bool:
@@ -82,13 +98,44 @@ def access_checks(api: Api, rights: Iterable[Right] = RIGHTS) -> Checks:
     wanted = tuple(rights)
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="pgnb-access") as pool:
         allowed = list(pool.map(lambda right: may(api, right), wanted))
-    items = [_check(api, right, found) for right, found in zip(wanted, allowed, strict=True)]
+    rules = [] if all(allowed) else _rules(api)
+    items = [_check(api, right, found, rules) for right, found in zip(wanted, allowed, strict=True)]
     return Checks.of(f"Rights in the namespace {api.namespace}", items, api.journal)
 
 
-def _check(api: Api, right: Right, allowed: bool) -> Check:
+def _check(api: Api, right: Right, allowed: bool, rules: Sequence[Rule]) -> Check:
     remedy = f"{right.why}. {grant_remedy(right.verb, right.resource, right.group, api.namespace)}"
-    return Check(str(right), allowed, allowed, True, remedy[0].upper() + remedy[1:], right.advice)
+    names = () if allowed else _named(right, rules)
+    found = f"for {', '.join(names)}" if names else allowed
+    return Check(
+        str(right), allowed or bool(names), found, True, remedy[0].upper() + remedy[1:], right.advice
+    )
+
+
+def _rules(api: Api) -> Sequence[Rule]:
+    """The user's rules in the namespace, where the server tells them (RBAC does; a webhook may not)."""
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": api.namespace},
+    }
+    try:
+        return (api.call("POST", _OWN_RULES, body=body).get("status") or {}).get("resourceRules") or []
+    except ClusterError:
+        return ()  # Without them a right on some names counts as none, as the access review says.
+
+
+def _named(right: Right, rules: Sequence[Rule]) -> tuple[str, ...]:
+    """The objects that the right is limited to: a role may name them, and then denies the right as such."""
+    names = {
+        name
+        for rule in rules
+        if {right.verb, "*"} & set(rule.get("verbs") or ())
+        and {right.group, "*"} & set(rule.get("apiGroups") or ())
+        and {right.resource, "*"} & set(rule.get("resources") or ())
+        for name in rule.get("resourceNames") or ()
+    }
+    return tuple(sorted(names))
 
 
 def whoami(api: Api) -> str:

@@ -94,6 +94,8 @@ def _apply(call: Call, text: str, options: WriteOptions) -> tuple[Object, list[s
     live = store.find(resource.plural, call.namespace, call.info.name)
     if live is None and call.info.subresource:
         raise not_found(resource, call.info.name)
+    if live is None:
+        call.allow("create")
     _check_precondition(call, live, config)
     merged = applied(
         resource, live, config, options.manager, force=options.force, subresource=call.info.subresource

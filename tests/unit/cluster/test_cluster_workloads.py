@@ -205,7 +205,8 @@ def test_missing_rights_are_named(replay: Replay, cluster: Cluster) -> None:
     checks = cluster.access_checks([Right("create", "pods/exec", why="to write configuration files")])
     assert checks.failed[0].remedy.startswith("To write configuration files.")
     assert "kubectl auth can-i create pods/exec -n pgnb-record" in checks.failed[0].remedy
-    asked = json.loads(replay.requests[-1][3])["spec"]["resourceAttributes"]
+    (review,) = (body for _, path, _, body in replay.requests if path.endswith(reviews))
+    asked = json.loads(review)["spec"]["resourceAttributes"]
     assert asked == {"namespace": NAMESPACE, "verb": "create", "resource": "pods", "subresource": "exec"}
 
 
