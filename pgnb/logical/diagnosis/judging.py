@@ -24,7 +24,7 @@ def words(key: Named) -> str:
 
 
 def retained(seen: DatabaseSeen) -> tuple[str, ...]:
-    kept = seen.slot["retained_bytes"] if seen.slot else None
+    kept = seen.slot.retained_bytes if seen.slot else None
     return (f"its slot retains {spell_bytes(kept)} of WAL",) if kept is not None else ()
 
 

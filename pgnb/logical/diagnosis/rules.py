@@ -57,7 +57,7 @@ def _lost_slot(seen: DatabaseSeen) -> LogicalFinding | None:
     if subscription is None or seen.publisher_silent:
         return None
     slot = seen.slot
-    if subscription.slot is not None and slot is not None and _serves(slot):
+    if subscription.slot is not None and slot is not None and not slot.lost:
         return None
     if subscription.slot is None:
         found, cause = "slot_name = NONE", "it was taken from the subscription by SET (slot_name = NONE)"
@@ -65,7 +65,7 @@ def _lost_slot(seen: DatabaseSeen) -> LogicalFinding | None:
         found = f"no logical slot {subscription.slot} on the publisher"
         cause = "it was dropped, or the publisher failed over without it"
     else:
-        reason = slot["invalidation_reason"] or "the WAL that it kept is removed"
+        reason = slot.invalidation_reason or "the WAL that it kept is removed"
         found, cause = f"wal_status = {slot['wal_status']}", f"the publisher gave it up: {reason}"
     return LogicalFinding(
         "lost-slot", seen.spec.database, subscription.slot or subscription.name, cause,
@@ -73,10 +73,6 @@ def _lost_slot(seen: DatabaseSeen) -> LogicalFinding | None:
         "Nothing brings its changes back. Recreate the subscription with a new copy of its tables.",
         "recreate",
     )  # fmt: skip
-
-
-def _serves(slot: object) -> bool:
-    return isinstance(slot, dict) and slot["wal_status"] != "lost" and not slot["invalidation_reason"]
 
 
 def _disabled(seen: DatabaseSeen) -> LogicalFinding | None:
@@ -129,9 +125,9 @@ def _schema(seen: DatabaseSeen) -> Findings:
 
 def _slot_at_risk(seen: DatabaseSeen) -> Findings:
     slot = seen.slot
-    if slot and slot["wal_status"] == "unreserved":
+    if slot and slot.wal_status == "unreserved":
         yield LogicalFinding(
-            "slot-at-risk", seen.spec.database, str(slot["name"]),
+            "slot-at-risk", seen.spec.database, slot.name,
             "it is behind by more than max_slot_wal_keep_size: the next checkpoint removes its WAL",
             (f"wal_status = unreserved, {spell_bytes(slot['retained_bytes'])} retained",),
             "Raise max_slot_wal_keep_size on the publisher now (06_online_changes), then mend the apply.",

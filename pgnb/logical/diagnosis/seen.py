@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pgnb.errors import DeadlineExceeded, PgnbError
 from pgnb.logical.catalog import Named
@@ -12,6 +11,7 @@ from pgnb.logical.conflicts import Incident, read_incidents
 from pgnb.logical.parallel import in_parallel
 from pgnb.logical.publication import Publication, published_tables, read_publications
 from pgnb.logical.schemadiff import Difference, compare_schemas
+from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.server import Server
@@ -66,7 +66,7 @@ class Workers:
 class DatabaseSeen:
     """One database on both sides. `states` are the tables of the subscription with their state (r: ready).
 
-    `slot` is a row of the query logical/slots; `publisher_silent` and `missing` say why a side is not there.
+    `publisher_silent` and `missing` say why a side is not there.
     """
 
     spec: DatabaseSpec
@@ -77,7 +77,7 @@ class DatabaseSeen:
     states: Mapping[Named, str] = field(default_factory=dict)
     publication: Publication | None = None
     published: frozenset[Named] = frozenset()
-    slot: Mapping[str, Any] | None = None
+    slot: LogicalSlot | None = None
     differences: tuple[Difference, ...] = ()
     incidents: tuple[Incident, ...] = ()
 
@@ -148,16 +148,16 @@ def _incidents(subscriber: Server, lines: int) -> tuple[tuple[Incident, ...], st
         return (), error.message
 
 
-def _slots(publisher: Server) -> tuple[Mapping[str, Mapping[str, Any]], str]:
+def _slots(publisher: Server) -> tuple[Mapping[str, LogicalSlot], str]:
     try:
-        return {row["name"]: row for row in publisher.query("logical/slots")}, ""
+        return logical_slots(publisher), ""
     except PgnbError as error:
         return {}, f"{error.message} ({error.found})" if error.found else error.message
 
 
 def _look(
     publisher: Server, subscriber: Server, spec: DatabaseSpec, silent: str,
-    slots: Mapping[str, Mapping[str, Any]], apply: Apply | None, own: tuple[Incident, ...],
+    slots: Mapping[str, LogicalSlot], apply: Apply | None, own: tuple[Incident, ...],
 ) -> DatabaseSeen:  # fmt: skip
     subscription = read_subscriptions(subscriber, spec.database).get(spec.subscription)
     named = {"subscription": spec.subscription}

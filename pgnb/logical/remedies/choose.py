@@ -1,0 +1,73 @@
+"""One remedy by its name, as a notebook's parameter gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pgnb.errors import ParameterError
+from pgnb.logical.diagnosis.finding import LogicalDiagnosis
+from pgnb.logical.origin import Origin
+from pgnb.logical.remedies.recreate import plan_recreate
+from pgnb.logical.remedies.resync import plan_resync
+from pgnb.logical.remedies.subscription import plan_enable, plan_refresh, plan_skip
+from pgnb.logical.remedies.workers import plan_workers
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.wishes import qualified
+from pgnb.plan import Change
+from pgnb.server import Server
+
+REMEDIES = ("enable", "refresh", "skip", "resync", "recreate", "workers")
+
+
+def plan_remedy(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], diagnosis: LogicalDiagnosis,
+    origin: Origin, *, remedy: str, database: str = "", table: str = "",
+) -> Change:  # fmt: skip
+    """The plan of one remedy, by its name; an empty one is nothing to change.
+
+    `database` is one of the specs', `table` (`schema.table`) what resync copies anew; what else it needs,
+    such as the LSN of SKIP, is the diagnosis'. Each asks for `confirm_remedy`: the name of the subscription
+    (enable, refresh, recreate), the LSN (skip), the table (resync), the setting (workers). Raises
+    ParameterError and GateClosed, both before anything is changed.
+    """
+    if not remedy:
+        return Change(
+            "no remedy", subscriber.journal, note="The parameter remedy names none: only looked at."
+        )
+    if remedy not in REMEDIES:
+        raise ParameterError(f"no such remedy: {remedy!r}", remedy=f"There are {', '.join(REMEDIES)}.")
+    if remedy == "workers":
+        return plan_workers(subscriber)
+    spec = _spec(specs, database)
+    if remedy == "enable":
+        return plan_enable(subscriber, spec)
+    if remedy == "refresh":
+        unknown = tuple(f.subject for f in diagnosis if (f.kind, f.database) == ("not-refreshed", database))
+        return plan_refresh(subscriber, spec, unknown)
+    if remedy == "skip":
+        found = next((f for f in diagnosis if f.database == database and f.lsn), None)
+        return plan_skip(
+            subscriber, spec, found.lsn if found else None, "; ".join(found.evidence) if found else ""
+        )
+    if remedy == "resync":
+        return plan_resync(publisher, subscriber, spec, qualified(_named(table)))
+    return plan_recreate(publisher, subscriber, spec, origin)
+
+
+def _spec(specs: Sequence[DatabaseSpec], database: str) -> DatabaseSpec:
+    found = next((spec for spec in specs if spec.database == database), None)
+    if found is None:
+        raise ParameterError(
+            f"no such database among those that are replicated: {database!r}",
+            found=", ".join(spec.database for spec in specs) or "none",
+            remedy="Name one of them in remedy_database.",
+        )
+    return found
+
+
+def _named(table: str) -> str:
+    if not table:
+        raise ParameterError(
+            "resync needs a table", found="remedy_table is empty", remedy="Name it, as 'schema.table'."
+        )
+    return table

@@ -1,0 +1,55 @@
+"""Emptying tables of the subscriber before they are copied again; never more than those that are named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pgnb.logical.catalog import Named
+from pgnb.plan import Step
+from pgnb.server import Server, compose, join, name
+from pgnb.server.session import Statement
+
+_NO_LIMIT = 0.0
+
+
+def empty_tables(subscriber: Server, database: str, tables: Sequence[Named]) -> str:
+    """Remove every row of the tables, in one transaction; says how.
+
+    TRUNCATE, or where a foreign key of another table forbids that, DELETE as a replica, which fires no
+    trigger and cascades to nothing: the rows that refer to them stay, and their partners come again with
+    the copy. Raises QueryFailed; then nothing was removed.
+    """
+    if not tables:
+        return "no table to empty"
+    if _referrers(subscriber, database, tables):
+        statements, how = _deletes(tables), "by DELETE: tables outside refer to them"
+    else:
+        statements = [compose("TRUNCATE TABLE {}", _names(tables))]
+        how = "by TRUNCATE"
+    with subscriber.new_session(database, statement_timeout=_NO_LIMIT) as session:
+        session.execute("BEGIN")
+        for statement in statements:
+            session.execute(statement)
+        session.execute("COMMIT")
+    return f"{len(tables)} emptied {how}"
+
+
+def empty_step(subscriber: Server, database: str, tables: Sequence[Named]) -> Step:
+    """The step that empties the tables."""
+    listed = ", ".join(f"{schema}.{table}" for schema, table in tables)
+    what = f"{database}: remove every row of {listed or 'no table'}"
+    return Step(subscriber.name, what, lambda: empty_tables(subscriber, database, tables))
+
+
+def _referrers(subscriber: Server, database: str, tables: Sequence[Named]) -> bool:
+    named = {"schemas": [schema for schema, _ in tables], "tables": [table for _, table in tables]}
+    return bool(subscriber.query("logical/referrers", named, database=database))
+
+
+def _deletes(tables: Sequence[Named]) -> list[Statement]:
+    as_replica: Statement = "SET LOCAL session_replication_role = replica"
+    return [as_replica, *(compose("DELETE FROM {}", name(*table)) for table in tables)]
+
+
+def _names(tables: Sequence[Named]) -> Statement:
+    return join(", ", [name(*table) for table in tables])

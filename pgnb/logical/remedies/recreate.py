@@ -1,0 +1,111 @@
+"""Recreating a subscription with a new slot and a new copy: what is left when its slot is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pgnb.checks import Check, Checks
+from pgnb.logical.origin import Origin
+from pgnb.logical.publication import published_tables
+from pgnb.logical.remedies.emptying import empty_step
+from pgnb.logical.remedies.subscription import PARAMETER
+from pgnb.logical.slots import drop_slot, logical_slots
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscription import Subscription, read_subscriptions
+from pgnb.logical.subscriptions import plan_subscriptions
+from pgnb.logical.targets import target_checks
+from pgnb.plan import Change, Confirmation, Step
+from pgnb.server import Server, compose, name
+from pgnb.wait import wait_until
+
+_KEPT = ("streaming", "binary", "synchronous_commit", "disable_on_error", "origin", "failover")
+_FREED_WITHIN = 30.0
+
+
+def plan_recreate(publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Origin) -> Change:
+    """Drop the subscription, empty its tables, and subscribe again with a new slot; asks for its name.
+
+    Its options are kept. A run that was stopped halfway is taken up where it stands. Applying checks first
+    that the publication is there and that the subscriber has its tables.
+    """
+    now = read_subscriptions(subscriber, spec.database).get(spec.subscription)
+    tables = [(t.schema, t.table) for t in published_tables(publisher, spec.database, spec.publication)]
+    slots = dict.fromkeys(slot for slot in (now.slot if now else None, spec.slot) if slot)
+    steps = [
+        *(_drop_steps(subscriber, spec, now) if now else ()),
+        *(_slot_step(publisher, slot) for slot in slots),
+        empty_step(subscriber, spec.database, tables),
+        _subscribe_step(publisher, subscriber, spec, origin, _options(now)),
+    ]
+    return Change(
+        f"recreate {spec.subscription} in {spec.database}", subscriber.journal,
+        f"{spec.subscription}: {now.words if now else 'not there'}\n",
+        f"{spec.subscription}: enabled, a new slot {spec.slot}, {len(tables)} tables copied anew\n", steps,
+        note="Until the copy is through the subscriber's tables are incomplete: who reads there must wait.",
+        confirmations=[Confirmation(
+            PARAMETER, spec.subscription, f"{len(tables)} tables of {spec.database} are emptied and copied.",
+        )],
+        precheck=lambda: _checks(publisher, subscriber, spec),
+    )  # fmt: skip
+
+
+def _options(now: Subscription | None) -> dict[str, Any]:
+    """The options of the old subscription that CREATE SUBSCRIPTION takes again."""
+    if now is None:
+        return {}
+    kept = {option: getattr(now, option) for option in _KEPT if getattr(now, option) is not None}
+    return kept | ({"two_phase": now.two_phase != "d"} if now.two_phase is not None else {})
+
+
+def _checks(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Checks:
+    tables = published_tables(publisher, spec.database, spec.publication)
+    what = f"{spec.publication} on {publisher.name}"
+    there = Check(what, bool(tables), f"{len(tables)} tables", "1 or more",
+                  "Section 12.4 (12_logical_replication) makes the publication.")  # fmt: skip
+    return Checks.of(
+        f"Recreating {spec.subscription}",
+        [there, *target_checks(subscriber, spec, tables, copy_data=False)], subscriber.journal,
+    )  # fmt: skip
+
+
+def _drop_steps(subscriber: Server, spec: DatabaseSpec, now: Subscription) -> Sequence[Step]:
+    """Without its slot, which may be gone: a DROP that asks the publisher would fail on that."""
+    clauses = [*(("DISABLE",) if now.enabled else ()), *(("SET (slot_name = NONE)",) if now.slot else ())]
+    steps = [_statement(subscriber, spec, f"ALTER SUBSCRIPTION {{}} {clause}") for clause in clauses]
+    return [*steps, _statement(subscriber, spec, "DROP SUBSCRIPTION {}")]
+
+
+def _statement(subscriber: Server, spec: DatabaseSpec, template: str) -> Step:
+    def run() -> str:
+        subscriber.execute(compose(template, name(spec.subscription)), database=spec.database)
+        return "done"
+
+    what = f"{spec.database}: {template.format(spec.subscription)}"
+    return Step(subscriber.name, what, run, journalled=True)
+
+
+def _slot_step(publisher: Server, slot: str) -> Step:
+    def run() -> str:
+        found = wait_until(
+            f"the slot {slot} to be free", lambda: logical_slots(publisher).get(slot),
+            lambda now: now is None or not now.active, timeout=_FREED_WITHIN,
+            describe=lambda now: now.words if now else "not there",
+            remedy="Another subscriber reads from it: find it by its address, and stop it there.",
+        )  # fmt: skip
+        return drop_slot(publisher, slot) if found else "it was gone already"
+
+    return Step(publisher.name, f"drop the slot {slot}, if it is there", run, journalled=True)
+
+
+def _subscribe_step(
+    publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Origin, options: dict[str, Any]
+) -> Step:
+    def run() -> str:
+        change = plan_subscriptions(publisher, subscriber, [spec], origin, options=options)
+        return change.apply().outcome
+
+    what = (
+        f"{spec.database}: make the slot {spec.slot}, CREATE SUBSCRIPTION {spec.subscription}, copy the rows"
+    )
+    return Step(subscriber.name, what, run, journalled=True)

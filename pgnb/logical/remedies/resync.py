@@ -1,0 +1,217 @@
+"""Resynchronising one table: its rows are copied anew while every other table goes on.
+
+Nothing but documented commands, and the publication is not touched. A table whose copy never came through
+is emptied, and its worker, which tries again by itself, finds room. One that is ready is taken out of the
+subscription by a publication that holds all the others, emptied, and taken in again with a copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgnb.checks import Check, Checks
+from pgnb.errors import GateClosed
+from pgnb.logical.catalog import Named
+from pgnb.logical.names import shortened
+from pgnb.logical.publication import published_tables, read_publications
+from pgnb.logical.publications import publication_objects
+from pgnb.logical.remedies.emptying import empty_step, empty_tables
+from pgnb.logical.remedies.subscription import PARAMETER, apply_of, standing
+from pgnb.logical.slots import logical_slots
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscription import Subscription
+from pgnb.logical.wishes import PublishedTable, Wish
+from pgnb.plan import Change, Confirmation, Step
+from pgnb.server import Server, compose, join, name
+from pgnb.server.progress import lsn_bytes, marker
+from pgnb.wait import wait_until
+
+_CONFIRMED_WITHIN = 120.0
+_RESTARTED_WITHIN = 60.0
+_COPIED_WITHIN = 3600.0
+_COPYING = ("i", "d")
+
+
+@dataclass(frozen=True)
+class _Resync:
+    """One table of one subscription, and the publication that stands in for the others meanwhile."""
+
+    publisher: Server
+    subscriber: Server
+    spec: DatabaseSpec
+    table: Named
+    now: Subscription
+    state: str | None
+
+    @property
+    def words(self) -> str:
+        return f"{self.table[0]}.{self.table[1]}"
+
+    @property
+    def stand_in(self) -> str:
+        """The name of the publication of the other tables."""
+        return shortened(f"{self.spec.publication}_resync")
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run before has taken the table out already."""
+        return self.stand_in in self.now.publications
+
+
+def plan_resync(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Named) -> Change:
+    """Copy one table anew; asks for its name, as `schema.table`.
+
+    A run that was stopped halfway is taken up where it stands. Raises GateClosed for a table that the
+    subscription does not know, and for a disabled subscription.
+    """
+    work = _look(publisher, subscriber, spec, table)
+    copying = work.state in _COPYING and not work.begun
+    steps = [empty_step(subscriber, spec.database, [table])] if copying else _exchange(work)
+    steps.append(
+        Step(subscriber.name, f"{spec.database}: wait until {work.words} is ready", lambda: _wait(work))
+    )
+    return Change(
+        f"resynchronise {work.words} in {spec.database}", subscriber.journal,
+        f"{work.words}: {_STATES.get(work.state or '', work.state)}\n",
+        f"{work.words}: emptied and copied anew\n", steps,
+        note="Until the copy is through that table is incomplete on the subscriber. Its rows there are"
+        " removed, those that only the subscriber has, too.",
+        confirmations=[Confirmation(PARAMETER, work.words, "Every row of it on the subscriber is removed.")],
+        precheck=lambda: _checks(work),
+    )  # fmt: skip
+
+
+_STATES = {"": "out of the subscription", "r": "ready", "i": "waits for its copy", "d": "its copy fails"}
+
+
+def _look(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Named) -> _Resync:
+    now = standing(subscriber, spec)
+    rows = subscriber.query("logical/copying", {"subscription": spec.subscription}, database=spec.database)
+    state = next((row["state"] for row in rows if (row["schema"], row["table"]) == table), None)
+    work = _Resync(publisher, subscriber, spec, table, now, state)
+    if state is None and not work.begun:
+        known = ", ".join(f"{row['schema']}.{row['table']}" for row in rows[:20])
+        raise GateClosed(
+            f"{spec.database}: the subscription {now.name} has no table {work.words}",
+            found=f"it has {known or 'none'}", remedy="One that it does not know yet is added by 12.7.",
+        )  # fmt: skip
+    if not now.enabled:
+        raise GateClosed(
+            f"{spec.database}: {now.name} is disabled, so nothing can be copied", found=now.words,
+            remedy="Mend what disabled it and enable it first (remedy = 'enable').",
+        )  # fmt: skip
+    return work
+
+
+def _checks(work: _Resync) -> Checks:
+    """Immediately before: the apply of the subscription must work, or its changes could not be waited for."""
+    apply = apply_of(work.subscriber, work.spec)
+    runs = apply is not None and apply.pid is not None
+    others = _others(work) if not work.begun else Wish()
+    items = [
+        Check(f"{work.now.name} has an apply worker", runs or work.state in _COPYING,
+              "runs" if runs else "none", "runs", "Mend the apply first: diagnose again."),
+        Check(f"{work.words} is published", others is not None, "yes" if others else "no", "yes",
+              "Publish it first (section 12.7)."),
+    ]  # fmt: skip
+    return Checks.of(f"Resynchronising {work.words}", items, work.subscriber.journal)
+
+
+def _exchange(work: _Resync) -> list[Step]:
+    """The way of a table that is ready: out, emptied, in again."""
+    database, publication = work.spec.database, work.spec.publication
+    here, there = work.subscriber.name, work.publisher.name
+    return [
+        Step(there, f"{database}: CREATE PUBLICATION {work.stand_in} of every table but {work.words}",
+             lambda: _make_stand_in(work), journalled=True),
+        Step(here, f"{database}: wait until the apply has passed its creation", lambda: _pass(work)),
+        Step(here, f"{database}: take the table out: SET PUBLICATION {work.stand_in}",
+             lambda: _subscribe(work, work.stand_in, copy_data=False), journalled=True),
+        Step(here, f"{database}: remove every row of {work.words}",
+             lambda: empty_tables(work.subscriber, database, [work.table])),
+        Step(here, f"{database}: take it in again with a copy: SET PUBLICATION {publication}",
+             lambda: _subscribe(work, publication, copy_data=True), journalled=True),
+        Step(there, f"{database}: DROP PUBLICATION {work.stand_in}, which nobody reads any more",
+             lambda: _drop_stand_in(work), journalled=True),
+    ]  # fmt: skip
+
+
+def _others(work: _Resync) -> Wish | None:
+    """Every table of the publication but this one, with filters and column lists; None: it lacks this one."""
+    found = read_publications(work.publisher, work.spec.database).get(work.spec.publication)
+    tables = published_tables(work.publisher, work.spec.database, work.spec.publication)
+    if found is None or work.table not in {(t.schema, t.table) for t in tables}:
+        return None
+    named = {(t.schema, t.name): t for t in found.holds.tables}
+    rest = [
+        named.get((t.schema, t.table), PublishedTable(t.schema, t.table))
+        for t in tables if (t.schema, t.table) != work.table
+    ]  # fmt: skip
+    return Wish(False, (), tuple(rest))
+
+
+def _make_stand_in(work: _Resync) -> str:
+    there = read_publications(work.publisher, work.spec.database)
+    others = _others(work)
+    if work.begun or others is None:
+        return "it stands in already"
+    _drop_stand_in(work)
+    model = there[work.spec.publication]
+    objects = compose(" FOR {}", publication_objects(others)) if others.tables else compose("")
+    work.publisher.execute(
+        compose("CREATE PUBLICATION {}{} WITH (publish = {}, publish_via_partition_root = {})",
+                name(work.stand_in), objects, model.operations, model.via_root),
+        database=work.spec.database,
+    )  # fmt: skip
+    return f"{len(others.tables)} tables"
+
+
+def _pass(work: _Resync) -> str:
+    """A walsender that decodes WAL from before the publication's creation would not find it there."""
+    lsn, slot = marker(work.publisher), work.now.slot or ""
+    wait_until(
+        f"{work.now.name} to confirm {lsn}", lambda: logical_slots(work.publisher).get(slot),
+        lambda now: now is not None and lsn_bytes(now.confirmed_flush_lsn or "0/0") >= lsn_bytes(lsn),
+        timeout=_CONFIRMED_WITHIN, describe=lambda now: now.words if now else "no slot",
+        remedy="The apply is too far behind, or does not go on: diagnose again.",
+    )  # fmt: skip
+    return f"confirmed {lsn}"
+
+
+def _subscribe(work: _Resync, publication: str, *, copy_data: bool) -> str:
+    """Exchange the one publication for the other, and see the worker start anew with it."""
+    before = apply_of(work.subscriber, work.spec)
+    wanted = [
+        publication if p in (work.spec.publication, work.stand_in) else p for p in work.now.publications
+    ]
+    if standing(work.subscriber, work.spec).publications == tuple(wanted):
+        return "it is so already"
+    work.subscriber.execute(
+        compose("ALTER SUBSCRIPTION {} SET PUBLICATION {} WITH (refresh = true, copy_data = {})",
+                name(work.now.name), join(", ", [name(p) for p in wanted]), copy_data),
+        database=work.spec.database,
+    )  # fmt: skip
+    wait_until(
+        f"{work.now.name} to start anew", lambda: apply_of(work.subscriber, work.spec),
+        lambda now: now is not None and now.pid is not None and (before is None or now.pid != before.pid),
+        timeout=_RESTARTED_WITHIN, describe=lambda now: f"worker {now.pid if now else None}",
+    )  # fmt: skip
+    return f"of {', '.join(wanted)}"
+
+
+def _drop_stand_in(work: _Resync) -> str:
+    work.publisher.execute(
+        compose("DROP PUBLICATION IF EXISTS {}", name(work.stand_in)), database=work.spec.database
+    )
+    return "dropped"
+
+
+def _wait(work: _Resync) -> str:
+    def state() -> str | None:
+        return _look(work.publisher, work.subscriber, work.spec, work.table).state
+
+    wait_until(
+        f"{work.words} to be ready", state, lambda found: found == "r", timeout=_COPIED_WITHIN,
+        describe=lambda found: f"state {found}", remedy="Read the subscriber's log: the copy may be refused.",
+    )  # fmt: skip
+    return "ready"

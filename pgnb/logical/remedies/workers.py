@@ -1,0 +1,26 @@
+"""Room for every worker that the subscriptions need."""
+
+from __future__ import annotations
+
+from pgnb.logical.diagnosis.seen import Workers
+from pgnb.logical.remedies.subscription import PARAMETER
+from pgnb.plan import Change, Confirmation
+from pgnb.server import Server
+
+SETTING = "max_logical_replication_workers"
+_OTHERS = 4
+"""Background processes beside them: the launcher, and a few for parallel queries."""
+
+
+def plan_workers(subscriber: Server) -> Change:
+    """Write the settings that give every subscription its worker; asks for the setting's name.
+
+    They take a restart of the subscriber, which plan_pending_restart carries out. Raises as plan_settings.
+    """
+    found = Workers(**subscriber.one("logical/worker_room"))
+    wanted = {SETTING: max(found.needed, found.max_workers)}
+    wanted["max_worker_processes"] = max(found.max_processes, wanted[SETTING] + _OTHERS)
+    change = subscriber.plan_settings(wanted, write_restart=True)
+    why = f"{found.subscriptions} subscriptions and their copies need {found.needed} workers."
+    change.confirmations = [*change.confirmations, Confirmation(PARAMETER, SETTING, why)]
+    return change
