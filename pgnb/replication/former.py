@@ -33,6 +33,11 @@ class Control:
         return self.state in ("shut down", "shut down in recovery")
 
     @property
+    def in_recovery(self) -> bool:
+        """Whether it was a standby when it stopped."""
+        return self.state in ("in archive recovery", "shut down in recovery")
+
+    @property
     def state(self) -> str:
         """The state in the control file."""
         return self.found["state"]

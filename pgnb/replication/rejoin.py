@@ -211,11 +211,25 @@ def _by_base_backup(
         start_timeout=wish.start_timeout, slot_to_come=True,
     )  # fmt: skip
     steps = [*_before_starting(new_primary, target, wish), *change.steps]
+    if former is not None and former.control.torn:
+        steps.insert(0, _clear_step(new_primary, target))
     return Rejoin(
         f"rejoin of {target.name}", new_primary.journal, change.before, change.after, steps,
         f"{_words('base backup', why)} {change.note}", change.undo_text, change.confirmations,
         change.precheck, change.undo, change.granted, way="base backup", former=former,
     )  # fmt: skip
+
+
+def _clear_step(new_primary: Server, target: Target) -> Step:
+    """What an interrupted pg_rewind had kept; the base backup brings the new primary's configuration."""
+    kept, owner = f"{target.directory}.pgnb-kept", data_owner(new_primary)
+
+    def run() -> str:
+        spec = target.helper("pgnb-rejoin", ("rm", "-rf", "--", kept), uid=owner.uid, gid=owner.gid)
+        new_primary.cluster.run_helper(spec)
+        return "removed"
+
+    return Step(target.name, f"remove {kept}, which an interrupted pg_rewind left", run)
 
 
 def _words(way: Way, why: str) -> str:

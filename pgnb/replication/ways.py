@@ -45,14 +45,22 @@ def obstacles(
     if former is None:
         words = ("its data are not of this database cluster",)
         return {"follow": words, "rewind": words, "base backup": ()}
-    if former.control.torn:
-        words = ("an earlier pg_rewind was interrupted while it wrote",)
-        return {"follow": words, "rewind": words, "base backup": ()}
+    if broken := _against_both(former):
+        return {"follow": broken, "rewind": broken, "base backup": ()}
     outside = (
         ("it has tablespaces of its own, whose volumes a helper pod does not have",) if tablespaces else ()
     )
     rewind = (*_against_rewind(former, oldest), *outside)
     return {"follow": _against_follow(former, oldest), "rewind": rewind, "base backup": ()}
+
+
+def _against_both(former: Former) -> tuple[str, ...]:
+    if former.control.torn:
+        return ("an earlier pg_rewind was interrupted while it wrote",)
+    if former.fork is not None and former.fork.lsn is None and not former.control.in_recovery:
+        # A promotion begins a timeline, so two primaries on one were promoted apart from each other.
+        return ("it was a primary on the new primary's own timeline, whose history can't tell them apart",)
+    return ()
 
 
 def _against_follow(former: Former, oldest: str) -> tuple[str, ...]:

@@ -3,79 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from replication_stage import ROLE, ROWS, SECRET, Stage, carry_out, open_stage
+from rejoin_stage import FIRST, SECOND, THIRD, Nodes, short_grace
+from replication_stage import ROLE, ROWS, SECRET, carry_out, open_stage
 
 from pgnb.checks import verify
 from pgnb.errors import GateClosed, ParameterError
 from pgnb.plan import gate
-from pgnb.replication import Source, plan_slot, replication_source, slots, standby_checks
-from pgnb.replication.rejoin import Rejoin, plan_rejoin
+from pgnb.replication import replication_source, slots, standby_checks
+from pgnb.replication.rejoin import plan_rejoin
 from pgnb.replication.repoint import plan_repoint
-from pgnb.server import Server
+from pgnb.replication.target import find_target
+from pgnb.server import HbaRule, Server
 from pgnb.server.progress import marker, wait_replayed
-
-SERVICE = "postgres-primary"
-FIRST, SECOND, THIRD = "postgres-primary", "node-b", "node-c"
-
-
-@dataclass
-class Nodes:
-    """Three servers; `lead` is the workload that is the primary now."""
-
-    stage: Stage
-    lead: str = FIRST
-    servers: dict[str, Server] = field(default_factory=dict)
-
-    def server(self, name: str) -> Server:
-        if name not in self.servers:
-            self.servers[name] = self.stage.server(name)
-        return self.servers[name]
-
-    @property
-    def primary(self) -> Server:
-        return self.server(self.lead)
-
-    def source(self) -> Source:
-        return replication_source(self.primary, role=ROLE, secret=SECRET, service=SERVICE)
-
-    def stop(self, name: str) -> None:
-        self.servers.pop(name).close()
-        self.stage.cluster.scale_and_wait(self.stage.cluster.find_workload("Deployment", name), 0)
-
-    def promote(self, name: str) -> None:
-        """The given standby leads from now on, and the Service with it."""
-        assert self.server(name).scalar("SELECT pg_promote(true, 60)") is True
-        self.server(name).refresh()
-        self.lead = name
-        body = {"spec": {"selector": {"app": name}}}
-        self.stage.cluster.patch("services", SERVICE, body, f"lead {SERVICE} to {name}")
-
-    def rejoin(self, old: str, slot: str, **options: Any) -> Rejoin:
-        return plan_rejoin(
-            old, self.primary, source=self.source(), slot=slot, application_name=old, **options
-        )
-
-    def verified(self, name: str, slot: str) -> Server:
-        standby = self.server(name)
-        standby.refresh()
-        wait_replayed(standby, marker(self.primary), timeout=30)
-        verify(standby_checks(self.primary, standby, slot=slot, application_name=name))
-        return standby
 
 
 @pytest.fixture(scope="module")
 def nodes(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]) -> Iterator[Nodes]:
     """A primary whose changes pg_rewind can trace, and two standbys."""
-
-    def short_grace(manifest: dict[str, Any]) -> None:
-        if "template" in manifest.get("spec", {}):
-            manifest["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 3
-
     start_postgres(module_namespace, FIRST, args=("-c", "wal_log_hints=on"), patch=short_grace)
     stage = open_stage(kubeconfig, module_namespace)
     stage.primary.execute("CREATE TABLE kept AS SELECT n FROM generate_series(1, 20000) AS n")
@@ -84,9 +32,7 @@ def nodes(module_namespace: str, kubeconfig: Path, start_postgres: Callable[...,
         carry_out(stage.backup(name, slot))
     made = Nodes(stage, servers={FIRST: stage.primary})
     yield made
-    for server in made.servers.values():
-        server.close()
-    stage.cluster.close()
+    made.close()
 
 
 def rows(server: Server) -> int:
@@ -169,6 +115,8 @@ def test_rows_behind_the_fork_are_dropped_by_pg_rewind_only_when_named(nodes: No
     old.execute("DELETE FROM kept WHERE n BETWEEN 1 AND 10")
     old.execute("CHECKPOINT")
     nodes.primary.execute("INSERT INTO kept VALUES (-1)")
+    # No rule lets the role into a database: pg_rewind needs one, and for no longer than it runs.
+    carry_out(nodes.primary.plan_hba([HbaRule("host", "postgres", ROLE, "0.0.0.0/0", "reject")]))
     nodes.stop(SECOND)
     change = nodes.rejoin(SECOND, "slot_b")
     assert change.way == "rewind", change
@@ -191,7 +139,10 @@ def test_what_let_pg_rewind_in_is_taken_back(nodes: Nodes) -> None:
     rights = nodes.primary.query("replication/rewind_rights", {"role": ROLE})
     assert len(rights) == 4
     rules = nodes.primary.explain_hba("postgres", ROLE, "10.9.9.9")
-    assert not any("/32" in str(row["address"]) for row in rules.rows if ROLE in (row["user_name"] or []))
+    assert not rules.lets_in
+    assert not [row for row in rules.rows if row["netmask"] == "255.255.255.255" and ROLE in row["user_name"]]
+    journal = str(nodes.stage.cluster.journal.table)
+    assert "GRANT EXECUTE ON FUNCTION" in journal and "REVOKE EXECUTE ON FUNCTION" in journal
 
 
 def test_a_standby_ahead_of_the_fork_is_not_re_pointed(nodes: Nodes) -> None:
@@ -210,20 +161,12 @@ def test_a_diverged_standby_comes_back_by_pg_rewind(nodes: Nodes) -> None:
     assert rows(nodes.verified(THIRD, "slot_c")) == ROWS + 2
 
 
-def crash(nodes: Nodes, name: str) -> None:
-    """A shutdown that cannot write its checkpoint before SIGKILL: the checkpointer is halted."""
-    server = nodes.server(name)
-    pid = server.scalar("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
-    nodes.stage.cluster.exec(server.pod, ["kill", "-STOP", str(pid)], changes="halt the checkpointer")
-    nodes.stop(name)
-
-
 def test_a_crashed_primary_recovers_first_and_then_goes_back(nodes: Nodes) -> None:
     old = nodes.primary
     wait_replayed(nodes.server(SECOND), marker(old), timeout=30)
     nodes.promote(SECOND)
     old.execute("CREATE TABLE never_seen AS SELECT generate_series(1, 1000) AS n")
-    crash(nodes, FIRST)
+    nodes.crash(FIRST)
     change = nodes.rejoin(FIRST, "slot_a", discard_diverged=FIRST)
     assert "in production" in change.note
     assert change.way == "rewind", change
@@ -247,7 +190,23 @@ def test_a_base_backup_where_asked_for_needs_the_claim_by_name(nodes: Nodes) -> 
     nodes.verified(SECOND, "slot_b")
 
 
+def test_an_interrupted_pg_rewind_is_not_repeated(nodes: Nodes) -> None:
+    """Half rewound data cannot be told from sound ones but by what the run left beside them."""
+    target = find_target(nodes.stage.cluster, THIRD)
+    assert target is not None
+    kept = f"{target.directory}.pgnb-kept"
+    argv = ("sh", "-c", 'mkdir "$1" && : > "$1/complete"', "leave", kept)
+    nodes.stage.cluster.run_helper(target.helper("interrupted", argv, uid=999, gid=999))
+    change = nodes.rejoin(THIRD, "slot_c")
+    assert change.way == "base backup"
+    assert "interrupted while it wrote" in change.note
+    carry_out(change)  # A former standby: nothing to confirm.
+    standby = nodes.verified(THIRD, "slot_c")
+    beside = nodes.stage.cluster.exec(standby.pod, ["ls", f"{standby.facts.data_directory}/.."]).text
+    assert "pgnb" not in beside
+
+
 def test_a_slot_that_another_reads_from_is_refused(nodes: Nodes) -> None:
+    nodes.stop(THIRD)
     with pytest.raises(ParameterError, match="slot_b"):
         nodes.rejoin(THIRD, "slot_b")
-    carry_out(plan_slot(nodes.primary, "slot_c", consumer=THIRD))
