@@ -78,8 +78,8 @@ def _changed(then: float | None, now: float | None, measure: str) -> Cell:
 def compare_runs(now: Recording, earlier: str) -> RunComparison:
     """This recording beside an earlier one: a file of samples, a record's folder, `last`, or "" for none.
 
-    `last` is the newest one of the same system in the folder that this run's record is in. Raises ParameterError for a path
-    without samples.
+    `last` is the newest one of the same system in the folder that this run's record is in. Raises
+    ParameterError for a path without samples.
     """
     if not earlier:
         return RunComparison(None, now, "No earlier run was named.")
