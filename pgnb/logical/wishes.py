@@ -36,6 +36,10 @@ class PublishedTable:
         return f"{table}{columns}{f' WHERE {self.where}' if self.where else ''}"
 
 
+MARKER = PublishedTable("pgnb", "marker")
+"""The table whose rows prove that replication works; published with everything else."""
+
+
 @dataclass(frozen=True)
 class Wish:
     """All tables, or every table of some schemas (15) and some tables."""
@@ -50,7 +54,7 @@ class Wish:
         if self.all_tables:
             return "all tables"
         schemas = [f"every table of {schema}" for schema in self.schemas]
-        return ", ".join([*schemas, *(table.words for table in self.tables)])
+        return ", ".join([*schemas, *(table.words for table in self.tables if table != MARKER)])
 
     @property
     def needs_15(self) -> bool:
@@ -59,7 +63,10 @@ class Wish:
 
 
 def wish_of(published: Any) -> Wish:
-    """A wish from a notebook's parameter. Raises ParameterError, which says the forms that it may have."""
+    """A wish from a notebook's parameter; the marker's table is part of it.
+
+    Raises ParameterError, which says the forms that it may have.
+    """
     if published == "all":
         return Wish()
     if not isinstance(published, Sequence) or isinstance(published, str) or not published:
@@ -71,7 +78,10 @@ def wish_of(published: Any) -> Wish:
             schemas.append(table.schema)
         else:
             tables.append(table)
-    return Wish(False, tuple(dict.fromkeys(schemas)), tuple(tables))
+    names = [(table.schema, table.name) for table in tables]
+    if len(set(names)) < len(names):
+        raise ParameterError("a table is named twice", found=", ".join(t.words for t in tables))
+    return Wish(False, tuple(dict.fromkeys(schemas)), (*tables, MARKER))
 
 
 def _table_of(entry: Any) -> PublishedTable:

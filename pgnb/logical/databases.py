@@ -1,0 +1,124 @@
+"""The subscriber's databases: made like the publisher's, in encoding, locale and owner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from pgnb.checks import Check, Checks
+from pgnb.logical.parallel import each
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.plan import Change, Confirmation, Step
+from pgnb.server import Server, compose, join, name
+
+
+@dataclass(frozen=True)
+class Making:
+    """What a database is made with; `bytes` its size. Source: pg_database.
+
+    `provider` is libc, icu (15) or builtin (17); `locale` and `rules` are the latter two's own.
+    """
+
+    name: str
+    owner: str
+    encoding: str
+    collate: str
+    ctype: str
+    provider: str
+    locale: str | None
+    rules: str | None
+    bytes: int
+
+    @property
+    def words(self) -> str:
+        """Encoding, locale and owner in one line."""
+        locale = f"{self.provider} {self.locale}" if self.locale else f"{self.collate}, {self.ctype}"
+        return f"{self.encoding}, {locale}, owner {self.owner}"
+
+    @property
+    def statement(self) -> Any:
+        """The statement that makes it, from template0, which alone takes another encoding or locale."""
+        parts = [
+            compose("OWNER = {}", name(self.owner)), compose("TEMPLATE = template0"),
+            compose("ENCODING = {}", self.encoding), compose("LC_COLLATE = {}", self.collate),
+            compose("LC_CTYPE = {}", self.ctype),
+        ]  # fmt: skip
+        if self.provider != "libc":
+            parts.append(compose(f"LOCALE_PROVIDER = {self.provider}"))
+            parts.append(compose(f"{self.provider.upper()}_LOCALE = {{}}", self.locale))
+        if self.rules:
+            parts.append(compose("ICU_RULES = {}", self.rules))
+        return compose("CREATE DATABASE {} {}", name(self.name), join(" ", parts))
+
+    def fits(self, other: Making) -> bool:
+        """Whether the other orders and stores texts in the same way; owner and size apart."""
+        return asdict(replace(self, owner="", bytes=0)) == asdict(replace(other, owner="", bytes=0))
+
+
+def makings(server: Server) -> dict[str, Making]:
+    """The databases that one can connect to, by name; none of an absent server."""
+    return {row["name"]: Making(**row) for row in server.query("logical/database_makings")}
+
+
+def plan_databases(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:
+    """The plan that makes, on the subscriber, the databases that it lacks; the owners must be there.
+
+    One that is there is left as it is. Databases of the publisher are never made here: a name that is not
+    there may be a slip of the pen.
+    """
+    ours, theirs = makings(publisher), makings(subscriber)
+    missing = [ours[s.database] for s in specs if s.database in ours and s.database not in theirs]
+
+    def run() -> str:
+        # One after the other: each copies template0, which no other session may use meanwhile.
+        each(lambda m: subscriber.execute(m.statement), missing, lambda m: m.name, at_once=1)
+        return f"{len(missing)} made"
+
+    names = ", ".join(making.name for making in missing)
+    steps = [Step(subscriber.name, f"CREATE DATABASE {names}", run, journalled=True)] if missing else []
+    wanted = [s.database for s in specs]
+    return Change(
+        f"databases on {subscriber.name}", subscriber.journal,
+        "".join(f"{name}: {theirs[name].words}\n" for name in wanted if name in theirs),
+        "".join(f"{n}: {(theirs.get(n) or ours[n]).words}\n" for n in wanted if n in theirs or n in ours),
+        steps, undo_text=f"DROP DATABASE {names}" if missing else "",
+        undo=lambda: _plan_drop(subscriber, [making.name for making in missing]),
+    )  # fmt: skip
+
+
+def _plan_drop(subscriber: Server, names: Sequence[str]) -> Change:
+    def run() -> str:
+        each(lambda database: _drop(subscriber, database), names, str, at_once=1)
+        return f"{len(names)} dropped"
+
+    steps = [Step(subscriber.name, f"DROP DATABASE {', '.join(names)}", run, journalled=True)]
+    why = "Everything in them is deleted; a subscription in one of them must be dropped first."
+    return Change(
+        f"undo: databases on {subscriber.name}", subscriber.journal, steps=steps,
+        confirmations=[Confirmation("drop_databases", ", ".join(names), why)],
+    )  # fmt: skip
+
+
+def _drop(subscriber: Server, database: str) -> None:
+    subscriber.session(database).close()
+    subscriber.execute(compose("DROP DATABASE IF EXISTS {}", name(database)))
+
+
+def database_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Checks:
+    """Checks that each database is there and like the publisher's; its owner is advice."""
+    ours, theirs = makings(publisher), makings(subscriber)
+    items = []
+    for spec in specs:
+        here, there = ours[spec.database], theirs.get(spec.database)
+        found = there.words if there else "not there"
+        items.append(
+            Check(f"{spec.database}: encoding and locale", there is not None and here.fits(there), found,
+                  here.words, "Make it (plan_databases); another encoding or order of texts is made anew.")
+        )  # fmt: skip
+        if there is not None:
+            items.append(
+                Check(f"{spec.database}: owner", here.owner == there.owner, there.owner, here.owner,
+                      "ALTER DATABASE ... OWNER TO ...", advice=True)
+            )  # fmt: skip
+    return Checks.of(f"Databases of {subscriber.name}", items, subscriber.journal)

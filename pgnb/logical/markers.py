@@ -1,0 +1,149 @@
+"""The marker's table: a row for each subscription, written on the publisher, awaited on the subscriber.
+
+It is made on the subscriber first: a published table that the subscriber lacks stalls every other one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pgnb.checks import Check, Checks
+from pgnb.display import Table, spell_seconds
+from pgnb.errors import DeadlineExceeded
+from pgnb.logical.parallel import each, in_parallel
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.targets import databases_of
+from pgnb.logical.wishes import MARKER
+from pgnb.plan import Change, Step
+from pgnb.server import Server, compose, name
+from pgnb.wait import wait_until
+
+_TABLE = name(MARKER.schema, MARKER.name)
+_CREATE = (
+    "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE IF NOT EXISTS {table} (subscription text PRIMARY KEY,"
+    " token text NOT NULL, written_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+)
+_WRITE = (
+    "INSERT INTO {} (subscription, token) VALUES ({}, {}) ON CONFLICT (subscription)"
+    " DO UPDATE SET token = excluded.token, written_at = clock_timestamp() RETURNING written_at"
+)
+_READ = (
+    "SELECT token, extract(epoch FROM clock_timestamp() - written_at)::float8 AS age FROM {}"
+    " WHERE subscription = {}"
+)
+_THERE = "SELECT to_regclass({}) IS NOT NULL AS there"
+
+
+def plan_markers(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:
+    """The plan that makes the marker's table where it lacks: on the subscriber, then on the publisher."""
+    sides = [(server, _lacking(server, specs)) for server in (subscriber, publisher)]
+
+    def step(server: Server, lacking: Sequence[DatabaseSpec]) -> Step:
+        def run() -> str:
+            each(lambda spec: _create(server, spec), lacking, lambda spec: spec.database)
+            return f"made in {len(lacking)} databases"
+
+        where = ", ".join(spec.database for spec in lacking)
+        return Step(server.name, f"CREATE TABLE {MARKER.words} in {where}", run, journalled=True)
+
+    return Change(
+        "marker tables", publisher.journal, "",
+        "".join(f"{server.name}: {s.database}: {MARKER.words}\n" for server, lack in sides for s in lack),
+        [step(server, lacking) for server, lacking in sides if lacking],
+        undo_text="DROP SCHEMA pgnb CASCADE on the publisher, then on the subscriber",
+    )  # fmt: skip
+
+
+def _lacking(server: Server, specs: Sequence[DatabaseSpec]) -> list[DatabaseSpec]:
+    there = databases_of(server)
+    found = in_parallel(lambda spec: spec.database in there and has_marker(server, spec.database), specs)
+    return [spec for spec, has in zip(specs, found, strict=True) if not has]
+
+
+def has_marker(server: Server, database: str) -> bool:
+    """Whether the marker's table is in that database."""
+    return bool(server.scalar(compose(_THERE, f"{MARKER.schema}.{MARKER.name}"), database=database))
+
+
+def _create(server: Server, spec: DatabaseSpec) -> None:
+    server.execute(
+        compose(_CREATE, schema=name(MARKER.schema), table=_TABLE), database=spec.database,
+        what=f"{spec.database}: CREATE TABLE {MARKER.words}",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One database's marker: written on the publisher and, after `seconds`, read on the subscriber."""
+
+    database: str
+    token: str
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """The markers of all databases."""
+
+    items: tuple[Proof, ...]
+
+    @property
+    def table(self) -> Table:
+        """Database, marker, and the seconds from the write to the read."""
+        rows = [(p.database, p.token, spell_seconds(p.seconds)) for p in self.items]
+        note = "" if rows else "No marker was written: this run only plans."
+        return Table.of(("database", "marker", "arrived after"), rows, title="Marker rows", note=note)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def prove_rows(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, timeout: float = 60.0
+) -> Proofs:
+    """Write a marker row in each database of the publisher and wait until the subscriber has it.
+
+    `timeout` in seconds, for each. A plan-only run writes none. Raises DeadlineExceeded for the first one
+    that does not arrive; what each database's subscription does then, `logical_status` says.
+    """
+    if publisher.journal.dry_run:
+        return Proofs(())
+    return Proofs(tuple(in_parallel(lambda spec: _prove(publisher, subscriber, spec, timeout), specs)))
+
+
+def _prove(publisher: Server, subscriber: Server, spec: DatabaseSpec, timeout: float) -> Proof:
+    token = secrets.token_hex(4)
+    publisher.execute(
+        compose(_WRITE, _TABLE, spec.subscription, token), database=spec.database,
+        what=f"{spec.database}: write the marker {token}",
+    )  # fmt: skip
+    query = compose(_READ, _TABLE, spec.subscription)
+    try:
+        rows = wait_until(
+            f"the marker of {spec.database}", lambda: subscriber.query(query, database=spec.database),
+            lambda rows: bool(rows) and rows[0]["token"] == token, timeout=timeout, every=0.02,
+            describe=lambda rows: f"its row is {'of an earlier marker' if rows else 'not there'}",
+        )  # fmt: skip
+    except DeadlineExceeded as late:
+        remedy = f"Look at the subscription {spec.subscription} (logical_status, 12.9)."
+        raise DeadlineExceeded(late.message, found=late.found, remedy=remedy) from late
+    return Proof(spec.database, token, max(0.0, rows[0]["age"]))
+
+
+def marker_checks(publisher: Server, proofs: Proofs, specs: Sequence[DatabaseSpec]) -> Checks:
+    """A check for each database that its marker arrived."""
+    arrived = {proof.database: proof for proof in proofs.items}
+    items = [
+        Check(f"{spec.database}: marker row", spec.database in arrived,
+              spell_seconds(arrived[spec.database].seconds) if spec.database in arrived else "not written",
+              "arrived", "See the subscription's state (12.9).")
+        for spec in specs
+    ]  # fmt: skip
+    return Checks.of("Marker rows", items, publisher.journal)

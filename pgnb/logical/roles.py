@@ -1,0 +1,121 @@
+"""Roles: those that the databases need on the subscriber, and what the role that copies may read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.plan import Change, Step
+from pgnb.server import HbaRule, Server, compose, join, name
+
+_EXISTING = "SELECT rolname FROM pg_catalog.pg_roles"
+_READER = "pg_read_all_data"
+_IS_MEMBER = """
+SELECT rolsuper OR pg_catalog.pg_has_role(rolname, 'pg_read_all_data', 'USAGE') AS reads
+  FROM pg_catalog.pg_roles WHERE rolname = %s
+"""
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role as pg_authid has it; `verifier` is what its password is checked against, never shown."""
+
+    name: str
+    inherit: bool
+    createrole: bool
+    createdb: bool
+    login: bool
+    superuser: bool
+    connlimit: int
+    verifier: str | None = field(repr=False)
+    valid_until: str | None
+    member_of: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The role with its attributes, without the verifier."""
+        if self.superuser:
+            return f"{self.name}: NOLOGIN, no superuser (a superuser on the publisher)"
+        password = "LOGIN, the publisher's verifier" if self.verifier else "LOGIN"
+        return f"{self.name}: {password if self.login else 'NOLOGIN'}"
+
+    @property
+    def statement(self) -> Any:
+        """The statement that makes it: a superuser becomes an owner that nobody can sign in as."""
+        if self.superuser:
+            return compose("CREATE ROLE {} NOLOGIN", name(self.name))
+        flags = {
+            "LOGIN": self.login, "INHERIT": self.inherit, "CREATEROLE": self.createrole,
+            "CREATEDB": self.createdb,
+        }  # fmt: skip
+        parts = [compose(flag if on else f"NO{flag}") for flag, on in flags.items()]
+        parts.append(compose("CONNECTION LIMIT {}", self.connlimit))
+        if self.verifier:
+            parts.append(compose("PASSWORD {}", self.verifier))
+        if self.valid_until:
+            parts.append(compose("VALID UNTIL {}", self.valid_until))
+        return compose("CREATE ROLE {} {}", name(self.name), join(" ", parts))
+
+
+def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:
+    """The plan that makes, on the subscriber, the roles that the databases need and that it lacks.
+
+    Owners, grantees and the roles that these belong to, with attributes, memberships and SCRAM verifiers (no
+    password is read or sent), so that clients can sign in after a cut-over. A role that is there is left.
+    """
+    databases = [spec.database for spec in specs]
+    rows = publisher.query("logical/roles_needed", {"databases": databases})
+    there = {row["rolname"] for row in subscriber.query(_EXISTING)}
+    missing = [Role(**{**row, "member_of": tuple(row["member_of"])}) for row in rows]
+    missing = [role for role in missing if role.name not in there]
+
+    def run() -> str:
+        for role in missing:
+            subscriber.execute(role.statement, what=f"CREATE ROLE {role.words}")
+        for role in missing:
+            _grant(subscriber, role)
+        return f"{len(missing)} made"
+
+    names = ", ".join(role.name for role in missing)
+    steps = [Step(subscriber.name, f"CREATE ROLE {names}", run, journalled=True)] if missing else []
+    return Change(
+        f"roles on {subscriber.name}", subscriber.journal, "",
+        "".join(f"{role.words}\n" for role in missing), steps,
+        undo_text=f"DROP ROLE {names}, once they own nothing" if missing else "",
+    )  # fmt: skip
+
+
+def _grant(subscriber: Server, role: Role) -> None:
+    for group in role.member_of:
+        subscriber.execute(compose("GRANT {} TO {}", name(group), name(role.name)))
+
+
+def plan_reader(publisher: Server, role: str) -> Change:
+    """The plan that lets the replicating role read every table: what the initial copy and pg_dump need."""
+    rows = publisher.query(_IS_MEMBER, (role,))
+    if rows and rows[0]["reads"]:
+        return Change(f"{role} reads", publisher.journal, note=f"{role} may read every table already.")
+    statement = compose("GRANT {} TO {}", name(_READER), name(role))
+    back = compose("REVOKE {} FROM {}", name(_READER), name(role))
+
+    def step(sql: Any, words: str) -> Step:
+        return Step(publisher.name, words, lambda: str(publisher.execute(sql)) and "done", journalled=True)
+
+    return Change(
+        f"{role} reads", publisher.journal, "", f"{role}: member of {_READER}\n",
+        [step(statement, f"GRANT {_READER} TO {role}")],
+        undo_text=f"REVOKE {_READER} FROM {role}",
+        undo=lambda: Change(f"undo: {role} reads", publisher.journal,
+                            steps=[step(back, f"REVOKE {_READER} FROM {role}")]),
+    )  # fmt: skip
+
+
+def subscription_rules(role: str, networks: Sequence[str], *, tls: bool) -> tuple[HbaRule, ...]:
+    """The rules that let the role connect to any database from networks (CIDR), hostssl where TLS is on.
+
+    A logical walsender connects to its database: a rule for `replication` does not let it in.
+    """
+    kind = "hostssl" if tls else "host"
+    return tuple(HbaRule(kind, "all", role, one, "scram-sha-256").checked() for one in networks)

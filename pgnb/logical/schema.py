@@ -1,0 +1,147 @@
+"""Copying schemas: one dump a database, loaded in one transaction into a database that is empty.
+
+pg_dump runs in a helper pod with the publisher's image, as the role that replicates; what it writes is
+loaded by one statement text over the session that everything else goes over, which PostgreSQL carries out
+as one transaction. A database that holds objects already is never written into: it is compared by catalog.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from pgnb.cluster import Cluster, HelperPod
+from pgnb.cluster.helpers import Helper
+from pgnb.logical.origin import Origin
+from pgnb.logical.parallel import each, in_parallel
+from pgnb.logical.schemadiff import SchemaComparison, compare_schemas
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.targets import databases_of
+from pgnb.plan import Change, Step
+from pgnb.server import Server
+from pgnb.server.conninfo import conninfo
+
+_OPTIONS = ("--schema-only", "--no-publications", "--no-subscriptions", "--no-tablespaces")
+_META_COMMAND = re.compile(r"^\\(?:un)?restrict [A-Za-z0-9]+$", re.MULTILINE)
+"""What pg_dump writes for psql alone, since its security releases of 2025; a server knows no such command."""
+_SINCE_17 = re.compile(r"^SET transaction_timeout = 0;$", re.MULTILINE)
+_OBJECTS = "logical/objects_here"
+DUMP_TIMEOUT = 600.0
+
+
+@dataclass(frozen=True)
+class _State:
+    """One database on the subscriber: whether it is there, and how many objects it holds."""
+
+    spec: DatabaseSpec
+    there: bool
+    objects: int
+
+
+def plan_schema(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], origin: Origin, *,
+    timeout: float = DUMP_TIMEOUT,
+) -> Change:  # fmt: skip
+    """The plan that copies the schema into each of the subscriber's databases that holds nothing yet.
+
+    The others are compared by catalog, and the note says how far they differ; see `compare_schemas`.
+    `timeout`: seconds for a dump. Applying raises ChangeFailed, which names each database that failed; in
+    such a one nothing was made.
+    """
+    there = databases_of(subscriber)
+    states = in_parallel(lambda spec: _look(subscriber, spec, there), specs)
+    empty = [state.spec for state in states if not state.objects]
+    filled = [state.spec.database for state in states if state.objects]
+    compared = compare_schemas(publisher, subscriber, filled)
+    names = ", ".join(spec.database for spec in empty)
+
+    def run() -> str:
+        return copy_schemas(publisher, subscriber, empty, origin, timeout=timeout)
+
+    what = f"pg_dump --schema-only of {names}, each loaded in one transaction"
+    return Change(
+        f"schemas on {subscriber.name}", subscriber.journal,
+        "".join(f"{s.spec.database}: {s.objects or 'no'} objects\n" for s in states),
+        "".join(f"{s.spec.database}: {_wished(s)}\n" for s in states),
+        [Step(subscriber.name, what, run, journalled=True)] if empty else [],
+        note=_note(filled, compared),
+        undo_text="drop and make those databases again, before anybody subscribes" if empty else "",
+    )  # fmt: skip
+
+
+def copy_schemas(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], origin: Origin, *,
+    timeout: float = DUMP_TIMEOUT,
+) -> str:  # fmt: skip
+    """Dump and load each database's schema, in parallel, journalled; what was done, in words."""
+    with dump_helper(publisher, origin) as helper:
+
+        def copy(spec: DatabaseSpec) -> None:
+            text = dump_schema(publisher, helper, origin, spec.database, timeout=timeout)
+            load(subscriber, spec.database, text)
+
+        each(copy, specs, lambda spec: spec.database)
+    return f"{len(specs)} schemas copied"
+
+
+def dump_helper(publisher: Server, origin: Origin) -> AbstractContextManager[Helper]:
+    """A helper pod in which pg_dump of the publisher's own version can run; a context manager."""
+    cluster: Cluster = publisher.cluster
+    owner = publisher.owner
+    spec = HelperPod(
+        "pgnb-dump", publisher.pod.image, (), uid=owner.uid or None, gid=owner.gid or None,
+        secret_env={"PGPASSWORD": (origin.secret, origin.secret_key)},
+    ).like(publisher.pod)  # fmt: skip
+    return cluster.helper(spec)
+
+
+def dump_schema(
+    publisher: Server, helper: Helper, origin: Origin, database: str, *,
+    tables: Sequence[tuple[str, str]] = (), timeout: float = DUMP_TIMEOUT,
+) -> str:  # fmt: skip
+    """The DDL of a database, or of some of its tables (schema, name), as SQL that a session can carry out.
+
+    Raises ExecFailed with pg_dump's words.
+    """
+    target = conninfo(
+        {"host": origin.host, "port": origin.port, "user": origin.role, "dbname": database,
+         "sslmode": origin.sslmode}
+    )  # fmt: skip
+    chosen = [f"--table={_pattern(schema)}.{_pattern(name)}" for schema, name in tables]
+    argv = (publisher.facts.tool("pg_dump"), *_OPTIONS, *chosen, f"--dbname={target}")
+    return _META_COMMAND.sub("", helper.exec(argv, timeout=timeout).stdout.decode())
+
+
+def load(subscriber: Server, database: str, text: str) -> None:
+    """Carry a dump out in one transaction, journalled. Raises QueryFailed; then nothing was made."""
+    if subscriber.facts.major < 17:
+        text = _SINCE_17.sub("", text)
+    what = f"{database}: load the schema ({len(text):,} characters) in one transaction"
+    session_ = subscriber.new_session(database, statement_timeout=0)
+    with subscriber.journal.act(subscriber.name, what), session_ as session:
+        session.execute(text)
+
+
+def _look(subscriber: Server, spec: DatabaseSpec, there: frozenset[str]) -> _State:
+    if spec.database not in there:
+        return _State(spec, False, 0)
+    return _State(spec, True, subscriber.scalar(_OBJECTS, database=spec.database))
+
+
+def _pattern(name: str) -> str:
+    """A name as pg_dump's pattern, which takes it literally within double quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _wished(state: _State) -> str:
+    return f"{state.objects} objects, left as they are" if state.objects else "the publisher's schema"
+
+
+def _note(filled: Sequence[str], compared: SchemaComparison) -> str:
+    if not filled:
+        return ""
+    found = [f"{name}: {len(compared.of(name))} differences" for name in filled if compared.of(name)]
+    same = f"{len(filled) - len(found)} of {len(filled)} hold the publisher's schema already"
+    return f"{same}. {'; '.join(found)} (compare_schemas shows them)." if found else f"{same}."

@@ -1,0 +1,120 @@
+"""A subscriber of its own: a Deployment of one writable server, beside the publisher and of its image."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from pgnb.cluster.workloads import SCALED
+from pgnb.errors import ParameterError
+from pgnb.plan import Change, Step
+from pgnb.server import Server
+from pgnb.wait import wait_until
+
+_TEMPLATE = "subscriber.yaml"
+_DEFAULT_SIZE = "10Gi"
+_PASSWORD_BYTES = 24
+_START = 180.0
+
+
+def plan_subscriber(
+    publisher: Server, name: str, *, secret: str = "", size: str = "", storage_class: str = "",
+    file: str = "",
+) -> Change:  # fmt: skip
+    """The plan that deploys a server called `name`, with a claim, a Service and a Secret of random content.
+
+    A Deployment or StatefulSet of that name that is there is taken as it is. `secret` is the Secret's name,
+    as the Deployment's where it is empty; `size` and `storage_class` replace those of the publisher's
+    claim; `file` is a template of the operator's own. Raises ParameterError for one that cannot be read.
+    """
+    cluster, title = publisher.cluster, f"subscriber {name}"
+    there = next((k for k in SCALED if cluster.get(f"{k.lower()}s", name)), "")
+    if there:
+        return Change(title, publisher.journal, note=f"The {there} {name} is there; it is taken as it is.")
+    secret = secret or name
+    values = _values(publisher, name, secret, size, storage_class)
+    plan = cluster.plan_apply(_rendered(file, values), title)
+    first = [] if cluster.get("secrets", secret) else [_secret_step(publisher, secret)]
+    ready = Step(f"deployment/{name}", "wait until its server is Ready", lambda: _started(publisher, name))
+    return Change(
+        title, publisher.journal, plan.before, plan.after, [*first, *plan.steps, ready], note=plan.note,
+        undo_text=plan.undo_text, confirmations=plan.confirmations, undo=plan.undo,
+    )  # fmt: skip
+
+
+def _values(publisher: Server, name: str, secret: str, size: str, storage_class: str) -> dict[str, Any]:
+    """What the template is filled with: image, user and room of the publisher."""
+    pod, owner = publisher.pod, publisher.owner
+    volume = publisher.cluster.volume(pod, publisher.facts.data_directory)
+    mount = volume.mount or publisher.facts.data_directory
+    return {
+        "name": name, "labels": {"app": name, "app.kubernetes.io/managed-by": "pgnb"}, "secret": secret,
+        "image": pod.image, "container": pod.container, "user": publisher.login.user, "mount": mount,
+        "data_directory": f"{mount}/pgdata", "port": 5432, "uid": owner.uid, "gid": owner.gid,
+        "initdb_args": "--data-checksums" if publisher.facts.checksums else "",
+        "resources": pod.container_spec.get("resources"), "pull_secrets": pod.spec.get("imagePullSecrets"),
+        "size": size or volume.size or _DEFAULT_SIZE, "access_modes": list(volume.access_modes)
+        or ["ReadWriteOnce"], "storage_class": storage_class or volume.storage_class,
+    }  # fmt: skip
+
+
+def _rendered(file: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    try:
+        found = yaml.safe_load_all(environment.from_string(_text(file)).render(values))
+        return [manifest for manifest in found if manifest]
+    except (jinja2.TemplateError, yaml.YAMLError) as error:
+        raise ParameterError(
+            f"the manifest {file or _TEMPLATE} cannot be read", found=" ".join(str(error).split()),
+            remedy=f"Values in double braces are {', '.join(sorted(values))}.",
+        ) from None  # fmt: skip
+
+
+def _text(file: str) -> str:
+    if not file:
+        return (files("pgnb") / "manifests" / _TEMPLATE).read_text(encoding="utf-8")
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise ParameterError(
+            f"the manifest {file} is not there", found=f"looked at {path.absolute()}",
+            remedy=f"Copy pgnb/manifests/{_TEMPLATE} and name the copy, or leave the parameter empty.",
+        )  # fmt: skip
+    return path.read_text(encoding="utf-8")
+
+
+def _secret_step(publisher: Server, secret: str) -> Step:
+    def run() -> str:
+        content = {"username": publisher.login.user, "password": secrets.token_urlsafe(_PASSWORD_BYTES)}
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in content.items()}
+        manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "data": data}
+        publisher.cluster.apply(manifest)
+        return "a random password was made"
+
+    return Step(f"secret/{secret}", "make a random password in its key password", run, journalled=True)
+
+
+def _started(publisher: Server, name: str) -> str:
+    cluster = publisher.cluster
+    selector = f"app={name}"
+
+    def ready() -> str:
+        pods = cluster.pods(selector)
+        return "" if len(pods) != 1 or pods[0].trouble else pods[0].name
+
+    def words(_: str) -> str:
+        return (
+            "; ".join(f"{pod.name}: {pod.trouble or 'Ready'}" for pod in cluster.pods(selector)) or "no pod"
+        )
+
+    pod = wait_until(
+        f"the server of {name}", ready, timeout=_START, every=0.2, describe=words,
+        remedy="See the pod's events and its log.",
+    )  # fmt: skip
+    return f"{pod} is Ready"
