@@ -102,7 +102,7 @@ class OnlineChange(Change):
 def plan_online(
     primary: Server, standbys: Sequence[Server] = (), settings: Wishes | None = None,
     standby_settings: Wishes | None = None, *, config_map: str = "", standby_config_map: str = "",
-    allow_restart: bool = False, undo_record: str = "",
+    allow_restart: bool = False, undo_record: str = "", title: str = "online changes",
 ) -> OnlineChange:  # fmt: skip
     """The plan that gives a primary `settings` and each of its standbys `standby_settings`.
 
@@ -120,7 +120,7 @@ def plan_online(
     given = [config_map, *(standby_config_map for _ in standbys)]
     maps = {server: config_map_of(server, name) for server, name in zip(everyone, given, strict=True)}
     stages = in_order(primary, wishes[0], list(zip(standbys, wishes[1:], strict=True)))
-    title = f"put back what {undo_record} changed" if undo_record else "online changes"
+    title = f"put back what {undo_record} changed" if undo_record else title
     return _assembled(title, Together(primary, tuple(standbys)), _blocks(stages, maps, allow_restart), maps)
 
 
@@ -150,15 +150,15 @@ def _nothing(server: Server) -> Change:
     return Change(f"nothing for {server.name}", server.journal)
 
 
-def _place(block: Block, setting: Setting, config_map: str) -> Cell:
+def _place(block: Block, setting: Setting, config_map: str) -> str:
     """Where the wished value will be written."""
     beside = f", configmap/{config_map}" if block.config else ""
     if setting.name in block.places:
-        return Cell(f"{block.places[setting.name]}{beside}", "warn")
+        return f"{block.places[setting.name]}{beside}"
     if setting.met:
-        return Cell(f"as it is{beside}", "dim")
+        return f"as it is{beside}"
     waits = setting.needs == "restart" and not block.restart
-    return Cell(f"nowhere yet: {PARAMETER}" if waits else "its file already", "dim")
+    return f"nowhere yet: {PARAMETER}" if waits else "its file already"
 
 
 def _assembled(
