@@ -79,7 +79,7 @@ def _execute(notebook: Path, output: Path, parameters: Mapping[str, Any], progre
         progress_bar={"desc": notebook.stem} if progress else False,
         start_timeout=START_TIMEOUT,
         coalesce_streams=True,
-        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
     )
 
 
