@@ -17,7 +17,9 @@ from pgnb.replication import replication_source, slots, standby_checks
 from pgnb.replication.rejoin import plan_rejoin
 from pgnb.replication.repoint import plan_repoint
 from pgnb.replication.target import find_target
-from pgnb.server import HbaRule, Server
+from pgnb.server import Server
+from pgnb.server.files import read_file
+from pgnb.server.hba import hba_change
 from pgnb.server.progress import marker, wait_replayed
 
 
@@ -103,6 +105,15 @@ def test_a_standby_led_through_another_service_gets_its_passfile(nodes: Nodes) -
     assert (found := primary_slots.find("slot_c")) is not None and found.active
 
 
+def forbid_databases(server: Server) -> None:
+    """Take out the rule that lets every role into every database."""
+    path = server.facts.hba_file
+    text = read_file(server, path) or ""
+    left = "".join(line for line in text.splitlines(True) if not line.startswith("host all all all"))
+    assert left != text
+    carry_out(hba_change(server, "no rule for everybody", path, text, left))
+
+
 def test_rows_behind_the_fork_are_dropped_by_pg_rewind_only_when_named(nodes: Nodes) -> None:
     """The old primary writes on while the other is promoted already: what a missing fence leads to."""
     old = nodes.primary
@@ -116,7 +127,7 @@ def test_rows_behind_the_fork_are_dropped_by_pg_rewind_only_when_named(nodes: No
     old.execute("CHECKPOINT")
     nodes.primary.execute("INSERT INTO kept VALUES (-1)")
     # No rule lets the role into a database: pg_rewind needs one, and for no longer than it runs.
-    carry_out(nodes.primary.plan_hba([HbaRule("host", "postgres", ROLE, "0.0.0.0/0", "reject")]))
+    forbid_databases(nodes.primary)
     nodes.stop(SECOND)
     change = nodes.rejoin(SECOND, "slot_b")
     assert change.way == "rewind", change
