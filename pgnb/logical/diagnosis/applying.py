@@ -54,7 +54,8 @@ def _failing(seen: DatabaseSeen, incident: Incident) -> LogicalFinding:
     mend, remedy = _ROW_MENDS.get(kind, _ROW_MENDS["apply-fails"])
     return LogicalFinding(
         kind, seen.spec.database, incident.table or seen.spec.subscription, _CAUSES[kind],
-        (f"log: {incident.words}", *retained(seen)), mend, remedy, incident.lsn,
+        (f"log: {incident.words}", *(seen.rows if kind == "conflict" else ()), *retained(seen)), mend, remedy,
+        incident.lsn,
     )  # fmt: skip
 
 

@@ -66,7 +66,7 @@ def _lost_slot(seen: DatabaseSeen) -> LogicalFinding | None:
         cause = "it was dropped, or the publisher failed over without it"
     else:
         reason = slot.invalidation_reason or "the WAL that it kept is removed"
-        found, cause = f"wal_status = {slot['wal_status']}", f"the publisher gave it up: {reason}"
+        found, cause = f"wal_status = {slot.wal_status}", f"the publisher gave it up: {reason}"
     return LogicalFinding(
         "lost-slot", seen.spec.database, subscription.slot or subscription.name, cause,
         (found, *logged(seen, "no slot", "connection")),
@@ -129,7 +129,7 @@ def _slot_at_risk(seen: DatabaseSeen) -> Findings:
         yield LogicalFinding(
             "slot-at-risk", seen.spec.database, slot.name,
             "it is behind by more than max_slot_wal_keep_size: the next checkpoint removes its WAL",
-            (f"wal_status = unreserved, {spell_bytes(slot['retained_bytes'])} retained",),
+            (f"wal_status = unreserved, {spell_bytes(slot.retained_bytes)} retained",),
             "Raise max_slot_wal_keep_size on the publisher now (06_online_changes), then mend the apply.",
         )  # fmt: skip
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pgnb.errors import DeadlineExceeded, PgnbError
 from pgnb.logical.catalog import Named
 from pgnb.logical.conflicts import Incident, read_incidents
 from pgnb.logical.parallel import in_parallel
 from pgnb.logical.publication import Publication, published_tables, read_publications
+from pgnb.logical.rowpair import row_words
 from pgnb.logical.schemadiff import Difference, compare_schemas
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
@@ -80,6 +81,8 @@ class DatabaseSeen:
     slot: LogicalSlot | None = None
     differences: tuple[Difference, ...] = ()
     incidents: tuple[Incident, ...] = ()
+    rows: tuple[str, ...] = ()
+    """The row of the latest conflict, on both sides."""
 
     @property
     def not_ready(self) -> tuple[Named, ...]:
@@ -163,14 +166,38 @@ def _look(
     named = {"subscription": spec.subscription}
     rows = subscriber.query("logical/copying", named, database=spec.database)
     states = {(row["schema"], row["table"]): row["state"] for row in rows}
-    seen = DatabaseSeen(spec, False, silent, subscription, apply, states, incidents=own)
+    pair = (subscriber,) if silent else (subscriber, publisher)
+    rows = _rows(pair, spec, states, _latest(apply, own))
+    seen = DatabaseSeen(spec, False, silent, subscription, apply, states, incidents=own, rows=rows)
     if silent or not publisher.present:
         return seen
     tables = published_tables(publisher, spec.database, spec.publication)
     slot = slots.get(subscription.slot or "") if subscription else None
     differences = compare_schemas(publisher, subscriber, [spec.database]).differences
-    return DatabaseSeen(
-        spec, False, silent, subscription, apply, states,
-        read_publications(publisher, spec.database).get(spec.publication),
-        frozenset((t.schema, t.table) for t in tables), slot, differences, own,
-    )  # fmt: skip
+    return replace(
+        seen,
+        publication=read_publications(publisher, spec.database).get(spec.publication),
+        published=frozenset((t.schema, t.table) for t in tables),
+        slot=slot,
+        differences=differences,
+    )
+
+
+def _latest(apply: Apply | None, own: Sequence[Incident]) -> Incident | None:
+    """The latest incident whose row can be looked for and whose transaction still waits."""
+    waiting = [i for i in own if i.columns and i.lsn and apply is not None and apply.behind(i.lsn)]
+    return waiting[-1] if waiting else None
+
+
+def _rows(
+    servers: Sequence[Server], spec: DatabaseSpec, tables: Iterable[Named], incident: Incident | None
+) -> tuple[str, ...]:
+    if incident is None:
+        return ()
+    table = next((key for key in tables if incident.table == f"{key[0]}.{key[1]}"), None)
+    if table is None:
+        return ()
+    return tuple(
+        f"on {server.name}: {row_words(server, spec.database, table, incident.columns, incident.values)}"
+        for server in servers
+    )

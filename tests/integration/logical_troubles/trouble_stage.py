@@ -1,0 +1,173 @@
+"""A publisher and a separate subscriber, and databases between them that can be made to go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pgnb.cluster import Cluster, connect
+from pgnb.logical.diagnosis import LogicalDiagnosis, diagnose_logical
+from pgnb.logical.publications import plan_publications
+from pgnb.logical.remedies import plan_remedy
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscriptions import plan_subscriptions
+from pgnb.plan import Change, gate
+from pgnb.replication import Source, replication_source
+from pgnb.server import HbaRule, Server, find_server
+from pgnb.server.progress import lsn_bytes, marker
+from pgnb.wait import wait_until
+
+ROLE, SECRET = "replicator", "replication"
+TABLES = """
+CREATE TABLE t (id integer PRIMARY KEY, v text);
+CREATE TABLE u (id integer PRIMARY KEY, v text);
+CREATE TABLE items (t_id integer REFERENCES t, line integer, PRIMARY KEY (t_id, line));
+"""
+ROWS = """
+INSERT INTO t SELECT n, 'row ' || n FROM generate_series(1, 20) AS n;
+INSERT INTO u SELECT n, 'row ' || n FROM generate_series(1, 20) AS n;
+INSERT INTO items SELECT n, 1 FROM generate_series(1, 20) AS n;
+"""
+
+
+@dataclass
+class Stage:
+    """Two servers; each test replicates a database of its own."""
+
+    kubeconfig: str
+    cluster: Cluster
+    publisher: Server
+    subscriber: Server
+    origin: Source
+
+    def planning(self) -> Stage:
+        """The same servers in a run that only plans."""
+        cluster = connect(self.kubeconfig, "", self.cluster.namespace, dry_run=True)
+        return open_servers(self.kubeconfig, cluster)
+
+    def replicated(self, database: str, wish: Any = "all", **options: Any) -> DatabaseSpec:
+        """A database with the tables above, replicated, its copy through."""
+        for server in (self.publisher, self.subscriber):
+            server.execute(f'CREATE DATABASE "{database}"')
+            server.execute(TABLES, database=database)
+        self.publisher.execute(ROWS, database=database)
+        spec = DatabaseSpec.of(database, wish)
+        carry_out(plan_publications(self.publisher, [spec]))
+        carry_out(plan_subscriptions(self.publisher, self.subscriber, [spec], self.origin, options=options))
+        self.wait_ready(spec)
+        return spec
+
+    def diagnose(self, *specs: DatabaseSpec) -> LogicalDiagnosis:
+        return diagnose_logical(self.publisher, self.subscriber, specs)
+
+    def find(self, spec: DatabaseSpec, kind: str, patience: float = 30.0) -> Any:
+        """The finding of that kind, once the trouble has shown itself."""
+        found = wait_until(
+            f"{kind} to be found", lambda: self.diagnose(spec), lambda d: kind in d.kinds, timeout=patience
+        )
+        return found.find(kind)
+
+    def remedy(self, spec: DatabaseSpec, remedy: str, table: str = "", database: str = "") -> Change:
+        diagnosis = self.diagnose(spec)
+        return plan_remedy(
+            self.publisher, self.subscriber, [spec], diagnosis, self.origin,
+            remedy=remedy, database=database or spec.database, table=table,
+        )  # fmt: skip
+
+    def spec(self, database: str) -> DatabaseSpec:
+        return DatabaseSpec.of(database)
+
+    def existing(self, database: str) -> DatabaseSpec:
+        """A replicated database that several tests may look at."""
+        known = [row["datname"] for row in self.publisher.query("SELECT datname FROM pg_database")]
+        return DatabaseSpec.of(database) if database in known else self.replicated(database)
+
+    def lose_slot(self, spec: DatabaseSpec, how: str) -> None:
+        """The slot of a disabled subscription is dropped, or the WAL that it keeps is removed."""
+        active = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
+        wait_until("the slot is free", lambda: not self.publisher.scalar(active, [spec.slot]), timeout=30)
+        if how == "dropped":
+            self.publisher.execute("SELECT pg_drop_replication_slot(%s)", [spec.slot])
+            return
+        self.publisher.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+        self.publisher.execute("SELECT pg_reload_conf()")
+        status = "SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s"
+
+        def lost() -> bool:
+            self.publisher.execute("SELECT pg_switch_wal() FROM pg_logical_emit_message(false, 'x', 'y')")
+            self.publisher.execute("CHECKPOINT")
+            return bool(self.publisher.scalar(status, [spec.slot]) == "lost")
+
+        wait_until("the slot is lost", lost, timeout=60)
+        self.publisher.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
+        self.publisher.execute("SELECT pg_reload_conf()")
+
+    @contextmanager
+    def refusing_role(self, spec: DatabaseSpec) -> Iterator[None]:
+        """The role's password is another one, and its sessions have ended."""
+        verifier = self.publisher.scalar("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [ROLE])
+        self.publisher.execute(f"ALTER ROLE {ROLE} PASSWORD 'another'")
+        ended = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = %s"
+        self.publisher.query(ended, [spec.slot])
+        try:
+            yield
+        finally:
+            self.publisher.execute(f"ALTER ROLE {ROLE} PASSWORD '{verifier}'")
+
+    def rows(self, server: Server, spec: DatabaseSpec, table: str) -> list[dict[str, Any]]:
+        return list(server.query(f"SELECT * FROM {table} ORDER BY 1, 2", database=spec.database))
+
+    def same(self, spec: DatabaseSpec, table: str) -> bool:
+        """Whether both sides hold the same rows once everything written so far is applied."""
+        self.wait_applied(spec)
+        return self.rows(self.publisher, spec, table) == self.rows(self.subscriber, spec, table)
+
+    def wait_ready(self, spec: DatabaseSpec) -> None:
+        states = "SELECT string_agg(srsubstate::text, '') FROM pg_subscription_rel"
+        wait_until(
+            f"the copy of {spec.database}", lambda: self.subscriber.scalar(states, database=spec.database),
+            lambda found: bool(found) and set(found) == {"r"}, timeout=60,
+        )  # fmt: skip
+
+    def wait_applied(self, spec: DatabaseSpec) -> None:
+        lsn = marker(self.publisher)
+        statement = "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = %s"
+        wait_until(
+            f"{spec.slot} to confirm {lsn}", lambda: self.publisher.scalar(statement, [spec.slot]),
+            lambda found: lsn_bytes(found) >= lsn_bytes(lsn), timeout=60,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        self.publisher.close()
+        self.subscriber.close()
+        self.cluster.close()
+
+
+def carry_out(change: Change, **confirmations: Any) -> Any:
+    """Gate and apply, as a cell does."""
+    gate(change, **confirmations)
+    return change.apply()
+
+
+def open_servers(kubeconfig: str, cluster: Cluster) -> Stage:
+    """The stage of servers that run and of a role that is there."""
+    found = [
+        find_server(cluster, f"app={name}", password=f"secret:{name}/password")
+        for name in ("postgres-primary", "postgres-subscriber")
+    ]
+    origin = replication_source(found[0], role=ROLE, secret=SECRET)
+    return Stage(kubeconfig, cluster, found[0], found[1], origin)
+
+
+def start_stage(kubeconfig: str, namespace: str, start_postgres: Callable[..., Any], *args: str) -> Stage:
+    """A publisher with wal_level = logical and a subscriber; `args` are the subscriber's own."""
+    start_postgres(namespace, "postgres-primary", args=("-c", "wal_level=logical", "-c", "max_wal_senders=30",
+                                                        "-c", "max_replication_slots=30"))  # fmt: skip
+    start_postgres(namespace, "postgres-subscriber", args=args)
+    stage = open_servers(kubeconfig, connect(kubeconfig, "", namespace, dry_run=False))
+    carry_out(stage.publisher.plan_role(ROLE, SECRET))
+    stage.publisher.execute(f"GRANT pg_read_all_data TO {ROLE}")
+    carry_out(stage.publisher.plan_hba([HbaRule("host", "all", ROLE, "10.0.0.0/8")]))
+    return stage
