@@ -35,8 +35,7 @@ def timeline(
             return plot
         _bars(axes, shown)
         if silent:
-            begin = _begin(shown)
-            start, end = ((at - begin).total_seconds() for at in silent)
+            start, end = ((at - _begin(shown)).total_seconds() for at in silent)
             words = f"no writes: {spell_seconds(end - start)}"
             style.shade(axes, start, end, words, style.VERMILLION)
     return plot

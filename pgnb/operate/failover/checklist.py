@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pgnb.checks import Check, Checks
 from pgnb.operate.failover.quiet import read_only_by_default
-from pgnb.operate.failover.service import own_labels, read_service
+from pgnb.operate.failover.service import own_labels, read_service, selector_words
 from pgnb.operate.failover.succession import Succession
 from pgnb.replication.slots import slots
 from pgnb.replication.status import senders
@@ -32,7 +32,8 @@ def _primary(pair: Succession) -> Iterator[Check]:
     read_only = read_only_by_default(candidate)
     yield Check("it accepts writes", read_only == "off", read_only, "off", "Reset it, and reload.")
     selector, wished = read_service(pair)["spec"]["selector"], own_labels(candidate)
-    yield Check(f"the Service {pair.service} leads to it", selector == wished, selector, wished,
+    yield Check(f"the Service {pair.service} leads to it", selector == wished, selector_words(selector),
+                selector_words(wished),
                 "Clients still go elsewhere: see the section above.")  # fmt: skip
 
 

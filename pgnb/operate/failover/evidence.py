@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from pgnb.display import spell_seconds
+from pgnb.journal import Entry
 from pgnb.observe.measure import Service, measure_service
 from pgnb.observe.plots import Plot, timeline
 from pgnb.operate.failover.succession import Succession
@@ -31,11 +32,20 @@ def measure_succession(pair: Succession, password: str, *, when: object = True) 
 def plot_succession(pair: Succession, service: Service | None = None) -> Plot:
     """Each phase as a bar, and the time without writes: the client's longest gap where one was measured."""
     silent, by = _silent(pair, service)
+    phases = [*_before(pair, silent), *pair.phases]
     count, total = len(pair.phases), sum(phase.seconds for phase in pair.phases)
     title = f"{pair.path.capitalize()}: {count} {'phase' if count == 1 else 'phases'}, {spell_seconds(total)}"
     if silent:
         title += f"; {spell_seconds((silent[1] - silent[0]).total_seconds())} without writes ({by})"
-    return timeline(pair.phases, title if pair.phases else "", silent=silent)
+    return timeline(phases, title if phases else "", silent=silent)
+
+
+def _before(pair: Succession, silent: tuple[datetime, datetime] | None) -> list[Entry]:
+    """What passed between the newest commit and this run's first phase: the loss, then the wait."""
+    if pair.path != "failover" or not pair.phases or silent is None:
+        return []
+    seconds = max(0.0, (pair.phases[0].at - silent[0]).total_seconds())
+    return [Entry(silent[0], pair.old.name, "no commit arrives, until somebody acts", "", True, seconds)]
 
 
 def _silent(pair: Succession, service: Service | None) -> tuple[tuple[datetime, datetime] | None, str]:
@@ -43,5 +53,5 @@ def _silent(pair: Succession, service: Service | None) -> tuple[tuple[datetime, 
     if gap is not None:
         return (gap.start, gap.end), "measured by a client"
     if pair.quiet_from and pair.quiet_to and pair.phases:
-        return (pair.quiet_from, pair.quiet_to), "from the newest commit to the Service's switch"
+        return (pair.quiet_from, pair.quiet_to), "since the newest commit"
     return None, ""

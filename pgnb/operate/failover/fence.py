@@ -14,20 +14,21 @@ from pgnb.replication.target import Target
 from pgnb.server.progress import replay_progress
 from pgnb.wait import wait_until
 
-TIMEOUT = 120.0
-"""Seconds for the old primary's pod to be gone; its own grace period is part of them."""
+_GRACE, _AFTER_GRACE = 30.0, 60.0
+"""Seconds: Kubernetes' own grace period, and what a pod may take to be gone once its own is over."""
 _SETTLE = 5.0
 
 
 def plan_fence(
-    pair: Succession, *, confirm_gone: str = "", confirmed_by: str = "", timeout: float = TIMEOUT
+    pair: Succession, *, confirm_gone: str = "", confirmed_by: str = "", timeout: float | None = None
 ) -> Change:
     """Scale the old primary to 0, see its pod gone, read its volume, and put standby.signal there.
 
     A pod that can't be seen to be gone (its node does not report, or its deletion is overdue) asks for
     `confirm_gone` to be its name, and for who says so; its volume is then left alone, and the fence is weak.
-    Empty where another path was chosen, and where the old primary is a standby already. Raises
-    ParameterError for a confirmation without a name.
+    Empty where another path was chosen, and where the old primary is a standby already. `timeout`
+    in seconds, for the pod to be gone; without one, its grace period and a minute. Raises ParameterError for
+    a confirmation without a name.
     """
     title, old, journal = f"Fence {pair.old.name}", pair.old, pair.cluster.journal
     if pair.path != "failover":
@@ -117,7 +118,7 @@ def _tools(pair: Succession) -> str:
     return f"{tools} manages {pair.old.name} and may scale it back: set its replicas to 0 there, too."
 
 
-def scale_away(pair: Succession, vouched: str = "", by: str = "", timeout: float = TIMEOUT) -> str:
+def scale_away(pair: Succession, vouched: str = "", by: str = "", timeout: float | None = None) -> str:
     """Scale to 0 and wait until every pod is gone, but for one that somebody vouches for.
 
     Raises DeadlineExceeded with the pods that are left and how to go on.
@@ -127,7 +128,7 @@ def scale_away(pair: Succession, vouched: str = "", by: str = "", timeout: float
     try:
         wait_until(
             f"no pod of {old.name}", old.pods, lambda pods: {pod.name for pod in pods} <= {vouched},
-            timeout=timeout, every=0.1,
+            timeout=_patience(pair) if timeout is None else timeout, every=0.1,
             describe=lambda pods: "; ".join(f"{p.name}: {old.trouble(p) or 'Ready'}" for p in pods) or "none",
         )  # fmt: skip
     except DeadlineExceeded as late:
@@ -138,6 +139,12 @@ def scale_away(pair: Succession, vouched: str = "", by: str = "", timeout: float
             f" confirm_gone = {', '.join(pod.name for pod in left)!r} and confirmed_by to your name.",
         ) from late  # fmt: skip
     return _vouched(pair, vouched, by)
+
+
+def _patience(pair: Succession) -> float:
+    """The longest grace period of its pods, and some more."""
+    graces = [float(pod.spec.get("terminationGracePeriodSeconds", _GRACE)) for pod in pair.old.pods()]
+    return max(graces, default=_GRACE) + _AFTER_GRACE
 
 
 def _vouched(pair: Succession, name: str, by: str) -> str:

@@ -89,7 +89,8 @@ def _failover(pair: Succession) -> Iterator[Check]:
     alive = server is not None and not server.facts.in_recovery
     yield Check("the primary is lost", not alive, why or "it answers", "no answer",
                 "path = switchover loses nothing; go on only if it can't be used.", advice=True)  # fmt: skip
-    yield foremost(pair)
+    if not pair.done:
+        yield foremost(pair)
 
 
 def _return(pair: Succession) -> Iterator[Check]:

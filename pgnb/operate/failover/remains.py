@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,11 +9,10 @@ from pgnb.cluster import ExecResult
 from pgnb.display import Table, card, spell_bytes
 from pgnb.errors import ChangeFailed
 from pgnb.replication import scripts
-from pgnb.server.progress import lsn_bytes, lsn_diff
+from pgnb.server.progress import lsn_bytes, lsn_diff, lsn_text
 
 Run = Callable[..., ExecResult]
 _CLEAN = ("shut down", "shut down in recovery")
-_END = re.compile(r"(?P<lsn>[0-9A-F]+/[0-9A-F]+)")
 
 
 @dataclass(frozen=True)
@@ -82,9 +80,14 @@ def remains_of(text: str, start: str = "") -> Remains:
     commits = found.get("commits", "")
     return Remains(
         found.get("system_identifier", ""), found["state"], int(found.get("timeline") or 0),
-        found.get("checkpoint", ""), "signal" in found, start, found.get("end", ""),
+        found.get("checkpoint", ""), "signal" in found, start, _plain(found.get("end", "")),
         int(commits) if commits.isdigit() else None,
     )  # fmt: skip
+
+
+def _plain(lsn: str) -> str:
+    """Without the zeros that pg_waldump writes before it."""
+    return lsn_text(lsn_bytes(lsn)) if lsn else ""
 
 
 def leave_signal(run: Run, directory: str, *, there: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from pgnb.checks import Check, Checks
 from pgnb.cluster import Object
 from pgnb.cluster.workloads import managers
 from pgnb.errors import AccessDenied, ParameterError
-from pgnb.operate.failover.succession import Succession
+from pgnb.operate.failover.succession import Succession, reaching_port
 from pgnb.plan import Change, Step
 from pgnb.server import Server
 from pgnb.wait import wait_until
@@ -33,9 +34,10 @@ def plan_service(pair: Succession) -> Change:
     now = service["spec"]["selector"]
     if now == wished:
         return Change(title, pair.cluster.journal, note=f"It leads to {candidate.name} already.")
-    step = Step(f"service/{pair.service}", f"selector: {_words(wished)}", lambda: _switch(pair), True)
+    step = Step(f"service/{pair.service}", f"selector: {selector_words(wished)}", lambda: _switch(pair), True)
     return Change(
-        title, pair.cluster.journal, f"selector: {_words(now)}\n", f"selector: {_words(wished)}\n", [step],
+        title, pair.cluster.journal, f"selector: {selector_words(now)}\n",
+        f"selector: {selector_words(wished)}\n", [step],
         note=_tools(service), undo_text="put the former selector back", precheck=lambda: _serves(pair),
     )  # fmt: skip
 
@@ -60,7 +62,7 @@ def switch(pair: Succession) -> str:
     service, wished = read_service(pair), own_labels(pair.candidate)
     former = dict.fromkeys(service["spec"]["selector"])
     body = {"spec": {"selector": {**former, **wished}}}
-    pair.cluster.patch("services", pair.service, body, f"selector: {_words(wished)}")
+    pair.cluster.patch("services", pair.service, body, f"selector: {selector_words(wished)}")
     words = _wait_endpoints(pair)
     pair.quiet_to = datetime.now(UTC)
     return words
@@ -81,9 +83,8 @@ def read_service(pair: Succession) -> Object:
 
 
 def _assert_port(service: Object, candidate: Server) -> None:
-    named = {p.get("name"): p["containerPort"] for p in candidate.pod.container_spec.get("ports") or []}
-    targets = [port.get("targetPort", port["port"]) for port in service["spec"].get("ports") or []]
-    if not any(named.get(target, target) == candidate.facts.port for target in targets):
+    if reaching_port(service, candidate) is None:
+        targets = [port.get("targetPort", port["port"]) for port in service["spec"].get("ports") or []]
         raise ParameterError(
             f"the Service {service['metadata']['name']} would not reach {candidate.name}",
             found=f"target ports {', '.join(map(str, targets))}; the server's is {candidate.facts.port}",
@@ -101,16 +102,20 @@ def own_labels(server: Server) -> dict[str, str]:
         return {_POD_NAME: pod.labels[_POD_NAME]}
     found = cluster.workload(pod).object["spec"].get("selector") or {}
     labels = {str(key): str(value) for key, value in (found.get("matchLabels") or {}).items()}
-    others = [other.name for other in cluster.pods(_words(labels)) if other.ready and other.uid != pod.uid]
+    others = [
+        other.name for other in cluster.pods(selector_words(labels)) if other.ready and other.uid != pod.uid
+    ]
     if not labels or others:
         raise ParameterError(
-            f"no label leads to {pod.name} alone", found=f"{_words(labels) or 'none'}: {', '.join(others)}",
+            f"no label leads to {pod.name} alone",
+            found=f"{selector_words(labels) or 'none'}: {', '.join(others)}",
             remedy="Give each server's workload a label of its own in its selector.",
         )  # fmt: skip
     return labels
 
 
-def _words(labels: dict[str, str]) -> str:
+def selector_words(labels: Mapping[str, str]) -> str:
+    """A selector as kubectl writes it."""
     return ",".join(f"{key}={value}" for key, value in labels.items())
 
 

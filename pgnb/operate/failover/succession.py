@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Literal, cast, get_args
 
-from pgnb.cluster import Cluster
+from pgnb.cluster import Cluster, Object
 from pgnb.display import Cell, Table, card
 from pgnb.errors import ParameterError, WrongServer
 from pgnb.journal import Entry
@@ -63,7 +63,8 @@ class Succession:
         found = self.cluster.get("services", self.service)
         if found is None:
             raise ParameterError(f"there is no Service {self.service}", remedy="Name it by primary_service.")
-        return Source(self.service, int(found["spec"]["ports"][0]["port"]), role, secret, secret_key, sslmode)
+        port = reaching_port(found, self.candidate) or int(found["spec"]["ports"][0]["port"])
+        return Source(self.service, port, role, secret, secret_key, sslmode)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -100,6 +101,18 @@ class Succession:
         return str(self.table)
 
     __repr__ = __str__
+
+
+def reaching_port(service: Object, server: Server) -> int | None:
+    """The Service's port that would end at the server's; None when none does."""
+    if not server.present:
+        return None
+    named = {p.get("name"): p["containerPort"] for p in server.pod.container_spec.get("ports") or []}
+    for port in service["spec"].get("ports") or []:
+        target = port.get("targetPort", port["port"])
+        if named.get(target, target) == server.facts.port:
+            return int(port["port"])
+    return None
 
 
 def _words(server: Server) -> Cell:

@@ -10,9 +10,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from pgnb.checks import gate
 from pgnb.cluster import Helper
 from pgnb.errors import ChangeFailed, GateClosed, PgnbError
-from pgnb.operate.failover.fence import TIMEOUT, fence_volume, helper_of, scale_away
+from pgnb.operate.failover.fence import fence_volume, fenced, helper_of, scale_away
 from pgnb.operate.failover.promotion import PARAMETER, promote
 from pgnb.operate.failover.quiet import Quiet
 from pgnb.operate.failover.readiness import switchover_checks
@@ -110,7 +111,7 @@ class Switchover:
         self.quiet.forget()
         self.scaled = True
         self.old.close()
-        return scale_away(self.pair, timeout=TIMEOUT)
+        return scale_away(self.pair)
 
     def fence(self) -> str:
         """The proof for no loss and for a return without pg_rewind; then standby.signal."""
@@ -140,7 +141,8 @@ class Switchover:
         return replay_progress(self.pair.candidate).replayed
 
     def take_over(self) -> str:
-        """From here on nothing is put back: the old primary stays fenced."""
+        """The fence is looked at once more; from then on the old primary stays fenced, come what may."""
+        gate(fenced(self.pair))
         self.promoting = True
         return promote(self.pair)
 
@@ -162,6 +164,9 @@ class Switchover:
     def _put_back(self) -> str:
         if self.promoting:
             return "The old primary stays fenced: the candidate may be a primary. Run it again."
+        if self.scaled and self.pair.old.pods():
+            # A second server would start beside the one that is still ending, on the same data directory.
+            return f"NOT put back, since its pod has not ended yet. When it is gone: {self._by_hand()}"
         target = self.pair.old.target
         if self.signalled and target is not None:
             leave_signal((self.helper or self._open_helper(target)).exec, target.directory, there=False)

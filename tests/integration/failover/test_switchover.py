@@ -96,14 +96,13 @@ def _shown(server: Server, name: str) -> str:
 
 
 def test_a_shutdown_that_was_a_kill_is_put_back(family: Family):
-    """A grace period that is too short: the proof for no loss is missing, so the old primary serves again."""
-    name = family.cluster.workload(family.primary.pod).name
-    grace = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 0}}}}
-    family.cluster.patch("deployments", name, grace, "no grace")
+    """The proof for no loss is missing, as after too short a grace period: the old primary serves on."""
+    workload = family.cluster.workload(family.primary.pod)
+    hook = {"preStop": {"exec": {"command": ["sh", "-c", "kill -QUIT 1"]}}}
+    family.cluster.apply(_template(workload.name, family.primary.pod.container, hook), force=True)
     wait_until(
         "the new pod", lambda: family.cluster.pods(family.primary.selector),
-        lambda pods: [p.ready and not p.spec["terminationGracePeriodSeconds"] for p in pods] == [True],
-        timeout=30,
+        lambda pods: [p.ready and "lifecycle" in p.container_spec for p in pods] == [True], timeout=30,
     )  # fmt: skip
     family.primary.reopen()
     pair = family.roles("switchover")
@@ -117,6 +116,14 @@ def test_a_shutdown_that_was_a_kill_is_put_back(family: Family):
     assert not family.primary.refresh().in_recovery
     assert _writable(family.primary)
     assert pair.candidate.refresh().in_recovery
+
+
+def _template(name: str, container: str, lifecycle: dict) -> dict:
+    spec = {"containers": [{"name": container, "lifecycle": lifecycle}]}
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+        "spec": {"template": {"spec": spec}},
+    }  # fmt: skip
 
 
 def test_a_candidate_that_is_behind_closes_the_gate(family: Family):
