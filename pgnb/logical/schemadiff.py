@@ -128,13 +128,18 @@ def compare_schemas(publisher: Server, subscriber: Server, databases: Sequence[s
     return SchemaComparison(tuple(both), sum(len(c.tables) for c in ours), tuple(found), missing)
 
 
-def differences(publisher: Catalog, subscriber: Catalog) -> Iterator[Difference]:
-    """Every difference between two catalogs of one database, in order of the tables' names."""
+def differences(
+    publisher: Catalog, subscriber: Catalog, *, all_published: bool = False
+) -> Iterator[Difference]:
+    """Every difference between two catalogs of one database, in order of the tables' names.
+
+    `all_published`: judge the tables as if a publication had every one of them.
+    """
     for key, table in publisher.tables.items():
         other = subscriber.tables.get(key)
         pairs = _missing(table) if other is None else _table(table, other)
         for what, ours, theirs, effect in pairs:
-            shown: Effect = effect if table.published else "later"
+            shown: Effect = effect if table.published or all_published else "later"
             yield Difference(publisher.database, table.words, what, ours, theirs, shown)
     for key, table in subscriber.tables.items():
         if key not in publisher.tables:

@@ -164,8 +164,8 @@ def _look(
 ) -> DatabaseSeen:  # fmt: skip
     subscription = read_subscriptions(subscriber, spec.database).get(spec.subscription)
     named = {"subscription": spec.subscription}
-    rows = subscriber.query("logical/copying", named, database=spec.database)
-    states = {(row["schema"], row["table"]): row["state"] for row in rows}
+    known = subscriber.query("logical/copying", named, database=spec.database)
+    states = {(row["schema"], row["table"]): row["state"] for row in known}
     pair = (subscriber,) if silent else (subscriber, publisher)
     rows = _rows(pair, spec, states, _latest(apply, own))
     seen = DatabaseSeen(spec, False, silent, subscription, apply, states, incidents=own, rows=rows)

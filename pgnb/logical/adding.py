@@ -1,0 +1,268 @@
+"""Adding a table while replication runs: the subscriber's first, then the publisher's, publication, REFRESH.
+
+The order is the whole point. A table that is published and that the subscriber lacks stalls every table of
+the subscription; one that both have and nobody refreshed loses its rows silently. The same plan mends a table
+that was made on the publisher first: what is there already is left as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pgnb.checks import Check, Checks
+from pgnb.errors import ChangeFailed, GateClosed, ParameterError
+from pgnb.logical.catalog import Catalog, Named, TableShape, read_catalog
+from pgnb.logical.origin import Origin
+from pgnb.logical.publication import Publication, read_publications
+from pgnb.logical.publications import publication_objects
+from pgnb.logical.schema import dump_helper, dump_schema, load
+from pgnb.logical.schemadiff import differences
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscription import Subscription, read_subscriptions
+from pgnb.logical.subscriptions import refresh
+from pgnb.logical.wishes import PublishedTable, Wish, qualified
+from pgnb.plan import Change, Step
+from pgnb.server import Server, compose, name
+
+_ENDS_ITSELF = re.compile(r"(?:^|;)\s*(BEGIN|START|COMMIT|END|ROLLBACK|ABORT)\b", re.IGNORECASE)
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
+
+
+@dataclass(frozen=True)
+class _Adding:
+    """One table on its way: what is there of it on either side."""
+
+    publisher: Server
+    subscriber: Server
+    spec: DatabaseSpec
+    table: Named
+    ddl: str
+    owner: str
+    origin: Origin
+    ours: TableShape | None
+    theirs: TableShape | None
+    publication: Publication
+    subscription: Subscription
+    known: bool
+
+    @property
+    def words(self) -> str:
+        return f"{self.table[0]}.{self.table[1]}"
+
+    @property
+    def covered(self) -> bool:
+        """Whether the publication has the table as soon as it is there."""
+        holds = self.publication.holds
+        listed = {(table.schema, table.name) for table in holds.tables}
+        return holds.all_tables or self.table[0] in holds.schemas or self.table in listed
+
+    @property
+    def kind(self) -> str:
+        """How the publication comes to have it."""
+        if self.publication.holds.all_tables:
+            return "for all tables, has it by itself"
+        return "has it" if self.covered else "lists its tables, so it is added"
+
+
+def plan_add_table(
+    publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Origin, table: str, *,
+    ddl: str = "", owner: str = "",
+) -> Change:  # fmt: skip
+    """The plan after which the table is replicated: made where it lacks, published, refreshed, copied.
+
+    `table` as `schema.table`; `ddl`: the SQL that makes it, needed when the publisher does not have it yet,
+    and carried out in one transaction on each side, as `owner` where one is named. A table that the publisher
+    has is made on the subscriber from its dump. Raises GateClosed without publication or subscription, for a
+    disabled subscription, and for tables that differ so that replication would stop; ParameterError for `ddl`.
+    """
+    work = _look(publisher, subscriber, spec, origin, qualified(table), ddl.strip(), owner)
+    _refuse(work)
+    steps = [*_table_steps(work), *_publication_steps(work), *_refresh_steps(work)]
+    return Change(
+        f"add {work.words} to {spec.database}", publisher.journal, _state(work), _wished(work) if steps else
+        _state(work), steps,
+        note=f"The publication {spec.publication} {work.kind}.",
+        undo_text="take the table out of the publication, REFRESH, and drop it where this made it",
+        precheck=lambda: _checks(work),
+    )  # fmt: skip
+
+
+def _look(
+    publisher: Server,
+    subscriber: Server,
+    spec: DatabaseSpec,
+    origin: Origin,
+    table: Named,
+    ddl: str,
+    owner: str,
+) -> _Adding:
+    subscription = read_subscriptions(subscriber, spec.database).get(spec.subscription)
+    publication = read_publications(publisher, spec.database).get(spec.publication)
+    if subscription is None or publication is None:
+        missing = spec.subscription if subscription is None else spec.publication
+        raise GateClosed(
+            f"{spec.database} is not replicated yet", found=f"there is no {missing}",
+            remedy="Section 12.4 (12_logical_replication) sets it up, this table included.",
+        )  # fmt: skip
+    named = {"subscription": spec.subscription}
+    rows = subscriber.query("logical/copying", named, database=spec.database)
+    known = any((row["schema"], row["table"]) == table for row in rows)
+    return _Adding(
+        publisher, subscriber, spec, table, ddl, owner, origin,
+        read_catalog(publisher, spec.database).tables.get(table),
+        read_catalog(subscriber, spec.database).tables.get(table), publication, subscription, known,
+    )  # fmt: skip
+
+
+def _refuse(work: _Adding) -> None:
+    if work.ours is None and not work.ddl:
+        raise ParameterError(
+            f"{work.spec.database}: {work.words} is not on the publisher", found="no SQL that would make it",
+            remedy="Give its CREATE TABLE as table_ddl, or correct the name: names are case-sensitive here.",
+        )  # fmt: skip
+    if work.ddl and _ENDS_ITSELF.search(work.ddl):
+        raise ParameterError(
+            "the table's SQL begins or ends a transaction", found=work.ddl[:80],
+            remedy="Leave that out: it is carried out in one transaction on each side.",
+        )  # fmt: skip
+    if not work.subscription.enabled:
+        raise GateClosed(
+            f"{work.spec.database}: {work.subscription.name} is disabled, so nothing can be copied",
+            found=work.subscription.words, remedy="Enable it first (12_09_logical_troubleshooting).",
+        )  # fmt: skip
+    if work.ours is not None and work.theirs is not None and (wrong := _stopping(work)):
+        raise GateClosed(
+            f"{work.spec.database}: {work.words} differs on the two sides, so its rows cannot arrive",
+            found=wrong, remedy="Alter the subscriber's table first.",
+        )  # fmt: skip
+
+
+def _stopping(work: _Adding) -> str:
+    sides = [
+        Catalog(work.spec.database, {work.table: shape}, {}) for shape in (work.ours, work.theirs) if shape
+    ]
+    # Whether it is published already makes no difference: it will be.
+    found = [d for d in differences(*sides, all_published=True) if d.effect == "stops"]
+    return "; ".join(f"{d.what}: {d.publisher} / {d.subscriber}" for d in found)
+
+
+def _table_steps(work: _Adding) -> list[Step]:
+    database, steps = work.spec.database, []
+    if work.theirs is None and work.ours is not None:
+        steps.append(Step(work.subscriber.name, f"{database}: make {work.words} from the publisher's dump",
+                          lambda: _copy_definition(work), journalled=True))  # fmt: skip
+    elif work.theirs is None:
+        steps.append(_ddl_step(work, work.subscriber))
+    if work.ours is None:
+        steps.append(_ddl_step(work, work.publisher))
+    return steps
+
+
+def _ddl_step(work: _Adding, server: Server) -> Step:
+    what = f"{work.spec.database}: {' '.join(work.ddl.split())}"
+    return Step(server.name, what, lambda: _make(work, server))
+
+
+def _make(work: _Adding, server: Server) -> str:
+    """Carry the DDL out; it is taken back unless it made the table, and one whose rows can be found."""
+    with server.new_session(work.spec.database) as session:
+        session.execute("BEGIN")
+        session.execute(_LOCK_TIMEOUT)
+        if work.owner:
+            session.execute(compose("SET LOCAL ROLE {}", name(work.owner)))
+        session.execute(work.ddl)
+        session.execute("RESET ROLE")
+        found = session.query(_IDENTITY, {"schema": work.table[0], "table": work.table[1]})
+        wrong = _wrong(found[0]["identified"] if found else None)
+        session.execute("ROLLBACK" if wrong else "COMMIT")
+    if wrong:
+        raise ChangeFailed(
+            f"{work.spec.database}: the SQL was taken back on {server.name}", found=f"{work.words} {wrong}",
+            remedy="Correct table_ddl: name the table as it is made there, and give it a primary key.",
+        )  # fmt: skip
+    return "made"
+
+
+_IDENTITY = """
+SELECT c.relreplident = 'f' OR c.relreplident = 'i' OR EXISTS
+       (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary) AS identified
+  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND c.relkind IN ('r', 'p')
+"""
+
+
+def _wrong(identified: bool | None) -> str:
+    if identified is None:
+        return "is not there afterwards"
+    return "" if identified else "has no primary key: UPDATE and DELETE would fail once it is published"
+
+
+def _copy_definition(work: _Adding) -> str:
+    with dump_helper(work.publisher, work.origin) as helper:
+        text = dump_schema(work.publisher, helper, work.origin, work.spec.database, tables=[work.table])
+    load(work.subscriber, work.spec.database, text)
+    return "made"
+
+
+def _publication_steps(work: _Adding) -> list[Step]:
+    if work.covered:
+        return []
+    added = publication_objects(Wish(False, (), (PublishedTable(*work.table),)))
+    statement = compose("ALTER PUBLICATION {} ADD {}", name(work.spec.publication), added)
+
+    def run() -> str:
+        work.publisher.execute(statement, database=work.spec.database)
+        return "published"
+
+    what = f"{work.spec.database}: ALTER PUBLICATION {work.spec.publication} ADD TABLE {work.words}"
+    return [Step(work.publisher.name, what, run, journalled=True)]
+
+
+def _refresh_steps(work: _Adding) -> list[Step]:
+    if work.known:
+        return []
+
+    def run() -> str:
+        refresh(work.subscriber, work.spec, copy_data=True)
+        return "known, and being copied"
+
+    what = f"{work.spec.database}: ALTER SUBSCRIPTION {work.spec.subscription} REFRESH PUBLICATION"
+    return [Step(work.subscriber.name, what, run, journalled=True)]
+
+
+def _checks(work: _Adding) -> Checks:
+    """What must hold immediately before: identity of a table that is not published yet, and no rows there."""
+    items = []
+    if work.ours is not None and not work.covered:
+        identified = work.ours.identifies_rows or work.ours.replica_identity == "f"
+        items.append(
+            Check(f"{work.words} has a replica identity", identified, identified or "none", "yes",
+                  "ALTER TABLE ... REPLICA IDENTITY USING INDEX or FULL, or a primary key (section 12.4).")
+        )  # fmt: skip
+    if work.theirs is not None and not work.known:
+        statement = compose("SELECT EXISTS (SELECT FROM {}) AS filled", name(*work.table))
+        filled = bool(work.subscriber.scalar(statement, database=work.spec.database))
+        items.append(
+            Check(f"{work.words} is empty on the subscriber", not filled, "rows" if filled else "empty",
+                  "empty", "Empty it there: a copy onto rows fails on duplicate keys, or doubles them.")
+        )  # fmt: skip
+    return Checks.of(f"Adding {work.words}", items, work.publisher.journal)
+
+
+def _state(work: _Adding) -> str:
+    return _text(
+        "there" if work.theirs else "not there", "there" if work.ours else "not there",
+        "published" if work.covered and work.ours else "not published", "known" if work.known else "not known",
+    )  # fmt: skip
+
+
+def _wished(work: _Adding) -> str:
+    return _text("there", "there", "published", "known" if work.known else "known, its rows being copied")
+
+
+def _text(subscriber: str, publisher: str, publication: str, subscription: str) -> str:
+    return (
+        f"table on the subscriber: {subscriber}\ntable on the publisher: {publisher}\n"
+        f"publication: {publication}\nsubscription: {subscription}\n"
+    )
