@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tone, card
+from pgnb.display import Cell, Table, Tone
 from pgnb.journal import Journal
 from pgnb.operate.diagnosis.kinds import AREAS, KINDS, Severity
 
@@ -55,13 +55,13 @@ class Finding:
     @property
     def table(self) -> Table:
         """Evidence, cause and remedy, one below the other."""
-        facts = {
-            "": self.mark,
-            "evidence": "\n".join(self.evidence),
-            "cause": self.cause,
-            "mended by": self.mend,
-        }
-        return card(f"{self.title}: {self.subject}", facts)
+        rows = (
+            ("severity", self.mark),
+            ("evidence", "\n".join(self.evidence)),
+            ("cause", self.cause),
+            ("mended by", self.mend),
+        )
+        return Table.of(("about", self.subject), rows, title=f"{self.title[:1].upper()}{self.title[1:]}")
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()

@@ -65,7 +65,8 @@ class SickPair:
         assert finding.cause
         assert all(finding.evidence)
         assert finding.mend
-        assert finding.title in str(seen)
+        assert finding.title in str(seen.map)
+        assert finding.cause in str(seen)
         assert not seen.checks(self.cluster.journal).ok or finding.severity == "advice"
         return finding
 

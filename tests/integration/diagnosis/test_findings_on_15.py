@@ -1,0 +1,36 @@
+"""The same words from PostgreSQL 15, whose messages and catalogs differ."""
+
+from __future__ import annotations
+
+from sick_pair import ROLE, SECRET, SickPair, altered, carry_out, set_system
+
+IMAGE = "postgres:15"
+
+
+def test_the_connection(pair: SickPair) -> None:
+    pair.healthy()
+    pair.primary.execute("ALTER ROLE replicator NOREPLICATION")
+    pair.cut()
+    assert "must be superuser or replication role" in pair.found("no-replication").evidence[0]
+    pair.primary.execute("ALTER ROLE replicator REPLICATION PASSWORD 'another'", what="another password")
+    pair.found("wrong-password")
+    carry_out(pair.primary.plan_role(ROLE, SECRET))
+    pair.healthy()
+
+
+def test_the_slot_and_its_wal(pair: SickPair) -> None:
+    with altered(pair.standby, "primary_slot_name", "mistyped"):
+        assert "no slot mistyped" in pair.found("slot-missing").cause
+    pair.healthy()
+    with altered(pair.primary, "max_slot_wal_keep_size", "16MB"):
+        with pair.without_stream():
+            pair.switch_wal(4)
+        pair.found("slot-lost", "wal-removed")
+
+
+def test_a_broken_line_and_a_restart(pair: SickPair) -> None:
+    path = pair.primary.facts.hba_file
+    pair.write(pair.primary, path, "$a hosst all all 10.0.0.0/8 trust")
+    set_system(pair.primary, "max_connections", "120")
+    found = pair.look()
+    assert {"broken-hba", "pending-restart"} <= found.kinds
