@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from places import Place, bring_up
 from shaped import SETTINGS, Shape
 
-from pgnb.cluster import Cluster, connect
-from pgnb.wait import wait_until
-
-
-@dataclass(frozen=True)
-class Place:
-    """A namespace with a primary in it, and the parameters of a run there."""
-
-    cluster: Cluster
-    shape: Shape
-    parameters: dict[str, Any]
+from pgnb.cluster import connect
 
 
 @pytest.fixture
@@ -38,15 +27,3 @@ def place(kubeconfig: Path, namespace: str) -> Iterator[Callable[[Shape], Place]
 
     yield make
     cluster.close()
-
-
-def bring_up(cluster: Cluster, shape: Shape) -> None:
-    """Make a shape's objects and wait until its pod is Ready."""
-    for manifest in shape.manifests:
-        cluster.create(manifest)
-    selector = cluster.find_workload(shape.kind, shape.name).selector
-    wait_until(
-        f"{shape.name} to be Ready", lambda: cluster.pods(selector),
-        lambda pods: bool(pods) and all(pod.ready for pod in pods), timeout=90, every=0.1,
-        describe=lambda pods: "; ".join(pod.trouble or "Ready" for pod in pods),
-    )  # fmt: skip
