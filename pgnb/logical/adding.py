@@ -74,7 +74,7 @@ def plan_add_table(
     `table` as `schema.table`; `ddl`: the SQL that makes it, needed when the publisher does not have it yet,
     and carried out in one transaction on each side, as `owner` where one is named. A table that the publisher
     has is made on the subscriber from its dump. Raises GateClosed without publication or subscription, for a
-    disabled subscription, and for tables that differ so that replication would stop; ParameterError for `ddl`.
+    disabled subscription, and for tables that differ so that replication stops; ParameterError for `ddl`.
     """
     work = _look(publisher, subscriber, spec, origin, qualified(table), ddl.strip(), owner)
     _refuse(work)
@@ -253,7 +253,8 @@ def _checks(work: _Adding) -> Checks:
 def _state(work: _Adding) -> str:
     return _text(
         "there" if work.theirs else "not there", "there" if work.ours else "not there",
-        "published" if work.covered and work.ours else "not published", "known" if work.known else "not known",
+        "published" if work.covered and work.ours else "not published",
+        "known" if work.known else "not known",
     )  # fmt: skip
 
 

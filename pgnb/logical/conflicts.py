@@ -7,11 +7,12 @@ A disable followed by an enable cures no conflict: the same transaction comes ag
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
+from pgnb.display import Table
 from pgnb.logical.reports import Report, reports
 from pgnb.logical.serverlog import server_log
 from pgnb.server import Server
@@ -107,17 +108,55 @@ def _steady(message: str) -> str:
     return _CHANGING.sub("", message)
 
 
-def read_incidents(subscriber: Server, *, lines: int = 2000) -> tuple[Incident, ...]:
+@dataclass(frozen=True)
+class Incidents(Sequence[Incident]):
+    """The incidents of a log, the latest last; shows itself as a table."""
+
+    items: tuple[Incident, ...]
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def table(self) -> Table:
+        """Subscription, phase, table, the server's words, key, LSN, how often and when last."""
+        columns = ("subscription", "phase", "table", "what", "key", "LSN", "times", "last (UTC)")
+        rows = [
+            (i.subscription, i.phase, i.table, i.message, _key(i), i.lsn, i.count, i.last_seen)
+            for i in self.items
+        ]
+        note = "" if rows else "No worker of a subscription complained."
+        return Table.of(columns if rows else (), rows, title="What the subscriber's log says", note=note)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def _key(incident: Incident) -> str:
+    return f"({incident.columns}) = ({incident.values})" if incident.columns else ""
+
+
+def read_incidents(subscriber: Server, *, lines: int = 2000) -> Incidents:
     """The incidents in the subscriber's log, the latest last; `lines` of it are read at most.
 
     The pod's log, or the logging collector's file where that is on. Messages in a language other than
     English are not understood (lc_messages). Raises what reading the log raises.
     """
+    if not subscriber.present:
+        return Incidents(())
     names = {
         int(row["oid"]): str(row["subname"])
         for row in subscriber.query("SELECT oid, subname FROM pg_catalog.pg_subscription")
     }
-    return incidents(reports(server_log(subscriber, lines=lines)), names)
+    return Incidents(incidents(reports(server_log(subscriber, lines=lines)), names))
 
 
 def incidents(log: Iterable[Report], subscriptions: Mapping[int, str]) -> tuple[Incident, ...]:

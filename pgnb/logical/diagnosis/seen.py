@@ -96,7 +96,7 @@ class Evidence:
 
     databases: tuple[DatabaseSeen, ...]
     workers: Workers
-    incidents: tuple[Incident, ...]
+    incidents: Sequence[Incident]
     log_refused: str = ""
 
 
@@ -144,7 +144,7 @@ def _workers(found: Sequence[Apply]) -> str:
     return f"{sum(a.pid is not None for a in found)} of {sum(a.enabled for a in found)} run"
 
 
-def _incidents(subscriber: Server, lines: int) -> tuple[tuple[Incident, ...], str]:
+def _incidents(subscriber: Server, lines: int) -> tuple[Sequence[Incident], str]:
     try:
         return read_incidents(subscriber, lines=lines), ""
     except PgnbError as error:

@@ -13,17 +13,16 @@ from pgnb.checks import Check, Checks
 from pgnb.errors import GateClosed
 from pgnb.logical.catalog import Named
 from pgnb.logical.names import shortened
+from pgnb.logical.proof import wait_confirmed
 from pgnb.logical.publication import published_tables, read_publications
 from pgnb.logical.publications import publication_objects
 from pgnb.logical.remedies.emptying import empty_step, empty_tables
 from pgnb.logical.remedies.subscription import PARAMETER, apply_of, standing
-from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription
 from pgnb.logical.wishes import PublishedTable, Wish
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.server import Server, compose, join, name
-from pgnb.server.progress import lsn_bytes, marker
 from pgnb.wait import wait_until
 
 _CONFIRMED_WITHIN = 120.0
@@ -168,14 +167,8 @@ def _make_stand_in(work: _Resync) -> str:
 
 def _pass(work: _Resync) -> str:
     """A walsender that decodes WAL from before the publication's creation would not find it there."""
-    lsn, slot = marker(work.publisher), work.now.slot or ""
-    wait_until(
-        f"{work.now.name} to confirm {lsn}", lambda: logical_slots(work.publisher).get(slot),
-        lambda now: now is not None and lsn_bytes(now.confirmed_flush_lsn or "0/0") >= lsn_bytes(lsn),
-        timeout=_CONFIRMED_WITHIN, describe=lambda now: now.words if now else "no slot",
-        remedy="The apply is too far behind, or does not go on: diagnose again.",
-    )  # fmt: skip
-    return f"confirmed {lsn}"
+    slot = work.now.slot or work.spec.slot
+    return f"confirmed {wait_confirmed(work.publisher, slot, timeout=_CONFIRMED_WITHIN)}"
 
 
 def _subscribe(work: _Resync, publication: str, *, copy_data: bool) -> str:
