@@ -1,0 +1,85 @@
+"""Waiting until the subscriber has applied everything up to an LSN of the publisher, in every database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from pgnb.display import Table, spell_bytes, spell_seconds
+from pgnb.errors import DeadlineExceeded
+from pgnb.logical.slots import LogicalSlot, logical_slots
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.status import logical_status
+from pgnb.server import Server
+from pgnb.server.progress import lsn_bytes, lsn_diff, marker
+from pgnb.wait import wait_until
+
+_LOOK_EVERY = 0.05
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The marker's LSN and what each slot has confirmed; `seconds` is how long the wait took."""
+
+    lsn: str
+    positions: tuple[tuple[str, str], ...]
+    seconds: float
+
+    @property
+    def table(self) -> Table:
+        """Each slot's confirmed position beside the marker's."""
+        rows = [(slot, position, self.lsn) for slot, position in self.positions]
+        note = f"confirmed after {spell_seconds(self.seconds)}" if rows else "This run only plans."
+        return Table.of(("slot", "confirmed", "marker"), rows, title="Confirmed positions", note=note)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def wait_applied(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, lsn: str = "",
+    timeout: float = 120.0,
+) -> Confirmed:  # fmt: skip
+    """Wait until each slot has confirmed everything before `lsn` (empty: a marker taken now).
+
+    confirmed_flush_lsn moves when the subscriber has the changes on its disk. That says it for tables that
+    are ready; for those that are copied see `wait_copied`. `timeout` in seconds. A plan-only run waits for
+    nothing. Raises DeadlineExceeded, with each database that is behind and how its subscription stands.
+    """
+    lsn, started = lsn or marker(publisher), monotonic()
+    if publisher.journal.dry_run:
+        return Confirmed(lsn, (), 0.0)
+    try:
+        slots = wait_until(
+            f"{subscriber.name} to confirm {lsn}", lambda: logical_slots(publisher),
+            lambda slots: not behind(slots, specs, lsn), timeout=timeout, every=_LOOK_EVERY,
+            describe=lambda slots: "; ".join(behind(slots, specs, lsn)) or "confirmed",
+        )  # fmt: skip
+    except DeadlineExceeded as late:
+        status = logical_status(publisher, subscriber, specs)
+        states = "; ".join(f"{one.database}: {one.state}" for one in status.items if not one.streams)
+        raise DeadlineExceeded(
+            late.message, found=f"{late.found}; {states or 'all stream'}",
+            remedy="All stream: it is only slow, or behind a lock. Otherwise 12.9 names the cause.",
+        ) from late  # fmt: skip
+    positions = tuple((spec.slot, slots[spec.slot].confirmed_flush_lsn or "") for spec in specs)
+    return Confirmed(lsn, positions, monotonic() - started)
+
+
+def behind(slots: dict[str, LogicalSlot], specs: Sequence[DatabaseSpec], lsn: str) -> list[str]:
+    """In words each database whose slot has not confirmed everything before `lsn`."""
+    found = []
+    for spec in specs:
+        slot = slots.get(spec.slot)
+        position = slot.confirmed_flush_lsn if slot else None
+        if position is None:
+            found.append(f"{spec.database}: {'nothing confirmed yet' if slot else 'no slot'}")
+        elif lsn_bytes(position) < lsn_bytes(lsn):
+            found.append(f"{spec.database}: {spell_bytes(lsn_diff(lsn, position))} to go")
+    return found

@@ -1,0 +1,79 @@
+"""What logical replication of several databases needs of both servers' settings, in numbers.
+
+With the defaults of four workers, six subscriptions starve their initial copies: the tables stay in state i,
+no error is counted, and only a line of the log says so (guard 42).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pgnb.checks import Check
+from pgnb.logical.slots import logical_slots
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscription import read_subscriptions
+from pgnb.logical.targets import databases_of
+from pgnb.server import Server
+
+_COPYING = 4
+"""Databases whose tables are copied at the same time with the numbers asked for."""
+_PARALLEL_APPLY = 2
+_SPARE = 2
+_RESTART = "Set it (worker_settings; section 12.2 or 12.3); it takes one restart."
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The least value of each setting, on either side, by the setting's name."""
+
+    publisher: dict[str, str]
+    subscriber: dict[str, str]
+
+
+def worker_settings(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Needs:
+    """The settings that N databases need, beside what both servers are used for now.
+
+    Each takes a slot and a walsender on the publisher, an apply worker and a replication origin on the
+    subscriber; an initial copy takes one of each for each table at a time. Values are written as minima
+    (">= 10"), for `Server.plan_settings`. Source: the manual, 29.12 (configuration settings).
+    """
+    here = publisher.one("logical/capacity")
+    there = subscriber.one("logical/capacity") or {**here, "subscriptions": 0, "origins": 0, "slots": 0}
+    copies = there["max_sync_workers"] * min(len(specs), _COPYING)
+    known = logical_slots(publisher)
+    new = sum(spec.slot not in known for spec in specs)
+    present = _present(subscriber, specs)
+    workers = max(0, there["subscriptions"] - present) + len(specs) + copies + _PARALLEL_APPLY
+    origin_count = max(0, there["origins"] - present) + len(specs) + copies + _SPARE
+    origins = "max_active_replication_origins" if subscriber.facts.major >= 18 else "max_replication_slots"
+    return Needs(
+        {
+            "wal_level": "logical",
+            "max_replication_slots": f">= {here['slots'] + new + copies + _SPARE}",
+            "max_wal_senders": f">= {here['senders'] + new + copies + _SPARE}",
+        },
+        {
+            origins: f">= {max(there['slots'], origin_count)}",
+            "max_logical_replication_workers": f">= {workers}",
+            "max_worker_processes": f">= {workers + there['max_parallel_workers'] + 1}",
+        },
+    )
+
+
+def _present(subscriber: Server, specs: Sequence[DatabaseSpec]) -> int:
+    there = databases_of(subscriber)
+    return sum(
+        spec.subscription in read_subscriptions(subscriber, spec.database)
+        for spec in specs if spec.database in there
+    )  # fmt: skip
+
+
+def capacity_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
+    """A check for each of those settings as it is in force now; the remedy names the restart."""
+    needs = worker_settings(publisher, subscriber, specs)
+    for server, side, wanted in (
+        (publisher, "publisher", needs.publisher), (subscriber, "subscriber", needs.subscriber)
+    ):  # fmt: skip
+        for setting in server.settings(wanted):
+            yield Check(f"{side}: {setting.name}", setting.met, setting.shown, str(setting.wish), _RESTART)

@@ -1,0 +1,201 @@
+"""The initial copy, table by table, while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from pgnb.display import Cell, Table, Tone, spell_bytes, spell_seconds
+from pgnb.errors import DeadlineExceeded
+from pgnb.logical.live import Live
+from pgnb.logical.parallel import in_parallel
+from pgnb.logical.publication import published_tables
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.targets import databases_of
+from pgnb.server import Server
+from pgnb.wait import wait_until
+
+STATES = {
+    "i": "waits for a worker", "d": "rows are copied", "f": "copied, catching up", "s": "synchronised",
+    "r": "ready",
+}  # fmt: skip
+"""pg_subscription_rel.srsubstate in words."""
+_TONES: dict[str, Tone] = {"r": "good", "s": "good", "i": "dim"}
+_SHOWN = 30
+_LOOK_EVERY = 0.2
+
+
+@dataclass(frozen=True)
+class TableCopy:
+    """One table: the state of its copy and, while rows come in, how many; `expected` is of ANALYZE.
+
+    Sizes are bytes: `bytes` came in as text, `size` is the publisher's table.
+    """
+
+    database: str
+    schema: str
+    table: str
+    state: str
+    rows: int | None
+    bytes: int | None
+    expected: int | None
+    size: int | None
+
+    @property
+    def ready(self) -> bool:
+        """Whether its rows come through the apply worker: nothing is left to copy."""
+        return self.state == "r"
+
+    @property
+    def words(self) -> str:
+        """The table in a reader's words; the schema public goes without saying."""
+        return self.table if self.schema == "public" else f"{self.schema}.{self.table}"
+
+
+@dataclass(frozen=True)
+class CopyProgress:
+    """Every table of every database, at one moment; `seconds` since the wait began."""
+
+    tables: tuple[TableCopy, ...]
+    seconds: float = 0.0
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing is left to copy."""
+        return all(table.ready for table in self.tables)
+
+    @property
+    def words(self) -> str:
+        """How far it is, in one line."""
+        done = sum(table.ready for table in self.tables)
+        rows = sum(table.rows or 0 for table in self.tables if not table.ready)
+        return f"{done} of {len(self.tables)} tables ready{f', {rows:,} rows in progress' if rows else ''}"
+
+    @property
+    def table(self) -> Table:
+        """What is not ready first, the largest before the others."""
+        order = sorted(self.tables, key=lambda t: (t.ready, -(t.size or 0)))
+        rows = [
+            (t.database, t.words, Cell(STATES.get(t.state, t.state), _TONES.get(t.state, "warn")),
+             _rows(t), t.expected, spell_bytes(t.bytes), spell_bytes(t.size))
+            for t in order[:_SHOWN]
+        ]  # fmt: skip
+        more = f"; {len(order) - _SHOWN} more tables" if len(order) > _SHOWN else ""
+        took = f" after {spell_seconds(self.seconds)}" if self.seconds else ""
+        columns = ("database", "table", "state", "rows so far", "≈ rows", "bytes so far", "size there")
+        return Table.of(columns, rows, title="Initial copy", note=f"{self.words}{took}{more}")
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def _rows(table: TableCopy) -> object:
+    return "all" if table.state in "fsr" else table.rows
+
+
+def copy_progress(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> CopyProgress:
+    """How far each table is, from pg_subscription_rel and pg_stat_progress_copy; one round trip a database.
+
+    Databases without a subscription add nothing.
+    """
+    return _look(subscriber, specs, _sizes(publisher, specs))
+
+
+def wait_copied(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *,
+    timeout: float = 3600.0, stalled_after: float = 300.0,
+) -> CopyProgress:  # fmt: skip
+    """Wait until every table of every subscription is ready, and show meanwhile how far each is.
+
+    `timeout`: seconds in all; `stalled_after`: seconds without any progress. A plan-only run looks once.
+    Raises DeadlineExceeded with the tables that are not ready.
+    """
+    sizes, watch, live = _sizes(publisher, specs), _Watch(stalled_after), Live()
+
+    def look() -> CopyProgress:
+        found = _look(subscriber, specs, sizes, monotonic() - watch.started)
+        live.show(found)
+        watch.note(found)
+        return found
+
+    if subscriber.journal.dry_run:
+        return _look(subscriber, specs, sizes)
+    try:
+        done = wait_until(
+            "the initial copy", look, lambda found: found.ready or watch.stalled, timeout=timeout,
+            every=_LOOK_EVERY, describe=lambda found: found.words, remedy=_REMEDY,
+        )  # fmt: skip
+    finally:
+        live.close()
+    if not done.ready:
+        raise DeadlineExceeded(
+            f"the initial copy has not moved for {spell_seconds(stalled_after)}", found=_stuck(done),
+            remedy=_REMEDY,
+        )  # fmt: skip
+    return done
+
+
+_REMEDY = (
+    "A table in state i for long: too few workers (logical_preflight), or its copy fails and is tried again:"
+    " the subscriber's log and 12.9 say why."
+)
+
+
+class _Watch:
+    """Whether anything moved lately."""
+
+    def __init__(self, stalled_after: float) -> None:
+        self.started = self.moved = monotonic()
+        self._after = stalled_after
+        self._seen: object = None
+
+    def note(self, found: CopyProgress) -> None:
+        if found.tables != self._seen:
+            self._seen, self.moved = found.tables, monotonic()
+
+    @property
+    def stalled(self) -> bool:
+        return monotonic() - self.moved > self._after
+
+
+Sizes = dict[tuple[str, str, str], tuple[int, int]]
+
+
+def _sizes(publisher: Server, specs: Sequence[DatabaseSpec]) -> Sizes:
+    """Estimated rows and bytes of each published table, read once."""
+    found = in_parallel(lambda s: (s, published_tables(publisher, s.database, s.publication)), specs)
+    return {(s.database, t.schema, t.table): (t.rows_estimated, t.bytes) for s, ts in found for t in ts}
+
+
+def _look(
+    subscriber: Server, specs: Sequence[DatabaseSpec], sizes: Sizes, seconds: float = 0.0
+) -> CopyProgress:
+    there = databases_of(subscriber)
+    present = [spec for spec in specs if spec.database in there]
+    found = in_parallel(lambda spec: _of_database(subscriber, spec, sizes), present)
+    return CopyProgress(tuple(table for tables in found for table in tables), seconds)
+
+
+def _of_database(subscriber: Server, spec: DatabaseSpec, sizes: Sizes) -> list[TableCopy]:
+    rows = subscriber.query("logical/copying", {"subscription": spec.subscription}, database=spec.database)
+    return [_table_copy(spec.database, row, sizes) for row in rows]
+
+
+def _table_copy(database: str, row: dict[str, object], sizes: Sizes) -> TableCopy:
+    schema, table = str(row["schema"]), str(row["table"])
+    expected, size = sizes.get((database, schema, table), (None, None))
+    known = {key: row[key] for key in ("state", "rows", "bytes")}
+    return TableCopy(database, schema, table, expected=expected, size=size, **known)  # type: ignore[arg-type]
+
+
+def _stuck(progress: CopyProgress) -> str:
+    stuck = [
+        f"{t.database}: {t.words} {STATES.get(t.state, t.state)}" for t in progress.tables if not t.ready
+    ]
+    return f"{progress.words}; {', '.join(stuck[:5])}{f' and {len(stuck) - 5} more' if stuck[5:] else ''}"

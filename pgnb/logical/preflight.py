@@ -1,0 +1,159 @@
+"""Section 12.1 as checks that run: may these databases be replicated, from this server to that one?
+
+Guards 41-47, 49, 51 and 59. What would stop replication, or lose rows silently, stops; the rest is advice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pgnb.checks import Check, Checks
+from pgnb.display import spell_bytes, spell_seconds
+from pgnb.logical.capacity import capacity_checks
+from pgnb.logical.databases import makings
+from pgnb.logical.identity import unidentified_tables
+from pgnb.logical.parallel import in_parallel
+from pgnb.logical.slots import blocker_words, slot_blockers
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.server import Server
+from pgnb.server.disk import space_of
+from pgnb.server.route import ThroughPod
+from pgnb.server.rows import Row
+
+_LONG = 60.0
+"""Seconds after which an open transaction is worth a word: slot creation waits for it."""
+_ROOM = 1.2
+_NEVER_COPIED = ("large objects", "unlogged tables")
+"""Kinds whose data would be missing on the subscriber without any error."""
+_ADVICE = {
+    "sequences": "Their values are carried over at the cut-over (12.10); until then they stand still there.",
+    "materialised views": "REFRESH them on the subscriber; their rows are not replicated.",
+    "generated columns": "The subscriber computes them itself; see that their expressions agree there.",
+    "foreign tables": "Their rows lie elsewhere; see that the subscriber reaches them, too.",
+    "tables with row security": "The role that copies must have BYPASSRLS, or it refuses or copies a part.",
+}
+
+
+def logical_preflight(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *,
+    accept_not_copied: Sequence[str] = (),
+) -> Checks:  # fmt: skip
+    """The checks of section 12.1; changes nothing.
+
+    `accept_not_copied`: kinds of objects ("large objects", "unlogged tables") whose content may be missing
+    on the subscriber. Replica identity is advice here and a gate of `plan_replica_identity`'s own.
+    Raises QueryFailed, ExecFailed for what could not be looked at.
+    """
+    items = [*_servers(publisher, subscriber)]
+    if not (publisher.facts.in_recovery or subscriber.facts.in_recovery):
+        items += capacity_checks(publisher, subscriber, specs)
+        items += _identity(publisher, specs)
+        items += _objects(publisher, specs, accept_not_copied)
+        items += _extensions(publisher, subscriber, specs)
+        items += _texts(publisher, subscriber, specs)
+        items += _room(publisher, subscriber, specs)
+        items.append(_transactions(publisher))
+    title = f"Can {len(specs)} databases go from {publisher.name} to {subscriber.name}?"
+    return Checks.of(title, items, publisher.journal)
+
+
+def _servers(publisher: Server, subscriber: Server) -> Iterator[Check]:
+    yield Check(
+        "publisher's role", not publisher.facts.in_recovery, publisher.facts.role, "primary",
+        "A publication is made on a primary.",
+    )  # fmt: skip
+    yield Check(
+        "subscriber's role", not subscriber.facts.in_recovery, subscriber.facts.role, "writable",
+        "A physical standby is read-only and already holds every database: a subscription writes. Deploy"
+        " a separate server (the parameter subscriber), or turn a standby into one by pg_createsubscriber.",
+    )  # fmt: skip
+    same = publisher.facts.system_identifier == subscriber.facts.system_identifier
+    yield Check(
+        "two servers", not same or subscriber.facts.in_recovery,
+        "the same database cluster" if same else "two", "two",
+        "The selectors lead to the same data: name another subscriber.",
+    )  # fmt: skip
+    ours, theirs = publisher.facts, subscriber.facts
+    yield Check(
+        "versions", not subscriber.present or theirs.major >= ours.major,
+        f"{ours.version_text} to {theirs.version_text or 'one not there yet'}", "not to an older one",
+        "An older server may not understand the dumped schema: copy it by hand.", advice=True,
+    )  # fmt: skip
+
+
+def _identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
+    tables = unidentified_tables(publisher, specs)
+    yield Check(
+        "replica identity", not tables, ", ".join(t.words for t in tables[:5]) or "every table",
+        "every table", "Once published they refuse UPDATE and DELETE: plan_replica_identity gives them one.",
+        advice=True,
+    )  # fmt: skip
+
+
+def _objects(publisher: Server, specs: Sequence[DatabaseSpec], accepted: Sequence[str]) -> Iterator[Check]:
+    found = in_parallel(lambda spec: publisher.query("logical/not_replicated", database=spec.database), specs)
+    for spec, rows in zip(specs, found, strict=True):
+        for row in rows:
+            yield _object_check(spec, row, accepted)
+
+
+def _object_check(spec: DatabaseSpec, row: Row, accepted: Sequence[str]) -> Check:
+    kind = row["kind"]
+    more = ", …" if row["count"] > len(row["names"]) else ""
+    stops = kind in _NEVER_COPIED and kind not in accepted
+    remedy = _ADVICE.get(kind) or (
+        f"They would be missing on the subscriber without an error: copy them by hand, and name"
+        f" {kind!r} in accept_not_copied."
+    )
+    found = f"{row['count']}: {', '.join(row['names'])}{more}"
+    return Check(f"{spec.database}: {kind}", False, found, "not replicated", remedy, advice=not stops)
+
+
+def _extensions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
+    if not subscriber.present:
+        return
+    available = {row["name"] for row in subscriber.query("logical/available_extensions")}
+    found = in_parallel(lambda spec: publisher.query("logical/extensions", database=spec.database), specs)
+    lacking = [
+        f"{spec.database}: {row['name']} {row['version']}"
+        for spec, rows in zip(specs, found, strict=True) for row in rows if row["name"] not in available
+    ]  # fmt: skip
+    yield Check(
+        "extensions", not lacking, ", ".join(lacking) or "all available", "all available",
+        "Use an image that has them for the subscriber.",
+    )  # fmt: skip
+
+
+def _texts(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
+    ours, theirs = makings(publisher), makings(subscriber)
+    other = [
+        f"{s.database}: {theirs[s.database].words}" for s in specs
+        if s.database in theirs and not ours[s.database].fits(theirs[s.database])
+    ]  # fmt: skip
+    yield Check(
+        "encoding and collation", not other, "; ".join(other) or "the publisher's, or not there yet",
+        "the publisher's", "A database that is there cannot be changed: make it anew, like the publisher's.",
+    )  # fmt: skip
+
+
+def _room(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
+    ours, theirs = makings(publisher), makings(subscriber)
+    wanted = {spec.database for spec in specs}
+    held = sum(making.bytes for name, making in theirs.items() if name in wanted)
+    needed = int(max(0, sum(m.bytes for n, m in ours.items() if n in wanted) - held) * _ROOM)
+    if not isinstance(subscriber.route, ThroughPod):
+        return
+    free = space_of(subscriber, subscriber.facts.data_directory).free
+    yield Check(
+        "room on the subscriber", free >= needed, f"{spell_bytes(free)} free", f"≥ {spell_bytes(needed)}",
+        "Enlarge the subscriber's claim.",
+    )  # fmt: skip
+
+
+def _transactions(publisher: Server) -> Check:
+    blockers = slot_blockers(publisher)
+    long = [row for row in blockers if row["age"] >= _LONG]
+    return Check(
+        "long transactions", not long, blocker_words(blockers), f"none above {spell_seconds(_LONG)}",
+        "The creation of a slot waits for each of them to end.", advice=True,
+    )  # fmt: skip

@@ -1,0 +1,15 @@
+-- What a server has for logical replication, and what of it is in use; the setting of 18 is NULL before.
+SELECT pg_catalog.current_setting('wal_level') AS wal_level,
+       pg_catalog.current_setting('max_replication_slots')::int AS max_replication_slots,
+       pg_catalog.current_setting('max_wal_senders')::int AS max_wal_senders,
+       pg_catalog.current_setting('max_worker_processes')::int AS max_worker_processes,
+       pg_catalog.current_setting('max_parallel_workers')::int AS max_parallel_workers,
+       pg_catalog.current_setting('max_logical_replication_workers')::int AS max_logical_replication_workers,
+       pg_catalog.current_setting('max_sync_workers_per_subscription')::int AS max_sync_workers,
+       pg_catalog.current_setting('max_active_replication_origins', true)::int AS max_origins,
+       pg_catalog.current_setting('max_prepared_transactions')::int AS max_prepared_transactions,
+       (SELECT count(*) FROM pg_catalog.pg_replication_slots)::int AS slots,
+       (SELECT count(*) FROM pg_catalog.pg_stat_replication)::int AS senders,
+       (SELECT count(*) FROM pg_catalog.pg_subscription)::int AS subscriptions,
+       (SELECT count(*) FROM pg_catalog.pg_replication_origin)::int AS origins,
+       pg_catalog.pg_is_in_recovery() AS in_recovery

@@ -1,0 +1,164 @@
+"""How every database's replication stands, from both sides at once (section 12.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pgnb.checks import Check, Checks
+from pgnb.display import Cell, Table, spell_bytes, spell_seconds
+from pgnb.journal import Journal
+from pgnb.logical.copying import STATES
+from pgnb.logical.parallel import in_parallel
+from pgnb.logical.slots import LogicalSlot, logical_slots
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.targets import databases_of
+from pgnb.server import Server
+from pgnb.server.rows import Row
+
+_NOT_THERE = "no subscription"
+
+
+@dataclass(frozen=True)
+class DatabaseStatus:
+    """One database: its subscription, apply worker and slot. Ages in seconds, error counts since their reset.
+
+    `not_ready` is (schema, table, state); `pid` None: no apply worker; `apply_errors` and `sync_errors` are
+    None before 15. `enabled` None: there is no such subscription.
+    """
+
+    database: str
+    subscription: str
+    enabled: bool | None
+    pid: int | None
+    message_age: float | None
+    apply_errors: int | None
+    sync_errors: int | None
+    tables: int
+    not_ready: tuple[tuple[str, str, str], ...]
+    slot_name: str
+    slot: LogicalSlot | None
+
+    @property
+    def state(self) -> str:
+        """In a word how it stands, the worst first."""
+        if self.enabled is None:
+            return _NOT_THERE
+        if self.slot is None:
+            return "slot is not on the publisher"
+        if self.slot.lost:
+            return "slot has lost WAL"
+        if not self.enabled:
+            return "disabled"
+        if self.pid is None:
+            return "no apply worker"
+        if not self.slot.active:
+            return "not connected"
+        return "copying" if self.not_ready else (self.slot.sender_state or "starting")
+
+    @property
+    def streams(self) -> bool:
+        """Whether changes of every table arrive as they are made."""
+        return self.state == "streaming"
+
+    @property
+    def not_ready_words(self) -> str:
+        """The tables that are not ready, and their states."""
+        words = [f"{schema}.{table}: {STATES.get(s, s)}" for schema, table, s in self.not_ready[:4]]
+        return ", ".join(words) + (f" and {len(self.not_ready) - 4} more" if self.not_ready[4:] else "")
+
+
+@dataclass(frozen=True)
+class LogicalStatus:
+    """Every database's replication, at one moment."""
+
+    items: tuple[DatabaseStatus, ...]
+    title: str
+    journal: Journal
+
+    def of(self, database: str) -> DatabaseStatus:
+        """One database's. Raises KeyError."""
+        return {item.database: item for item in self.items}[database]
+
+    @property
+    def table(self) -> Table:
+        """State, tables, lag in bytes and seconds, retained WAL and errors, one database a line."""
+        columns = (
+            "database", "state", "tables ready", "lag", "lag (time)", "WAL retained", "last message",
+            "errors apply/copy", "slot",
+        )  # fmt: skip
+        note = "Lag is what the subscriber has not confirmed; no time is given while nothing is sent."
+        return Table.of(columns, [_line(item) for item in self.items], title=self.title, note=note)
+
+    def checks(self) -> Checks:
+        """A check for each database that it streams with every table ready, and one for its errors."""
+        items = []
+        for one in self.items:
+            found = one.state + (f" ({one.not_ready_words})" if one.not_ready else "")
+            items.append(
+                Check(f"{one.database}: replication", one.streams, found, "streaming",
+                      "See 12.9: it names the cause and the remedy.")
+            )  # fmt: skip
+            errors = (one.apply_errors or 0) + (one.sync_errors or 0)
+            items.append(
+                Check(f"{one.database}: errors", not errors, errors, 0,
+                      "Counted since the statistics were reset; the subscriber's log and 12.9 say which.",
+                      advice=True)
+            )  # fmt: skip
+        return Checks.of(self.title, items, self.journal)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def logical_status(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> LogicalStatus:
+    """How each database stands: one round trip to the publisher, one a database to the subscriber.
+
+    Source: pg_subscription, pg_stat_subscription, pg_stat_subscription_stats (15), pg_subscription_rel;
+    pg_replication_slots, pg_stat_replication. Raises ConnectionFailed for a server that does not answer; a
+    dead publisher is seen from the subscriber alone by 12.9.
+    """
+    slots, there = logical_slots(publisher), databases_of(subscriber)
+    items = in_parallel(lambda spec: _of_database(subscriber, spec, slots, there), specs)
+    title = f"Logical replication from {publisher.name} to {subscriber.name}"
+    return LogicalStatus(tuple(items), title, subscriber.journal)
+
+
+def _of_database(
+    subscriber: Server, spec: DatabaseSpec, slots: dict[str, LogicalSlot], there: frozenset[str]
+) -> DatabaseStatus:
+    query = "logical/subscription_status"
+    rows = subscriber.query(query, database=spec.database) if spec.database in there else []
+    row = next((row for row in rows if row["name"] == spec.subscription), None)
+    if row is None:
+        return DatabaseStatus(
+            spec.database, spec.subscription, None, None, None, None, None, 0, (), spec.slot,
+            slots.get(spec.slot),
+        )  # fmt: skip
+    return _of_row(spec, row, slots)
+
+
+def _of_row(spec: DatabaseSpec, row: Row, slots: dict[str, LogicalSlot]) -> DatabaseStatus:
+    name = row["slot"] or ""
+    return DatabaseStatus(
+        spec.database, spec.subscription, row["enabled"], row["pid"], row["message_age"],
+        row["apply_errors"], row["sync_errors"], row["tables"],
+        tuple((one[0], one[1], one[2]) for one in row["not_ready"] or ()), name, slots.get(name),
+    )  # fmt: skip
+
+
+def _line(one: DatabaseStatus) -> tuple[object, ...]:
+    tone = "good" if one.streams else "warn" if one.state == "copying" else "bad"
+    slot = one.slot
+    errors = "–" if one.apply_errors is None else f"{one.apply_errors} / {one.sync_errors}"
+    return (
+        one.database, Cell(one.state, tone), f"{one.tables - len(one.not_ready)} of {one.tables}",  # type: ignore[arg-type]
+        spell_bytes(slot.lag_bytes if slot else None), spell_seconds(slot.replay_lag if slot else None),
+        spell_bytes(slot.retained_bytes if slot else None), spell_seconds(one.message_age), errors,
+        one.slot_name or "none",
+    )  # fmt: skip
