@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -76,7 +76,7 @@ class LagSampler:
     @property
     def names(self) -> dict[str, str]:
         """The standbys seen until now: what their rows are known by (`key_of`), and their names."""
-        return names_of(self._primary.looks)
+        return names_of(settled(self._primary.looks))
 
     @property
     def positions(self) -> list[tuple[float, int]]:
@@ -110,11 +110,31 @@ def merge(primary: Sequence[Look], standbys: Sequence[Sequence[Look]], hz: float
     A standby is known by its slot, or, where it has none, by its application_name; a look of its own counts
     when it is not further away in time than one and a half ticks.
     """
+    primary = settled(primary)
     names = names_of(primary)
     own = {key_of(looks[-1].rows[0]): looks for looks in standbys if looks}
     return tuple(
         LagSeries(names[key], tuple(_samples(key, primary, own.get(key, ()), 1.5 / hz))) for key in names
     )
+
+
+def settled(primary: Sequence[Look]) -> list[Look]:
+    """The looks, with a walsender that has not taken its slot yet put to that slot: it is one standby."""
+    rows = [row for look in primary for row in look.rows]
+    owners = {row["slot_name"]: row["application_name"] for row in rows if row["slot_name"] and row["state"]}
+    return [replace(look, rows=list(_joined(look.rows, owners))) for look in primary]
+
+
+def _joined(rows: Sequence[Row], owners: Mapping[str, str]) -> Iterator[Row]:
+    free = {owners.get(row["slot_name"]): row for row in rows if row["slot_name"] and not row["state"]}
+    late = {row["application_name"]: row for row in rows if row["state"] and not row["slot_name"]}
+    both = late.keys() & free.keys()
+    for row in rows:
+        if row["application_name"] in both and row is late[row["application_name"]]:
+            slot = free[row["application_name"]]
+            yield {name: slot[name] if value is None else value for name, value in row.items()}
+        elif not any(row is free[name] for name in both):
+            yield row
 
 
 def names_of(primary: Sequence[Look]) -> dict[str, str]:

@@ -7,9 +7,10 @@ archives: with archive_mode = off the history file goes when the backup ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pgnb.checks import Check, Checks
 from pgnb.display import Cell, Table
@@ -121,12 +122,17 @@ def _from_jobs(primary: Server) -> Iterator[Backup]:
         # An API server without CronJobs: nothing is scheduled by them.
         return
     for job in jobs:
-        pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-        words = " ".join([job["metadata"]["name"], *(c.get("image", "") for c in pod["containers"])]).lower()
-        if any(word in words for word in _BACKUP_WORDS):
-            ended = (job.get("status") or {}).get("lastSuccessfulTime")
-            last = datetime.fromisoformat(ended) if ended else None
-            yield Backup(f"cronjob/{job['metadata']['name']}", last, last is not None, "its last success")
+        yield from sign_of_job(job)
+
+
+def sign_of_job(job: Mapping[str, Any]) -> Iterator[Backup]:
+    """A CronJob's last success, when its name or an image of it speaks of backups."""
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    words = " ".join([job["metadata"]["name"], *(c.get("image", "") for c in pod["containers"])]).lower()
+    if any(word in words for word in _BACKUP_WORDS):
+        ended = (job.get("status") or {}).get("lastSuccessfulTime")
+        last = datetime.fromisoformat(ended) if ended else None
+        yield Backup(f"cronjob/{job['metadata']['name']}", last, last is not None, "its last success")
 
 
 def _from_operator(text: str) -> Iterator[Backup]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from threading import Event, Thread
 
 from pgnb.cluster import Cluster, connect
-from pgnb.server import Server
+from pgnb.server import Server, compose
 from pgnb.server.find import find_server
+from pgnb.server.progress import marker, wait_replayed
 from pgnb.wait import wait_until
 
 PASSWORD = "secret:primary/password"
@@ -71,3 +72,19 @@ def writing(pair: Pair, table: str, every: float) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+
+
+@contextmanager
+def cut_off(pair: Pair) -> Iterator[None]:
+    """The standby has no receiver: it does not know where to connect to."""
+    conninfo = pair.standby.scalar("SHOW primary_conninfo")
+    pair.standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
+    pair.standby.execute("SELECT pg_reload_conf()")
+    try:
+        senders = "SELECT count(*) FROM pg_stat_replication"
+        wait_until("no sender", lambda: pair.primary.scalar(senders), lambda count: count == 0, timeout=20)
+        yield
+    finally:
+        pair.standby.execute(compose("ALTER SYSTEM SET primary_conninfo = {}", conninfo), what="as it was")
+        pair.standby.execute("SELECT pg_reload_conf()")
+        wait_replayed(pair.standby, marker(pair.primary), 30)

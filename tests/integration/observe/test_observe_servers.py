@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import enumerate as threads
 from time import monotonic
 
 import pytest
-from observed_pair import PASSWORD, Pair, paused
+from observed_pair import PASSWORD, Pair, cut_off, paused
 
 from pgnb.errors import DeadlineExceeded, GateClosed, NotFound, ParameterError, WrongServer
 from pgnb.observe import plots
@@ -18,7 +16,6 @@ from pgnb.observe.sampler import LagSampler
 from pgnb.observe.scratch import Scratch
 from pgnb.observe.topology import topology
 from pgnb.observe.writer import Writer, start_writer
-from pgnb.server import compose
 from pgnb.server.progress import marker, wait_replayed
 from pgnb.wait import wait_until
 
@@ -84,22 +81,6 @@ def test_lag_is_seen_while_replay_stands_still_and_ends_after_it(pair: Pair) -> 
     assert plots.lag(samples)._repr_png_()[0].startswith(b"\x89PNG")
     rate = len(series.samples) / series.samples[-1].at
     assert 8 < rate < 12
-
-
-@contextmanager
-def cut_off(pair: Pair) -> Iterator[None]:
-    """The standby has no receiver: it does not know where to connect to."""
-    conninfo = pair.standby.scalar("SHOW primary_conninfo")
-    pair.standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
-    pair.standby.execute("SELECT pg_reload_conf()")
-    try:
-        senders = "SELECT count(*) FROM pg_stat_replication"
-        wait_until("no sender", lambda: pair.primary.scalar(senders), lambda count: count == 0, timeout=20)
-        yield
-    finally:
-        pair.standby.execute(compose("ALTER SYSTEM SET primary_conninfo = {}", conninfo), what="as it was")
-        pair.standby.execute("SELECT pg_reload_conf()")
-        wait_replayed(pair.standby, marker(pair.primary), 30)
 
 
 def test_a_standby_without_its_receiver_is_behind_and_not_at_zero(pair: Pair) -> None:

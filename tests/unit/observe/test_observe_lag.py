@@ -6,7 +6,7 @@ import pytest
 
 from pgnb.journal import Journal
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries, Span, percentile, seconds_behind
-from pgnb.observe.sampler import merge
+from pgnb.observe.sampler import _FROM_PRIMARY, merge
 from pgnb.observe.watch import Look
 
 MB = 1024 * 1024
@@ -132,3 +132,30 @@ def test_a_standbys_old_word_does_not_count_for_a_later_sample() -> None:
 def test_without_standbys_nothing_is_merged() -> None:
     assert merge([Look(0.0, [row(10)])], [], 10) == ()
     assert merge([], [[]], 10) == ()
+
+
+def test_a_walsender_that_has_not_taken_its_slot_yet_is_no_second_standby():
+    def row(**known):
+        return {"position": 1000, "application_name": None, "state": None, "slot_name": None, "wal_status": None,
+                **dict.fromkeys(_FROM_PRIMARY), **known}  # fmt: skip
+
+    slot = {"slot_name": "replica_slot", "wal_status": "reserved", "retained": 7}
+    sender = {"application_name": "async_replica", "state": "streaming", "replay": 0}
+    looks = [
+        Look(0.0, [row(**slot)]),
+        Look(0.1, [row(**sender), row(**slot)]),
+        Look(0.2, [row(**sender, **slot)]),
+    ]
+    (series,) = merge(looks, (), 10.0)
+    assert series.name == "async_replica"
+    assert [sample.connected for sample in series.samples] == [False, True, True]
+    assert [sample.retained for sample in series.samples] == [7, 7, 7]
+
+
+def test_two_standbys_of_one_name_stay_two():
+    def row(**known):
+        return {"position": 1000, "application_name": "walreceiver", "state": "streaming", "slot_name": None,
+                "wal_status": None, **dict.fromkeys(_FROM_PRIMARY), **known}  # fmt: skip
+
+    looks = [Look(0.0, [row(slot_name="one"), row()])]
+    assert len(merge(looks, (), 10.0)) == 2

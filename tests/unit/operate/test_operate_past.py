@@ -7,7 +7,7 @@ import pytest
 
 from pgnb.errors import ParameterError
 from pgnb.journal import Journal
-from pgnb.operate.backups import moment_of
+from pgnb.operate.backups import moment_of, sign_of_job
 from pgnb.operate.past import around, read_past, spell_age
 from pgnb.operate.practices import drill_checks
 from pgnb.server import Server
@@ -115,3 +115,22 @@ def test_a_backups_time_is_read_with_its_offset_and_never_from_the_future():
         moment_of("last_backup", "2999-01-01")
     with pytest.raises(ParameterError, match="last_backup"):
         moment_of("last_backup", "yesterday")
+
+
+def _job(name, image, status):
+    pod = {"containers": [{"name": "main", "image": image}]}
+    return {
+        "metadata": {"name": name},
+        "spec": {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": {"spec": pod}}}},
+        "status": status,
+    }
+
+
+def test_a_scheduled_backup_counts_when_it_succeeded():
+    done = {"lastScheduleTime": "2026-01-02T03:00:00Z", "lastSuccessfulTime": "2026-01-01T03:04:05Z"}
+    (sign,) = sign_of_job(_job("nightly", "example.org/pgbackrest:2.54", done))
+    assert sign.counts
+    assert sign.ended == datetime(2026, 1, 1, 3, 4, 5, tzinfo=UTC)
+    (never,) = sign_of_job(_job("pg-backup", "postgres:17", {}))
+    assert not never.counts
+    assert list(sign_of_job(_job("vacuum", "postgres:17", done))) == []
