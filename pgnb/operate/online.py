@@ -56,7 +56,7 @@ class OnlineChange(Change):
         wished = Cell(str(setting.wish), "good" if setting.met else "warn")
         return (
             block.server.name, setting.name, setting.shown, wished, f"{setting.context}: {setting.needs}",
-            setting.source, _place(block, setting, self.config_maps.get(block.server, "")),
+            _source(setting), _place(block, setting, self.config_maps.get(block.server, "")),
             block.stage.order.get(setting.name, ""),
         )  # fmt: skip
 
@@ -150,13 +150,18 @@ def _nothing(server: Server) -> Change:
     return Change(f"nothing for {server.name}", server.journal)
 
 
+def _source(setting: Setting) -> str:
+    """The file's name is enough in a table that says where the value will stand."""
+    return setting.source.rsplit("/", 1)[-1]
+
+
 def _place(block: Block, setting: Setting, config_map: str) -> str:
     """Where the wished value will be written."""
     beside = f", configmap/{config_map}" if block.config else ""
     if setting.name in block.places:
         return f"{block.places[setting.name]}{beside}"
     if setting.met:
-        return f"as it is{beside}"
+        return "as it is"
     waits = setting.needs == "restart" and not block.restart
     return f"nowhere yet: {PARAMETER}" if waits else "its file already"
 
