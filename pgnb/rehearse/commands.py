@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pgnb.rehearsal import lifecycle
+from pgnb.rehearse.failover import practise_failover
 from pgnb.rehearse.stage import STANDBY, on_stage
 
 SET_UP = ("00", "01", "02", "03", "04", "05")
@@ -53,3 +54,15 @@ def rehearse(ctx: click.Context, /, allow_restart: bool, **options: Any) -> None
         longest = LONGEST_GAP_RESTART if allow_restart else LONGEST_GAP
         kept = stage.conclude(longest, others=[STANDBY] if passed else [])
     sys.exit(0 if passed and kept else 1)
+
+
+@rehearse.command()
+@_on_stage
+def failover(**options: Any) -> None:
+    """Practise section 9 on a fresh pair: a planned switchover, a crash with its failover, a rejoin.
+
+    Exit status 0 when every run passed, the switchover lost no acknowledged row, and writing went on.
+    """
+    with on_stage(**options) as stage:
+        passed = practise_failover(stage)
+    sys.exit(0 if passed else 1)

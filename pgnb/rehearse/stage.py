@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -50,7 +50,9 @@ class Promise:
     @property
     def _verdict(self) -> str:
         if self.checks.ok:
-            return "promise kept: no acknowledged row is missing, and writing went on"
+            lost = max((len(one.missing) for one in self.found), default=0)
+            rows = f"{lost} acknowledged rows were lost" if lost else "no acknowledged row is missing"
+            return f"promise kept: {rows}, and writing went on"
         broken = "; ".join(f"{c.name}: {c.found} (wanted {c.wanted})" for c in self.checks.failed)
         return f"PROMISE BROKEN: {broken}"
 
@@ -86,21 +88,26 @@ class Stage:
         finally:
             found.close()
 
-    def conclude(self, longest: float, *, writable: str = PRIMARY, others: Sequence[str] = ()) -> bool:
+    def conclude(
+        self, longest: float, *, writable: str = PRIMARY, others: Sequence[str] = (), may_lose: bool = False
+    ) -> bool:
         """Hold the sample's client's word against the servers, write the index page, and say the end.
 
         `longest`: seconds that the client's writes may have stood still. `writable` and `others` select the
-        servers that must have every acknowledged row. False when the promise was broken.
+        servers that must have every acknowledged row, unless they `may_lose` some. False when the promise
+        was broken.
         """
         with self.cluster() as cluster:
-            promise = promise_of(cluster, longest, writable, others)
+            promise = promise_of(cluster, longest, writable, others, may_lose=may_lose)
         plots.gaps(promise.writing, allowed=longest).savefig(self.archive.folder / "client.png")
         index = pages.write_index(self.archive, summary=promise.summary, plots=["client.png"])
         click.echo(f"{promise.summary}\nindex   {index.resolve()}")
         return promise.checks.ok
 
 
-def promise_of(cluster: Cluster, longest: float, writable: str, others: Sequence[str]) -> Promise:
+def promise_of(
+    cluster: Cluster, longest: float, writable: str, others: Sequence[str], *, may_lose: bool = False
+) -> Promise:
     """Look for every row that the sample's client was told is committed, on each server."""
     primary = find_server(cluster, writable, password=PASSWORD)
     rest = [find_server(cluster, selector, password=PASSWORD) for selector in others]
@@ -108,7 +115,8 @@ def promise_of(cluster: Cluster, longest: float, writable: str, others: Sequence
     writing = writer.report()
     lsn = marker(primary)
     found = (writer.found(primary, writing), *(writer.found(one, writing, lsn=lsn) for one in rest))
-    there = Checks.of("The promise", [one.check for one in found], cluster.journal)
+    checks = [replace(one.check, advice=may_lose) for one in found]
+    there = Checks.of("The promise", checks, cluster.journal)
     _close(primary, *rest)
     return Promise(writing, found, there + writing.checks(cluster.journal, longest=longest))
 
