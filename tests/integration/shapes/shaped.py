@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from pgnb.rehearsal.postgres import binaries
 
 Manifest = dict[str, Any]
 PASSWORD = "only-for-tests"
@@ -157,10 +160,12 @@ def mounted_configuration() -> Shape:
     )  # fmt: skip
 
 
-def fifteen() -> Shape:
-    """PostgreSQL 15, PGDATA elsewhere: below a subPath of the volume."""
+def elsewhere() -> Shape:
+    """PGDATA elsewhere, below a subPath of the volume; the oldest PostgreSQL that this machine serves."""
+    served = {one.major for one in binaries.installations(for_others=os.geteuid() == 0)}
     mounts = [{"name": "disk", "mountPath": "/pg", "subPath": "cluster"}]
-    return _plain("fifteen", "postgres:15", mounts, env=[{"name": "PGDATA", "value": "/pg/main/fifteen"}])
+    env = [{"name": "PGDATA", "value": "/pg/main/elsewhere"}]
+    return _plain("elsewhere", f"postgres:{min(served)}", mounts, env=env)
 
 
 def eighteen() -> Shape:

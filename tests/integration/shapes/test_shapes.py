@@ -25,8 +25,8 @@ FEEDBACK = {"hot_standby": "on", "hot_standby_feedback": "on", "max_standby_stre
 
 @pytest.mark.parametrize(
     ("make", "more"),
-    [(shaped.mounted_configuration, RESTART), (shaped.fifteen, {}), (shaped.eighteen, {})],
-    ids=["configuration on a mount", "PostgreSQL 15", "PostgreSQL 18"],
+    [(shaped.mounted_configuration, RESTART), (shaped.elsewhere, {}), (shaped.eighteen, {})],
+    ids=["configuration on a mount", "an older PostgreSQL, PGDATA elsewhere", "PostgreSQL 18"],
 )
 def test_a_primary_of_another_shape_gets_its_standby(
     place: Callable[[Shape], Place], make: Callable[[], Shape], more: dict[str, Any]
