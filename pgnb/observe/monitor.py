@@ -8,7 +8,6 @@ from threading import Event
 from time import monotonic
 from types import TracebackType
 
-from pgnb.display import spell_seconds
 from pgnb.errors import ParameterError
 from pgnb.observe import vitals
 from pgnb.observe.limits import Limits
@@ -136,4 +135,4 @@ def _watch_over(
                 write_samples(recording, target)
                 stored = monotonic()
     finally:
-        view.close(f"sampled for {spell_seconds(monotonic() - began)}")
+        view.close(monotonic() - began)

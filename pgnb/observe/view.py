@@ -23,7 +23,7 @@ class View(Protocol):
     def show(self, recording: Recording) -> None:
         """Show what there is by now."""
 
-    def close(self, text: str) -> None:
+    def close(self, seconds: float) -> None:
         """Leave one line in its place."""
 
 
@@ -42,8 +42,8 @@ class _Line:
     def show(self, recording: Recording) -> None:
         self._progress.show(f"{spell_seconds(recording.seconds)}{self._wanted}")
 
-    def close(self, text: str) -> None:
-        self._progress.close(text)
+    def close(self, seconds: float) -> None:
+        self._progress.close()
 
 
 class _Growing:
@@ -67,8 +67,9 @@ class _Growing:
             self._handle.update(plot)
         self.every = max(_REFRESH, _SHARE * (monotonic() - started))
 
-    def close(self, text: str) -> None:
+    def close(self, seconds: float) -> None:
         from IPython.display import HTML
 
         if self._handle is not None:
-            self._handle.update(HTML(f'<span style="opacity:.7">{text}</span>'))
+            words = f"sampled for {spell_seconds(seconds)}"
+            self._handle.update(HTML(f'<span style="opacity:.7">{words}</span>'))

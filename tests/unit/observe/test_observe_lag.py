@@ -6,7 +6,7 @@ import pytest
 
 from pgnb.journal import Journal
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries, Span, percentile, seconds_behind
-from pgnb.observe.sampler import _FROM_PRIMARY, merge
+from pgnb.observe.sampler import merge
 from pgnb.observe.watch import Look
 
 MB = 1024 * 1024
@@ -135,16 +135,12 @@ def test_without_standbys_nothing_is_merged() -> None:
 
 
 def test_a_walsender_that_has_not_taken_its_slot_yet_is_no_second_standby():
-    def row(**known):
-        return {"position": 1000, "application_name": None, "state": None, "slot_name": None, "wal_status": None,
-                **dict.fromkeys(_FROM_PRIMARY), **known}  # fmt: skip
-
     slot = {"slot_name": "replica_slot", "wal_status": "reserved", "retained": 7}
     sender = {"application_name": "async_replica", "state": "streaming", "replay": 0}
     looks = [
-        Look(0.0, [row(**slot)]),
-        Look(0.1, [row(**sender), row(**slot)]),
-        Look(0.2, [row(**sender, **slot)]),
+        Look(0.0, [row(1000, **slot)]),
+        Look(0.1, [row(1000, **sender), row(1000, **slot)]),
+        Look(0.2, [row(1000, **sender, **slot)]),
     ]
     (series,) = merge(looks, (), 10.0)
     assert series.name == "async_replica"
@@ -153,9 +149,6 @@ def test_a_walsender_that_has_not_taken_its_slot_yet_is_no_second_standby():
 
 
 def test_two_standbys_of_one_name_stay_two():
-    def row(**known):
-        return {"position": 1000, "application_name": "walreceiver", "state": "streaming", "slot_name": None,
-                "wal_status": None, **dict.fromkeys(_FROM_PRIMARY), **known}  # fmt: skip
-
-    looks = [Look(0.0, [row(slot_name="one"), row()])]
+    sender = {"application_name": "walreceiver", "state": "streaming"}
+    looks = [Look(0.0, [row(1000, slot_name="one", **sender), row(1000, **sender)])]
     assert len(merge(looks, (), 10.0)) == 2
