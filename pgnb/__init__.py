@@ -13,6 +13,22 @@ if TYPE_CHECKING:
     from pgnb.checks import verify
     from pgnb.cluster import connect
     from pgnb.evidence import finish
+    from pgnb.logical.arrival import wait_applied
+    from pgnb.logical.capacity import worker_settings
+    from pgnb.logical.copying import copy_progress, wait_copied
+    from pgnb.logical.databases import database_checks, plan_databases
+    from pgnb.logical.identity import plan_replica_identity
+    from pgnb.logical.markers import marker_checks, plan_markers, prove_rows
+    from pgnb.logical.preflight import logical_preflight
+    from pgnb.logical.publications import plan_publications
+    from pgnb.logical.removal import plan_drop_subscriptions
+    from pgnb.logical.roles import plan_reader, plan_roles, subscription_rules
+    from pgnb.logical.schema import plan_schema
+    from pgnb.logical.schemadiff import compare_schemas
+    from pgnb.logical.specs import database_specs
+    from pgnb.logical.status import logical_status
+    from pgnb.logical.subscriber import plan_subscriber
+    from pgnb.logical.subscriptions import plan_subscriptions
     from pgnb.observe import plots
     from pgnb.observe.advice import advise
     from pgnb.observe.arrival import wait_for_marker
@@ -47,6 +63,7 @@ if TYPE_CHECKING:
     from pgnb.operate.online import plan_online
     from pgnb.operate.past import read_past
     from pgnb.operate.practices import alert_checks, documentation_checks, drill_checks, monitoring_checks
+    from pgnb.operate.published import compare_published
     from pgnb.plan import gate
     from pgnb.replication import (
         plan_base_backup,
@@ -74,6 +91,22 @@ _HOMES = {
     "pgnb.checks": ("verify",),
     "pgnb.cluster": ("connect",),
     "pgnb.evidence": ("finish",),
+    "pgnb.logical.arrival": ("wait_applied",),
+    "pgnb.logical.capacity": ("worker_settings",),
+    "pgnb.logical.copying": ("copy_progress", "wait_copied"),
+    "pgnb.logical.databases": ("database_checks", "plan_databases"),
+    "pgnb.logical.identity": ("plan_replica_identity",),
+    "pgnb.logical.markers": ("marker_checks", "plan_markers", "prove_rows"),
+    "pgnb.logical.preflight": ("logical_preflight",),
+    "pgnb.logical.publications": ("plan_publications",),
+    "pgnb.logical.removal": ("plan_drop_subscriptions",),
+    "pgnb.logical.roles": ("plan_reader", "plan_roles", "subscription_rules"),
+    "pgnb.logical.schema": ("plan_schema",),
+    "pgnb.logical.schemadiff": ("compare_schemas",),
+    "pgnb.logical.specs": ("database_specs",),
+    "pgnb.logical.status": ("logical_status",),
+    "pgnb.logical.subscriber": ("plan_subscriber",),
+    "pgnb.logical.subscriptions": ("plan_subscriptions",),
     "pgnb.observe": ("plots",),
     "pgnb.observe.advice": ("advise",),
     "pgnb.observe.arrival": ("wait_for_marker",),
@@ -108,6 +141,7 @@ _HOMES = {
     "pgnb.operate.online": ("plan_online",),
     "pgnb.operate.past": ("read_past",),
     "pgnb.operate.practices": ("alert_checks", "documentation_checks", "drill_checks", "monitoring_checks"),
+    "pgnb.operate.published": ("compare_published",),
     "pgnb.plan": ("gate",),
     "pgnb.replication": (
         "plan_base_backup",
@@ -141,8 +175,13 @@ __all__ = [
     "alert_rules",
     "collect_evidence",
     "compare_counts",
+    "compare_published",
     "compare_runs",
+    "compare_schemas",
     "connect",
+    "copy_progress",
+    "database_checks",
+    "database_specs",
     "diagnose",
     "documentation_checks",
     "drill_checks",
@@ -153,7 +192,10 @@ __all__ = [
     "finish",
     "gate",
     "limits",
+    "logical_preflight",
+    "logical_status",
     "marker",
+    "marker_checks",
     "measure_retention",
     "measure_service",
     "measure_succession",
@@ -161,22 +203,33 @@ __all__ = [
     "monitoring_checks",
     "path_checks",
     "plan_base_backup",
+    "plan_databases",
     "plan_drop_slot",
+    "plan_drop_subscriptions",
     "plan_fence",
     "plan_followers",
+    "plan_markers",
     "plan_online",
     "plan_pending_restart",
     "plan_promotion",
+    "plan_publications",
+    "plan_reader",
+    "plan_replica_identity",
     "plan_return",
+    "plan_roles",
+    "plan_schema",
     "plan_service",
     "plan_settings_of_primary",
     "plan_slot",
     "plan_slots",
     "plan_standby_config",
     "plan_standby_workload",
+    "plan_subscriber",
+    "plan_subscriptions",
     "plan_switchover",
     "plot_succession",
     "plots",
+    "prove_rows",
     "prove_source",
     "read_past",
     "replication_rules",
@@ -189,12 +242,16 @@ __all__ = [
     "slots_as_wished",
     "standby_checks",
     "standby_status",
+    "subscription_rules",
     "succession",
     "succession_checks",
     "topology",
     "verify",
+    "wait_applied",
+    "wait_copied",
     "wait_for_marker",
     "wait_replayed",
+    "worker_settings",
 ]
 
 

@@ -1,0 +1,11 @@
+-- The tables that a publication publishes, as a count of their rows names them, and whether we may read them.
+SELECT n.nspname AS schema, c.relname AS table, NULL::text AS where,
+       CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || pg_catalog.format('%%I.%%I', n.nspname, c.relname)
+           AS quoted,
+       pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+           AND NOT pg_catalog.row_security_active(c.oid) AS readable
+  FROM pg_catalog.pg_publication_tables AS t
+  JOIN pg_catalog.pg_namespace AS n ON n.nspname = t.schemaname
+  JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.tablename
+ WHERE t.pubname = %(publication)s
+ ORDER BY n.nspname, c.relname
