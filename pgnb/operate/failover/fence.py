@@ -47,8 +47,9 @@ def plan_fence(
     change = Change(
         title, journal, _before(pair), _after(pair, unseen),
         [
-            _step(pair, _scale_words(pair), lambda: scale_away(pair, vouched, confirmed_by, timeout)),
-            _step(pair, _mark_words(pair), lambda: mark(pair)),
+            _step(pair, "scale to 0, see every pod gone", _scale_words(pair),
+                  lambda: scale_away(pair, vouched, confirmed_by, timeout)),
+            _step(pair, "read its volume, standby.signal", _mark_words(pair), lambda: mark(pair)),
         ],
         note=_tools(pair), undo_text=f"remove standby.signal and scale {old.name} to 1, unless promoted",
         confirmations=[_gone(pod) for pod in unseen],
@@ -57,9 +58,9 @@ def plan_fence(
     return change
 
 
-def _step(pair: Succession, what: str, act: Callable[[], str]) -> Step:
+def _step(pair: Succession, phase: str, what: str, act: Callable[[], str]) -> Step:
     def run() -> str:
-        with pair.phase(f"fence: {what}"):
+        with pair.phase(f"fence: {phase}"):
             return act()
 
     return Step(pair.old.name, what, run)
