@@ -3,6 +3,8 @@
 from pgnb.replication.basebackup import plan_base_backup
 from pgnb.replication.checks import standby_checks
 from pgnb.replication.proof import prove_source
+from pgnb.replication.rejoin import Rejoin, plan_rejoin
+from pgnb.replication.repoint import plan_repoint
 from pgnb.replication.sizing import five_checks, standby_settings
 from pgnb.replication.slot_checks import slot_checks, slots_as_wished
 from pgnb.replication.slots import Slot, Slots, plan_drop_slot, plan_slot, plan_slots, slots
@@ -19,6 +21,7 @@ from pgnb.replication.status import (
 
 __all__ = [
     "Receiver",
+    "Rejoin",
     "ReplicationStatus",
     "Sender",
     "Slot",
@@ -28,6 +31,8 @@ __all__ = [
     "five_checks",
     "plan_base_backup",
     "plan_drop_slot",
+    "plan_rejoin",
+    "plan_repoint",
     "plan_slot",
     "plan_slots",
     "plan_standby_config",

@@ -35,6 +35,8 @@ def nodes(
     stage = open_stage(kubeconfig, namespace)
     stage.primary.execute("CREATE TABLE kept (n int)")
     stage.workload(SECOND, "slot_b")
+    body = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 3}}}}
+    stage.cluster.patch("deployments", SECOND, body, "a short grace")
     carry_out(stage.backup(SECOND, "slot_b"))
     made = Nodes(stage, servers={FIRST: stage.primary})
     yield made
