@@ -13,14 +13,20 @@ if TYPE_CHECKING:
     from pgnb.checks import verify
     from pgnb.cluster import connect
     from pgnb.evidence import finish
+    from pgnb.logical.adding import plan_add_table
     from pgnb.logical.arrival import wait_applied
     from pgnb.logical.capacity import worker_settings
+    from pgnb.logical.conflicts import read_incidents
     from pgnb.logical.copying import copy_progress, wait_copied
     from pgnb.logical.databases import database_checks, plan_databases
+    from pgnb.logical.diagnosis import diagnose_logical
     from pgnb.logical.identity import plan_replica_identity
     from pgnb.logical.markers import marker_checks, plan_markers, prove_rows
+    from pgnb.logical.newdatabase import plan_new_database
     from pgnb.logical.preflight import logical_preflight
+    from pgnb.logical.proof import table_checks
     from pgnb.logical.publications import plan_publications
+    from pgnb.logical.remedies import pending_workers, plan_remedy
     from pgnb.logical.removal import plan_drop_subscriptions
     from pgnb.logical.roles import plan_reader, plan_roles, subscription_rules
     from pgnb.logical.schema import plan_schema
@@ -91,14 +97,20 @@ _HOMES = {
     "pgnb.checks": ("verify",),
     "pgnb.cluster": ("connect",),
     "pgnb.evidence": ("finish",),
+    "pgnb.logical.adding": ("plan_add_table",),
     "pgnb.logical.arrival": ("wait_applied",),
     "pgnb.logical.capacity": ("worker_settings",),
+    "pgnb.logical.conflicts": ("read_incidents",),
     "pgnb.logical.copying": ("copy_progress", "wait_copied"),
     "pgnb.logical.databases": ("database_checks", "plan_databases"),
+    "pgnb.logical.diagnosis": ("diagnose_logical",),
     "pgnb.logical.identity": ("plan_replica_identity",),
     "pgnb.logical.markers": ("marker_checks", "plan_markers", "prove_rows"),
+    "pgnb.logical.newdatabase": ("plan_new_database",),
     "pgnb.logical.preflight": ("logical_preflight",),
+    "pgnb.logical.proof": ("table_checks",),
     "pgnb.logical.publications": ("plan_publications",),
+    "pgnb.logical.remedies": ("pending_workers", "plan_remedy"),
     "pgnb.logical.removal": ("plan_drop_subscriptions",),
     "pgnb.logical.roles": ("plan_reader", "plan_roles", "subscription_rules"),
     "pgnb.logical.schema": ("plan_schema",),
@@ -183,6 +195,7 @@ __all__ = [
     "database_checks",
     "database_specs",
     "diagnose",
+    "diagnose_logical",
     "documentation_checks",
     "drill_checks",
     "estimate_loss",
@@ -202,6 +215,8 @@ __all__ = [
     "monitor",
     "monitoring_checks",
     "path_checks",
+    "pending_workers",
+    "plan_add_table",
     "plan_base_backup",
     "plan_databases",
     "plan_drop_slot",
@@ -209,11 +224,13 @@ __all__ = [
     "plan_fence",
     "plan_followers",
     "plan_markers",
+    "plan_new_database",
     "plan_online",
     "plan_pending_restart",
     "plan_promotion",
     "plan_publications",
     "plan_reader",
+    "plan_remedy",
     "plan_replica_identity",
     "plan_return",
     "plan_roles",
@@ -231,6 +248,7 @@ __all__ = [
     "plots",
     "prove_rows",
     "prove_source",
+    "read_incidents",
     "read_past",
     "replication_rules",
     "replication_source",
@@ -245,6 +263,7 @@ __all__ = [
     "subscription_rules",
     "succession",
     "succession_checks",
+    "table_checks",
     "topology",
     "verify",
     "wait_applied",

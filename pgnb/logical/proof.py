@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 from pgnb.checks import Check, Checks
-from pgnb.logical.slots import logical_slots
+from pgnb.logical.arrival import wait_applied
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.wishes import qualified
 from pgnb.server import Server, compose, name
-from pgnb.server.progress import lsn_bytes, marker
-from pgnb.wait import wait_until
-
-
-def wait_confirmed(publisher: Server, slot: str, *, timeout: float) -> str:
-    """Wait until a slot's consumer has confirmed everything that is committed now; the position.
-
-    `timeout` in seconds. Raises DeadlineExceeded with the slot's state.
-    """
-    lsn = marker(publisher)
-    wait_until(
-        f"the slot {slot} to confirm {lsn}", lambda: logical_slots(publisher).get(slot),
-        lambda now: now is not None and lsn_bytes(now.confirmed_flush_lsn or "0/0") >= lsn_bytes(lsn),
-        timeout=timeout, every=0.05, describe=lambda now: now.words if now else "no slot",
-        remedy="The apply is too far behind, or does not go on: diagnose it (12_09_logical_troubleshooting).",
-    )  # fmt: skip
-    return lsn
 
 
 def table_checks(
@@ -38,19 +20,16 @@ def table_checks(
     key, title = qualified(table), f"{spec.database}: {table} on both sides"
     journal = publisher.journal
     if journal.dry_run:
-        return Checks.of(
-            title, [Check("rows", False, "this run only plans", "equal")], journal
-        )
-    subscription = read_subscriptions(subscriber, spec.database).get(spec.subscription)
+        return Checks.of(title, [Check("rows", False, "this run only plans", "equal")], journal)
     named = {"subscription": spec.subscription}
     rows = subscriber.query("logical/copying", named, database=spec.database)
     state = next((row["state"] for row in rows if (row["schema"], row["table"]) == key), None)
     ready = Check("its copy", state == "r", state or "not known to the subscription", "r (ready)",
                   "REFRESH the subscription, and read its log (12_09_logical_troubleshooting).")  # fmt: skip
-    if state != "r" or subscription is None:
+    if state != "r":
         return Checks.of(title, [ready], journal)
     before = _count(publisher, spec, key)
-    lsn = wait_confirmed(publisher, subscription.slot or spec.slot, timeout=timeout)
+    lsn = wait_applied(publisher, subscriber, [spec], timeout=timeout).lsn
     found, after = _count(subscriber, spec, key), _count(publisher, spec, key)
     low, high = min(before, after), max(before, after)
     wanted = f"{low:,} rows" if low == high else f"{low:,} to {high:,} rows"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from pgnb.checks import Check, Checks
 from pgnb.errors import GateClosed
+from pgnb.logical.arrival import wait_applied
 from pgnb.logical.catalog import Named
 from pgnb.logical.names import shortened
-from pgnb.logical.proof import wait_confirmed
 from pgnb.logical.publication import published_tables, read_publications
 from pgnb.logical.publications import publication_objects
 from pgnb.logical.remedies.emptying import empty_step, empty_tables
@@ -167,8 +167,8 @@ def _make_stand_in(work: _Resync) -> str:
 
 def _pass(work: _Resync) -> str:
     """A walsender that decodes WAL from before the publication's creation would not find it there."""
-    slot = work.now.slot or work.spec.slot
-    return f"confirmed {wait_confirmed(work.publisher, slot, timeout=_CONFIRMED_WITHIN)}"
+    arrived = wait_applied(work.publisher, work.subscriber, [work.spec], timeout=_CONFIRMED_WITHIN)
+    return f"confirmed {arrived.lsn}"
 
 
 def _subscribe(work: _Resync, publication: str, *, copy_data: bool) -> str:

@@ -18,9 +18,21 @@ def plan_workers(subscriber: Server) -> Change:
     They take a restart of the subscriber, which plan_pending_restart carries out. Raises as plan_settings.
     """
     found = Workers(**subscriber.one("logical/worker_room"))
-    wanted = {SETTING: max(found.needed, found.max_workers)}
-    wanted["max_worker_processes"] = max(found.max_processes, wanted[SETTING] + _OTHERS)
-    change = subscriber.plan_settings(wanted, write_restart=True)
+    change = subscriber.plan_settings(_wanted(found), write_restart=True)
     why = f"{found.subscriptions} subscriptions and their copies need {found.needed} workers."
     change.confirmations = [*change.confirmations, Confirmation(PARAMETER, SETTING, why)]
     return change
+
+
+def pending_workers(subscriber: Server) -> dict[str, int]:
+    """Those of the settings that are written and wait for a restart, for plan_pending_restart."""
+    if not subscriber.present:
+        return {}
+    wanted = _wanted(Workers(**subscriber.one("logical/worker_room")))
+    waiting = {setting.name for setting in subscriber.settings(wanted) if setting.pending_restart}
+    return {setting: value for setting, value in wanted.items() if setting in waiting}
+
+
+def _wanted(found: Workers) -> dict[str, int]:
+    workers = max(found.needed, found.max_workers)
+    return {SETTING: workers, "max_worker_processes": max(found.max_processes, workers + _OTHERS)}
