@@ -9,6 +9,7 @@ from typing import Any
 
 from pgnb.cluster import Cluster, connect
 from pgnb.logical.diagnosis import LogicalDiagnosis, diagnose_logical
+from pgnb.logical.markers import plan_markers
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.remedies import plan_remedy
 from pgnb.logical.specs import DatabaseSpec
@@ -20,6 +21,8 @@ from pgnb.server.progress import lsn_bytes, marker
 from pgnb.wait import wait_until
 
 ROLE, SECRET = "replicator", "replication"
+_PATIENCE = 4.0
+"""Seconds: the subscriber of the tests starts a worker again within half a second."""
 TABLES = """
 CREATE TABLE t (id integer PRIMARY KEY, v text);
 CREATE TABLE u (id integer PRIMARY KEY, v text);
@@ -54,13 +57,14 @@ class Stage:
             server.execute(TABLES, database=database)
         self.publisher.execute(ROWS, database=database)
         spec = DatabaseSpec.of(database, wish)
+        carry_out(plan_markers(self.publisher, self.subscriber, [spec]))
         carry_out(plan_publications(self.publisher, [spec]))
         carry_out(plan_subscriptions(self.publisher, self.subscriber, [spec], self.origin, options=options))
         self.wait_ready(spec)
         return spec
 
     def diagnose(self, *specs: DatabaseSpec) -> LogicalDiagnosis:
-        return diagnose_logical(self.publisher, self.subscriber, specs)
+        return diagnose_logical(self.publisher, self.subscriber, specs, patience=_PATIENCE)
 
     def find(self, spec: DatabaseSpec, kind: str, patience: float = 30.0) -> Any:
         """The finding of that kind, once the trouble has shown itself."""
@@ -117,7 +121,7 @@ class Stage:
             self.publisher.execute(f"ALTER ROLE {ROLE} PASSWORD '{verifier}'")
 
     def rows(self, server: Server, spec: DatabaseSpec, table: str) -> list[dict[str, Any]]:
-        return list(server.query(f"SELECT * FROM {table} ORDER BY 1, 2", database=spec.database))
+        return list(server.query(f"SELECT * FROM {table} ORDER BY 1", database=spec.database))
 
     def same(self, spec: DatabaseSpec, table: str) -> bool:
         """Whether both sides hold the same rows once everything written so far is applied."""

@@ -1,0 +1,106 @@
+"""Section 12.7: a table added in the order that stalls nothing, and one that was on the publisher first."""
+
+from __future__ import annotations
+
+import pytest
+from trouble_stage import Stage, carry_out
+
+from pgnb.checks import verify
+from pgnb.errors import ChangeFailed, GateClosed, ParameterError
+from pgnb.logical.adding import plan_add_table
+from pgnb.logical.proof import table_checks
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.plan import Change
+
+NEW = 'CREATE TABLE "New; Table--" (id serial PRIMARY KEY, "Größe %" text)'
+
+
+def adding(stage: Stage, spec: DatabaseSpec, table: str, ddl: str = "", owner: str = "") -> Change:
+    return plan_add_table(stage.publisher, stage.subscriber, spec, stage.origin, table, ddl=ddl, owner=owner)
+
+
+def proven(stage: Stage, spec: DatabaseSpec, table: str) -> None:
+    stage.wait_ready(spec)
+    verify(table_checks(stage.publisher, stage.subscriber, spec, table))
+    assert stage.diagnose(spec).kinds == frozenset()
+
+
+@pytest.mark.parametrize("wish", ["all", ["t", "u"], ["public.*"]])
+def test_a_new_table_is_replicated_whatever_the_kind_of_publication(stage: Stage, wish: object) -> None:
+    spec = stage.replicated(f"adding_{len(str(wish))}", wish)
+    change = adding(stage, spec, '"New; Table--"', NEW)
+    lists = isinstance(wish, list) and "t" in wish
+    assert ("ADD TABLE" in str(change)) == lists
+    done = carry_out(change)
+    assert done.changed
+    stage.publisher.execute(
+        """INSERT INTO "New; Table--" ("Größe %") VALUES ('a'), ('b')""", database=spec.database
+    )
+    proven(stage, spec, '"New; Table--"')
+    assert stage.same(spec, '"New; Table--"')
+    assert not adding(stage, spec, '"New; Table--"', NEW)
+
+
+def test_a_table_that_stalled_the_subscription_is_made_from_its_dump(stage: Stage) -> None:
+    spec = stage.replicated("first_there")
+    stage.publisher.execute(
+        "CREATE TABLE early (id bigint PRIMARY KEY, v text DEFAULT 'x', UNIQUE (v));"
+        " INSERT INTO early VALUES (1, 'one'), (2, 'two'); INSERT INTO t VALUES (90, 'behind it')",
+        database="first_there",
+    )
+    finding = stage.find(spec, "missing-table")
+    assert finding.subject == "public.early"
+    stage.publisher.execute("INSERT INTO early VALUES (3, 'three')", database="first_there")
+    carry_out(adding(stage, spec, "early"))
+    proven(stage, spec, "early")
+    assert stage.same(spec, "early")
+    assert stage.same(spec, "t")
+
+
+@pytest.mark.parametrize(
+    ("table", "ddl", "words"),
+    [("missing", "", "is not on the publisher"),
+     ("missing", "CREATE TABLE missing (id int PRIMARY KEY); COMMIT", "begins or ends a transaction")],
+)  # fmt: skip
+def test_bad_input_is_refused_before_anything_is_changed(
+    stage: Stage, table: str, ddl: str, words: str
+) -> None:
+    spec = stage.existing("refusals")
+    with pytest.raises(ParameterError, match=words):
+        adding(stage, spec, table, ddl)
+
+
+@pytest.mark.parametrize(
+    ("ddl", "words"),
+    [("CREATE TABLE other (id int PRIMARY KEY)", "is not there afterwards"),
+     ("CREATE TABLE wanted (id int)", "has no primary key")],
+)  # fmt: skip
+def test_sql_that_makes_another_table_or_one_without_a_key_is_taken_back(
+    stage: Stage, ddl: str, words: str
+) -> None:
+    spec = stage.existing("refusals")
+    with pytest.raises(ChangeFailed, match="taken back") as failed:
+        carry_out(adding(stage, spec, "wanted", ddl))
+    assert words in str(failed.value)
+    for server in (stage.publisher, stage.subscriber):
+        tables = "SELECT to_regclass('other') IS NULL AND to_regclass('wanted') IS NULL AS gone"
+        assert server.scalar(tables, database="refusals")
+    assert stage.diagnose(spec).kinds == frozenset()
+
+
+def test_tables_that_differ_or_hold_rows_are_not_joined(stage: Stage) -> None:
+    spec = stage.replicated("unlike", ["t"])
+    stage.publisher.execute("CREATE TABLE d (id int PRIMARY KEY, v text)", database="unlike")
+    stage.subscriber.execute("CREATE TABLE d (id int PRIMARY KEY)", database="unlike")
+    with pytest.raises(GateClosed, match="differs on the two sides"):
+        adding(stage, spec, "d")
+    stage.subscriber.execute("ALTER TABLE d ADD COLUMN v text; INSERT INTO d VALUES (1)", database="unlike")
+    with pytest.raises(GateClosed, match="is empty on the subscriber"):
+        adding(stage, spec, "d").apply()
+
+
+def test_without_replication_there_is_nothing_to_add_to(stage: Stage) -> None:
+    for server in (stage.publisher, stage.subscriber):
+        server.execute("CREATE DATABASE lonely")
+    with pytest.raises(GateClosed, match="is not replicated yet"):
+        adding(stage, stage.spec("lonely"), "t", "CREATE TABLE t (id int PRIMARY KEY)")
