@@ -46,9 +46,8 @@ class SickPair:
         """What is seen of it, with the wishes of the notebook's parameters."""
         wishes = {"slot": SLOT, "application_name": NAME, "role": ROLE, "secret": SECRET, "min_free": 0.1}
         selector = options.pop("standby_selector", f"app={NAME}")
-        return collect_evidence(
-            self.cluster, "app=primary", selector, password=PASSWORD, **{**wishes, **options}
-        )
+        primary = options.pop("primary_selector", "app=primary")
+        return collect_evidence(self.cluster, primary, selector, password=PASSWORD, **{**wishes, **options})
 
     def look(self, **options: Any) -> Diagnosis:
         """What is found now."""

@@ -211,6 +211,13 @@ def test_no_pod_of_a_selector(pair: SickPair) -> None:
         verify(pair.look(standby_selector="app=nobody").checks(pair.cluster.journal))
 
 
+def test_a_selector_that_means_another_server(pair: SickPair) -> None:
+    standby_for_primary = {"primary_selector": f"app={NAME}", "standby_selector": "app=nobody"}
+    assert "is a standby" in pair.found("no-primary", "no-pod", **standby_for_primary).cause
+    finding = pair.found("several-pods", primary_selector=f"app in (primary, {NAME})")
+    assert len(finding.evidence) == 2
+
+
 def test_a_setting_waits_then_is_too_low_then_waits_on_the_standby(pair: SickPair) -> None:
     set_system(pair.primary, "max_connections", "120")
     assert "max_connections" in pair.found("pending-restart").evidence[0]

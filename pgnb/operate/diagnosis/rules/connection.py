@@ -176,7 +176,7 @@ def _half_open(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
     timeout = float(condition.settings.get("wal_receiver_timeout") or 0) / 1000
     silent = condition.receiver_silent
     limit = _SILENT * timeout if timeout else 60.0
-    if silent > limit or (evidence.sender_to(standby) is None and _from_here(evidence, standby)):
+    if silent > limit or (evidence.sender_to(standby) is None and _feeds_nobody(evidence)):
         yield Finding(
             "receiver-dead", standby.name, "It says that it streams, but nothing comes: the connection is"
             " half open, or its process stands still.",
@@ -187,8 +187,8 @@ def _half_open(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _from_here(evidence: Evidence, standby: ServerSeen) -> bool:
-    """Whether the primary that was looked at can know of it: of the same cluster, and visible senders."""
+def _feeds_nobody(evidence: Evidence) -> bool:
+    """Whether the primary feeds nobody: one that feeds others may see this standby under another address."""
     primary = evidence.primary
     return primary is not None and primary.asked and not primary.senders
 
