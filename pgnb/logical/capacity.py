@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pgnb.checks import Check
+from pgnb.display import Table
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
@@ -29,6 +30,21 @@ class Needs:
 
     publisher: dict[str, str]
     subscriber: dict[str, str]
+
+    @property
+    def table(self) -> Table:
+        """The settings of both sides."""
+        sides = (("publisher", self.publisher), ("subscriber", self.subscriber))
+        rows = [(side, setting, wish) for side, wishes in sides for setting, wish in wishes.items()]
+        return Table.of(("side", "setting", "needed"), rows, title="What these databases need")
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
 
 
 def worker_settings(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Needs:

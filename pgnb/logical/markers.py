@@ -52,7 +52,7 @@ def plan_markers(publisher: Server, subscriber: Server, specs: Sequence[Database
         "marker tables", publisher.journal, "",
         "".join(f"{server.name}: {s.database}: {MARKER.words}\n" for server, lack in sides for s in lack),
         [step(server, lacking) for server, lacking in sides if lacking],
-        undo_text="DROP SCHEMA pgnb CASCADE on the publisher, then on the subscriber",
+        undo_text="DROP SCHEMA pgnb CASCADE, on the publisher first",
     )  # fmt: skip
 
 

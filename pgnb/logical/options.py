@@ -26,7 +26,8 @@ def subscription_options(
     the publisher's disk until its end; `failover` (17 on both sides), so that a standby of the publisher can
     take the slot over. Raises ParameterError for an option that the subscriber's version does not have.
     """
-    oldest = min(publisher.facts.major, subscriber.facts.major)
+    # A subscriber that is still to be deployed gets the publisher's image.
+    oldest = min(publisher.facts.major, subscriber.facts.major or publisher.facts.major)
     chosen: dict[str, Any] = {"streaming": "parallel" if oldest >= _PARALLEL else "on"}
     if oldest >= _FAILOVER:
         chosen["failover"] = True

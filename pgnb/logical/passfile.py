@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from pgnb.errors import NotFound
 from pgnb.logical.origin import Origin
 from pgnb.plan import Step
 from pgnb.server import Server
@@ -45,7 +46,7 @@ def with_line(text: str, line: str) -> str:
 def passfile_step(subscriber: Server, origin: Origin) -> Step | None:
     """The step that writes the publisher's line, or None where the passfile has it already."""
     path = passfile_path(subscriber)
-    if not subscriber.present or _wished(subscriber, origin) == _read(subscriber):
+    if not subscriber.present or _fits(subscriber, origin):
         return None
 
     def run() -> str:
@@ -56,6 +57,14 @@ def passfile_step(subscriber: Server, origin: Origin) -> Step | None:
 
     what = f"write the password of {origin.role} at {origin.host} from secret/{origin.secret} to {path}"
     return Step(subscriber.name, what, run, journalled=True)
+
+
+def _fits(subscriber: Server, origin: Origin) -> bool:
+    try:
+        return _wished(subscriber, origin) == _read(subscriber)
+    except NotFound:
+        # A plan-only run may come before the Secret is made.
+        return False
 
 
 def _wished(subscriber: Server, origin: Origin) -> str:

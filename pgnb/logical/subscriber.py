@@ -30,11 +30,14 @@ def plan_subscriber(
 ) -> Change:  # fmt: skip
     """The plan that deploys a server called `name`, with a claim, a Service and a Secret of random content.
 
-    A Deployment or StatefulSet of that name that is there is taken as it is. `secret` is the Secret's name,
-    as the Deployment's where it is empty; `size` and `storage_class` replace those of the publisher's
-    claim; `file` is a template of the operator's own. Raises ParameterError for one that cannot be read.
+    A Deployment or StatefulSet of that name that is there is taken as it is; without a name nothing is
+    made. `secret` is the Secret's name, as the Deployment's where it is empty; `size` and `storage_class`
+    replace those of the publisher's claim; `file` is a template of the operator's own. Raises
+    ParameterError for one that cannot be read.
     """
     cluster, title = publisher.cluster, f"subscriber {name}"
+    if not name:
+        return Change("subscriber", publisher.journal, note="None is to be deployed: its selector finds it.")
     there = next((k for k in SCALED if cluster.get(f"{k.lower()}s", name)), "")
     if there:
         return Change(title, publisher.journal, note=f"The {there} {name} is there; it is taken as it is.")
