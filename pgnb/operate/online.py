@@ -23,7 +23,7 @@ from pgnb.server.restart import PARAMETER, plan_pending_restart, plan_restart
 from pgnb.server.settings import Setting
 
 
-@dataclass
+@dataclass(repr=False)
 class OnlineChange(Change):
     """A plan over several servers, with what each setting is, what it takes, and where it will stand."""
 

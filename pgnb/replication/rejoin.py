@@ -37,7 +37,7 @@ from pgnb.replication.ways import Way, choose
 from pgnb.server import Server
 
 
-@dataclass
+@dataclass(repr=False)
 class Rejoin(Change):
     """A change that also knows its way; `way` is empty when nothing is to do, or in a plan-only run.
 

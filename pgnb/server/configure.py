@@ -40,7 +40,7 @@ _ABOVE_FILES = {
 }
 
 
-@dataclass
+@dataclass(repr=False)
 class SettingsChange(Change):
     """A change of settings, which also knows what waits for a restart, and what for."""
 
