@@ -191,5 +191,5 @@ def test_a_writing_client_needs_a_secret_and_a_pod(pair: Pair) -> None:
 
 def test_no_thread_is_left(pair: Pair) -> None:
     with LagSampler(pair.primary, [pair.standby]):
-        assert any(thread.name.startswith("pgnb-lag") for thread in threads())
-    assert not any(thread.name.startswith("pgnb-lag") for thread in threads())
+        assert any(thread.name.startswith("pgnb-watch") for thread in threads())
+    assert not any(thread.name.startswith("pgnb-watch") for thread in threads())
