@@ -206,7 +206,8 @@ def _keys(ours: TableShape, theirs: TableShape) -> Iterator[Pair]:
         yield "missing constraint", text, "–", "later"
     for text in sorted(there - here):
         yield "extra constraint", "–", text, "risk"
-    if ours.identifies_rows and not theirs.identifies_rows and theirs.replica_identity != "f":
+    # A publisher that sends the full row lets the subscriber find it without a key.
+    if ours.identifies_rows and ours.replica_identity != "f" and not theirs.identifies_rows:
         yield "rows cannot be found by a key", _identity(ours), _identity(theirs), "risk"
 
 
