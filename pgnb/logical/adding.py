@@ -67,18 +67,21 @@ class _Adding:
 
 def plan_add_table(
     publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Origin, table: str, *,
-    ddl: str = "", owner: str = "",
+    ddl: str = "", owner: str = "", first_rows: str = "",
 ) -> Change:  # fmt: skip
     """The plan after which the table is replicated: made where it lacks, published, refreshed, copied.
 
     `table` as `schema.table`; `ddl`: the SQL that makes it, needed when the publisher does not have it yet,
     and carried out in one transaction on each side, as `owner` where one is named. A table that the publisher
-    has is made on the subscriber from its dump. Raises GateClosed without publication or subscription, for a
+    has is made on the subscriber from its dump. `first_rows`: SQL that writes into a table that is made, on the
+    publisher alone, so that there is something to see arrive. Raises GateClosed without publication or subscription, for a
     disabled subscription, and for tables that differ so that replication stops; ParameterError for `ddl`.
     """
     work = _look(publisher, subscriber, spec, origin, qualified(table), ddl.strip(), owner)
     _refuse(work)
     steps = [*_table_steps(work), *_publication_steps(work), *_refresh_steps(work)]
+    if work.ours is None and first_rows.strip():
+        steps.append(_rows_step(work, first_rows))
     return Change(
         f"add {work.words} to {spec.database}", publisher.journal, _state(work), _wished(work) if steps else
         _state(work), steps,
@@ -229,6 +232,15 @@ def _refresh_steps(work: _Adding) -> list[Step]:
 
     what = f"{work.spec.database}: ALTER SUBSCRIPTION {work.spec.subscription} REFRESH PUBLICATION"
     return [Step(work.subscriber.name, what, run, journalled=True)]
+
+
+def _rows_step(work: _Adding, statement: str) -> Step:
+    def run() -> str:
+        work.publisher.execute(statement, database=work.spec.database)
+        return "written"
+
+    what = f"{work.spec.database}: {' '.join(statement.split())}"
+    return Step(work.publisher.name, what, run, journalled=True)
 
 
 def _checks(work: _Adding) -> Checks:

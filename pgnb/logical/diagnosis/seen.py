@@ -153,6 +153,9 @@ def _incidents(subscriber: Server, lines: int) -> tuple[Sequence[Incident], str]
 
 def _slots(publisher: Server) -> tuple[Mapping[str, LogicalSlot], str]:
     try:
+        # A session of its own gives up sooner than the kept one, which waits for a server to come back.
+        with publisher.new_session() as session:
+            session.query("SELECT 1")
         return logical_slots(publisher), ""
     except PgnbError as error:
         return {}, f"{error.message} ({error.found})" if error.found else error.message

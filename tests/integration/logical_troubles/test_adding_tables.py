@@ -38,6 +38,7 @@ def test_a_new_table_is_replicated_whatever_the_kind_of_publication(stage: Stage
     )
     proven(stage, spec, '"New; Table--"')
     assert stage.same(spec, '"New; Table--"')
+    assert len(stage.rows(stage.subscriber, spec, '"New; Table--"')) == 3
     assert not adding(stage, spec, '"New; Table--"', NEW)
 
 
