@@ -73,9 +73,10 @@ def plan_add_table(
 
     `table` as `schema.table`; `ddl`: the SQL that makes it, needed when the publisher does not have it yet,
     and carried out in one transaction on each side, as `owner` where one is named. A table that the publisher
-    has is made on the subscriber from its dump. `first_rows`: SQL that writes into a table that is made, on the
-    publisher alone, so that there is something to see arrive. Raises GateClosed without publication or subscription, for a
-    disabled subscription, and for tables that differ so that replication stops; ParameterError for `ddl`.
+    has is made on the subscriber from its dump. `first_rows`: SQL that writes into a table that is made, on
+    the publisher alone, so that there is something to see arrive. Raises GateClosed without publication or
+    subscription, for a disabled subscription, and for tables that differ so that replication stops;
+    ParameterError for `ddl`.
     """
     work = _look(publisher, subscriber, spec, origin, qualified(table), ddl.strip(), owner)
     _refuse(work)

@@ -105,6 +105,7 @@ def test_the_same_again_and_again_is_one_incident() -> None:
         ('could not start WAL streaming: ERROR:  replication slot "s" does not exist', "no slot"),
         ('could not receive data from WAL stream: ERROR:  publication "p" does not exist', "publication"),
         ("could not receive data from WAL stream: server closed the connection", "connection"),
+        ("could not send end-of-streaming message to primary: no COPY in progress", "connection"),
         ('can no longer access replication slot "s"', "no slot"),
         ("division by zero", "other"),
     ],
