@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pgnb.logical.diagnosis import diagnose_logical
     from pgnb.logical.identity import plan_replica_identity
     from pgnb.logical.markers import marker_checks, plan_markers, prove_rows
-    from pgnb.logical.newdatabase import plan_new_database
+    from pgnb.logical.newdatabase import new_database_specs, plan_new_database
     from pgnb.logical.preflight import logical_preflight
     from pgnb.logical.proof import table_checks
     from pgnb.logical.publications import plan_publications
@@ -106,7 +106,7 @@ _HOMES = {
     "pgnb.logical.diagnosis": ("diagnose_logical",),
     "pgnb.logical.identity": ("plan_replica_identity",),
     "pgnb.logical.markers": ("marker_checks", "plan_markers", "prove_rows"),
-    "pgnb.logical.newdatabase": ("plan_new_database",),
+    "pgnb.logical.newdatabase": ("new_database_specs", "plan_new_database"),
     "pgnb.logical.preflight": ("logical_preflight",),
     "pgnb.logical.proof": ("table_checks",),
     "pgnb.logical.publications": ("plan_publications",),
@@ -214,6 +214,7 @@ __all__ = [
     "measure_succession",
     "monitor",
     "monitoring_checks",
+    "new_database_specs",
     "path_checks",
     "pending_workers",
     "plan_add_table",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pgnb.errors import ParameterError
-from pgnb.logical.specs import check_name
+from pgnb.logical.specs import Specs, check_name, database_specs
 from pgnb.plan import Change, Step
 from pgnb.server import Server, compose, name
 
@@ -41,6 +44,17 @@ def plan_new_database(
         steps.append(Step(publisher.name, what, lambda: _fill(publisher, database, owner, ddl)))
     after = f"{database}: owner {owner or publisher.facts.login}\n"
     return Change(title, publisher.journal, "", after, steps, undo_text=f"DROP DATABASE {database}")
+
+
+def new_database_specs(publisher: Server, database: str, publish: Mapping[str, Any]) -> Specs:
+    """The spec of one database, with what `publish` says of it; none in a plan-only run that would make it.
+
+    Raises ParameterError as database_specs does.
+    """
+    there = {row["name"] for row in publisher.query("databases")}
+    if publisher.journal.dry_run and database not in there:
+        return Specs(())
+    return database_specs(publisher, [database], {database: publish.get(database, "all")})
 
 
 def _fill(publisher: Server, database: str, owner: str, ddl: str) -> str:
