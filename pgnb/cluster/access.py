@@ -55,7 +55,7 @@ RIGHTS: tuple[Right, ...] = (
     Right("list", "services", why="to know the primary's name"),
     Right("get", "services", why="to compare the standby's Service"),
     Right("create", "services", why="to make the standby's Service"),
-    Right("patch", "services", why="to make the standby's Service"),
+    Right("patch", "services", why="to make the standby's Service, and to lead clients to a new primary"),
     Right("get", "persistentvolumeclaims", why="to know where the data lies"),
     Right("create", "persistentvolumeclaims", why="to make the standby's volume"),
     Right("patch", "persistentvolumeclaims", why="to make the standby's volume"),
@@ -66,8 +66,11 @@ RIGHTS: tuple[Right, ...] = (
     Right("patch", "statefulsets", "apps", why="to scale and to roll out", advice=True),
     Right("get", "replicasets", "apps", why="to find a pod's Deployment"),
     Right("list", "events", why="to say why a pod does not start", advice=True),
-)
-"""What sections 1 to 5 of the procedure need, each with its reason; pgnb/manifests/rbac.yaml gives them.
+    Right("list", "endpointslices", "discovery.k8s.io", advice=True,
+          why="to see that clients are led to a new primary (section 9)"),
+    Right("list", "cronjobs", "batch", why="to find scheduled backups (section 11)", advice=True),
+)  # fmt: skip
+"""What sections 1 to 11 of the procedure need, each with its reason; pgnb/manifests/rbac.yaml gives them.
 
 A WebSocket begins with GET, so exec and port-forward need `get`, and from Kubernetes 1.35 on `create`, too
 (AuthorizePodWebsocketUpgradeCreatePermission). A server-side apply is a patch, also where it creates.

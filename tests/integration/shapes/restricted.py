@@ -35,6 +35,8 @@ def kubeconfig_of_account(
     for manifest in _manifests(names):
         if manifest["kind"] != "RoleBinding" or manifest["metadata"]["name"] in roles:
             cluster.apply(manifest)
+        else:
+            cluster.delete("rolebindings", manifest["metadata"]["name"])  # Of an earlier call.
     account = f"/api/v1/namespaces/{cluster.namespace}/serviceaccounts/pgnb/token"
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     config = yaml.safe_load(admin.read_text())
