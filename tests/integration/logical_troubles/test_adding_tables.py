@@ -16,7 +16,10 @@ NEW = 'CREATE TABLE "New; Table--" (id serial PRIMARY KEY, "Größe %" text)'
 
 
 def adding(stage: Stage, spec: DatabaseSpec, table: str, ddl: str = "", owner: str = "") -> Change:
-    return plan_add_table(stage.publisher, stage.subscriber, spec, stage.origin, table, ddl=ddl, owner=owner)
+    first = """INSERT INTO "New; Table--" ("Größe %") VALUES ('100 % {}')""" if ddl == NEW else ""
+    return plan_add_table(
+        stage.publisher, stage.subscriber, spec, stage.origin, table, ddl=ddl, owner=owner, first_rows=first
+    )
 
 
 def proven(stage: Stage, spec: DatabaseSpec, table: str) -> None:
