@@ -108,7 +108,7 @@ def access_checks(api: Api, rights: Iterable[Right] = RIGHTS) -> Checks:
 
 def _check(api: Api, right: Right, allowed: bool, rules: Sequence[Rule]) -> Check:
     remedy = f"{right.why}. {grant_remedy(right.verb, right.resource, right.group, api.namespace)}"
-    names = () if allowed else _named(right, rules)
+    names = () if allowed or right.name else _named(right, rules)
     found = f"for {', '.join(names)}" if names else allowed
     return Check(
         str(right), allowed or bool(names), found, True, remedy[0].upper() + remedy[1:], right.advice

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.checks import Check, Checks
+from pgnb.cluster import Right
 from pgnb.display import spell_bytes
 from pgnb.operate.failover.promotion import foremost
 from pgnb.operate.failover.quiet import read_only_by_default
@@ -34,6 +35,7 @@ def switchover_checks(pair: Succession) -> Checks:
     """A primary that answers, a standby that streams from it and is near, and nothing that would be lost."""
     old, why = pair.old.server()
     items = [
+        *_rights(pair),
         Check("the primary answers", old is not None and not old.facts.in_recovery,
               why or (old.facts.role if old else ""), "a primary", "Where it is lost: path = failover."),
     ]  # fmt: skip
@@ -41,6 +43,19 @@ def switchover_checks(pair: Succession) -> Checks:
         items += [*_stream(old, pair.candidate), foremost(pair)]
         items += [*_fit(old, pair.candidate), *_kept(old, pair)]
     return Checks.of("Before the switchover", items, pair.cluster.journal)
+
+
+def _rights(pair: Succession) -> Checks:
+    """What must not turn out to be forbidden between the fence and the Service's switch."""
+    workload = pair.old.workload
+    fence = "to fence the old primary"
+    rights = [
+        Right("patch", "services", name=pair.service, why="to lead clients to the new primary"),
+        Right("patch", workload.plural, "apps", name=workload.name, why=fence),
+        Right("create", "pods", why=fence),
+        Right("delete", "pods", why="to remove the helper pod of the fence"),
+    ]
+    return pair.cluster.access_checks(rights)
 
 
 def _stream(old: Server, candidate: Server) -> Iterator[Check]:
@@ -90,6 +105,7 @@ def _failover(pair: Succession) -> Iterator[Check]:
     yield Check("the primary is lost", not alive, why or "it answers", "no answer",
                 "path = switchover loses nothing; go on only if it can't be used.", advice=True)  # fmt: skip
     if not pair.done:
+        yield from _rights(pair)
         yield foremost(pair)
 
 

@@ -11,7 +11,7 @@ import shaped
 from cells import performed
 from restricted import Right, granted, kubeconfig_of_account, recorded
 
-from pgnb.errors import AccessDenied
+from pgnb.errors import AccessDenied, GateClosed
 from pgnb.rehearsal.client import Client
 
 OBSERVE, ONLINE, FAILOVER = "pgnb-observe", "pgnb-online", "pgnb-failover"
@@ -62,6 +62,9 @@ def test_each_notebook_has_the_rights_that_it_needs_and_no_other(
     changing = _used(monkeypatch, account(OBSERVE, ONLINE) | RESTART, "06", "07")
     assert changing <= granted([OBSERVE, ONLINE])
     assert granted([ONLINE]) - changing <= ELSEWHERE
+    with pytest.raises(GateClosed, match="before anything was changed") as stopped:
+        _used(monkeypatch, account(OBSERVE, ONLINE) | {"allow_promotion": True}, "09")
+    assert "services" in stopped.value.found
     promoter = account(OBSERVE, FAILOVER) | {"allow_promotion": True}
     promoting = _used(monkeypatch, promoter, "09") | _used(monkeypatch, promoter | BACK, "09")
     assert promoting <= granted([OBSERVE, FAILOVER])
