@@ -129,7 +129,7 @@ def wait_copied(
     try:
         done = wait_until(
             "the initial copy", look, lambda found: found.ready or watch.stalled, timeout=timeout,
-            every=_LOOK_EVERY, describe=lambda found: found.words, remedy=_REMEDY,
+            every=_LOOK_EVERY, describe=_stuck, remedy=_REMEDY,
         )  # fmt: skip
     finally:
         live.close()
@@ -198,4 +198,6 @@ def _stuck(progress: CopyProgress) -> str:
     stuck = [
         f"{t.database}: {t.words} {STATES.get(t.state, t.state)}" for t in progress.tables if not t.ready
     ]
+    if not stuck:
+        return progress.words
     return f"{progress.words}; {', '.join(stuck[:5])}{f' and {len(stuck) - 5} more' if stuck[5:] else ''}"

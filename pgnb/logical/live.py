@@ -24,7 +24,7 @@ class Live:
 
     def show(self, content: Shown) -> None:
         """Rewrite the output, at most twice a second; what is over at once is never shown."""
-        if "ipykernel" not in sys.modules or monotonic() - self._shown < _EVERY:
+        if monotonic() - self._shown < _EVERY or not _in_notebook():
             return
         from IPython.display import HTML, display
 
@@ -40,3 +40,11 @@ class Live:
             from IPython.display import HTML
 
             self._handle.update(HTML(""))
+
+
+def _in_notebook() -> bool:
+    if "ipykernel" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return type(get_ipython()).__name__ == "ZMQInteractiveShell"

@@ -14,8 +14,13 @@ _DIGEST = 8
 
 
 def publication_name(database: str) -> str:
-    """`pub_<database>`, shortened to 63 bytes with a digest at its end where it would be longer."""
-    return shortened(f"pub_{database}")
+    """`pub_<database>`, shortened to 63 bytes with a digest at its end where it would be longer.
+
+    A backslash becomes _, with a digest: the subscriber would send the name as E'…', which the publisher's
+    replication grammar refuses ("could not start WAL streaming: syntax error").
+    """
+    name = f"pub_{database}"
+    return shortened(name) if "\\" not in name else _cut(name.replace("\\", "_"), name)
 
 
 def subscription_name(database: str) -> str:
@@ -37,10 +42,12 @@ def slot_name(subscription: str) -> str:
 
 def shortened(name: str) -> str:
     """The name, cut to 63 bytes with a digest of the whole at its end where it is longer."""
-    if len(name.encode()) <= LONGEST:
-        return name
+    return name if len(name.encode()) <= LONGEST else _cut(name, name)
+
+
+def _cut(name: str, whole: str) -> str:
     kept = name.encode()[: LONGEST - _DIGEST - 1].decode(errors="ignore")
-    return f"{kept}_{_digest(name)}"
+    return f"{kept}_{_digest(whole)}"
 
 
 def _digest(name: str) -> str:

@@ -27,6 +27,7 @@ class LogicalSlot:
     `lag_bytes`: WAL that the subscriber has not confirmed; `retained_bytes`: WAL kept for it;
     `safe_wal_size`: what may be written before it is in danger (None: no cap, or lost). What is of a version
     above the server's is None: `two_phase`, `failover` and `invalidation_reason` (17).
+    `total_txns` were sent since the statistics were reset.
     Source: pg_replication_slots, pg_stat_replication, pg_stat_replication_slots.
     """
 
@@ -50,6 +51,7 @@ class LogicalSlot:
     application_name: str | None
     address: str | None
     replay_lag: float | None
+    total_txns: int
     spill_bytes: int
     stream_bytes: int
 

@@ -1,8 +1,9 @@
 """Planning subscriptions: compared with what is there and altered; a new one gets its slot first.
 
 The slot is made on its own, with a deadline, since its creation waits for every open transaction; the
-subscription then takes it (create_slot = false). A run that was killed between the two finds the slot and
-goes on. Nothing here drops a subscription or takes a publication out of it.
+subscription then takes it (create_slot = false). A run that was killed between the two leaves the slot; the
+next one asks whose it is before it takes it. Nothing here drops a subscription, or takes a publication out of
+one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pgnb.logical.slots import LogicalSlot, create_slot, drop_slot, logical_slot
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.targets import all_target_checks, databases_of
-from pgnb.plan import Change, Step
+from pgnb.plan import Change, Confirmation, Step
 from pgnb.server import Server, compose, join, name
 
 _ONLY_WHEN_MADE = ("failover", "two_phase")
@@ -72,8 +73,9 @@ def plan_subscriptions(
 
     `copy_data`: copy the rows that are there; False when the tables hold exactly those rows already.
     `options` as of CREATE SUBSCRIPTION, see `subscription_options`. `slot_timeout`: seconds for a slot.
-    Raises ParameterError for an option, GateClosed for a slot that belongs to another. Applying checks first
-    that the tables are there and, for a copy, empty.
+    Raises ParameterError for an option, GateClosed for a slot that is another's. One that nobody reads asks
+    for `take_slots` with its name; for a copy it is made anew. Applying checks first that the tables
+    are there and, for a copy, empty.
     """
     chosen = subscription_options(publisher, subscriber, options)
     wish = _Wish(publisher, subscriber, origin, chosen, copy_data, slot_timeout)
@@ -86,14 +88,30 @@ def plan_subscriptions(
         steps.append(Step(subscriber.name, "\n".join(_says(wish, p) for p in changed),
                           lambda: _carry_out(wish, changed), journalled=True))  # fmt: skip
     made = [plan.spec for plan in changed if plan.now is None]
+    left = [plan.slot for plan in changed if plan.now is None and plan.slot is not None]
     return Change(
         f"subscriptions on {subscriber.name}", subscriber.journal,
         "".join(f"{p.spec.database}: {p.now.words if p.now else 'no subscription'}\n" for p in plans),
         "".join(_after(wish, p) for p in plans), steps, note=_note(plans),
+        confirmations=_confirmations(left, copy_data),
         undo_text=f"drop {', '.join(s.subscription for s in made)} and their slots" if made else "",
         precheck=lambda: _checks(wish, changed),
         undo=lambda: plan_drop_subscriptions(publisher, subscriber, made),
     )  # fmt: skip
+
+
+def _confirmations(left: Sequence[LogicalSlot], copy_data: bool) -> list[Confirmation]:
+    """Slots that are there, read by nobody now: of a run that was killed, or of a subscriber that is down.
+
+    Without a copy, one that nobody ever read marks the place that changes are wanted from: that is its use.
+    """
+    doubtful = [slot for slot in left if copy_data or slot.total_txns]
+    why = (
+        "Nobody reads these slots now. They may be left by a run that was killed, or belong to a subscriber"
+        " that is down and would lose its place for good."
+    )
+    names = ", ".join(slot.name for slot in doubtful)
+    return [Confirmation("take_slots", names, why)] if doubtful else []
 
 
 def _plan(wish: _Wish, spec: DatabaseSpec, there: frozenset[str], slots: dict[str, LogicalSlot]) -> _Plan:
@@ -184,7 +202,10 @@ def refresh(subscriber: Server, spec: DatabaseSpec, *, copy_data: bool) -> None:
 
 def _create(wish: _Wish, plan: _Plan) -> None:
     spec = plan.spec
-    made_slot = plan.slot is None
+    if plan.slot and wish.copy_data:
+        # One that is older than its publication would fail on every change from before that.
+        drop_slot(wish.publisher, spec.slot)
+    made_slot = plan.slot is None or wish.copy_data
     if made_slot:
         two_phase = spelled(wish.options.get("two_phase", False)) == "true"
         failover = spelled(wish.options.get("failover", False)) == "true"
@@ -215,7 +236,8 @@ def _give_back(wish: _Wish, spec: DatabaseSpec) -> None:
 def _says(wish: _Wish, plan: _Plan) -> str:
     spec = plan.spec
     if plan.now is None:
-        slot = f"use the slot {spec.slot} that is there" if plan.slot else f"make the slot {spec.slot}"
+        how = "make anew" if wish.copy_data else "use, as it is,"
+        slot = f"{how if plan.slot else 'make'} the slot {spec.slot}"
         copy = "copy the rows" if wish.copy_data else "copy nothing"
         return f"{spec.database}: {slot}, CREATE SUBSCRIPTION {spec.subscription}, {copy}"
     words = [f"ALTER SUBSCRIPTION {plan.now.name} {alteration}" for alteration, _ in plan.alterations]

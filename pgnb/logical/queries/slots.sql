@@ -10,7 +10,7 @@ SELECT s.slot_name AS name, s.plugin, s.database, s.active, s.active_pid, s.temp
        pg_catalog.to_jsonb(s) ->> 'invalidation_reason' AS invalidation_reason,
        r.state AS sender_state, r.application_name, pg_catalog.host(r.client_addr) AS address,
        extract(epoch FROM r.replay_lag)::float8 AS replay_lag,
-       coalesce(x.spill_bytes, 0) AS spill_bytes, coalesce(x.stream_bytes, 0) AS stream_bytes
+       coalesce(x.total_txns, 0) AS total_txns, coalesce(x.spill_bytes, 0) AS spill_bytes, coalesce(x.stream_bytes, 0) AS stream_bytes
   FROM (SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                     ELSE pg_catalog.pg_current_wal_lsn() END AS lsn) AS n
  CROSS JOIN pg_catalog.pg_replication_slots AS s
