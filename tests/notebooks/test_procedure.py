@@ -95,7 +95,7 @@ def test_plain_papermill_carries_the_procedure_out(given, tmp_path):
     environment = os.environ | {"KUBECONFIG": given["kubeconfig"], "PATH": path}
     notebooks = [str(catalogue.select([number])[0]) for number in NUMBERS]
     command = [str(ROOT / "scripts/kubernetes-e2e"), str(tmp_path / "out"), *notebooks]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     for number in NUMBERS:
         name = catalogue.select([number])[0].stem

@@ -81,8 +81,9 @@ def starter(request: pytest.FixtureRequest, tmp_path: Path) -> Starter:
     shutil.copytree(root / "pgnb", tmp_path / "pgnb", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(source, tmp_path / "postgresql", symlinks=True)
     subprocess.run(["chmod", "-R", "go+rX", str(tmp_path)], check=True)
-    for directory in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        directory.chmod(0o711)
+    for directory in (tmp_path, *tmp_path.parents):
+        if directory.name.startswith(("pytest-", "popen-", tmp_path.name)):
+            directory.chmod(0o711)
     os.chown(tmp_path, NOBODY, NOBODY)
     env |= {"PYTHONPATH": str(tmp_path), OVERRIDE: str(tmp_path / "postgresql" / "bin"), "HOME": "/"}
     return Starter(_readable_python(tmp_path), env, tmp_path)
