@@ -1,0 +1,103 @@
+"""Names, what is published, row filters, passfiles and options: texts in, texts out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from pgnb.errors import ParameterError
+from pgnb.logical.filters import _bare
+from pgnb.logical.names import publication_name, slot_name, subscription_name
+from pgnb.logical.options import spelled
+from pgnb.logical.passfile import passfile_line, with_line
+from pgnb.logical.wishes import MARKER, PublishedTable, qualified, wish_of
+from pgnb.replication.source import Source
+
+NAMES = (
+    "db1", "Sales-2026", "sales-2026", "sales_2026", 'a "b"; DROP TABLE x;--', "百分率 100%s",
+    "o'clock=1 \\ b",
+    "a\\b", "a_b", "k" * 59, "k" * 60, "k" * 63, "k" * 62 + "l", "顧" * 21, "顧" * 20 + "客",
+    " ", "-", "😀" * 15,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("database", NAMES)
+def test_derived_names_are_names(database: str) -> None:
+    for derived in (publication_name(database), subscription_name(database)):
+        assert 0 < len(derived.encode()) <= 63
+    assert "\\" not in publication_name(database)
+    assert re.fullmatch(r"[a-z0-9_]{1,63}", slot_name(subscription_name(database)))
+
+
+@pytest.mark.parametrize("derive", [publication_name, subscription_name, lambda d: slot_name(f"sub_{d}")])
+def test_different_databases_get_different_names(derive: Callable[[str], str]) -> None:
+    assert len({derive(database) for database in NAMES}) == len(NAMES)
+
+
+def test_ordinary_names_stay_as_the_procedure_has_them() -> None:
+    assert (publication_name("db1"), subscription_name("db1"), slot_name("sub_db1")) == (
+        "pub_db1", "sub_db1", "sub_db1",
+    )  # fmt: skip
+    assert slot_name("sub_Sales-2026") != slot_name("sub_sales_2026")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("t", ("public", "t")),
+        ("App.T", ("App", "T")),
+        ('"Year.End"."Order ""x"""', ("Year.End", 'Order "x"')),
+        ("s.*", ("s", "*")),
+        ("顧客", ("public", "顧客")),
+    ],
+)
+def test_a_qualified_name(text: str, wanted: tuple[str, str]) -> None:
+    assert qualified(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "a.b.c", '"open', ".t", "s."])
+def test_what_is_no_name(text: str) -> None:
+    with pytest.raises(ParameterError, match="cannot be published"):
+        qualified(text)
+
+
+def test_wishes() -> None:
+    assert wish_of("all").all_tables
+    wish = wish_of(["app.*", {"table": "t", "columns": ["a"], "where": "a > 0"}])
+    assert (wish.schemas, wish.tables) == (("app",), (PublishedTable("public", "t", ("a",), "a > 0"), MARKER))
+    assert wish.needs_15
+    assert not wish_of(["t"]).needs_15
+    assert "pgnb" not in wish.words
+
+
+@pytest.mark.parametrize(
+    "published", [[], "some", 3, [{"table": "t", "rows": "x"}], [{"columns": ["a"]}], ["t", "public.t"],
+                  [{"table": "s.*", "where": "a > 0"}]]
+)  # fmt: skip
+def test_wishes_that_mean_nothing(published: object) -> None:
+    with pytest.raises(ParameterError):
+        wish_of(published)
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [("((a > 0))", "a > 0"), ("(a) OR (b)", "(a) OR (b)"), (" (a\n=  1) ", "a = 1"), ("", "")],
+)
+def test_only_the_outer_parentheses_are_taken_off(text: str, bare: str) -> None:
+    assert _bare(text) == bare
+
+
+def test_a_passfile_keeps_the_lines_of_others() -> None:
+    source = Source("pub", 5432, "repl:1", "s")
+    first = with_line("other:5432:*:x:secret\n", passfile_line(source, r"p:a\s"))
+    assert first == "other:5432:*:x:secret\n" + r"pub:5432:*:repl\:1:p\:a\\s" + "\n"
+    again = with_line(first, passfile_line(source, "new"))
+    assert again == "other:5432:*:x:secret\n" + r"pub:5432:*:repl\:1:new" + "\n"
+
+
+def test_options_are_spelled_as_sql_has_them() -> None:
+    assert [spelled(v) for v in (True, "on", "OFF", "parallel", False)] == [
+        "true", "true", "false", "parallel", "false",
+    ]  # fmt: skip
