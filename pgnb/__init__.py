@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pgnb.observe import plots
     from pgnb.observe.advice import advise
     from pgnb.observe.arrival import wait_for_marker
-    from pgnb.observe.counting import compare_counts
+    from pgnb.observe.counting import compare_standbys
     from pgnb.observe.limits import limits
     from pgnb.observe.load import run_load
     from pgnb.observe.measure import measure_service
@@ -50,6 +50,14 @@ if TYPE_CHECKING:
     from pgnb.observe.topology import topology
     from pgnb.operate.alerts import alert_rules
     from pgnb.operate.backups import find_backups
+    from pgnb.operate.cutover import (
+        cutover_checks,
+        cutover_done,
+        cutover_status,
+        logical_cutover,
+        plan_cutover,
+        plan_way_back,
+    )
     from pgnb.operate.diagnosis import collect_evidence, diagnose
     from pgnb.operate.failover import (
         estimate_loss,
@@ -122,7 +130,7 @@ _HOMES = {
     "pgnb.observe": ("plots",),
     "pgnb.observe.advice": ("advise",),
     "pgnb.observe.arrival": ("wait_for_marker",),
-    "pgnb.observe.counting": ("compare_counts",),
+    "pgnb.observe.counting": ("compare_standbys",),
     "pgnb.observe.limits": ("limits",),
     "pgnb.observe.load": ("run_load",),
     "pgnb.observe.measure": ("measure_service",),
@@ -134,6 +142,14 @@ _HOMES = {
     "pgnb.observe.topology": ("topology",),
     "pgnb.operate.alerts": ("alert_rules",),
     "pgnb.operate.backups": ("find_backups",),
+    "pgnb.operate.cutover": (
+        "cutover_checks",
+        "cutover_done",
+        "cutover_status",
+        "logical_cutover",
+        "plan_cutover",
+        "plan_way_back",
+    ),
     "pgnb.operate.diagnosis": ("collect_evidence", "diagnose"),
     "pgnb.operate.failover": (
         "estimate_loss",
@@ -186,12 +202,15 @@ __all__ = [
     "alert_checks",
     "alert_rules",
     "collect_evidence",
-    "compare_counts",
     "compare_published",
     "compare_runs",
     "compare_schemas",
+    "compare_standbys",
     "connect",
     "copy_progress",
+    "cutover_checks",
+    "cutover_done",
+    "cutover_status",
     "database_checks",
     "database_specs",
     "diagnose",
@@ -205,6 +224,7 @@ __all__ = [
     "finish",
     "gate",
     "limits",
+    "logical_cutover",
     "logical_preflight",
     "logical_status",
     "marker",
@@ -219,6 +239,7 @@ __all__ = [
     "pending_workers",
     "plan_add_table",
     "plan_base_backup",
+    "plan_cutover",
     "plan_databases",
     "plan_drop_slot",
     "plan_drop_subscriptions",
@@ -245,6 +266,7 @@ __all__ = [
     "plan_subscriber",
     "plan_subscriptions",
     "plan_switchover",
+    "plan_way_back",
     "plot_succession",
     "plots",
     "prove_rows",

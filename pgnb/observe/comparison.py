@@ -8,7 +8,7 @@ count seen between two of the primary.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -180,6 +180,35 @@ class Comparison:
 
     def __str__(self) -> str:
         return str(self.table)
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """The same primary compared with each of its standbys."""
+
+    items: tuple[Comparison, ...]
+
+    @property
+    def worst(self) -> Comparison:
+        """The one that differs in most tables; of equals, the first."""
+        return max(self.items, key=lambda one: len(one.different))
+
+    def checks(self, journal: Journal) -> Checks:
+        """The checks of each comparison, named by its standby where there are several."""
+        if len(self.items) == 1:
+            return self.items[0].checks(journal)
+        named = [
+            replace(c, name=f"{one.standby}: {c.name}") for one in self.items for c in one.checks(journal)
+        ]
+        return Checks.of("Rows on every side", named, journal)
+
+    def _repr_html_(self) -> str:
+        return "".join(one._repr_html_() for one in self.items)
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self.items))
 
     __repr__ = __str__
 

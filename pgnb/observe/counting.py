@@ -17,7 +17,7 @@ from threading import Event
 from time import monotonic
 
 from pgnb.errors import ParameterError, QueryFailed, WrongServer
-from pgnb.observe.comparison import Comparison, State, TableCount
+from pgnb.observe.comparison import Comparison, Comparisons, State, TableCount
 from pgnb.server import Rows, Server, Session
 from pgnb.server.progress import lsn_bytes, lsn_text, marker, wait_replayed
 from pgnb.server.queries import sql_of
@@ -66,6 +66,18 @@ def compare_counts(
     notes = [*left_out, *(note for result in results for note in result.left_out)]
     states = tuple(result.state for result in results)
     return Comparison(primary.name, standby.name, tuple(tables), states, tuple(notes), monotonic() - started)
+
+
+def compare_standbys(
+    primary: Server, standbys: Sequence[Server], databases: Sequence[str] = (), *, catch_up: float = 60.0
+) -> Comparisons:
+    """Count as compare_counts does, with each standby in turn; the primary's counts go with each.
+
+    Raises ParameterError without a standby.
+    """
+    if not standbys:
+        raise ParameterError("no standby to compare with", remedy="Section 3 makes one.")
+    return Comparisons(tuple(compare_counts(primary, one, databases, catch_up=catch_up) for one in standbys))
 
 
 def _assert_a_copy(primary: Server, standby: Server) -> None:

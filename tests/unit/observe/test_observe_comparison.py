@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pgnb.journal import Journal
-from pgnb.observe.comparison import Comparison, State, TableCount
+from pgnb.observe.comparison import Comparison, Comparisons, State, TableCount
 from pgnb.observe.counting import merged, same_place
 
 EXACT = State("shop", "0/5000068", True, 1, 0.01)
@@ -86,3 +86,14 @@ def test_checks_name_the_table_and_how_many_rows_are_missing() -> None:
 )  # fmt: skip
 def test_a_pages_header_is_no_unflushed_wal(inserted: int, flushed: int, same: bool) -> None:
     assert same_place(inserted, flushed) is same
+
+
+def test_several_standbys_are_named_and_the_worst_is_the_one_that_differs() -> None:
+    same = Comparison("p", "one", (count(5, 5),), (EXACT,))
+    other = Comparison("p", "two", (count(5, 4),), (EXACT,))
+    both = Comparisons((same, other))
+    assert both.worst is other
+    assert [c.name for c in both.checks(Journal()).failed] == ["two: rows in shop"]
+    assert Comparisons((same,)).checks(Journal()).ok
+    assert same.finding in str(both)
+    assert other.finding in both._repr_html_()
