@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         logical_cutover,
         plan_cutover,
         plan_way_back,
+        way_back_settings,
     )
     from pgnb.operate.diagnosis import collect_evidence, diagnose
     from pgnb.operate.failover import (
@@ -149,6 +150,7 @@ _HOMES = {
         "logical_cutover",
         "plan_cutover",
         "plan_way_back",
+        "way_back_settings",
     ),
     "pgnb.operate.diagnosis": ("collect_evidence", "diagnose"),
     "pgnb.operate.failover": (
@@ -293,6 +295,7 @@ __all__ = [
     "wait_copied",
     "wait_for_marker",
     "wait_replayed",
+    "way_back_settings",
     "worker_settings",
 ]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pgnb.checks import Check, Checks
-from pgnb.cluster import Object
+from pgnb.cluster import Cluster, Object
 from pgnb.cluster.workloads import managers
 from pgnb.errors import AccessDenied, ParameterError
 from pgnb.operate.failover.succession import Succession, reaching_port
@@ -18,6 +18,27 @@ from pgnb.wait import wait_until
 _POD_NAME = "statefulset.kubernetes.io/pod-name"
 _TIMEOUT = 30.0
 _SERVICE = "kubernetes.io/service-name"
+
+
+class Redirection(Protocol):
+    """What a switch of the Service needs to know: a succession has it, and a logical cut-over."""
+
+    quiet_to: datetime | None
+
+    @property
+    def cluster(self) -> Cluster:
+        """Where the Service is."""
+        ...
+
+    @property
+    def candidate(self) -> Server:
+        """The server that it is to lead to."""
+        ...
+
+    @property
+    def service(self) -> str:
+        """The Service's name."""
+        ...
 
 
 def plan_service(pair: Succession) -> Change:
@@ -57,7 +78,7 @@ def _switch(pair: Succession) -> str:
         return switch(pair)
 
 
-def switch(pair: Succession) -> str:
+def switch(pair: Redirection) -> str:
     """Patch the selector and see the endpoints follow; what they are then, in words."""
     service, wished = read_service(pair), own_labels(pair.candidate)
     former = dict.fromkeys(service["spec"]["selector"])
@@ -68,7 +89,7 @@ def switch(pair: Succession) -> str:
     return words
 
 
-def read_service(pair: Succession) -> Object:
+def read_service(pair: Redirection) -> Object:
     """The Service, as one that can be switched. Raises ParameterError."""
     found = pair.cluster.get("services", pair.service)
     if found is None:
@@ -124,7 +145,7 @@ def _tools(service: Object) -> str:
     return f"{tools} manages the Service and may take this back: change it there, too." if tools else ""
 
 
-def _wait_endpoints(pair: Succession) -> str:
+def _wait_endpoints(pair: Redirection) -> str:
     ip = pair.candidate.pod.ip
     try:
         found = wait_until(
@@ -137,7 +158,7 @@ def _wait_endpoints(pair: Succession) -> str:
     return f"leads to {pair.candidate.name} ({', '.join(found)})"
 
 
-def _addresses(pair: Succession) -> set[str]:
+def _addresses(pair: Redirection) -> set[str]:
     slices: list[dict[str, Any]] = list(pair.cluster.list("endpointslices", f"{_SERVICE}={pair.service}"))
     return {
         address

@@ -1,0 +1,71 @@
+"""Slots that a dead publisher keeps after its subscriptions were dropped: noted, and dropped when it is back.
+
+The note stands in the subscriber's maintenance database, which is not replicated: it outlives this run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pgnb.logical.slots import drop_slot, logical_slots
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscription import Subscription
+from pgnb.server import Server, compose, name
+
+_TABLE = name("pgnb", "left_slots")
+_MAKE = (
+    "CREATE SCHEMA IF NOT EXISTS pgnb; CREATE TABLE IF NOT EXISTS {} (slot text PRIMARY KEY, database text"
+    " NOT NULL, subscription text NOT NULL, noted_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+)
+_NOTE = "INSERT INTO {} (slot, database, subscription) VALUES ({}, {}, {}) ON CONFLICT (slot) DO NOTHING"
+_THERE = "SELECT to_regclass('pgnb.left_slots') IS NOT NULL"
+
+
+@dataclass(frozen=True)
+class LeftSlot:
+    """A slot that was left on a dead publisher, and whose it was."""
+
+    slot: str
+    database: str
+    subscription: str
+
+
+def left_slots(subscriber: Server) -> tuple[LeftSlot, ...]:
+    """The slots that were noted and not yet cleaned."""
+    if not subscriber.scalar(_THERE):
+        return ()
+    rows = subscriber.query(compose("SELECT slot, database, subscription FROM {} ORDER BY slot", _TABLE))
+    return tuple(LeftSlot(**row) for row in rows)
+
+
+def drop_without_publisher(subscriber: Server, spec: DatabaseSpec, now: Subscription) -> None:
+    """Note the slot, then DISABLE, SET (slot_name = NONE), DROP: none of them asks the publisher.
+
+    Killed in between, it is gone through again from the start: each statement may come twice.
+    """
+    if now.slot:
+        subscriber.execute(compose(_NOTE, _TABLE, now.slot, spec.database, now.name))
+    known = name(now.name)
+    statements = ("ALTER SUBSCRIPTION {} DISABLE", "ALTER SUBSCRIPTION {} SET (slot_name = NONE)",
+                  "DROP SUBSCRIPTION {}")  # fmt: skip
+    for statement in statements:
+        subscriber.execute(compose(statement, known), database=spec.database)
+
+
+def make_notes(subscriber: Server) -> None:
+    """The table of notes, where it is not there yet."""
+    if not subscriber.scalar(_THERE):
+        subscriber.execute(compose(_MAKE, _TABLE), what="CREATE TABLE pgnb.left_slots")
+
+
+def clean_slots(publisher: Server, subscriber: Server, left: Sequence[LeftSlot]) -> str:
+    """Drop the slots on the publisher that is back, then their notes. Raises QueryFailed: one is active."""
+    there, dropped = logical_slots(publisher), 0
+    for one in left:
+        found = there.get(one.slot)
+        if found is not None and found.database == one.database:
+            drop_slot(publisher, one.slot)
+            dropped += 1
+        subscriber.execute(compose("DELETE FROM {} WHERE slot = {}", _TABLE, one.slot))
+    return f"{dropped} slots dropped, {len(left) - dropped} were gone already"

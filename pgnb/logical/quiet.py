@@ -1,0 +1,76 @@
+"""Writes stopped in some databases of a publisher: read-only for new sessions, and the old ones ended.
+
+The setting stands in the catalog, so that a later run sees it, and a restart does not lift it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.server import Server, compose, name
+from pgnb.wait import wait_until
+
+_SETTING = "default_transaction_read_only"
+_TIMEOUT = 15.0
+_OLDER = """\
+ FROM pg_catalog.pg_stat_activity
+ WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid() AND backend_start < {since}
+   AND (datname IS NULL OR datname = ANY ({databases}))"""
+_END = "SELECT count(pg_catalog.pg_terminate_backend(pid)) AS ended" + _OLDER
+_LEFT = "SELECT count(*) AS left" + _OLDER
+
+
+@dataclass(frozen=True)
+class Silence:
+    """One database: whether its new sessions begin read-only, and what could write nevertheless."""
+
+    name: str
+    stopped: bool
+    prepared: int
+    escaping: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """What could write although new sessions begin read-only."""
+        roles = f"roles that set {_SETTING} themselves: {', '.join(self.escaping)}" if self.escaping else ""
+        prepared = f"{self.prepared} prepared transactions" if self.prepared else ""
+        return "; ".join(part for part in (roles, prepared) if part)
+
+
+def read_silence(publisher: Server) -> dict[str, Silence]:
+    """Every database of the publisher by name. Source: pg_db_role_setting, pg_prepared_xacts."""
+    rows = publisher.query("logical/read_only_databases")
+    return {row["name"]: Silence(**{**row, "escaping": tuple(row["escaping"])}) for row in rows}
+
+
+def stop_writes(publisher: Server, specs: Sequence[DatabaseSpec]) -> str:
+    """Make the databases read-only for new sessions and end every older one.
+
+    A session that sets the transaction's mode itself is not held back: the rows are counted afterwards, and
+    sessions of before are gone. Raises DeadlineExceeded for sessions that do not end.
+    """
+    stopped = read_silence(publisher)
+    for spec in specs:
+        if not stopped[spec.database].stopped:
+            publisher.execute(compose(f"ALTER DATABASE {{}} SET {_SETTING} = on", name(spec.database)))
+    publisher.close_sessions()
+    now = publisher.scalar("SELECT pg_catalog.clock_timestamp()")
+    which = {"since": now, "databases": [spec.database for spec in specs]}
+    ended = publisher.execute(compose(_END, **which), what="end the clients' sessions in these databases")
+    wait_until(
+        "the clients' sessions to end", lambda: int(publisher.scalar(compose(_LEFT, **which))),
+        lambda left: left == 0, timeout=_TIMEOUT, every=0.02, describe=lambda left: f"{left} left",
+    )  # fmt: skip
+    return f"read-only, {ended[0]['ended']} sessions ended"
+
+
+def let_writes_in(publisher: Server, specs: Sequence[DatabaseSpec]) -> str:
+    """Take it back: new sessions may write again. Sessions that began meanwhile stay read-only."""
+    stopped = read_silence(publisher)
+    standing = [spec for spec in specs if stopped[spec.database].stopped]
+    for spec in standing:
+        publisher.execute(compose(f"ALTER DATABASE {{}} RESET {_SETTING}", name(spec.database)))
+    publisher.close_sessions()
+    return f"writes are let in again in {len(standing)} databases"

@@ -1,0 +1,154 @@
+"""Sequences at a cut-over: they are not replicated, and the first insert would meet a key that is taken.
+
+With the publisher alive each gets the publisher's value with its is_called. With a dead one its value is
+unknown: then it goes beyond the largest value in the columns that it feeds, by a margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.server import Server, compose
+
+_TOGETHER = 100
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Counter:
+    """One sequence: its definition, where it stands, and the columns (quoted) that it feeds."""
+
+    schema: str
+    name: str
+    quoted: str
+    increment: int
+    start: int
+    lowest: int
+    highest: int
+    columns: tuple[tuple[str, str], ...]
+    last_value: int
+    is_called: bool
+
+    @property
+    def given(self) -> int:
+        """The last value that it gave; one increment before the first where it gave none."""
+        return self.last_value if self.is_called else self.last_value - self.increment
+
+    @property
+    def end(self) -> str:
+        """The aggregate that finds the furthest of its values."""
+        return "max" if self.increment > 0 else "min"
+
+    def behind(self, value: int) -> bool:
+        """Whether it could still give `value`, or one before it."""
+        return (value - self.given) * self.increment > 0
+
+    def clamped(self, value: int) -> int:
+        """The value within the sequence's bounds."""
+        return min(max(value, self.lowest), self.highest)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A sequence of the subscriber that is behind, and where it is to stand."""
+
+    sequence: Counter
+    last_value: int
+    is_called: bool
+
+    @property
+    def words(self) -> str:
+        """From where to where."""
+        called = "" if self.is_called else " (not called)"
+        one = self.sequence
+        return f"{one.schema}.{one.name}: {one.last_value} → {self.last_value}{called}"
+
+
+def read_sequences(server: Server, database: str) -> dict[Key, Counter]:
+    """Every sequence of a database by (schema, name). Source: pg_sequence, and the sequences themselves.
+
+    Raises QueryFailed for one that may not be read: its value would be missing silently.
+    """
+    rows = list(server.query("logical/sequences", database=database))
+    found: dict[Key, Counter] = {}
+    for begin in range(0, len(rows), _TOGETHER):
+        some = rows[begin : begin + _TOGETHER]
+        parts = [
+            f"SELECT {n} AS number, last_value, is_called FROM {r['quoted']}" for n, r in enumerate(some)
+        ]
+        for value in server.query(" UNION ALL ".join(parts), database=database):
+            row = some[value.pop("number")]
+            found[row["schema"], row["name"]] = _made(row, value)
+    return found
+
+
+def _made(row: Mapping[str, Any], value: Mapping[str, Any]) -> Counter:
+    columns = tuple((table, column) for table, column in row["columns"])
+    return Counter(**{**row, "columns": columns}, **value)
+
+
+def carried_gaps(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> tuple[Gap, ...]:
+    """The subscriber's sequences that are behind the publisher's. One that is ahead is never set back."""
+    there = read_sequences(subscriber, spec.database)
+    here = read_sequences(publisher, spec.database)
+    pairs = [(there[key], one) for key, one in here.items() if key in there]
+    return tuple(Gap(mine, one.last_value, one.is_called) for mine, one in pairs if mine.behind(one.given))
+
+
+def missing_sequences(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> tuple[str, ...]:
+    """The publisher's sequences that the subscriber lacks."""
+    there = read_sequences(subscriber, spec.database)
+    return tuple(".".join(key) for key in read_sequences(publisher, spec.database) if key not in there)
+
+
+def margin_gaps(subscriber: Server, spec: DatabaseSpec, margin: int) -> tuple[Gap, ...]:
+    """The subscriber's sequences that do not stand `margin` values beyond what their columns hold.
+
+    With margin 0: those whose next value may be taken already. Without a column that it feeds, a sequence is
+    left out: see `unfed`.
+    """
+    fed = [one for one in read_sequences(subscriber, spec.database).values() if one.columns]
+    gaps = []
+    for one, furthest in zip(fed, _furthest(subscriber, spec.database, fed), strict=True):
+        before_first = one.start - one.increment
+        base = before_first if furthest is None or (before_first - furthest) * one.increment > 0 else furthest
+        wished = one.clamped(base + margin * one.increment)
+        if (furthest is not None or margin) and one.behind(wished):
+            gaps.append(Gap(one, wished, True))
+    return tuple(gaps)
+
+
+def unfed(subscriber: Server, database: str) -> tuple[str, ...]:
+    """Sequences that no column of whole numbers takes its values from: nothing says how far they were."""
+    return tuple(f"{one.schema}.{one.name}"
+                 for one in read_sequences(subscriber, database).values() if not one.columns)  # fmt: skip
+
+
+def set_sequences(subscriber: Server, spec: DatabaseSpec, gaps: Sequence[Gap]) -> int:
+    """Set each, journalled; how many."""
+    for gap in gaps:
+        subscriber.execute(
+            compose("SELECT pg_catalog.setval({}::regclass, {}, {})", gap.sequence.quoted, gap.last_value,
+                    gap.is_called),
+            database=spec.database, what=f"{spec.database}: setval {gap.words}",
+        )  # fmt: skip
+    return len(gaps)
+
+
+def _furthest(server: Server, database: str, fed: Sequence[Counter]) -> list[int | None]:
+    """For each, the largest value (the smallest, of a descending one) in the columns; None without rows."""
+    found: list[list[int]] = [[] for _ in fed]
+    parts = [
+        f"SELECT {n} AS number, {one.end}({column})::numeric AS value FROM {table}"
+        for n, one in enumerate(fed) for table, column in one.columns
+    ]  # fmt: skip
+    with server.new_session(database, statement_timeout=0) as session:
+        for begin in range(0, len(parts), _TOGETHER):
+            for row in session.query(" UNION ALL ".join(parts[begin : begin + _TOGETHER])):
+                if row["value"] is not None:
+                    found[row["number"]].append(int(row["value"]))
+    ends = zip(fed, found, strict=True)
+    return [(max if one.end == "max" else min)(values, default=None) for one, values in ends]

@@ -1,0 +1,24 @@
+"""Logical replication's cut-over: clients led from the publisher to the subscriber, planned or in need.
+
+logical_cutover(cluster, path, subscriber, ...) -> Cutover       who takes part, and which way
+cutover_status(cut) -> CutoverStatus                             each step's state, by database
+cutover_checks(cut) -> Checks                                    whether the path may begin
+plan_cutover(cut) -> Change                                      the path itself
+cutover_done(cut) -> Checks                                      what is found afterwards
+"""
+
+from pgnb.operate.cutover.checks import cutover_checks, cutover_done
+from pgnb.operate.cutover.parties import logical_cutover
+from pgnb.operate.cutover.paths import plan_cutover
+from pgnb.operate.cutover.reverse import plan_way_back, way_back_settings
+from pgnb.operate.cutover.status import cutover_status
+
+__all__ = [
+    "cutover_checks",
+    "cutover_done",
+    "cutover_status",
+    "logical_cutover",
+    "plan_cutover",
+    "plan_way_back",
+    "way_back_settings",
+]

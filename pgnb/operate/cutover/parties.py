@@ -1,0 +1,138 @@
+"""Who takes part in a logical cut-over: publisher, subscriber, databases, and the clients' Service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, cast, get_args
+
+from pgnb.cluster import Cluster
+from pgnb.display import Table, card
+from pgnb.errors import ConnectionFailed, ParameterError, PodError
+from pgnb.logical.equal import Counted
+from pgnb.logical.leftslots import left_slots
+from pgnb.logical.parallel import in_parallel
+from pgnb.logical.specs import DatabaseSpec, Specs, database_specs
+from pgnb.logical.subscription import read_subscriptions
+from pgnb.logical.targets import databases_of
+from pgnb.server import Login, Server, find_server
+from pgnb.server.route import Absent
+
+Path = Literal["cutover", "failover", "clean", "abandon"]
+DEFAULT_MARGIN = 10_000
+
+
+@dataclass
+class Cutover:
+    """One cut-over. `why_absent` says what was found in the publisher's place when it does not answer.
+
+    `reverse` names the Service by which the publisher would follow the subscriber afterwards, "" for no way
+    back. `margin`: values that sequences are set ahead when the publisher is dead. `counted` is shown only:
+    what is done is read from the servers every time.
+    """
+
+    cluster: Cluster = field(repr=False)
+    path: Path
+    publisher: Server
+    subscriber: Server
+    specs: Specs
+    service: str
+    why_absent: str = ""
+    reverse: str = ""
+    role: str = ""
+    secret: str = ""
+    margin: int = DEFAULT_MARGIN
+    timeout: float = 120.0
+    counted: dict[str, Counted] = field(default_factory=dict)
+    quiet_to: datetime | None = None
+
+    @property
+    def candidate(self) -> Server:
+        """The server that clients are led to."""
+        return self.subscriber
+
+    @property
+    def table(self) -> Table:
+        """Everybody's part, one fact a line."""
+        alive = self.publisher.name if not self.why_absent else f"does not answer: {self.why_absent}"
+        facts: dict[str, object] = {
+            "path": self.path,
+            "publisher": alive,
+            "subscriber, which takes over": self.subscriber.name,
+            "databases": ", ".join(self.specs.databases) or "none",
+            "clients' Service": self.service,
+            "way back": f"the publisher follows through {self.reverse}" if self.reverse else "none",
+        }
+        return card("Logical cut-over", facts)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    __repr__ = __str__
+
+
+def logical_cutover(
+    cluster: Cluster, path: str, subscriber: Server, *, publisher_selector: str, service: str,
+    databases: Iterable[str] = (), container: str = "", user: str = "postgres", password: str = "",
+    reverse_service: str = "", role: str = "", secret: str = "", margin: int = DEFAULT_MARGIN,
+    timeout: float = 120.0,
+) -> Cutover:  # fmt: skip
+    """Find everybody's part. On the path `failover`, and where a run only plans, the publisher may be dead.
+
+    Paths: `cutover` (planned), `failover` (the publisher is dead), `clean` (it is back: its slots go),
+    `abandon` (a planned one that did not end: writes are let in again). `databases`: empty takes those that
+    are subscribed to, or were. `reverse_service` (planned only) leads to the subscriber, "" makes no way
+    back. `margin` is a number of values, `timeout` seconds to confirm. Raises ParameterError, PodError,
+    ConnectionFailed.
+    """
+    if path not in get_args(Path):
+        raise ParameterError(f"there is no path {path!r}", remedy=f"Set path to one of {get_args(Path)}.")
+    if margin < 0:
+        raise ParameterError("sequence_margin is negative", found=str(margin), remedy="0 or more values.")
+    may_lack = path == "failover" or cluster.dry_run
+    found = _publisher(cluster, publisher_selector, container, user, password, may_lack=may_lack)
+    publisher, why = found
+    specs = _specs(publisher, subscriber, databases)
+    way_back = reverse_service if path == "cutover" else ""
+    return Cutover(
+        cluster, cast(Path, path), publisher, subscriber, specs, service, why, way_back, role, secret, margin,
+        timeout,
+    )  # fmt: skip
+
+
+def _publisher(
+    cluster: Cluster, selector: str, container: str, user: str, password: str, *, may_lack: bool
+) -> tuple[Server, str]:
+    try:
+        found = find_server(cluster, selector, container=container, user=user, password=password)
+    except (PodError, ConnectionFailed) as gone:
+        if not may_lack:
+            raise
+        why = gone.found or gone.message
+        return Server(Absent(f"the server of {selector}", why), Login(user), cluster.journal), why
+    return found, "" if found.present else f"no pod matches {selector}"
+
+
+def _specs(publisher: Server, subscriber: Server, databases: Iterable[str]) -> Specs:
+    """Those that are named; else each that is subscribed to, was, or has a publication left behind."""
+    named = list(databases)
+    if named:
+        return database_specs(publisher if publisher.present else subscriber, named)
+    noted = {one.database for one in left_slots(subscriber)}
+    specs = [DatabaseSpec.of(one) for one in sorted(databases_of(subscriber)) if one != "postgres"]
+    there = databases_of(publisher)
+    known = in_parallel(
+        lambda spec: spec.database in noted or _takes_part(publisher, subscriber, spec, there), specs
+    )
+    return Specs(tuple(spec for spec, takes in zip(specs, known, strict=True) if takes))
+
+
+def _takes_part(publisher: Server, subscriber: Server, spec: DatabaseSpec, there: frozenset[str]) -> bool:
+    if spec.subscription in read_subscriptions(subscriber, spec.database):
+        return True
+    query, params = "SELECT 1 FROM pg_publication WHERE pubname = %s", (spec.publication,)
+    return spec.database in there and bool(publisher.query(query, params, database=spec.database))

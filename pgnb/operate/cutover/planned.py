@@ -1,0 +1,134 @@
+"""The planned cut-over: writes stop, everything arrives, and only then anything is dropped.
+
+Each step looks at the servers first and does what is left, so that a run that was killed anywhere goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+
+from pgnb.errors import ChangeFailed, PgnbError, VerificationFailed
+from pgnb.logical.arrival import wait_applied
+from pgnb.logical.copying import wait_copied
+from pgnb.logical.equal import count_both
+from pgnb.logical.parallel import each, in_parallel
+from pgnb.logical.quiet import let_writes_in, stop_writes
+from pgnb.logical.sequences import carried_gaps, set_sequences
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscription import read_subscriptions
+from pgnb.operate.cutover.parties import Cutover
+from pgnb.operate.cutover.reverse import follow
+from pgnb.operate.cutover.status import CutoverStatus
+from pgnb.operate.failover.service import switch
+from pgnb.plan import Step
+from pgnb.server import compose, name
+
+
+@dataclass
+class Handover:
+    """The steps of one planned cut-over."""
+
+    cut: Cutover
+
+    def steps(self, status: CutoverStatus) -> list[Step]:
+        """All of them in order, over every database; without the counting where clients write already."""
+        here, there = self.cut.publisher.name, self.cut.subscriber.name
+        proof: list[tuple[str, str, Callable[[], str]]] = [
+            (here, "stop the clients' writes and end their sessions", self._stop),
+            (there, "every table ready, a marker confirmed by every slot", self._arrive),
+            (there, "rows equal on both sides, table by table", self._count),
+            (there, "sequences: the publisher's values, with is_called", self._sequences),
+        ]
+        rest: list[tuple[str, str, Callable[[], str]]] = [
+            (there, "DROP SUBSCRIPTION, with the slots on the publisher", self._drop)
+        ]
+        if self.cut.reverse:
+            rest.append((here, "the way back: publications, slots and subscriptions", self._follow))
+        rest.append((f"service/{self.cut.service}", "lead the clients to the subscriber", self._switch))
+        done = [] if status.leads else proof
+        guarded = [Step(target, what, lambda run=run: self._guarded(run), True) for target, what, run in done]  # type: ignore[misc]
+        return [*guarded, *(Step(target, what, run, True) for target, what, run in rest)]
+
+    def _guarded(self, run: Callable[[], str]) -> str:
+        """Before anything is dropped, a failure lets the writes in again."""
+        try:
+            return run()
+        except BaseException as error:
+            if len(self._standing()) < len(self.cut.specs):
+                raise
+            back = let_writes_in(self.cut.publisher, self.cut.specs)
+            if not isinstance(error, PgnbError):
+                raise
+            remedy = f"{error.remedy} Put back: {back}.".strip()
+            raise ChangeFailed(error.message, found=error.found, remedy=remedy) from error
+
+    def _standing(self) -> list[DatabaseSpec]:
+        found = in_parallel(
+            lambda spec: spec.subscription in read_subscriptions(self.cut.subscriber, spec.database),
+            self.cut.specs,
+        )
+        return [spec for spec, there in zip(self.cut.specs, found, strict=True) if there]
+
+    @contextmanager
+    def _phase(self, phase: str) -> Iterator[None]:
+        started = monotonic()
+        yield
+        self.cut.cluster.journal.phase(phase, monotonic() - started)
+
+    def _stop(self) -> str:
+        with self._phase("stop writes"):
+            return stop_writes(self.cut.publisher, self.cut.specs)
+
+    def _arrive(self) -> str:
+        cut, standing = self.cut, self._standing()
+        if not standing:
+            return "every subscription is dropped already"
+        with self._phase("marker confirmed"):
+            wait_copied(cut.publisher, cut.subscriber, standing, timeout=cut.timeout)
+            found = wait_applied(cut.publisher, cut.subscriber, standing, timeout=cut.timeout)
+        return f"{found.lsn} confirmed by {len(standing)} slots"
+
+    def _count(self) -> str:
+        cut = self.cut
+        with self._phase("rows counted"):
+            counted = in_parallel(lambda spec: count_both(cut.publisher, cut.subscriber, spec), cut.specs)
+        cut.counted |= {one.database: one for one in counted}
+        different = [f"{one.database}: {words}" for one in counted for words in one.different]
+        if different:
+            raise VerificationFailed(
+                f"{len(different)} tables differ although everything was applied", found="; ".join(different),
+                remedy="Resynchronise them (12.9), or find who wrote on the subscriber.",
+            )  # fmt: skip
+        return f"{sum(one.tables for one in counted)} tables, {sum(one.rows for one in counted):,} rows"
+
+    def _sequences(self) -> str:
+        cut = self.cut
+
+        def carry(spec: DatabaseSpec) -> int:
+            gaps = carried_gaps(cut.publisher, cut.subscriber, spec)
+            return set_sequences(cut.subscriber, spec, gaps)
+
+        with self._phase("sequences"):
+            return f"{sum(each(carry, cut.specs, lambda spec: spec.database))} set"
+
+    def _drop(self) -> str:
+        standing = self._standing()
+
+        def drop(spec: DatabaseSpec) -> None:
+            statement = compose("DROP SUBSCRIPTION IF EXISTS {}", name(spec.subscription))
+            self.cut.subscriber.execute(statement, database=spec.database)
+
+        with self._phase("subscriptions dropped"):
+            each(drop, standing, lambda spec: spec.database)
+        return f"{len(standing)} dropped"
+
+    def _follow(self) -> str:
+        with self._phase("way back"):
+            return follow(self.cut)
+
+    def _switch(self) -> str:
+        with self._phase("Service switched"):
+            return switch(self.cut)
