@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pgnb.logical.identity import plan_replica_identity
     from pgnb.logical.markers import marker_checks, plan_markers, prove_rows
     from pgnb.logical.newdatabase import new_database_specs, plan_new_database
-    from pgnb.logical.preflight import logical_preflight
+    from pgnb.logical.preflight import logical_preflight, pair_checks
     from pgnb.logical.proof import table_checks
     from pgnb.logical.publications import plan_publications
     from pgnb.logical.remedies import pending_workers, plan_remedy
@@ -116,7 +116,7 @@ _HOMES = {
     "pgnb.logical.identity": ("plan_replica_identity",),
     "pgnb.logical.markers": ("marker_checks", "plan_markers", "prove_rows"),
     "pgnb.logical.newdatabase": ("new_database_specs", "plan_new_database"),
-    "pgnb.logical.preflight": ("logical_preflight",),
+    "pgnb.logical.preflight": ("logical_preflight", "pair_checks"),
     "pgnb.logical.proof": ("table_checks",),
     "pgnb.logical.publications": ("plan_publications",),
     "pgnb.logical.remedies": ("pending_workers", "plan_remedy"),
@@ -156,7 +156,8 @@ _HOMES = {
     "pgnb.operate.failover": (
         "estimate_loss",
         "measure_succession",
-        "path_checks",
+        "pair_checks",
+    "path_checks",
         "plan_fence",
         "plan_followers",
         "plan_promotion",

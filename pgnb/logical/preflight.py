@@ -57,6 +57,15 @@ def logical_preflight(
     return Checks.of(title, items, publisher.journal)
 
 
+def pair_checks(publisher: Server, subscriber: Server) -> Checks:
+    """Checks that the two can be publisher and subscriber at all; before any setting is changed.
+
+    A physical standby is refused as a subscriber: it is read-only. Reads nothing but the facts.
+    """
+    title = f"May {publisher.name} publish to {subscriber.name}?"
+    return Checks.of(title, _servers(publisher, subscriber), publisher.journal)
+
+
 def _servers(publisher: Server, subscriber: Server) -> Iterator[Check]:
     yield Check(
         "publisher's role", not publisher.facts.in_recovery, publisher.facts.role, "primary",

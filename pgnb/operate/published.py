@@ -37,14 +37,14 @@ Counts = dict[tuple[str, str], int | None]
 
 def compare_published(
     publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *,
-    timeout: float = 600.0, catch_up: float = 60.0, quiet: float = 5.0,
+    timeout: float = 600.0, catch_up: float = 60.0, quiet: float = 1.0,
 ) -> Comparison:  # fmt: skip
     """Count every published table of every database on both sides, others writing meanwhile.
 
     `timeout`: seconds for a count; `catch_up`: seconds for the subscriber to confirm what was written
-    before; `quiet`: seconds to look for a moment without writes, after which the counts are bounded instead
-    of exact. Changes nothing but for markers in the WAL. Raises DeadlineExceeded when the subscriber does
-    not catch up. Databases without a subscription are named, not compared.
+    before; `quiet`: seconds, for all together, to look for a moment without writes, after which the counts
+    are bounded instead of exact. Changes nothing but for markers in the WAL. Raises DeadlineExceeded when
+    the subscriber does not catch up. Databases without a subscription are named, not compared.
     """
     started = monotonic()
     there = databases_of(subscriber)
@@ -57,7 +57,8 @@ def compare_published(
     ]
     if chosen:
         wait_applied(publisher, subscriber, chosen, timeout=catch_up)
-    pairs = [_Pair(publisher, subscriber, spec, timeout, quiet, catch_up) for spec in chosen]
+    until = monotonic() + quiet
+    pairs = [_Pair(publisher, subscriber, spec, timeout, until, catch_up) for spec in chosen]
     results = in_parallel(_Pair.compare, pairs, at_once=_AT_ONCE)
     tables = tuple(table for counted, _ in results for table in counted)
     states = tuple(state for _, state in results)
@@ -70,13 +71,13 @@ def _subscribed(subscriber: Server, spec: DatabaseSpec) -> bool:
 
 @dataclass(frozen=True)
 class _Pair:
-    """One database on both sides; durations in seconds."""
+    """One database on both sides; durations in seconds, `quiet_until` on the monotonic clock."""
 
     publisher: Server
     subscriber: Server
     spec: DatabaseSpec
     timeout: float
-    quiet: float
+    quiet_until: float
     catch_up: float
 
     def compare(self) -> tuple[list[TableCount], State]:
@@ -97,7 +98,7 @@ class _Pair:
             tries += 1
             lsn = self._try_to_meet(here, there)
             took = monotonic() - started
-            if lsn or took > self.quiet:
+            if lsn or monotonic() > self.quiet_until:
                 return State(self.spec.database, lsn, bool(lsn), tries, took)
             _end(here, there)
             pause.wait(_PAUSE)
