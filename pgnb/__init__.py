@@ -156,8 +156,7 @@ _HOMES = {
     "pgnb.operate.failover": (
         "estimate_loss",
         "measure_succession",
-        "pair_checks",
-    "path_checks",
+        "path_checks",
         "plan_fence",
         "plan_followers",
         "plan_promotion",
@@ -238,6 +237,7 @@ __all__ = [
     "monitor",
     "monitoring_checks",
     "new_database_specs",
+    "pair_checks",
     "path_checks",
     "pending_workers",
     "plan_add_table",
