@@ -55,6 +55,14 @@ def stop_writes(publisher: Server, specs: Sequence[DatabaseSpec]) -> str:
     for spec in specs:
         if not stopped[spec.database].stopped:
             publisher.execute(compose(f"ALTER DATABASE {{}} SET {_SETTING} = on", name(spec.database)))
+    return f"read-only, {end_sessions(publisher, specs)} sessions ended"
+
+
+def end_sessions(publisher: Server, specs: Sequence[DatabaseSpec]) -> int:
+    """End every client's session in the databases that began before now; how many.
+
+    Raises DeadlineExceeded for sessions that do not end.
+    """
     publisher.close_sessions()
     now = publisher.scalar("SELECT pg_catalog.clock_timestamp()")
     which = {"since": now, "databases": [spec.database for spec in specs]}
@@ -63,7 +71,7 @@ def stop_writes(publisher: Server, specs: Sequence[DatabaseSpec]) -> str:
         "the clients' sessions to end", lambda: int(publisher.scalar(compose(_LEFT, **which))),
         lambda left: left == 0, timeout=_TIMEOUT, every=0.02, describe=lambda left: f"{left} left",
     )  # fmt: skip
-    return f"read-only, {ended[0]['ended']} sessions ended"
+    return int(ended[0]["ended"])
 
 
 def let_writes_in(publisher: Server, specs: Sequence[DatabaseSpec]) -> str:

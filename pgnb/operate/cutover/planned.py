@@ -15,7 +15,7 @@ from pgnb.logical.arrival import wait_applied
 from pgnb.logical.copying import wait_copied
 from pgnb.logical.equal import count_both
 from pgnb.logical.parallel import each, in_parallel
-from pgnb.logical.quiet import let_writes_in, stop_writes
+from pgnb.logical.quiet import end_sessions, let_writes_in, stop_writes
 from pgnb.logical.sequences import carried_gaps, set_sequences
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
@@ -130,5 +130,8 @@ class Handover:
             return follow(self.cut)
 
     def _switch(self) -> str:
+        """Clients that came back while the writes were stopped have read-only sessions: those end, too."""
         with self._phase("Service switched"):
-            return switch(self.cut)
+            words = switch(self.cut)
+            ended = end_sessions(self.cut.publisher, self.cut.specs)
+        return f"{words}; {ended} read-only sessions ended"

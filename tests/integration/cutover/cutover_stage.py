@@ -1,0 +1,129 @@
+"""A publisher with three databases, a subscriber that follows it, and a client that writes by a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import Any
+
+from pgnb.cluster import Cluster, HelperPod, connect
+from pgnb.logical.copying import wait_copied
+from pgnb.logical.databases import plan_databases
+from pgnb.logical.markers import plan_markers
+from pgnb.logical.publications import plan_publications
+from pgnb.logical.roles import plan_reader
+from pgnb.logical.schema import plan_schema
+from pgnb.logical.specs import Specs, database_specs
+from pgnb.logical.subscriptions import plan_subscriptions
+from pgnb.observe.writer import Writer
+from pgnb.operate.cutover import logical_cutover
+from pgnb.operate.cutover.parties import Cutover
+from pgnb.plan import Applied, Change, gate
+from pgnb.replication import replication_source
+from pgnb.server import Server, find_server
+from pgnb.wait import wait_until
+
+ROLE, SECRET, PUBLISHER, SUBSCRIBER = "replicator", "replication", "postgres-primary", "postgres-subscriber"
+DATABASES = ("shop", "Sales-2026", "顧客 100%")
+_LOGICAL = ("-c", "wal_level=logical", "-c", "max_worker_processes=30", "-c", "max_wal_senders=30",
+            "-c", "max_logical_replication_workers=20", "-c", "wal_retrieve_retry_interval=1s")  # fmt: skip
+_TABLES = (
+    "CREATE TABLE heartbeat (id bigserial PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())",
+    "CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, item text)",
+    "CREATE TABLE empty (id serial PRIMARY KEY)",
+    'CREATE SEQUENCE "Down\'s" INCREMENT -5 MAXVALUE 1000',
+    "CREATE TABLE descending (id int PRIMARY KEY DEFAULT nextval('\"Down''s\"'))",
+    "INSERT INTO orders (item) SELECT 'item ' || n FROM generate_series(1, 500) AS n",
+    "INSERT INTO descending SELECT nextval('\"Down''s\"') FROM generate_series(1, 20)",
+    "DELETE FROM orders WHERE id > 480",
+)
+
+
+@dataclass
+class Stage:
+    """Both servers of one namespace."""
+
+    kubeconfig: str
+    cluster: Cluster
+    publisher: Server
+    subscriber: Server
+
+    def cut(self, path: str, **more: Any) -> Cutover:
+        """Everybody's part, as the notebook finds it."""
+        return logical_cutover(
+            self.cluster, path, self.subscriber, publisher_selector=f"app={PUBLISHER}", service=PUBLISHER,
+            password=f"secret:{PUBLISHER}/password", role=ROLE, secret=SECRET, timeout=60.0, **more,
+        )  # fmt: skip
+
+    def planning(self) -> Stage:
+        """The same servers in a run that only plans."""
+        cluster = connect(self.kubeconfig, "", self.cluster.namespace, dry_run=True)
+        return replace(self, cluster=cluster, subscriber=server_of(cluster, SUBSCRIBER))
+
+    def start_client(self) -> Writer:
+        """A client that inserts through the sequence of heartbeat, by way of the Service."""
+        env = {"PGHOST": PUBLISHER, "PGPORT": "5432", "PGUSER": "postgres", "PGDATABASE": "shop",
+               "PGNB_EVERY": "0.02", "PGNB_PSQL": self.publisher.facts.tool("psql")}  # fmt: skip
+        script = (files("pgnb.observe") / "scripts" / "writer.sh").read_text(encoding="utf-8")
+        pod = HelperPod("client", self.publisher.pod.image, ("sh", "-c", script), env,
+                        {"PGPASSWORD": (PUBLISHER, "password")})  # fmt: skip
+        labelled = replace(pod.like(self.publisher.pod), labels={"app": "client"})
+        self.cluster.create(labelled.manifest("client", seconds=600))
+        writer = Writer(self.cluster, "app=client", "shop", "heartbeat", own="client")
+        wait_until("rows of the client", writer.report, lambda seen: seen.acknowledged > 20, timeout=60)
+        return writer
+
+    def kill_publisher(self) -> None:
+        """Its pod is gone, and none comes."""
+        self.scale_publisher(0)
+        wait_until(
+            "no pod", lambda: self.cluster.pods(f"app={PUBLISHER}"), lambda found: not found, timeout=60
+        )
+
+    def scale_publisher(self, replicas: int) -> None:
+        self.publisher.close()
+        self.cluster.patch("deployments", PUBLISHER, {"spec": {"replicas": replicas}}, f"{replicas} replicas")
+
+    def close(self) -> None:
+        self.publisher.close()
+        self.subscriber.close()
+        self.cluster.close()
+
+
+def server_of(cluster: Cluster, workload: str) -> Server:
+    return find_server(cluster, f"app={workload}", password=f"secret:{workload}/password")
+
+
+def start_stage(kubeconfig: str, namespace: str, start_postgres: Callable[..., Any]) -> Stage:
+    """Both servers, three databases, replicated, their copies through."""
+    for name in (PUBLISHER, SUBSCRIBER):
+        start_postgres(namespace, name, args=_LOGICAL)
+    cluster = connect(kubeconfig, "", namespace, dry_run=False)
+    stage = Stage(kubeconfig, cluster, server_of(cluster, PUBLISHER), server_of(cluster, SUBSCRIBER))
+    carry_out(stage.publisher.plan_role(ROLE, SECRET))
+    carry_out(plan_reader(stage.publisher, ROLE))
+    for database in DATABASES:
+        stage.publisher.execute(f'CREATE DATABASE "{database}"')
+        for statement in _TABLES:
+            stage.publisher.execute(statement, database=database)
+    replicate(stage, database_specs(stage.publisher, DATABASES))
+    return stage
+
+
+def replicate(stage: Stage, specs: Specs) -> None:
+    """Section 12.4."""
+    here, there = stage.publisher, stage.subscriber
+    origin = replication_source(here, role=ROLE, secret=SECRET)
+    carry_out(plan_databases(here, there, specs))
+    carry_out(plan_schema(here, there, specs, origin))
+    carry_out(plan_markers(here, there, specs))
+    carry_out(plan_publications(here, specs))
+    carry_out(plan_subscriptions(here, there, specs, origin))
+    wait_copied(here, there, specs, timeout=60)
+
+
+def carry_out(change: Change, **confirmations: Any) -> Applied:
+    """Gate and apply, as a cell does."""
+    gate(change, **confirmations)
+    return change.apply()

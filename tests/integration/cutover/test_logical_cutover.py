@@ -1,0 +1,184 @@
+"""12.10 on real servers: planned while a client writes, without a publisher, killed halfway, abandoned."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from cutover_stage import DATABASES, PUBLISHER, SUBSCRIBER, Stage, carry_out, server_of
+
+from pgnb.checks import verify
+from pgnb.errors import ChangeFailed, GateClosed, QueryFailed
+from pgnb.logical.leftslots import left_slots
+from pgnb.logical.quiet import read_silence
+from pgnb.logical.sequences import read_sequences
+from pgnb.logical.slots import logical_slots
+from pgnb.operate.cutover import cutover_checks, cutover_done, cutover_status, plan_cutover, plan_way_back
+from pgnb.operate.cutover.planned import Handover
+from pgnb.plan import gate
+from pgnb.wait import wait_until
+
+INSERTS = (
+    "INSERT INTO orders (item) VALUES ('first')", "INSERT INTO heartbeat DEFAULT VALUES",
+    "INSERT INTO empty DEFAULT VALUES", "INSERT INTO descending DEFAULT VALUES",
+)  # fmt: skip
+
+
+def _insert_everywhere(stage: Stage) -> None:
+    """The first insert through each sequence: a duplicate key would raise QueryFailed."""
+    for database in DATABASES:
+        for statement in INSERTS:
+            stage.subscriber.execute(statement, database=database)
+
+
+def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(stage: Stage) -> None:
+    client = stage.start_client()
+    cut = stage.cut("cutover")
+    assert tuple(sorted(cut.specs.databases)) == tuple(sorted(DATABASES))
+    gate(cutover_checks(cut))
+    carry_out(plan_cutover(cut), allow_cutover=True)
+    ended = datetime.now(UTC)
+    seen = wait_until("the client's next rows", client.report, lambda now: now.times[-1] > ended, timeout=60)
+    verify(cutover_done(cut))
+    client.stop()
+    assert seen.acknowledged > 20
+    assert not client.found(stage.subscriber, seen).missing
+    assert not any("duplicate key" in words for words in seen.words), seen.words
+    assert not logical_slots(stage.publisher)
+    there = read_sequences(stage.subscriber, "Sales-2026")
+    here = read_sequences(stage.publisher, "Sales-2026")
+    assert {key: (one.last_value, one.is_called) for key, one in there.items()} == {
+        key: (one.last_value, one.is_called) for key, one in here.items()
+    }
+    assert here["public", "orders_id_seq"].last_value == 500
+    _insert_everywhere(stage)
+    stage.publisher.close_sessions()  # Those of before were ended, as a client's.
+    with pytest.raises(QueryFailed, match="read-only"):
+        stage.publisher.execute("INSERT INTO empty DEFAULT VALUES", database="shop")
+    again = stage.cut("cutover")
+    assert not plan_cutover(again)
+    assert cutover_done(again).ok
+
+
+def test_the_publisher_follows_where_a_way_back_is_asked_for(stage: Stage) -> None:
+    cut = stage.cut("cutover", reverse_service=SUBSCRIBER)
+    carry_out(plan_way_back(cut, ["10.0.0.0/8"]))
+    gate(cutover_checks(cut))
+    carry_out(plan_cutover(cut), allow_cutover=True)
+    verify(cutover_done(cut))
+    _insert_everywhere(stage)
+    for database in DATABASES:
+        wait_until(
+            f"{database}: the row on the former publisher",
+            lambda database=database: stage.publisher.scalar(
+                "SELECT count(*) FROM orders WHERE item = 'first'", database=database
+            ),
+            lambda found: found == 1, timeout=30,
+        )  # fmt: skip
+    again = stage.cut("cutover", reverse_service=SUBSCRIBER)
+    assert not plan_cutover(again)
+    assert not plan_way_back(again, ["10.0.0.0/8"])
+
+
+def test_a_run_that_was_killed_between_two_drops_goes_on(stage: Stage) -> None:
+    cut = stage.cut("cutover")
+    work = Handover(cut)
+    for step in work.steps(cutover_status(cut))[:4]:
+        step.run()
+    stage.subscriber.execute('DROP SUBSCRIPTION "sub_Sales-2026"', database="Sales-2026")
+    again = stage.cut("cutover")
+    states = {state.spec.database: state for state in cutover_status(again).items}
+    assert states["Sales-2026"].standing is None
+    assert states["shop"].standing is not None
+    assert all(state.stopped for state in states.values())
+    gate(cutover_checks(again))
+    with stage.publisher.new_session("shop") as pooled:
+        pid = pooled.backend_pid
+        carry_out(plan_cutover(again), allow_cutover=True)
+        query = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+        assert not again.publisher.query(query, [pid]), "a read-only session stayed on the former publisher"
+    verify(cutover_done(again))
+    _insert_everywhere(stage)
+
+
+def test_rows_that_differ_put_everything_back(stage: Stage) -> None:
+    stage.subscriber.execute("INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')",
+                             database="shop")  # fmt: skip
+    cut = stage.cut("cutover")
+    with pytest.raises(ChangeFailed, match="1 tables differ") as failure:
+        carry_out(plan_cutover(cut), allow_cutover=True)
+    assert "public.orders: 480 and 481" in failure.value.found
+    assert not any(one.stopped for one in read_silence(stage.publisher).values())
+    stage.publisher.close_sessions()  # Those of before were ended, as a client's.
+    stage.publisher.execute("INSERT INTO orders (item) VALUES ('goes on')", database="shop")
+    assert not cutover_status(cut).leads
+
+
+def test_nothing_happens_without_its_confirmation_or_in_a_run_that_plans(stage: Stage) -> None:
+    with pytest.raises(GateClosed, match="not confirmed"):
+        plan_cutover(stage.cut("cutover")).apply()
+    with pytest.raises(GateClosed, match="the publisher is dead"):
+        carry_out(plan_cutover(stage.cut("failover")), allow_cutover=True, accept_loss=True)
+    planning = stage.planning()
+    only = plan_cutover(planning.cut("cutover"))
+    assert only
+    assert only.apply().outcome == "plan only: nothing was changed"
+    planning.subscriber.close()
+    planning.cluster.close()
+    assert not any(one.stopped for one in read_silence(stage.publisher).values())
+    assert len(logical_slots(stage.publisher)) == len(DATABASES)
+
+
+def test_a_planned_one_that_was_killed_can_be_abandoned(stage: Stage) -> None:
+    cut = stage.cut("cutover")
+    Handover(cut).steps(cutover_status(cut))[0].run()
+    back = stage.cut("abandon")
+    carry_out(plan_cutover(back), allow_cutover=True)
+    verify(cutover_done(back))
+    stage.publisher.close_sessions()  # Those of before were ended, as a client's.
+    stage.publisher.execute("INSERT INTO empty DEFAULT VALUES", database="shop")
+    assert not plan_cutover(stage.cut("abandon"))
+
+
+def test_a_role_that_escapes_the_stop_is_named_before_anything_is_stopped(stage: Stage) -> None:
+    stage.publisher.execute("ALTER ROLE postgres SET default_transaction_read_only = off")
+    checks = cutover_checks(stage.cut("cutover"))
+    assert "postgres" in str([check.found for check in checks.failed])
+    assert len(checks.failed) == len(DATABASES)
+
+
+def test_a_dead_publisher_is_left_its_slots_noted_and_cleaned_when_it_is_back(stage: Stage) -> None:
+    stage.publisher.execute("SELECT setval('orders_id_seq', 5000)", database="shop")
+    stage.kill_publisher()
+    cut = stage.cut("failover", margin=1000)
+    assert cut.why_absent
+    gate(cutover_checks(cut))
+    change = plan_cutover(cut)
+    with pytest.raises(GateClosed, match="accept_loss"):
+        gate(change, allow_cutover=True)
+    carry_out(change, allow_cutover=True, accept_loss=True)
+    verify(cutover_done(cut))
+    there = read_sequences(stage.subscriber, "shop")
+    assert there["public", "orders_id_seq"].last_value == 1480
+    assert there["public", "empty_id_seq"].last_value == 1000
+    assert there["public", "Down's"].last_value == 1000 - 19 * 5 - 1000 * 5
+    _insert_everywhere(stage)
+    assert {one.database for one in left_slots(stage.subscriber)} == set(DATABASES)
+    assert not plan_cutover(stage.cut("failover", margin=1000))
+    _clean_when_back(stage)
+
+
+def _clean_when_back(stage: Stage) -> None:
+    stage.scale_publisher(1)
+    wait_until("the publisher is back", lambda: stage.cluster.pods(f"app={PUBLISHER}"),
+               lambda pods: bool(pods) and pods[0].ready, timeout=60)  # fmt: skip
+    publisher = server_of(stage.cluster, PUBLISHER)
+    assert len(logical_slots(publisher)) == len(DATABASES)
+    cut = stage.cut("clean")
+    change = plan_cutover(cut)
+    gate(change, drop_slots=change.confirmations[0].value)
+    change.apply()
+    verify(cutover_done(cut))
+    assert not logical_slots(publisher)
+    assert not plan_cutover(stage.cut("clean"))
+    publisher.close()
