@@ -56,18 +56,21 @@ def worker_settings(publisher: Server, subscriber: Server, specs: Sequence[Datab
     """
     here = publisher.one("logical/capacity")
     there = subscriber.one("logical/capacity") or {**here, "subscriptions": 0, "origins": 0, "slots": 0}
-    copies = there["max_sync_workers"] * min(len(specs), _COPYING)
     known = logical_slots(publisher)
     new = sum(spec.slot not in known for spec in specs)
+    # What is set up asks for no more than it has, so that a later run does not ask for a restart.
+    copies = there["max_sync_workers"] * min(new, _COPYING)
+    spare = _SPARE if new else 0
     present = _present(subscriber, specs)
-    workers = max(0, there["subscriptions"] - present) + len(specs) + copies + _PARALLEL_APPLY
-    origin_count = max(0, there["origins"] - present) + len(specs) + copies + _SPARE
+    workers = max(0, there["subscriptions"] - present) + len(specs)
+    workers += copies + _PARALLEL_APPLY if new else there["max_sync_workers"]
+    origin_count = max(0, there["origins"] - present) + len(specs) + copies + spare
     origins = "max_active_replication_origins" if subscriber.facts.major >= 18 else "max_replication_slots"
     return Needs(
         {
             "wal_level": "logical",
-            "max_replication_slots": f">= {here['slots'] + new + copies + _SPARE}",
-            "max_wal_senders": f">= {here['senders'] + new + copies + _SPARE}",
+            "max_replication_slots": f">= {here['slots'] + new + copies + spare}",
+            "max_wal_senders": f">= {here['senders'] + new + copies + spare}",
         },
         {
             origins: f">= {max(there['slots'], origin_count)}",

@@ -10,6 +10,7 @@ from logical_pair import Pair, carry_out
 
 from pgnb.errors import DeadlineExceeded, GateClosed, ParameterError
 from pgnb.logical.arrival import wait_applied
+from pgnb.logical.capacity import worker_settings
 from pgnb.logical.databases import database_checks
 from pgnb.logical.markers import marker_checks, plan_markers, prove_rows
 from pgnb.logical.preflight import logical_preflight
@@ -285,3 +286,12 @@ def test_dropping_takes_the_slots_along(pair: Pair) -> None:
     change.apply()
     assert specs[0].slot not in logical_slots(pair.publisher)
     assert not plan_drop_subscriptions(pair.publisher, pair.subscriber, specs)
+
+
+def test_what_is_set_up_asks_for_no_restart(pair: Pair, hard: Specs) -> None:
+    before = worker_settings(pair.publisher, pair.subscriber, pair.specs("postgres"))
+    after = worker_settings(pair.publisher, pair.subscriber, hard)
+    slots = len(pair.publisher.query("SELECT 1 FROM pg_replication_slots"))
+    assert after.publisher["max_replication_slots"] == f">= {slots}"
+    assert int(before.publisher["max_replication_slots"][3:]) > slots
+    assert logical_preflight(pair.publisher, pair.subscriber, hard).ok
