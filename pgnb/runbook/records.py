@@ -28,7 +28,14 @@ from pgnb.runbook import verdict as judgement
 from pgnb.runbook.verdict import Verdict
 
 FOLDER_VARIABLE = "PGNB_RECORDS"
-_SEALED_FILES = ("notebook.ipynb", "notebook.html", "journal.jsonl", "error.txt", "samples.csv", "alerts.yaml")
+_SEALED_FILES = (
+    "notebook.ipynb",
+    "notebook.html",
+    "journal.jsonl",
+    "error.txt",
+    "samples.csv",
+    "alerts.yaml",
+)
 
 
 @dataclass(frozen=True)
