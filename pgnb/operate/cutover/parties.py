@@ -111,7 +111,8 @@ def _publisher(
         found = find_server(cluster, selector, container=container, user=user, password=password)
     except (PodError, ConnectionFailed) as gone:
         if not may_lack:
-            raise
+            remedy = f"{gone.remedy} Where the publisher is dead for good, path = failover.".strip()
+            raise type(gone)(gone.message, found=gone.found, remedy=remedy) from gone
         why = gone.found or gone.message
         return Server(Absent(f"the server of {selector}", why), Login(user), cluster.journal), why
     return found, "" if found.present else f"no pod matches {selector}"

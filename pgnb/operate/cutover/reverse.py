@@ -34,7 +34,7 @@ def plan_way_back(cut: Cutover, networks: Sequence[str]) -> Change:
     parts = [target.plan_role(cut.role, cut.secret), plan_reader(target, cut.role), target.plan_hba(rules)]
     steps = [Step(target.name, part.title, lambda part=part: part.apply().outcome, True)  # type: ignore[misc]
              for part in parts if part]  # fmt: skip
-    before, after = ("".join(getattr(part, side) for part in parts) for side in ("before", "after"))
+    before, after = ("".join(getattr(part, side) for part in parts if part) for side in ("before", "after"))
     return Change(title, cut.cluster.journal, before, after, steps)
 
 

@@ -12,7 +12,7 @@ from pgnb.errors import ChangeFailed, GateClosed, QueryFailed
 from pgnb.logical.leftslots import left_slots
 from pgnb.logical.quiet import read_silence
 from pgnb.logical.sequences import read_sequences
-from pgnb.logical.slots import logical_slots
+from pgnb.logical.slots import create_slot, drop_slot, logical_slots
 from pgnb.operate.cutover import cutover_checks, cutover_done, cutover_status, plan_cutover, plan_way_back
 from pgnb.operate.cutover.planned import Handover
 from pgnb.plan import gate
@@ -99,6 +99,26 @@ def test_a_run_that_was_killed_between_two_drops_goes_on(stage: Stage) -> None:
         assert not again.publisher.query(query, [pid]), "a read-only session stayed on the former publisher"
     verify(cutover_done(again))
     _insert_everywhere(stage)
+
+
+def test_a_run_that_was_killed_on_the_way_back_goes_on(stage: Stage) -> None:
+    cut = stage.cut("cutover", reverse_service=SUBSCRIBER)
+    carry_out(plan_way_back(cut, ["10.0.0.0/8"]))
+    create_slot(stage.subscriber, cut.specs[0], two_phase=False, failover=False, timeout=30)
+    taken = [check.name for check in cutover_checks(cut).failed]
+    assert taken == ["slots of the way back"]  # Somebody else's, as far as one can see.
+    drop_slot(stage.subscriber, cut.specs[0].slot)
+    for step in Handover(cut).steps(cutover_status(cut))[:5]:
+        step.run()
+    create_slot(stage.subscriber, cut.specs[0], two_phase=False, failover=False, timeout=30)
+    again = stage.cut("cutover", reverse_service=SUBSCRIBER)
+    gate(cutover_checks(again))
+    carry_out(plan_cutover(again), allow_cutover=True)
+    verify(cutover_done(again))
+    wait_until(
+        "the former publisher to follow", lambda: logical_slots(stage.subscriber).values(),
+        lambda found: len(found) == len(DATABASES) and all(slot.active for slot in found), timeout=30,
+    )  # fmt: skip
 
 
 def test_rows_that_differ_put_everything_back(stage: Stage) -> None:
