@@ -26,10 +26,11 @@ _STARTED = "SELECT pg_postmaster_start_time()"
 
 @pytest.fixture(scope="module")
 def slow(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]) -> Iterator[Pair]:
-    """A pair whose walsenders give up soon."""
+    """A pair whose walsenders and workers give up soon: a connection that hangs is not what is tested."""
     made = start_pair(
         str(kubeconfig), module_namespace, start_postgres, publisher_args=("-c", "wal_sender_timeout=5s")
     )
+    carry_out(made.subscriber.plan_settings({"wal_receiver_timeout": "5s"}))
     yield made
     made.close()
 
