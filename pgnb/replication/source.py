@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pgnb.display import Table, card
 from pgnb.errors import NotFound, ParameterError
 from pgnb.replication import scripts
-from pgnb.replication.conninfo import conninfo
 from pgnb.server import Server
+from pgnb.server.conninfo import conninfo
 from pgnb.server.services import Service, port_of, services_of
 
 PASSFILE_DIRECTORY = "/run/pgnb"

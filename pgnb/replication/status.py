@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pgnb.display import Cell, Table, card, spell_bytes, spell_seconds
-from pgnb.replication.conninfo import shown
 from pgnb.server import Server
+from pgnb.server.conninfo import shown
 
 STREAMING = "streaming"
 

@@ -9,8 +9,8 @@ from importlib.resources import files
 from pgnb.cluster import Cluster
 from pgnb.errors import ClusterError, DeadlineExceeded
 from pgnb.operate.diagnosis.seen import Reach, ServerSeen
-from pgnb.replication.conninfo import conninfo
 from pgnb.replication.proof import Proof, read_proofs
+from pgnb.server.conninfo import conninfo
 
 _PAIR = re.compile(r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|[^\s']*)")
 _ESCAPED = re.compile(r"\\(.)")

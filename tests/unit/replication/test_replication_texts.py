@@ -11,11 +11,11 @@ import pytest
 
 from pgnb.errors import ParameterError
 from pgnb.replication import scripts
-from pgnb.replication.conninfo import conninfo, without_password
 from pgnb.replication.progress import words
 from pgnb.replication.proof import checks_of, read_proofs
 from pgnb.replication.slots import check_slot_name
 from pgnb.replication.source import PASSFILE, Source
+from pgnb.server.conninfo import conninfo, without_password
 
 SOURCE = Source("postgres-primary", 5432, "replicator", "replication")
 
