@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 
-from pgnb.display import Cell, Table, Tone, spell
+from pgnb.display import Cell, Table, Tabled, Tone, spell
 from pgnb.errors import GateClosed, PgnbError, VerificationFailed
 from pgnb.journal import Journal
 
@@ -35,8 +35,8 @@ class Check:
         return Cell("! advice" if self.advice else "✗ FAILED", tone)
 
 
-@dataclass(frozen=True)
-class Checks:
+@dataclass(frozen=True, repr=False)
+class Checks(Tabled):
     """A table of checks, with the journal that keeps them."""
 
     title: str
@@ -72,14 +72,6 @@ class Checks:
             for item in self.items
         ]
         return Table.of(("", "check", "found", "wanted", "what to do"), rows, title=self.title)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def verify(checks: Checks) -> Checks:

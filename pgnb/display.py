@@ -118,6 +118,24 @@ class Table:
     __repr__ = __str__
 
 
+class Tabled:
+    """Shows itself as its `table`, in a notebook and in a terminal; as a dataclass it takes repr=False."""
+
+    @property
+    def table(self) -> Table:
+        """What is shown."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def _html_cell(value: object) -> str:
     colour = f"{_COLOURS.get(value.tone, '')};white-space:nowrap" if isinstance(value, Cell) else ""
     return f'<td style="{_CELL};{colour}">{escape(spell(value))}</td>'

@@ -8,7 +8,7 @@ from time import monotonic
 
 from pgnb.checks import Check, Checks
 from pgnb.checks import gate as gate_checks
-from pgnb.display import Table, diff_html, diff_text, spell_seconds
+from pgnb.display import Table, Tabled, diff_html, diff_text, spell_seconds
 from pgnb.errors import GateClosed
 from pgnb.journal import Journal
 
@@ -33,8 +33,8 @@ class Confirmation:
     why: str
 
 
-@dataclass(frozen=True)
-class Applied:
+@dataclass(frozen=True, repr=False)
+class Applied(Tabled):
     """What became of a change; `seconds` is how long it took, `undo` the way back where there is one."""
 
     title: str
@@ -49,14 +49,6 @@ class Applied:
         """The outcome, then each step with its result."""
         facts = (("outcome", self.outcome), ("took", spell_seconds(self.seconds)))
         return Table.of((self.title, ""), (*facts, *self.results))
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from pgnb.display import Table, spell_bytes, spell_seconds
+from pgnb.display import Table, Tabled, spell_bytes, spell_seconds
 from pgnb.errors import DeadlineExceeded
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
@@ -18,8 +18,8 @@ from pgnb.wait import wait_until
 _LOOK_EVERY = 0.05
 
 
-@dataclass(frozen=True)
-class Confirmed:
+@dataclass(frozen=True, repr=False)
+class Confirmed(Tabled):
     """The marker's LSN and what each slot has confirmed; `seconds` is how long the wait took."""
 
     lsn: str
@@ -32,14 +32,6 @@ class Confirmed:
         rows = [(slot, position, self.lsn) for slot, position in self.positions]
         note = f"confirmed after {spell_seconds(self.seconds)}" if rows else "This run only plans."
         return Table.of(("slot", "confirmed", "marker"), rows, title="Confirmed positions", note=note)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def wait_applied(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pgnb.checks import Check
-from pgnb.display import Table
+from pgnb.display import Table, Tabled
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
@@ -24,8 +24,8 @@ _SPARE = 2
 _RESTART = "Set it (worker_settings; section 12.2 or 12.3); it takes one restart."
 
 
-@dataclass(frozen=True)
-class Needs:
+@dataclass(frozen=True, repr=False)
+class Needs(Tabled):
     """The least value of each setting, on either side, by the setting's name."""
 
     publisher: dict[str, str]
@@ -37,14 +37,6 @@ class Needs:
         sides = (("publisher", self.publisher), ("subscriber", self.subscriber))
         rows = [(side, setting, wish) for side, wishes in sides for setting, wish in wishes.items()]
         return Table.of(("side", "setting", "needed"), rows, title="What these databases need")
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def worker_settings(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Needs:

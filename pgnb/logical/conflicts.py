@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pgnb.display import Table
+from pgnb.display import Table, Tabled
 from pgnb.logical.reports import Report, reports
 from pgnb.logical.serverlog import server_log
 from pgnb.server import Server
@@ -110,8 +110,8 @@ def _steady(message: str) -> str:
     return _CHANGING.sub("", message)
 
 
-@dataclass(frozen=True)
-class Incidents(Sequence[Incident]):
+@dataclass(frozen=True, repr=False)
+class Incidents(Tabled, Sequence[Incident]):
     """The incidents of a log, the latest last; shows itself as a table."""
 
     items: tuple[Incident, ...]
@@ -132,14 +132,6 @@ class Incidents(Sequence[Incident]):
         ]
         note = "" if rows else "No worker of a subscription complained."
         return Table.of(columns if rows else (), rows, title="What the subscriber's log says", note=note)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def _key(incident: Incident) -> str:

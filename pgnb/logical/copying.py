@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from pgnb.display import Cell, Table, Tone, spell_bytes, spell_seconds
+from pgnb.display import Cell, Table, Tabled, Tone, spell_bytes, spell_seconds
 from pgnb.errors import DeadlineExceeded
 from pgnb.logical.live import Live
 from pgnb.logical.parallel import in_parallel
@@ -53,8 +53,8 @@ class TableCopy:
         return self.table if self.schema == "public" else f"{self.schema}.{self.table}"
 
 
-@dataclass(frozen=True)
-class CopyProgress:
+@dataclass(frozen=True, repr=False)
+class CopyProgress(Tabled):
     """Every table of every database, at one moment; `seconds` since the wait began."""
 
     tables: tuple[TableCopy, ...]
@@ -85,14 +85,6 @@ class CopyProgress:
         took = f" after {spell_seconds(self.seconds)}" if self.seconds else ""
         columns = ("database", "table", "state", "rows so far", "≈ rows", "bytes so far", "size there")
         return Table.of(columns, rows, title="Initial copy", note=f"{self.words}{took}{more}")
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def _rows(table: TableCopy) -> object:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Table, spell_seconds
+from pgnb.display import Table, Tabled, spell_seconds
 from pgnb.errors import DeadlineExceeded
 from pgnb.logical.parallel import each, in_parallel
 from pgnb.logical.specs import DatabaseSpec
@@ -83,8 +83,8 @@ class Proof:
     seconds: float | None
 
 
-@dataclass(frozen=True)
-class Proofs:
+@dataclass(frozen=True, repr=False)
+class Proofs(Tabled):
     """The markers of all databases."""
 
     items: tuple[Proof, ...]
@@ -95,14 +95,6 @@ class Proofs:
         rows = [(p.database, p.token, spell_seconds(p.seconds)) for p in self.items]
         note = "" if rows else "No marker was written: this run only plans."
         return Table.of(("database", "marker", "arrived after"), rows, title="Marker rows", note=note)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def prove_rows(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tone
+from pgnb.display import Cell, Table, Tabled, Tone
 from pgnb.journal import Journal
 from pgnb.logical.catalog import Catalog, Column, TableShape, read_catalog
 from pgnb.logical.typefit import fits
@@ -44,8 +44,8 @@ class Difference:
     effect: Effect
 
 
-@dataclass(frozen=True)
-class SchemaComparison:
+@dataclass(frozen=True, repr=False)
+class SchemaComparison(Tabled):
     """The schemas of some databases on both sides."""
 
     databases: tuple[str, ...]
@@ -90,14 +90,6 @@ class SchemaComparison:
                 yield Check(
                     f"{name}: what {_WORDS[effect]}", not wrong, _summary(wrong), "nothing", _ALTER, advice
                 )  # fmt: skip
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 _MAKE_DATABASE = "Make the database and its schema on the subscriber (section 12.4 or 12.8)."

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pgnb.display import Table
+from pgnb.display import Table, Tabled
 from pgnb.errors import ParameterError
 from pgnb.logical.names import LONGEST, publication_name, slot_name, subscription_name
 from pgnb.logical.wishes import PublishedTable, Wish, wish_of
@@ -33,8 +33,8 @@ class DatabaseSpec:
         )
 
 
-@dataclass(frozen=True)
-class Specs(Sequence[DatabaseSpec]):
+@dataclass(frozen=True, repr=False)
+class Specs(Tabled, Sequence[DatabaseSpec]):
     """The databases that are replicated, in order; shows itself as a table."""
 
     items: tuple[DatabaseSpec, ...]
@@ -59,14 +59,6 @@ class Specs(Sequence[DatabaseSpec]):
         rows = [(s.database, s.wish.words, s.publication, s.subscription, s.slot) for s in self.items]
         columns = ("database", "published", "publication", "subscription", "slot")
         return Table.of(columns, rows, title="Databases to replicate", note="" if rows else "none")
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def database_specs(

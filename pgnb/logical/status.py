@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, spell_bytes, spell_seconds
+from pgnb.display import Cell, Table, Tabled, spell_bytes, spell_seconds
 from pgnb.journal import Journal
 from pgnb.logical.copying import STATES
 from pgnb.logical.parallel import in_parallel
@@ -68,8 +68,8 @@ class DatabaseStatus:
         return ", ".join(words) + (f" and {len(self.not_ready) - 4} more" if self.not_ready[4:] else "")
 
 
-@dataclass(frozen=True)
-class LogicalStatus:
+@dataclass(frozen=True, repr=False)
+class LogicalStatus(Tabled):
     """Every database's replication, at one moment."""
 
     items: tuple[DatabaseStatus, ...]
@@ -106,14 +106,6 @@ class LogicalStatus:
                       advice=True)
             )  # fmt: skip
         return Checks.of(self.title, items, self.journal)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def logical_status(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> LogicalStatus:

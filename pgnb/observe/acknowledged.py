@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster import LogLine
-from pgnb.display import Cell, Table, card, spell_seconds
+from pgnb.display import Cell, Table, Tabled, card, spell_seconds
 from pgnb.journal import Journal
 from pgnb.observe.lag import percentile
 
@@ -34,8 +34,8 @@ class Gap:
         return (self.end - self.start).total_seconds()
 
 
-@dataclass(frozen=True)
-class Writing:
+@dataclass(frozen=True, repr=False)
+class Writing(Tabled):
     """What the client was told between `since` (or its beginning) and `asked`.
 
     `ids` and `times` belong together, in order of time; times are those at which the node took the line.
@@ -111,17 +111,9 @@ class Writing:
         ]  # fmt: skip
         return Checks.of(f"Client {self.name}", items, journal)
 
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
 
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
-
-
-@dataclass(frozen=True)
-class Found:
+@dataclass(frozen=True, repr=False)
+class Found(Tabled):
     """Acknowledged rows looked for on a server."""
 
     server: str
@@ -145,14 +137,6 @@ class Found:
         lost = Cell(f"{len(self.missing):,}", "bad" if self.missing else "good")
         facts = {"acknowledged": self.acknowledged, "missing": lost}
         return card(f"Acknowledged rows on {self.server}", facts)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def writing_of(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pgnb.display import Cell, Table, spell_bytes, spell_seconds
+from pgnb.display import Cell, Table, Tabled, spell_bytes, spell_seconds
 from pgnb.observe.limits import Limits
 from pgnb.observe.recording import Recording
 
@@ -31,8 +31,8 @@ class Advice:
     advice: str = ""
 
 
-@dataclass(frozen=True)
-class Advices:
+@dataclass(frozen=True, repr=False)
+class Advices(Tabled):
     """All points, with what to do about each."""
 
     items: tuple[Advice, ...]
@@ -55,14 +55,6 @@ class Advices:
         title = f"{len(self.due)} of {len(self.items)} points call for something" if self.due else ""
         columns = ("point of 10.1", "server", "figures", "advice")
         return Table.of(columns, rows, title=title or "The figures call for no change")
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def advise(recording: Recording, limits: Limits) -> Advices:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pgnb.display import Table, spell_seconds
+from pgnb.display import Table, Tabled, spell_seconds
 from pgnb.server import Server
 from pgnb.server.progress import marker, wait_replayed
 
 
-@dataclass(frozen=True)
-class Arrival:
+@dataclass(frozen=True, repr=False)
+class Arrival(Tabled):
     """When each standby had replayed `lsn`, in seconds after the marker was taken on the primary."""
 
     lsn: str
@@ -24,14 +24,6 @@ class Arrival:
         rows = [(name, self.lsn, spell_seconds(seconds)) for name, seconds in self.seconds]
         note = "" if rows else "No standby to wait for."
         return Table.of(("standby", "has replayed", "after"), rows, title="The marker arrived", note=note)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def wait_for_marker(primary: Server, standbys: Sequence[Server], *, timeout: float = 60.0) -> Arrival:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Literal
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tone, spell_seconds
+from pgnb.display import Cell, Table, Tabled, Tone, spell_seconds
 from pgnb.journal import Journal
 
 Verdict = Literal[
@@ -100,8 +100,8 @@ class State:
         )
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Tabled):
     """The counts of every table of every database, on both sides."""
 
     primary: str
@@ -174,14 +174,6 @@ class Comparison:
             count = sum(t.database == state.database for t in self.tables)
             found = names or f"{_tables(count)} {'equal' if state.exact else 'within bounds'}"
             yield Check(f"rows in {state.database}", not wrong, found, "as on the primary", _DIFFERENT)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 @dataclass(frozen=True)

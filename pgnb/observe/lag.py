@@ -15,7 +15,7 @@ from functools import cached_property
 from math import ceil
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, spell_bytes, spell_seconds
+from pgnb.display import Cell, Table, Tabled, spell_bytes, spell_seconds
 from pgnb.journal import Journal
 
 CAUGHT_UP_SLACK = 8192
@@ -148,8 +148,8 @@ class LagSeries:
         return max(behind, default=None), max(seconds, default=None)
 
 
-@dataclass(frozen=True)
-class LagSamples:
+@dataclass(frozen=True, repr=False)
+class LagSamples(Tabled):
     """What a LagSampler saw: a series for each standby, the named spans, and what went wrong meanwhile.
 
     `began` is the wall clock at second 0; `hz` the wished rate; `skipped` the samples that came too late to
@@ -219,14 +219,6 @@ class LagSamples:
                 f"within {spell_seconds(wait)}" if wait else "while it was sampled",
                 "Sample for longer, and compare sent with replay: the network, or the standby's disk.",
             )  # fmt: skip
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 _NOT_SEEN = "No walsender and no physical slot: see sections 2.3 and 3."

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Table, card
+from pgnb.display import Table, Tabled, card
 from pgnb.journal import Journal
 from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.scratch import Scratch
@@ -21,8 +21,8 @@ _BACK = 120.0
 """Seconds that the client gets, at the end, to be acknowledged a row again."""
 
 
-@dataclass
-class Service:
+@dataclass(repr=False)
+class Service(Tabled):
     """What a client saw of a server: known once the block that was measured has ended."""
 
     journal: Journal = field(repr=False)
@@ -43,14 +43,6 @@ class Service:
         if self.writing is None:
             return card("The client's side", {"measured": "no: nothing was done that could interrupt it"})
         return self.writing.table
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, spell, spell_bytes, spell_seconds
+from pgnb.display import Cell, Table, Tabled, spell, spell_bytes, spell_seconds
 from pgnb.journal import Journal
 from pgnb.observe.lag import percentile
 from pgnb.observe.limits import Limits
@@ -54,8 +54,8 @@ MEASURES: Mapping[str, tuple[str, Kind]] = {
 """Each measure with its meaning in words and its kind, in the order in which a reader wants them."""
 
 
-@dataclass(frozen=True)
-class Recording:
+@dataclass(frozen=True, repr=False)
+class Recording(Tabled):
     """What was seen at `times` (seconds after `began`, one every `interval` seconds).
 
     `primary` is the subject that is the primary; `settings` are those of its settings that advice rests on;
@@ -142,14 +142,6 @@ class Recording:
                 counter = kind in ("count", "counted seconds")
                 if self.known(subject, measure) and (not counter or self.counted(subject, measure)):
                     yield subject, measure
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def spelled(value: float | None, kind: Kind) -> str:

@@ -13,7 +13,7 @@ from threading import Event
 from time import monotonic
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tone, spell_bytes, spell_seconds
+from pgnb.display import Cell, Table, Tabled, Tone, spell_bytes, spell_seconds
 from pgnb.errors import ParameterError
 from pgnb.journal import Journal
 from pgnb.server import Server
@@ -40,8 +40,8 @@ class SlotRetention:
     growth: float = 0.0
 
 
-@dataclass(frozen=True)
-class Retention:
+@dataclass(frozen=True, repr=False)
+class Retention(Tabled):
     """What a server keeps, and what limits it; sizes in bytes, `rate` in bytes of WAL a second.
 
     `cap` is max_slot_wal_keep_size (None: no limit), `free` the room on the volume of pg_wal (None: not
@@ -178,14 +178,6 @@ class Retention:
                 spell_seconds(min(ends)), f"at least {least_hours:g} h at the present rate",
                 "Raise the cap or the volume, or be quicker to bring a standby back.", advice=True,
             )  # fmt: skip
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def _rate(rate: float) -> str:

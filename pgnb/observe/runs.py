@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgnb.display import Cell, Table, Tone
+from pgnb.display import Cell, Table, Tabled, Tone
 from pgnb.errors import ParameterError
 from pgnb.observe.recording import MEASURES, Recording, spelled
 from pgnb.observe.samplefile import FILE, read_samples
@@ -24,8 +24,8 @@ _SYSTEM = ("kubeconfig", "context", "namespace", "primary_selector")
 LAST = "last"
 
 
-@dataclass(frozen=True)
-class RunComparison:
+@dataclass(frozen=True, repr=False)
+class RunComparison(Tabled):
     """Medians and 95th percentiles of an earlier recording and of this one."""
 
     earlier: Recording | None
@@ -52,14 +52,6 @@ class RunComparison:
         label, kind = MEASURES[measure]
         shown = [spelled(value, kind) for pair in pairs for value in pair]
         return (subject, label, *shown, _changed(*pairs[1], measure))
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def _changed(then: float | None, now: float | None, measure: str) -> Cell:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pgnb.display import Cell, Table, spell_bytes, spell_seconds
+from pgnb.display import Cell, Table, Tabled, spell_bytes, spell_seconds
 from pgnb.errors import PgnbError
 from pgnb.server import Server
 from pgnb.server.session import Row
@@ -72,8 +72,8 @@ class Link:
         return bool(self.slot) and not self.state
 
 
-@dataclass(frozen=True)
-class Topology:
+@dataclass(frozen=True, repr=False)
+class Topology(Tabled):
     """The servers and what connects them, as they were when it was looked."""
 
     place: str
@@ -127,14 +127,6 @@ class Topology:
         return Table.of(
             columns, rows, title=f"Topology of {self.place}: {self.finding}", note="\n".join(self.troubles)
         )
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def topology(cluster: Cluster | None, servers: Sequence[Server]) -> Topology:

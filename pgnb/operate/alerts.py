@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from pgnb.cluster import Cluster
-from pgnb.display import Table, spell_bytes, spell_seconds
+from pgnb.display import Table, Tabled, spell_bytes, spell_seconds
 from pgnb.errors import ParameterError
 from pgnb.journal import Journal
 from pgnb.observe.limits import Limits
@@ -54,8 +54,8 @@ class Alert:
         }
 
 
-@dataclass(frozen=True)
-class AlertRules:
+@dataclass(frozen=True, repr=False)
+class AlertRules(Tabled):
     """The rules of one primary and its standbys."""
 
     alerts: tuple[Alert, ...]
@@ -89,14 +89,6 @@ class AlertRules:
         """One alert a line: when it fires, how urgent, what to open then."""
         rows = [(a.name, a.expr, a.wait, a.severity, a.runbook) for a in self.alerts]
         return Table.of(("alert", "fires when", "for", "severity", "then"), rows, title="Alert rules")
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def alert_rules(

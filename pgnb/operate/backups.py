@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table
+from pgnb.display import Cell, Table, Tabled
 from pgnb.errors import AccessDenied, NotFound, ParameterError
 from pgnb.operate.past import Past, age_of, around, spell_age
 from pgnb.server import Server
@@ -33,8 +33,8 @@ class Backup:
     remark: str = ""
 
 
-@dataclass(frozen=True)
-class Backups:
+@dataclass(frozen=True, repr=False)
+class Backups(Tabled):
     """Every sign of a backup, and the state of the archive."""
 
     signs: tuple[Backup, ...]
@@ -60,14 +60,6 @@ class Backups:
         ]
         note = "" if rows else "There is no sign of any backup."
         return Table.of(("seen as", "ended", "counts", ""), rows, title="Signs of backups", note=note)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def find_backups(primary: Server, past: Past, *, last_backup: str = "") -> Backups:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pgnb.display import Cell, Table, Tone, spell_seconds
+from pgnb.display import Cell, Table, Tabled, Tone, spell_seconds
 from pgnb.journal import Journal
 
 FOLDER_VARIABLE = "PGNB_RECORDS"
@@ -44,8 +44,8 @@ class PastRun:
         return self.started - slack <= moment <= end + slack
 
 
-@dataclass(frozen=True)
-class Past:
+@dataclass(frozen=True, repr=False)
+class Past(Tabled):
     """The records of a folder, oldest first; `unreadable` names those that are none."""
 
     folder: Path
@@ -86,14 +86,6 @@ class Past:
         return Table.of(
             columns if rows else (), rows, title=f"Changes, by {self.folder}", note="\n".join(notes)
         )
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def around(moment: datetime, runs: Sequence[PastRun]) -> PastRun | None:

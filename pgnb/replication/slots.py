@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tone, spell_bytes
+from pgnb.display import Cell, Table, Tabled, Tone, spell_bytes
 from pgnb.errors import ParameterError
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.server import Server
@@ -88,8 +88,8 @@ class Slot:
         return f"{self.consumer or 'unknown'} from {self.consumer_address or 'a local socket'}"
 
 
-@dataclass(frozen=True)
-class Slots:
+@dataclass(frozen=True, repr=False)
+class Slots(Tabled):
     """Every slot of one server."""
 
     items: tuple[Slot, ...]
@@ -126,14 +126,6 @@ class Slots:
         known = [name for name in _DETAILS if any(getattr(slot, name) is not None for slot in self.items)]
         rows = [(slot.name, *(getattr(slot, name) for name in known)) for slot in self.items]
         return Table.of(("slot", *known), rows, title=f"{self.title}: what else they are")
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def _status_cell(slot: Slot) -> Cell:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgnb.display import Table, card
+from pgnb.display import Table, Tabled, card
 from pgnb.errors import NotFound, ParameterError
 from pgnb.replication import scripts
 from pgnb.server import Server
@@ -18,8 +18,8 @@ PASSFILE = f"{PASSFILE_DIRECTORY}/passfile"
 PASSWORD_VARIABLE = "PGNB_PASSWORD"  # noqa: S105  a variable's name, not its value
 
 
-@dataclass(frozen=True)
-class Source:
+@dataclass(frozen=True, repr=False)
+class Source(Tabled):
     """The primary as a standby reaches it: host, port and role, and the Secret that holds the password.
 
     `database` is what slot synchronisation connects to (17); `sslmode` empty leaves libpq's default.
@@ -70,14 +70,6 @@ class Source:
             "password": f"Secret {self.secret}, key {self.secret_key}",
         }
         return card("Source of the standby", facts)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def replication_source(

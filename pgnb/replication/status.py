@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pgnb.display import Cell, Table, card, spell_bytes, spell_seconds
+from pgnb.display import Cell, Table, Tabled, card, spell_bytes, spell_seconds
 from pgnb.server import Server
 from pgnb.server.conninfo import shown
 
@@ -134,8 +134,8 @@ def _sender_row(s: Sender) -> tuple[object, ...]:
     return (*who, *(spell_bytes(size) for size in sizes), *(spell_seconds(taken) for taken in times))
 
 
-@dataclass(frozen=True)
-class StandbyStatus:
+@dataclass(frozen=True, repr=False)
+class StandbyStatus(Tabled):
     """One standby's own view, as a card."""
 
     name: str
@@ -147,14 +147,6 @@ class StandbyStatus:
         if self.receiver is None:
             return card(self.name, {"state": "not there yet"})
         return _receiver_table(self.name, self.receiver)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def _receiver_table(name: str, r: Receiver) -> Table:

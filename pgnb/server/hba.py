@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table
+from pgnb.display import Cell, Table, Tabled
 from pgnb.errors import ParameterError
 from pgnb.plan import Change, Step
 from pgnb.server.edits import FileEdit, make_all
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pgnb.server.server import Server
 
 
-@dataclass(frozen=True)
-class HbaRules:
+@dataclass(frozen=True, repr=False)
+class HbaRules(Tabled):
     """The rules of a server in the order in which they are tried; with a client, which one decides."""
 
     rows: tuple[Row, ...] = field(repr=False)
@@ -62,14 +62,6 @@ class HbaRules:
             return Cell("")
         sure = self._verdict(row) is True
         return Cell("decides" if sure else "decides, if it matches", "good" if sure else "warn")
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def read_hba(server: Server, client: Client | None = None) -> HbaRules:

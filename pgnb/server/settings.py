@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table
+from pgnb.display import Cell, Table, Tabled
 from pgnb.errors import ParameterError
 from pgnb.journal import Journal
 from pgnb.server.rows import Params, Row, Rows
@@ -66,8 +66,8 @@ class Setting:
         return self.wish is None or self.wish.accepts(self.row, self.value)
 
 
-@dataclass(frozen=True)
-class SettingsTable:
+@dataclass(frozen=True, repr=False)
+class SettingsTable(Tabled):
     """Settings with their wishes: a table for a reader, and checks for `verify`."""
 
     items: tuple[Setting, ...]
@@ -124,14 +124,6 @@ class SettingsTable:
             for s in self.items
         ]  # fmt: skip
         return Table.of(columns, rows, title=self.title)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def _wished(setting: Setting) -> Cell:

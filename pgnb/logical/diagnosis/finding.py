@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar
 
-from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tone, card
-from pgnb.journal import Journal
+from pgnb.checks import Check
+from pgnb.display import Cell, Table, Tabled, card
+from pgnb.findings import Findings, Severity, mark, with_others, worst_first
 
-Severity = Literal["broken", "danger", "advice"]
 KINDS: Mapping[str, tuple[str, Severity]] = {
     "no-database": ("the subscriber has no such database", "broken"),
     "no-subscription": ("no subscription", "broken"),
@@ -32,16 +31,10 @@ KINDS: Mapping[str, tuple[str, Severity]] = {
     "missing-rows": ("rows to change were not there", "danger"),
     "log-not-read": ("the subscriber's log could not be read", "advice"),
 }
-_MARKS: Mapping[Severity, tuple[str, Tone]] = {
-    "broken": ("✗ broken", "bad"),
-    "danger": ("! in danger", "warn"),
-    "advice": ("! advice", "warn"),
-}
-_ORDER: tuple[Severity, ...] = ("broken", "danger", "advice")
 
 
-@dataclass(frozen=True)
-class LogicalFinding:
+@dataclass(frozen=True, repr=False)
+class LogicalFinding(Tabled):
     """One thing that is wrong in `database`; `kind` is one of KINDS.
 
     `subject` is the subscription, slot or table (`schema.name`) that it concerns, `cause` one sentence,
@@ -71,7 +64,15 @@ class LogicalFinding:
     @property
     def mark(self) -> Cell:
         """The severity as a table's cell."""
-        return Cell(*_MARKS[self.severity])
+        return mark(self.severity)
+
+    @property
+    def check(self) -> Check:
+        """The finding as a check that failed; advice stops nothing."""
+        return Check(
+            f"{self.database}: {self.title}", False, f"{self.subject}: {self.cause}", "not so", self.mend,
+            advice=self.severity == "advice",
+        )  # fmt: skip
 
     @property
     def table(self) -> Table:
@@ -84,38 +85,18 @@ class LogicalFinding:
         }
         return card(f"{self.database}: {self.title}: {self.subject}", facts)
 
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
 
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
-
-
-@dataclass(frozen=True)
-class LogicalDiagnosis:
+@dataclass(frozen=True, repr=False)
+class LogicalDiagnosis(Findings[LogicalFinding]):
     """The findings, the worst first, and the databases that were looked at."""
 
-    findings: tuple[LogicalFinding, ...]
+    title: ClassVar[str] = "Diagnosis of logical replication"
     databases: tuple[str, ...]
 
     @classmethod
     def of(cls, findings: Sequence[LogicalFinding], databases: Sequence[str]) -> LogicalDiagnosis:
         """The findings in the order in which they matter, each once."""
-        unique = dict.fromkeys(findings)
-        return cls(tuple(sorted(unique, key=lambda f: _ORDER.index(f.severity))), tuple(databases))
-
-    def __iter__(self) -> Iterator[LogicalFinding]:
-        return iter(self.findings)
-
-    def __len__(self) -> int:
-        return len(self.findings)
-
-    @property
-    def kinds(self) -> frozenset[str]:
-        """The kinds that were found."""
-        return frozenset(finding.kind for finding in self)
+        return cls(worst_first(findings), tuple(databases))
 
     def find(self, kind: str, database: str = "") -> LogicalFinding | None:
         """The finding of that kind, in that database where one is named."""
@@ -126,9 +107,8 @@ class LogicalDiagnosis:
         """The diagnosis in one line."""
         if not self.findings:
             return f"nothing is wrong in {', '.join(self.databases) or 'no database'}"
-        worst, more = self.findings[0], len(self) - 1
-        others = f" (and {more} more)" if more else ""
-        return f"{worst.database}: {worst.title}: {worst.subject}{others}"
+        worst = self.findings[0]
+        return with_others(f"{worst.database}: {worst.title}: {worst.subject}", len(self))
 
     @property
     def map(self) -> Table:
@@ -141,22 +121,3 @@ class LogicalDiagnosis:
         found = [f for f in self if f.database == database]
         fine: list[tuple[object, ...]] = [(database, Cell("✓ well", "good"), "", "", "")]
         return [(database, f.mark, f.title, f.subject, f.remedy) for f in found] or fine
-
-    def checks(self, journal: Journal) -> Checks:
-        """Each finding as a check that failed (advice stops nothing), or one that nothing was found."""
-        items = [
-            Check(f"{f.database}: {f.title}", False, f"{f.subject}: {f.cause}", "not so", f.mend,
-                  advice=f.severity == "advice")
-            for f in self
-        ]  # fmt: skip
-        none = Check("findings", True, "none", "none")
-        return Checks.of("Diagnosis of logical replication", items or [none], journal)
-
-    def _repr_html_(self) -> str:
-        cards = "<br>".join(finding._repr_html_() for finding in self)
-        return f"{self.map._repr_html_()}<br>{cards}" if cards else self.map._repr_html_()
-
-    def __str__(self) -> str:
-        return "\n\n".join([str(self.map), *map(str, self.findings)])
-
-    __repr__ = __str__

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal, cast, get_args
 
 from pgnb.cluster import Cluster
-from pgnb.display import Table, card
+from pgnb.display import Table, Tabled, card
 from pgnb.errors import ConnectionFailed, ParameterError, PodError
 from pgnb.logical.equal import Counted
 from pgnb.logical.leftslots import left_slots
@@ -23,8 +23,8 @@ Path = Literal["cutover", "failover", "clean", "abandon"]
 DEFAULT_MARGIN = 10_000
 
 
-@dataclass
-class Cutover:
+@dataclass(repr=False)
+class Cutover(Tabled):
     """One cut-over. `why_absent` says what was found in the publisher's place when it does not answer.
 
     `reverse` names the Service by which the publisher would follow the subscriber afterwards, "" for no way
@@ -65,14 +65,6 @@ class Cutover:
             "way back": f"the publisher follows through {self.reverse}" if self.reverse else "none",
         }
         return card("Logical cut-over", facts)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def logical_cutover(

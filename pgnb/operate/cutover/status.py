@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgnb.display import Cell, Table, spell_bytes
+from pgnb.display import Cell, Table, Tabled, spell_bytes
 from pgnb.errors import ParameterError
 from pgnb.logical.equal import Counted
 from pgnb.logical.leftslots import left_slots
@@ -54,8 +54,8 @@ class DatabaseState:
         return self.standing is not None
 
 
-@dataclass(frozen=True)
-class CutoverStatus:
+@dataclass(frozen=True, repr=False)
+class CutoverStatus(Tabled):
     """Every database, and where the Service leads: `leads` is true when to the subscriber alone."""
 
     items: tuple[DatabaseState, ...]
@@ -68,14 +68,6 @@ class CutoverStatus:
         """Each step's state, one database a line."""
         note = f"Service {self.service}: {self.leads_to}" if self.items else "No database takes part."
         return Table.of(COLUMNS, [_line(item) for item in self.items], title="Steps by database", note=note)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def cutover_status(cut: Cutover) -> CutoverStatus:

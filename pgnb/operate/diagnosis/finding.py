@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tone
-from pgnb.journal import Journal
-from pgnb.operate.diagnosis.kinds import AREAS, KINDS, Severity
-
-_MARKS: dict[Severity, tuple[str, Tone]] = {
-    "broken": ("✗ broken", "bad"),
-    "danger": ("! in danger", "warn"),
-    "advice": ("! advice", "warn"),
-}
-_ORDER: tuple[Severity, ...] = ("broken", "danger", "advice")
+from pgnb.checks import Check
+from pgnb.display import Cell, Table, Tabled
+from pgnb.findings import Findings, Severity, mark, with_others, worst_first
+from pgnb.operate.diagnosis.kinds import AREAS, KINDS
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, repr=False)
+class Finding(Tabled):
     """One thing that is wrong with `subject` (a pod, a server, a slot or a role).
 
     `kind` is one of `KINDS`; `cause` one sentence; `evidence` what was seen, one observation a line; `mend`
@@ -50,7 +43,13 @@ class Finding:
     @property
     def mark(self) -> Cell:
         """The severity as a table's cell."""
-        return Cell(*_MARKS[self.severity])
+        return mark(self.severity)
+
+    @property
+    def check(self) -> Check:
+        """The finding as a check that failed; advice stops nothing."""
+        advice = self.severity == "advice"
+        return Check(f"{self.title}: {self.subject}", False, self.cause, "not so", self.mend, advice=advice)
 
     @property
     def table(self) -> Table:
@@ -63,51 +62,29 @@ class Finding:
         )
         return Table.of(("about", self.subject), rows, title=f"{self.title[:1].upper()}{self.title[1:]}")
 
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
 
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
-
-
-@dataclass(frozen=True)
-class Diagnosis:
+@dataclass(frozen=True, repr=False)
+class Diagnosis(Findings[Finding]):
     """The findings, the worst first, and the servers that were looked at."""
 
-    findings: tuple[Finding, ...]
     servers: tuple[str, ...]
-
-    def __iter__(self) -> Iterator[Finding]:
-        return iter(self.findings)
-
-    def __len__(self) -> int:
-        return len(self.findings)
 
     @classmethod
     def of(cls, findings: Sequence[Finding], servers: Sequence[str]) -> Diagnosis:
         """The findings in the order in which they matter, each once."""
-        unique = dict.fromkeys(findings)
-        return cls(tuple(sorted(unique, key=lambda f: _ORDER.index(f.severity))), tuple(servers))
+        return cls(worst_first(findings), tuple(servers))
 
     def find(self, kind: str, subject: str = "") -> Finding | None:
         """The finding of that kind, of that subject where one is named."""
         return next((f for f in self if f.kind == kind and subject in ("", f.subject)), None)
 
     @property
-    def kinds(self) -> frozenset[str]:
-        """The kinds that were found."""
-        return frozenset(finding.kind for finding in self)
-
-    @property
     def sentence(self) -> str:
         """The diagnosis in one line."""
         if not self.findings:
             return f"Nothing is wrong with {', '.join(self.servers) or 'what was looked at'}."
-        worst, more = self.findings[0], len(self) - 1
-        others = f" (and {more} more)" if more else ""
-        return f"{worst.title}: {worst.subject}{others}"
+        worst = self.findings[0]
+        return with_others(f"{worst.title}: {worst.subject}", len(self))
 
     @property
     def map(self) -> Table:
@@ -121,21 +98,3 @@ class Diagnosis:
         if here:
             return Cell("\n".join(f"{f.mark.text}: {f.title}" for f in here), here[0].mark.tone)
         return Cell("✓", "good") if subject in self.servers else Cell("", "dim")
-
-    def checks(self, journal: Journal) -> Checks:
-        """Each finding as a check that failed (advice stops nothing), or one check that nothing was found."""
-        items = [
-            Check(f"{f.title}: {f.subject}", False, f.cause, "not so", f.mend, advice=f.severity == "advice")
-            for f in self
-        ]
-        none = Check("findings", True, "none", "none")
-        return Checks.of("Diagnosis", items or [none], journal)
-
-    def _repr_html_(self) -> str:
-        cards = "<br>".join(finding._repr_html_() for finding in self)
-        return f"{self.map._repr_html_()}<br>{cards}" if cards else self.map._repr_html_()
-
-    def __str__(self) -> str:
-        return "\n\n".join([str(self.map), *map(str, self.findings)])
-
-    __repr__ = __str__

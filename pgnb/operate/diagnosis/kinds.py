@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-Severity = Literal["broken", "danger", "advice"]
+from pgnb.findings import Severity
+
 AREAS = ("pod", "disk", "configuration", "role", "history", "connection", "slot", "replay")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pgnb.cluster import LogLine, Pod
-from pgnb.display import Cell, Table, spell_bytes
+from pgnb.display import Cell, Table, Tabled, spell_bytes
 from pgnb.operate.diagnosis.words import grave, stamped
 from pgnb.replication import Receiver, Sender, Slot
 from pgnb.replication.proof import Proof
@@ -152,8 +152,8 @@ class ServerSeen:
         return (self.name, self.part, state, role, history, receives, len(self.senders), free, complaints)
 
 
-@dataclass(frozen=True)
-class Evidence:
+@dataclass(frozen=True, repr=False)
+class Evidence(Tabled):
     """Everything that a diagnosis goes by; `missing` names what was looked for and is not there at all."""
 
     place: str
@@ -222,11 +222,3 @@ class Evidence:
         ]
         note = "" if rows else "No warning and no error."
         return Table.of(("pod", "words"), rows, title="Warnings of logs and events", note=note)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__

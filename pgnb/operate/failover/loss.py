@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, card, spell_bytes, spell_seconds
+from pgnb.display import Cell, Table, Tabled, card, spell_bytes, spell_seconds
 from pgnb.journal import Journal
 from pgnb.operate.failover.fence import read_volume
 from pgnb.operate.failover.succession import Succession
 from pgnb.replication.status import Receiver, receiver
 
 
-@dataclass(frozen=True)
-class Loss:
+@dataclass(frozen=True, repr=False)
+class Loss(Tabled):
     """The estimate. `commits` and `bytes` are upper bounds from the old primary's own WAL, None where that
     can't be read; then `seconds` is how long the candidate has had no commit, at the time of `asked`.
 
@@ -85,14 +85,6 @@ class Loss:
             "older than now by": spell_seconds(self.seconds),
         }
         return card("Loss estimate", facts if self.applies else {"estimate": self.basis})
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def estimate_loss(pair: Succession) -> Loss:

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Literal, cast, get_args
 
 from pgnb.cluster import Cluster, Object
-from pgnb.display import Cell, Table, card
+from pgnb.display import Cell, Table, Tabled, card
 from pgnb.errors import ParameterError, WrongServer
 from pgnb.journal import Entry
 from pgnb.operate.failover.old import OldPrimary, old_primary
@@ -23,8 +23,8 @@ from pgnb.server.standbys import find_standbys
 Path = Literal["switchover", "failover", "rejoin"]
 
 
-@dataclass
-class Succession:
+@dataclass(repr=False)
+class Succession(Tabled):
     """One change of roles. What its parts find out on the way stands here, for those that come later.
 
     `candidate` is the standby that takes the role (or has it already), `others` the further standbys.
@@ -93,14 +93,6 @@ class Succession:
         facts |= {f"follows: {one.name}": _words(one) for one in self.others}
         facts["clients' Service"] = self.service
         return card("Succession", facts)
-
-    def _repr_html_(self) -> str:
-        return self.table._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.table)
-
-    __repr__ = __str__
 
 
 def reaching_port(service: Object, server: Server) -> int | None:
