@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgnb.logical.specs import DatabaseSpec
 from pgnb.server import Server, compose, name
 from pgnb.wait import wait_until
 
@@ -45,27 +44,27 @@ def read_silence(publisher: Server) -> dict[str, Silence]:
     return {row["name"]: Silence(**{**row, "escaping": tuple(row["escaping"])}) for row in rows}
 
 
-def stop_writes(publisher: Server, specs: Sequence[DatabaseSpec]) -> str:
+def stop_writes(publisher: Server, databases: Sequence[str]) -> str:
     """Make the databases read-only for new sessions and end every older one.
 
     A session that sets the transaction's mode itself is not held back: the rows are counted afterwards, and
     sessions of before are gone. Raises DeadlineExceeded for sessions that do not end.
     """
     stopped = read_silence(publisher)
-    for spec in specs:
-        if not stopped[spec.database].stopped:
-            publisher.execute(compose(f"ALTER DATABASE {{}} SET {_SETTING} = on", name(spec.database)))
-    return f"read-only, {end_sessions(publisher, specs)} sessions ended"
+    for database in databases:
+        if not stopped[database].stopped:
+            publisher.execute(compose(f"ALTER DATABASE {{}} SET {_SETTING} = on", name(database)))
+    return f"read-only, {end_sessions(publisher, databases)} sessions ended"
 
 
-def end_sessions(publisher: Server, specs: Sequence[DatabaseSpec]) -> int:
+def end_sessions(publisher: Server, databases: Sequence[str]) -> int:
     """End every client's session in the databases that began before now; how many.
 
     Raises DeadlineExceeded for sessions that do not end.
     """
     publisher.close_sessions()
     now = publisher.scalar("SELECT pg_catalog.clock_timestamp()")
-    which = {"since": now, "databases": [spec.database for spec in specs]}
+    which = {"since": now, "databases": list(databases)}
     ended = publisher.execute(compose(_END, **which), what="end the clients' sessions in these databases")
     wait_until(
         "the clients' sessions to end", lambda: int(publisher.scalar(compose(_LEFT, **which))),
@@ -74,11 +73,11 @@ def end_sessions(publisher: Server, specs: Sequence[DatabaseSpec]) -> int:
     return int(ended[0]["ended"])
 
 
-def let_writes_in(publisher: Server, specs: Sequence[DatabaseSpec]) -> str:
+def let_writes_in(publisher: Server, databases: Sequence[str]) -> str:
     """Take it back: new sessions may write again. Sessions that began meanwhile stay read-only."""
     stopped = read_silence(publisher)
-    standing = [spec for spec in specs if stopped[spec.database].stopped]
-    for spec in standing:
-        publisher.execute(compose(f"ALTER DATABASE {{}} RESET {_SETTING}", name(spec.database)))
+    standing = [database for database in databases if stopped[database].stopped]
+    for database in standing:
+        publisher.execute(compose(f"ALTER DATABASE {{}} RESET {_SETTING}", name(database)))
     publisher.close_sessions()
     return f"writes are let in again in {len(standing)} databases"

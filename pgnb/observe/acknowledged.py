@@ -16,6 +16,7 @@ from pgnb.journal import Journal
 from pgnb.observe.lag import percentile
 
 _ID = re.compile(r"\d+\Z")
+_DUPLICATE = "duplicate key value violates unique constraint"
 _SHOWN = 5
 _STILL_WRITING = 2.0
 """Seconds without an acknowledged row, at the end, after which the client counts as standing still."""
@@ -39,7 +40,8 @@ class Writing(Tabled):
     """What the client was told between `since` (or its beginning) and `asked`.
 
     `ids` and `times` belong together, in order of time; times are those at which the node took the line.
-    `words` are the last lines that were no id: what psql said when it lost its server.
+    `words` are the last lines that were no id: what psql said when it lost its server. `duplicates` is how
+    often a key that the server gave out was there already, as by a sequence that was left behind.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Writing(Tabled):
     times: Sequence[datetime]
     asked: datetime
     words: Sequence[str] = ()
+    duplicates: int = 0
 
     @property
     def acknowledged(self) -> int:
@@ -92,6 +95,8 @@ class Writing(Tabled):
         if self.times:
             facts["from"], facts["to"] = self.times[0], self.times[-1]
             facts["usual gap"] = spell_seconds(self.usual)
+        if self.duplicates:
+            facts["duplicate keys"] = Cell(f"{self.duplicates:,}", "bad")
         for gap in sorted(self.gaps, key=lambda gap: -gap.seconds)[:_SHOWN]:
             facts[f"gap at {gap.start:%H:%M:%S.%f}"[:-3] + " UTC"] = spell_seconds(gap.seconds)
         return card(f"Client {self.name}", facts, note="\n".join(self.words))
@@ -107,6 +112,10 @@ class Writing(Tabled):
             Check(
                 "longest gap in its writes", gap <= longest, spell_seconds(gap) if self.longest else "–",
                 f"at most {spell_seconds(longest)}", "See in the journal what ran at that time.",
+            ),
+            Check(
+                "duplicate keys that it met", not self.duplicates, self.duplicates, 0,
+                "A sequence is behind its table: set it beyond the rows.",
             ),
         ]  # fmt: skip
         return Checks.of(f"Client {self.name}", items, journal)
@@ -149,4 +158,5 @@ def writing_of(
         if line.at and _ID.match(line.text) and (since is None or line.at >= since)
     )
     words = [line.text for line in lines if line.text.strip() and not _ID.match(line.text)]
-    return Writing(name, [row for _, row in told], [at for at, _ in told], asked, words[-_SHOWN:])
+    duplicates = sum(_DUPLICATE in word for word in words)
+    return Writing(name, [row for _, row in told], [at for at, _ in told], asked, words[-_SHOWN:], duplicates)

@@ -66,7 +66,7 @@ def measure_service(
         writer = start_writer(server, Scratch(server, database), password, host=host)
         try:
             yield service
-            service.writing = _after(writer, datetime.now(UTC))
+            service.writing = next_row(writer, datetime.now(UTC))
             service.found = writer.found(afterwards or server, service.writing)
         finally:
             writer.stop()
@@ -80,7 +80,8 @@ def _primary_of(server: Server, afterwards: Server | None) -> Server:
     return afterwards if afterwards is not None and taken_over else server
 
 
-def _after(writer: Writer, ended: datetime) -> Writing:
+def next_row(writer: Writer, ended: datetime) -> Writing:
+    """What the client was told, once it was acknowledged a row after `ended`. Raises DeadlineExceeded."""
     return wait_until(
         "the client's next row", writer.report, lambda seen: bool(seen.times) and seen.times[-1] > ended,
         timeout=_BACK, every=0.2, describe=lambda seen: "; ".join(seen.words) or "no row yet",

@@ -6,6 +6,7 @@ Its log, with the node's timestamps, is the evidence; pgnb's own way into the cl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -43,7 +44,7 @@ class Writer:
     column: str = "id"
     schema: str = "public"
     own: str = ""
-    """The pod's name when `start_writer` made it."""
+    """The pod's name when `start_client` made it."""
 
     def report(self, since: datetime | None = None) -> Writing:
         """What the client was told, since its beginning or since a time. Raises NotFound without a pod."""
@@ -55,7 +56,7 @@ class Writer:
         if not pods:
             raise NotFound(
                 f"no writing client: no pod matches {self.selector}",
-                remedy="Start one with start_writer, or name the label of the client that there is.",
+                remedy="Start one with start_client, or name the label of the client that there is.",
             )
         return pods
 
@@ -76,30 +77,46 @@ class Writer:
         return Found(server.name, writing.acknowledged, [row["id"] for row in missing])
 
     def stop(self) -> None:
-        """Remove the pod that start_writer made; nothing for a client that was there before."""
+        """Remove the pod that start_client made; nothing for a client that was there before."""
         if self.own:
             self.cluster.delete("pods", self.own)
 
 
 def start_writer(
-    primary: Server, scratch: Scratch, password: str, *, host: str = "", every: float = 0.02,
-    lifetime: float = 3600.0, timeout: float = 60.0,
+    primary: Server, scratch: Scratch, password: str, *, host: str = "", other_password: str = "",
+    every: float = 0.02, lifetime: float = 3600.0, timeout: float = 60.0,
 ) -> Writer:  # fmt: skip
     """Start a client that writes one row every `every` seconds into the scratch database.
 
+    As `start_client`, with the scratch database and its table made first.
+    """
+    make_table(scratch)
+    return start_client(
+        primary, scratch.database, password, host=host, other_password=other_password, every=every,
+        lifetime=lifetime, timeout=timeout,
+    )  # fmt: skip
+
+
+def start_client(
+    primary: Server, database: str, password: str, *, user: str = "", host: str = "",
+    other_password: str = "", every: float = 0.02, lifetime: float = 3600.0, timeout: float = 60.0,
+) -> Writer:  # fmt: skip
+    """Start a client that writes one row every `every` seconds into the database's table `heartbeat`.
+
     `password`: `secret:NAME/KEY`, or `pod-env:NAME` that comes from a Secret; the pod takes it from there.
     `host`: where it connects to; empty: the Service that selects the primary's pod, else the pod's address.
-    It ends by itself after `lifetime` seconds. Returns when the first row is acknowledged. Raises
-    ParameterError, DeadlineExceeded with what the client said, and GateClosed in a plan-only run.
+    `user`: empty is the role that pgnb signs in as. `other_password`: of the same role on another server that
+    the host may lead to later. It ends by itself after `lifetime` seconds. Returns when the first row is
+    acknowledged. Raises ParameterError, DeadlineExceeded with what the client said, and GateClosed in a
+    plan-only run.
     """
-    cluster, pod = primary.cluster, primary.pod
-    scratch.plan_create().apply()
-    primary.execute(_TABLE, database=scratch.database, what="CREATE TABLE heartbeat")
     pod_name = f"{_PREFIX}-{datetime.now(UTC):%H%M%S%f}"[: len(_PREFIX) + 10]
-    spec = _spec(primary, pod, _secret_of(password, pod), _address(primary, host), every)
-    spec = replace(spec, env={**spec.env, "PGDATABASE": scratch.database}, labels={"app": pod_name})
-    cluster.create(spec.manifest(pod_name, seconds=int(lifetime)))
-    writer = Writer(cluster, f"app={pod_name}", scratch.database, "heartbeat", own=pod_name)
+    passwords = {"PGPASSWORD": password, "PGNB_OTHER_PASSWORD": other_password}
+    spec = _spec(primary, passwords, _address(primary, host), every)
+    env = {**spec.env, "PGDATABASE": database, "PGUSER": user or primary.login.user}
+    spec = replace(spec, env=env, labels={"app": pod_name})
+    primary.cluster.create(spec.manifest(pod_name, seconds=int(lifetime)))
+    writer = Writer(primary.cluster, f"app={pod_name}", database, "heartbeat", own=pod_name)
     try:
         wait_until(
             "the writing client's first rows", writer.report, lambda seen: seen.acknowledged > 1,
@@ -112,15 +129,22 @@ def start_writer(
     return writer
 
 
-def _spec(
-    primary: Server, pod: Pod, secret: tuple[str, str] | None, address: tuple[str, int], every: float
-) -> HelperPod:
+def make_table(scratch: Scratch) -> None:
+    """The scratch database with the table that the client writes to, where they are not there yet."""
+    scratch.plan_create().apply()
+    scratch.server.execute(_TABLE, database=scratch.database, what="CREATE TABLE heartbeat")
+
+
+def _spec(primary: Server, passwords: Mapping[str, str], address: tuple[str, int], every: float) -> HelperPod:
+    pod = primary.pod
     script = (files("pgnb.observe") / "scripts" / "writer.sh").read_text(encoding="utf-8")
     env = {
-        "PGHOST": address[0], "PGPORT": str(address[1]), "PGUSER": primary.login.user,
+        "PGHOST": address[0], "PGPORT": str(address[1]),
         "PGNB_EVERY": f"{every:g}", "PGNB_PSQL": primary.facts.tool("psql"),
     }  # fmt: skip
-    spec = HelperPod(_PREFIX, pod.image, ("sh", "-c", script), env, {"PGPASSWORD": secret} if secret else {})
+    known = {variable: _secret_of(reference, pod) for variable, reference in passwords.items()}
+    secrets = {variable: secret for variable, secret in known.items() if secret}
+    spec = HelperPod(_PREFIX, pod.image, ("sh", "-c", script), env, secrets)
     security = pod.container_spec.get("securityContext") or pod.spec.get("securityContext") or {}
     return replace(spec.like(pod), uid=security.get("runAsUser"), gid=security.get("runAsGroup"))
 

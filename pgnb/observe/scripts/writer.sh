@@ -1,5 +1,6 @@
 # Writes one row every $PGNB_EVERY seconds, each in a transaction of its own, and prints the id of each row once
-# its commit was acknowledged. A lost connection is made again at once: that is when the gaps are measured.
+# its commit was acknowledged. A lost connection is made again at once: that is when the gaps are measured. After
+# one (status 2) another server may be behind the name, with a password of its own.
 trap 'kill "$client" 2>/dev/null; exit 0' TERM INT
 while true; do
     printf 'INSERT INTO heartbeat DEFAULT VALUES RETURNING id \\watch %s\n' "$PGNB_EVERY" |
@@ -7,5 +8,10 @@ while true; do
             "application_name=pgnb-writer connect_timeout=2 tcp_user_timeout=2000" &
     client=$!
     wait "$client"
+    if [ $? = 2 ] && [ -n "$PGNB_OTHER_PASSWORD" ]; then
+        password=$PGPASSWORD
+        PGPASSWORD=$PGNB_OTHER_PASSWORD
+        PGNB_OTHER_PASSWORD=$password
+    fi
     sleep 0.03
 done

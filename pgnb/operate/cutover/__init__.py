@@ -5,9 +5,11 @@ cutover_status(cut) -> CutoverStatus                             each step's sta
 cutover_checks(cut) -> Checks                                    whether the path may begin
 plan_cutover(cut) -> Change                                      the path itself
 cutover_done(cut) -> Checks                                      what is found afterwards
+measure_cutover(cut, ...), plot_cutover(cut)                     what a client saw of it
 """
 
 from pgnb.operate.cutover.checks import cutover_checks, cutover_done
+from pgnb.operate.cutover.measured import measure_cutover, plot_cutover
 from pgnb.operate.cutover.parties import logical_cutover
 from pgnb.operate.cutover.paths import plan_cutover
 from pgnb.operate.cutover.reverse import plan_way_back, way_back_settings
@@ -18,7 +20,9 @@ __all__ = [
     "cutover_done",
     "cutover_status",
     "logical_cutover",
+    "measure_cutover",
     "plan_cutover",
     "plan_way_back",
+    "plot_cutover",
     "way_back_settings",
 ]

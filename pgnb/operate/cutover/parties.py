@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, cast, get_args
@@ -10,12 +11,14 @@ from typing import Literal, cast, get_args
 from pgnb.cluster import Cluster
 from pgnb.display import Table, Tabled, card
 from pgnb.errors import ConnectionFailed, ParameterError, PodError
+from pgnb.journal import Entry
 from pgnb.logical.equal import Counted
 from pgnb.logical.leftslots import left_slots
 from pgnb.logical.parallel import in_parallel
 from pgnb.logical.specs import DatabaseSpec, Specs, database_specs
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.targets import databases_of
+from pgnb.operate.phases import timed_phase
 from pgnb.server import Login, Server, find_server
 from pgnb.server.route import Absent
 
@@ -28,8 +31,9 @@ class Cutover(Tabled):
     """One cut-over. `why_absent` says what was found in the publisher's place when it does not answer.
 
     `reverse` names the Service by which the publisher would follow the subscriber afterwards, "" for no way
-    back. `margin`: values that sequences are set ahead when the publisher is dead. `counted` is shown only:
-    what is done is read from the servers every time.
+    back. `margin`: values that sequences are set ahead when the publisher is dead. `watched` is the scratch
+    database of the client that measures, stopped and led on with the others. `counted` and `phases` are shown
+    only: what is done is read from the servers every time.
     """
 
     cluster: Cluster = field(repr=False)
@@ -45,12 +49,25 @@ class Cutover(Tabled):
     margin: int = DEFAULT_MARGIN
     timeout: float = 120.0
     counted: dict[str, Counted] = field(default_factory=dict)
+    watched: str = ""
+    phases: list[Entry] = field(default_factory=list)
     quiet_to: datetime | None = None
 
     @property
     def candidate(self) -> Server:
         """The server that clients are led to."""
         return self.subscriber
+
+    @property
+    def quiet_databases(self) -> tuple[str, ...]:
+        """The databases of the publisher whose clients are stopped and led on."""
+        return (*self.specs.databases, *([self.watched] if self.watched else []))
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Keep how long a phase took, for the record and the picture."""
+        with timed_phase(self.cluster.journal, self.phases, self.candidate.name, name):
+            yield
 
     @property
     def table(self) -> Table:

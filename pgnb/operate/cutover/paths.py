@@ -104,7 +104,7 @@ def _clean(cut: Cutover) -> Change:
 def _abandon(cut: Cutover, status: CutoverStatus) -> Change:
     title = f"let writes in on {cut.publisher.name} again"
     gone = [state.spec.database for state in status.items if not state.untouched]
-    stopped = [state.spec for state in status.items if state.stopped]
+    stopped = [state.spec.database for state in status.items if state.stopped]
     if gone or status.leads or not stopped:
         why = (
             f"Subscriptions are dropped already ({', '.join(gone)}): go on with path = cutover."
@@ -114,7 +114,7 @@ def _abandon(cut: Cutover, status: CutoverStatus) -> Change:
         return Change(
             title, cut.cluster.journal, note=why or "No database is stopped, or the Service is led on."
         )
-    names = ", ".join(spec.database for spec in stopped)
+    names = ", ".join(stopped)
 
     def run() -> str:
         return let_writes_in(cut.publisher, stopped)

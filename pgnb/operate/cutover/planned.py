@@ -5,10 +5,8 @@ Each step looks at the servers first and does what is left, so that a run that w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
 
 from pgnb.errors import ChangeFailed, PgnbError, VerificationFailed
 from pgnb.logical.arrival import wait_applied
@@ -59,7 +57,7 @@ class Handover:
         except BaseException as error:
             if len(self._standing()) < len(self.cut.specs):
                 raise
-            back = let_writes_in(self.cut.publisher, self.cut.specs)
+            back = let_writes_in(self.cut.publisher, self.cut.quiet_databases)
             if not isinstance(error, PgnbError):
                 raise
             remedy = f"{error.remedy} Put back: {back}.".strip()
@@ -72,28 +70,22 @@ class Handover:
         )
         return [spec for spec, there in zip(self.cut.specs, found, strict=True) if there]
 
-    @contextmanager
-    def _phase(self, phase: str) -> Iterator[None]:
-        started = monotonic()
-        yield
-        self.cut.cluster.journal.phase(phase, monotonic() - started)
-
     def _stop(self) -> str:
-        with self._phase("stop writes"):
-            return stop_writes(self.cut.publisher, self.cut.specs)
+        with self.cut.phase("stop writes"):
+            return stop_writes(self.cut.publisher, self.cut.quiet_databases)
 
     def _arrive(self) -> str:
         cut, standing = self.cut, self._standing()
         if not standing:
             return "every subscription is dropped already"
-        with self._phase("marker confirmed"):
+        with self.cut.phase("marker confirmed"):
             wait_copied(cut.publisher, cut.subscriber, standing, timeout=cut.timeout)
             found = wait_applied(cut.publisher, cut.subscriber, standing, timeout=cut.timeout)
         return f"{found.lsn} confirmed by {len(standing)} slots"
 
     def _count(self) -> str:
         cut = self.cut
-        with self._phase("rows counted"):
+        with cut.phase("rows counted"):
             counted = in_parallel(lambda spec: count_both(cut.publisher, cut.subscriber, spec), cut.specs)
         cut.counted |= {one.database: one for one in counted}
         different = [f"{one.database}: {words}" for one in counted for words in one.different]
@@ -111,7 +103,7 @@ class Handover:
             gaps = carried_gaps(cut.publisher, cut.subscriber, spec)
             return set_sequences(cut.subscriber, spec, gaps)
 
-        with self._phase("sequences"):
+        with self.cut.phase("sequences"):
             return f"{sum(each(carry, cut.specs, lambda spec: spec.database))} set"
 
     def _drop(self) -> str:
@@ -121,17 +113,17 @@ class Handover:
             statement = compose("DROP SUBSCRIPTION IF EXISTS {}", name(spec.subscription))
             self.cut.subscriber.execute(statement, database=spec.database)
 
-        with self._phase("subscriptions dropped"):
+        with self.cut.phase("subscriptions dropped"):
             each(drop, standing, lambda spec: spec.database)
         return f"{len(standing)} dropped"
 
     def _follow(self) -> str:
-        with self._phase("way back"):
+        with self.cut.phase("way back"):
             return follow(self.cut)
 
     def _switch(self) -> str:
         """Clients that came back while the writes were stopped have read-only sessions: those end, too."""
-        with self._phase("Service switched"):
+        with self.cut.phase("Service switched"):
             words = switch(self.cut)
-            ended = end_sessions(self.cut.publisher, self.cut.specs)
+            ended = end_sessions(self.cut.publisher, self.cut.quiet_databases)
         return f"{words}; {ended} read-only sessions ended"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
-from pgnb.display import spell_seconds
 from pgnb.journal import Entry
 from pgnb.observe.measure import Service, measure_service
-from pgnb.observe.plots import Plot, timeline
+from pgnb.observe.plots import Plot
 from pgnb.operate.failover.succession import Succession
+from pgnb.operate.phases import Silence, measured_silence, plot_phases
 
 
 @contextmanager
@@ -32,15 +31,10 @@ def measure_succession(pair: Succession, password: str, *, when: object = True) 
 def plot_succession(pair: Succession, service: Service | None = None) -> Plot:
     """Each phase as a bar, and the time without writes: the client's longest gap where one was measured."""
     silent, by = _silent(pair, service)
-    phases = [*_before(pair, silent), *pair.phases]
-    count, total = len(pair.phases), sum(phase.seconds for phase in pair.phases)
-    title = f"{pair.path.capitalize()}: {count} {'phase' if count == 1 else 'phases'}, {spell_seconds(total)}"
-    if silent:
-        title += f"; {spell_seconds((silent[1] - silent[0]).total_seconds())} without writes ({by})"
-    return timeline(phases, title if phases else "", silent=silent)
+    return plot_phases(pair.path, pair.phases, silent, by, before=_before(pair, silent))
 
 
-def _before(pair: Succession, silent: tuple[datetime, datetime] | None) -> list[Entry]:
+def _before(pair: Succession, silent: Silence | None) -> list[Entry]:
     """What passed between the newest commit and this run's first phase: the loss, then the wait."""
     if pair.path != "failover" or not pair.phases or silent is None:
         return []
@@ -48,10 +42,9 @@ def _before(pair: Succession, silent: tuple[datetime, datetime] | None) -> list[
     return [Entry(silent[0], pair.old.name, "no commit arrives, until somebody acts", "", True, seconds)]
 
 
-def _silent(pair: Succession, service: Service | None) -> tuple[tuple[datetime, datetime] | None, str]:
-    gap = service.writing.longest if service and service.writing else None
-    if gap is not None:
-        return (gap.start, gap.end), "measured by a client"
+def _silent(pair: Succession, service: Service | None) -> tuple[Silence | None, str]:
+    if (measured := measured_silence(service)) is not None:
+        return measured, "measured by a client"
     if pair.quiet_from and pair.quiet_to and pair.phases:
         return (pair.quiet_from, pair.quiet_to), "since the newest commit"
     return None, ""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from time import monotonic
+from datetime import datetime
 from typing import Literal, cast, get_args
 
 from pgnb.cluster import Cluster, Object
@@ -15,6 +14,7 @@ from pgnb.errors import ParameterError, WrongServer
 from pgnb.journal import Entry
 from pgnb.operate.failover.old import OldPrimary, old_primary
 from pgnb.operate.failover.remains import Remains
+from pgnb.operate.phases import timed_phase
 from pgnb.replication.source import Source
 from pgnb.server import Server
 from pgnb.server.progress import lsn_bytes, replay_progress
@@ -68,18 +68,9 @@ class Succession(Tabled):
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Keep how long a phase took, also when it fails; one that goes on, by several steps, is one."""
-        at, started, ok = datetime.now(UTC), monotonic(), False
-        try:
+        """Keep how long a phase took, for the record and the picture."""
+        with timed_phase(self.cluster.journal, self.phases, self.candidate.name, name):
             yield
-            ok = True
-        finally:
-            seconds = monotonic() - started
-            self.cluster.journal.phase(name, seconds)
-            if self.phases and self.phases[-1].what == name:
-                at = self.phases.pop().at
-                seconds = (datetime.now(UTC) - at).total_seconds()
-            self.phases.append(Entry(at, self.candidate.name, name, "done" if ok else "failed", ok, seconds))
 
     @property
     def table(self) -> Table:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from importlib.resources import files
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pgnb.cluster import Cluster, HelperPod, connect
+from pgnb.cluster import Cluster, connect
 from pgnb.logical.copying import wait_copied
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.markers import plan_markers
@@ -16,7 +15,7 @@ from pgnb.logical.roles import plan_reader
 from pgnb.logical.schema import plan_schema
 from pgnb.logical.specs import Specs, database_specs
 from pgnb.logical.subscriptions import plan_subscriptions
-from pgnb.observe.writer import Writer
+from pgnb.observe.writer import Writer, start_client
 from pgnb.operate.cutover import logical_cutover
 from pgnb.operate.cutover.parties import Cutover
 from pgnb.plan import Applied, Change, gate
@@ -48,13 +47,16 @@ class Stage:
     cluster: Cluster
     publisher: Server
     subscriber: Server
+    found: list[Server] = field(default_factory=list)
 
     def cut(self, path: str, **more: Any) -> Cutover:
-        """Everybody's part, as the notebook finds it."""
-        return logical_cutover(
+        """Everybody's part, as the notebook finds it; its publisher is closed with the stage."""
+        found = logical_cutover(
             self.cluster, path, self.subscriber, publisher_selector=f"app={PUBLISHER}", service=PUBLISHER,
             password=f"secret:{PUBLISHER}/password", role=ROLE, secret=SECRET, timeout=60.0, **more,
         )  # fmt: skip
+        self.found.append(found.publisher)
+        return found
 
     def planning(self) -> Stage:
         """The same servers in a run that only plans."""
@@ -63,16 +65,8 @@ class Stage:
 
     def start_client(self) -> Writer:
         """A client that inserts through the sequence of heartbeat, by way of the Service."""
-        env = {"PGHOST": PUBLISHER, "PGPORT": "5432", "PGUSER": "postgres", "PGDATABASE": "shop",
-               "PGNB_EVERY": "0.02", "PGNB_PSQL": self.publisher.facts.tool("psql")}  # fmt: skip
-        script = (files("pgnb.observe") / "scripts" / "writer.sh").read_text(encoding="utf-8")
-        pod = HelperPod("client", self.publisher.pod.image, ("sh", "-c", script), env,
-                        {"PGPASSWORD": (PUBLISHER, "password")})  # fmt: skip
-        labelled = replace(pod.like(self.publisher.pod), labels={"app": "client"})
-        self.cluster.create(labelled.manifest("client", seconds=600))
-        writer = Writer(self.cluster, "app=client", "shop", "heartbeat", own="client")
-        wait_until("rows of the client", writer.report, lambda seen: seen.acknowledged > 20, timeout=60)
-        return writer
+        password = f"secret:{PUBLISHER}/password"
+        return start_client(self.publisher, "shop", password, host=PUBLISHER)
 
     def kill_publisher(self) -> None:
         """Its pod is gone, and none comes."""
@@ -86,8 +80,8 @@ class Stage:
         self.cluster.patch("deployments", PUBLISHER, {"spec": {"replicas": replicas}}, f"{replicas} replicas")
 
     def close(self) -> None:
-        self.publisher.close()
-        self.subscriber.close()
+        for server in (self.publisher, self.subscriber, *self.found):
+            server.close()
         self.cluster.close()
 
 

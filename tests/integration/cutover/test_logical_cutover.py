@@ -13,7 +13,15 @@ from pgnb.logical.leftslots import left_slots
 from pgnb.logical.quiet import read_silence
 from pgnb.logical.sequences import read_sequences
 from pgnb.logical.slots import create_slot, drop_slot, logical_slots
-from pgnb.operate.cutover import cutover_checks, cutover_done, cutover_status, plan_cutover, plan_way_back
+from pgnb.operate.cutover import (
+    cutover_checks,
+    cutover_done,
+    cutover_status,
+    measure_cutover,
+    plan_cutover,
+    plan_way_back,
+    plot_cutover,
+)
 from pgnb.operate.cutover.planned import Handover
 from pgnb.plan import gate
 from pgnb.wait import wait_until
@@ -36,14 +44,23 @@ def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(stage: Stage
     cut = stage.cut("cutover")
     assert tuple(sorted(cut.specs.databases)) == tuple(sorted(DATABASES))
     gate(cutover_checks(cut))
-    carry_out(plan_cutover(cut), allow_cutover=True)
+    password, change = f"secret:{PUBLISHER}/password", plan_cutover(cut)
+    with measure_cutover(cut, password, f"secret:{SUBSCRIBER}/password", when=change) as service:
+        carry_out(change, allow_cutover=True)
     ended = datetime.now(UTC)
+    verify(service.checks(longest=30))
+    assert service.writing is not None
+    assert 0 < service.writing.longest.seconds < 30
+    assert [phase.what for phase in cut.phases][-1] == "Service switched"
+    assert "without writes (measured by a client)" in plot_cutover(cut, service).finding
+    databases = [row["name"] for one in (stage.publisher, stage.subscriber) for row in one.query("databases")]
+    assert "pgnb_cutover" not in databases
     seen = wait_until("the client's next rows", client.report, lambda now: now.times[-1] > ended, timeout=60)
     verify(cutover_done(cut))
     client.stop()
     assert seen.acknowledged > 20
     assert not client.found(stage.subscriber, seen).missing
-    assert not any("duplicate key" in words for words in seen.words), seen.words
+    assert not seen.duplicates, seen.words
     assert not logical_slots(stage.publisher)
     there = read_sequences(stage.subscriber, "Sales-2026")
     here = read_sequences(stage.publisher, "Sales-2026")

@@ -1,0 +1,50 @@
+"""What is done to clients phase by phase: each phase's time, and all of them in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from time import monotonic
+
+from pgnb.display import spell_seconds
+from pgnb.journal import Entry, Journal
+from pgnb.observe.measure import Service
+from pgnb.observe.plots import Plot, timeline
+
+Silence = tuple[datetime, datetime]
+"""From and to when no client could write."""
+
+
+@contextmanager
+def timed_phase(journal: Journal, phases: list[Entry], target: str, name: str) -> Iterator[None]:
+    """Keep how long a phase took, also when it fails; one that goes on, by several steps, is one."""
+    at, started, ok = datetime.now(UTC), monotonic(), False
+    try:
+        yield
+        ok = True
+    finally:
+        seconds = monotonic() - started
+        journal.phase(name, seconds)
+        if phases and phases[-1].what == name:
+            at = phases.pop().at
+            seconds = (datetime.now(UTC) - at).total_seconds()
+        phases.append(Entry(at, target, name, "done" if ok else "failed", ok, seconds))
+
+
+def measured_silence(service: Service | None) -> Silence | None:
+    """The longest gap in a client's writes; None where none was measured."""
+    gap = service.writing.longest if service and service.writing else None
+    return (gap.start, gap.end) if gap is not None else None
+
+
+def plot_phases(
+    path: str, phases: Sequence[Entry], silent: Silence | None, by: str, *, before: Sequence[Entry] = ()
+) -> Plot:
+    """Each phase as a bar, and the time without writes, known `by` what; `before` passed by itself."""
+    count, total = len(phases), sum(phase.seconds for phase in phases)
+    title = f"{path.capitalize()}: {count} {'phase' if count == 1 else 'phases'}, {spell_seconds(total)}"
+    if silent:
+        title += f"; {spell_seconds((silent[1] - silent[0]).total_seconds())} without writes ({by})"
+    shown = [*before, *phases]
+    return timeline(shown, title if shown else "", silent=silent)
