@@ -11,6 +11,7 @@ import click
 
 from pgnb.rehearsal import lifecycle
 from pgnb.rehearse.failover import practise_failover
+from pgnb.rehearse.logical import practise_logical
 from pgnb.rehearse.stage import STANDBY, on_stage
 
 SET_UP = ("00", "01", "02", "03", "04", "05")
@@ -65,4 +66,17 @@ def failover(**options: Any) -> None:
     """
     with on_stage(**options) as stage:
         passed = practise_failover(stage)
+    sys.exit(0 if passed else 1)
+
+
+@rehearse.command()
+@_on_stage
+def logical(**options: Any) -> None:
+    """Practise section 12: set-up, a new table and database, three troubles mended, a planned cut-over.
+
+    Exit status 0 when every run passed, no acknowledged row is missing on either server, and no client met a
+    duplicate key.
+    """
+    with on_stage(**options) as stage:
+        passed = practise_logical(stage)
     sys.exit(0 if passed else 1)

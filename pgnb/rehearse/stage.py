@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -12,49 +12,21 @@ from typing import Any
 import click
 
 from pgnb import plots
-from pgnb.checks import Checks
 from pgnb.cluster import Cluster, connect
 from pgnb.display import spell_seconds
-from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.writer import Writer
 from pgnb.rehearsal import lifecycle
 from pgnb.rehearsal.lifecycle import Rehearsal
+from pgnb.rehearse.promise import Promise, Word
 from pgnb.runbook import catalogue, pages, params, runner
 from pgnb.runbook.records import Archive
-from pgnb.server import Server, find_server
+from pgnb.server import find_server
 from pgnb.server.progress import marker
 
 NAMESPACE = "postgres-async-replication"
 PASSWORD = "secret:postgres-primary/password"  # noqa: S105  where it is kept, not what it is
 PRIMARY = "app=postgres-primary"
 STANDBY = "app=postgres-async-replica"
-
-
-@dataclass(frozen=True)
-class Promise:
-    """What the client was told, what is there of it on which server, and whether that is all of it."""
-
-    writing: Writing
-    found: tuple[Found, ...]
-    checks: Checks
-
-    @property
-    def summary(self) -> str:
-        """The promise, kept or broken, a line for each figure."""
-        longest = self.writing.longest
-        lines = [f"client  {self.writing.acknowledged:,} rows acknowledged"]
-        lines += [f"found   {one.acknowledged - len(one.missing):,} on {one.server}" for one in self.found]
-        lines += [f"gap     {spell_seconds(longest.seconds if longest else None)}, the longest in its writes"]
-        return "\n".join([*lines, self._verdict])
-
-    @property
-    def _verdict(self) -> str:
-        if self.checks.ok:
-            lost = max((len(one.missing) for one in self.found), default=0)
-            rows = f"{lost} acknowledged rows were lost" if lost else "no acknowledged row is missing"
-            return f"promise kept: {rows}, and writing went on"
-        broken = "; ".join(f"{c.name}: {c.found} (wanted {c.wanted})" for c in self.checks.failed)
-        return f"PROMISE BROKEN: {broken}"
 
 
 @dataclass(frozen=True)
@@ -80,9 +52,10 @@ class Stage:
         return all(self.run(number, **parameters) for number in numbers)
 
     @contextmanager
-    def cluster(self) -> Iterator[Cluster]:
-        """The cluster as an observer sees it, who changes nothing."""
-        found = connect(str(self.running.kubeconfig), self.running.context, NAMESPACE, dry_run=True)
+    def cluster(self, *, acting: bool = False) -> Iterator[Cluster]:
+        """The cluster as an observer sees it, who changes nothing; `acting`: as somebody who may."""
+        context = self.running.context
+        found = connect(str(self.running.kubeconfig), context, NAMESPACE, dry_run=not acting)
         try:
             yield found
         finally:
@@ -98,32 +71,36 @@ class Stage:
         was broken.
         """
         with self.cluster() as cluster:
-            promise = promise_of(cluster, longest, writable, others, may_lose=may_lose)
-        plots.gaps(promise.writing, allowed=longest).savefig(self.archive.folder / "client.png")
-        index = pages.write_index(self.archive, summary=promise.summary, plots=["client.png"])
+            word = _word_of_sample(cluster, writable, others)
+            promise = Promise.of([word], longest, cluster.journal, may_lose=may_lose)
+        return self.tell(promise, longest)
+
+    def tell(self, promise: Promise, longest: float) -> bool:
+        """Write the index page with every client's gaps, and say the end; False when a promise was broken."""
+        names = [f"client-{number}.png" for number in range(1, len(promise.words) + 1)]
+        for name, word in zip(names, promise.words, strict=True):
+            plots.gaps(word.writing, allowed=longest).savefig(self.archive.folder / name)
+        index = pages.write_index(self.archive, summary=promise.summary, plots=names)
         click.echo(f"{promise.summary}\nindex   {index.resolve()}")
         return promise.checks.ok
 
 
-def promise_of(
-    cluster: Cluster, longest: float, writable: str, others: Sequence[str], *, may_lose: bool = False
-) -> Promise:
+def sample_client(cluster: Cluster) -> Writer:
+    """The client that comes with the sample primary."""
+    return Writer(cluster, "app=sample-writer", "shop", "heartbeat")
+
+
+def _word_of_sample(cluster: Cluster, writable: str, others: Sequence[str]) -> Word:
     """Look for every row that the sample's client was told is committed, on each server."""
     primary = find_server(cluster, writable, password=PASSWORD)
     rest = [find_server(cluster, selector, password=PASSWORD) for selector in others]
-    writer = Writer(cluster, "app=sample-writer", "shop", "heartbeat")
+    writer = sample_client(cluster)
     writing = writer.report()
     lsn = marker(primary)
     found = (writer.found(primary, writing), *(writer.found(one, writing, lsn=lsn) for one in rest))
-    checks = [replace(one.check, advice=may_lose) for one in found]
-    there = Checks.of("The promise", checks, cluster.journal)
-    _close(primary, *rest)
-    return Promise(writing, found, there + writing.checks(cluster.journal, longest=longest))
-
-
-def _close(*servers: Server) -> None:
-    for server in servers:
+    for server in (primary, *rest):
         server.close()
+    return Word(writing, found)
 
 
 @contextmanager
