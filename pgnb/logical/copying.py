@@ -24,6 +24,8 @@ STATES = {
 _TONES: dict[str, Tone] = {"r": "good", "s": "good", "i": "dim"}
 _SHOWN = 30
 _LOOK_EVERY = 0.2
+_LOOK_EVERY_DATABASE = 0.05
+"""Seconds between two looks, at least, and for each database: looking must not take from the copy's time."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def wait_copied(
     try:
         done = wait_until(
             "the initial copy", look, lambda found: found.ready or watch.stalled, timeout=timeout,
-            every=_LOOK_EVERY, describe=_stuck, remedy=_REMEDY,
+            every=max(_LOOK_EVERY, _LOOK_EVERY_DATABASE * len(specs)), describe=_stuck, remedy=_REMEDY,
         )  # fmt: skip
     finally:
         live.close()

@@ -25,6 +25,31 @@ _SHOWN_ROWS = 30
 
 
 @dataclass(frozen=True)
+class Sides:
+    """What the two sides are called, and what to do where their rows differ."""
+
+    first: str
+    second: str
+    remedy: str
+
+    def say(self, phrase: str) -> str:
+        """A phrase of a primary and a standby, as it is said of these two."""
+        return phrase.replace("primary", self.first).replace("standby", self.second)
+
+
+PHYSICAL = Sides(
+    "primary", "standby",
+    "Compare again; if it stays, the standby is damaged or is no copy of this primary: compare the system"
+    " identifiers, look at its log, and make a new base backup.",
+)  # fmt: skip
+LOGICAL = Sides(
+    "publisher", "subscriber",
+    "Compare again; if it stays, somebody wrote on the subscriber, or a transaction was skipped: copy the"
+    " table anew (12.9, remedy = resync).",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
 class TableCount:
     """One table's rows on both sides. None: not there, or, where `unreadable`, not ours to read.
 
@@ -90,13 +115,15 @@ class State:
     tries: int
     seconds: float
 
-    def __str__(self) -> str:
+    def words(self, sides: Sides = PHYSICAL) -> str:
+        """The state in a sentence."""
         if self.exact:
             return f"{self.database}: both sides in the same state, at {self.lsn}"
+        how = sides.say("so the standby was counted between two counts of the primary")
         return (
-            f"{self.database}: written without a pause, so the standby was counted between two counts of the"
-            f" primary (looked {spell_seconds(self.seconds)} for a quiet moment); a table that rows are added"
-            " to and removed from may lie outside without being wrong"
+            f"{self.database}: written without a pause, {how} (looked {spell_seconds(self.seconds)} for a"
+            " quiet moment); a table that rows are added to and removed from may lie outside without being"
+            " wrong"
         )
 
 
@@ -111,6 +138,7 @@ class Comparison(Tabled):
     left_out: tuple[str, ...] = ()
     """What could not be compared, and why."""
     seconds: float = 0.0
+    sides: Sides = PHYSICAL
 
     @cached_property
     def different(self) -> tuple[TableCount, ...]:
@@ -134,7 +162,8 @@ class Comparison(Tabled):
             return "No table to compare"
         if self.different:
             verb = "differs" if len(self.different) == 1 else "differ"
-            return f"{len(self.different)} of {_tables(len(self.tables))} {verb} between primary and standby"
+            between = self.sides.say("between primary and standby")
+            return f"{len(self.different)} of {_tables(len(self.tables))} {verb} {between}"
         compared = [t for t in self.tables if t.ok]
         unread = len(self.tables) - len(compared)
         rest = f"; {_tables(unread)} could not be read" if unread else ""
@@ -142,7 +171,7 @@ class Comparison(Tabled):
             subject = "The one table has" if len(compared) == 1 else f"All {_tables(len(compared))} have"
             return f"{subject} the same rows on both sides: {self.rows:,} in total{rest}"
         subject = f"{_tables(len(compared))}, {self.rows:,} rows"
-        return f"{subject}: the standby has what the primary had in the meantime{rest}"
+        return f"{subject}: {self.sides.say('the standby has what the primary had in the meantime')}{rest}"
 
     @property
     def table(self) -> Table:
@@ -153,11 +182,12 @@ class Comparison(Tabled):
                 : max(0, _SHOWN_ROWS - len(self.different))
             ]
         )
-        columns = ("database", "table", "primary", "standby", "difference", "verdict")
-        return Table.of(columns, map(_row, shown), title=self.finding, note=self._note(len(shown)))
+        columns = ("database", "table", self.sides.first, self.sides.second, "difference", "verdict")
+        rows = [_row(count, self.sides) for count in shown]
+        return Table.of(columns, rows, title=self.finding, note=self._note(len(shown)))
 
     def _note(self, shown: int) -> str:
-        lines = [str(state) for state in self.states]
+        lines = [state.words(self.sides) for state in self.states]
         if shown < len(self.tables):
             lines.insert(0, f"{_tables(len(self.tables) - shown)} more, all alike on both sides.")
         return "\n".join([*lines, *self.left_out, f"Counted in {spell_seconds(self.seconds)}."])
@@ -173,7 +203,8 @@ class Comparison(Tabled):
             names = ", ".join(f"{t.name} ({t.difference:+,})" for t in wrong[:5])
             count = sum(t.database == state.database for t in self.tables)
             found = names or f"{_tables(count)} {'equal' if state.exact else 'within bounds'}"
-            yield Check(f"rows in {state.database}", not wrong, found, "as on the primary", _DIFFERENT)
+            yield Check(f"rows in {state.database}", not wrong, found, self.sides.say("as on the primary"),
+                        self.sides.remedy)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -206,19 +237,22 @@ class Comparisons:
 
 
 _NOTHING = "There is no table that our login may read, outside the system's schemas."
-_DIFFERENT = (
-    "Compare again; if it stays, the standby is damaged or is no copy of this primary: compare the system"
-    " identifiers, look at its log, and make a new base backup."
-)
 
 
 def _tables(count: int) -> str:
     return "1 table" if count == 1 else f"{count:,} tables"
 
 
-def _row(count: TableCount) -> tuple[object, ...]:
+def _row(count: TableCount, sides: Sides) -> tuple[object, ...]:
     low, high = count.bounds or (None, None)
     primary: object = low if low == high else f"{low:,} to {high:,}"
     tone = _TONES.get(count.verdict, "bad")
     difference = Cell(f"{count.difference:+,}", tone) if count.difference else ""
-    return (count.database, count.name, primary, count.standby, difference, Cell(count.verdict, tone))
+    return (
+        count.database,
+        count.name,
+        primary,
+        count.standby,
+        difference,
+        Cell(sides.say(count.verdict), tone),
+    )

@@ -19,7 +19,7 @@ from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.targets import databases_of
-from pgnb.observe.comparison import Comparison, State, TableCount
+from pgnb.observe.comparison import LOGICAL, Comparison, State, TableCount
 from pgnb.observe.counting import merged, same_place
 from pgnb.server import Server, Session
 from pgnb.server.progress import lsn_text
@@ -62,7 +62,8 @@ def compare_published(
     results = in_parallel(_Pair.compare, pairs, at_once=_AT_ONCE)
     tables = tuple(table for counted, _ in results for table in counted)
     states = tuple(state for _, state in results)
-    return Comparison(publisher.name, subscriber.name, tables, states, tuple(left_out), monotonic() - started)
+    seconds = monotonic() - started
+    return Comparison(publisher.name, subscriber.name, tables, states, tuple(left_out), seconds, LOGICAL)
 
 
 def _subscribed(subscriber: Server, spec: DatabaseSpec) -> bool:

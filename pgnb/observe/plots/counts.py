@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from pgnb.observe.comparison import Comparison, TableCount
+from pgnb.observe.comparison import Comparison, Sides, TableCount
 from pgnb.observe.plots import style
 
 _MOST_ROWS = 30
@@ -47,7 +47,7 @@ def counts(comparison: Comparison) -> style.Plot:
             return plot
         _draw(axes, rows)
         _scale(axes, rows)
-        _legend(axes, rows)
+        _legend(axes, rows, comparison.sides)
     return plot
 
 
@@ -56,7 +56,7 @@ def _explanation(comparison: Comparison) -> str:
         at = ", ".join(f"{state.database} at {state.lsn}" for state in comparison.states[:4])
         more = f" and {len(comparison.states) - 4} more" if len(comparison.states) > 4 else ""
         return f"Both sides were counted in the same state of the WAL: {at}{more}." if at else ""
-    return (
+    return comparison.sides.say(
         "Clients wrote without a pause: the standby was counted between two counts of the primary,"
         " which are the bar's dark and light ends."
     )
@@ -67,7 +67,7 @@ def _rows(comparison: Comparison) -> list[_Row]:
     largest = sorted(rest, key=lambda table: -(table.standby or 0))
     shown = [*comparison.different, *largest][:_MOST_ROWS]
     several = len(comparison.states) > 1
-    rows = [_row(table, several) for table in shown]
+    rows = [_row(table, several, comparison.sides) for table in shown]
     chosen = set(shown)
     for state in comparison.states:
         others = [t for t in comparison.tables if t.database == state.database and t not in chosen]
@@ -75,7 +75,7 @@ def _rows(comparison: Comparison) -> list[_Row]:
     return rows
 
 
-def _row(table: TableCount, several: bool) -> _Row:
+def _row(table: TableCount, several: bool, sides: Sides) -> _Row:
     name = f"{table.database}: {table.name}" if several else table.name
     label = style.drawable(style.shortened(name, _NAME_LIMIT))
     bounds, standby = table.bounds or (0, 0), table.standby or 0
@@ -84,7 +84,7 @@ def _row(table: TableCount, several: bool) -> _Row:
     if table.ok:
         return _Row(label, bounds, standby, f"{standby:,}", style.INK)
     what = {"only on the primary": "not on the standby", "only on the standby": "not on the primary"}
-    words = what.get(table.verdict, f"{table.difference:+,}")
+    words = sides.say(what[table.verdict]) if table.verdict in what else f"{table.difference:+,}"
     return _Row(label, bounds, standby, f"{words} ({standby:,} of {bounds[1]:,})", _FAULT, fault=True)
 
 
@@ -146,11 +146,12 @@ def _compact(power: int) -> str:
     return str(power)
 
 
-def _legend(axes: Axes, rows: Sequence[_Row]) -> None:
+def _legend(axes: Axes, rows: Sequence[_Row], sides: Sides) -> None:
     handles = [
-        Patch(facecolor=_PRIMARY, alpha=0.5, label="rows on the primary"),
-        Line2D([], [], color=_PRIMARY, lw=2.6, marker="|", ms=9, ls="", mew=2.6, label="rows on the standby"),
-    ]
+        Patch(facecolor=_PRIMARY, alpha=0.5, label=f"rows on the {sides.first}"),
+        Line2D([], [], color=_PRIMARY, lw=2.6, marker="|", ms=9, ls="", mew=2.6,
+               label=f"rows on the {sides.second}"),
+    ]  # fmt: skip
     if any(row.fault for row in rows):
         handles.append(Patch(facecolor=_FAULT, alpha=0.5, label="differs"))
     axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.2)

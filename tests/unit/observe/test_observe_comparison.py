@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pgnb.journal import Journal
-from pgnb.observe.comparison import Comparison, Comparisons, State, TableCount
+from pgnb.observe.comparison import LOGICAL, Comparison, Comparisons, State, TableCount
 from pgnb.observe.counting import merged, same_place
 
 EXACT = State("shop", "0/5000068", True, 1, 0.01)
@@ -97,3 +97,17 @@ def test_several_standbys_are_named_and_the_worst_is_the_one_that_differs() -> N
     assert Comparisons((same,)).checks(Journal()).ok
     assert same.finding in str(both)
     assert other.finding in both._repr_html_()
+
+
+def test_logical_replication_has_other_words_and_another_remedy() -> None:
+    tables = (count(5, 4), TableCount("shop", "public", "standby_log", 1, None))
+    found = Comparison("pub", "sub", tables, (BOUNDED,), sides=LOGICAL)
+    assert found.finding == "2 of 2 tables differ between publisher and subscriber"
+    assert found.table.columns[2:4] == ("publisher", "subscriber")
+    assert [str(row[-1]) for row in found.table.rows] == ["differs", "only on the publisher"]
+    assert found.table.rows[1][1] == "standby_log"
+    assert "the subscriber was counted between two counts of the publisher" in found.table.note
+    (failed,) = found.checks(Journal()).failed
+    assert failed.wanted == "as on the publisher"
+    assert "12.9" in failed.remedy
+    assert "base backup" not in failed.remedy
