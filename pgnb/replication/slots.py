@@ -70,6 +70,11 @@ class Slot:
         return self.wal_status == "lost" or bool(self.invalidation_reason)
 
     @property
+    def takes_over(self) -> bool:
+        """Whether, on a standby, it is a logical slot that subscribers can go on from after its promotion."""
+        return bool(self.synced) and not self.temporary and not self.lost
+
+    @property
     def reserved(self) -> bool:
         """Whether it holds WAL back; a slot made without `immediately_reserve` does not, until it is used."""
         return self.restart_lsn is not None

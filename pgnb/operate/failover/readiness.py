@@ -18,6 +18,12 @@ from pgnb.server.progress import lsn_diff
 
 _BEHIND = 64 * 1024 * 1024
 """Bytes of WAL: with more to replay, writes would stand still for it."""
+_LOST_SLOTS = (
+    "They stay behind, and what their subscribers had not received is missed. From 17 on let the candidate"
+    " synchronise them: failover = true on the slots; wal_level = logical, sync_replication_slots = on and"
+    " hot_standby_feedback = on on the standby (06); a rule in pg_hba.conf for its role and its database."
+    " Otherwise their subscriptions are made anew (12.9, recreate); to allow that, set"
+)
 
 
 def path_checks(pair: Succession) -> Checks:
@@ -88,10 +94,10 @@ def _fit(old: Server, candidate: Server) -> Iterator[Check]:
 
 def _kept(old: Server, pair: Succession) -> Iterator[Check]:
     """What lives on the old primary only: logical slots that nobody synchronised, and its own volume."""
-    there = {slot.name for slot in slots(pair.candidate) if slot.synced}
-    lost = [slot.name for slot in slots(old) if not slot.physical and slot.name not in there]
-    yield Check("logical slots", not lost, ", ".join(lost) or "none would be lost", "none, or synchronised",
-                "They stay behind: subscribers need new ones (12.10).", advice=True)  # fmt: skip
+    there = {slot.name for slot in slots(pair.candidate) if slot.takes_over}
+    lost = ", ".join(slot.name for slot in slots(old) if not slot.physical and slot.name not in there)
+    yield Check("logical slots", lost in ("", pair.accepted_slots), lost or "none would be lost",
+                "none, or synchronised", f"{_LOST_SLOTS} accept_lost_slots = {lost!r}.")  # fmt: skip
     yield Check("the volume can be fenced", pair.old.target is not None, pair.old.volume, "a claim",
                 "Scale 0 alone is a weak fence: let nobody scale it back.", advice=True)  # fmt: skip
     allowed = old.facts.allow_alter_system

@@ -28,9 +28,9 @@ class Succession(Tabled):
     """One change of roles. What its parts find out on the way stands here, for those that come later.
 
     `candidate` is the standby that takes the role (or has it already), `others` the further standbys.
-    `confirmed` are pods that somebody vouches for, `remains` what was read of the old primary's volume,
-    `marked` whether standby.signal is there, `phases` what was done when; from `quiet_from` to `quiet_to` no
-    client could write, as far as pgnb knows by itself.
+    `accepted_slots` are logical slots that may be lost, `confirmed` pods that somebody vouches for, `remains`
+    what was read of the old primary's volume, `marked` whether standby.signal is there, `phases` what was
+    done when; from `quiet_from` to `quiet_to` no client could write, as far as pgnb knows by itself.
     """
 
     cluster: Cluster = field(repr=False)
@@ -39,6 +39,7 @@ class Succession(Tabled):
     candidate: Server
     others: tuple[Server, ...]
     service: str
+    accepted_slots: str = ""
     confirmed: dict[str, str] = field(default_factory=dict)
     remains: Remains | None = None
     marked: bool = False
@@ -111,12 +112,14 @@ def _words(server: Server) -> Cell:
 def succession(
     cluster: Cluster, path: str, *, primary: str, standby_selector: str, service: str, candidate: str = "",
     container: str = "", user: str = "postgres", password: str = "", data_directory: str = "",
+    accept_lost_slots: str = "",
 ) -> Succession:  # fmt: skip
     """Find everybody's part. `primary` is the old primary's Deployment or StatefulSet, whatever became of it.
 
     `candidate` names a standby by its workload or pod; empty: the one that is a primary already, else the
-    one that received most. Raises ParameterError, PodError, NotFound, and WrongServer for two primaries
-    among the standbys.
+    one that received most. `accept_lost_slots`: logical slots that a switchover may leave behind, by name,
+    joined by ", ". Raises ParameterError, PodError, NotFound, and WrongServer for two primaries among the
+    standbys.
     """
     if path not in get_args(Path):
         raise ParameterError(
@@ -128,7 +131,7 @@ def succession(
     standbys = find_standbys(cluster, standby_selector, user=user, password=password)
     chosen = _named(cluster, standbys, candidate) if candidate else _foremost(standbys)
     others = tuple(one for one in standbys if one is not chosen)
-    return Succession(cluster, cast(Path, path), old, chosen, others, service)
+    return Succession(cluster, cast(Path, path), old, chosen, others, service, accept_lost_slots)
 
 
 def _named(cluster: Cluster, standbys: tuple[Server, ...], name: str) -> Server:

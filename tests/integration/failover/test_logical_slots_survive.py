@@ -1,0 +1,73 @@
+"""A publisher's own failover: its logical slots are taken over by the standby, or their loss is named."""
+
+import pytest
+from failover_stage import ROLE, Family, carry_out
+
+from pgnb.errors import GateClosed
+from pgnb.logical.roles import subscription_rules
+from pgnb.logical.slots import create_slot, logical_slots
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.survival import survival_checks
+from pgnb.operate.failover import path_checks, plan_switchover
+from pgnb.replication import slots
+from pgnb.server.restart import plan_pending_restart
+from pgnb.wait import wait_until
+
+SPEC = DatabaseSpec.of("postgres")
+
+
+@pytest.fixture
+def publisher(family: Family) -> Family:
+    """The primary with a logical slot that a standby could take over."""
+    wished = {"wal_level": "logical"}
+    carry_out(family.primary.plan_settings(wished, write_restart=True))
+    carry_out(plan_pending_restart(family.primary, wished, allow=True), allow_restart=True)
+    create_slot(family.primary, SPEC, two_phase=False, failover=True, timeout=30)
+    return family
+
+
+def test_a_slot_that_would_be_left_behind_closes_the_gate_until_it_is_named(publisher: Family) -> None:
+    advice = {check.name for check in survival_checks(publisher.primary, [SPEC]) if not check.ok}
+    assert advice == {"subscribers wait for the standbys"}
+    wait_until("it streams again", lambda: _failed(publisher) <= {"logical slots"}, timeout=20)
+    change = plan_switchover(publisher.roles("switchover"))
+    change.grant(allow_promotion=True)
+    with pytest.raises(GateClosed) as stopped:
+        change.apply()
+    assert "logical slots: sub_postgres" in stopped.value.found
+    assert "accept_lost_slots = 'sub_postgres'" in stopped.value.remedy
+    assert path_checks(publisher.roles("switchover", accept_lost_slots="sub_postgres")).ok
+
+
+def test_a_slot_that_is_synchronised_goes_along(publisher: Family) -> None:
+    standby = publisher.server("replica-a")
+    # Synchronisation is an ordinary session in a database: the rule for `replication` does not let it in.
+    carry_out(publisher.primary.plan_hba(subscription_rules(ROLE, ["10.0.0.0/8"], tls=False)))
+    carry_out(publisher.primary.plan_settings({"synchronized_standby_slots": "replica_a"}))
+    wished = {"wal_level": "logical", "sync_replication_slots": "on", "hot_standby_feedback": "on"}
+    carry_out(standby.plan_settings(wished, write_restart=True))
+    carry_out(plan_pending_restart(standby, wished, allow=True), allow_restart=True)
+    assert survival_checks(publisher.primary, [SPEC]).items[-1].ok
+    # The standby takes a slot over once it has the WAL and the catalog's rows that the slot needs.
+    wait_until("the slot on the standby", lambda: _synchronised(publisher), timeout=90, every=0.5)
+    wait_until("it streams again", lambda: path_checks(publisher.roles("switchover")).ok, timeout=20)
+    pair = publisher.roles("switchover")
+    carry_out(plan_switchover(pair), allow_promotion=True)
+    assert not logical_slots(pair.candidate)["sub_postgres"].lost
+    standby.close()
+
+
+def _failed(publisher: Family) -> set[str]:
+    return {check.name for check in path_checks(publisher.roles("switchover")).failed}
+
+
+def _synchronised(publisher: Family) -> bool:
+    """A consumer that reads on, as a subscriber would: the slot moves, and the standby's copy with it."""
+    publisher.primary.execute("SELECT pg_logical_emit_message(false, 'x', 'y')")
+    publisher.primary.execute("SELECT pg_log_standby_snapshot()")
+    publisher.primary.execute(
+        "SELECT count(*) FROM pg_logical_slot_get_binary_changes('sub_postgres', NULL, NULL, 'proto_version',"
+        " '1', 'publication_names', 'none')"
+    )
+    found = slots(publisher.server("replica-a")).find("sub_postgres")
+    return found is not None and found.takes_over
