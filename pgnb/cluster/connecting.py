@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pgnb.cluster.client import Api
 from pgnb.cluster.facade import Cluster
+from pgnb.cluster.helpers import remove_left
 from pgnb.cluster.kubeconfig import read_target
 from pgnb.cluster.objects import get
 from pgnb.errors import ClusterError, ParameterError
@@ -22,7 +23,8 @@ def connect(
     `kubeconfig`: a file (`~` and `$VARIABLES` are expanded); empty: `$KUBECONFIG`, `~/.kube/config`, or the
     pod's own account inside a cluster. `context` and `namespace`: empty ones as in the file. `dry_run`:
     True plans only; "auto" carries changes out only in a namespace that is labelled pgnb/practice=true.
-    `timeout` is in seconds, for one request. Raises ApiUnreachable, AccessDenied, ParameterError.
+    `timeout` is in seconds, for one request. Helper pods that a killed run left are removed, unless this
+    one only plans. Raises ApiUnreachable, AccessDenied, ParameterError.
     """
     wanted = _dry_run(dry_run)
     target = read_target(kubeconfig, context, namespace)
@@ -31,6 +33,8 @@ def connect(
     _ = cluster.version
     api.journal.dry_run = _only_plan(api) if wanted is None else wanted
     api.journal.facts(cluster=target.server_url, context=target.context, namespace=target.namespace)
+    if not api.journal.dry_run:
+        remove_left(api)
     return cluster
 
 

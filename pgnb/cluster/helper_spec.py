@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pgnb.cluster.owner import ANNOTATION, this_process
 from pgnb.cluster.pods import Pod
 
 LABELS: Mapping[str, str] = {"app.kubernetes.io/managed-by": "pgnb", "app.kubernetes.io/component": "helper"}
@@ -77,7 +78,8 @@ class HelperPod:
         spec |= {"initContainers": [self._copier()]} if self.secret_files else {}
         spec |= {"serviceAccountName": self.service_account} if self.service_account else {}
         spec |= {"nodeName": self.node} if self.node else {}
-        meta = {"name": name, "labels": dict(LABELS) | dict(self.labels)}
+        meta = {"name": name, "labels": dict(LABELS) | dict(self.labels),
+                "annotations": {ANNOTATION: this_process()}}  # fmt: skip
         return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
     def _container(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
@@ -13,20 +13,22 @@ from typing import Any
 
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.commands import ExecResult, exec_in
-from pgnb.cluster.helper_spec import CONTAINER, HelperPod
+from pgnb.cluster.helper_spec import CONTAINER, LABELS, HelperPod
 from pgnb.cluster.logs import LogLine, read_log
 from pgnb.cluster.objects import create, delete, get, list_all
+from pgnb.cluster.owner import ANNOTATION, has_died
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.selection import events_if_allowed
 from pgnb.cluster.sockets import Sockets
 from pgnb.cluster.trouble import explain, hopeless
-from pgnb.errors import ExecFailed, NotFound, PodError
+from pgnb.errors import AccessDenied, Conflict, ExecFailed, NotFound, PodError
 from pgnb.wait import wait_until
 
 START = 120.0
 """Seconds within which a helper's container must run: scheduling, volume, image."""
 _IDLE = ("sleep", "86400")
 _GONE = 60.0
+_SELECTOR = ",".join(f"{label}={value}" for label, value in LABELS.items())
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,21 @@ def _suffix() -> str:
     return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(5))
 
 
+def remove_left(api: Api) -> None:
+    """Remove the helpers that a killed run of this machine left, which would go on until their deadline.
+
+    Whoever may not look for them, or remove them, goes on without: they end by themselves.
+    """
+    with suppress(AccessDenied, Conflict):
+        for pod in list_all(api, "pods", _SELECTOR):
+            meta = pod["metadata"]
+            if has_died((meta.get("annotations") or {}).get(ANNOTATION, "")):
+                _remove(api, meta["name"], uid=meta["uid"])
+
+
 def _sweep(api: Api, prefix: str) -> None:
     """Remove helpers of the same work that have ended and that a killed run could not remove."""
-    for pod in list_all(api, "pods", "app.kubernetes.io/managed-by=pgnb,app.kubernetes.io/component=helper"):
+    for pod in list_all(api, "pods", _SELECTOR):
         ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
         if ended and pod["metadata"]["name"].rpartition("-")[0] == prefix:
             delete(api, "pods", pod["metadata"]["name"], uid=pod["metadata"]["uid"])
@@ -199,9 +213,9 @@ def _failed(name: str, spec: HelperPod, state: dict[str, Any], result: HelperRes
     )
 
 
-def _remove(api: Api, name: str) -> None:
+def _remove(api: Api, name: str, *, uid: str = "") -> None:
     """Delete the pod and wait until it is gone: its volume must be free for the server's own pod."""
-    if not delete(api, "pods", name, grace=0):
+    if not delete(api, "pods", name, uid=uid, grace=0):
         return
     wait_until(
         f"the helper pod {name} to be gone", lambda: get(api, "pods", name), lambda pod: pod is None,

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from pgnb.cluster import Cluster, HelperPod, Pod, SecretFile
+from pgnb.cluster import Cluster, HelperPod, Pod, SecretFile, connect
 from pgnb.errors import DeadlineExceeded, ExecFailed, PodError
 
 IMAGE = "postgres:17"
+KILLED = """
+import os, signal, sys
+from pgnb.cluster import HelperPod, connect
+with connect(sys.argv[1], namespace=sys.argv[2], dry_run=False).helper(HelperPod("left", "postgres:17", ())):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +74,20 @@ def test_an_interrupt_leaves_no_pod(cluster: Cluster) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         cluster.run_helper(HelperPod("int", IMAGE, ("sh", "-c", "echo go; sleep 60")), on_log=interrupt)
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_that_applies(
+    cluster: Cluster, kubeconfig: Path
+) -> None:
+    def connected_again(*, dry_run: bool) -> list[str]:
+        connect(str(kubeconfig), namespace=cluster.namespace, dry_run=dry_run).close()
+        return [pod.name for pod in cluster.pods("app.kubernetes.io/component=helper")]
+
+    with cluster.helper(HelperPod("living", IMAGE, ())) as living:
+        command = [sys.executable, "-c", KILLED, str(kubeconfig), cluster.namespace]
+        assert subprocess.run(command).returncode == -signal.SIGKILL
+        assert len(connected_again(dry_run=True)) == 2
+        assert connected_again(dry_run=False) == [living.pod.name]
 
 
 def test_a_password_as_a_file_that_libpq_takes(cluster: Cluster) -> None:

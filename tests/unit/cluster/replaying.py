@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -21,6 +22,7 @@ from pgnb.cluster.pods import Pod
 RECORDINGS = Path(__file__).parents[2] / "data" / "real-kubernetes"
 NAMESPACE = "pgnb-record"
 POD = "postgres-primary-dcd654f4f-9j5cc"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 
 
 def recorded(name: str) -> list[dict[str, Any]]:
@@ -47,6 +49,14 @@ class Replay:
         """Answer a request with this; several for one path are given one after the other."""
         response = {"status": status, "body": body, "headers": headers}
         self.answers.setdefault((method, path), []).append(response)
+
+    @contextmanager
+    def answering(self, method: str, path: str, status: int, body: object) -> Iterator[None]:
+        """Answer a request with this as long as the block lasts, and forget that it was asked for."""
+        self.answer(method, path, status, body)
+        yield
+        del self.answers[method, path]
+        self.requests = [asked for asked in self.requests if not asked[1].startswith(path)]
 
     def take(self, exchange: Mapping[str, Any]) -> None:
         """Answer the request of a recorded exchange as it was answered then; its query does not matter."""
@@ -151,9 +161,10 @@ def kubeconfig(replay: Replay, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cluster(replay: Replay, kubeconfig: Path) -> Iterator[Cluster]:
-    """A cluster that may change things, on the replaying server."""
+    """A cluster that may change things, on the replaying server; no helper pod was left in it."""
     replay.answer("GET", "/version", 200, {"gitVersion": "v1.36.0"})
-    found = connect(str(kubeconfig), dry_run=False, timeout=5.0)
+    with replay.answering("GET", PODS, 200, {"items": []}):
+        found = connect(str(kubeconfig), dry_run=False, timeout=5.0)
     yield found
     found.close()
 

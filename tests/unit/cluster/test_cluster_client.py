@@ -7,12 +7,11 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from replaying import NAMESPACE, Replay, entry, write_kubeconfig
+from replaying import NAMESPACE, PODS, Replay, entry, write_kubeconfig
 
 from pgnb.cluster import Cluster, connect
 from pgnb.errors import AccessDenied, ApiUnreachable, GateClosed, ParameterError
 
-PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "config"}, "data": {"a": "b"}}
 
@@ -71,6 +70,7 @@ def test_auto_applies_only_where_the_namespace_says_practice(
         replay.answer("GET", f"/api/v1/namespaces/{NAMESPACE}", 403, denied)
     else:
         replay.answer("GET", f"/api/v1/namespaces/{NAMESPACE}", 200, {"metadata": {"labels": labels}})
+    replay.answer("GET", PODS, 200, {"items": []})
     cluster = connect(str(kubeconfig), dry_run="auto")
     assert cluster.dry_run is plans
     cluster.close()
