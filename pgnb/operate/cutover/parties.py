@@ -31,9 +31,10 @@ class Cutover(Tabled):
     """One cut-over. `why_absent` says what was found in the publisher's place when it does not answer.
 
     `reverse` names the Service by which the publisher would follow the subscriber afterwards, "" for no way
-    back. `margin`: values that sequences are set ahead when the publisher is dead. `watched` is the scratch
-    database of the client that measures, stopped and led on with the others. `counted` and `phases` are shown
-    only: what is done is read from the servers every time.
+    back. `margin`: values that sequences are set ahead when the publisher is dead. The rows of `uncounted`
+    databases are not compared. `watched` is the scratch database of the client that measures, stopped and led
+    on with the others. `counted` and `phases` are shown only: what is done is read from the servers every
+    time.
     """
 
     cluster: Cluster = field(repr=False)
@@ -48,6 +49,7 @@ class Cutover(Tabled):
     secret: str = ""
     margin: int = DEFAULT_MARGIN
     timeout: float = 120.0
+    uncounted: tuple[str, ...] = ()
     counted: dict[str, Counted] = field(default_factory=dict)
     watched: str = ""
     phases: list[Entry] = field(default_factory=list)
@@ -88,15 +90,15 @@ def logical_cutover(
     cluster: Cluster, path: str, subscriber: Server, *, publisher_selector: str, service: str,
     databases: Iterable[str] = (), container: str = "", user: str = "postgres", password: str = "",
     reverse_service: str = "", role: str = "", secret: str = "", margin: int = DEFAULT_MARGIN,
-    timeout: float = 120.0,
+    timeout: float = 120.0, uncounted: Iterable[str] = (),
 ) -> Cutover:  # fmt: skip
     """Find everybody's part. On the path `failover`, and where a run only plans, the publisher may be dead.
 
     Paths: `cutover` (planned), `failover` (the publisher is dead), `clean` (it is back: its slots go),
     `abandon` (a planned one that did not end: writes are let in again). `databases`: empty takes those that
     are subscribed to, or were. `reverse_service` (planned only) leads to the subscriber, "" makes no way
-    back. `margin` is a number of values, `timeout` seconds to confirm. Raises ParameterError, PodError,
-    ConnectionFailed.
+    back. `margin` is a number of values, `timeout` seconds to confirm. `uncounted`: databases too large to be
+    counted while writes stand still. Raises ParameterError, PodError, ConnectionFailed.
     """
     if path not in get_args(Path):
         raise ParameterError(f"there is no path {path!r}", remedy=f"Set path to one of {get_args(Path)}.")
@@ -109,8 +111,19 @@ def logical_cutover(
     way_back = reverse_service if path == "cutover" else ""
     return Cutover(
         cluster, cast(Path, path), publisher, subscriber, specs, service, why, way_back, role, secret, margin,
-        timeout,
+        timeout, _among(specs, uncounted),
     )  # fmt: skip
+
+
+def _among(specs: Specs, uncounted: Iterable[str]) -> tuple[str, ...]:
+    left = tuple(uncounted)
+    if unknown := [name for name in left if name not in specs.databases]:
+        raise ParameterError(
+            f"databases that are not handed over: {', '.join(unknown)}",
+            found=f"handed over: {', '.join(specs.databases) or 'none'}",
+            remedy="uncounted names some of those.",
+        )  # fmt: skip
+    return left
 
 
 def _publisher(

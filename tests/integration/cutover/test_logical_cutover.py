@@ -8,7 +8,7 @@ import pytest
 from cutover_stage import DATABASES, PUBLISHER, SUBSCRIBER, Stage, carry_out, server_of
 
 from pgnb.checks import verify
-from pgnb.errors import ChangeFailed, GateClosed, QueryFailed
+from pgnb.errors import ChangeFailed, GateClosed, ParameterError, QueryFailed
 from pgnb.logical.leftslots import left_slots
 from pgnb.logical.quiet import read_silence
 from pgnb.logical.sequences import read_sequences
@@ -149,6 +149,18 @@ def test_rows_that_differ_put_everything_back(stage: Stage) -> None:
     stage.publisher.close_sessions()  # Those of before were ended, as a client's.
     stage.publisher.execute("INSERT INTO orders (item) VALUES ('goes on')", database="shop")
     assert not cutover_status(cut).leads
+
+
+def test_a_database_that_is_too_large_to_count_is_handed_over_uncounted(stage: Stage) -> None:
+    stage.subscriber.execute("INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')",
+                             database="shop")  # fmt: skip
+    with pytest.raises(ParameterError, match="not handed over: nowhere"):
+        stage.cut("cutover", uncounted=["nowhere"])
+    cut = stage.cut("cutover", uncounted=["shop"])
+    done = carry_out(plan_cutover(cut), allow_cutover=True)
+    assert "not counted, as asked: shop" in str(done)
+    assert set(cut.counted) == set(DATABASES) - {"shop"}
+    verify(cutover_done(cut))
 
 
 def test_nothing_happens_without_its_confirmation_or_in_a_run_that_plans(stage: Stage) -> None:
