@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pgnb.errors import PodError
 from pgnb.server.facts import assert_expected
 from pgnb.server.route import Absent, ThroughPod
 from pgnb.server.server import Server
 from pgnb.server.session import Login
 
 if TYPE_CHECKING:
-    from pgnb.cluster import Cluster
+    from pgnb.cluster import Cluster, Pod
 
 
 def find_server(
@@ -23,18 +24,20 @@ def find_server(
     database: str = "postgres",
     port: int = 5432,
     expect: str | int | None = None,
+    made_by: str = "",
 ) -> Server:
     """The PostgreSQL server in the one Ready pod of a selector, with its facts read over TCP.
 
     `password` names where the password stands ("secret:NAME/KEY", …); `expect` is a system identifier.
     A Ready pod is not a usable server, so SQL is asked: the facts come back, and are the expected ones.
     Raises PodError, ConnectionFailed, WrongServer. In a plan-only run a server whose pod is not there at
-    all comes back as an absent one, which answers every query with no rows.
+    all comes back as an absent one, which answers every query with no rows; with `made_by`, the notebook
+    that must have been carried out before, it is an error there, too, which names that notebook.
     """
-    if cluster.journal.dry_run and not cluster.pods(selector):
+    if cluster.journal.dry_run and not made_by and not cluster.pods(selector):
         absent = Absent(f"the server of {selector}", f"no pod matches {selector} yet")
         return Server(absent, Login(user), cluster.journal, database=database)
-    pod = cluster.pod(selector, container)
+    pod = _pod(cluster, selector, container, made_by)
     login = Login(
         user,
         lambda: cluster.resolve_password(password, pod, user).reveal() or None,
@@ -45,6 +48,16 @@ def find_server(
     assert_expected(server.name, server.facts, expect)
     _keep_for_the_record(server)
     return server
+
+
+def _pod(cluster: Cluster, selector: str, container: str, made_by: str) -> Pod:
+    try:
+        return cluster.pod(selector, container)
+    except PodError as missing:
+        if not made_by or cluster.pods(selector):
+            raise
+        remedy = f"{missing.remedy} Where it was never there, {made_by} comes first.".strip()
+        raise PodError(missing.message, found=missing.found, remedy=remedy) from missing
 
 
 def _keep_for_the_record(server: Server) -> None:

@@ -216,6 +216,16 @@ def test_a_plan_only_run_goes_on_where_a_server_is_not_there_yet(planning: Clust
     assert "not there yet" in str(absent.settings(["work_mem"]).table)
 
 
+@pytest.mark.parametrize("which", ["planning", "cluster"])
+def test_a_server_that_another_notebook_makes_is_missed_with_its_name(
+    which: str, request: pytest.FixtureRequest
+):
+    found: Cluster = request.getfixturevalue(which)
+    with pytest.raises(PodError, match="app=standby-to-come") as missing:
+        find_server(found, "app=standby-to-come", made_by="12_logical_replication")
+    assert missing.value.remedy.endswith("Where it was never there, 12_logical_replication comes first.")
+
+
 def test_nothing_stays_behind_when_a_server_is_closed(cluster: Cluster, server: Server):
     other = find_server(cluster, server.selector, password=PASSWORD)
     pid = other.session().backend_pid
