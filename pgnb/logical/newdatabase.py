@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from pgnb.errors import ParameterError
 from pgnb.logical.specs import Specs, check_name, database_specs
 from pgnb.plan import Change, Step
 from pgnb.server import Server, compose, name
+from pgnb.server.scratch import OWN
 
 
 def plan_new_database(
@@ -16,8 +19,9 @@ def plan_new_database(
 ) -> Change:  # fmt: skip
     """Make the database, and in it what `ddl` says, in one transaction as `owner`; nothing where it is there.
 
-    Encoding and locale are those of template1, as CREATE DATABASE has it. Raises ParameterError for a name
-    that is not there unless `create` is true.
+    It gets its name once its content is made: where the SQL fails, or the run is killed, there is no database
+    of that name, and the next run begins anew. Encoding and locale are those of template1, as CREATE DATABASE
+    has it. Raises ParameterError for a name that is not there unless `create` is true.
     """
     check_name("database", database)
     title = f"database {database} on {publisher.name}"
@@ -31,18 +35,8 @@ def plan_new_database(
             f"there is no database {database!r} on the publisher", found="not in pg_database",
             remedy="Correct the name (names are case-sensitive here), or set create_database = True.",
         )  # fmt: skip
-    made = compose("CREATE DATABASE {}", name(database))
-    statement = compose("{} OWNER {}", made, name(owner)) if owner else made
-
-    def create_it() -> str:
-        publisher.execute(statement)
-        return "made"
-
-    steps = [Step(publisher.name, f"CREATE DATABASE {database}", create_it, journalled=True)]
-    if ddl.strip():
-        what = f"{database}: {' '.join(ddl.split())}"
-        steps.append(Step(publisher.name, what, lambda: _fill(publisher, database, owner, ddl)))
     after = f"{database}: owner {owner or publisher.facts.login}\n"
+    steps = _Making(publisher, database, owner, ddl.strip()).steps()
     return Change(title, publisher.journal, "", after, steps, undo_text=f"DROP DATABASE {database}")
 
 
@@ -57,11 +51,52 @@ def new_database_specs(publisher: Server, database: str, publish: Mapping[str, A
     return database_specs(publisher, [database], {database: publish.get(database, "all")})
 
 
-def _fill(publisher: Server, database: str, owner: str, ddl: str) -> str:
-    with publisher.new_session(database) as session:
-        session.execute("BEGIN")
-        if owner:
-            session.execute(compose("SET LOCAL ROLE {}", name(owner)))
-        session.execute(ddl)
-        session.execute("COMMIT")
-    return "made"
+@dataclass(frozen=True)
+class _Making:
+    """One database on its way, under a name of its own until its content is there."""
+
+    publisher: Server
+    database: str
+    owner: str
+    ddl: str
+
+    @property
+    def before(self) -> str:
+        """The name that it has meanwhile; nobody else gives such a one."""
+        return f"{OWN}new_{sha256(self.database.encode()).hexdigest()[:8]}"
+
+    def steps(self) -> list[Step]:
+        here = self.publisher.name
+        if not self.ddl:
+            return [Step(here, f"CREATE DATABASE {self.database}", lambda: self._create(self.database), True)]
+        return [
+            Step(here, f"CREATE DATABASE {self.before}, {self.database} to be", self._begin, True),
+            Step(here, f"{self.database}: {' '.join(self.ddl.split())}", self._fill),
+            Step(here, f"ALTER DATABASE {self.before} RENAME TO {self.database}", self._rename, True),
+        ]
+
+    def _begin(self) -> str:
+        there = {row["name"] for row in self.publisher.query("databases")}
+        if self.before in there:
+            self.publisher.execute(compose("DROP DATABASE {}", name(self.before)))
+        return self._create(self.before)
+
+    def _create(self, called: str) -> str:
+        made = compose("CREATE DATABASE {}", name(called))
+        self.publisher.execute(compose("{} OWNER {}", made, name(self.owner)) if self.owner else made)
+        return "made"
+
+    def _fill(self) -> str:
+        with self.publisher.new_session(self.before) as session:
+            session.execute("BEGIN")
+            if self.owner:
+                session.execute(compose("SET LOCAL ROLE {}", name(self.owner)))
+            session.execute(self.ddl)
+            session.execute("COMMIT")
+        return "made"
+
+    def _rename(self) -> str:
+        self.publisher.execute(
+            compose("ALTER DATABASE {} RENAME TO {}", name(self.before), name(self.database))
+        )
+        return "renamed"

@@ -11,6 +11,7 @@ from pgnb.errors import ParameterError
 from pgnb.logical.names import LONGEST, publication_name, slot_name, subscription_name
 from pgnb.logical.wishes import PublishedTable, Wish, wish_of
 from pgnb.server import Server
+from pgnb.server.scratch import OWN, SCRATCH
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,25 @@ class Specs(Tabled, Sequence[DatabaseSpec]):
 def database_specs(
     publisher: Server, databases: Iterable[str] = (), publish: Mapping[str, Any] | None = None
 ) -> Specs:
-    """The specs of those databases; of every one of the publisher but `postgres` and templates without names.
+    """The specs of those databases; without names of every one of the publisher, its maintenance database,
+    templates and scratch databases left out.
 
     `publish` maps a database to what is published of it, "all" where it is not named: see `wish_of`.
     Raises ParameterError for names that are not there, are given twice, or cannot be used.
     """
     found = [row["name"] for row in publisher.query("databases")]
-    chosen = list(databases) or [name for name in found if name != "postgres"]
+    chosen = list(databases) or _every_one(publisher)
     wishes = dict(publish or {})
     _refuse("named twice", sorted({name for name in chosen if chosen.count(name) > 1}), found)
     if publisher.present:
         _refuse("not on the publisher", [name for name in chosen if name not in found], found)
     _refuse("in publish, but not among the databases", [n for n in wishes if n not in chosen], chosen)
     return Specs(tuple(DatabaseSpec.of(name, wishes.get(name, "all")) for name in chosen))
+
+
+def _every_one(publisher: Server) -> list[str]:
+    known = {"scratch": SCRATCH, "own": OWN}
+    return [row["name"] for row in publisher.query("logical/databases_to_replicate", known)]
 
 
 def check_name(what: str, name: str) -> str:

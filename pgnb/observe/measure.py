@@ -54,16 +54,21 @@ def measure_service(
 
     The client writes into a scratch database, which is dropped at the end. `password` and `host` as for
     start_writer; `afterwards` is the server that takes the role over meanwhile, where the rows are then
-    looked for. Without `when` (an empty plan is false) and in a plan-only run nothing is started. The
-    block's end waits until the client is acknowledged a row again. Raises as start_writer does, and
-    DeadlineExceeded when the client doesn't come back.
+    looked for. Without `when` (an empty plan is false) and in a plan-only run nothing is started; a scratch
+    database that a killed run left is dropped all the same, where this one applies. The block's end waits
+    until the client is acknowledged a row again. Raises as start_writer does, and DeadlineExceeded when the
+    client doesn't come back.
     """
-    service = Service(server.journal)
-    if not when or server.journal.dry_run or not server.present:
+    service, scratch = Service(server.journal), Scratch(server, database)
+    if server.journal.dry_run or not server.present:
+        yield service
+        return
+    if not when:
+        scratch.drop_left()
         yield service
         return
     try:
-        writer = start_writer(server, Scratch(server, database), password, host=host)
+        writer = start_writer(server, scratch, password, host=host)
         try:
             yield service
             service.writing = next_row(writer, datetime.now(UTC))

@@ -1,7 +1,7 @@
 """A scratch database: made to write test rows into, known by its comment, dropped at the end.
 
-Only a database that carries the comment is ever dropped, so that a parameter that names a real one does no
-harm; one that a killed run left behind is taken over by the next.
+Only a database that carries the comment (or has none, and a name of pgnb's own) is ever dropped, so that a
+parameter that names a real one does no harm; one that a killed run left behind is taken over by the next.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from pgnb.checks import Check, Checks
 from pgnb.errors import GateClosed, ParameterError
 from pgnb.plan import Change, Step
 from pgnb.server import Rows, Server, compose, name
+from pgnb.server.rows import Row
+from pgnb.server.scratch import OWN, SCRATCH
 
-COMMENT = "pgnb scratch: made for a test of replication, may be dropped"
 _LONGEST_NAME = 63
 
 
@@ -45,7 +46,7 @@ class Scratch:
         Raises GateClosed when there is a database of that name that is no scratch database.
         """
         comment = self._comment()
-        if comment is not None and comment != COMMENT:
+        if comment is not None and comment != SCRATCH:
             raise GateClosed(
                 f"{self.database} is not a scratch database; nothing is written into it",
                 found=f"its comment: {comment or 'none'}",
@@ -69,7 +70,7 @@ class Scratch:
         if self.keep or comment is None:
             note = "kept, as asked" if self.keep and comment else "There is no such database."
             return Change(title, self.server.journal, note=note)
-        if comment != COMMENT:
+        if comment != SCRATCH:
             raise GateClosed(
                 f"{self.database} is not a scratch database; it is not dropped",
                 found=f"its comment: {comment or 'none'}",
@@ -77,6 +78,12 @@ class Scratch:
             )
         step = self._step(f"DROP DATABASE {self.database}", self._drop_database)
         return Change(title, self.server.journal, f"database {self.database}", "", [step])
+
+    def drop_left(self) -> None:
+        """Drop it where a run that was killed left it behind: it is there, and nobody is in it."""
+        state = None if self.server.facts.in_recovery else self._state()
+        if state and not state["sessions"] and self._comment() == SCRATCH:
+            self.plan_drop().apply()
 
     def insert(self, *values: str) -> Rows:
         """Insert rows, each in its own transaction, journalled; the new rows, none in a plan-only run."""
@@ -113,9 +120,19 @@ class Scratch:
         self.plan_drop().apply()
 
     def _comment(self) -> str | None:
-        """The database's comment, "" without one; None when the database is not there."""
+        """The database's comment, "" without one; None when the database is not there.
+
+        One that was killed on the way to its comment counts as commented.
+        """
+        state = self._state()
+        if state is None:
+            return None
+        unmarked = state["comment"] is None and self.database.startswith(OWN)
+        return SCRATCH if unmarked else state["comment"] or ""
+
+    def _state(self) -> Row | None:
         rows = self.server.query("observe/scratch_state", {"database": self.database})
-        return (rows[0]["comment"] or "") if rows else None
+        return rows[0] if rows else None
 
     def _has_table(self) -> bool:
         query = compose("SELECT pg_catalog.to_regclass({}) IS NOT NULL AS there", f'public."{self._quoted}"')
@@ -136,7 +153,7 @@ class Scratch:
         # template0: template1 refuses to be copied while anybody is connected to it.
         statement = compose("CREATE DATABASE {} TEMPLATE template0", name(self.database))
         self.server.execute(statement, what=f"CREATE DATABASE {self.database}")
-        statement = compose("COMMENT ON DATABASE {} IS {}", name(self.database), COMMENT)
+        statement = compose("COMMENT ON DATABASE {} IS {}", name(self.database), SCRATCH)
         self.server.execute(statement, what=f"COMMENT ON DATABASE {self.database}: a scratch database")
 
     def _create_table(self) -> None:

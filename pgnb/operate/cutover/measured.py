@@ -27,13 +27,19 @@ def measure_cutover(
     The scratch database is stopped and led on with the others, so that its client sees what theirs see; its
     rows are looked for on both servers, and it is dropped on both. Passwords as for `start_writer`. Without
     `when` (an empty plan is false), in a plan-only run and on another path than `cutover` nothing is
-    started. Raises as start_writer does, and DeadlineExceeded when the client doesn't come back.
+    started; what a killed run left of it is dropped all the same, where this one applies. Raises as
+    start_writer does, and DeadlineExceeded when the client doesn't come back.
     """
     service = Service(cut.cluster.journal)
-    if not when or cut.cluster.journal.dry_run or cut.path != "cutover" or cut.why_absent:
+    if cut.cluster.journal.dry_run or cut.path != "cutover" or cut.why_absent:
         yield service
         return
     here, there = Scratch(cut.publisher, DATABASE), Scratch(cut.subscriber, DATABASE)
+    if not when:
+        here.drop_left()
+        there.drop_left()
+        yield service
+        return
     try:
         _drop(here, there)  # One that a killed run left is read-only.
         make_table(there)
