@@ -27,7 +27,7 @@ from pgnb.cluster.forward import Forward, open_forward
 from pgnb.cluster.helper_spec import HelperPod
 from pgnb.cluster.helpers import Helper, HelperResult
 from pgnb.cluster.logs import LogLine
-from pgnb.cluster.manifests import Manifests, plan_apply
+from pgnb.cluster.manifests import Manifests, apply_rights, plan_apply
 from pgnb.cluster.passwords import Secret
 from pgnb.cluster.pods import POSTGRES_PORT, Pod
 from pgnb.cluster.sockets import Sockets
@@ -126,6 +126,10 @@ class Cluster:
     def access_checks(self, rights: Iterable[Right] = RIGHTS) -> Checks:
         """A check for each right; a missing one says what it is for and what would give it."""
         return access.access_checks(self.api, rights)
+
+    def apply_rights(self, manifests: Manifests) -> Sequence[Right]:
+        """The rights that applying these manifests takes, for `access_checks`."""
+        return apply_rights(self.api, manifests)
 
     # Pods
 

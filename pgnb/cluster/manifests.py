@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
+from pgnb.cluster.access import Right
 from pgnb.cluster.client import Api, Object
-from pgnb.cluster.objects import apply, delete, label_of, owners, path_of, replace, resource_of
+from pgnb.cluster.objects import apply, delete, get, label_of, owners, path_of, replace, resource_of
 from pgnb.errors import AccessDenied, Conflict, NotFound, ParameterError
 from pgnb.plan import Change, Confirmation, Step
 
@@ -56,6 +57,19 @@ def plan_apply(api: Api, manifests: Manifests, title: str) -> Change:
         confirmations=_confirmations(changed),
         undo=lambda: _plan_undo(api, title, changed),
     )  # fmt: skip
+
+
+def apply_rights(api: Api, manifests: Manifests) -> list[Right]:
+    """What applying them takes: a patch of each by its name, and a creation of those that are not there."""
+    return [right for manifest in _read(manifests) for right in _rights(api, manifest)]
+
+
+def _rights(api: Api, manifest: Mapping[str, Any]) -> list[Right]:
+    known, name, label = resource_of(api, manifest), manifest["metadata"]["name"], label_of(api, manifest)
+    patch = Right("patch", known.plural, known.group, f"to make {label}", name)
+    if get(api, known.plural, name) is not None:
+        return [patch]
+    return [Right("create", known.plural, known.group, f"to make {label}"), patch]
 
 
 def _read(manifests: Manifests) -> list[Mapping[str, Any]]:

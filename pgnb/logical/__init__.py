@@ -3,7 +3,8 @@
 Everything takes `specs` (`database_specs`), one DatabaseSpec a database: its names (`publication`,
 `subscription`, `slot`) and what is published (`wish`). `origin` is what `replication_source` answers.
 
-    pair_checks(publisher, subscriber) -> Checks             a standby is refused
+    pair_checks(publisher, subscriber, databases=(), *, secret="", allow_restart=False) -> Checks
+                                        a standby is refused, and who lacks a right that the set-up takes
     logical_preflight(publisher, subscriber, specs, *, accept_not_copied=()) -> Checks
     plan_subscriber(publisher, name, *, size="", storage_class="", file="") -> Change
     worker_settings(publisher, subscriber, specs) -> Needs      .publisher and .subscriber for plan_settings

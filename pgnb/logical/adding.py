@@ -16,7 +16,7 @@ from pgnb.logical.catalog import Catalog, Named, TableShape, read_catalog
 from pgnb.logical.origin import Origin
 from pgnb.logical.publication import Publication, read_publications
 from pgnb.logical.publications import publication_objects
-from pgnb.logical.schema import dump_helper, dump_schema, load
+from pgnb.logical.schema import DUMP_RIGHTS, dump_helper, dump_schema, load
 from pgnb.logical.schemadiff import differences
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
@@ -56,6 +56,11 @@ class _Adding:
         holds = self.publication.holds
         listed = {(table.schema, table.name) for table in holds.tables}
         return holds.all_tables or self.table[0] in holds.schemas or self.table in listed
+
+    @property
+    def dumped(self) -> bool:
+        """Whether the subscriber's table is made from the publisher's dump."""
+        return self.theirs is None and self.ours is not None
 
     @property
     def kind(self) -> str:
@@ -153,7 +158,7 @@ def _stopping(work: _Adding) -> str:
 
 def _table_steps(work: _Adding) -> list[Step]:
     database, steps = work.spec.database, []
-    if work.theirs is None and work.ours is not None:
+    if work.dumped:
         steps.append(Step(work.subscriber.name, f"{database}: make {work.words} from the publisher's dump",
                           lambda: _copy_definition(work), journalled=True))  # fmt: skip
     elif work.theirs is None:
@@ -245,8 +250,11 @@ def _rows_step(work: _Adding, statement: str) -> Step:
 
 
 def _checks(work: _Adding) -> Checks:
-    """What must hold immediately before: identity of a table that is not published yet, and no rows there."""
-    items = []
+    """What must hold immediately before: identity of a table that is not published yet, and no rows there.
+
+    And the rights that its dump takes, by name.
+    """
+    items = [*work.publisher.cluster.access_checks(DUMP_RIGHTS)] if work.dumped else []
     if work.ours is not None and not work.covered:
         identified = work.ours.identifies_rows or work.ours.replica_identity == "f"
         items.append(

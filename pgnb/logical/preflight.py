@@ -13,6 +13,7 @@ from pgnb.logical.capacity import capacity_checks
 from pgnb.logical.databases import makings
 from pgnb.logical.identity import unidentified_tables
 from pgnb.logical.parallel import in_parallel
+from pgnb.logical.rights import set_up_rights
 from pgnb.logical.slots import blocker_words, slot_blockers
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.server import Server
@@ -57,13 +58,22 @@ def logical_preflight(
     return Checks.of(title, items, publisher.journal)
 
 
-def pair_checks(publisher: Server, subscriber: Server) -> Checks:
+def pair_checks(
+    publisher: Server, subscriber: Server, databases: Sequence[str] = (), *, secret: str = "",
+    allow_restart: bool = False,
+) -> Checks:  # fmt: skip
     """Checks that the two can be publisher and subscriber at all; before any setting is changed.
 
-    A physical standby is refused as a subscriber: it is read-only. Reads nothing but the facts.
+    A physical standby is refused as a subscriber: it is read-only. With `databases`, one that is still to be
+    made included, so is a user who lacks a right that their set-up takes: `secret` is the Secret that is made
+    for the replicating role where it isn't there ("" makes none), `allow_restart` whether servers restart.
     """
     title = f"May {publisher.name} publish to {subscriber.name}?"
-    return Checks.of(title, _servers(publisher, subscriber), publisher.journal)
+    checks = Checks.of(title, _servers(publisher, subscriber), publisher.journal)
+    if checks.failed or not databases:
+        return checks
+    rights = set_up_rights(publisher, subscriber, databases, secret=secret, allow_restart=allow_restart)
+    return checks + publisher.cluster.access_checks(rights) if rights else checks
 
 
 def _servers(publisher: Server, subscriber: Server) -> Iterator[Check]:

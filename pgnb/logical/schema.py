@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from pgnb.cluster import Cluster, HelperPod
+from pgnb.cluster import Cluster, HelperPod, Right
 from pgnb.cluster.helpers import Helper
 from pgnb.logical.origin import Origin
 from pgnb.logical.parallel import each, in_parallel
@@ -29,6 +29,10 @@ _META_COMMAND = re.compile(r"^\\(?:un)?restrict [A-Za-z0-9]+$", re.MULTILINE)
 _SINCE_17 = re.compile(r"^SET transaction_timeout = 0;$", re.MULTILINE)
 _OBJECTS = "logical/objects_here"
 DUMP_TIMEOUT = 600.0
+DUMP_RIGHTS = (
+    Right("create", "pods", why="to run pg_dump in a helper pod"),
+    Right("delete", "pods", why="to remove the helper pod of pg_dump"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,7 @@ def plan_schema(
     `timeout`: seconds for a dump. Applying raises ChangeFailed, which names each database that failed; in
     such a one nothing was made.
     """
-    there = databases_of(subscriber)
-    states = in_parallel(lambda spec: _look(subscriber, spec, there), specs)
+    states = _states(subscriber, specs)
     empty = [state.spec for state in states if not state.objects]
     filled = [state.spec.database for state in states if state.objects]
     compared = compare_schemas(publisher, subscriber, filled)
@@ -122,6 +125,16 @@ def load(subscriber: Server, database: str, text: str) -> None:
     session_ = subscriber.new_session(database, statement_timeout=0)
     with subscriber.journal.act(subscriber.name, what), session_ as session:
         session.execute(text)
+
+
+def uncopied(subscriber: Server, specs: Sequence[DatabaseSpec]) -> list[DatabaseSpec]:
+    """Those whose database on the subscriber holds nothing yet, or is not there: their schema is dumped."""
+    return [state.spec for state in _states(subscriber, specs) if not state.objects]
+
+
+def _states(subscriber: Server, specs: Sequence[DatabaseSpec]) -> list[_State]:
+    there = databases_of(subscriber)
+    return in_parallel(lambda spec: _look(subscriber, spec, there), specs)
 
 
 def _look(subscriber: Server, spec: DatabaseSpec, there: frozenset[str]) -> _State:

@@ -14,6 +14,7 @@ import yaml
 
 from pgnb.cluster.workloads import SCALED
 from pgnb.errors import ParameterError
+from pgnb.logical.schema import DUMP_RIGHTS
 from pgnb.plan import Change, Step
 from pgnb.server import Server
 from pgnb.wait import wait_until
@@ -33,7 +34,8 @@ def plan_subscriber(
     A Deployment or StatefulSet of that name that is there is taken as it is; without a name nothing is
     made. `secret` is the Secret's name, as the Deployment's where it is empty; `size` and `storage_class`
     replace those of the publisher's claim; `file` is a template of the operator's own. Raises
-    ParameterError for one that cannot be read.
+    ParameterError for one that cannot be read. Applying is refused before the first object is made where
+    a right is missing to make any of them, or to dump what the subscriber is to hold.
     """
     cluster, title = publisher.cluster, f"subscriber {name}"
     if not name:
@@ -42,13 +44,16 @@ def plan_subscriber(
     if there:
         return Change(title, publisher.journal, note=f"The {there} {name} is there; it is taken as it is.")
     secret = secret or name
-    values = _values(publisher, name, secret, size, storage_class)
-    plan = cluster.plan_apply(_rendered(file, values), title)
-    first = [] if cluster.get("secrets", secret) else [_secret_step(publisher, secret)]
+    manifests = _rendered(file, _values(publisher, name, secret, size, storage_class))
+    plan = cluster.plan_apply(manifests, title)
+    lacks_secret = cluster.get("secrets", secret) is None
+    first = [_secret_step(publisher, secret)] if lacks_secret else []
+    made = [*([_secret_manifest(secret)] if lacks_secret else []), *manifests]
     ready = Step(f"deployment/{name}", "wait until its server is Ready", lambda: _started(publisher, name))
     return Change(
         title, publisher.journal, plan.before, plan.after, [*first, *plan.steps, ready], note=plan.note,
         undo_text=plan.undo_text, confirmations=plan.confirmations, undo=plan.undo,
+        precheck=lambda: cluster.access_checks([*cluster.apply_rights(made), *DUMP_RIGHTS]),
     )  # fmt: skip
 
 
@@ -96,11 +101,14 @@ def _secret_step(publisher: Server, secret: str) -> Step:
     def run() -> str:
         content = {"username": publisher.login.user, "password": secrets.token_urlsafe(_PASSWORD_BYTES)}
         data = {key: base64.b64encode(value.encode()).decode() for key, value in content.items()}
-        manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "data": data}
-        publisher.cluster.apply(manifest)
+        publisher.cluster.apply(_secret_manifest(secret) | {"data": data})
         return "a random password was made"
 
     return Step(f"secret/{secret}", "make a random password in its key password", run, journalled=True)
+
+
+def _secret_manifest(secret: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}}
 
 
 def _started(publisher: Server, name: str) -> str:

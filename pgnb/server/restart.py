@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pgnb.checks import Check, Checks
+from pgnb.cluster import Right
 from pgnb.display import spell_seconds
 from pgnb.errors import VerificationFailed
 from pgnb.plan import Change, Confirmation, Step
@@ -89,6 +90,13 @@ def _same_again(server: Server) -> str:
     return (
         f"{server.name}, system identifier {after.system_identifier}, up since {after.started:%H:%M:%S} UTC"
     )
+
+
+def restart_rights(server: Server) -> list[Right]:
+    """What the restart of a server takes; none for one that pgnb cannot restart."""
+    workload = server.cluster.workload(server.pod)
+    why = f"to restart {workload.label}"
+    return [Right("patch", workload.plural, "apps", why, workload.name)] if workload.scalable else []
 
 
 def plan_pending_restart(

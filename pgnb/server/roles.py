@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from pgnb.server.scram import verifier_of, verifies
 from pgnb.server.session import compose, join, name
 
 if TYPE_CHECKING:
-    from pgnb.cluster import Secret
+    from pgnb.cluster import Right, Secret
     from pgnb.server.server import Server
 
 DEFAULT_KEY = "password"
@@ -69,6 +70,12 @@ def plan_role(server: Server, role: str, secret_name: str, *, secret_key: str = 
         note=_note(found, server), undo_text=_undo_text(found, standing, secret_name),
         undo=lambda: _plan_undo(server, found, standing is None, secret_name),
     )  # fmt: skip
+
+
+def role_rights(server: Server, secret_name: str, *, secret_key: str = DEFAULT_KEY) -> Sequence[Right]:
+    """The rights that plan_role takes: to make the Secret; none where its password is there."""
+    there = _secret(server, secret_name, secret_key) is not None
+    return [] if there else server.cluster.apply_rights(_secret_manifest(secret_name))
 
 
 def look_at_role(server: Server, role: str, password: Secret | None) -> RolePlan:
@@ -144,11 +151,14 @@ def _secret_step(server: Server, role: str, secret_name: str, key: str) -> Step:
     def run() -> str:
         content = {"username": role, key: secrets.token_urlsafe(_PASSWORD_BYTES)}
         data = {name: base64.b64encode(value.encode()).decode() for name, value in content.items()}
-        manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret_name}, "data": data}
-        server.cluster.apply(manifest)
+        server.cluster.apply(_secret_manifest(secret_name) | {"data": data})
         return "a random password was made"
 
     return Step(f"secret/{secret_name}", f"make a random password in its key {key}", run, journalled=True)
+
+
+def _secret_manifest(secret_name: str) -> dict[str, object]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret_name}}
 
 
 def _role_step(server: Server, found: RolePlan, secret_name: str, key: str) -> Step:

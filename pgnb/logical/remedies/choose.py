@@ -21,14 +21,15 @@ REMEDIES = ("enable", "refresh", "skip", "resync", "recreate", "workers")
 
 def plan_remedy(
     publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], diagnosis: LogicalDiagnosis,
-    origin: Origin, *, remedy: str, database: str = "", table: str = "",
+    origin: Origin, *, remedy: str, database: str = "", table: str = "", allow_restart: bool = False,
 ) -> Change:  # fmt: skip
     """The plan of one remedy, by its name; an empty one is nothing to change.
 
     `database` is one of the specs', `table` (`schema.table`) what resync copies anew; what else it needs,
     such as the LSN of SKIP, is the diagnosis'. Each asks for `confirm_remedy`: the name of the subscription
-    (enable, refresh, recreate), the LSN (skip), the table (resync), the setting (workers). Raises
-    ParameterError and GateClosed, both before anything is changed.
+    (enable, refresh, recreate), the LSN (skip), the table (resync), the setting (workers). `allow_restart`:
+    the subscriber is restarted afterwards where workers need it. Raises ParameterError and GateClosed, both
+    before anything is changed.
     """
     if not remedy:
         return Change(
@@ -37,7 +38,7 @@ def plan_remedy(
     if remedy not in REMEDIES:
         raise ParameterError(f"no such remedy: {remedy!r}", remedy=f"There are {', '.join(REMEDIES)}.")
     if remedy == "workers":
-        return plan_workers(subscriber)
+        return plan_workers(subscriber, allow_restart=allow_restart)
     spec = _spec(specs, database)
     if remedy == "enable":
         return plan_enable(subscriber, spec)

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from pgnb.checks import Checks
 from pgnb.logical.diagnosis.seen import Workers
 from pgnb.logical.remedies.subscription import PARAMETER
 from pgnb.plan import Change, Confirmation
 from pgnb.server import Server
+from pgnb.server.restart import restart_rights
 
 SETTING = "max_logical_replication_workers"
 _OTHERS = 4
 """Background processes beside them: the launcher, and a few for parallel queries."""
 
 
-def plan_workers(subscriber: Server) -> Change:
+def plan_workers(subscriber: Server, *, allow_restart: bool = False) -> Change:
     """Write the settings that give every subscription its worker; asks for the setting's name.
 
-    They take a restart of the subscriber, which plan_pending_restart carries out. Raises as plan_settings.
+    They take a restart of the subscriber, which plan_pending_restart carries out. With `allow_restart`
+    nothing is written where the right to restart it is missing. Raises as plan_settings.
     """
     found = Workers(**subscriber.one("logical/worker_room"))
     change = subscriber.plan_settings(_wanted(found), write_restart=True)
     why = f"{found.subscriptions} subscriptions and their copies need {found.needed} workers."
+    if allow_restart:
+        change.precheck = _with_rights(subscriber, change.precheck)
     change.confirmations = [*change.confirmations, Confirmation(PARAMETER, SETTING, why)]
     return change
+
+
+def _with_rights(subscriber: Server, precheck: Callable[[], Checks] | None) -> Callable[[], Checks]:
+    def check() -> Checks:
+        rights = subscriber.cluster.access_checks(restart_rights(subscriber))
+        return precheck() + rights if precheck else rights
+
+    return check
 
 
 def pending_workers(subscriber: Server) -> dict[str, int]:
