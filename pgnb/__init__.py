@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from pgnb.operate.cutover import (
         cutover_checks,
         cutover_done,
+        cutover_rights,
         cutover_status,
         logical_cutover,
         measure_cutover,
@@ -148,6 +149,7 @@ _HOMES = {
     "pgnb.operate.cutover": (
         "cutover_checks",
         "cutover_done",
+        "cutover_rights",
         "cutover_status",
         "logical_cutover",
         "measure_cutover",
@@ -216,6 +218,7 @@ __all__ = [
     "copy_progress",
     "cutover_checks",
     "cutover_done",
+    "cutover_rights",
     "cutover_status",
     "database_checks",
     "database_specs",

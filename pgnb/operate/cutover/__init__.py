@@ -2,6 +2,7 @@
 
 logical_cutover(cluster, path, subscriber, ...) -> Cutover       who takes part, and which way
 cutover_status(cut) -> CutoverStatus                             each step's state, by database
+cutover_rights(cut, ...) -> Checks                               whether the user may take the path
 cutover_checks(cut) -> Checks                                    whether the path may begin
 plan_cutover(cut) -> Change                                      the path itself
 cutover_done(cut) -> Checks                                      what is found afterwards
@@ -13,11 +14,13 @@ from pgnb.operate.cutover.measured import measure_cutover, plot_cutover
 from pgnb.operate.cutover.parties import logical_cutover
 from pgnb.operate.cutover.paths import plan_cutover
 from pgnb.operate.cutover.reverse import plan_way_back, way_back_settings
+from pgnb.operate.cutover.rights import cutover_rights
 from pgnb.operate.cutover.status import cutover_status
 
 __all__ = [
     "cutover_checks",
     "cutover_done",
+    "cutover_rights",
     "cutover_status",
     "logical_cutover",
     "measure_cutover",

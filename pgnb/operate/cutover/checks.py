@@ -8,6 +8,7 @@ from pgnb.logical.sequences import missing_sequences, unfed
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.targets import databases_of
 from pgnb.operate.cutover.parties import Cutover
+from pgnb.operate.cutover.rights import service_rights
 from pgnb.operate.cutover.status import CutoverStatus, DatabaseState, cutover_status
 
 _SEE = "See 12.9: it names the cause and the remedy."
@@ -16,7 +17,7 @@ _SEE = "See 12.9: it names the cause and the remedy."
 def cutover_checks(cut: Cutover) -> Checks:
     """What must hold before the path begins; a run that was killed passes again and goes on."""
     status = cutover_status(cut)
-    items = [*_of_everybody(cut, status)]
+    items = [*_of_everybody(cut, status), *cut.cluster.access_checks(service_rights(cut, status))]
     for state in status.items:
         items += _planned(state) if cut.path == "cutover" else []
     items += _sequences(cut, status)

@@ -8,7 +8,7 @@ from pgnb.operate.cutover.checks import cutover_checks, unknown_sequences
 from pgnb.operate.cutover.failover import Emergency
 from pgnb.operate.cutover.parties import Cutover
 from pgnb.operate.cutover.planned import Handover
-from pgnb.operate.cutover.status import CutoverStatus, cutover_status
+from pgnb.operate.cutover.status import CutoverStatus, cutover_status, unfinished
 from pgnb.operate.failover.service import read_service
 from pgnb.plan import Change, Confirmation, Step
 
@@ -25,7 +25,7 @@ def plan_cutover(cut: Cutover) -> Change:
     status = cutover_status(cut)
     if cut.path == "abandon":
         return _abandon(cut, status)
-    if not _missing(cut, status):
+    if not unfinished(cut, status):
         return Change(_title(cut), cut.cluster.journal, note="It is done: see the states of its steps.")
     read_service(cut)
     return _planned(cut, status) if cut.path == "cutover" else _failover(cut, status)
@@ -33,12 +33,6 @@ def plan_cutover(cut: Cutover) -> Change:
 
 def _title(cut: Cutover) -> str:
     return f"{cut.path} to {cut.subscriber.name}"
-
-
-def _missing(cut: Cutover, status: CutoverStatus) -> bool:
-    """Whether a step is still to be done; before a first cut-over, and after one that was killed."""
-    lacks_way_back = bool(cut.reverse) and any(not state.followed for state in status.items)
-    return not status.leads or lacks_way_back or any(s.standing or s.gaps for s in status.items)
 
 
 def _planned(cut: Cutover, status: CutoverStatus) -> Change:

@@ -83,6 +83,12 @@ def cutover_status(cut: Cutover) -> CutoverStatus:
     return CutoverStatus(tuple(items), leads, words, cut.service)
 
 
+def unfinished(cut: Cutover, status: CutoverStatus) -> bool:
+    """Whether a step is still to be done; before a first cut-over, and after one that was killed."""
+    lacks_way_back = bool(cut.reverse) and any(not state.followed for state in status.items)
+    return not status.leads or lacks_way_back or any(s.standing or s.gaps for s in status.items)
+
+
 def _leads(cut: Cutover) -> tuple[bool, str]:
     try:
         now, wished = read_service(cut)["spec"]["selector"], own_labels(cut.subscriber)
