@@ -19,6 +19,8 @@ from pgnb.rehearsal.client import Client
 
 Right = tuple[str, str]
 """Verb and resource, the subresource behind a slash."""
+Named = tuple[str, str, str]
+"""Verb, resource and the one object's name."""
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -26,6 +28,18 @@ def granted(roles: Collection[str]) -> set[Right]:
     """The rights in some of the roles that ship with pgnb."""
     rules = [rule for m in _manifests({}) if m["metadata"]["name"] in roles for rule in m.get("rules", ())]
     return {(v, resource) for rule in rules for v in rule["verbs"] for resource in rule["resources"]}
+
+
+def granted_by_name(roles: Collection[str], names: Mapping[str, str]) -> set[Named]:
+    """The rights that those roles give on single objects only; `names` as for `kubeconfig_of_account`."""
+    rules = [rule for m in _manifests(names) if m["metadata"]["name"] in roles for rule in m.get("rules", ())]
+    return {
+        (verb, resource, name)
+        for rule in rules
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+        for name in rule.get("resourceNames", ())
+    }
 
 
 def kubeconfig_of_account(
@@ -55,8 +69,11 @@ def _manifests(names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[Right]]:
-    """The rights that every answered request and every opened WebSocket took, as they are made."""
+def recorded(monkeypatch: pytest.MonkeyPatch, by_name: set[Named] | None = None) -> Iterator[set[Right]]:
+    """The rights that every answered request and every opened WebSocket took, as they are made.
+
+    `by_name` gets those of requests for one object, with its name.
+    """
     used: set[Right] = set()
     accept, open_socket = Api._accepted, Sockets.open
 
@@ -64,6 +81,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[Right]]:
     def accepted(api: Api, answer: Any, request: str) -> bytes:
         if answer.status < 400 or answer.status == 404:  # Whether it is there is told only to who may know.
             used.update(_of_request(request, created=answer.status == 201))
+            if by_name is not None:
+                by_name.update(_of_one(request))
         return accept(api, answer, request)
 
     @wraps(open_socket)
@@ -75,6 +94,12 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[Right]]:
         patch.setattr(Api, "_accepted", accepted)
         patch.setattr(Sockets, "open", opened)
         yield used
+
+
+def _of_one(request: str) -> Iterator[Named]:
+    name = request.partition("/namespaces/")[2].split("/")[2:3]
+    for verb, resource in _of_request(request, created=False) if name else ():
+        yield verb, resource, name[0]
 
 
 def _of_request(request: str, *, created: bool) -> Iterator[Right]:

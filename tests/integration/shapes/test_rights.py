@@ -22,7 +22,7 @@ NAMES = {
     "postgres-replication": "replication",
 }
 PARAMETERS = {"primary_config_map": "orders-conf", "replication_secret": "replication"}
-_SECRETS = "for orders-db, replication"
+_SECRETS = "for orders-db, postgres-subscriber, replication"
 # Taken where something does not go as it should, by another workload than those of these tests, or by 11.
 ELSEWHERE = {("list", "events"), ("patch", "deployments"), ("patch", "statefulsets"), ("list", "cronjobs")}
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 
 import yaml
 
 from pgnb.cluster import RIGHTS
+from pgnb.runbook import catalogue
+
+_TEXT = (files("pgnb") / "manifests" / "rbac.yaml").read_text(encoding="utf-8")
+_MANIFESTS = tuple(yaml.safe_load_all(_TEXT))
+# "# pgnb-standby    03: the standby's objects", up to the line with the next role's name.
+_HEADER = re.compile(r"^# (pgnb-\S+) +((?:\d+(?:\.\d+)?(?:, )?)+)", re.MULTILINE)
 
 
 def test_notebook_01_asks_for_every_right_of_the_roles_and_for_no_other() -> None:
-    text = (files("pgnb") / "manifests" / "rbac.yaml").read_text(encoding="utf-8")
     given = {
         (verb, resource, group)
-        for manifest in yaml.safe_load_all(text)
+        for manifest in _MANIFESTS
         for rule in manifest.get("rules", ())
         for group in rule["apiGroups"]
         for resource in rule["resources"]
@@ -21,3 +27,15 @@ def test_notebook_01_asks_for_every_right_of_the_roles_and_for_no_other() -> Non
     }
     assert {(right.verb, right.resource, right.group) for right in RIGHTS} == given
     assert len(RIGHTS) == len(given)
+
+
+def test_every_role_is_bound_and_said_to_be_for_which_notebooks() -> None:
+    roles = [m["metadata"]["name"] for m in _MANIFESTS if m["kind"] == "Role"]
+    bindings = [m for m in _MANIFESTS if m["kind"] == "RoleBinding"]
+    assert [binding["roleRef"]["name"] for binding in bindings] == roles
+    assert [binding["metadata"]["name"] for binding in bindings] == roles
+    header = dict(_HEADER.findall(_TEXT))
+    assert list(header) == roles
+    named = [number for numbers in header.values() for number in re.findall(r"\d+(?:\.\d+)?", numbers)]
+    known = [re.sub(r"_0?", ".", number) for number in catalogue.notebooks()]
+    assert sorted(named) == sorted(known)
