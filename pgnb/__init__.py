@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pgnb.logical.status import logical_status
     from pgnb.logical.subscriber import plan_subscriber
     from pgnb.logical.subscriptions import plan_subscriptions
+    from pgnb.logical.survival import survival_checks
     from pgnb.observe import plots
     from pgnb.observe.advice import advise
     from pgnb.observe.arrival import wait_for_marker
@@ -131,6 +132,7 @@ _HOMES = {
     "pgnb.logical.status": ("logical_status",),
     "pgnb.logical.subscriber": ("plan_subscriber",),
     "pgnb.logical.subscriptions": ("plan_subscriptions",),
+    "pgnb.logical.survival": ("survival_checks",),
     "pgnb.observe": ("plots",),
     "pgnb.observe.advice": ("advise",),
     "pgnb.observe.arrival": ("wait_for_marker",),
@@ -298,6 +300,7 @@ __all__ = [
     "subscription_rules",
     "succession",
     "succession_checks",
+    "survival_checks",
     "table_checks",
     "topology",
     "verify",

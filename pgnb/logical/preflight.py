@@ -14,6 +14,7 @@ from pgnb.logical.databases import makings
 from pgnb.logical.identity import unidentified_tables
 from pgnb.logical.parallel import in_parallel
 from pgnb.logical.rights import set_up_rights
+from pgnb.logical.roles import role_checks
 from pgnb.logical.slots import blocker_words, slot_blockers
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.server import Server
@@ -51,6 +52,7 @@ def logical_preflight(
         items += _identity(publisher, specs)
         items += _objects(publisher, specs, accept_not_copied)
         items += _extensions(publisher, subscriber, specs)
+        items += role_checks(publisher, subscriber, specs)
         items += _texts(publisher, subscriber, specs)
         items += _room(publisher, subscriber, specs)
         items.append(_transactions(publisher))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pgnb.checks import Check
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.plan import Change, Step
 from pgnb.server import HbaRule, Server, compose, join, name
 
-_EXISTING = "SELECT rolname FROM pg_catalog.pg_roles"
+_EXISTING = "SELECT rolname AS name, rolcanlogin AS login, rolpassword AS verifier FROM pg_catalog.pg_authid"
 _READER = "pg_read_all_data"
 _IS_MEMBER = """
 SELECT rolsuper OR pg_catalog.pg_has_role(rolname, 'pg_read_all_data', 'USAGE') AS reads
@@ -65,11 +66,8 @@ def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSp
     Owners, grantees and the roles that these belong to, with attributes, memberships and SCRAM verifiers (no
     password is read or sent), so that clients can sign in after a cut-over. A role that is there is left.
     """
-    databases = [spec.database for spec in specs]
-    rows = publisher.query("logical/roles_needed", {"databases": databases})
-    there = {row["rolname"] for row in subscriber.query(_EXISTING)}
-    missing = [Role(**{**row, "member_of": tuple(row["member_of"])}) for row in rows]
-    missing = [role for role in missing if role.name not in there]
+    there = {row["name"] for row in subscriber.query(_EXISTING)}
+    missing = [role for role in _needed(publisher, specs) if role.name not in there]
 
     def run() -> str:
         for role in missing:
@@ -85,6 +83,34 @@ def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSp
         "".join(f"{role.words}\n" for role in missing), steps,
         undo_text=f"DROP ROLE {names}, once they own nothing" if missing else "",
     )  # fmt: skip
+
+
+def role_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
+    """How many roles the databases need; advice for those that are there, which clients may not get in with.
+
+    A verifier that differs may still be of the same password: nobody but the client can tell.
+    """
+    needed = _needed(publisher, specs)
+    there = {row["name"]: row for row in subscriber.query(_EXISTING)}
+    lacking = [role.name for role in needed if role.name not in there]
+    found = f"{len(needed)} needed, {len(lacking)} to be made"
+    yield Check("roles", True, found, "made where they lack (12.4)")
+    own = [
+        role.name for role in needed
+        if role.login and not role.superuser and role.name in there
+        and (role.login, role.verifier) != (there[role.name]["login"], there[role.name]["verifier"])
+    ]  # fmt: skip
+    yield Check(
+        "roles that are there", not own, ", ".join(own) or "as on the publisher", "as on the publisher",
+        "They are left as they are: see that clients can sign in with them there, before a cut-over.",
+        advice=True,
+    )  # fmt: skip
+
+
+def _needed(publisher: Server, specs: Sequence[DatabaseSpec]) -> list[Role]:
+    databases = [spec.database for spec in specs]
+    rows = publisher.query("logical/roles_needed", {"databases": databases})
+    return [Role(**{**row, "member_of": tuple(row["member_of"])}) for row in rows]
 
 
 def _grant(subscriber: Server, role: Role) -> None:

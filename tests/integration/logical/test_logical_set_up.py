@@ -247,6 +247,18 @@ def test_the_preflight_stops_what_would_be_missed(pair: Pair) -> None:
     assert logical_preflight(pair.publisher, pair.subscriber, specs, accept_not_copied=accepted).ok
 
 
+def test_roles_that_differ_are_told_before_anything_is_made(pair: Pair) -> None:
+    for server in (pair.publisher, pair.subscriber):
+        server.execute("CREATE ROLE clerk LOGIN PASSWORD 'only-for-tests'")
+    pair.publisher.execute("CREATE ROLE guest LOGIN PASSWORD 'only-for-tests'")
+    pair.make_database("staffed", "CREATE TABLE a (id int PRIMARY KEY)", "GRANT SELECT ON a TO clerk, guest")
+    found = {c.name: c for c in logical_preflight(pair.publisher, pair.subscriber, pair.specs("staffed"))}
+    assert found["roles"].found == "3 needed, 1 to be made"
+    assert found["roles that are there"].found == "clerk"
+    assert found["roles that are there"].advice
+    assert "only-for-tests" not in str(found)
+
+
 def test_the_same_server_on_both_sides_is_refused(pair: Pair) -> None:
     failed = logical_preflight(pair.publisher, pair.publisher, pair.specs("postgres")).failed
     assert "two servers" in {check.name for check in failed}
