@@ -19,7 +19,7 @@ from pgnb.server import Server
 
 Trouble = Literal[
     "duplicate key", "missing table", "missing column", "missing row", "refused value", "no replica identity",
-    "connection", "no slot", "no worker", "publication", "other",
+    "connection", "no slot", "no worker", "publication", "aftermath", "other",
 ]  # fmt: skip
 
 _STARTED = re.compile(
@@ -34,11 +34,16 @@ _KEY = re.compile(r"Key \((?P<columns>.*?)\)=\((?P<values>.*?)\)")
 _NAMED = re.compile(
     r'logical replication target relation "(?P<table>.*?)"|detected on relation "(?P<other>.*?)"'
 )
+_CONSTRAINT = re.compile(r'(?:unique|exclusion) constraint "(?P<constraint>.*)"')
+_REFUSING = re.compile(r'(?:of|for) relation "(?P<table>.*?)" violates')
 _OF_SUBSCRIPTION = re.compile(r'(?:for |^)subscription "(?P<name>.*?)"')
 # The server's words from its source (worker.c, relation.c, tablesync.c, launcher.c, libpqwalreceiver.c,
 # conflict.c of 18), in the order in which they decide.
 _MEANINGS: tuple[tuple[str, Trouble], ...] = (
     (r"out of (logical replication|background) worker slots", "no worker"),
+    # What the leader of parallel apply workers (16), and the worker after it, say when one of those failed.
+    (r"parallel apply worker exited due to error|lost connection to the .* parallel apply", "aftermath"),
+    (r"shared-memory queue|replication origin with ID \d+ is already active", "aftermath"),
     (r"neither REPLICA IDENTITY index nor PRIMARY KEY", "no replica identity"),
     (r"is missing (some )?replicated column|incompatible generated column", "missing column"),
     (r'target relation ".*" does not exist', "missing table"),
@@ -63,8 +68,9 @@ class Incident:
     """One trouble that a worker met, once or again and again.
 
     `subscription` is empty where the log does not tell it; `table` is `schema.name` as the server wrote it
-    (during the initial copy the name alone). `phase` is apply or copy. `lsn` is where the refused transaction
-    finishes (15; None during a copy). `columns` and `values` are those of the key in DETAIL, as text.
+    (during the initial copy, and often in 14, the name alone or nothing; `constraint` is what a key breaks).
+    `phase` is apply or copy. `lsn` is where the refused transaction finishes (15; None during a copy, and of
+    a parallel apply). `columns` and `values` are those of the key in DETAIL, as text.
     """
 
     trouble: Trouble
@@ -74,6 +80,7 @@ class Incident:
     phase: Literal["apply", "copy"] = "apply"
     lsn: str | None = None
     xid: int | None = None
+    constraint: str = ""
     columns: str = ""
     values: str = ""
     detail: str = ""
@@ -202,6 +209,7 @@ def _incident(
     base = worker or Incident("other", "")
     origin, finished = _ORIGIN.search(report.context), _FINISHED.search(report.context)
     key, named = _KEY.search(report.detail), _OF_SUBSCRIPTION.search(report.message)
+    broken = _CONSTRAINT.search(report.message)
     by_origin = subscriptions.get(int(origin["oid"]), "") if origin else ""
     return replace(
         base,
@@ -211,6 +219,7 @@ def _incident(
         table=_table_of(report) or base.table,
         lsn=finished["lsn"] if finished else None,
         xid=int(finished["xid"]) if finished else None,
+        constraint=broken["constraint"] if broken else "",
         columns=key["columns"] if key else "",
         values=key["values"] if key else "",
         detail=report.detail,
@@ -221,9 +230,10 @@ def _incident(
 
 
 def _table_of(report: Report) -> str:
-    """`schema.name` where the message or the context has it; during a copy the name alone."""
-    named, target = _NAMED.search(report.message), _TARGET.search(report.context)
-    copied = _COPY.search(report.context)
+    """`schema.name` where the message or the context has it; during a copy, or in 14, the name alone."""
+    named = _NAMED.search(report.message)
     if named is not None:
         return named["table"] or named["other"]
-    return target["table"] if target else copied["table"] if copied else ""
+    texts = ((_TARGET, report.context), (_COPY, report.context), (_REFUSING, report.message))
+    found = (pattern.search(text) for pattern, text in texts)
+    return next((match["table"] for match in found if match), "")

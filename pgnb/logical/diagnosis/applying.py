@@ -37,7 +37,8 @@ def apply_findings(seen: DatabaseSeen, evidence: Evidence) -> Findings:
     failing = [i for i in seen.incidents if i.phase == "apply" and current(seen, i)]
     rows = [i for i in failing if i.trouble not in (*_CONNECTION, "no slot", "no worker", "missing row")]
     if rows:
-        yield _failing(seen, rows[-1])
+        causes = [i for i in rows if i.trouble != "aftermath"]
+        yield _failing(seen, (causes or rows)[-1])
     elif seen.apply is None or not seen.apply.settled:
         yield _no_worker(seen, evidence, [i for i in failing if i.trouble in _CONNECTION])
     elif (age := seen.apply.message_age) is not None and age > _quiet_at_most(evidence):
@@ -52,10 +53,12 @@ def _quiet_at_most(evidence: Evidence) -> float:
 def _failing(seen: DatabaseSeen, incident: Incident) -> LogicalFinding:
     kind = _APPLY_KINDS.get(incident.trouble, "apply-fails")
     mend, remedy = _ROW_MENDS.get(kind, _ROW_MENDS["apply-fails"])
+    if remedy:
+        mend = f"{mend} {_SKIP if incident.lsn else _NO_SKIP}"
     return LogicalFinding(
         kind, seen.spec.database, incident.table or seen.spec.subscription, _CAUSES[kind],
-        (f"log: {incident.words}", *(seen.rows if kind == "conflict" else ()), *retained(seen)), mend, remedy,
-        incident.lsn,
+        (f"log: {incident.words}", *(seen.rows if kind == "conflict" else ()), *retained(seen)), mend,
+        remedy if incident.lsn else "", incident.lsn,
     )  # fmt: skip
 
 
@@ -68,8 +71,8 @@ _CAUSES = {
 }
 _ROW_MENDS = {
     "conflict": (
-        "Remove or change the row on the subscriber; the apply goes on by itself. Or SKIP that transaction,"
-        " all of it, and compare the tables afterwards. Disabling and enabling cures nothing.", "skip",
+        "Remove or change the row on the subscriber; the apply goes on by itself."
+        " Disabling and enabling cures nothing.", "skip",
     ),
     "missing-table": (MISSING_TABLE[1], ""),
     "refused-row": (
@@ -79,8 +82,13 @@ _ROW_MENDS = {
     "no-replica-identity": (
         "ALTER TABLE ... REPLICA IDENTITY USING INDEX or FULL on the publisher (section 12.4).", "",
     ),
-    "apply-fails": ("Mend what the log says; the apply goes on by itself. Or SKIP that transaction.", "skip"),
+    "apply-fails": ("Mend what the log says; the apply goes on by itself.", "skip"),
 }  # fmt: skip
+_SKIP = "Or SKIP that transaction, all of it, and compare the tables afterwards."
+_NO_SKIP = (
+    "It cannot be skipped, for the log tells no LSN: PostgreSQL 14 never does; with streaming = parallel, set"
+    " that to on and let it come again."
+)
 
 
 def _no_worker(seen: DatabaseSeen, evidence: Evidence, failing: list[Incident]) -> LogicalFinding:

@@ -32,9 +32,7 @@ def current(seen: DatabaseSeen, incident: Incident) -> bool:
     """Whether an incident of the log still holds: its transaction, or its table's copy, is not through."""
     if incident.phase == "copy":
         return any(concerns(incident, key) for key in seen.not_ready)
-    if incident.lsn is not None and seen.apply is not None:
-        return seen.apply.behind(incident.lsn)
-    return seen.apply is None or not seen.apply.settled or not seen.apply.enabled
+    return seen.apply is None or seen.apply.meets(incident)
 
 
 def concerns(incident: Incident, key: Named) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pgnb.errors import DeadlineExceeded, PgnbError
 from pgnb.logical.catalog import Named
 from pgnb.logical.conflicts import Incident, read_incidents
+from pgnb.logical.diagnosis.locating import located
 from pgnb.logical.parallel import in_parallel
 from pgnb.logical.publication import Publication, published_tables, read_publications
 from pgnb.logical.rowpair import row_words
@@ -43,6 +44,12 @@ class Apply:
     def behind(self, lsn: str) -> bool:
         """Whether the transaction that finishes at `lsn` is not applied yet."""
         return self.remote_lsn is None or lsn_bytes(lsn) >= lsn_bytes(self.remote_lsn)
+
+    def meets(self, incident: Incident) -> bool:
+        """Whether an incident of the apply still holds; one without an LSN does while no worker stays."""
+        if incident.lsn is not None:
+            return self.behind(incident.lsn)
+        return not self.settled or not self.enabled
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,7 @@ def _look(
     named = {"subscription": spec.subscription}
     known = subscriber.query("logical/copying", named, database=spec.database)
     states = {(row["schema"], row["table"]): row["state"] for row in known}
+    own = tuple(located(subscriber, spec, states, incident) for incident in own)
     pair = (subscriber,) if silent else (subscriber, publisher)
     rows = _rows(pair, spec, states, _latest(apply, own))
     seen = DatabaseSeen(spec, False, silent, subscription, apply, states, incidents=own, rows=rows)
@@ -187,8 +195,8 @@ def _look(
 
 
 def _latest(apply: Apply | None, own: Sequence[Incident]) -> Incident | None:
-    """The latest incident whose row can be looked for and whose transaction still waits."""
-    waiting = [i for i in own if i.columns and i.lsn and apply is not None and apply.behind(i.lsn)]
+    """The latest incident of the apply whose row can be looked for and whose transaction still waits."""
+    waiting = [i for i in own if i.columns and i.phase == "apply" and apply is not None and apply.meets(i)]
     return waiting[-1] if waiting else None
 
 

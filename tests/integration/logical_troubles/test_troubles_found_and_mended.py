@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from trouble_stage import Stage, carry_out
 
 from pgnb.errors import GateClosed, ParameterError
+from pgnb.logical.conflicts import Incident
+from pgnb.logical.diagnosis.locating import located
 from pgnb.logical.schemadiff import compare_schemas
 from pgnb.plan import gate
 
@@ -60,6 +64,39 @@ def test_a_skip_that_came_too_late_is_refused(stage: Stage) -> None:
     change.grant(confirm_remedy=finding.lsn)
     with pytest.raises(GateClosed, match="waits"):
         change.apply()
+
+
+def test_a_conflict_of_a_parallel_apply_is_told_with_its_row_and_cannot_be_skipped(stage: Stage) -> None:
+    spec = stage.replicated("parallel", streaming="parallel")
+    stage.stream_at_once(spec)
+    stage.subscriber.execute("INSERT INTO t VALUES (77, 'local')", database="parallel")
+    stage.publisher.execute("INSERT INTO t VALUES (77, 'remote')", database="parallel")
+    finding = stage.find(spec, "conflict")
+    assert (finding.subject, finding.lsn, finding.remedy) == ("public.t", None, "")
+    evidence = "\n".join(finding.evidence)
+    assert "local" in evidence
+    assert "remote" in evidence
+    assert "cannot be skipped" in finding.mend
+    assert "apply-fails" not in stage.diagnose(spec).kinds
+    with pytest.raises(GateClosed, match="no transaction that could be skipped"):
+        stage.remedy(spec, "skip")
+    stage.subscriber.execute("DELETE FROM t WHERE id = 77", database="parallel")
+    assert stage.same(spec, "t")
+    assert stage.diagnose(spec).kinds == frozenset()
+
+
+def test_a_constraint_tells_the_table_where_the_log_does_not(stage: Stage) -> None:
+    spec = stage.existing("healthy")
+    tables = [("public", "t"), ("public", "u")]
+    incident = Incident("duplicate key", "a key of 14", spec.subscription)
+
+    def table(**known: str) -> str:
+        return located(stage.subscriber, spec, tables, replace(incident, **known)).table
+
+    assert table(constraint="u_pkey") == "public.u"
+    assert table(table="t") == "public.t"
+    assert table(constraint="no_such") == table() == ""
+    assert table(table="elsewhere.t") == "elsewhere.t"
 
 
 def test_a_copy_onto_rows_stalls_and_that_table_alone_is_copied_again(stage: Stage) -> None:

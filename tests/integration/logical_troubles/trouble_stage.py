@@ -108,6 +108,19 @@ class Stage:
         self.publisher.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
         self.publisher.execute("SELECT pg_reload_conf()")
 
+    def stream_at_once(self, spec: DatabaseSpec) -> None:
+        """The publisher sends what it has of a transaction at once, as it does of a large one."""
+        self.publisher.execute(
+            f'ALTER DATABASE "{spec.database}" SET debug_logical_replication_streaming = immediate'
+        )
+        pid = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = %s"
+        before = wait_until("the walsender", lambda: self.publisher.scalar(pid, [spec.slot]), timeout=30)
+        self.publisher.query("SELECT pg_terminate_backend(%s)", [before])
+        wait_until(
+            "a new walsender", lambda: self.publisher.scalar(pid, [spec.slot]),
+            lambda now: now not in (None, before), timeout=30,
+        )  # fmt: skip
+
     @contextmanager
     def refusing_role(self, spec: DatabaseSpec) -> Iterator[None]:
         """The role's password is another one, and its sessions have ended."""

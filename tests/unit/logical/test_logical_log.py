@@ -41,14 +41,37 @@ def test_a_duplicate_key_of_15_to_17_has_table_key_and_lsn() -> None:
     assert (found.columns, found.values) == ("a, b", "7, x")
 
 
-def test_14_tells_no_lsn() -> None:
+def test_14_tells_no_lsn_and_of_the_table_the_constraint_or_the_bare_name() -> None:
     found = only(
         STARTED,
         f'{P} [7] ERROR:  duplicate key value violates unique constraint "t_pkey"',
-        f'{P} [7] CONTEXT:  processing remote data during "INSERT" for replication target relation "public.t"'
-        " in transaction 725 with commit timestamp 2026-01-01 00:00:00+00",
+        f"{P} [7] DETAIL:  Key (id)=(1) already exists.",
     )
-    assert (found.subscription, found.table, found.lsn, found.xid) == ("sub a", "public.t", None, 725)
+    assert (found.subscription, found.trouble, found.lsn, found.xid) == ("sub a", "duplicate key", None, None)
+    assert (found.table, found.constraint, found.columns, found.values) == ("", "t_pkey", "id", "1")
+    for words in ('null value in column "v" of', "new row for"):
+        found = only(STARTED, f'{P} [7] ERROR:  {words} relation "t" violates check constraint "t_v_check"')
+        assert (found.trouble, found.table, found.constraint) == ("refused value", "t", "")
+
+
+def test_a_parallel_apply_tells_no_lsn_and_its_leader_only_that_it_ended() -> None:
+    context = (
+        'CONTEXT:  processing remote data for replication origin "pg_16441" during message type "INSERT" for'
+        ' replication target relation "public.t" in transaction 794'
+    )
+    first, *after = read(
+        STARTED,
+        f'{P} [7] ERROR:  duplicate key value violates unique constraint "t_pkey"',
+        f"{P} [7] {context}",
+        f"{P} [6] ERROR:  logical replication parallel apply worker exited due to error",
+        f"{P} [6] {context}",
+        "\tlogical replication parallel apply worker",
+        STARTED.replace("[7]", "[9]"),
+        f"{P} [9] ERROR:  replication origin with ID 1 is already active for PID 6",
+        f"{P} [9] ERROR:  could not send data to shared-memory queue",
+    )
+    assert (first.trouble, first.table, first.lsn, first.xid) == ("duplicate key", "public.t", None, 794)
+    assert [(i.trouble, i.subscription) for i in after] == [("aftermath", "sub a")] * 3
 
 
 def test_18_spells_a_conflict_of_its_own() -> None:
