@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from time import monotonic
 
 import pytest
@@ -17,6 +18,7 @@ from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.publication import read_publications
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.removal import plan_drop_subscriptions
+from pgnb.logical.roles import plan_reader
 from pgnb.logical.slots import create_slot, drop_slot, logical_slots
 from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
@@ -24,6 +26,7 @@ from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.operate.published import compare_published
 from pgnb.plan import gate
+from pgnb.replication import replication_source
 from pgnb.server import compose, name
 
 HARD = ("Sales-2026", 'a "b"; DROP TABLE x;--', "百分率 100%s", "o'clock=1 \\ b", "k" * 63, "顧" * 21)
@@ -64,6 +67,28 @@ def test_hard_names_arrive_whole(pair: Pair, hard: Specs) -> None:
     wait_applied(pair.publisher, pair.subscriber, hard, timeout=30)
     status = logical_status(pair.publisher, pair.subscriber, hard)
     assert all(one.tables == 3 and not one.not_ready for one in status.items), status
+
+
+HARD_ROLES = ('Re: "pl" \\ o\'r 100%s', "複" * 21, "r" * 63, "drop;--")
+
+
+@pytest.mark.parametrize("role", HARD_ROLES)
+def test_roles_with_hard_names_own_and_replicate(pair: Pair, role: str) -> None:
+    secret, database = f"role-{HARD_ROLES.index(role)}", f"of {role}"[:20]
+    carry_out(pair.publisher.plan_role(role, secret))
+    carry_out(plan_reader(pair.publisher, role))
+    pair.make_database(
+        database, compose("CREATE TABLE a (id int PRIMARY KEY)"), "INSERT INTO a VALUES (1)",
+        compose("ALTER TABLE a OWNER TO {}", name(role)), compose("GRANT SELECT ON a TO {}", name(role)),
+        compose("ALTER DATABASE {} OWNER TO {}", name(database), name(role)),
+    )  # fmt: skip
+    own = replace(pair, origin=replication_source(pair.publisher, role=role, secret=secret))
+    specs = own.specs(database)
+    own.set_up(specs)
+    prove_rows(own.publisher, own.subscriber, specs, timeout=30)
+    owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'a'"
+    assert own.subscriber.scalar(owner, database=database) == role
+    assert not any(list(own.plans(specs)))
 
 
 def test_updates_and_deletes_without_a_key_arrive(pair: Pair, hard: Specs) -> None:
