@@ -21,7 +21,7 @@ _COPYING = 4
 """Databases whose tables are copied at the same time with the numbers asked for."""
 _PARALLEL_APPLY = 2
 _SPARE = 2
-_RESTART = "Set it (worker_settings; section 12.2 or 12.3); it takes one restart."
+_RESTART = "Section 12.2 or 12.3 sets it, with allow_restart = True: it takes one restart."
 
 
 @dataclass(frozen=True, repr=False)

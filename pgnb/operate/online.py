@@ -7,19 +7,20 @@ values, so that a later run can do the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pgnb.checks import Checks
+from pgnb.cluster import Right
 from pgnb.display import Cell, Table
 from pgnb.operate.drift import config_map_of, drift_checks
 from pgnb.operate.former import former_wishes
 from pgnb.operate.order import Stage, Wishes, in_order
 from pgnb.operate.safety import safety_checks
-from pgnb.operate.stages import Block, Together, restart_checks, steps_of
+from pgnb.operate.stages import Block, Together, follower_checks, restart_checks, steps_of
 from pgnb.plan import Applied, Change, Confirmation
 from pgnb.server import Server
-from pgnb.server.restart import PARAMETER, plan_pending_restart, plan_restart
+from pgnb.server.restart import PARAMETER, plan_pending_restart, plan_restart, restart_rights
 from pgnb.server.settings import Setting
 
 
@@ -73,7 +74,17 @@ class OnlineChange(Change):
         if self.servers is None:
             return Checks.of("What the new settings touch", [], self.journal)
         checks = safety_checks(self.servers.primary, [block.stage for block in self.blocks])
-        return checks + restart_checks(self.servers, self.blocks)
+        checks += follower_checks(self.servers, self.blocks) + restart_checks(self.servers, self.blocks)
+        rights = [right for block in self.blocks for right in self._rights(block)]
+        return checks + self.servers.primary.cluster.access_checks(rights) if rights else checks
+
+    def _rights(self, block: Block) -> Iterator[Right]:
+        """What the API server will be asked for, known before the first server is changed."""
+        if block.restart:
+            yield from restart_rights(block.server)
+        if block.config:
+            name = self.config_maps[block.server]
+            yield Right("patch", "configmaps", why="to keep it in step with the server", name=name)
 
     def in_force(self) -> Checks:
         """Each wished value as a new session sees it; what was not allowed to restart is advice."""

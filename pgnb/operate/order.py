@@ -16,6 +16,8 @@ from pgnb.server import Server
 from pgnb.server.values import Wanted
 
 Wishes = Mapping[str, Wanted]
+RAISED_LAST = "raised after its standbys"
+"""Why the primary comes last."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def _stage(
 
 def _order_of_primary(now: Mapping[str, int], goal: Mapping[str, int]) -> dict[str, str]:
     changed = {name: value - now.get(name, value) for name, value in goal.items()}
-    words = {1: "raised after its standbys", -1: "lowered before its standbys"}
+    words = {1: RAISED_LAST, -1: "lowered before its standbys"}
     return {name: words[1 if by > 0 else -1] for name, by in changed.items() if by}
 
 

@@ -9,7 +9,7 @@ from pgnb.checks import Check, Checks
 from pgnb.display import spell, spell_seconds
 from pgnb.errors import ChangeFailed
 from pgnb.operate.former import keep
-from pgnb.operate.order import Stage
+from pgnb.operate.order import RAISED_LAST, Stage
 from pgnb.plan import Change, Step
 from pgnb.replication.status import receiver
 from pgnb.server import Server
@@ -153,3 +153,24 @@ def restart_checks(servers: Together, blocks: Sequence[Block]) -> Checks:
         if standby.present and any(block.restart for block in blocks)
     ]  # fmt: skip
     return Checks.of("Standbys before a restart", items, servers.primary.journal)
+
+
+def follower_checks(servers: Together, blocks: Sequence[Block]) -> Checks:
+    """Where the primary gets more of one of the five: that no standby follows that was not raised first."""
+    primary = servers.primary
+    raised = [
+        name for block in blocks if block.server is primary and block.settings
+        for name, why in block.stage.order.items() if why == RAISED_LAST
+    ]  # fmt: skip
+    if not raised:
+        return Checks.of("Standbys that follow", [], primary.journal)
+    row, named = primary.one("operate/followers"), sum(standby.present for standby in servers.standbys)
+    less = f"less of {', '.join(raised)}"
+    items = [
+        Check("standbys that are raised first", row["streaming"] <= named, f"{row['streaming']} stream",
+              f"{named}, as many as were found",
+              f"One that has {less} stops replaying: let standby_selector match it."),
+        Check("standbys that are away", not row["away"], ", ".join(row["away"]) or "none", "none",
+              f"With {less} it will not start again: raise it there first.", advice=True),
+    ]  # fmt: skip
+    return Checks.of("Standbys that follow", items, primary.journal)

@@ -9,6 +9,7 @@ from online_stage import Trio, carry_out, files_of, shown
 
 from pgnb.checks import verify
 from pgnb.errors import ChangeFailed, GateClosed, ParameterError
+from pgnb.operate.online import plan_online
 
 RELOAD = {"wal_keep_size": "96MB", "max_slot_wal_keep_size": "1GB"}
 FEEDBACK = {"hot_standby_feedback": "on"}
@@ -82,6 +83,27 @@ def test_the_five_are_raised_on_the_standbys_first_and_lowered_on_the_primary_fi
     primary, *standbys = _started(trio)
     assert primary < min(standbys)
     assert _streaming(trio) == 2
+
+
+def test_nothing_is_raised_above_a_standby_that_nobody_named(trio: Trio) -> None:
+    before = files_of(trio)
+    change = plan_online(trio.primary, trio.standbys[:1], MORE, allow_restart=True)
+    failed = {check.name: check.found for check in change.safety().failed}
+    assert failed == {"standbys that are raised first": "2 stream"}
+    with pytest.raises(GateClosed, match="stopped before anything"):
+        carry_out(change)
+    assert files_of(trio) == before
+    assert plan_online(trio.primary, trio.standbys[:1], MORE).safety().ok
+    assert trio.plan(MORE, {}, allow_restart=True).safety().ok
+
+
+def test_a_standby_that_is_away_is_named_before_its_primary_gets_more(trio: Trio) -> None:
+    trio.primary.execute("SELECT pg_create_physical_replication_slot('of_one_that_is_away')")
+    advice = [c for c in trio.plan(MORE, {}, allow_restart=True).safety() if not c.ok]
+    assert [(c.name, c.found, c.stops) for c in advice] == [
+        ("standbys that are away", "of_one_that_is_away", False)
+    ]
+    trio.primary.execute("SELECT pg_drop_replication_slot('of_one_that_is_away')")
 
 
 @pytest.mark.parametrize(
