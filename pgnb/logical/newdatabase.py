@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from pgnb.errors import ParameterError
 from pgnb.logical.specs import Specs, check_name, database_specs
 from pgnb.plan import Change, Step
 from pgnb.server import Server, compose, name
-from pgnb.server.scratch import OWN
+from pgnb.server.scratch import unfinished
 
 
 def plan_new_database(
@@ -63,7 +62,7 @@ class _Making:
     @property
     def before(self) -> str:
         """The name that it has meanwhile; nobody else gives such a one."""
-        return f"{OWN}new_{sha256(self.database.encode()).hexdigest()[:8]}"
+        return unfinished(self.database)
 
     def steps(self) -> list[Step]:
         here = self.publisher.name

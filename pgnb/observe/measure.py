@@ -14,9 +14,9 @@ from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.scratch import Scratch
 from pgnb.observe.writer import Writer, start_writer
 from pgnb.server import Server
+from pgnb.server.scratch import SERVICE
 from pgnb.wait import wait_until
 
-DATABASE = "pgnb_service"
 _BACK = 120.0
 """Seconds that the client gets, at the end, to be acknowledged a row again."""
 
@@ -47,7 +47,7 @@ class Service(Tabled):
 
 @contextmanager
 def measure_service(
-    server: Server, password: str, *, host: str = "", when: object = True, database: str = DATABASE,
+    server: Server, password: str, *, host: str = "", when: object = True, database: str = SERVICE,
     afterwards: Server | None = None,
 ) -> Iterator[Service]:  # fmt: skip
     """Let a client in the cluster write all the while, every 20 ms, and see what it was told.

@@ -15,7 +15,7 @@ from pgnb.errors import GateClosed, ParameterError
 from pgnb.plan import Change, Step
 from pgnb.server import Rows, Server, compose, name
 from pgnb.server.rows import Row
-from pgnb.server.scratch import OWN, SCRATCH
+from pgnb.server.scratch import SCRATCH, is_own
 
 _LONGEST_NAME = 63
 
@@ -127,7 +127,7 @@ class Scratch:
         state = self._state()
         if state is None:
             return None
-        unmarked = state["comment"] is None and self.database.startswith(OWN)
+        unmarked = state["comment"] is None and is_own(self.database)
         return SCRATCH if unmarked else state["comment"] or ""
 
     def _state(self) -> Row | None:

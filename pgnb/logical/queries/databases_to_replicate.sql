@@ -4,5 +4,5 @@ SELECT datname AS name
   FROM pg_catalog.pg_database
  WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres'
    AND coalesce(pg_catalog.shobj_description(oid, 'pg_database'),
-                CASE WHEN starts_with(datname, %(own)s) THEN %(scratch)s END) IS DISTINCT FROM %(scratch)s
+                CASE WHEN datname ~ %(own)s THEN %(scratch)s END) IS DISTINCT FROM %(scratch)s
  ORDER BY datname

@@ -14,8 +14,7 @@ from pgnb.observe.scratch import Scratch
 from pgnb.observe.writer import Writer, make_table, start_writer
 from pgnb.operate.cutover.parties import Cutover
 from pgnb.operate.phases import measured_silence, plot_phases
-
-DATABASE = "pgnb_cutover"
+from pgnb.server.scratch import CUTOVER
 
 
 @contextmanager
@@ -34,7 +33,7 @@ def measure_cutover(
     if cut.cluster.journal.dry_run or cut.path != "cutover" or cut.why_absent:
         yield service
         return
-    here, there = Scratch(cut.publisher, DATABASE), Scratch(cut.subscriber, DATABASE)
+    here, there = Scratch(cut.publisher, CUTOVER), Scratch(cut.subscriber, CUTOVER)
     if not when:
         here.drop_left()
         there.drop_left()
@@ -46,7 +45,7 @@ def measure_cutover(
         writer = start_writer(
             cut.publisher, here, password, host=cut.service, other_password=subscriber_password
         )
-        cut.watched = DATABASE
+        cut.watched = CUTOVER
         try:
             yield service
             service.writing = next_row(writer, datetime.now(UTC))

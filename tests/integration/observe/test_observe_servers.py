@@ -117,10 +117,10 @@ def test_a_scratch_database_comes_once_and_goes(pair: Pair) -> None:
 
 
 def test_what_a_killed_run_left_is_dropped_unless_somebody_is_in_it(pair: Pair) -> None:
-    scratch = Scratch(pair.primary, "pgnb_left")
-    pair.primary.execute("CREATE DATABASE pgnb_left")  # Killed before its comment.
+    scratch = Scratch(pair.primary, "pgnb_service")
+    pair.primary.execute("CREATE DATABASE pgnb_service")  # Killed before its comment.
     assert scratch.plan_create().apply().changed
-    with pair.primary.new_session("pgnb_left") as session:
+    with pair.primary.new_session("pgnb_service") as session:
         session.query("SELECT 1")
         scratch.drop_left()
         assert scratch.rows(pair.primary) == []
@@ -130,15 +130,18 @@ def test_what_a_killed_run_left_is_dropped_unless_somebody_is_in_it(pair: Pair) 
         lambda steps: not steps, timeout=10,
     )  # fmt: skip
     assert scratch.plan_create().steps
-    pair.primary.execute("CREATE DATABASE pgnb_left")
-    pair.primary.execute("COMMENT ON DATABASE pgnb_left IS 'somebody''s'")
+    pair.primary.execute("CREATE DATABASE pgnb_service")
+    pair.primary.execute("COMMENT ON DATABASE pgnb_service IS 'somebody''s'")
     scratch.drop_left()
-    with pytest.raises(GateClosed, match="pgnb_left is not a scratch database"):
+    with pytest.raises(GateClosed, match="pgnb_service is not a scratch database"):
         scratch.plan_drop()
 
 
 def test_no_other_database_is_touched(pair: Pair) -> None:
     pair.primary.execute("CREATE DATABASE precious")
+    pair.primary.execute("CREATE DATABASE pgnb_prod")
+    with pytest.raises(GateClosed, match="pgnb_prod is not a scratch database"):
+        Scratch(pair.primary, "pgnb_prod").plan_drop()
     for plan in (Scratch(pair.primary, "precious").plan_create, Scratch(pair.primary, "precious").plan_drop):
         with pytest.raises(GateClosed, match="precious is not a scratch database"):
             plan()
