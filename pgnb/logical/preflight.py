@@ -17,6 +17,7 @@ from pgnb.logical.rights import set_up_rights
 from pgnb.logical.roles import role_checks
 from pgnb.logical.slots import blocker_words, slot_blockers
 from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.targets import PARTS_SINCE
 from pgnb.server import Server
 from pgnb.server.disk import space_of
 from pgnb.server.route import ThroughPod
@@ -46,7 +47,7 @@ def logical_preflight(
     on the subscriber. Replica identity is advice here and a gate of `plan_replica_identity`'s own.
     Raises QueryFailed, ExecFailed for what could not be looked at.
     """
-    items = [*_servers(publisher, subscriber)]
+    items = [*_servers(publisher, subscriber), *_parts(subscriber, specs)]
     if not (publisher.facts.in_recovery or subscriber.facts.in_recovery):
         items += capacity_checks(publisher, subscriber, specs)
         items += _identity(publisher, specs)
@@ -100,6 +101,17 @@ def _servers(publisher: Server, subscriber: Server) -> Iterator[Check]:
         f"{ours.version_text} to {theirs.version_text or 'one not there yet'}", "not to an older one",
         "An older server may not understand the dumped schema: copy it by hand.", advice=True,
     )  # fmt: skip
+
+
+def _parts(subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
+    for spec in specs:
+        parts = [table.words for table in spec.wish.tables if table.where or table.columns]
+        if parts and subscriber.present and subscriber.facts.major < PARTS_SINCE:
+            yield Check(
+                f"{spec.database}: tables published in part", False, ", ".join(parts), "whole tables",
+                f"The copy of a subscriber before {PARTS_SINCE} takes every row and column of them: it is"
+                " refused unless copy_data = False.", advice=True,
+            )  # fmt: skip
 
 
 def _identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:

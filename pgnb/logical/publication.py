@@ -33,11 +33,15 @@ class Publication:
 
 @dataclass(frozen=True)
 class Published:
-    """One table that a publication publishes now; estimates are of the last ANALYZE, `bytes` its size."""
+    """One table that a publication publishes now; estimates are of the last ANALYZE, `bytes` its size.
+
+    `where`: its row filter; `listed`: whether some of its columns are listed, and no others are sent.
+    """
 
     schema: str
     table: str
     where: str | None
+    listed: bool
     rows_estimated: int
     bytes: int
 

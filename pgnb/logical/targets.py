@@ -1,4 +1,4 @@
-"""The subscriber's tables before a copy: there, and empty, or the copy would fail on duplicate keys."""
+"""The subscriber's tables before a copy: there, empty (a copy onto rows fails), no more than published."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pgnb.logical.specs import DatabaseSpec
 from pgnb.server import Rows, Server
 
 _SHOWN = 6
+PARTS_SINCE = 15
+"""The version of a subscriber that copies a part of a table, as its publication has it."""
 _TOGETHER = 100
 _FILLED = "SELECT {} AS number, EXISTS (SELECT 1 FROM {}) AS filled"
 
@@ -49,6 +51,22 @@ def target_checks(
     return checks
 
 
+def copy_checks(subscriber: Server, database: str, tables: Sequence[Published]) -> list[Check]:
+    """Checks that the subscriber copies what is published and no more; none where nothing can be wrong.
+
+    The initial copy of 14 takes whole tables, whatever row filter or column list the publisher has for them.
+    """
+    parts = [f"{t.schema}.{t.table}" for t in tables if t.where or t.listed]
+    if not parts or subscriber.facts.major >= PARTS_SINCE:
+        return []
+    found = f"{_some(parts)}; the subscriber is {subscriber.facts.version_text}"
+    return [
+        Check(f"{database}: published in part", False, found, f"{PARTS_SINCE} or newer",
+              "An older subscriber copies every row and column of these tables: publish them whole, or set"
+              " copy_data = False and bring the rows over by hand.")
+    ]  # fmt: skip
+
+
 def _filled(subscriber: Server, database: str, found: Rows) -> list[str]:
     """Those that hold a row, or that we may not look into; many are asked for in one statement."""
     here = [row for row in found if row["here"]]
@@ -69,10 +87,11 @@ def all_target_checks(
 
     def look(pair: tuple[DatabaseSpec, Sequence[Published]]) -> list[Check]:
         try:
-            return target_checks(subscriber, *pair, copy_data=copy_data)
+            found = target_checks(subscriber, *pair, copy_data=copy_data)
         except ConnectionFailed as failure:
             return [Check(f"{pair[0].database}: on the subscriber", False, failure.found, "there",
                           "Create it (plan_databases).")]  # fmt: skip
+        return found + copy_checks(subscriber, pair[0].database, pair[1]) if copy_data else found
 
     items = [check for checks in in_parallel(look, wanted) for check in checks]
     return Checks.of(f"Tables of {subscriber.name}", items, subscriber.journal)

@@ -1,9 +1,11 @@
 -- The tables that a publication publishes now, with what they hold at the last ANALYZE; sizes in bytes. A
 -- partitioned table stands for its partitions where the publication names the root. No row: no such publication.
-SELECT t.schemaname AS schema, t.tablename AS table, t.rowfilter AS where,
+SELECT t.schemaname AS schema, t.tablename AS table, t.rowfilter AS where, r.prattrs IS NOT NULL AS listed,
        greatest(0, c.reltuples)::bigint AS rows_estimated, pg_catalog.pg_table_size(c.oid) AS bytes
   FROM pg_catalog.pg_publication_tables AS t
   JOIN pg_catalog.pg_namespace AS n ON n.nspname = t.schemaname
   JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.tablename
+  JOIN pg_catalog.pg_publication AS p ON p.pubname = t.pubname
+  LEFT JOIN pg_catalog.pg_publication_rel AS r ON r.prpubid = p.oid AND r.prrelid = c.oid
  WHERE t.pubname = %(publication)s
  ORDER BY t.schemaname, t.tablename

@@ -14,7 +14,7 @@ from pgnb.logical.slots import drop_slot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.subscriptions import plan_subscriptions
-from pgnb.logical.targets import target_checks
+from pgnb.logical.targets import copy_checks, target_checks
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.server import Server, compose, name
 from pgnb.wait import wait_until
@@ -65,7 +65,8 @@ def _checks(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Checks
                   "Section 12.4 (12_logical_replication) makes the publication.")  # fmt: skip
     return Checks.of(
         f"Recreating {spec.subscription}",
-        [there, *target_checks(subscriber, spec, tables, copy_data=False)], subscriber.journal,
+        [there, *target_checks(subscriber, spec, tables, copy_data=False),
+         *copy_checks(subscriber, spec.database, tables)], subscriber.journal,
     )  # fmt: skip
 
 

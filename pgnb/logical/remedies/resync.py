@@ -20,6 +20,7 @@ from pgnb.logical.remedies.emptying import empty_step, empty_tables
 from pgnb.logical.remedies.subscription import PARAMETER, apply_of, standing
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription
+from pgnb.logical.targets import copy_checks
 from pgnb.logical.wishes import PublishedTable, Wish
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.server import Server, compose, join, name
@@ -113,6 +114,9 @@ def _checks(work: _Resync) -> Checks:
         Check(f"{work.words} is published", others is not None, "yes" if others else "no", "yes",
               "Publish it first (section 12.7)."),
     ]  # fmt: skip
+    published = published_tables(work.publisher, work.spec.database, work.spec.publication)
+    own = [found for found in published if (found.schema, found.table) == work.table]
+    items += copy_checks(work.subscriber, work.spec.database, own)
     return Checks.of(f"Resynchronising {work.words}", items, work.subscriber.journal)
 
 
