@@ -80,9 +80,9 @@ class Scratch:
         return Change(title, self.server.journal, f"database {self.database}", "", [step])
 
     def drop_left(self) -> None:
-        """Drop it where a run that was killed left it behind: it is there, and nobody is in it."""
+        """Drop it where a run that was killed left it behind: it is there, and no client is in it."""
         state = None if self.server.facts.in_recovery else self._state()
-        if state and not state["sessions"] and self._comment() == SCRATCH:
+        if state and not state["clients"] and self._comment() == SCRATCH:
             self.plan_drop().apply()
 
     def insert(self, *values: str) -> Rows:

@@ -116,17 +116,17 @@ def test_a_scratch_database_comes_once_and_goes(pair: Pair) -> None:
     assert not scratch.plan_drop().apply().changed
 
 
-def test_what_a_killed_run_left_is_dropped_unless_somebody_is_in_it(pair: Pair) -> None:
+def test_what_a_killed_run_left_is_dropped_unless_a_client_is_in_it(pair: Pair) -> None:
     scratch = Scratch(pair.primary, "pgnb_service")
     pair.primary.execute("CREATE DATABASE pgnb_service")  # Killed before its comment.
     assert scratch.plan_create().apply().changed
-    with pair.primary.new_session("pgnb_service") as session:
-        session.query("SELECT 1")
+    with pair.primary.new_session("pgnb_service") as client:
+        client.execute("SET application_name = 'writer'")
         scratch.drop_left()
         assert scratch.rows(pair.primary) == []
-    pair.primary.close_sessions()
+    pair.planning().primary.query("SELECT 1", database="pgnb_service")  # A look, whose session is kept.
     wait_until(
-        "nobody to be in it", lambda: (scratch.drop_left(), scratch.plan_drop().steps)[1],
+        "the client to be gone", lambda: (scratch.drop_left(), scratch.plan_drop().steps)[1],
         lambda steps: not steps, timeout=10,
     )  # fmt: skip
     assert scratch.plan_create().steps
