@@ -61,14 +61,20 @@ def makings(server: Server) -> dict[str, Making]:
     return {row["name"]: Making(**row) for row in server.query("logical/database_makings")}
 
 
-def plan_databases(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:
+def plan_databases(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, create: bool = True
+) -> Change:
     """The plan that makes, on the subscriber, the databases that it lacks; the owners must be there.
 
-    One that is there is left as it is. Databases of the publisher are never made here: a name that is not
+    One that is there is left as it is. Without `create` none is made, and `database_checks` names those that
+    lack. Databases of the publisher are never made here: a name that is not
     there may be a slip of the pen.
     """
     ours, theirs = makings(publisher), makings(subscriber)
     missing = [ours[s.database] for s in specs if s.database in ours and s.database not in theirs]
+    if missing and not create:
+        note = f"Not made, as asked: {', '.join(making.name for making in missing)}."
+        return Change(f"databases on {subscriber.name}", subscriber.journal, note=note)
 
     def run() -> str:
         # One after the other: each copies template0, which no other session may use meanwhile.
@@ -114,7 +120,8 @@ def database_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
         found = there.words if there else "not there"
         items.append(
             Check(f"{spec.database}: encoding and locale", there is not None and here.fits(there), found,
-                  here.words, "Make it (plan_databases); another encoding or order of texts is made anew.")
+                  here.words, "Make it by hand, or with create_databases = True; another encoding or order of texts is"
+                  " made anew.")
         )  # fmt: skip
         if there is not None:
             items.append(

@@ -12,7 +12,7 @@ from logical_pair import Pair, carry_out
 from pgnb.errors import DeadlineExceeded, GateClosed, ParameterError
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.capacity import worker_settings
-from pgnb.logical.databases import database_checks
+from pgnb.logical.databases import database_checks, plan_databases
 from pgnb.logical.markers import marker_checks, plan_markers, prove_rows
 from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.publication import read_publications
@@ -127,6 +127,16 @@ def test_a_plan_only_run_changes_nothing(pair: Pair) -> None:
     assert set(outcomes) == {"plan only: nothing was changed"}
     assert "planned" not in {row["name"] for row in pair.subscriber.query("databases")}
     assert not read_publications(pair.publisher, "planned")
+
+
+def test_databases_are_made_only_where_that_is_asked_for(pair: Pair) -> None:
+    pair.make_database("unasked", "CREATE TABLE t (a int PRIMARY KEY)")
+    specs = pair.specs("unasked")
+    change = plan_databases(pair.publisher, pair.subscriber, specs, create=False)
+    assert not change
+    assert "Not made, as asked: unasked." in str(change)
+    (failed,) = database_checks(pair.publisher, pair.subscriber, specs).failed
+    assert (failed.found, "create_databases = True" in failed.remedy) == ("not there", True)
 
 
 def test_filters_columns_and_schemas(pair: Pair) -> None:
