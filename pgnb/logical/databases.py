@@ -67,8 +67,7 @@ def plan_databases(
     """The plan that makes, on the subscriber, the databases that it lacks; the owners must be there.
 
     One that is there is left as it is. Without `create` none is made, and `database_checks` names those that
-    lack. Databases of the publisher are never made here: a name that is not
-    there may be a slip of the pen.
+    lack. Databases of the publisher are never made here: a name that is not there may be a slip of the pen.
     """
     ours, theirs = makings(publisher), makings(subscriber)
     missing = [ours[s.database] for s in specs if s.database in ours and s.database not in theirs]
@@ -120,8 +119,8 @@ def database_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
         found = there.words if there else "not there"
         items.append(
             Check(f"{spec.database}: encoding and locale", there is not None and here.fits(there), found,
-                  here.words, "Make it by hand, or with create_databases = True; another encoding or order of texts is"
-                  " made anew.")
+                  here.words, "Make it by hand, or with create_databases = True; one of another encoding or order of"
+                  " texts is made anew.")
         )  # fmt: skip
         if there is not None:
             items.append(
