@@ -119,8 +119,8 @@ def database_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
         found = there.words if there else "not there"
         items.append(
             Check(f"{spec.database}: encoding and locale", there is not None and here.fits(there), found,
-                  here.words, "Make it by hand, or with create_databases = True; one of another encoding or order of"
-                  " texts is made anew.")
+                  here.words, "Make it by hand, or with create_databases = True; one of another encoding or"
+                  " order of texts is made anew.")
         )  # fmt: skip
         if there is not None:
             items.append(
