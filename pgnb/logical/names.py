@@ -23,6 +23,11 @@ def publication_name(database: str) -> str:
     return shortened(name) if "\\" not in name else _cut(name.replace("\\", "_"), name)
 
 
+def stand_in_name(publication: str) -> str:
+    """The publication of every other table, while one is copied anew (12.9, the remedy resync)."""
+    return shortened(f"{publication}_resync")
+
+
 def subscription_name(database: str) -> str:
     """`sub_<database>`, shortened to 63 bytes with a digest at its end where it would be longer."""
     return shortened(f"sub_{database}")

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgnb.checks import Checks
-from pgnb.errors import PgnbError
+from pgnb.errors import GateClosed, PgnbError
+from pgnb.logical.names import stand_in_name
 from pgnb.logical.options import spelled, subscription_options
 from pgnb.logical.origin import Origin, connection
 from pgnb.logical.parallel import each, in_parallel
@@ -73,9 +74,9 @@ def plan_subscriptions(
 
     `copy_data`: copy the rows that are there; False when the tables hold exactly those rows already.
     `options` as of CREATE SUBSCRIPTION, see `subscription_options`. `slot_timeout`: seconds for a slot.
-    Raises ParameterError for an option, GateClosed for a slot that is another's. One that nobody reads asks
-    for `take_slots` with its name; for a copy it is made anew. Applying checks first that the tables
-    are there and, for a copy, empty.
+    Raises ParameterError for an option, GateClosed for a slot that is another's, and where a resync has not
+    ended. A slot that nobody reads asks for `take_slots` with its name; for a copy it is made anew. Applying
+    checks first that the tables are there and, for a copy, empty.
     """
     chosen = subscription_options(publisher, subscriber, options)
     wish = _Wish(publisher, subscriber, origin, chosen, copy_data, slot_timeout)
@@ -120,12 +121,22 @@ def _plan(wish: _Wish, spec: DatabaseSpec, there: frozenset[str], slots: dict[st
     now = known.get(spec.subscription)
     if now is None:
         return _Plan(spec, None, usable_slot(slots, spec), tables, (), tables)
+    _refuse_unfinished(spec, now)
     rows = wish.subscriber.query(
         "logical/copying", {"subscription": spec.subscription}, database=spec.database
     )
     copied = {(row["schema"], row["table"]) for row in rows}
     new = tuple(table for table in tables if (table.schema, table.table) not in copied)
     return _Plan(spec, now, slots.get(now.slot or ""), tables, _alterations(wish, spec, now), new)
+
+
+def _refuse_unfinished(spec: DatabaseSpec, now: Subscription) -> None:
+    """With both publications the table would come back, and nobody would know what to take out again."""
+    if stand_in_name(spec.publication) in now.publications:
+        raise GateClosed(
+            f"{spec.database}: a table is being copied anew, and the run that began it has not ended",
+            found=now.words, remedy="End it first: 12_09_logical_troubleshooting names the table (resync).",
+        )  # fmt: skip
 
 
 def _alterations(wish: _Wish, spec: DatabaseSpec, now: Subscription) -> tuple[tuple[str, Any], ...]:

@@ -27,6 +27,7 @@ KINDS: Mapping[str, tuple[str, Severity]] = {
     "dead-connection": ("the connection to the publisher is dead", "broken"),
     "no-worker": ("no apply worker runs", "broken"),
     "not-refreshed": ("the subscription does not know a published table", "broken"),
+    "resync-unfinished": ("a table's new copy was begun and has not ended", "broken"),
     "schema-differs": ("the schemas differ", "danger"),
     "missing-rows": ("rows to change were not there", "danger"),
     "log-not-read": ("the subscriber's log could not be read", "advice"),

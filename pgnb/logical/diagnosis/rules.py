@@ -9,6 +9,7 @@ from pgnb.logical.diagnosis.applying import apply_findings, copy_findings
 from pgnb.logical.diagnosis.finding import LogicalFinding
 from pgnb.logical.diagnosis.judging import MISSING_TABLE, Findings, current, logged, retained, words
 from pgnb.logical.diagnosis.seen import DatabaseSeen, Evidence
+from pgnb.logical.names import stand_in_name
 
 
 def database_findings(seen: DatabaseSeen, evidence: Evidence) -> Findings:
@@ -103,6 +104,13 @@ def _not_refreshed(seen: DatabaseSeen) -> Findings:
                 "missing-table", seen.spec.database, words(key), MISSING_TABLE[0],
                 ("published, but not in the subscriber's catalog",), MISSING_TABLE[1],
             )  # fmt: skip
+        elif _stands_in(seen):
+            yield LogicalFinding(
+                "resync-unfinished", seen.spec.database, words(key),
+                "the run that took it out of the subscription, to copy it anew, did not end",
+                (f"the subscription reads {stand_in_name(seen.spec.publication)}, which lacks this table",),
+                "Resync that table again: it goes on from here. A REFRESH would not bring it back.", "resync",
+            )  # fmt: skip
         else:
             yield LogicalFinding(
                 "not-refreshed", seen.spec.database, words(key),
@@ -110,6 +118,12 @@ def _not_refreshed(seen: DatabaseSeen) -> Findings:
                 ("published and there on both sides, but not in pg_subscription_rel",),
                 "ALTER SUBSCRIPTION ... REFRESH PUBLICATION, which copies its rows.", "refresh",
             )  # fmt: skip
+
+
+def _stands_in(seen: DatabaseSeen) -> bool:
+    """Whether the subscription reads the publication of the others while one table is copied anew."""
+    now = seen.subscription
+    return now is not None and stand_in_name(seen.spec.publication) in now.publications
 
 
 def _schema(seen: DatabaseSeen) -> Findings:

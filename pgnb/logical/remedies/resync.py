@@ -13,7 +13,7 @@ from pgnb.checks import Check, Checks
 from pgnb.errors import GateClosed
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.catalog import Named
-from pgnb.logical.names import shortened
+from pgnb.logical.names import stand_in_name
 from pgnb.logical.publication import published_tables, read_publications
 from pgnb.logical.publications import publication_objects
 from pgnb.logical.remedies.emptying import empty_step, empty_tables
@@ -50,7 +50,7 @@ class _Resync:
     @property
     def stand_in(self) -> str:
         """The name of the publication of the other tables."""
-        return shortened(f"{self.spec.publication}_resync")
+        return stand_in_name(self.spec.publication)
 
     @property
     def begun(self) -> bool:
@@ -61,12 +61,11 @@ class _Resync:
 def plan_resync(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Named) -> Change:
     """Copy one table anew; asks for its name, as `schema.table`.
 
-    A run that was stopped halfway is taken up where it stands. Raises GateClosed for a table that the
-    subscription does not know, and for a disabled subscription.
+    A run that was stopped halfway is taken up where it stands; another table waits until then. Raises
+    GateClosed for a table that the subscription does not know, and for a disabled subscription.
     """
     work = _look(publisher, subscriber, spec, table)
-    copying = work.state in _COPYING and not work.begun
-    steps = [empty_step(subscriber, spec.database, [table])] if copying else _exchange(work)
+    steps = _empty_again(work) if work.state in _COPYING else _exchange(work)
     steps.append(
         Step(subscriber.name, f"{spec.database}: wait until {work.words} is ready", lambda: _wait(work))
     )
@@ -95,6 +94,12 @@ def _look(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Name
             f"{spec.database}: the subscription {now.name} has no table {work.words}",
             found=f"it has {known or 'none'}", remedy="One that it does not know yet is added by 12.7.",
         )  # fmt: skip
+    if state is not None and work.begun:
+        raise GateClosed(
+            f"{spec.database}: another table's new copy was begun and has not ended",
+            found=f"{now.name} reads {work.stand_in} instead of {spec.publication}",
+            remedy="The findings name that table: end it first (remedy = 'resync').",
+        )  # fmt: skip
     if not now.enabled:
         raise GateClosed(
             f"{spec.database}: {now.name} is disabled, so nothing can be copied", found=now.words,
@@ -120,6 +125,13 @@ def _checks(work: _Resync) -> Checks:
     return Checks.of(f"Resynchronising {work.words}", items, work.subscriber.journal)
 
 
+def _empty_again(work: _Resync) -> list[Step]:
+    """The way of a table whose copy is tried already; a publication that a killed run left goes along."""
+    steps = [empty_step(work.subscriber, work.spec.database, [work.table])]
+    left = work.stand_in in read_publications(work.publisher, work.spec.database)
+    return [*steps, *((_drop_step(work),) if left else ())]
+
+
 def _exchange(work: _Resync) -> list[Step]:
     """The way of a table that is ready: out, emptied, in again."""
     database, publication = work.spec.database, work.spec.publication
@@ -134,9 +146,13 @@ def _exchange(work: _Resync) -> list[Step]:
              lambda: empty_tables(work.subscriber, database, [work.table])),
         Step(here, f"{database}: take it in again with a copy: SET PUBLICATION {publication}",
              lambda: _subscribe(work, publication, copy_data=True), journalled=True),
-        Step(there, f"{database}: DROP PUBLICATION {work.stand_in}, which nobody reads any more",
-             lambda: _drop_stand_in(work), journalled=True),
+        _drop_step(work),
     ]  # fmt: skip
+
+
+def _drop_step(work: _Resync) -> Step:
+    what = f"{work.spec.database}: DROP PUBLICATION {work.stand_in}, which nobody reads any more"
+    return Step(work.publisher.name, what, lambda: _drop_stand_in(work), journalled=True)
 
 
 def _others(work: _Resync) -> Wish | None:

@@ -1,0 +1,50 @@
+"""A table's new copy that did not end: what is found then, what is refused, and how it goes on."""
+
+from __future__ import annotations
+
+import pytest
+from trouble_stage import Stage, carry_out
+
+from pgnb.errors import GateClosed
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscriptions import plan_subscriptions
+
+
+def begun(stage: Stage, database: str, steps: int) -> DatabaseSpec:
+    """A resync of the table t, killed after so many of its steps."""
+    spec = stage.replicated(database)
+    for step in stage.remedy(spec, "resync", "t").steps[:steps]:
+        step.run()
+    return spec
+
+
+@pytest.mark.parametrize("steps", [3, 4], ids=["taken out", "emptied"])
+def test_a_table_that_is_out_is_found_and_no_other_is_touched_until_it_is_back(
+    steps: int, stage: Stage
+) -> None:
+    spec = begun(stage, f"out {steps}", steps)
+    finding = stage.diagnose(spec).find("resync-unfinished")
+    assert (finding.subject, finding.remedy) == ("public.t", "resync")
+    assert not stage.remedy(spec, "refresh")
+    with pytest.raises(GateClosed, match="another table's new copy was begun"):
+        stage.remedy(spec, "resync", "u")
+    with pytest.raises(GateClosed, match="a table is being copied anew"):
+        plan_subscriptions(stage.publisher, stage.subscriber, [spec], stage.origin)
+    stage.publisher.execute("INSERT INTO t VALUES (40, 'meanwhile')", database=spec.database)
+    carry_out(stage.remedy(spec, "resync", "t"), confirm_remedy="public.t")
+    assert_whole(stage, spec)
+
+
+@pytest.mark.parametrize("steps", [1, 5], ids=["before it was taken out", "back, and being copied"])
+def test_a_publication_that_stood_in_goes_with_the_next_run(steps: int, stage: Stage) -> None:
+    spec = begun(stage, f"in {steps}", steps)
+    carry_out(stage.remedy(spec, "resync", "t"), confirm_remedy="public.t")
+    assert_whole(stage, spec)
+
+
+def assert_whole(stage: Stage, spec: DatabaseSpec) -> None:
+    assert stage.same(spec, "t")
+    assert stage.same(spec, "u")
+    assert stage.diagnose(spec).kinds == frozenset()
+    query = "SELECT pubname FROM pg_publication"
+    assert stage.publisher.query(query, database=spec.database) == [{"pubname": spec.publication}]
