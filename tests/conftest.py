@@ -22,6 +22,7 @@ from pgnb.rehearsal.client import Client
 from pgnb.rehearsal.kubeconfig import read_access
 from pgnb.rehearsal.lifecycle import Rehearsal
 from pgnb.rehearsal.waiting import until
+from tests.versions import USUAL
 
 VOLUME_DELAY = 0.5
 """Seconds after which the tests' clusters show a changed ConfigMap in a volume."""
@@ -94,8 +95,14 @@ def namespace(api: Client) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def module_namespace(api: Client) -> Iterator[str]:
-    """A namespace for the tests of a module, labelled for practice."""
+def image(request: pytest.FixtureRequest) -> str:
+    """The image of a module's servers; a module of versions is parametrised with several."""
+    return getattr(request, "param", f"postgres:{USUAL}")
+
+
+@pytest.fixture(scope="module")
+def module_namespace(api: Client, image: str) -> Iterator[str]:
+    """A namespace for the tests of a module, and for each image of its own, labelled for practice."""
     with _made_namespace(api) as name:
         yield name
 
@@ -144,7 +151,7 @@ def start_postgres(api: Client) -> Callable[..., Server]:
         *,
         args: tuple[str, ...] = (),
         env: dict[str, str] | None = None,
-        image: str = "postgres:17",
+        image: str = f"postgres:{USUAL}",
         patch: Callable[[dict[str, Any]], None] | None = None,
     ) -> Server:
         for path, obj in postgres_objects(namespace, name, args, env or {}, image):

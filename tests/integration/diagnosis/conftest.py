@@ -15,13 +15,13 @@ from pgnb.server import find_server
 
 @pytest.fixture(scope="module")
 def pair(
-    request: pytest.FixtureRequest,
+    image: str,
     kubeconfig: Path,
     module_namespace: str,
     start_postgres: Callable[..., Any],
 ) -> Iterator[SickPair]:
-    """A primary and the standby that streams from it through its slot; IMAGE of the module is their image."""
-    start_postgres(module_namespace, "primary", image=getattr(request.module, "IMAGE", "postgres:17"))
+    """A primary and the standby that streams from it through its slot."""
+    start_postgres(module_namespace, "primary", image=image)
     cluster = connect(str(kubeconfig), "", module_namespace, dry_run=False)
     primary = find_server(cluster, "app=primary", password=PASSWORD)
     make_standby(primary)

@@ -11,47 +11,86 @@ from logical_pair import Pair, start_pair
 
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.capacity import worker_settings
+from pgnb.logical.diagnosis import diagnose_logical
 from pgnb.logical.markers import prove_rows
 from pgnb.logical.preflight import logical_preflight
+from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
+from pgnb.logical.targets import PARTS_SINCE
 from pgnb.operate.published import compare_published
 from pgnb.rehearsal.client import Client
 from pgnb.wait import wait_until
+from tests.versions import majors
 
-WAYS = {"upwards": ("postgres:15", "postgres:18"), "downwards": ("postgres:18", "postgres:15")}
+OLD, *BETWEEN, NEW = majors() if len(majors()) > 1 else majors() * 2
+WAYS = tuple(dict.fromkeys([(OLD, NEW), (NEW, OLD), *((major, major) for major in BETWEEN)]))
+"""From the oldest version to the newest and back, and each between with its like."""
 
 
-@pytest.fixture(scope="module", params=WAYS)
+@pytest.fixture(scope="module", params=WAYS, ids=lambda way: f"{way[0]}-to-{way[1]}")
 def mixed(
     request: pytest.FixtureRequest, api: Client, kubeconfig: Path, start_postgres: Callable[..., Any]
 ) -> Iterator[Pair]:
-    """A publisher of one version, a subscriber of another."""
-    namespace = f"versions-{request.param}"
+    """A publisher of one version, a subscriber of another or the same."""
+    here, there = request.param
+    namespace = f"versions-{here}-{there}"
     api.create("/api/v1/namespaces", {"metadata": {"name": namespace, "labels": {"pgnb/practice": "true"}}})
     account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
     wait_until("the service account", lambda: api.find(account), timeout=30)
-    made = start_pair(str(kubeconfig), namespace, start_postgres, images=WAYS[request.param])
+    made = start_pair(
+        str(kubeconfig), namespace, start_postgres, images=(f"postgres:{here}", f"postgres:{there}")
+    )
     yield made
     made.close()
     api.request("DELETE", f"/api/v1/namespaces/{namespace}")
 
 
-def test_rows_go_from_one_version_to_another(mixed: Pair) -> None:
+@pytest.fixture(scope="module")
+def specs(mixed: Pair) -> Specs:
+    """A database that is replicated; with a row filter, where both versions have those."""
     mixed.make_database(
         "mixed", "CREATE TABLE kept (id int PRIMARY KEY, b text)", "CREATE TABLE nokey (a int)",
         "INSERT INTO kept SELECT n, 'x' FROM generate_series(1, 1000) n",
     )  # fmt: skip
-    specs = mixed.specs("mixed", mixed=["nokey", {"table": "kept", "where": "id > 500"}])
+    wish = {"table": "kept", "where": "id > 500"} if _filters(mixed) else "kept"
+    specs = mixed.specs("mixed", mixed=["nokey", wish])
     assert logical_preflight(mixed.publisher, mixed.subscriber, specs).ok
     mixed.set_up(specs)
+    return specs
+
+
+def _filters(pair: Pair) -> bool:
+    return min(pair.publisher.facts.major, pair.subscriber.facts.major) >= PARTS_SINCE
+
+
+def test_rows_go_from_one_version_to_another(mixed: Pair, specs: Specs) -> None:
     prove_rows(mixed.publisher, mixed.subscriber, specs, timeout=30)
     mixed.publisher.execute("UPDATE kept SET b = 'y' WHERE id = 900", database="mixed")
     wait_applied(mixed.publisher, mixed.subscriber, specs, timeout=30)
     rows = compare_published(mixed.publisher, mixed.subscriber, specs)
-    assert {(t.name, t.standby) for t in rows.tables} >= {("kept", 500), ("nokey", 0)}
+    expected = 500 if _filters(mixed) else 1000
+    assert {(t.name, t.standby) for t in rows.tables} >= {("kept", expected), ("nokey", 0)}
     assert not rows.different, rows
     assert logical_status(mixed.publisher, mixed.subscriber, specs).of("mixed").state == "streaming"
     assert not any(list(mixed.plans(specs)))
+
+
+def test_a_conflict_is_told_in_the_words_of_the_version(mixed: Pair, specs: Specs) -> None:
+    mixed.subscriber.execute("INSERT INTO kept VALUES (2000, 'local')", database="mixed")
+    mixed.publisher.execute("INSERT INTO kept VALUES (2000, 'remote')", database="mixed")
+    seen = wait_until(
+        "the conflict", lambda: diagnose_logical(mixed.publisher, mixed.subscriber, specs, patience=2),
+        lambda found: "conflict" in found.kinds, timeout=30,
+    )  # fmt: skip
+    finding = seen.find("conflict")
+    assert finding is not None
+    assert finding.subject == "public.kept"
+    assert [word for word in ("local", "remote") if word not in "\n".join(finding.evidence)] == []
+    skippable = mixed.subscriber.facts.major >= 15
+    assert (finding.lsn is not None, finding.remedy) == ((True, "skip") if skippable else (False, ""))
+    mixed.subscriber.execute("DELETE FROM kept WHERE id = 2000", database="mixed")
+    wait_applied(mixed.publisher, mixed.subscriber, specs, timeout=30)
+    assert not compare_published(mixed.publisher, mixed.subscriber, specs).different
 
 
 def test_the_setting_for_origins_is_that_of_the_version(mixed: Pair) -> None:

@@ -10,29 +10,26 @@ import pytest
 from rejoin_stage import FIRST, SECOND, Nodes, short_grace
 from replication_stage import carry_out, open_stage
 
-from pgnb.rehearsal.client import Client
-from pgnb.wait import wait_until
+from tests.versions import images
 
 PGDATA = "/var/lib/postgresql/data/pgdata"
+pytestmark = pytest.mark.parametrize("image", images(), indirect=True, scope="module")
 
 
-@pytest.fixture(scope="module", params=["postgres:15", "postgres:18"])
+@pytest.fixture(scope="module")
 def nodes(
-    request: pytest.FixtureRequest, api: Client, kubeconfig: Path, start_postgres: Callable[..., Any]
+    image: str, module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]
 ) -> Iterator[Nodes]:
     """A primary of that version, its data at the root of its volume, and one standby."""
-    namespace = request.param.replace("postgres:", "rejoin-")
-    api.create("/api/v1/namespaces", {"metadata": {"name": namespace, "labels": {"pgnb/practice": "true"}}})
-    account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-    wait_until("the service account", lambda: api.find(account), timeout=30)
 
     def at_the_root(manifest: dict[str, Any]) -> None:
         short_grace(manifest)
         if "template" in manifest.get("spec", {}):
             manifest["spec"]["template"]["spec"]["containers"][0]["volumeMounts"][0]["mountPath"] = PGDATA
 
-    start_postgres(namespace, FIRST, args=("-c", "wal_log_hints=on"), image=request.param, patch=at_the_root)
-    stage = open_stage(kubeconfig, namespace)
+    args = ("-c", "wal_log_hints=on")
+    start_postgres(module_namespace, FIRST, args=args, image=image, patch=at_the_root)
+    stage = open_stage(kubeconfig, module_namespace)
     stage.primary.execute("CREATE TABLE kept (n int)")
     stage.workload(SECOND, "slot_b")
     body = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 3}}}}
@@ -41,7 +38,6 @@ def nodes(
     made = Nodes(stage, servers={FIRST: stage.primary})
     yield made
     made.close()
-    api.request("DELETE", f"/api/v1/namespaces/{namespace}")
 
 
 def test_a_crashed_primary_that_lost_nothing_follows(nodes: Nodes) -> None:

@@ -18,6 +18,12 @@ def test_the_wheel_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first.binds[0][1] == "/usr/lib/postgresql/17"
 
 
+def test_the_wheels_of_the_tests_bring_three_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(binaries.OVERRIDE, raising=False)
+    served = [each.major for each in binaries.installations(for_others=False)]
+    assert served[:3] == [17, 18, 16]
+
+
 def test_the_override_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(binaries.OVERRIDE, raising=False)
     wheel = binaries.installations(for_others=False)[0]
