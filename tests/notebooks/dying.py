@@ -1,0 +1,54 @@
+"""Notebooks whose kernel dies: behind a cell, or in the middle of one, at an act that its journal tells of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from tests.notebooks.runs import notebook_of
+
+_AT_AN_ACT = """\
+import os, signal
+from pgnb.journal import Journal
+
+_write = Journal.write
+
+def write_and_die(journal, kind, content):
+    _write(journal, kind, content)
+    if kind == {moment!r} and {act!r} in content["what"] and content.get("ok", True):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Journal.write = write_and_die
+"""
+_NOW = "import os, signal\n{unless}os.kill(os.getpid(), signal.SIGKILL)"
+
+
+@dataclass(frozen=True)
+class Death:
+    """Where a kernel dies: behind the cell with the text `behind`, or as an act's beginning or end is journalled.
+
+    `act` is part of the act's text; `unless`: Python that must be false for a death behind a cell.
+    """
+
+    act: str = ""
+    moment: str = "begin"
+    behind: str = ""
+    unless: str = ""
+
+
+def dying(number: str, death: Death, folder: Path) -> Path:
+    """A copy of the notebook that is the same but for its death."""
+    path = notebook_of(number)
+    notebook = nbformat.read(path, as_version=4)
+    mark, source = "import pgnb", _AT_AN_ACT.format(act=death.act, moment=death.moment)
+    if death.behind:
+        unless = f"if not ({death.unless}):\n    " if death.unless else ""
+        mark, source = death.behind, _NOW.format(unless=unless)
+    (place,) = (n for n, c in enumerate(notebook.cells) if c.cell_type == "code" and mark in c.source)
+    cell = nbformat.v4.new_code_cell(source)
+    notebook.cells.insert(place + bool(death.behind), cell)
+    copy = folder / path.name
+    nbformat.write(notebook, copy)
+    return copy

@@ -1,0 +1,117 @@
+"""The notebooks of section 12 beside a physical standby: planned, applied as CI does, run again, and by nbval.
+
+The tests of this module build on one another, in order, as a person's day does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pgnb.cluster import Cluster
+from pgnb.observe.writer import Writer
+from pgnb.runbook import verdict
+from pgnb.runbook.records import Archive
+from pgnb.runbook.verdict import Verdict
+from pgnb.server import Server
+from pgnb.server.progress import marker, wait_replayed
+from pgnb.wait import wait_until
+from tests.notebooks import runs
+from tests.notebooks.snapshot import snapshot
+
+NUMBERS = ("12", "12_07", "12_08", "12_09", "12_10")
+CARRIED_OUT = NUMBERS[:4]
+ALLOWED = {
+    "12": {"allow_restart": True, "allow_replica_identity": True},
+    "12_08": {"allow_restart": True, "allow_replica_identity": True},
+    "12_09": {"allow_restart": True},
+}
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_before_anything_is_set_up_12_plans_and_the_others_say_that_it_comes_first(
+    number, given, archive, observer, publisher
+):
+    before = snapshot(observer, (publisher,), every_database=True)
+    record = runs.run(number, given, archive, dry_run="true")
+    assert record.changes == 0
+    assert snapshot(observer, (publisher,), every_database=True) == before
+    if number == "12":
+        assert record.verdict == Verdict.PLANNED, record.error
+    else:
+        assert record.verdict == Verdict.FAILED
+        assert record.error.startswith("PodError: no pod in the namespace")
+        assert record.error.endswith("Where it was never there, 12_logical_replication comes first.")
+
+
+@pytest.mark.parametrize("number", ["02", "03"])
+def test_a_physical_standby_is_there_first(number, given, archive):
+    record = runs.run(number, given, archive, dry_run="false")
+    assert record.verdict == Verdict.PASSED, record.error
+
+
+def test_plain_papermill_carries_it_out_beside_a_standby(given, executed, publisher, standby):
+    found = runs.pipeline(CARRIED_OUT, given["kubeconfig"], executed)
+    assert {name: verdict.judge(evidence) for name, evidence in found.items()} == dict.fromkeys(
+        [runs.notebook_of(number).stem for number in CARRIED_OUT], Verdict.PASSED
+    )
+    assert wait_replayed(standby, marker(publisher), 30) < 30, "the standby has stopped replaying"
+
+
+@pytest.mark.parametrize("number", CARRIED_OUT)
+def test_a_second_run_finds_nothing_to_change(
+    number, given, archive, observer, publisher, standby, subscriber
+):
+    servers = (publisher, standby, subscriber)
+    before = snapshot(observer, servers, every_database=True)
+    record = runs.run(number, given, archive, dry_run="false", **ALLOWED.get(number, {}))
+    assert record.verdict == Verdict.PASSED, record.error
+    assert snapshot(observer, servers, every_database=True) == before
+    journal = verdict.read(archive.path(record) / "journal.jsonl")
+    assert [act["what"] for act in journal.acts if ": write the marker " not in act["what"]] == []
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_plan_of_what_is_set_up_changes_nothing(number, given, archive, observer, publisher, subscriber):
+    servers = (publisher, subscriber)
+    before, markers = snapshot(observer, servers, every_database=True), _markers(subscriber)
+    record = runs.run(number, given, archive, dry_run="true")
+    assert record.verdict == Verdict.PLANNED, record.error
+    assert record.changes == 0
+    assert snapshot(observer, servers, every_database=True) == before
+    assert _markers(subscriber) == markers
+
+
+def _markers(server: Server) -> dict[str, list[object]]:
+    """The marker rows of every database that has the table."""
+    names = [row["name"] for row in server.query("databases") if row["name"] != "postgres"]
+    return {name: list(server.query("SELECT * FROM pgnb.marker", database=name)) for name in names}
+
+
+def test_the_notebooks_pass_nbval_with_their_defaults(home, given):
+    runs.nbval(CARRIED_OUT, home)
+
+
+def test_the_client_was_promised_nothing_that_is_not_there(observer, publisher, standby, subscriber):
+    writer = Writer(observer, "app=sample-writer", "shop", "heartbeat")
+    writing = writer.report()
+    assert writing.acknowledged > 100
+    assert not writing.duplicates
+    assert writer.found(publisher, writing).missing == []
+    assert writer.found(standby, writing, lsn=marker(publisher)).missing == []
+    wait_until(
+        "the rows on the subscriber", lambda: writer.found(subscriber, writing).missing,
+        lambda missing: not missing, timeout=30,
+    )  # fmt: skip
+
+
+def test_no_secret_is_in_any_record_or_subscription(
+    archive: Archive, executed: Path, observer: Cluster, subscriber: Server
+):
+    secrets = (*runs.SECRETS, runs.SUBSCRIBER_SECRET)
+    runs.assert_no_secret(observer, secrets, archive.folder, executed)
+    texts = [row["text"] for row in subscriber.query("SELECT subconninfo AS text FROM pg_subscription")]
+    assert len(texts) == 4
+    assert all("passfile=" in text and "password" not in text for text in texts)
+    assert archive.verify() == []
