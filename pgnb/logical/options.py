@@ -24,10 +24,12 @@ def subscription_options(
 
     Defaults: `streaming` (parallel from 16 on both sides), so that a large transaction need not be kept on
     the publisher's disk until its end; `failover` (17 on both sides), so that a standby of the publisher can
-    take the slot over. Raises ParameterError for an option that the subscriber's version does not have.
+    take the slot over. Raises ParameterError for an option that the subscriber's version does not have, and for
+    `streaming = parallel` before 16; an older publisher streams to it as with on.
     """
     # A subscriber that is still to be deployed gets the publisher's image.
-    oldest = min(publisher.facts.major, subscriber.facts.major or publisher.facts.major)
+    major = subscriber.facts.major or publisher.facts.major
+    oldest = min(publisher.facts.major, major)
     chosen: dict[str, Any] = {"streaming": "parallel" if oldest >= _PARALLEL else "on"}
     if oldest >= _FAILOVER:
         chosen["failover"] = True
@@ -40,6 +42,11 @@ def subscription_options(
                 remedy=f"There are {', '.join(known)}.",
             )
         chosen[option] = value
+    if spelled(chosen["streaming"]) == "parallel" and major < _PARALLEL:
+        raise ParameterError(
+            f"streaming = parallel takes PostgreSQL {_PARALLEL}",
+            found=f"PostgreSQL {subscriber.facts.version_text}", remedy="Set streaming to on.",
+        )  # fmt: skip
     return chosen
 
 

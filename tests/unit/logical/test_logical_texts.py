@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from pgnb.errors import ParameterError
 from pgnb.logical.filters import _bare
 from pgnb.logical.names import publication_name, slot_name, subscription_name
-from pgnb.logical.options import spelled
+from pgnb.logical.options import spelled, subscription_options
 from pgnb.logical.passfile import passfile_line, with_line
 from pgnb.logical.wishes import MARKER, PublishedTable, qualified, wish_of
 from pgnb.replication.source import Source
@@ -101,3 +103,25 @@ def test_options_are_spelled_as_sql_has_them() -> None:
     assert [spelled(v) for v in (True, "on", "OFF", "parallel", False)] == [
         "true", "true", "false", "parallel", "false",
     ]  # fmt: skip
+
+
+def server(major: int) -> Any:
+    return SimpleNamespace(present=True, facts=SimpleNamespace(major=major, version_text=f"{major}.1"))
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "chosen"),
+    [(14, 18, {"streaming": "on"}), (18, 15, {"streaming": "on"}), (16, 16, {"streaming": "parallel"}),
+     (17, 18, {"streaming": "parallel", "failover": True})],
+)  # fmt: skip
+def test_the_default_options_are_those_of_the_older_version(
+    here: int, there: int, chosen: dict[str, Any]
+) -> None:
+    assert subscription_options(server(here), server(there)) == chosen
+
+
+def test_parallel_streaming_takes_a_subscriber_of_16() -> None:
+    wished = {"streaming": "parallel"}
+    assert subscription_options(server(15), server(16), wished) == wished
+    with pytest.raises(ParameterError, match="takes PostgreSQL 16"):
+        subscription_options(server(18), server(15), wished)
