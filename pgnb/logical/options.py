@@ -24,8 +24,8 @@ def subscription_options(
 
     Defaults: `streaming` (parallel from 16 on both sides), so that a large transaction need not be kept on
     the publisher's disk until its end; `failover` (17 on both sides), so that a standby of the publisher can
-    take the slot over. Raises ParameterError for an option that the subscriber's version does not have, and for
-    `streaming = parallel` before 16; an older publisher streams to it as with on.
+    take the slot over. Raises ParameterError for an option that the subscriber's version does not have, and
+    for `streaming = parallel` before 16; an older publisher streams to it as with on.
     """
     # A subscriber that is still to be deployed gets the publisher's image.
     major = subscriber.facts.major or publisher.facts.major
