@@ -38,9 +38,9 @@ def passfile_line(origin: Origin, password: str) -> str:
 
 
 def with_line(text: str, line: str) -> str:
-    """The passfile with that line, in the place of the one for the same host, port and user."""
-    kept = [old for old in text.splitlines() if old and _who(old) != _who(line)]
-    return "".join(f"{each}\n" for each in (*kept, line))
+    """The passfile with that line: in the place of that of the same host, port and user, else at the end."""
+    lines = [line if _who(old) == _who(line) else old for old in text.splitlines() if old]
+    return "".join(f"{each}\n" for each in dict.fromkeys((*lines, line)))
 
 
 def passfile_step(subscriber: Server, origin: Origin) -> Step | None:

@@ -97,6 +97,7 @@ def test_a_passfile_keeps_the_lines_of_others() -> None:
     assert first == "other:5432:*:x:secret\n" + r"pub:5432:*:repl\:1:p\:a\\s" + "\n"
     again = with_line(first, passfile_line(source, "new"))
     assert again == "other:5432:*:x:secret\n" + r"pub:5432:*:repl\:1:new" + "\n"
+    assert with_line(again, "other:5432:*:x:secret") == again, "each keeps its place, whoever comes last"
 
 
 def test_options_are_spelled_as_sql_has_them() -> None:
