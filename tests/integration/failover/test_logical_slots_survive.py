@@ -10,6 +10,7 @@ from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.survival import survival_checks
 from pgnb.operate.failover import path_checks, plan_switchover
 from pgnb.replication import slots
+from pgnb.server import Server
 from pgnb.server.restart import plan_pending_restart
 from pgnb.wait import wait_until
 
@@ -49,7 +50,7 @@ def test_a_slot_that_is_synchronised_goes_along(publisher: Family) -> None:
     carry_out(plan_pending_restart(standby, wished, allow=True), allow_restart=True)
     assert survival_checks(publisher.primary, [SPEC]).items[-1].ok
     # The standby takes a slot over once it has the WAL and the catalog's rows that the slot needs.
-    wait_until("the slot on the standby", lambda: _synchronised(publisher), timeout=90, every=0.5)
+    wait_until("the slot on the standby", lambda: _synchronised(publisher, standby), timeout=90, every=0.5)
     wait_until("it streams again", lambda: path_checks(publisher.roles("switchover")).ok, timeout=20)
     pair = publisher.roles("switchover")
     carry_out(plan_switchover(pair), allow_promotion=True)
@@ -61,7 +62,7 @@ def _failed(publisher: Family) -> set[str]:
     return {check.name for check in path_checks(publisher.roles("switchover")).failed}
 
 
-def _synchronised(publisher: Family) -> bool:
+def _synchronised(publisher: Family, standby: Server) -> bool:
     """A consumer that reads on, as a subscriber would: the slot moves, and the standby's copy with it."""
     publisher.primary.execute("SELECT pg_logical_emit_message(false, 'x', 'y')")
     publisher.primary.execute("SELECT pg_log_standby_snapshot()")
@@ -69,5 +70,5 @@ def _synchronised(publisher: Family) -> bool:
         "SELECT count(*) FROM pg_logical_slot_get_binary_changes('sub_postgres', NULL, NULL, 'proto_version',"
         " '1', 'publication_names', 'none')"
     )
-    found = slots(publisher.server("replica-a")).find("sub_postgres")
+    found = slots(standby).find("sub_postgres")
     return found is not None and found.takes_over

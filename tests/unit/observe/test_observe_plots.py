@@ -74,6 +74,7 @@ def png(plot: plots.Plot) -> bytes:
 def test_any_number_of_values_can_be_drawn(kind: str, count: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # Of what other modules left to be collected.
         plot = PLOTS[kind](MANY[kind] if count < 0 else count, "name")
         assert png(plot).startswith(b"\x89PNG")
     assert plot.get_suptitle().replace("\n", " ").replace("\u00a0", " ") == plot.finding.replace("\n", " ")
@@ -83,6 +84,7 @@ def test_any_number_of_values_can_be_drawn(kind: str, count: int) -> None:
 def test_letters_of_every_kind_leave_no_empty_box(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of each glyph that is missing.
+        warnings.simplefilter("ignore", ResourceWarning)  # Of what other modules left to be collected.
         png(PLOTS[kind](3, STRANGE))
     assert "findfont" not in caplog.text
 
