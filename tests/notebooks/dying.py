@@ -22,20 +22,19 @@ def write_and_die(journal, kind, content):
 
 Journal.write = write_and_die
 """
-_NOW = "import os, signal\n{unless}os.kill(os.getpid(), signal.SIGKILL)"
+_NOW = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
 
 
 @dataclass(frozen=True)
 class Death:
-    """Where a kernel dies: behind the cell with the text `behind`, or as an act's beginning or end is journalled.
+    """Where a kernel dies: behind the cell with the text `behind`, or at an act with the text `act`.
 
-    `act` is part of the act's text; `unless`: Python that must be false for a death behind a cell.
+    An act's `moment` is its `begin` or its good `end`, once that is journalled.
     """
 
     act: str = ""
     moment: str = "begin"
     behind: str = ""
-    unless: str = ""
 
 
 def dying(number: str, death: Death, folder: Path) -> Path:
@@ -44,8 +43,7 @@ def dying(number: str, death: Death, folder: Path) -> Path:
     notebook = nbformat.read(path, as_version=4)
     mark, source = "import pgnb", _AT_AN_ACT.format(act=death.act, moment=death.moment)
     if death.behind:
-        unless = f"if not ({death.unless}):\n    " if death.unless else ""
-        mark, source = death.behind, _NOW.format(unless=unless)
+        mark, source = death.behind, _NOW
     (place,) = (n for n, c in enumerate(notebook.cells) if c.cell_type == "code" and mark in c.source)
     cell = nbformat.v4.new_code_cell(source)
     notebook.cells.insert(place + bool(death.behind), cell)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pgnb.cluster import Cluster, connect
+from pgnb.logical.copying import copy_progress
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import Specs, database_specs
 from pgnb.logical.status import logical_status
@@ -144,10 +145,13 @@ def test_a_slot_that_was_left_is_taken_when_it_is_named_and_the_copy_outlives_th
     stopped = stage.run("12", **SET_UP)
     assert stopped.verdict == Verdict.STOPPED
     assert f"take_slots = {left!r}" in stopped.error
-    copying = Death(
-        behind="subscriptions.apply()", unless="pgnb.copy_progress(publisher, target, specs).ready"
-    )
-    stage.killed("12", copying, take_slots=left, **SET_UP)
+    with subscriber.new_session(HARD) as holder:
+        # Somebody reads the table in peace: its copy waits, so that the kernel dies before it is through.
+        holder.execute("BEGIN READ WRITE")
+        holder.execute(compose("LOCK TABLE {} IN SHARE MODE", name(TABLE)))
+        stage.killed("12", Death(behind="subscriptions.apply()"), take_slots=left, **SET_UP)
+        copies = copy_progress(publisher, subscriber, stage.specs(publisher)).tables
+    assert not next(copy for copy in copies if copy.table == TABLE).ready
 
 
 def test_12_passes_by_plain_papermill_after_all_of_that(stage, executed, publisher, subscriber):
