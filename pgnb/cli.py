@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
-from pgnb.display import Table, spell_seconds
 from pgnb.errors import ParameterError, PgnbError
-from pgnb.runbook import catalogue, pages, params, runner, verdict
-from pgnb.runbook.records import Archive, Record, default_folder
+from pgnb.runbook import verdict
 
-_RECORDS = click.option(
-    "--records", type=click.Path(file_okay=False, path_type=Path), default=default_folder,
-    help="Folder of the records (PGNB_RECORDS, or ./records).",
-)  # fmt: skip
-
-
-_REHEARSAL = {"rehearsal": "pgnb.rehearsal.commands", "rehearse": "pgnb.rehearse.commands"}
+_LOADED = {
+    "run": "pgnb.runbook.commands", "records": "pgnb.runbook.commands",
+    "parameters": "pgnb.runbook.commands", "rehearsal": "pgnb.rehearsal.commands",
+    "rehearse": "pgnb.rehearse.commands",
+}  # fmt: skip
+"""Where the other commands are. Jupyter's packages take seconds to load, and not every command needs them."""
 
 
 class _Group(click.Group):
     """Shows pgnb's errors as they are, without a traceback; bad input ends with status 2.
 
-    The rehearsal's commands are loaded when they are called: an operator's installation lacks its packages.
+    Commands are loaded when they are called: an operator's installation lacks the rehearsal's packages.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *_REHEARSAL])
+        return sorted([*super().list_commands(ctx), *_LOADED])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _REHEARSAL:
+        if cmd_name not in _LOADED:
             return super().get_command(ctx, cmd_name)
         try:
-            return cast("click.Command", getattr(import_module(_REHEARSAL[cmd_name]), cmd_name))
+            return cast("click.Command", getattr(import_module(_LOADED[cmd_name]), cmd_name))
         except ModuleNotFoundError as error:
             raise click.ClickException(
                 f"the rehearsal's packages are not installed (no {error.name}): pip install 'pgnb[rehearsal]'"
@@ -61,158 +57,12 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("notebooks", nargs=-1, required=True)
-@click.option(
-    "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="YAML of parameters."
-)
-@click.option("-p", "--param", "pairs", multiple=True, nargs=2, metavar="NAME VALUE", help="One parameter.")
-@click.option("--timeout", type=click.FloatRange(min=1), help="Seconds for each whole notebook.")
-@click.option("--progress/--no-progress", default=sys.stderr.isatty())
-@_RECORDS
-def run(
-    notebooks: Sequence[str],
-    files: Sequence[Path],
-    pairs: Sequence[tuple[str, str]],
-    timeout: float | None,
-    progress: bool,
-    records: Path,
-) -> None:
-    """Run notebooks by number (02, 12_07), range (01-05) or path; stop at the first that fails.
-
-    Each run leaves a record.
-
-    \b
-    Exit status: 0 passed or planned, 1 failed, 2 bad input (nothing ran), 3 stopped at a gate,
-    4 incomplete or killed, 5 timed out, 130 interrupted.
-    """
-    chosen = catalogue.select(notebooks)
-    values = _values(chosen, files, pairs)
-    archive = Archive(records)
-    for notebook, taken in zip(chosen, values, strict=True):
-        record = runner.run(notebook, taken, archive, timeout=timeout, progress=progress)
-        _report(record, archive)
-        if record.exit_code:
-            sys.exit(record.exit_code)
-
-
-def _values(
-    chosen: Sequence[Path], files: Iterable[Path], pairs: Sequence[tuple[str, str]]
-) -> list[dict[str, Any]]:
-    """Every notebook's parameters, all valid before the first one runs."""
-    given: dict[str, Any] = {}
-    for file in files:
-        given |= params.read_file(file)
-    declared = {notebook: params.declared(notebook) for notebook in chosen}
-    everywhere = [p.name for path in catalogue.notebooks().values() for p in params.declared(path)]
-    from_command_line = params.from_command_line(pairs, [p for some in declared.values() for p in some])
-    unused = from_command_line.keys() - {p.name for some in declared.values() for p in some}
-    if unused:
-        raise ParameterError(f"no notebook of this run has a parameter {', '.join(sorted(unused))}")
-    return [params.validate(notebook, given | from_command_line, everywhere) for notebook in chosen]
-
-
-def _report(record: Record, archive: Archive) -> None:
-    good = record.exit_code == 0
-    word = click.style(f"{record.verdict:<10}", fg="green" if good else "red", bold=True)
-    click.echo(
-        f"{word} {record.notebook:<28} {spell_seconds(record.seconds):>10}  {record.changes} changes, "
-        f"{record.checks_passed} checks passed  {archive.path(record)}"
-    )
-    if record.error:
-        click.echo(record.error, err=True)
-
-
-@main.group()
-def records() -> None:
-    """The archive of executed notebooks."""
-
-
-@records.command("list")
-@click.option("--notebook", default="", help="Only records of notebooks whose name has this.")
-@click.option(
-    "--text", default="", help="Only records that hold this text, in their facts, parameters or error."
-)
-@_RECORDS
-def list_records(notebook: str, text: str, records: Path) -> None:
-    """List the records, oldest first."""
-    found = [r for r in Archive(records).all() if notebook in r.notebook and text.lower() in str(r).lower()]
-    rows = [(r.number, r.started[:19], r.notebook, r.verdict, r.changes, r.who, r.name) for r in found]
-    click.echo(Table.of(("#", "started (UTC)", "notebook", "verdict", "changes", "who", "record"), rows))
-
-
-@records.command()
-@_RECORDS
-def verify(records: Path) -> None:
-    """Check that no record was changed, removed or put in between. Exit status 1 when one was."""
-    archive = Archive(records)
-    faults = archive.verify()
-    for fault in faults:
-        click.echo(fault, err=True)
-    if faults:
-        sys.exit(1)
-    click.echo(f"{sum(1 for r in archive.all() if r.seal)} records, the chain is whole")
-
-
-@records.command()
-@click.argument("one")
-@click.argument("other")
-@_RECORDS
-def compare(one: str, other: str, records: Path) -> None:
-    """Compare two records (by number or name): parameters, facts, verdict, durations."""
-    archive = Archive(records)
-    left, right = _pick(archive, one), _pick(archive, other)
-    rows = [(name, a, b) for name, a, b in _differences(left, right)]
-    click.echo(Table.of(("", left.name, right.name), rows, note="" if rows else "No difference."))
-
-
-def _pick(archive: Archive, wish: str) -> Record:
-    for record in archive.all():
-        if wish in (record.name, str(record.number)):
-            return record
-    raise ParameterError(f"there is no record {wish!r} in {archive.folder}")
-
-
-def _differences(left: Record, right: Record) -> Iterable[tuple[str, str, str]]:
-    for name in ("notebook", "verdict", "seconds", "changes", "checks_passed", "who", "commit", "error"):
-        yield from _differing(name, getattr(left, name), getattr(right, name))
-    for group in ("parameters", "facts", "servers"):
-        a, b = _named(getattr(left, group)), _named(getattr(right, group))
-        for key in sorted(a.keys() | b.keys()):
-            yield from _differing(f"{group}.{key}", a.get(key, "–"), b.get(key, "–"))
-
-
-def _named(values: Any) -> Mapping[str, Any]:
-    return values if isinstance(values, Mapping) else {server["pod"]: server for server in values}
-
-
-def _differing(name: str, a: object, b: object) -> Iterable[tuple[str, str, str]]:
-    if a != b:
-        yield name, str(a), str(b)
-
-
-@records.command()
-@_RECORDS
-def index(records: Path) -> None:
-    """Write the index page of the records, and say where it is."""
-    click.echo(pages.write_index(Archive(records)))
-
-
-@main.command()
 @click.argument("journal", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def judge(journal: Path) -> None:
     """Judge a run of plain papermill by its journal (PGNB_JOURNAL); exit status as of `run`."""
     judged = verdict.judge(verdict.read(journal))
     click.echo(judged)
     sys.exit(verdict.EXIT_CODES[judged])
-
-
-@main.command()
-@click.argument("notebook")
-def parameters(notebook: str) -> None:
-    """Show what a notebook's parameters are."""
-    for path in catalogue.select([notebook]):
-        rows = [(p.name, p.type, repr(p.default), p.help) for p in params.declared(path)]
-        click.echo(Table.of(("parameter", "type", "default", ""), rows, title=path.stem))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Bad input on the command line: one clear error, status 2, and nothing ran."""
 
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -47,3 +50,10 @@ def test_no_notebooks_is_named(tmp_path, monkeypatch):
     result = CliRunner().invoke(main, ["run", "02"])
     assert result.exit_code == 2
     assert "the notebooks were not found" in result.output
+
+
+def test_a_command_loads_only_what_it_needs():
+    """Jupyter's packages take seconds, and a pipeline judges after every notebook."""
+    said = "import sys, pgnb.cli; print({'papermill', 'nbformat', 'nbconvert'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
