@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from pgnb.rehearsal.client import Client
 from pgnb.rehearsal.kubeconfig import read_access
 from pgnb.rehearsal.lifecycle import Rehearsal
 from pgnb.rehearsal.waiting import until
+from tests.turns import turn
 from tests.versions import USUAL
 
 VOLUME_DELAY = 0.5
@@ -29,6 +30,13 @@ VOLUME_DELAY = 0.5
 _numbers = itertools.count(1)
 _PASSWORD = "only-for-tests"
 _PATIENCE = 60.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test of speed has the machine to itself, with its fixtures."""
+    with turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -193,6 +193,7 @@ def test_the_python_client_reads_writes_and_watches(api_kubeconfig: Path, namesp
     ]
 
 
+@pytest.mark.alone
 def test_reads_are_fast(api_kubeconfig: Path, namespace: str) -> None:
     client = kubernetes.config.new_client_from_config(str(api_kubeconfig))
     core = kubernetes.client.CoreV1Api(client)

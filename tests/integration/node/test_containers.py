@@ -208,6 +208,7 @@ def test_the_log_is_followed_to_the_end(pods: Pods) -> None:
     assert pods.logs("p", "--since=1h").split() == ["1", "2", "3", "4", "5"]
 
 
+@pytest.mark.alone
 def test_a_pod_runs_within_600_ms(pods: Pods) -> None:
     taken = []
     for number in range(3):

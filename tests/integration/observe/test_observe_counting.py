@@ -70,6 +70,7 @@ def test_a_standby_that_does_not_follow_is_not_compared(pair: Pair) -> None:
         compare_counts(pair.primary, pair.standby, ["nowhere"])
 
 
+@pytest.mark.alone
 def test_a_thousand_tables_take_no_longer_than_one_plain_session(pair: Pair) -> None:
     with Scratch(pair.primary, "thousand") as scratch:
         pair.primary.execute(THOUSAND, database=scratch.database, what="CREATE TABLE t1 … t1000")

@@ -124,6 +124,7 @@ def test_many_at_once(machine: Machine, server: Server) -> None:
     assert machine.run(all_of_them()) == list(range(60))
 
 
+@pytest.mark.alone
 def test_how_fast(machine: Machine, server: Server) -> None:
     def once() -> float:
         began = time.monotonic()
