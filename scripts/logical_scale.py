@@ -24,6 +24,7 @@ from time import monotonic
 import click
 
 from pgnb.cluster import Cluster
+from pgnb.logical.capacity import worker_settings
 from pgnb.logical.specs import database_specs
 from pgnb.operate.published import compare_published
 from pgnb.plan import gate
@@ -98,29 +99,28 @@ def main(databases: int, tables: int, rows: int, records: Path | None, loop: boo
 
 def measure(stage: Stage, cluster: Cluster, databases: int, tables: int, rows: int, *, loop: bool) -> None:
     both = both_of(cluster)
-    make_room(both, databases * (2 if loop else 1) + 10)
     ours = [f"ours_{number}" for number in range(databases)]
     theirs = [f"theirs_{number}" for number in range(databases)] if loop else []
     for database in (*ours, *theirs):
         make_database(both.publisher, database, tables, rows)
+    make_room(both, ours)
     began = monotonic()
     passed = stage.run("12", databases=ours)
     notebook = monotonic() - began
     size = f"{databases} databases with {tables} tables each"
     click.echo(f"notebook 12   {notebook:8.1f} s for {size}, {'passed' if passed else 'FAILED'}")
     if loop:
+        make_room(both, theirs)
         took = run_loop(stage, cluster, theirs)
         click.echo(f"the loop      {took:8.1f} s; the notebook takes {notebook / took:.3f} of it")
     count(both, ours)
     both.close()
 
 
-def make_room(both: Both, subscriptions: int) -> None:
-    """Slots, senders and workers for both ways, with the restarts that they take."""
-    plenty = str(2 * subscriptions + 20)
-    wishes = dict.fromkeys(("max_replication_slots", "max_wal_senders"), plenty)
-    more = dict.fromkeys(("max_logical_replication_workers", "max_worker_processes"), plenty)
-    for server, wished in ((both.publisher, wishes), (both.subscriber, {**wishes, **more})):
+def make_room(both: Both, databases: Sequence[str]) -> None:
+    """Slots, senders and workers as notebook 12 asks for them, with the restarts that they take."""
+    needs = worker_settings(both.publisher, both.subscriber, database_specs(both.publisher, databases))
+    for server, wished in ((both.publisher, needs.publisher), (both.subscriber, needs.subscriber)):
         server.plan_settings(wished, write_restart=True).apply()
         change = plan_pending_restart(server, wished, allow=True)
         gate(change, allow_restart=True)

@@ -6,8 +6,9 @@ no error is counted, and only a line of the log says so (guard 42).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pgnb.checks import Check
 from pgnb.display import Table, Tabled
@@ -17,7 +18,7 @@ from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.targets import databases_of
 from pgnb.server import Server
 
-_COPYING = 4
+_COPYING = 20
 """Databases whose tables are copied at the same time with the numbers asked for."""
 _PARALLEL_APPLY = 2
 _SPARE = 2
@@ -43,8 +44,9 @@ def worker_settings(publisher: Server, subscriber: Server, specs: Sequence[Datab
     """The settings that N databases need, beside what both servers are used for now.
 
     Each takes a slot and a walsender on the publisher, an apply worker and a replication origin on the
-    subscriber; an initial copy takes one of each for each table at a time. Values are written as minima
-    (">= 10"), for `Server.plan_settings`. Source: the manual, 29.12 (configuration settings).
+    subscriber; an initial copy takes one of each for each table at a time. Copies begin while the last
+    subscriptions are still being made, so there is room for both. Values are written as minima (">= 10"),
+    for `Server.plan_settings`. Source: the manual, 29.12 (configuration settings).
     """
     here = publisher.one("logical/capacity")
     there = subscriber.one("logical/capacity") or {**here, "subscriptions": 0, "origins": 0, "slots": 0}
@@ -56,13 +58,14 @@ def worker_settings(publisher: Server, subscriber: Server, specs: Sequence[Datab
     present = _present(subscriber, specs)
     workers = max(0, there["subscriptions"] - present) + len(specs)
     workers += copies + _PARALLEL_APPLY if new else there["max_sync_workers"]
-    origin_count = max(0, there["origins"] - present) + len(specs) + copies + spare
+    busy = _most_copies(there, new, workers)
+    origin_count = max(0, there["origins"] - present) + len(specs) + busy + spare
     origins = "max_active_replication_origins" if subscriber.facts.major >= 18 else "max_replication_slots"
     return Needs(
         {
             "wal_level": "logical",
-            "max_replication_slots": f">= {here['slots'] + new + copies + spare}",
-            "max_wal_senders": f">= {here['senders'] + new + copies + spare}",
+            "max_replication_slots": f">= {here['slots'] + new + busy + spare}",
+            "max_wal_senders": f">= {here['senders'] + new + busy + spare}",
         },
         {
             origins: f">= {max(there['slots'], origin_count)}",
@@ -70,6 +73,13 @@ def worker_settings(publisher: Server, subscriber: Server, specs: Sequence[Datab
             "max_worker_processes": f">= {workers + there['max_parallel_workers'] + 1}",
         },
     )
+
+
+def _most_copies(there: Mapping[str, Any], new: int, workers: int) -> int:
+    """Tables copied at the same time, at most: as many as the workers let that few apply workers could begin."""
+    each = there["max_sync_workers"]
+    free = max(workers, there["max_logical_replication_workers"]) - there["subscriptions"]
+    return min(each * new, each * free // (each + 1))
 
 
 def _present(subscriber: Server, specs: Sequence[DatabaseSpec]) -> int:

@@ -63,9 +63,10 @@ def _explanation(comparison: Comparison) -> str:
 
 
 def _rows(comparison: Comparison) -> list[_Row]:
-    rest = [table for table in comparison.tables if table not in set(comparison.different)]
-    largest = sorted(rest, key=lambda table: -(table.standby or 0))
-    shown = [*comparison.different, *largest][:_MOST_ROWS]
+    different = comparison.different
+    rest = set(comparison.tables).difference(different)
+    largest = sorted((t for t in comparison.tables if t in rest), key=lambda table: -(table.standby or 0))
+    shown = [*different, *largest][:_MOST_ROWS]
     several = len(comparison.states) > 1
     rows = [_row(table, several, comparison.sides) for table in shown]
     chosen = set(shown)

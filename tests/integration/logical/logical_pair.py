@@ -78,11 +78,12 @@ class Pair:
 
 def start_pair(
     kubeconfig: str, namespace: str, start_postgres: Callable[..., Any], *,
-    images: tuple[str, str] = ("postgres:17", "postgres:17"), publisher_args: tuple[str, ...] = (),
+    images: tuple[str, str] = ("postgres:17", "postgres:17"),
+    args: tuple[tuple[str, ...], tuple[str, ...]] = (PUBLISHER_ARGS, SUBSCRIBER_ARGS),
 ) -> Pair:  # fmt: skip
     """Two servers, and the role that replicates."""
-    start_postgres(namespace, PUBLISHER, args=(*PUBLISHER_ARGS, *publisher_args), image=images[0])
-    start_postgres(namespace, SUBSCRIBER, args=SUBSCRIBER_ARGS, image=images[1])
+    start_postgres(namespace, PUBLISHER, args=args[0], image=images[0])
+    start_postgres(namespace, SUBSCRIBER, args=args[1], image=images[1])
     cluster = connect(kubeconfig, "", namespace, dry_run=False)
     publisher = _server(cluster, PUBLISHER)
     carry_out(publisher.plan_role(ROLE, SECRET))

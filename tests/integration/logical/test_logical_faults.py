@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from logical_pair import PUBLISHER, SUBSCRIBER, Pair, carry_out, start_pair
+from logical_pair import PUBLISHER, PUBLISHER_ARGS, SUBSCRIBER, SUBSCRIBER_ARGS, Pair, carry_out, start_pair
 
 from pgnb.errors import ChangeFailed
 from pgnb.logical.copying import copy_progress
@@ -27,9 +27,8 @@ _STARTED = "SELECT pg_postmaster_start_time()"
 @pytest.fixture(scope="module")
 def slow(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]) -> Iterator[Pair]:
     """A pair whose walsenders and workers give up soon: a connection that hangs is not what is tested."""
-    made = start_pair(
-        str(kubeconfig), module_namespace, start_postgres, publisher_args=("-c", "wal_sender_timeout=5s")
-    )
+    impatient = (*PUBLISHER_ARGS, "-c", "wal_sender_timeout=5s")
+    made = start_pair(str(kubeconfig), module_namespace, start_postgres, args=(impatient, SUBSCRIBER_ARGS))
     carry_out(made.subscriber.plan_settings({"wal_receiver_timeout": "5s"}))
     yield made
     made.close()

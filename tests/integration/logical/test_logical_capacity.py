@@ -1,0 +1,42 @@
+"""The numbers of slots, senders and workers that are asked for: with exactly those, nothing has to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from logical_pair import Pair, start_pair
+
+from pgnb.logical.capacity import worker_settings
+from pgnb.logical.conflicts import read_incidents
+from pgnb.logical.preflight import logical_preflight
+from pgnb.plan import gate
+from pgnb.server.restart import plan_pending_restart
+
+DATABASES = [f"d{number}" for number in range(10)]
+TABLES = ";".join(f"CREATE TABLE t{n} AS SELECT n FROM generate_series(1, 100) AS n" for n in range(6))
+
+
+@pytest.fixture(scope="module")
+def pair(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]) -> Iterator[Pair]:
+    """Two servers as PostgreSQL's defaults have them."""
+    made = start_pair(str(kubeconfig), module_namespace, start_postgres, args=((), ()))
+    yield made
+    made.close()
+
+
+def test_ten_databases_are_set_up_with_the_numbers_that_they_need_and_no_more(pair: Pair) -> None:
+    for database in DATABASES:
+        pair.make_database(database, TABLES)
+    specs = pair.specs(*DATABASES)
+    assert not logical_preflight(pair.publisher, pair.subscriber, specs).ok
+    needs = worker_settings(pair.publisher, pair.subscriber, specs)
+    for server, wanted in ((pair.publisher, needs.publisher), (pair.subscriber, needs.subscriber)):
+        server.plan_settings(wanted, write_restart=True).apply()
+        restart = plan_pending_restart(server, wanted, allow=True)
+        gate(restart, allow_restart=True)
+        restart.apply()
+    assert pair.set_up(specs).ready
+    assert read_incidents(pair.subscriber).items == ()
