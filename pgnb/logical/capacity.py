@@ -76,7 +76,7 @@ def worker_settings(publisher: Server, subscriber: Server, specs: Sequence[Datab
 
 
 def _most_copies(there: Mapping[str, Any], new: int, workers: int) -> int:
-    """Tables copied at the same time, at most: as many as the workers let that few apply workers could begin."""
+    """Tables that are copied at the same time, at most, while the first apply workers start copies of theirs."""
     each = there["max_sync_workers"]
     free = max(workers, there["max_logical_replication_workers"]) - there["subscriptions"]
     return min(each * new, each * free // (each + 1))
