@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pgnb.checks import Check
 from pgnb.display import Table, Tabled
@@ -75,8 +74,8 @@ def worker_settings(publisher: Server, subscriber: Server, specs: Sequence[Datab
     )
 
 
-def _most_copies(there: Mapping[str, Any], new: int, workers: int) -> int:
-    """Tables that are copied at the same time, at most, while the first apply workers start copies of theirs."""
+def _most_copies(there: Mapping[str, int], new: int, workers: int) -> int:
+    """Tables that are copied at the same time, at most: the first apply workers start copies of their own."""
     each = there["max_sync_workers"]
     free = max(workers, there["max_logical_replication_workers"]) - there["subscriptions"]
     return min(each * new, each * free // (each + 1))
