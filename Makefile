@@ -9,7 +9,7 @@ rehearse: $(VENV)/.installed  ## the procedure on a rehearsal cluster, with reco
 	$(BIN)/pgnb rehearse
 
 test: check  ## every test, on real servers
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed  ## style, types and layers
 	$(BIN)/ruff check pgnb tests

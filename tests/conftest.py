@@ -32,6 +32,12 @@ _PASSWORD = "only-for-tests"
 _PATIENCE = 60.0
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of speed first, where those beside them are short; then the long ones, so that none ends last."""
+    timed = {item.path for item in items if item.get_closest_marker("alone")}
+    items.sort(key=lambda item: (item.path not in timed, "notebooks" not in item.path.parts))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """A test of speed has the machine to itself, with its fixtures."""

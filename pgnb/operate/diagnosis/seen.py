@@ -188,11 +188,11 @@ class Evidence(Tabled):
         return (self.wish.slot if len(self.standbys) == 1 else "") or own
 
     def sender_to(self, standby: ServerSeen) -> Sender | None:
-        """The walsender that feeds a standby: known by its slot, its pod's address, or its name."""
+        """The walsender that feeds a standby: known by its pod's address, or its slot while it streams."""
         every = [sender for one in self.seen if one is not standby for sender in one.senders]
         here = [s for s in every if s.address == standby.pod.ip]
-        if here:
-            return here[0]
+        if here or (standby.receiver is not None and not standby.streaming):
+            return next(iter(here), None)  # Where nothing is received, its slot is in use by another.
         addresses = {one.pod.ip for one in self.seen}
         slot = standby.condition.slot if standby.condition else ""
         # Where addresses are translated on the way, the slot decides; another known pod's is not ours.

@@ -117,6 +117,7 @@ def test_slot_in_use_by_another(pair: SickPair) -> None:
         finding = pair.found("slot-in-use")
         assert "Another standby streams from it" in finding.cause
         assert any("pg_receivewal" in line for line in finding.evidence)
+        assert [pair.look().kinds for _ in range(3)] == [{"slot-in-use"}] * 3, "the other's name is not ours"
 
 
 def test_standby_streams_without_its_slot(pair: SickPair) -> None:
