@@ -28,8 +28,11 @@ _DEATHS = {"DeadKernelError": Verdict.KILLED, "CellTimeoutError": Verdict.TIMEOU
 """Ways in which a kernel ends without a cell's exception, by the name of nbclient's error."""
 
 
-class _Ended(BaseException):
-    """A signal or the deadline ended the run; no handler of errors below may take it for one."""
+class _Ended(KeyboardInterrupt):
+    """A signal or the deadline ended the run. Only a KeyboardInterrupt gets through asyncio from everywhere.
+
+    Another BaseException that comes while a callback runs is logged there, and the run goes on.
+    """
 
     def __init__(self, verdict_: Verdict) -> None:
         super().__init__(verdict_)

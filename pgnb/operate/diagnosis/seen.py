@@ -136,6 +136,10 @@ class ServerSeen:
         known = (self.receiver.received_lsn, self.receiver.replayed_lsn)
         return max((lsn_bytes(lsn) for lsn in known if lsn), default=0)
 
+    def complains_of(self, sender: Sender) -> bool:
+        """Whether its log says that this walsender has the slot that it wants itself."""
+        return any(f"is active for PID {sender.pid}" in line.text for line in self.log)
+
     def slot(self, name: str) -> Slot | None:
         """The slot of that name on this server."""
         return next((slot for slot in self.slots if slot.name == name), None)
@@ -188,15 +192,19 @@ class Evidence(Tabled):
         return (self.wish.slot if len(self.standbys) == 1 else "") or own
 
     def sender_to(self, standby: ServerSeen) -> Sender | None:
-        """The walsender that feeds a standby: known by its pod's address, or its slot while it streams."""
+        """The walsender that feeds a standby: known by its pod's address, or its slot while it streams.
+
+        By the slot, for where addresses are translated on the way; but neither another known pod's, nor the
+        one that the standby's log names as being in its way.
+        """
         every = [sender for one in self.seen if one is not standby for sender in one.senders]
         here = [s for s in every if s.address == standby.pod.ip]
         if here or (standby.receiver is not None and not standby.streaming):
-            return next(iter(here), None)  # Where nothing is received, its slot is in use by another.
+            return next(iter(here), None)
         addresses = {one.pod.ip for one in self.seen}
         slot = standby.condition.slot if standby.condition else ""
-        # Where addresses are translated on the way, the slot decides; another known pod's is not ours.
-        return next((s for s in every if slot and s.slot == slot and s.address not in addresses), None)
+        named = [s for s in every if slot and s.slot == slot and s.address not in addresses]
+        return next((s for s in named if not standby.complains_of(s)), None)
 
     @property
     def table(self) -> Table:

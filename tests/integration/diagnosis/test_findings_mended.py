@@ -117,7 +117,8 @@ def test_slot_in_use_by_another(pair: SickPair) -> None:
         finding = pair.found("slot-in-use")
         assert "Another standby streams from it" in finding.cause
         assert any("pg_receivewal" in line for line in finding.evidence)
-        assert [pair.look().kinds for _ in range(3)] == [{"slot-in-use"}] * 3, "the other's name is not ours"
+        # A receiver that tries again says for a moment that it streams; the other is not it then.
+        assert not any("application-name" in pair.look().kinds for _ in range(10))
 
 
 def test_standby_streams_without_its_slot(pair: SickPair) -> None:

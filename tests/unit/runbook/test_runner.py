@@ -1,5 +1,6 @@
 """Real kernels, run to every kind of end: the verdict must come from the evidence."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -94,3 +95,15 @@ def test_a_run_ended_from_outside_leaves_a_record(make_notebook, archive, tmp_pa
     process.wait(30)
     assert [r.verdict for r in archive.all()] == [verdict]
     assert archive.verify() == []
+
+
+def test_a_signal_in_the_midst_of_a_callback_ends_the_run_too(make_notebook, archive, monkeypatch):
+    def papermill_in_a_callback(*_arguments):
+        loop = asyncio.new_event_loop()
+        loop.call_soon(lambda: [os.kill(os.getpid(), signal.SIGTERM) for _ in range(3)])
+        loop.call_later(1, loop.stop)
+        loop.run_forever()
+
+    monkeypatch.setattr(runner, "_execute", papermill_in_a_callback)
+    record = runner.run(make_notebook(FINISH), {}, archive, progress=False)
+    assert record.verdict == Verdict.INTERRUPTED
