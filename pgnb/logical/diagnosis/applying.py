@@ -145,13 +145,28 @@ def copy_findings(seen: DatabaseSeen, evidence: Evidence) -> Findings:
 
 
 def _stalled(seen: DatabaseSeen, key: Named, incident: Incident) -> LogicalFinding:
-    duplicate = incident.trouble == "duplicate key"
     state = seen.states[key]
+    cause, mend = _STALLS.get(incident.trouble, _REFUSED)
     return LogicalFinding(
-        "stalled-sync", seen.spec.database, words(key),
-        "the subscriber's table had rows before the copy began" if duplicate else "the copy is refused",
-        (f"log: {incident.words}", f"state {state}: {_STATES.get(state, state)}", *retained(seen)),
-        "Empty the subscriber's table and let it be copied again." if duplicate else
-        "Mend what the log says; the copy is tried again by itself. Where the subscriber's rows are of no"
-        " use, resync empties the table first.", "resync",
+        "stalled-sync", seen.spec.database, words(key), cause,
+        (f"log: {incident.words}", f"state {state}: {_STATES.get(state, state)}", *retained(seen)), mend,
+        "resync",
     )  # fmt: skip
+
+
+_REFUSED = (
+    "the copy is refused",
+    "Mend what the log says; the copy is tried again by itself. Where the subscriber's rows are of no use,"
+    " resync empties the table first.",
+)
+_STALLS = {
+    "duplicate key": (
+        "the subscriber's table had rows before the copy began",
+        "Empty the subscriber's table and let it be copied again.",
+    ),
+    # Workers commit asynchronously: a crash may lose the end of a copy after its slot was dropped.
+    "no slot": (
+        "there is nothing to copy it by: its slot is gone, as after a crash of the subscriber",
+        "Empty the subscriber's table and let it be copied again; it does not go on by itself.",
+    ),
+}

@@ -44,8 +44,11 @@ def _begin(pair: Pair, database: str) -> Specs:
 
 
 def _kill_in_the_copy(pair: Pair, specs: Specs, server: Server) -> None:
-    """SIGQUIT to the postmaster, which then ends without a shutdown, as soon as rows come in."""
-    for change in pair.plans(specs):
+    """SIGQUIT to the postmaster, which then ends without a shutdown, as soon as rows come in.
+
+    What a crash makes of a copy that had ended, without having been flushed, is a trouble of 12.9.
+    """
+    for change in pair.plans(specs, options={"synchronous_commit": "on"}):
         carry_out(change)
     wait_until(
         "rows in progress", lambda: copy_progress(pair.publisher, pair.subscriber, specs),

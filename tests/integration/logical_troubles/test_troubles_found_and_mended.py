@@ -13,6 +13,15 @@ from pgnb.logical.diagnosis.locating import located
 from pgnb.logical.schemadiff import compare_schemas
 from pgnb.plan import gate
 
+_UNFLUSHED = """
+SET allow_system_table_mods = on;
+INSERT INTO pg_replication_origin
+SELECT (SELECT max(roident::oid::int) + 1 FROM pg_replication_origin)::text::oid,
+       format('pg_%s_%s', oid, 't'::regclass::oid)
+  FROM pg_subscription WHERE subname = 'sub_unflushed';
+UPDATE pg_subscription_rel SET srsubstate = 'f' WHERE srrelid = 't'::regclass;
+RESET allow_system_table_mods"""
+
 
 def test_a_healthy_database_yields_nothing(stage: Stage) -> None:
     spec = stage.replicated("healthy")
@@ -115,6 +124,20 @@ def test_a_copy_onto_rows_stalls_and_that_table_alone_is_copied_again(stage: Sta
         stage.remedy(spec, "resync", "late").apply()
     carry_out(stage.remedy(spec, "resync", "late"), confirm_remedy="public.late")
     assert stage.same(spec, "late")
+    assert stage.diagnose(spec).kinds == frozenset()
+
+
+def test_a_copy_that_ended_unflushed_before_a_crash_is_made_anew(stage: Stage) -> None:
+    """What the crash leaves is made by hand: the table is to catch up, and its slot was dropped."""
+    spec = stage.replicated("unflushed")
+    stage.subscriber.execute(_UNFLUSHED, database="unflushed")
+    finding = stage.find(spec, "stalled-sync")
+    assert (finding.subject, finding.remedy) == ("public.t", "resync")
+    assert "_sync_" in finding.evidence[0]
+    assert "nothing to copy it by" in finding.cause
+    stage.publisher.execute("INSERT INTO t VALUES (91, 'meanwhile')", database="unflushed")
+    carry_out(stage.remedy(spec, "resync", "t"), confirm_remedy="public.t")
+    assert stage.same(spec, "t")
     assert stage.diagnose(spec).kinds == frozenset()
 
 
