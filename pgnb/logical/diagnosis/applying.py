@@ -164,9 +164,9 @@ _STALLS = {
         "the subscriber's table had rows before the copy began",
         "Empty the subscriber's table and let it be copied again.",
     ),
-    # Workers commit asynchronously: a crash may lose the end of a copy after its slot was dropped.
+    # The slot is dropped before the end of the copy is committed, or flushed: a crash in between loses that.
     "no slot": (
-        "there is nothing to copy it by: its slot is gone, as after a crash of the subscriber",
+        "there is nothing to copy it by: its slot is gone, as after a crash of either server",
         "Empty the subscriber's table and let it be copied again; it does not go on by itself.",
     ),
 }

@@ -64,8 +64,9 @@ def _explanation(comparison: Comparison) -> str:
 
 def _rows(comparison: Comparison) -> list[_Row]:
     different = comparison.different
-    rest = set(comparison.tables).difference(different)
-    largest = sorted((t for t in comparison.tables if t in rest), key=lambda table: -(table.standby or 0))
+    wrong = set(different)
+    rest = [table for table in comparison.tables if table not in wrong]
+    largest = sorted(rest, key=lambda table: -(table.standby or 0))
     shown = [*different, *largest][:_MOST_ROWS]
     several = len(comparison.states) > 1
     rows = [_row(table, several, comparison.sides) for table in shown]

@@ -79,6 +79,10 @@ class SickPair:
         """End the stream; the standby connects anew at once, where it can."""
         self.primary.query("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
 
+    def cut_off(self) -> None:
+        """Cut until something is found: an attempt that was let in before may begin to stream after a cut."""
+        wait_until("the stream's end", lambda: (self.cut(), self.look().kinds)[1], timeout=20)
+
     @contextmanager
     def without_stream(self) -> Iterator[None]:
         """The standby has nobody to receive from, and its slot is free."""

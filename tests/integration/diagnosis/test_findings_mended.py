@@ -56,7 +56,7 @@ def test_pg_hba_conf_rejects(pair: SickPair) -> None:
     path = pair.primary.facts.hba_file
     pair.write(pair.primary, path, f"1i host replication {ROLE} all reject")
     pair.primary.execute("SELECT pg_reload_conf()")
-    wait_until("the stream's end", lambda: (pair.cut(), pair.look().kinds)[1], timeout=20)
+    pair.cut_off()
     finding = pair.found("hba-rejects")
     assert "A rule that rejects stands in front" in finding.cause
     assert any(f"{path}:1 (reject)" in line for line in finding.evidence)

@@ -51,7 +51,7 @@ def _kill_in_the_copy(pair: Pair, specs: Specs, server: Server) -> None:
     before its commit, is a trouble of 12.9 with a test of its own.
     """
     plans = iter(pair.plans(specs, options={"synchronous_commit": "on"}))
-    for change in islice(plans, 6):
+    for change in islice(plans, 6):  # All but the subscriptions.
         carry_out(change)
     with pair.subscriber.new_session(specs[0].database) as holder:
         holder.execute("BEGIN READ WRITE")
