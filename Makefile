@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: rehearse test lab check clean
+.PHONY: rehearse test lab check clean lock
 
 rehearse: $(VENV)/.installed  ## the procedure on a rehearsal cluster, with records and an index page
 	$(BIN)/pgnb rehearse
@@ -25,7 +25,11 @@ clean:
 	-$(BIN)/pgnb rehearsal down
 	rm -rf $(VENV)
 
-$(VENV)/.installed: pyproject.toml
+lock:  ## requirements-dev.lock anew, from what pyproject.toml asks for
+	scripts/lock-requirements
+
+$(VENV)/.installed: pyproject.toml requirements-dev.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@

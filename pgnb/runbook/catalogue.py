@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,20 +16,59 @@ _RANGE = re.compile(r"^(\d\d)-(\d\d)$")
 
 
 def folder() -> Path:
-    """The folder of the notebooks: `PGNB_NOTEBOOKS`, `./notebooks`, or the one beside the package.
+    """The folder of the notebooks: `PGNB_NOTEBOOKS`, `./notebooks`, or the one that came with the package.
 
     Raises ParameterError when there is none.
     """
     named = os.environ.get(FOLDER_VARIABLE)
-    candidates = [Path(named)] if named else [Path("notebooks"), Path(__file__).parents[2] / "notebooks"]
+    candidates = [Path(named)] if named else [Path("notebooks"), *_carried("notebooks")]
     for candidate in candidates:
-        if any(candidate.glob("*.ipynb")):
+        if any(_NUMBER.match(path.name) for path in candidate.glob("*.ipynb")):
             return candidate.resolve()
     raise ParameterError(
         "the notebooks were not found",
-        found=f"no *.ipynb in {', '.join(map(str, candidates))}",
+        found=f"no NN_*.ipynb in {', '.join(map(str, candidates))}",
         remedy=f"Run in the project's folder, or set {FOLDER_VARIABLE}.",
     )
+
+
+def _carried(name: str) -> tuple[Path, Path]:
+    """Where a folder of the repository stands: in a clone beside the package, in a wheel inside it."""
+    package = Path(__file__).parents[1]
+    return package.parent / name, package / name
+
+
+def copy_out(destination: Path) -> list[Path]:
+    """Copy the notebooks and the parameter files that came with the package into `destination`; the copies.
+
+    Files that are there already with the same content stay. Raises ParameterError, and copies nothing, where
+    one has another content.
+    """
+    wanted = {
+        source: destination / name / source.name
+        for name, pattern in (("notebooks", "*.ipynb"), ("params", "*.yaml"))
+        for source in _sources(name, pattern)
+    }
+    changed = [str(to) for source, to in wanted.items() if to.exists() and not _same(source, to)]
+    if changed:
+        raise ParameterError(
+            "nothing was copied: files are there already, with another content",
+            found=", ".join(changed),
+            remedy="Name another folder, or move these files away.",
+        )
+    for source, to in wanted.items():
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, to)
+    return list(wanted.values())
+
+
+def _sources(name: str, pattern: str) -> list[Path]:
+    found = [sorted(place.glob(pattern)) for place in _carried(name)]
+    return next((paths for paths in found if paths), [])
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.read_bytes() == other.read_bytes()
 
 
 def notebooks() -> dict[str, Path]:

@@ -164,3 +164,14 @@ def parameters(notebook: str) -> None:
     for path in catalogue.select([notebook]):
         rows = [(p.name, p.type, repr(p.default), p.help) for p in params.declared(path)]
         click.echo(Table.of(("parameter", "type", "default", ""), rows, title=path.stem))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def notebooks(folder: Path) -> None:
+    """Copy the notebooks and the parameter files into a folder, to open them in JupyterLab.
+
+    A folder `notebooks` in the working directory is what `pgnb run` takes from then on.
+    """
+    copies = catalogue.copy_out(folder)
+    click.echo(f"{len(copies)} files. Open them by: jupyter lab --notebook-dir={folder / 'notebooks'}")

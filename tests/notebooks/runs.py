@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from papermill.cli import papermill
 from pgnb.cluster import Cluster
 from pgnb.runbook import catalogue, params, runner, verdict
 from pgnb.runbook.records import Archive, Record
-from pgnb.runbook.verdict import Evidence, Verdict
+from pgnb.runbook.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "postgres-async-replication"
@@ -53,15 +54,17 @@ def plain_papermill(number: str, given: Mapping[str, Any], out: Path, **more: An
     return verdict.judge(verdict.read(journal))
 
 
-def pipeline(numbers: Sequence[str], kubeconfig: str, out: Path) -> dict[str, Evidence]:
-    """scripts/kubernetes-e2e, as CI runs it against kind, on the cluster of a KUBECONFIG."""
-    environment = os.environ | {"KUBECONFIG": kubeconfig, "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}"}
-    notebooks = [notebook_of(number) for number in numbers]
-    command = [str(ROOT / "scripts/kubernetes-e2e"), str(out), *map(str, notebooks)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+def pipeline(parts: Sequence[str], kubeconfig: str, out: Path) -> list[Record]:
+    """scripts/kubernetes-e2e, as CI runs it against kind, on the cluster of a KUBECONFIG; its records."""
+    beside = str(_BIN / "kubectl")
+    environment = os.environ | {
+        "KUBECONFIG": kubeconfig, "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}",
+        "KUBECTL": shutil.which("kubectl") or beside,
+    }  # fmt: skip
+    command = [str(ROOT / "scripts/kubernetes-e2e"), str(out), *parts]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert all((out / path.name).exists() for path in notebooks)
-    return {path.stem: verdict.read(out / f"{path.stem}.journal.jsonl") for path in notebooks}
+    return Archive(out / "records").all()
 
 
 def nbval(numbers: Iterable[str], home: Path) -> None:

@@ -57,3 +57,17 @@ def test_a_command_loads_only_what_it_needs():
     said = "import sys, pgnb.cli; print({'papermill', 'nbformat', 'nbconvert'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_the_notebooks_are_copied_once_and_never_over_a_change(tmp_path):
+    copied = CliRunner().invoke(main, ["notebooks", str(tmp_path / "mine")])
+    assert copied.exit_code == 0, copied.output
+    changed = tmp_path / "mine/params/kind.yaml"
+    assert CliRunner().invoke(main, ["notebooks", str(tmp_path / "mine")]).exit_code == 0
+    changed.write_text("dry_run: true\n")
+    (tmp_path / "mine/notebooks/00_overview.ipynb").unlink()
+    refused = CliRunner().invoke(main, ["notebooks", str(tmp_path / "mine")])
+    assert refused.exit_code == 2
+    assert str(changed) in refused.output
+    assert changed.read_text() == "dry_run: true\n"
+    assert not (tmp_path / "mine/notebooks/00_overview.ipynb").exists()

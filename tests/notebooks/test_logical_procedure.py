@@ -51,9 +51,9 @@ def test_a_physical_standby_is_there_first(number, given, archive):
     assert record.verdict == Verdict.PASSED, record.error
 
 
-def test_plain_papermill_carries_it_out_beside_a_standby(given, executed, publisher, standby):
-    found = runs.pipeline(CARRIED_OUT, given["kubeconfig"], executed)
-    assert {name: verdict.judge(evidence) for name, evidence in found.items()} == dict.fromkeys(
+def test_the_pipeline_carries_it_out_beside_a_standby(given, executed, publisher, standby):
+    found = runs.pipeline(["logical"], given["kubeconfig"], executed)
+    assert {record.notebook: record.verdict for record in found} == dict.fromkeys(
         [runs.notebook_of(number).stem for number in CARRIED_OUT], Verdict.PASSED
     )
     assert wait_replayed(standby, marker(publisher), 30) < 30, "the standby has stopped replaying"

@@ -1,4 +1,4 @@
-"""The notebooks on a rehearsal cluster: planned, applied by plain papermill, run again, and by nbval.
+"""The notebooks on a rehearsal cluster: planned, applied as the pipeline does, run again, and by nbval.
 
 The tests of this module build on one another, in order, as a person's day does.
 """
@@ -10,6 +10,7 @@ import pytest
 from pgnb import plots
 from pgnb.observe.writer import Writer
 from pgnb.runbook import verdict
+from pgnb.runbook.records import Archive
 from pgnb.runbook.verdict import Verdict
 from pgnb.server.progress import marker
 from tests.notebooks import runs
@@ -33,9 +34,11 @@ def test_a_plan_only_run_changes_nothing_at_all(number, given, archive, observer
     assert snapshot(observer, (primary,)) == before
 
 
-def test_plain_papermill_carries_the_procedure_out(given, executed):
-    found = runs.pipeline(NUMBERS, given["kubeconfig"], executed)
-    assert {verdict.judge(evidence) for evidence in found.values()} == {Verdict.PASSED}
+def test_the_pipeline_carries_the_procedure_out(given, executed):
+    found = runs.pipeline(["physical"], given["kubeconfig"], executed)
+    assert [record.notebook[:2] for record in found] == list(NUMBERS)
+    assert {record.verdict for record in found} == {Verdict.PASSED}
+    assert Archive(executed / "records").verify() == []
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -13,8 +13,8 @@ from pgnb.rehearsal.pods import network
 
 SETTINGS = Path("/proc/sys")
 _KIND = (
-    "Or use a cluster of kind (https://kind.sigs.k8s.io): `kind create cluster`, then run the notebooks with "
-    "params/kind.yaml."
+    "Or use a cluster of kind (https://kind.sigs.k8s.io): `kind create cluster --name pgnb`, then "
+    "`scripts/kubernetes-e2e OUT` in a clone: it makes the sample primary there and runs the notebooks."
 )
 _WHAT = {
     "user": "user namespaces cannot be made",

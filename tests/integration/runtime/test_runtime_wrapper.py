@@ -151,7 +151,7 @@ def test_the_kernels_refusal_is_explained(tmp_path: Path) -> None:
     )
     assert "The rehearsal cluster cannot start on this machine: user namespaces cannot be made" in done.stderr
     assert "user.max_user_namespaces is 0" in done.stderr
-    assert "kind create cluster" in done.stderr
+    assert "kind create cluster --name pgnb" in done.stderr
 
 
 def test_a_daemon_that_cannot_start_ends_the_wrapper(tmp_path: Path) -> None:

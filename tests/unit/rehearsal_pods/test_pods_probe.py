@@ -27,7 +27,7 @@ def test_every_stage_names_what_failed_and_the_other_way(stage: str, what: str) 
     assert isinstance(error, RehearsalError)
     assert what in error.message
     assert "Operation not permitted" in error.found
-    assert "kind create cluster" in error.remedy
+    assert "kind create cluster --name pgnb" in error.remedy
 
 
 def test_a_missing_ip_command_names_its_package() -> None:
