@@ -1,4 +1,4 @@
-"""The pipeline's parts that change roles, as CI runs them on kind: section 9 in all its ways, then 12 and 12.10."""
+"""What the pipeline runs on kind and changes roles: section 9 in all its ways, then 12 and 12.10."""
 
 from __future__ import annotations
 
