@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pgnb.cluster.owner import ANNOTATION, this_process
+from pgnb.cluster.placement import helper_resources, placement
 from pgnb.cluster.pods import Pod
+from pgnb.cluster.security import User, container_security
 
 LABELS: Mapping[str, str] = {"app.kubernetes.io/managed-by": "pgnb", "app.kubernetes.io/component": "helper"}
 CONTAINER = "helper"
-_FROM_POD = ("nodeSelector", "tolerations", "imagePullSecrets", "affinity", "runtimeClassName")
+_POD_SECURITY = ("supplementalGroups", "supplementalGroupsPolicy", "seLinuxOptions")
 _COPY = 'umask 077; while [ $# -gt 1 ]; do cp "$1" "$2" || exit 1; shift 2; done'
 """A constant script; its arguments are the pairs of paths."""
 
@@ -33,7 +35,8 @@ class HelperPod:
     """A pod for one piece of work. `claims` maps mount paths to PersistentVolumeClaims.
 
     `secret_env` maps variables to a Secret's name and key. `uid` and `gid` None: as the image says.
-    `placement` is taken into the pod's spec as it is (node selector, tolerations, pull secrets, affinity).
+    `placement` is taken into the pod's spec as it is (node selector, tolerations, pull secrets, affinity),
+    `pod_security` into its securityContext. `non_root`: the image's own user is known not to be root.
     """
 
     name_prefix: str
@@ -52,16 +55,22 @@ class HelperPod:
     labels: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, Any] = field(default_factory=dict)
     placement: Mapping[str, Any] = field(default_factory=dict)
+    pod_security: Mapping[str, Any] = field(default_factory=dict)
+    non_root: bool = False
 
     def like(self, pod: Pod) -> HelperPod:
-        """The same work where that pod runs: its placement, pull secrets, service account and group."""
+        """The same work where that pod runs: its placement, pull secrets, service account, group, limits."""
         spec, security = pod.spec, pod.spec.get("securityContext") or {}
+        own = security | (pod.container_spec.get("securityContext") or {})
         return replace(
             self,
             image=self.image or pod.image,
-            placement={key: spec[key] for key in _FROM_POD if spec.get(key)} | dict(self.placement),
+            placement=placement(spec) | dict(self.placement),
+            resources=self.resources or helper_resources(pod.container_spec),
             service_account=self.service_account or spec.get("serviceAccountName", ""),
             fs_group=security.get("fsGroup") if self.fs_group is None else self.fs_group,
+            pod_security={key: security[key] for key in _POD_SECURITY if security.get(key)},
+            non_root=self.non_root or bool(own.get("runAsNonRoot")),
         )
 
     def manifest(self, name: str, *, seconds: int) -> dict[str, Any]:
@@ -71,6 +80,8 @@ class HelperPod:
             "activeDeadlineSeconds": seconds,
             "terminationGracePeriodSeconds": 5,
             "enableServiceLinks": False,
+            # Nothing in a helper asks the API; the server's service account is there for its policies only.
+            "automountServiceAccountToken": False,
             "securityContext": self._pod_security(),
             "volumes": self._volumes(),
             "containers": [self._container()],
@@ -114,6 +125,7 @@ class HelperPod:
             "image": self.image,
             "command": ["sh", "-c", _COPY, "sh", *pairs],
             "volumeMounts": mounts,
+            "resources": dict(self.resources),
             "securityContext": self._security(),
         }
 
@@ -133,19 +145,15 @@ class HelperPod:
         return [*volumes, private] if self.secret_files else volumes
 
     def _pod_security(self) -> dict[str, Any]:
-        wished = {"runAsUser": self.uid, "runAsGroup": self.gid, "fsGroup": self.fs_group}
-        return {key: value for key, value in wished.items() if value is not None}
+        own: dict[str, Any] = {"runAsUser": self.uid, "runAsGroup": self.gid, "fsGroup": self.fs_group}
+        if self.fs_group is not None:
+            own["fsGroupChangePolicy"] = "OnRootMismatch"
+        return {key: value for key, value in own.items() if value is not None} | dict(self.pod_security)
 
     def _security(self) -> dict[str, Any]:
         """As little as the work needs, so that a namespace with the level `restricted` takes the pod."""
-        if not self.uid:
-            return {}
-        return {
-            "runAsNonRoot": True,
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        }
+        user = User(self.uid, self.uid if self.gid is None else self.gid) if self.uid else None
+        return container_security(user, non_root=self.non_root)
 
 
 def _item(key: str) -> dict[str, str]:

@@ -12,6 +12,8 @@ from typing import Any
 import jinja2
 import yaml
 
+from pgnb.cluster.placement import elsewhere
+from pgnb.cluster.security import User, container_security, pod_security
 from pgnb.cluster.workloads import SCALED
 from pgnb.errors import ParameterError
 from pgnb.logical.schema import DUMP_RIGHTS
@@ -59,7 +61,7 @@ def plan_subscriber(
 
 def _values(publisher: Server, name: str, secret: str, size: str, storage_class: str) -> dict[str, Any]:
     """What the template is filled with: image, user and room of the publisher."""
-    pod, owner = publisher.pod, publisher.owner
+    pod, owner = publisher.pod, User(publisher.owner.uid, publisher.owner.gid)
     volume = publisher.cluster.volume(pod, publisher.facts.data_directory)
     mount = volume.mount or publisher.facts.data_directory
     return {
@@ -67,6 +69,8 @@ def _values(publisher: Server, name: str, secret: str, size: str, storage_class:
         "image": pod.image, "container": pod.container, "user": publisher.login.user, "mount": mount,
         "data_directory": f"{mount}/pgdata", "port": 5432, "uid": owner.uid, "gid": owner.gid,
         "initdb_args": "--data-checksums" if publisher.facts.checksums else "",
+        "pod_security": pod_security(pod.spec, owner), "container_security": container_security(owner),
+        "placement": elsewhere(pod.spec),
         "resources": pod.container_spec.get("resources"), "pull_secrets": pod.spec.get("imagePullSecrets"),
         "size": size or volume.size or _DEFAULT_SIZE, "access_modes": list(volume.access_modes)
         or ["ReadWriteOnce"], "storage_class": storage_class or volume.storage_class,

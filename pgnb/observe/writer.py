@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 from pgnb.cluster import Cluster, HelperPod, LogLine, Pod
+from pgnb.cluster.security import User, server_user
 from pgnb.errors import NotFound, ParameterError
 from pgnb.observe.acknowledged import Found, Writing, writing_of
 from pgnb.observe.scratch import Scratch
@@ -145,8 +146,8 @@ def _spec(primary: Server, passwords: Mapping[str, str], address: tuple[str, int
     known = {variable: _secret_of(reference, pod) for variable, reference in passwords.items()}
     secrets = {variable: secret for variable, secret in known.items() if secret}
     spec = HelperPod(_PREFIX, pod.image, ("sh", "-c", script), env, secrets)
-    security = pod.container_spec.get("securityContext") or pod.spec.get("securityContext") or {}
-    return replace(spec.like(pod), uid=security.get("runAsUser"), gid=security.get("runAsGroup"))
+    user = server_user(pod.spec, pod.container_spec, User(primary.owner.uid, primary.owner.gid))
+    return replace(spec.like(pod), uid=user.uid, gid=user.gid)
 
 
 def _secret_of(reference: str, pod: Pod) -> tuple[str, str] | None:

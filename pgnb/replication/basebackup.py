@@ -11,12 +11,13 @@ from dataclasses import replace
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster import Cluster, Pod
+from pgnb.cluster.security import User
 from pgnb.errors import NotFound, ParameterError
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.replication.bootstrap import WIPE, Bootstrap
 from pgnb.replication.install import Role
 from pgnb.replication.judgement import DirectoryState, Judgement, judge
-from pgnb.replication.manifest import Owner, data_owner
+from pgnb.replication.manifest import data_owner
 from pgnb.replication.sizing import checked, five
 from pgnb.replication.slots import Slot, slots
 from pgnb.replication.source import Source
@@ -56,6 +57,7 @@ def plan_base_backup(
         return _nothing_but_leftovers(cluster, target, pod, state, title)
     settings = config_settings(primary, config_map)
     role = Role(source.connection(application_name), slot, settings, five(primary))
+    owner = (state.owner if state else None) or owner
     verdict = judge(state, primary.facts.system_identifier) if state else None
     work = Bootstrap(
         primary, target, source, role, application_name, owner,
@@ -128,7 +130,7 @@ def running_pod(cluster: Cluster, target: Target) -> Pod | None:
     return next((pod for pod in pods if pod.ready and not pod.deleting), None)
 
 
-def look_at(primary: Server, target: Target, owner: Owner, pod: Pod | None) -> DirectoryState | None:
+def look_at(primary: Server, target: Target, owner: User, pod: Pod | None) -> DirectoryState | None:
     """What lies there: by exec in the running server's pod, else by a helper; None where neither may be."""
     cluster, bin_dir = primary.cluster, primary.facts.bin_dir
     if pod is not None:

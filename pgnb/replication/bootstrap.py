@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from pgnb.checks import Check
 from pgnb.cluster import HelperPod, Pod
+from pgnb.cluster.security import User
 from pgnb.display import spell_bytes
 from pgnb.errors import ChangeFailed, DeadlineExceeded, PgnbError
 from pgnb.plan import Step
 from pgnb.replication import scripts
 from pgnb.replication.install import Role, install
 from pgnb.replication.judgement import DirectoryState, judge
-from pgnb.replication.manifest import Owner
 from pgnb.replication.progress import BackupProgress
 from pgnb.replication.proof import HELPER_PASSFILE
 from pgnb.replication.slots import slots
@@ -38,7 +38,7 @@ class Bootstrap:
     source: Source
     role: Role
     application_name: str
-    owner: Owner
+    owner: User
     interrupted: bool
     """Whether an earlier run was stopped in the middle of its swap."""
     replacing: bool

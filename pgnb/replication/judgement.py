@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pgnb.cluster.security import User
 from pgnb.display import spell_bytes
 
 Kind = Literal["empty", "fresh", "own standby", "interrupted", "unknown"]
@@ -62,6 +63,12 @@ class DirectoryState:
     def used_bytes(self) -> int:
         """What the data directory takes."""
         return int(self.found.get("used_kb") or "0") * 1024
+
+    @property
+    def owner(self) -> User | None:
+        """Who owns a data directory that a server has used; None where none is there."""
+        numbers = [int(number) for number in self.found.get("owner", "").split()]
+        return User(*numbers) if self.kind in ("cluster", "unreadable") and any(numbers[:1]) else None
 
     @property
     def writable(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pgnb.cluster import Cluster, Workload, objects
+from pgnb.cluster.security import User, effective_uid, server_user
 from pgnb.plan import Step
 from pgnb.replication.manifest import passfile_patch
 from pgnb.replication.source import PASSWORD_VARIABLE, Source
@@ -14,11 +15,16 @@ _ARGUMENTS = 4
 """The passfile's program ends with path, host, port and role; its text may be of an earlier version."""
 
 
-def logs_in(workload: Workload, source: Source) -> bool:
-    """Whether the workload's template makes a passfile with a line for this source."""
+def logs_in(workload: Workload, container: str, source: Source, owner: User) -> bool:
+    """Whether the workload's template makes a passfile with a line for this source that its server can read.
+
+    `owner` owns the server's data directory.
+    """
     spec = workload.object["spec"]["template"]["spec"]
     inits = [c for c in spec.get("initContainers") or [] if c["name"] == "passfile"]
-    return bool(inits) and _fits(inits[0], source)
+    server: Mapping[str, Any] = next((c for c in spec["containers"] if c["name"] == container), {})
+    reader = server_user(spec, server, owner).uid
+    return bool(inits) and _fits(inits[0], source) and effective_uid(spec, inits[0]) == reader
 
 
 def _fits(init: Mapping[str, Any], source: Source) -> bool:
@@ -30,13 +36,16 @@ def _fits(init: Mapping[str, Any], source: Source) -> bool:
     )
 
 
-def login_step(cluster: Cluster, workload: Workload, container: str, source: Source) -> Step:
-    """Give a workload that is scaled to 0 the passfile for a source; nothing else of it is changed."""
+def login_step(cluster: Cluster, workload: Workload, container: str, source: Source, owner: User) -> Step:
+    """Give a workload that is scaled to 0 the passfile for a source; nothing else of it is changed.
+
+    `owner` owns the server's data directory: the file must belong to the user of the server's processes.
+    """
     what = f"add the init container passfile: {source.role} at {source.host}:{source.port}"
 
     def run() -> str:
         spec = workload.object["spec"]["template"]["spec"]
-        body = {"spec": {"template": {"spec": passfile_patch(spec, container, source)}}}
+        body = {"spec": {"template": {"spec": passfile_patch(spec, container, source, owner)}}}
         objects.patch(cluster.api, workload.plural, workload.name, body, what, content_type=objects.STRATEGIC)
         return "changed"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ import jinja2
 import yaml
 
 from pgnb.cluster import Volume
+from pgnb.cluster.placement import elsewhere
+from pgnb.cluster.security import User, container_security, pod_security, server_user
 from pgnb.errors import ParameterError
 from pgnb.replication.source import PASSFILE_DIRECTORY, PASSWORD_VARIABLE, Source
 from pgnb.server import Server
@@ -22,21 +23,13 @@ _SCALED = ("Deployment", "StatefulSet")
 _COPIED = ("configMap", "secret", "projected", "emptyDir")
 _CUSTOM_CONFIG = "/etc/postgresql/custom-config"
 _DEFAULT_SIZE = "10Gi"
+_PASSFILE_VOLUME = "pgnb-passfile"
 
 
-@dataclass(frozen=True)
-class Owner:
-    """Who owns a server's data directory: numbers, since the names differ by image."""
-
-    uid: int
-    gid: int
-
-
-def data_owner(primary: Server) -> Owner:
+def data_owner(primary: Server) -> User:
     """The owner of the primary's data directory, as its container sees it (stat by exec)."""
-    argv = ["stat", "-c", "%u %g", primary.facts.data_directory]
-    uid, gid = primary.cluster.exec(primary.pod, argv).text.split()
-    return Owner(int(uid), int(gid))
+    owner = primary.owner
+    return User(owner.uid, owner.gid)
 
 
 def standby_manifests(
@@ -74,6 +67,7 @@ def _from_primary(primary: Server, volume: Volume) -> dict[str, Any]:
     pod, owner = primary.pod, data_owner(primary)
     mount = volume.mount or primary.facts.data_directory
     spec = pod.container_spec
+    placed = elsewhere(pod.spec)
     root = primary.facts.data_directory == mount
     return {
         "image": pod.image, "container": pod.container, "command": spec.get("command"),
@@ -82,6 +76,8 @@ def _from_primary(primary: Server, volume: Volume) -> dict[str, Any]:
         "port": primary.facts.port, "uid": owner.uid, "gid": owner.gid, "mount": mount,
         "data_directory": f"{mount}/pgdata" if root else primary.facts.data_directory,
         "access_modes": list(volume.access_modes) or ["ReadWriteOnce"],
+        "pod_security": pod_security(pod.spec, owner), "container_security": container_security(owner),
+        "placement": placed, "node_affinity": placed.pop("affinity", {}).get("nodeAffinity"),
         "more_mounts": _more_mounts(primary), "more_volumes": _more_volumes(primary),
         "config_mount": "" if _covered(primary, _CUSTOM_CONFIG) else _CUSTOM_CONFIG,
     }  # fmt: skip
@@ -159,28 +155,37 @@ def _workload_of(manifests: Sequence[Manifest], name: str, file: str) -> Manifes
     )
 
 
-def with_passfile(pod_spec: Mapping[str, Any], container: str, source: Source) -> Manifest:
+def with_passfile(pod_spec: Mapping[str, Any], container: str, source: Source, owner: User) -> Manifest:
     """What an existing pod spec lacks so that its server can log in at the source: a patch by names.
 
-    An empty patch when the container has the passfile's directory mounted already.
+    `owner` owns the server's data directory. An empty patch when the container has another volume mounted
+    where the passfile is looked for.
     """
     server = next(c for c in pod_spec["containers"] if c["name"] == container)
-    if any(m["mountPath"] == PASSFILE_DIRECTORY for m in server.get("volumeMounts") or []):
+    there = {m["name"] for m in server.get("volumeMounts") or [] if m["mountPath"] == PASSFILE_DIRECTORY}
+    if there - {_PASSFILE_VOLUME}:
         return {}
-    return passfile_patch(pod_spec, container, source)
+    return passfile_patch(pod_spec, container, source, owner)
 
 
-def passfile_patch(pod_spec: Mapping[str, Any], container: str, source: Source) -> Manifest:
-    """The passfile's init container, mount and volume for a source, whatever is there: a patch by names."""
+def passfile_patch(pod_spec: Mapping[str, Any], container: str, source: Source, owner: User) -> Manifest:
+    """The passfile's init container, mount and volume for a source, whatever is there: a patch by names.
+
+    libpq reads a passfile only if its own user owns it, with mode 0600. So the init container runs as the
+    user of the server's processes, whatever user the image starts as.
+    """
     server = next(c for c in pod_spec["containers"] if c["name"] == container)
     reference = {"secretKeyRef": {"name": source.secret, "key": source.secret_key}}
-    mount = {"name": "pgnb-passfile", "mountPath": PASSFILE_DIRECTORY}
+    mount = {"name": _PASSFILE_VOLUME, "mountPath": PASSFILE_DIRECTORY}
     init = {
         "name": "passfile", "image": server["image"], "command": list(source.passfile_command),
         "env": [{"name": PASSWORD_VARIABLE, "valueFrom": reference}], "volumeMounts": [mount],
+        "securityContext": container_security(server_user(pod_spec, server, owner)),
     }  # fmt: skip
+    if resources := server.get("resources"):
+        init["resources"] = resources
     return {
         "initContainers": [init],
         "containers": [{"name": container, "volumeMounts": [{**mount, "readOnly": True}]}],
-        "volumes": [{"name": "pgnb-passfile", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}],
+        "volumes": [{"name": _PASSFILE_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}],
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pgnb.cluster import Cluster
+from pgnb.cluster.security import User
 from pgnb.errors import GateClosed, NotFound, WrongServer
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.replication.basebackup import (
@@ -97,13 +98,14 @@ def plan_rejoin(
         return _unseen(new_primary, target.name, title)
     _assert_ready(cluster, new_primary, target, wish)
     state, former = _look(new_primary, target)
+    owner = state.owner or data_owner(new_primary)
     oldest = str(new_primary.scalar("replication/oldest_segment"))
     spaces = state.found.get("tablespaces", "0") != "0"
     chosen, why = choose(former, oldest, tablespaces=spaces, wished=way)
     if chosen == "base backup":
-        return _by_base_backup(new_primary, target, wish, former, why)
+        return _by_base_backup(new_primary, target, wish, former, owner, why)
     assert former is not None
-    change = _in_place(new_primary, target, wish, former, chosen)
+    change = _in_place(new_primary, target, wish, former, owner, chosen)
     change.note = f"{former.words}. {_words(chosen, why)}"
     change.confirmations = _confirmations(former, chosen, old)
     change.granted |= {c.parameter for c in change.confirmations if discard_diverged == c.value}
@@ -154,8 +156,18 @@ def _assert_ready(cluster: Cluster, new_primary: Server, target: Target, wish: W
 
 
 def _look(new_primary: Server, target: Target) -> tuple[DirectoryState, Former | None]:
-    """What lies on its volume; without a Former where that is not this database cluster's."""
-    owner, bin_dir = data_owner(new_primary), new_primary.facts.bin_dir
+    """What lies on its volume; without a Former where that is not this database cluster's.
+
+    Looked at as the owner of the new primary's data, and, where another user owns these, as that one.
+    """
+    first = data_owner(new_primary)
+    state, former = _look_as(first, new_primary, target)
+    again = state.kind == "unreadable" and state.owner not in (None, first)
+    return _look_as(state.owner or first, new_primary, target) if again else (state, former)
+
+
+def _look_as(owner: User, new_primary: Server, target: Target) -> tuple[DirectoryState, Former | None]:
+    bin_dir = new_primary.facts.bin_dir
     spec = target.helper("pgnb-inspect", (), uid=owner.uid, gid=owner.gid)
     with new_primary.cluster.helper(spec, lifetime=3600) as helper:
         state = inspect(helper.exec, target.directory, target.root, bin_dir)
@@ -165,18 +177,22 @@ def _look(new_primary: Server, target: Target) -> tuple[DirectoryState, Former |
         return state, look_into(helper, target.directory, bin_dir, history_of(new_primary))
 
 
-def _before_starting(new_primary: Server, target: Target, wish: Wish) -> list[Step]:
+def _before_starting(new_primary: Server, target: Target, wish: Wish, owner: User) -> list[Step]:
     """The slot, as soon as can be, since it keeps the WAL from now on; then the login at the source."""
     slot = plan_slot(new_primary, wish.slot, consumer=wish.application_name)
-    login = [login_step(new_primary.cluster, target.workload, target.pod.container, wish.source)]
-    return [*slot.steps, *([] if logs_in(target.workload, wish.source) else login)]
+    container = target.pod.container
+    if logs_in(target.workload, container, wish.source, owner):
+        return [*slot.steps]
+    return [*slot.steps, login_step(new_primary.cluster, target.workload, container, wish.source, owner)]
 
 
-def _in_place(new_primary: Server, target: Target, wish: Wish, former: Former, way: Way) -> Rejoin:
+def _in_place(
+    new_primary: Server, target: Target, wish: Wish, former: Former, owner: User, way: Way
+) -> Rejoin:
     settings = config_settings(new_primary, wish.config_map)
     role = Role(wish.source.connection(wish.application_name), wish.slot, settings, five(new_primary))
     work = Bootstrap(
-        new_primary, target, wish.source, role, wish.application_name, data_owner(new_primary),
+        new_primary, target, wish.source, role, wish.application_name, owner,
         interrupted=False, replacing=False, timeout=wish.timeout, start_timeout=wish.start_timeout,
     )  # fmt: skip
     acts = Returning(work, former, new_primary.facts.timeline)
@@ -188,7 +204,7 @@ def _in_place(new_primary: Server, target: Target, wish: Wish, former: Former, w
     )
     return Rejoin(
         f"rejoin of {target.name}", new_primary.journal, f"{place}: {former.words}\nreplicas: 0\n", after,
-        [*_before_starting(new_primary, target, wish), *steps],
+        [*_before_starting(new_primary, target, wish, owner), *steps],
         undo_text=f"scale {target.name} to 0", precheck=acts.precheck, way=way, former=former,
     )  # fmt: skip
 
@@ -202,7 +218,7 @@ def _confirmations(former: Former, way: Way, old: str) -> list[Confirmation]:
 
 
 def _by_base_backup(
-    new_primary: Server, target: Target, wish: Wish, former: Former | None, why: str
+    new_primary: Server, target: Target, wish: Wish, former: Former | None, owner: User, why: str
 ) -> Rejoin:
     change = plan_base_backup(
         new_primary, target.workload.name, wish.source, slot=wish.slot,
@@ -210,7 +226,7 @@ def _by_base_backup(
         data_directory=wish.data_directory, wipe_standby_data=wish.wipe_standby_data, timeout=wish.timeout,
         start_timeout=wish.start_timeout, slot_to_come=True,
     )  # fmt: skip
-    steps = [*_before_starting(new_primary, target, wish), *change.steps]
+    steps = [*_before_starting(new_primary, target, wish, owner), *change.steps]
     if former is not None and former.control.torn:
         steps.insert(0, _clear_step(new_primary, target))
     return Rejoin(

@@ -10,6 +10,7 @@ from pgnb.display import spell_bytes
 from pgnb.errors import ParameterError, WrongServer
 from pgnb.plan import Change, Step
 from pgnb.replication.login import login_step, logs_in
+from pgnb.replication.manifest import data_owner
 from pgnb.replication.slots import plan_slot
 from pgnb.replication.source import Source
 from pgnb.replication.status import Receiver, receiver
@@ -93,7 +94,7 @@ def _steps_changed(
     slot = plan_slot(new_primary, wished["primary_slot_name"], consumer=name)
     change = standby.plan_settings(wished)
     workload = standby.cluster.workload(standby.pod)
-    restart = not logs_in(workload, source)
+    restart = not logs_in(workload, standby.pod.container, source, data_owner(standby))
     if not slot and not change and not restart and streaming(new_primary, wished["primary_slot_name"], name):
         return change
     before, settled = change.precheck, bool(change)
@@ -136,7 +137,7 @@ def _restart(standby: Server, workload: Workload, source: Source, timeout: float
     return [
         Step(workload.label, f"scale from {replicas} to 0 and see every pod gone",
              lambda: cluster.scale_and_wait(workload, 0), journalled=True),
-        login_step(cluster, workload, standby.pod.container, source),
+        login_step(cluster, workload, standby.pod.container, source, data_owner(standby)),
         Step(workload.label, f"scale to {replicas} and wait until it is Ready", start, journalled=True),
     ]  # fmt: skip
 

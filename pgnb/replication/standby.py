@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pgnb.cluster import Cluster, Workload
+from pgnb.cluster import Cluster, Pod, Workload
+from pgnb.cluster.security import User, effective_uid
 from pgnb.errors import ParameterError
 from pgnb.plan import Change, Step
-from pgnb.replication.manifest import MANAGED_BY, standby_manifests, with_passfile
+from pgnb.replication.basebackup import look_at, running_pod
+from pgnb.replication.login import logs_in
+from pgnb.replication.manifest import MANAGED_BY, data_owner, standby_manifests, with_passfile
 from pgnb.replication.sizing import Value, standby_settings
 from pgnb.replication.source import Source
 from pgnb.replication.status import senders
-from pgnb.replication.target import find_workload, template_pod
+from pgnb.replication.target import find_target, find_workload, template_pod
 from pgnb.server import Server
 
 
@@ -59,7 +62,9 @@ def _plan_adoption(primary: Server, live: Workload, source: Source, container: s
     cluster, title = primary.cluster, f"adopt {live.label} as a standby"
     pod = template_pod(live, container)
     _assert_fits(primary, live, pod.image)
-    patch = with_passfile(pod.spec, pod.container, source)
+    owner = _owner_there(primary, live, pod)
+    there = logs_in(live, pod.container, source, owner)
+    patch = {} if there else with_passfile(pod.spec, pod.container, source, owner)
     if not patch or _streams(primary, live):
         words = (
             "It can log in at the source already." if not patch else "It streams from this primary already."
@@ -70,6 +75,16 @@ def _plan_adoption(primary: Server, live: Workload, source: Source, container: s
         change.steps = [_stop_step(cluster, live), *change.steps]
     change.note = f"{change.note} Nothing else of it is changed; its server stays stopped.".strip()
     return change
+
+
+def _owner_there(primary: Server, live: Workload, pod: Pod) -> User:
+    """Who owns the workload's data directory, or will: asked where neither its spec nor its image tells."""
+    owner, cluster = data_owner(primary), primary.cluster
+    if effective_uid(pod.spec, pod.container_spec) or pod.image == primary.pod.image:
+        return owner
+    target = find_target(cluster, live.name, container=pod.container)
+    state = look_at(primary, target, owner, running_pod(cluster, target)) if target else None
+    return state.owner or owner if state else owner
 
 
 def _partial(live: Workload, patch: Mapping[str, Any]) -> dict[str, Any]:

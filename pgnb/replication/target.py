@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from pgnb.cluster import Cluster, ExecResult, HelperPod, Mount, Pod, Workload
+from pgnb.cluster.security import User, server_user, volume_group
 from pgnb.errors import NotFound, ParameterError
 from pgnb.replication import scripts
 from pgnb.replication.judgement import DirectoryState
@@ -69,14 +70,16 @@ class Target:
 
     def helper(self, prefix: str, argv: Sequence[str], *, uid: int, gid: int) -> HelperPod:
         """A helper pod on the target's volume, placed and privileged as the server's own pod will be."""
-        security = {**(self.pod.spec.get("securityContext") or {}),
-                    **(self.pod.container_spec.get("securityContext") or {})}  # fmt: skip
+        user = self.user(User(uid, gid))
         spec = HelperPod(
             prefix, self.pod.image, tuple(argv), claims={self.mount.path: self.claim},
-            uid=security.get("runAsUser", uid), gid=security.get("runAsGroup", gid),
-            fs_group=security.get("fsGroup", gid),
+            uid=user.uid, gid=user.gid, fs_group=volume_group(self.pod.spec, self.pod.container_spec, user),
         )  # fmt: skip
         return spec.like(self.pod)
+
+    def user(self, owner: User) -> User:
+        """The user of the server's processes; `owner` owns its data directory, or will own it."""
+        return server_user(self.pod.spec, self.pod.container_spec, owner)
 
     def options(self) -> tuple[str, ...]:
         """The settings on the server's command line (`-c name=value`); a configuration file is left out."""
@@ -163,7 +166,7 @@ def _data_directory(cluster: Cluster, workload: Workload, pod: Pod) -> str:
     raise ParameterError(
         f"where {workload.label} keeps its data cannot be told",
         found="no PGDATA in the container's env, and none that its image sets",
-        remedy="Name it by the parameter standby_data_directory.",
+        remedy="Set PGDATA in its container's env, so that every pod of it says the same.",
     )
 
 

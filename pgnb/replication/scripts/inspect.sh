@@ -14,6 +14,7 @@ df -Pk "$above" | awk 'NR == 2 { print "free_kb=" $4 }'
 [ -e "$data/.pgnb-phase" ] && echo "phase=$(cat "$data/.pgnb-phase")"
 [ -e "$data" ] || { echo "kind=absent"; exit 0; }
 [ -d "$data" ] || { echo "kind=file"; exit 0; }
+echo "owner=$(stat -c '%u %g' "$data")"
 [ -r "$data" ] && [ -x "$data" ] || { echo "kind=unreadable"; exit 0; }
 
 entries=$(ls -A "$data" | grep -v -x -e lost+found -e .pgnb-new -e .pgnb-old -e .pgnb-phase | head -n 8)

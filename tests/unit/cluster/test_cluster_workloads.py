@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from replaying import NAMESPACE, POD, Replay, entry, failing, recorded, recorded
 
 from pgnb.checks import gate
 from pgnb.cluster import Cluster, HelperPod, Pod, Right, SecretFile, Workload
+from pgnb.cluster.quantity import quantity
 from pgnb.cluster.rollout import rolled_out
+from pgnb.cluster.security import container_security
 from pgnb.cluster.workloads import managers
 from pgnb.errors import GateClosed, NotFound, ParameterError, PodError
 
@@ -242,8 +245,44 @@ def test_a_helper_like_a_pod_goes_where_it_goes() -> None:
     spec = helper.manifest("x-1", seconds=1)["spec"]
     assert spec["imagePullSecrets"] == [{"name": "registry"}]
     assert spec["nodeSelector"] == {"disk": "ssd"}
-    assert spec["securityContext"] == {"fsGroup": 999}
+    assert spec["securityContext"] == {"fsGroup": 999, "fsGroupChangePolicy": "OnRootMismatch"}
     assert spec["containers"][0]["image"] == Pod.of(pod).image
+
+
+def test_a_helper_complies_with_restricted_and_has_the_servers_limits() -> None:
+    pod = recorded_pod()
+    by_default = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "tolerationSeconds": 300}
+    pod["spec"]["tolerations"] = [{"key": "dedicated", "value": "db"}, by_default]
+    pod["spec"]["priorityClassName"] = "database"
+    pod["spec"]["serviceAccountName"] = "postgres"
+    limits = {"cpu": "4", "memory": "16Gi", "hugepages-2Mi": "4Gi"}
+    pod["spec"]["containers"][0]["resources"] = {"limits": limits, "requests": {"cpu": "50m"}}
+    pod["spec"]["containers"][0]["securityContext"] = {"runAsNonRoot": True}
+    file = SecretFile("creds", "pgpass", "/private/pgpass")
+    for uid in (999, None):
+        helper = HelperPod("x", "", ("true",), secret_files=(file,), uid=uid).like(Pod.of(pod))
+        spec = helper.manifest("x-1", seconds=1)["spec"]
+        for container in (*spec["initContainers"], *spec["containers"]):
+            assert container["securityContext"].items() >= container_security(None, non_root=True).items()
+            assert container["resources"]["limits"] == {"cpu": "4", "memory": "16Gi"}
+            assert container["resources"]["requests"] == {"cpu": "50m", "memory": "128Mi"}
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["serviceAccountName"] == "postgres"
+        assert spec["priorityClassName"] == "database"
+        assert spec["tolerations"] == [{"key": "dedicated", "value": "db"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("500m", "0.5"), ("2", "2"), ("2Gi", "2147483648"), ("1.5k", "1500"), ("1e3", "1000")],
+)
+def test_a_quantity_is_read_as_kubernetes_reads_it(text: str, number: str) -> None:
+    assert quantity(text) == Decimal(number)
+
+
+def test_a_text_that_is_no_quantity_is_refused() -> None:
+    with pytest.raises(ParameterError, match="no quantity"):
+        quantity("10 GB")
 
 
 def test_a_helper_is_not_made_in_a_plan(cluster: Cluster, replay: Replay) -> None:

@@ -8,14 +8,20 @@ from typing import Any
 import pytest
 import yaml
 
+from pgnb.cluster import Workload
+from pgnb.cluster.security import User, container_security, effective_uid, pod_security
 from pgnb.errors import ParameterError
+from pgnb.replication.login import logs_in
 from pgnb.replication.manifest import _rendered, _template, _workload_of, with_passfile
 from pgnb.replication.source import PASSFILE_DIRECTORY, Source
 
+OWNER = User(70, 70)
 SOURCE = Source("postgres-primary", 5432, "replicator", "replication")
 VALUES: dict[str, Any] = {
     "name": "standby", "labels": {"app": "standby"}, "replicas": 0, "access_modes": ["ReadWriteOnce"],
     "storage_class": "fast", "size": "5Gi", "port": 5432, "uid": 70, "gid": 70, "pull_secrets": None,
+    "pod_security": pod_security({}, OWNER), "container_security": container_security(OWNER),
+    "placement": {"tolerations": [{"key": "dedicated", "operator": "Exists"}]}, "node_affinity": None,
     "primary_labels": {"app": "postgres-primary"}, "image": "registry.example/postgres:17-alpine",
     "passfile_command": SOURCE.passfile_command, "passfile_directory": PASSFILE_DIRECTORY,
     "secret": "replication", "secret_key": "password", "container": "db", "command": None,
@@ -38,7 +44,13 @@ def test_the_template_keeps_the_rules_that_keep_data_alive() -> None:
     assert deployment["strategy"] == {"type": "Recreate"}
     assert deployment["replicas"] == 0
     assert pod["terminationGracePeriodSeconds"] >= 120
-    assert pod["securityContext"] == {"runAsUser": 70, "runAsGroup": 70, "fsGroup": 70}
+    assert pod["securityContext"] == {
+        "runAsUser": 70,
+        "runAsGroup": 70,
+        "fsGroup": 70,
+        "fsGroupChangePolicy": "OnRootMismatch",
+    }
+    assert pod["tolerations"] == [{"key": "dedicated", "operator": "Exists"}]
     server = pod["containers"][0]
     assert {"name": "PGDATA", "value": "/data/pg"} in server["env"]
     assert not [env for env in server["env"] if "PASSWORD" in env["name"]]
@@ -53,14 +65,70 @@ def test_without_a_storage_class_the_clusters_default_is_left_to_it() -> None:
     assert "storageClassName" not in rendered(storage_class="")["PersistentVolumeClaim"]["spec"]
 
 
-def test_the_template_mounts_its_own_passfile() -> None:
+def test_the_template_makes_its_own_passfile() -> None:
+    assert logs_in(Workload.of(rendered()["Deployment"]), "db", SOURCE, OWNER)
+
+
+def test_every_container_of_the_template_complies_with_restricted_and_has_resources() -> None:
     spec = rendered()["Deployment"]["spec"]["template"]["spec"]
-    assert with_passfile(spec, "db", SOURCE) == {}
+    for container in (*spec["initContainers"], *spec["containers"]):
+        context = container["securityContext"]
+        assert context["runAsNonRoot"] is True
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert context["runAsUser"] == 70
+        assert container["resources"] == {"limits": {"memory": "1Gi"}}
+
+
+_USERS: list[tuple[str, dict[str, Any], dict[str, Any], User, int]] = [
+    ("the image starts as root and steps down", {}, {}, User(999, 999), 999),
+    ("the image has a user of its own", {"fsGroup": 1001}, {}, User(1001, 0), 1001),
+    ("the namespace gives a random user", {}, {"runAsNonRoot": True}, User(1000660000, 0), 1000660000),
+    ("the pod names the user", {"runAsUser": 70, "runAsGroup": 70, "fsGroup": 70}, {}, User(999, 999), 70),
+    ("the container names another than the pod", {"runAsUser": 70}, {"runAsUser": 26}, User(999, 999), 26),
+    ("the pod says root, the image steps down", {"runAsUser": 0}, {}, User(999, 999), 999),
+    ("the container says root", {"runAsUser": 70}, {"runAsUser": 0}, User(999, 999), 999),
+]
+
+
+@pytest.mark.parametrize(
+    ("pod", "container", "owner", "reader"), [case[1:] for case in _USERS], ids=[case[0] for case in _USERS]
+)
+def test_a_passfile_belongs_to_the_user_of_the_servers_processes(
+    pod: dict[str, Any], container: dict[str, Any], owner: User, reader: int
+) -> None:
+    server = {"name": "db", "image": "postgres:17", "securityContext": container}
+    spec = {"securityContext": pod, "containers": [server]}
+    init = with_passfile(spec, "db", SOURCE, owner)["initContainers"][0]
+    assert effective_uid(spec, init) == reader
+    assert init["securityContext"]["runAsNonRoot"] is True
+    assert init["securityContext"]["allowPrivilegeEscalation"] is False
+
+
+def test_a_passfile_that_another_user_makes_is_made_anew() -> None:
+    server = {"name": "db", "image": "postgres:17"}
+    patch = with_passfile({"containers": [server]}, "db", SOURCE, User(999, 999))
+    init = dict(patch["initContainers"][0])
+    del init["securityContext"]
+    mounted = server | {"volumeMounts": [{"name": "pgnb-passfile", "mountPath": PASSFILE_DIRECTORY}]}
+    spec = {"initContainers": [init], "containers": [mounted]}
+    standby = Workload.of(
+        {"kind": "Deployment", "metadata": {"name": "standby"}, "spec": {"template": {"spec": spec}}}
+    )
+    assert not logs_in(standby, "db", SOURCE, User(999, 999))
+    assert with_passfile(spec, "db", SOURCE, User(999, 999)) == patch
+
+
+def test_a_passfile_of_the_operators_own_is_left_alone() -> None:
+    mount = {"name": "mine", "mountPath": PASSFILE_DIRECTORY}
+    spec = {"containers": [{"name": "db", "image": "postgres:17", "volumeMounts": [mount]}]}
+    assert with_passfile(spec, "db", SOURCE, OWNER) == {}
 
 
 def test_a_workload_without_a_passfile_gets_one_and_nothing_else() -> None:
     spec = {"containers": [{"name": "db", "image": "postgres:17"}, {"name": "exporter", "image": "x"}]}
-    patch = with_passfile(spec, "db", SOURCE)
+    patch = with_passfile(spec, "db", SOURCE, OWNER)
     assert [c["name"] for c in patch["containers"]] == ["db"]
     assert set(patch["containers"][0]) == {"name", "volumeMounts"}
     reference = patch["initContainers"][0]["env"][0]["valueFrom"]["secretKeyRef"]

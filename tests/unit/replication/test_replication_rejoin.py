@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pgnb.cluster import Workload
+from pgnb.cluster.security import User
 from pgnb.errors import ParameterError
 from pgnb.replication.former import Control, Divergence, Former
 from pgnb.replication.login import logs_in
@@ -159,12 +160,14 @@ def test_a_template_logs_in_only_at_its_own_source() -> None:
     source = Source("db", 5432, "replicator", "replication")
     init = {"name": "passfile", "command": list(source.passfile_command),
             "env": [{"name": "PGNB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "replication", "key": "password"}}}]}  # fmt: skip  # noqa: E501
-    spec = {"initContainers": [init], "containers": [{"name": "postgres"}]}
+    security = {"runAsUser": 70}
+    spec = {"initContainers": [init], "containers": [{"name": "postgres"}], "securityContext": security}
+    owner = User(999, 999)
     workload = Workload.of(
         {"kind": "Deployment", "metadata": {"name": "standby"}, "spec": {"template": {"spec": spec}}}
     )
-    assert logs_in(workload, source)
-    assert not logs_in(workload, Source("other", 5432, "replicator", "replication"))
-    assert not logs_in(workload, Source("db", 5432, "replicator", "another"))
+    assert logs_in(workload, "postgres", source, owner)
+    assert not logs_in(workload, "postgres", Source("other", 5432, "replicator", "replication"), owner)
+    assert not logs_in(workload, "postgres", Source("db", 5432, "replicator", "another"), owner)
     del spec["initContainers"]
-    assert not logs_in(workload, source)
+    assert not logs_in(workload, "postgres", source, owner)

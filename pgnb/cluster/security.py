@@ -1,0 +1,78 @@
+"""The user of a server's processes, and the security contexts of what stands beside it (`restricted`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+RESTRICTED: Mapping[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""What the level asks of each container, but for its user."""
+_INHERITED = ("supplementalGroups", "supplementalGroupsPolicy", "seLinuxOptions", "fsGroupChangePolicy")
+
+
+@dataclass(frozen=True)
+class User:
+    """A user and a group by number, since the names differ by image."""
+
+    uid: int
+    gid: int
+
+
+def server_user(spec: Mapping[str, Any], container: Mapping[str, Any], owner: User) -> User:
+    """The user of a server's processes: what the pod's spec says, unless that is root or nothing.
+
+    No PostgreSQL server runs as root: an image that starts so steps down to the `owner` of its data
+    directory, and so does one whose own user is not named in the spec.
+    """
+    contexts = (container.get("securityContext") or {}, spec.get("securityContext") or {})
+    uid, gid = (_first(contexts, key) for key in ("runAsUser", "runAsGroup"))
+    return User(uid or owner.uid, owner.gid if gid is None else gid)
+
+
+def effective_uid(spec: Mapping[str, Any], container: Mapping[str, Any]) -> int | None:
+    """The user that a container starts as; None where its image decides."""
+    return _first((container.get("securityContext") or {}, spec.get("securityContext") or {}), "runAsUser")
+
+
+def container_security(user: User | None, *, non_root: bool = False) -> dict[str, Any]:
+    """A container's securityContext for the level `restricted`, as `user`, or as its image says.
+
+    `non_root`: the image's own user is known not to be root.
+    """
+    if user is None:
+        return dict(RESTRICTED) | ({"runAsNonRoot": True} if non_root else {})
+    return {"runAsUser": user.uid, "runAsGroup": user.gid, "runAsNonRoot": True, **RESTRICTED}
+
+
+def volume_group(spec: Mapping[str, Any], container: Mapping[str, Any], user: User) -> int | None:
+    """The fsGroup of a helper on a server's own volume; None to leave owners and modes there as they are.
+
+    The server's own. Without one, only an image that starts as root needs it: the root of its volume may
+    belong to root, and its entry point puts the modes right that fsGroup changes.
+    """
+    if group := (spec.get("securityContext") or {}).get("fsGroup"):
+        return int(group)
+    return None if effective_uid(spec, container) else user.gid or None
+
+
+def pod_security(spec: Mapping[str, Any], user: User) -> dict[str, Any]:
+    """The securityContext of a further server's pod, like that of `spec`, as `user`.
+
+    The group of the volumes is the server's own fsGroup, else the user's group; none for group 0, which
+    OpenShift refuses and which needs none there.
+    """
+    own = spec.get("securityContext") or {}
+    made: dict[str, Any] = {"runAsUser": user.uid, "runAsGroup": user.gid}
+    if group := own.get("fsGroup") or user.gid:
+        made |= {"fsGroup": group, "fsGroupChangePolicy": "OnRootMismatch"}
+    return made | {key: own[key] for key in _INHERITED if own.get(key)}
+
+
+def _first(contexts: tuple[Mapping[str, Any], ...], key: str) -> int | None:
+    found = (context[key] for context in contexts if context.get(key) is not None)
+    return next((int(value) for value in found), None)
