@@ -35,6 +35,12 @@ def rehearsal() -> None:
     help="Seconds after which a mounted ConfigMap or Secret follows its object.",
 )
 @click.option("--postgres", default="17", show_default=True, help="Tag of the sample's postgres image.")
+@click.option(
+    "--many-users",
+    is_flag=True,
+    help="Containers may have different users, and the image postgres starts as root, as the official one "
+    "does; only root can start such a cluster.",
+)
 def up(**options: Any) -> None:
     """Start the cluster; one that runs already is left as it is."""
     began = time.monotonic()

@@ -30,7 +30,7 @@ from pgnb.rehearsal.manager import controllers
 from pgnb.rehearsal.node.equipment import Directories, Equipment
 from pgnb.rehearsal.node.kubelet import Kubelet
 from pgnb.rehearsal.node.payloads import Token
-from pgnb.rehearsal.pods.identity import container_id
+from pgnb.rehearsal.pods.identity import container_id, many_users
 from pgnb.rehearsal.pods.network import NODE_ADDRESS
 from pgnb.rehearsal.pods.runtime import Runtime
 from pgnb.rehearsal.settings import Settings
@@ -72,7 +72,7 @@ def _kubelet(
         store=store,
         runtime=runtime,
         events=EventRecorder(store, "kubelet", host=NODE),
-        directories=Directories(state.node, container_id()),
+        directories=Directories(state.node, container_id(), many_users()),
         node_name=NODE,
         token=_minter(store, credentials),
     )

@@ -63,12 +63,14 @@ def up(
     sample: bool = True,
     volume_delay: float | None = None,
     postgres: str = "17",
+    many_users: bool = False,
     on_progress: Callable[[str], None] = _silent,
 ) -> Rehearsal:
     """Starts the cluster `name`, or returns the one that runs already (with its own options).
 
     `sample`: also the sample primary with data, Ready, and its writing client. `volume_delay`: seconds after
     which mounted ConfigMaps and Secrets follow their object. `postgres`: tag of the sample's image.
+    `many_users`: containers of a pod may have different users, and the image starts as root (root only).
     RehearsalError says what this machine lacks, or what the cluster waits for.
     """
     state = locate(name, state_home)
@@ -76,7 +78,7 @@ def up(
         running = _find(state)
         if running is None or not _answers(read_access(running.kubeconfig), _ANSWER_PATIENCE):
             _clear(state)
-            running = _start(state, Options(sample, volume_delay, postgres), on_progress)
+            running = _start(state, Options(sample, volume_delay, postgres, many_users), on_progress)
     if sample:
         _fill(running, postgres, on_progress)
     return running
@@ -115,6 +117,7 @@ def reset(
         sample=options.sample,
         volume_delay=options.volume_delay,
         postgres=options.postgres,
+        many_users=options.many_users,
         on_progress=on_progress,
     )
 
@@ -173,7 +176,7 @@ def _start(state: State, options: Options, on_progress: Callable[[str], None]) -
             token = secrets.token_urlsafe(32)
             issued = certificates.issue(state.name, API_ADDRESSES)
             Settings(state.name, token, issued, options).write(state.settings)
-            process = _launch(state, listener)
+            process = _launch(state, listener, many_users=options.many_users)
         access = Access(server, issued.ca, token)
         _await_api(state, process, access)
         write_kubeconfig(state.kubeconfig, state.name, access)
@@ -198,7 +201,7 @@ def _listener() -> Iterator[socket.socket]:
         yield listener
 
 
-def _launch(state: State, listener: socket.socket) -> Process:
+def _launch(state: State, listener: socket.socket, *, many_users: bool) -> Process:
     """Starts the daemon in its wrapper and writes down which process it is.
 
     The daemon waits for a word on a pipe before it begins: were this process killed before it had written
@@ -208,7 +211,7 @@ def _launch(state: State, listener: socket.socket) -> Process:
     try:
         argv = [sys.executable, "-m", "pgnb.rehearsal.daemon", str(state.path)]
         argv += [str(listener.fileno()), str(reader)]
-        pid = wrapper.enter(argv, [listener.fileno(), reader], log=state.log)
+        pid = wrapper.enter(argv, [listener.fileno(), reader], log=state.log, many=many_users)
         process = Process.of(pid)
         state.remember(process)
         os.write(writer, b"go")

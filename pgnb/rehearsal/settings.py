@@ -13,11 +13,13 @@ from pgnb.rehearsal.state import write_private
 @dataclass(frozen=True)
 class Options:
     """What the user chose: the sample primary or none, the seconds after which a mounted ConfigMap or Secret
-    follows its object (None: the node's default), and the tag of the sample's postgres image."""
+    follows its object (None: the node's default), the tag of the sample's postgres image, and whether
+    containers have many users and the image starts as root."""
 
     sample: bool = True
     volume_delay: float | None = None
     postgres: str = "17"
+    many_users: bool = False
 
 
 @dataclass(frozen=True)

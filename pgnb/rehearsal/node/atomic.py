@@ -22,11 +22,12 @@ _NEXT = "..data_tmp"
 
 
 class AtomicVolume:
-    """The directory of a volume; its files belong to user and group `owner` (a number in this namespace)."""
+    """The directory of a volume; its files belong to user `owner` and group `group` (as numbered here)."""
 
-    def __init__(self, path: Path, owner: int) -> None:
+    def __init__(self, path: Path, owner: int, group: int) -> None:
         self.path = path
         self._owner = owner
+        self._group = group
         self._shown: Payload | None = None
         self._directory: Path | None = None
 
@@ -53,9 +54,9 @@ class AtomicVolume:
             path.write_bytes(file.data)
             path.chmod(file.mode)
         for folder, _, names in os.walk(directory):
-            os.chown(folder, self._owner, self._owner)
+            os.chown(folder, self._owner, self._group)
             for name in names:
-                os.chown(Path(folder, name), self._owner, self._owner)
+                os.chown(Path(folder, name), self._owner, self._group)
 
     def _link(self, files: Payload) -> None:
         """The names that a user sees are links through `..data`; those of files that are gone go too."""

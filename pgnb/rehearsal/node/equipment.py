@@ -22,6 +22,7 @@ class Directories:
 
     root: Path
     owner: int
+    many: bool = False
 
     @property
     def memory(self) -> Path:
@@ -29,7 +30,7 @@ class Directories:
 
     def place(self, uid: str) -> Place:
         """Where the volumes of the pod with `uid` lie."""
-        return Place(self.memory / uid / "volumes", self.pod(uid) / "volumes", self.owner)
+        return Place(self.memory / uid / "volumes", self.pod(uid) / "volumes", self.owner, self.many)
 
     def pod(self, uid: str) -> Path:
         return self.root / "pods" / uid

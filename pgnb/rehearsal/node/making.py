@@ -44,6 +44,7 @@ class Making:
             gid=gid,
             log=log,
             tty=bool(container.get("tty")),
+            groups=groups(self.pod),
         )
 
     def _message(self, container: Object) -> Mount:
@@ -53,7 +54,15 @@ class Making:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
         os.chown(path, directories.owner, directories.owner)
+        path.chmod(0o666)
         return Mount(path, container.get("terminationMessagePath") or _MESSAGE_PATH, False)
+
+
+def groups(pod: Object) -> tuple[int, ...]:
+    """The supplementary groups of a pod's containers: that of its volumes, and those that it names."""
+    context = pod["spec"].get("securityContext") or {}
+    named = [context.get("fsGroup"), *(context.get("supplementalGroups") or ())]
+    return tuple(int(group) for group in named if group is not None)
 
 
 def user(pod: Object, container: Object, image: Image) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from pgnb.rehearsal.node.atomic import AtomicVolume
 from pgnb.rehearsal.node.environment import ConfigError, expand
 from pgnb.rehearsal.node.payloads import MountError, Origins, Payload, payload, refers_to
 from pgnb.rehearsal.pods.container import Mount
+from pgnb.rehearsal.pods.identity import place
 
 if TYPE_CHECKING:
     from pgnb.rehearsal.api.store import Object
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the volumes of one pod lie, and the user and group ID that containers' files have there."""
+    """Where the volumes of one pod lie, and the user and group ID that containers' files have there.
+
+    With many users `owner` is the containers' root, and groups and modes are as on a node.
+    """
 
     memory: Path
     disk: Path
     owner: int
+    many: bool = False
 
 
 class PodVolumes:
@@ -75,7 +80,8 @@ class PodVolumes:
         try:
             files = self._files(volume)
             if files is not None:
-                self._atomic[name] = AtomicVolume(self._place.memory / name, self._place.owner)
+                path, owner = self._place.memory / name, self._place.owner
+                self._atomic[name] = AtomicVolume(path, owner, self._group())
                 self._atomic[name].show(files)
                 return self._atomic[name].path
             return self._directory(volume)
@@ -87,8 +93,8 @@ class PodVolumes:
         if files is None:
             return None
         spec = self._origins.pod["spec"]
+        rooted = self._place.many or any(runs_as_root(spec, container) for container in spec["containers"])
         grouped = "fsGroup" in (spec.get("securityContext") or {})
-        rooted = any(runs_as_root(spec, container) for container in spec["containers"])
         return {
             name: replace(file, mode=effective_mode(file.mode, grouped=grouped, rooted=rooted))
             for name, file in files.items()
@@ -97,7 +103,8 @@ class PodVolumes:
     def _directory(self, volume: Object) -> Path:
         if (empty := volume.get("emptyDir")) is not None:
             memory = empty.get("medium") == "Memory"
-            return self._shared((self._place.memory if memory else self._place.disk) / volume["name"])
+            path = (self._place.memory if memory else self._place.disk) / volume["name"]
+            return self._grouped(self._shared(path))
         if (claim := volume.get("persistentVolumeClaim")) is not None:
             return self._shared(self._path_of_claim(claim["claimName"]))
         kind = next((key for key in volume if key != "name"), "unknown")
@@ -109,6 +116,18 @@ class PodVolumes:
             path.mkdir(parents=True)
             path.chmod(0o777)
             os.chown(path, self._place.owner, self._place.owner)
+        return path
+
+    def _group(self) -> int:
+        """The ID of the pod's fsGroup, where there are many; else that of all containers."""
+        group = (self._origins.pod["spec"].get("securityContext") or {}).get("fsGroup")
+        return place(int(group)) if self._place.many and group is not None else self._place.owner
+
+    def _grouped(self, path: Path) -> Path:
+        """An emptyDir with the pod's fsGroup; a claim's directory is left as it is, as a hostPath's is."""
+        if self._group() != self._place.owner:
+            os.chown(path, self._place.owner, self._group())
+            path.chmod(0o2777)
         return path
 
     def _path_of_claim(self, name: str) -> Path:

@@ -90,14 +90,17 @@ def _reap_all() -> None:
 def container(message: Message, fds: list[int]) -> None:
     """Become PID 1 of a container in the sandbox of process {"sandbox"}; see runtime.py for the details."""
     if not message["tty"]:
-        _take_streams(fds[1:4], message["owner"])
+        _take_streams(fds[1:4], _stream_owner(message))
     _enter(message["sandbox"], _SANDBOX_KINDS)
     syscalls.unshare(syscalls.CLONE_NEWNS)
     if message["keep_mounts"]:
         _hand_over(fds[0], "/proc/self/ns/mnt")
     rootfs.build(message["root"], message["owner"])
     Path(message["working_dir"]).mkdir(parents=True, exist_ok=True)
-    identity.become(message["uid"], message["gid"], message["owner"])
+    if message["many"]:
+        identity.become_one_of_many(message["uid"], message["gid"], message["groups"])
+    else:
+        identity.become(message["uid"], message["gid"], message["owner"])
     if message["tty"]:
         _take_terminal(fds[0])
     _execute(message["argv"], message["env"], message["working_dir"])
@@ -106,10 +109,12 @@ def container(message: Message, fds: list[int]) -> None:
 def execute(message: Message, fds: list[int]) -> None:
     """Become a further process of the container whose PID 1 is {"container"}."""
     if not message["tty"]:
-        _take_streams(fds[1:4], message["owner"])
+        _take_streams(fds[1:4], _stream_owner(message))
     _enter(
         message["container"], _SANDBOX_KINDS | {"mnt": syscalls.CLONE_NEWNS, "user": syscalls.CLONE_NEWUSER}
     )
+    if message["many"]:
+        os.setgroups([message["gid"], *message["groups"]])
     os.setresgid(message["gid"], message["gid"], message["gid"])
     os.setresuid(message["uid"], message["uid"], message["uid"])
     if message["tty"]:
@@ -139,6 +144,11 @@ def _enter(pid: int, kinds: Mapping[str, int]) -> None:
 def _hand_over(status: int, path: str) -> None:
     with socket.socket(fileno=os.dup(status)) as channel, Path(path).open("rb") as file:
         send(channel, {"file": path}, [file.fileno()])
+
+
+def _stream_owner(message: Message) -> int:
+    """The ID in the wrapper of the container's user."""
+    return identity.place(message["uid"]) if message["many"] else int(message["owner"])
 
 
 def _take_streams(fds: Sequence[int], owner: int) -> None:

@@ -36,7 +36,8 @@ class ContainerSpec:
     """What kubelet asks for.
 
     `argv` is the whole command line (empty: the image's entry point and command). `env` holds what the pod
-    says; the image's environment, HOSTNAME and HOME are added below it. `log` is appended to.
+    says; the image's environment, HOSTNAME and HOME are added below it. `log` is appended to. `groups` are
+    supplementary ones, where containers have many users.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ContainerSpec:
     gid: int
     log: Path
     tty: bool = False
+    groups: tuple[int, ...] = ()
 
 
 @dataclass
@@ -61,7 +63,8 @@ class Container:
     child: Child
     log: ContainerLog
     mounts: int | None  # its mount namespace, kept where its PID namespace is shared
-    owner: int  # the ID in the wrapper that its user is mapped to
+    owner: int  # the ID in the wrapper that its user is mapped to, its root where there are many users
+    many: bool = False
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     end: asyncio.Task[int] = field(init=False)
 
@@ -111,6 +114,8 @@ class Container:
             "uid": self.spec.uid,
             "gid": self.spec.gid,
             "owner": self.owner,
+            "many": self.many,
+            "groups": list(self.spec.groups),
             "tty": tty,
         }
         try:

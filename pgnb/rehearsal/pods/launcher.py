@@ -10,6 +10,7 @@ Each stage has a name, which a failure is reported under (see probe.py for what 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -66,18 +67,20 @@ def main() -> None:
     os.close(go)
     if os.read(unshared, 1):
         with report.stage("map"):
-            _write_maps(founder)
+            _write_maps(founder, many=job["many"])
         os.write(launcher_says, b"g")
     os.waitpid(founder, 0)
 
 
-def _write_maps(founder: int) -> None:
+def _write_maps(founder: int, *, many: bool) -> None:
     process = Path(f"/proc/{founder}")
-    foreign = identity.foreign_id()
+    foreign = identity.first_of_many() if many else identity.foreign_id()
+    if many and foreign is None:
+        raise PermissionError(errno.EPERM, "only root can map many users")
     if os.geteuid() != 0:
         (process / "setgroups").write_text("deny")
-    (process / "uid_map").write_text(identity.wrapper_map(os.geteuid(), foreign))
-    (process / "gid_map").write_text(identity.wrapper_map(os.getegid(), foreign))
+    (process / "uid_map").write_text(identity.wrapper_map(os.geteuid(), foreign, many=many))
+    (process / "gid_map").write_text(identity.wrapper_map(os.getegid(), foreign, many=many))
 
 
 def _found(job: Job, report: Report, says: int, go: int) -> NoReturn:

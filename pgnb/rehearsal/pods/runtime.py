@@ -7,6 +7,7 @@ import itertools
 import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from pgnb.errors import RehearsalError
@@ -32,6 +33,7 @@ class Runtime:
         self._installations: tuple[Installation, ...] = ()
         self._ip_command = network.ip_command()
         self._owner = identity.container_id_in_wrapper()
+        self._many = identity.many_users()
 
     async def start(self) -> None:
         """Listen to the spawner and find the machine's PostgreSQL; RehearsalError when there is none."""
@@ -44,8 +46,13 @@ class Runtime:
         self._control.close()
 
     def image(self, name: str) -> Image:
-        """The image called `name`; ImageNotFound when it is not served."""
-        return images.find(name, self._installations)
+        """The image called `name`; ImageNotFound when it is not served.
+
+        It starts as root where there are many users, as the official one, else as the user that it steps
+        down to.
+        """
+        found = images.find(name, self._installations)
+        return replace(found, uid=0, gid=0) if self._many else found
 
     async def create_sandbox(self, uid: str, hostname: str, hosts: Path) -> Sandbox:
         """Make the namespaces of the pod with `uid` and plug them into the network.
@@ -91,6 +98,8 @@ class Runtime:
             "uid": spec.uid,
             "gid": spec.gid,
             "owner": self._owner,
+            "many": self._many,
+            "groups": list(spec.groups),
             "tty": spec.tty,
             "sandbox": sandbox.pause.pid,
             "keep_mounts": share_pid,
@@ -108,7 +117,7 @@ class Runtime:
         mounts = child.files[0] if share_pid else None
         if spec.tty:
             await log.follow("stdout", os.dup(child.files[-1]))
-        container = Container(spec, env, self._control, child, log, mounts, self._owner)
+        container = Container(spec, env, self._control, child, log, mounts, self._owner, self._many)
         sandbox.containers = [other for other in sandbox.containers if not other.end.done()] + [container]
         return container
 

@@ -26,15 +26,21 @@ _PATIENCE = 20.0
 
 
 def enter(
-    argv: Sequence[str], pass_fds: Sequence[int] = (), *, log: Path, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    pass_fds: Sequence[int] = (),
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    many: bool = False,
 ) -> int:
     """Start `argv` detached inside a new wrapper; the PID, on the host, of the wrapper's PID 1.
 
     The process keeps `pass_fds` under the same numbers and writes to `log`. SIGTERM, SIGINT and SIGHUP to the
-    PID reach it; when it ends, the wrapper ends. `env` replaces the environment. RehearsalError says what the
-    machine lacks.
+    PID reach it; when it ends, the wrapper ends. `env` replaces the environment. `many`: containers have
+    many users (see identity.py). RehearsalError says what the machine lacks.
     """
-    return _launch({"argv": list(argv), "fds": list(pass_fds), "control": None}, log, env)
+    job = {"argv": list(argv), "fds": list(pass_fds), "control": None, "many": many}
+    return _launch(job, log, env)
 
 
 def open_bare(log: Path) -> tuple[int, socket.socket]:
@@ -42,7 +48,9 @@ def open_bare(log: Path) -> tuple[int, socket.socket]:
     ours, theirs = messages.pair()
     with theirs:
         try:
-            return _launch({"argv": [], "fds": [], "control": theirs.fileno()}, log, None), ours
+            return _launch(
+                {"argv": [], "fds": [], "control": theirs.fileno(), "many": False}, log, None
+            ), ours
         except BaseException:
             ours.close()
             raise

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Entry point of the image postgres:<major>. It follows the documented behaviour of the official image
 # (https://hub.docker.com/_/postgres): initialise an empty PGDATA, run /docker-entrypoint-initdb.d, then become
-# the server. It runs as the image's user from the start, so nothing is chowned and nobody is switched to.
+# the server. Where it starts as root, the data directory is given to the user postgres, and the rest is done as
+# that user.
 set -Eeuo pipefail
 
 readonly INIT_DIRECTORY=/docker-entrypoint-initdb.d
@@ -28,6 +29,15 @@ from_file() {
   fi
   export "$name=$value"
   unset "$file_name"
+}
+
+# as_postgres "$@": give PGDATA to the user postgres, and begin anew as that user.
+as_postgres() {
+  mkdir -p "$PGDATA"
+  chmod 0700 "$PGDATA" 2>/dev/null || true
+  find "$PGDATA" \! -user postgres -exec chown postgres '{}' +
+  find /var/run/postgresql \! -user postgres -exec chown postgres '{}' + 2>/dev/null || true
+  HOME=/var/lib/postgresql exec setpriv --reuid=postgres --regid=postgres --init-groups -- "$BASH_SOURCE" "$@"
 }
 
 # wants_server "$@": the command is postgres, and not only asked for its help or version.
@@ -148,6 +158,7 @@ make_database_cluster() {
 [[ ${1:-} == -* ]] && set -- postgres "$@"
 
 if wants_server "$@"; then
+  [[ $(id -u) != 0 ]] || as_postgres "$@"
   read_settings
   mkdir -p "$PGDATA"
   chmod 0700 "$PGDATA" 2>/dev/null || true # a mount's root may belong to somebody else; the server will say so

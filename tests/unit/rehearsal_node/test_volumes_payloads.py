@@ -129,7 +129,7 @@ def test_modes(mode: int, grouped: bool, rooted: bool, wanted: int) -> None:
 
 
 def test_files_change_all_at_once(tmp_path: Path) -> None:
-    volume = AtomicVolume(tmp_path / "v", os.geteuid())
+    volume = AtomicVolume(tmp_path / "v", os.geteuid(), os.getegid())
     assert volume.show({"a": File(b"1"), "deep/b": File(b"2", 0o600)})
     before = (tmp_path / "v" / "..data").readlink()
     assert (tmp_path / "v" / "a").read_bytes() == b"1"

@@ -17,6 +17,28 @@ def test_root_maps_one_more() -> None:
     assert identity.wrapper_map(0, 100_000) == "0 0 1\n1 100000 1\n"
 
 
+def test_root_maps_many_where_many_are_wanted() -> None:
+    assert identity.wrapper_map(0, 100_000, many=True) == "0 0 1\n1 100000 69631\n"
+
+
+@pytest.mark.parametrize(
+    ("euid", "uid_map", "first"),
+    [(0, WHOLE, 100_000), (1000, WHOLE, None), (0, "0 0 1\n1 100000 65536\n", None)],
+)
+def test_who_can_map_many(
+    euid: int, uid_map: str, first: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: euid)
+    monkeypatch.setattr(identity, "_uid_map", lambda: uid_map)
+    assert identity.first_of_many() == first
+
+
+@pytest.mark.parametrize("number", [0, 999, 65_534, 1_000_660_000])
+def test_each_user_of_a_container_has_a_place_that_is_nobody_elses(number: int) -> None:
+    assert 1 <= identity.place(number) <= 69_631
+    assert identity.place(number) not in {identity.place(other) for other in (1, 70, 1001) if other != number}
+
+
 @pytest.mark.parametrize(
     ("euid", "uid_map", "foreign"),
     [
