@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,6 @@ from pgnb.rehearsal.client import Client
 from pgnb.rehearsal.kubeconfig import read_access
 from pgnb.rehearsal.lifecycle import Rehearsal
 from pgnb.rehearsal.waiting import until
-from tests.turns import turn
 from tests.versions import USUAL
 
 VOLUME_DELAY = 0.5
@@ -33,16 +32,8 @@ _PATIENCE = 60.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of speed first, where those beside them are short; then the long ones, so that none ends last."""
-    timed = {item.path for item in items if item.get_closest_marker("alone")}
-    items.sort(key=lambda item: (item.path not in timed, "notebooks" not in item.path.parts))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """A test of speed has the machine to itself, with its fixtures."""
-    with turn(alone=item.get_closest_marker("alone") is not None):
-        return (yield)
+    """The long ones first, so that none ends last."""
+    items.sort(key=lambda item: "notebooks" not in item.path.parts)
 
 
 @pytest.fixture(scope="session")

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 
-from pgnb.rehearsal.postgres.binaries import installations
-from pgnb.server.facts import NEWEST, OLDEST
-
 USUAL = 17
+_WHEELS = (16, 18)
+"""The other majors that the extra `test` of pyproject brings, on whatever machine."""
 
 
 def majors() -> tuple[int, ...]:
-    """The majors but `USUAL` that this machine has, or those that PGNB_TEST_VERSIONS names, as in `14 16`."""
+    """The majors beside `USUAL`, or those that PGNB_TEST_VERSIONS names, as in `14 16`."""
     named = os.environ.get("PGNB_TEST_VERSIONS")
-    if named:
-        return tuple(sorted(int(word) for word in named.split()))
-    found = {each.major for each in installations(for_others=os.geteuid() == 0)}
-    return tuple(sorted(found & set(range(OLDEST, NEWEST + 1)) - {USUAL}))
+    return tuple(sorted(int(word) for word in named.split())) if named else _WHEELS
 
 
 def images() -> list[str]:

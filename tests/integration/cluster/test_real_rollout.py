@@ -105,7 +105,7 @@ def test_a_pod_that_is_never_ready_has_a_deadline(
     containers = [{"name": "postgres", "readinessProbe": probe}]
     body = {"spec": {"replicas": 0, "template": {"spec": {"containers": containers}}}}
     patch(cluster.api, "deployments", "unready", body, "an unready pod", content_type=STRATEGIC)
-    wait_until("no pod", lambda: cluster.pods(server.selector), lambda pods: not pods, timeout=30)
+    wait_until("no pod", lambda: cluster.pods(server.selector), lambda pods: not pods, timeout=60)
     with pytest.raises(DeadlineExceeded) as caught:
         cluster.scale_and_wait(workload, 1, timeout=3)
     assert "not ready" in caught.value.found
@@ -116,7 +116,7 @@ def test_a_bare_pod_is_left_alone(cluster: Cluster) -> None:
     spec = {"containers": [main], "terminationGracePeriodSeconds": 1}
     manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "labels": {"app": "bare"}}}
     cluster.create(manifest | {"spec": spec})
-    (pod,) = wait_until("the pod", lambda: cluster.pods("app=bare"), lambda pods: pods[0].ready, timeout=30)
+    (pod,) = wait_until("the pod", lambda: cluster.pods("app=bare"), lambda pods: pods[0].ready, timeout=60)
     with pytest.raises(ParameterError, match="cannot be scaled"):
         cluster.plan_scale(cluster.workload(pod), 0)
     cluster.delete("pods", "bare", uid=pod.uid)

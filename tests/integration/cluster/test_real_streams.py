@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from datetime import timedelta
-from time import monotonic
 
 import psycopg
 import pytest
@@ -14,6 +11,7 @@ import pytest
 from pgnb.cluster import Cluster, Forward, Pod
 from pgnb.errors import DeadlineExceeded, ExecFailed, NotFound, Rejected
 from pgnb.wait import wait_until
+from tests.interrupts import interrupted
 
 
 def sql(cluster: Cluster, pod: Pod, forward: Forward) -> psycopg.Connection:
@@ -49,31 +47,23 @@ def test_a_program_that_is_not_there(cluster: Cluster, pod: Pod) -> None:
 
 
 def test_a_command_that_does_not_end(cluster: Cluster, pod: Pod) -> None:
-    started = monotonic()
     with pytest.raises(DeadlineExceeded, match=r"within 0.5 s"):
-        cluster.exec(pod, ["sleep", "30"], timeout=0.5)
-    assert monotonic() - started < 3
+        cluster.exec(pod, ["sleep", "3000"], timeout=0.5)
 
 
 def test_an_interrupt_ends_the_wait_and_its_task(cluster: Cluster, pod: Pod) -> None:
-    timer = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
-    timer.start()
-    started = monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        cluster.exec(pod, ["sleep", "30"])
-    timer.join()
-    assert monotonic() - started < 5
+    runs = ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c '[s]leep 3001'"]
+    with (
+        interrupted(lambda: cluster.exec(pod, runs, check=False).exit_status == 0),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        cluster.exec(pod, ["sleep", "3001"])
     assert cluster.exec(pod, ["true"]).exit_status == 0
 
 
 def test_a_command_killed_with_its_container_says_so(cluster: Cluster, pod: Pod) -> None:
     with pytest.raises(ExecFailed, match="137"):
         cluster.exec(pod, ["sh", "-c", "kill -9 $$"])
-
-
-def test_an_exec_is_fast(cluster: Cluster, pod: Pod) -> None:
-    taken = sorted(cluster.exec(pod, ["true"]).seconds for _ in range(15))
-    assert taken[7] < 0.1, f"median {taken[7] * 1000:.0f} ms"
 
 
 def test_a_pod_and_a_container_that_are_not_there(cluster: Cluster, pod: Pod) -> None:

@@ -57,7 +57,7 @@ class SickPair:
         """Wait until exactly these kinds are found; the finding of the first of them."""
         seen = wait_until(
             f"{', '.join(kinds) or 'nothing'} to be found", lambda: self.look(**options),
-            lambda diagnosis: diagnosis.kinds == set(kinds), timeout=30, every=0.2,
+            lambda diagnosis: diagnosis.kinds == set(kinds), timeout=60, every=0.2,
         )  # fmt: skip
         finding = seen.find(kinds[0])
         assert finding is not None
@@ -72,7 +72,7 @@ class SickPair:
     def healthy(self) -> None:
         """Wait until nothing is found any more."""
         wait_until(
-            "a healthy pair", self.look, lambda diagnosis: not diagnosis.findings, timeout=30, every=0.2
+            "a healthy pair", self.look, lambda diagnosis: not diagnosis.findings, timeout=60, every=0.2
         )
 
     def cut(self) -> None:
@@ -81,17 +81,17 @@ class SickPair:
 
     def cut_off(self) -> None:
         """Cut until something is found: an attempt that was let in before may begin to stream after a cut."""
-        wait_until("the stream's end", lambda: (self.cut(), self.look().kinds)[1], timeout=20)
+        wait_until("the stream's end", lambda: (self.cut(), self.look().kinds)[1], timeout=60)
 
     @contextmanager
     def without_stream(self) -> Iterator[None]:
         """The standby has nobody to receive from, and its slot is free."""
         with altered(self.standby, "primary_conninfo", ""):
             receivers = "SELECT count(*) FROM pg_stat_wal_receiver"
-            wait_until("no receiver", lambda: self.standby.scalar(receivers), lambda n: n == 0, timeout=20)
+            wait_until("no receiver", lambda: self.standby.scalar(receivers), lambda n: n == 0, timeout=60)
             wait_until(
                 "the slot to be free", lambda: slots(self.primary).find(SLOT),
-                lambda slot: slot is None or not slot.active, timeout=20,
+                lambda slot: slot is None or not slot.active, timeout=60,
             )  # fmt: skip
             yield
 
@@ -138,7 +138,7 @@ class SickPair:
             thread = Thread(target=_run, args=(lambda: helper.exec(argv, timeout=60, check=False),))
             thread.start()
             wait_until("its consumers", lambda: self.primary.scalar(STREAMING),
-                       lambda count: count == wanted, timeout=20)  # fmt: skip
+                       lambda count: count == wanted, timeout=60)  # fmt: skip
             yield
         thread.join()
 
@@ -193,4 +193,4 @@ def make_standby(primary: Server) -> None:
 
 def caught_up(pair: SickPair) -> None:
     """Wait until the standby has everything."""
-    wait_replayed(pair.standby, marker(pair.primary), 20)
+    wait_replayed(pair.standby, marker(pair.primary), 60)

@@ -39,7 +39,7 @@ def test_slot_at_risk_then_lost(pair: SickPair) -> None:
     with altered(pair.primary, "max_slot_wal_keep_size", "16MB"):
         with pair.without_stream():
             wait_until("the cap to be passed", lambda: _one_segment(pair),
-                       lambda status: status == "unreserved", timeout=20)  # fmt: skip
+                       lambda status: status == "unreserved", timeout=60)  # fmt: skip
             finding = pair.found("slot-at-risk", "receiver-dead")
             assert finding.subject == f"slot {SLOT}"
             pair.switch_wal(2)
@@ -66,7 +66,7 @@ def test_wal_that_no_slot_kept_was_removed(pair: SickPair) -> None:
         finding = pair.found("wal-removed", slot="")
         assert "missing)" in finding.evidence[0]
         wait_until("its own words", lambda: pair.look(slot="").find("wal-removed").evidence,
-                   lambda lines: "has already been removed" in lines[-1], timeout=10)  # fmt: skip
+                   lambda lines: "has already been removed" in lines[-1], timeout=60)  # fmt: skip
     pair.rebuild()
     pair.healthy()
 
@@ -87,7 +87,7 @@ def test_promoted_standby_then_another_timeline(pair: SickPair) -> None:
     assert "promoted once" in finding.cause
     assert finding.evidence[0] == "timeline 2, the primary's is 1"
     wait_until("its own words", lambda: pair.look().find("other-timeline").evidence,
-               lambda lines: "behind recovery timeline" in lines[-1], timeout=10)  # fmt: skip
+               lambda lines: "behind recovery timeline" in lines[-1], timeout=60)  # fmt: skip
     pair.rebuild()
     pair.healthy()
 
@@ -98,7 +98,7 @@ def test_a_server_that_does_not_start_tells_why(pair: SickPair) -> None:
     pair.standby.close()
     pair.cluster.scale_and_wait(deployment, 0)
     pair.cluster.patch("deployments", NAME, {"spec": {"replicas": 1}}, "start it")
-    wait_until("its end", lambda: pair.look().kinds, lambda kinds: "pod-not-ready" in kinds, timeout=30)
+    wait_until("its end", lambda: pair.look().kinds, lambda kinds: "pod-not-ready" in kinds, timeout=60)
     finding = pair.found("broken-configuration", "pod-not-ready")
     assert any("shared_bufers" in line for line in finding.evidence)
     not_ready = pair.look().find("pod-not-ready")
@@ -131,7 +131,7 @@ def test_a_standby_of_another_database_cluster(pair: SickPair, start_postgres: C
     assert "another initdb" in finding.cause
     assert pair.standby.facts.system_identifier in finding.evidence[0]
     wait_until("its own words", lambda: pair.look(**alone).find("other-system").evidence,
-               lambda lines: "identifier differs" in lines[-1], timeout=10)  # fmt: skip
+               lambda lines: "identifier differs" in lines[-1], timeout=60)  # fmt: skip
     both = pair.look(standby_selector="app in (standby, stranger)")
     assert both.kinds == {"other-system"}
     assert len(both.servers) == 3

@@ -91,7 +91,7 @@ def cut_off(standby: Server) -> None:
     standby.execute("SELECT pg_reload_conf()")
     wait_until(
         "no receiver", lambda: standby.scalar("SELECT count(*) FROM pg_stat_wal_receiver"),
-        lambda count: count == 0, timeout=10,
+        lambda count: count == 0, timeout=60,
     )  # fmt: skip
 
 
@@ -101,6 +101,6 @@ def crash(primary: Server) -> None:
     primary.cluster.exec(primary.pod, ["sh", "-c", "kill -QUIT 1"], changes="an immediate shutdown")
     wait_until(
         "the primary's pod is not Ready", lambda: primary.cluster.pods(primary.selector),
-        lambda pods: not any(pod.ready for pod in pods), timeout=20,
+        lambda pods: not any(pod.ready for pod in pods), timeout=60,
     )  # fmt: skip
     primary.close()

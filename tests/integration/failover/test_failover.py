@@ -28,10 +28,10 @@ def _lose_rows(family: Family, standby: Server) -> Writer:
     """A client writes; the standby is cut off, the client goes on, then the primary crashes."""
     writer = family.write()
     before = writer.report().acknowledged
-    wait_until("some rows", lambda: writer.report().acknowledged > before + 5, timeout=20)
+    wait_until("some rows", lambda: writer.report().acknowledged > before + 5, timeout=60)
     cut_off(standby)
     cut = writer.report().acknowledged
-    wait_until("rows that will be lost", lambda: writer.report().acknowledged > cut + 5, timeout=20)
+    wait_until("rows that will be lost", lambda: writer.report().acknowledged > cut + 5, timeout=60)
     crash(family.primary)
     return writer
 
@@ -63,7 +63,7 @@ def test_a_lost_primary_is_replaced_and_the_loss_is_within_the_estimate(family: 
     carry_out(plan_service(pair))
 
     at = datetime.now(UTC)
-    wait_until("the client writes again", lambda: writer.report(at).acknowledged > 2, timeout=30)
+    wait_until("the client writes again", lambda: writer.report(at).acknowledged > 2, timeout=60)
     found = writer.found(pair.candidate, writer.report())
     writer.stop()
     assert 0 < len(found.missing) <= loss.commits

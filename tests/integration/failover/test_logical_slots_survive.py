@@ -30,7 +30,7 @@ def publisher(family: Family) -> Family:
 def test_a_slot_that_would_be_left_behind_closes_the_gate_until_it_is_named(publisher: Family) -> None:
     advice = {check.name for check in survival_checks(publisher.primary, [SPEC]) if not check.ok}
     assert advice == {"subscribers wait for the standbys"}
-    wait_until("it streams again", lambda: _failed(publisher) <= {"logical slots"}, timeout=20)
+    wait_until("it streams again", lambda: _failed(publisher) <= {"logical slots"}, timeout=60)
     change = plan_switchover(publisher.roles("switchover"))
     change.grant(allow_promotion=True)
     with pytest.raises(GateClosed) as stopped:
@@ -51,7 +51,7 @@ def test_a_slot_that_is_synchronised_goes_along(publisher: Family) -> None:
     assert survival_checks(publisher.primary, [SPEC]).items[-1].ok
     # The standby takes a slot over once it has the WAL and the catalog's rows that the slot needs.
     wait_until("the slot on the standby", lambda: _synchronised(publisher, standby), timeout=90, every=0.5)
-    wait_until("it streams again", lambda: path_checks(publisher.roles("switchover")).ok, timeout=20)
+    wait_until("it streams again", lambda: path_checks(publisher.roles("switchover")).ok, timeout=60)
     pair = publisher.roles("switchover")
     carry_out(plan_switchover(pair), allow_promotion=True)
     assert not logical_slots(pair.candidate)["sub_postgres"].lost

@@ -98,7 +98,7 @@ def start_a_server(running: Rehearsal, start: Callable[..., Any]) -> set[int]:
 
 
 def assert_nothing_left(home: Path, name: str, processes: set[int]) -> None:
-    until(lambda: not alive(processes), 5, what="no process", found=lambda: str(alive(processes)))
+    until(lambda: not alive(processes), 60, what="no process", found=lambda: str(alive(processes)))
     assert not (home / name).exists()
     assert not mounts_below(home)
     assert not processes_of(str(home / name))
@@ -141,7 +141,7 @@ def test_nothing_is_left_after_kill_9(home: Path, server_objects: Any, victim: s
     processes = start_a_server(running, server_objects)
     os.kill(_victim(running, victim), signal.SIGKILL)
     if victim != "postgres":
-        until(lambda: not alive(processes), 5, what="no process", found=lambda: str(alive(processes)))
+        until(lambda: not alive(processes), 60, what="no process", found=lambda: str(alive(processes)))
         assert lifecycle.status("one", state_home=home) is None
     lifecycle.down("one", state_home=home)
     assert_nothing_left(home, "one", processes)
@@ -205,7 +205,7 @@ def test_up_at_the_same_time_makes_one_cluster(home: Path) -> None:
 def test_the_daemon_ends_when_its_state_is_deleted(home: Path) -> None:
     running = lifecycle.up("one", state_home=home, sample=False)
     (running.state / "settings.json").unlink()
-    until(lambda: not alive({running.pid}), 5, what="the daemon's end", found=lambda: "it runs")
+    until(lambda: not alive({running.pid}), 60, what="the daemon's end", found=lambda: "it runs")
 
 
 def test_reset_gives_a_fresh_cluster_with_the_same_options(home: Path) -> None:

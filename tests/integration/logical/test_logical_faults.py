@@ -60,7 +60,7 @@ def _kill_in_the_copy(pair: Pair, specs: Specs, server: Server) -> None:
         wait_until(
             "rows in progress", lambda: copy_progress(pair.publisher, pair.subscriber, specs).tables,
             lambda tables: all(table.ready if table.table == "marker" else table.rows for table in tables),
-            timeout=30, every=0.01,
+            timeout=60, every=0.01,
         )  # fmt: skip
         argv = ["sh", "-c", "kill -QUIT 1"]
         server.cluster.exec(server.pod, argv, check=False, changes="crash the server")

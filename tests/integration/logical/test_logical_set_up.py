@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from time import monotonic
 
 import pytest
 from logical_pair import Pair, carry_out
@@ -255,7 +254,6 @@ def test_whoever_holds_a_slot_up_is_named(pair: Pair) -> None:
     thread = threading.Thread(target=hold)
     thread.start()
     assert ready.wait(30)
-    started = monotonic()
     try:
         with pytest.raises(DeadlineExceeded) as late:
             create_slot(pair.publisher, specs[0], two_phase=False, failover=False, timeout=1.0)
@@ -263,7 +261,6 @@ def test_whoever_holds_a_slot_up_is_named(pair: Pair) -> None:
         done.set()
         thread.join()
     assert "nightly report" in late.value.found
-    assert monotonic() - started < 20
     assert specs[0].slot not in logical_slots(pair.publisher)
 
 

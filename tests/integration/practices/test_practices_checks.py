@@ -125,7 +125,7 @@ def test_an_archive_that_fails_is_found_until_it_works_again(server: Server, no_
 
 def _wait(server: Server, condition: str) -> None:
     wait_until(
-        condition, lambda: server.scalar(f"SELECT {condition} FROM pg_stat_archiver"), timeout=20, every=0.1
+        condition, lambda: server.scalar(f"SELECT {condition} FROM pg_stat_archiver"), timeout=60, every=0.1
     )
 
 
@@ -141,11 +141,11 @@ def test_monitoring_is_seen_by_the_annotation_and_by_a_session(server: Server, n
 
 def test_a_reload_by_hand_is_found_and_one_of_a_recorded_run_is_not(server: Server, tmp_path: Path) -> None:
     running = "SELECT now() - pg_postmaster_start_time() > interval '6 s'"
-    wait_until("the start is past", lambda: server.scalar(running), timeout=20, every=0.2)
+    wait_until("the start is past", lambda: server.scalar(running), timeout=60, every=0.2)
     before = server.scalar("SELECT pg_conf_load_time()")
     server.execute("SELECT pg_reload_conf()")
     wait_until(
-        "reloaded", lambda: server.scalar("SELECT pg_conf_load_time()"), lambda t: t > before, timeout=10
+        "reloaded", lambda: server.scalar("SELECT pg_conf_load_time()"), lambda t: t > before, timeout=60
     )
     name = f"configuration of {server.name}"
     by_hand = documentation_checks([server], read_past(str(tmp_path), Journal()), strict=True)

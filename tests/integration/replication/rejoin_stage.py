@@ -57,7 +57,7 @@ class Nodes:
     def verified(self, name: str, slot: str) -> Server:
         standby = self.server(name)
         standby.refresh()
-        wait_replayed(standby, marker(self.primary), timeout=30)
+        wait_replayed(standby, marker(self.primary), timeout=60)
         verify(standby_checks(self.primary, standby, slot=slot, application_name=name))
         return standby
 

@@ -119,7 +119,7 @@ def test_rows_behind_the_fork_are_dropped_by_pg_rewind_only_when_named(nodes: No
     old = nodes.primary
     old.execute("ALTER SYSTEM SET work_mem = '7MB'")
     old.execute("SELECT pg_reload_conf()")
-    wait_replayed(nodes.server(FIRST), marker(old), timeout=30)
+    wait_replayed(nodes.server(FIRST), marker(old), timeout=60)
     nodes.promote(FIRST)
     for number in range(5):
         old.execute("INSERT INTO kept VALUES (%s)", (1_000_000 + number,))
@@ -174,7 +174,7 @@ def test_a_diverged_standby_comes_back_by_pg_rewind(nodes: Nodes) -> None:
 
 def test_a_crashed_primary_recovers_first_and_then_goes_back(nodes: Nodes) -> None:
     old = nodes.primary
-    wait_replayed(nodes.server(SECOND), marker(old), timeout=30)
+    wait_replayed(nodes.server(SECOND), marker(old), timeout=60)
     nodes.promote(SECOND)
     old.execute("CREATE TABLE never_seen AS SELECT generate_series(1, 1000) AS n")
     nodes.crash(FIRST)

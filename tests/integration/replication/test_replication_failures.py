@@ -161,7 +161,7 @@ def test_a_backup_that_cannot_log_in_leaves_everything_as_it_was(stage: Stage, s
 def _wait_back(stage: Stage) -> None:
     workload = stage.cluster.find_workload("Deployment", "stranger")
     assert workload.replicas == 1
-    wait_until("the former server", lambda: stage.cluster.pods("app=stranger"), _one_ready, timeout=30)
+    wait_until("the former server", lambda: stage.cluster.pods("app=stranger"), _one_ready, timeout=60)
 
 
 def _one_ready(pods: tuple[Any, ...]) -> bool:
@@ -327,7 +327,7 @@ def test_a_slot_whose_wal_is_lost_is_refused_with_the_way_out(stage: Stage) -> N
     stage.primary.execute("CHECKPOINT")
     found = wait_until(
         "the slot to be lost", lambda: slots(stage.primary).find("short"), lambda s: s is not None and s.lost,
-        timeout=20,
+        timeout=60,
     )  # fmt: skip
     assert found is not None
     with pytest.raises(ParameterError, match="has lost the WAL") as refused:

@@ -75,7 +75,7 @@ def test_a_standby_streams_from_its_slot_under_its_name(stage: Stage) -> None:
     standby = stage.server(NAME)
     checks = verify(standby_checks(stage.primary, standby, slot=SLOT, application_name=NAME))
     assert not [c for c in checks if not c.ok]
-    wait_replayed(standby, marker(stage.primary), timeout=20)
+    wait_replayed(standby, marker(stage.primary), timeout=60)
     assert standby.scalar("SELECT count(*) FROM kept") == ROWS
     assert standby.settings(["hot_standby", "max_connections"])["max_connections"].source.endswith(
         "pgnb.conf:4"

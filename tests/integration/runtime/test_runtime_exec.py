@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
-import time
 
 import pytest
 from runtime_machine import Machine
@@ -122,13 +120,3 @@ def test_many_at_once(machine: Machine, server: Server) -> None:
         return codes
 
     assert machine.run(all_of_them()) == list(range(60))
-
-
-@pytest.mark.alone
-def test_how_fast(machine: Machine, server: Server) -> None:
-    def once() -> float:
-        began = time.monotonic()
-        assert machine.exec(server[1], "true").code == 0
-        return time.monotonic() - began
-
-    assert statistics.median(once() for _ in range(30)) < 0.015

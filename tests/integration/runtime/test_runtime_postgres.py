@@ -147,10 +147,9 @@ def test_stop_and_restart_keep_the_data(machine: Machine, sandbox: Sandbox) -> N
     machine.await_ready(first)
     machine.psql(first, "CREATE TABLE kept AS SELECT 1 AS x")
     identifier = machine.psql(first, "SELECT system_identifier FROM pg_control_system()")
-    began = time.monotonic()
     first.signal("SIGINT")
     assert machine.run(first.wait()) == 0
-    assert time.monotonic() - began < 1
+    assert "received fast shutdown request" in machine.log(first)
     second = machine.start(sandbox, machine.spec(mounts=mounts))
     machine.await_ready(second)
     assert machine.psql(second, "SELECT x FROM kept") == "1"
@@ -210,7 +209,7 @@ def test_base_backup_by_name_from_another_pod_streams(machine: Machine) -> None:
     machine.await_ready(standby)
     machine.psql(source, "INSERT INTO sent VALUES (0)")
     marker = machine.psql(source, "SELECT pg_current_wal_flush_lsn()")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     replayed = f"SELECT coalesce(pg_last_wal_replay_lsn() >= '{marker}', false)"
     while machine.psql(standby, replayed) != "t" and time.monotonic() < deadline:
         pass

@@ -16,6 +16,7 @@ from pgnb.server.preflight import preflight
 from pgnb.server.restart import plan_pending_restart
 from pgnb.server.scram import verifier_of
 from pgnb.server.standbys import find_standbys
+from tests.versions import majors
 
 CONFIG = "postgres-primary-config"
 WISHES = {"wal_keep_size": "256MB", "max_wal_senders": ">= 5", "wal_level": ">= replica"}
@@ -222,15 +223,14 @@ def test_a_restart_brings_the_same_server_in_another_pod(find: Callable[..., Ser
         change.apply()
     assert restarted.facts == before
     gate_change(change, allow_restart=True)
-    applied = change.apply()
-    assert applied.seconds < 30
+    change.apply()
     assert restarted.pod.name != pod
     now = replace(restarted.facts, started=before.started)
     assert now == before
     verify(restarted.settings(wishes).checks_for(restart_allowed=True))
 
 
-@pytest.mark.parametrize("major", [15])
+@pytest.mark.parametrize("major", majors())
 def test_another_major_version_gets_the_same(find: Callable[..., Server], major: int):
     other = find(f"postgres-{major}", image=f"postgres:{major}")
     assert other.facts.major == major

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from time import monotonic
 
 import pytest
 
@@ -24,6 +22,7 @@ from pgnb.errors import (
 )
 from pgnb.server import Server, compose, find_server, literal, name
 from pgnb.wait import wait_until
+from tests.interrupts import interrupted
 
 PASSWORD = "secret:primary/password"
 
@@ -92,18 +91,17 @@ def test_libpqs_environment_leads_nowhere_else(server: Server, monkeypatch: pyte
 
 
 def test_an_interrupt_cancels_the_statement_and_leaves_the_session_usable(server: Server):
-    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
-    timer.start()
-    started = monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        server.query("SELECT pg_sleep(30)")
-    timer.join()
-    assert monotonic() - started < 10
-    assert server.scalar("SELECT 5") == 5
     sleeping = (
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%%' AND state = 'active'"
+        "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(3000)' AND state = 'active'"
     )
-    wait_until("the statement to end", lambda: server.scalar(sleeping), lambda n: n == 0, timeout=5)
+    with (
+        server.new_session() as other,
+        interrupted(lambda: other.query(sleeping)[0]["count"] == 1),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        server.query("SELECT pg_sleep(3000)")
+    assert server.scalar("SELECT 5") == 5
+    wait_until("the statement to end", lambda: server.scalar(sleeping), lambda n: n == 0, timeout=60)
 
 
 def test_the_journal_names_the_statement_and_no_secret(server: Server):
@@ -148,7 +146,7 @@ def test_the_container_restarted_in_place_and_the_session_comes_back(server: Ser
     restarts = server.pod.restarts
     server.cluster.exec(server.pod, ["kill", "-INT", "1"], check=False, changes="end PID 1")
     started = "SELECT pg_postmaster_start_time()"
-    wait_until("the new start", lambda: server.scalar(started), lambda at: at > before.started, timeout=30)
+    wait_until("the new start", lambda: server.scalar(started), lambda at: at > before.started, timeout=60)
     after = server.facts
     assert after.system_identifier == before.system_identifier
     assert after.started > before.started
@@ -160,10 +158,8 @@ def test_a_server_that_does_not_come_back_is_reported_with_its_pods_state(find: 
     impatient = Server(gone.route, replace(gone.login, patience=2.0), gone.journal)
     assert impatient.scalar("SELECT 1") == 1
     gone.cluster.scale_and_wait(gone.cluster.workload(gone.pod), 0)
-    started = monotonic()
     with pytest.raises((ConnectionFailed, PodError)) as lost:
         impatient.scalar("SELECT 1")
-    assert monotonic() - started < 10
     assert "no pod" in str(lost.value).lower()
 
 
@@ -232,7 +228,7 @@ def test_nothing_stays_behind_when_a_server_is_closed(cluster: Cluster, server: 
     threads = threading.active_count()
     other.close()
     gone = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
-    wait_until("the backend to end", lambda: server.scalar(gone, [pid]), lambda n: n == 0, timeout=5)
+    wait_until("the backend to end", lambda: server.scalar(gone, [pid]), lambda n: n == 0, timeout=60)
     assert threading.active_count() <= threads
     assert other.scalar("SELECT 3") == 3
     other.close()

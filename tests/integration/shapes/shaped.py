@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgnb.rehearsal.postgres import binaries
+from tests.versions import majors
 
 Manifest = dict[str, Any]
 PASSWORD = "only-for-tests"
@@ -161,11 +160,10 @@ def mounted_configuration() -> Shape:
 
 
 def elsewhere() -> Shape:
-    """PGDATA elsewhere, below a subPath of the volume; the oldest PostgreSQL that this machine serves."""
-    served = {one.major for one in binaries.installations(for_others=os.geteuid() == 0)}
+    """PGDATA elsewhere, below a subPath of the volume; the oldest PostgreSQL of the tests."""
     mounts = [{"name": "disk", "mountPath": "/pg", "subPath": "cluster"}]
     env = [{"name": "PGDATA", "value": "/pg/main/elsewhere"}]
-    return _plain("elsewhere", f"postgres:{min(served)}", mounts, env=env)
+    return _plain("elsewhere", f"postgres:{majors()[0]}", mounts, env=env)
 
 
 def eighteen() -> Shape:

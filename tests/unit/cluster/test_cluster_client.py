@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from time import monotonic
 
 import pytest
 from replaying import NAMESPACE, PODS, Replay, entry, write_kubeconfig
@@ -103,11 +102,9 @@ def test_nobody_listens(tmp_path: Path) -> None:
 def test_a_server_that_says_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         config = write_kubeconfig(tmp_path / "c", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        started = monotonic()
         with pytest.raises(ApiUnreachable) as caught:
             connect(str(config), timeout=0.5)
     assert "within 0.5 s" in caught.value.remedy
-    assert monotonic() - started < 5
 
 
 def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_a_rollout_that_stands_still_exceeds_its_deadline(bench: Any) -> None:
                     (c["type"], c["reason"]) for c in conditions
                 }
 
-            await b.until(reason, timeout=5)
+            await b.until(reason, timeout=60)
 
     asyncio.run(scenario())
 

