@@ -3,13 +3,22 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: rehearse test lab check clean lock
+# A file's tests build on one another or share servers, so a file has one worker.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+.PHONY: rehearse test test-long test-all lab check clean lock
 
 rehearse: $(VENV)/.installed  ## the procedure on a rehearsal cluster, with records and an index page
 	$(BIN)/pgnb rehearse
 
-test: check  ## every test, on real servers
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+test: check  ## every module and every notebook, on real servers
+	$(PYTEST) -m "not long"
+
+test-long: $(VENV)/.installed  ## what takes long: other versions of PostgreSQL, killed kernels, rare shapes, drills
+	$(PYTEST) -m long
+
+test-all: check  ## both, which is every test
+	$(PYTEST)
 
 check: $(VENV)/.installed  ## style, types and layers
 	$(BIN)/ruff check pgnb tests

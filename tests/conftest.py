@@ -29,11 +29,20 @@ VOLUME_DELAY = 0.5
 _numbers = itertools.count(1)
 _PASSWORD = "only-for-tests"
 _PATIENCE = 60.0
+_FIRST = (
+    *("notebooks", "shapes", "cutover", "logical_troubles", "failover"),
+    *("replication", "diagnosis", "logical", "integration", "unit"),
+)
+"""Folders of tests, those with the longest files first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, so that none ends last."""
-    items.sort(key=lambda item: "notebooks" not in item.path.parts)
+    """The longest files first and the shortest last, so that every worker is busy until the end."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((n for n, kind in enumerate(_FIRST) if kind in item.path.parts), len(_FIRST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""The ways in which a notebook is run: into a record, by plain papermill, as CI does, and by nbval."""
+"""The ways in which a notebook is run: into a record, by plain papermill, as CI does, by nbval, and in-process.
+
+In-process its cells run without a kernel: for a plan, and for a run that follows one by a kernel.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,22 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from click.testing import CliRunner
 from papermill.cli import papermill
 
 from pgnb.cluster import Cluster
+from pgnb.errors import PgnbError
+from pgnb.journal import PATH_VARIABLE
 from pgnb.runbook import catalogue, params, runner, verdict
 from pgnb.runbook.records import Archive, Record
-from pgnb.runbook.verdict import Verdict
+from pgnb.runbook.verdict import Evidence, Verdict
+from tests.integration.shapes.cells import performed
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "postgres-async-replication"
@@ -40,6 +48,30 @@ def run(notebook: str | Path, given: Mapping[str, Any], archive: Archive, **more
     """Run a notebook, or the one of a section's number, into a record."""
     path = notebook if isinstance(notebook, Path) else notebook_of(notebook)
     return runner.run(path, params.validate(path, {**given, **more}), archive, progress=False)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run in this process; `error` as a record has it."""
+
+    verdict: Verdict
+    error: str
+    evidence: Evidence
+
+
+def in_process(number: str, given: Mapping[str, Any], journal: Path, **more: Any) -> Outcome:
+    """Run the notebook's cells in this process, its journal at that path, judged as a runner judges it."""
+    error = ""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(PATH_VARIABLE, str(journal))
+        try:
+            with performed(number, {**given, **more}):
+                pass
+        except PgnbError as failure:
+            error = f"{type(failure).__name__}: {failure}"
+            journal.with_suffix(".error").write_text(error, encoding="utf-8")
+    evidence = verdict.read(journal)
+    return Outcome(verdict.judge(evidence, error=error.partition(":")[0]), error, evidence)
 
 
 def plain_papermill(number: str, given: Mapping[str, Any], out: Path, **more: Any) -> Verdict:
@@ -76,7 +108,7 @@ def nbval(numbers: Iterable[str], home: Path) -> None:
     command = [sys.executable, "-m", "pytest", *options, *(str(notebook_of(number)) for number in numbers)]
     environment = os.environ | {"HOME": str(home)}
     environment.pop("KUBECONFIG", None)
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=550)
     assert done.returncode == 0, done.stdout[-4000:]
 
 

@@ -29,6 +29,8 @@ from tests.notebooks import runs
 from tests.notebooks.dying import Death, dying
 from tests.notebooks.runs import PASSWORD
 
+pytestmark = pytest.mark.long
+
 HARD = 'My "DB" 100%; -- {0}'
 LONGEST = "顧客管理データベース令和八年度第四四半期用"  # 63 bytes
 ADDED = "New; {db} 'x' 100%--"

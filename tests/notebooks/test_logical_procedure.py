@@ -1,6 +1,7 @@
-"""The notebooks of section 12 beside a physical standby: planned, applied as CI does, run again, and by nbval.
+"""The notebooks of section 12 beside a physical standby: planned, applied as CI does, and run again.
 
-The tests of this module build on one another, in order, as a person's day does.
+The tests of this module build on one another, in order, as a person's day does. Kernels carry out; the cells of
+plans and of second runs need none.
 """
 
 from __future__ import annotations
@@ -31,24 +32,24 @@ ALLOWED = {
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_before_anything_is_set_up_12_plans_and_the_others_say_that_it_comes_first(
-    number, given, archive, observer, publisher
+    number, given, executed, observer, publisher
 ):
     before = snapshot(observer, (publisher,), every_database=True)
-    record = runs.run(number, given, archive, dry_run="true")
-    assert record.changes == 0
+    outcome = runs.in_process(number, given, executed / f"{number}-first.journal.jsonl", dry_run="true")
+    assert outcome.evidence.changes == 0
     assert snapshot(observer, (publisher,), every_database=True) == before
     if number == "12":
-        assert record.verdict == Verdict.PLANNED, record.error
+        assert outcome.verdict == Verdict.PLANNED, outcome.error
     else:
-        assert record.verdict == Verdict.FAILED
-        assert record.error.startswith("PodError: no pod in the namespace")
-        assert record.error.endswith("Where it was never there, 12_logical_replication comes first.")
+        assert outcome.verdict == Verdict.FAILED
+        assert outcome.error.startswith("PodError: no pod in the namespace")
+        assert outcome.error.endswith("Where it was never there, 12_logical_replication comes first.")
 
 
 @pytest.mark.parametrize("number", ["02", "03"])
-def test_a_physical_standby_is_there_first(number, given, archive):
-    record = runs.run(number, given, archive, dry_run="false")
-    assert record.verdict == Verdict.PASSED, record.error
+def test_a_physical_standby_is_there_first(number, given, executed):
+    outcome = runs.in_process(number, given, executed / f"{number}.journal.jsonl", dry_run="false")
+    assert outcome.verdict == Verdict.PASSED, outcome.error
 
 
 def test_the_pipeline_carries_it_out_beside_a_standby(given, executed, publisher, standby):
@@ -61,24 +62,26 @@ def test_the_pipeline_carries_it_out_beside_a_standby(given, executed, publisher
 
 @pytest.mark.parametrize("number", CARRIED_OUT)
 def test_a_second_run_finds_nothing_to_change(
-    number, given, archive, observer, publisher, standby, subscriber
+    number, given, executed, observer, publisher, standby, subscriber
 ):
     servers = (publisher, standby, subscriber)
     before = snapshot(observer, servers, every_database=True)
-    record = runs.run(number, given, archive, dry_run="false", **ALLOWED.get(number, {}))
-    assert record.verdict == Verdict.PASSED, record.error
+    journal = executed / f"{number}-again.journal.jsonl"
+    outcome = runs.in_process(number, given, journal, dry_run="false", **ALLOWED.get(number, {}))
+    assert outcome.verdict == Verdict.PASSED, outcome.error
     assert snapshot(observer, servers, every_database=True) == before
-    journal = verdict.read(archive.path(record) / "journal.jsonl")
-    assert [act["what"] for act in journal.acts if ": write the marker " not in act["what"]] == []
+    acts = [act["what"] for act in outcome.evidence.acts]
+    assert [what for what in acts if ": write the marker " not in what] == []
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_plan_of_what_is_set_up_changes_nothing(number, given, archive, observer, publisher, subscriber):
+def test_a_plan_of_what_is_set_up_changes_nothing(number, given, executed, observer, publisher, subscriber):
     servers = (publisher, subscriber)
     before, markers = snapshot(observer, servers, every_database=True), _markers(subscriber)
-    record = runs.run(number, given, archive, dry_run="true")
-    assert record.verdict == Verdict.PLANNED, record.error
-    assert record.changes == 0
+    journal = executed / f"{number}-planned.journal.jsonl"
+    outcome = runs.in_process(number, given, journal, dry_run="true")
+    assert outcome.verdict == Verdict.PLANNED, outcome.error
+    assert outcome.evidence.changes == 0
     assert snapshot(observer, servers, every_database=True) == before
     assert _markers(subscriber) == markers
 
@@ -87,10 +90,6 @@ def _markers(server: Server) -> dict[str, list[object]]:
     """The marker rows of every database that has the table."""
     names = [row["name"] for row in server.query("databases") if row["name"] != "postgres"]
     return {name: list(server.query("SELECT * FROM pgnb.marker", database=name)) for name in names}
-
-
-def test_the_notebooks_pass_nbval_with_their_defaults(home, given):
-    runs.nbval(CARRIED_OUT, home)
 
 
 def test_the_client_was_promised_nothing_that_is_not_there(observer, publisher, standby, subscriber):
@@ -106,12 +105,23 @@ def test_the_client_was_promised_nothing_that_is_not_there(observer, publisher, 
     )  # fmt: skip
 
 
-def test_no_secret_is_in_any_record_or_subscription(
-    archive: Archive, executed: Path, observer: Cluster, subscriber: Server
-):
-    secrets = (*runs.SECRETS, runs.SUBSCRIBER_SECRET)
-    runs.assert_no_secret(observer, secrets, archive.folder, executed)
+def test_no_secret_is_in_any_subscription(subscriber: Server):
     texts = [row["text"] for row in subscriber.query("SELECT subconninfo AS text FROM pg_subscription")]
     assert len(texts) == 4
     assert all("passfile=" in text and "password" not in text for text in texts)
+
+
+def test_12_10_hands_over_and_the_client_loses_no_row(given, archive, observer, subscriber):
+    record = runs.run("12_10", given, archive, dry_run="false", allow_cutover=True)
+    assert record.verdict == Verdict.PASSED, record.error
+    assert subscriber.query("SELECT * FROM pg_subscription") == []
+    writer = Writer(observer, "app=sample-writer", "shop", "heartbeat")
+    writing = writer.report()
+    wait_until("the client's next rows", writer.report, lambda now: now.acknowledged > writing.acknowledged, timeout=60)
+    assert writer.found(subscriber, writing).missing == []
+
+
+def test_no_secret_is_in_any_record(archive: Archive, executed: Path, observer: Cluster):
+    secrets = (*runs.SECRETS, runs.SUBSCRIBER_SECRET)
+    runs.assert_no_secret(observer, secrets, archive.folder, executed)
     assert archive.verify() == []

@@ -1,6 +1,7 @@
-"""The notebooks on a rehearsal cluster: planned, applied as the pipeline does, run again, and by nbval.
+"""The notebooks on a rehearsal cluster: planned, applied as the pipeline does, and run again.
 
-The tests of this module build on one another, in order, as a person's day does.
+The tests of this module build on one another, in order, as a person's day does. Kernels carry out; the cells of
+plans and of second runs need none.
 """
 
 import json
@@ -13,24 +14,27 @@ from pgnb.runbook import verdict
 from pgnb.runbook.records import Archive
 from pgnb.runbook.verdict import Verdict
 from pgnb.server.progress import marker
+from pgnb.wait import wait_until
 from tests.notebooks import runs
 from tests.notebooks.runs import NAMESPACE
 from tests.notebooks.snapshot import snapshot
 
 NUMBERS = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "10", "11")
+SWITCHOVER = "09"
+SHORT = {"10": {"monitor_seconds": 2}, "07": {"rate_seconds": 1}}
 
 
-def _run(number, given, archive, **more):
-    short = {"10": {"monitor_seconds": 2}, "07": {"rate_seconds": 1}}
-    return runs.run(number, given, archive, **short.get(number, {}), **more)
+def _run(number, given, executed, **more):
+    journal = executed / f"{number}-{more['dry_run']}.journal.jsonl"
+    return runs.in_process(number, given, journal, **SHORT.get(number, {}), **more)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_plan_only_run_changes_nothing_at_all(number, given, archive, observer, primary):
+def test_a_plan_only_run_changes_nothing_at_all(number, given, executed, observer, primary):
     before = snapshot(observer, (primary,))
-    record = _run(number, given, archive, dry_run="true")
-    assert record.verdict == Verdict.PLANNED, record.error
-    assert record.changes == 0
+    outcome = _run(number, given, executed, dry_run="true")
+    assert outcome.verdict == Verdict.PLANNED, outcome.error
+    assert outcome.evidence.changes == 0
     assert snapshot(observer, (primary,)) == before
 
 
@@ -42,14 +46,21 @@ def test_the_pipeline_carries_the_procedure_out(given, executed):
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_second_run_finds_nothing_to_change(number, given, archive, observer, primary, standby):
+def test_a_second_run_finds_nothing_to_change(number, given, executed, observer, primary, standby):
     before = snapshot(observer, (primary, standby))
-    record = _run(number, given, archive, dry_run="false")
-    assert record.verdict == Verdict.PASSED, record.error
+    outcome = _run(number, given, executed, dry_run="false")
+    assert outcome.verdict == Verdict.PASSED, outcome.error
     assert snapshot(observer, (primary, standby)) == before
-    journal = verdict.read(archive.path(record) / "journal.jsonl")
-    lasting = [act for act in journal.acts if not _passing(act)]
+    lasting = [act for act in outcome.evidence.acts if not _passing(act)]
     assert lasting == []
+
+
+def test_a_run_into_a_record_finds_nothing_to_change(given, archive, observer, primary, standby):
+    before = snapshot(observer, (primary, standby))
+    record = runs.run("02", given, archive, dry_run="false")
+    assert record.verdict == Verdict.PASSED, record.error
+    assert record.changes == 0
+    assert snapshot(observer, (primary, standby)) == before
 
 
 def _passing(act: dict[str, str]) -> bool:
@@ -61,8 +72,11 @@ def _passing(act: dict[str, str]) -> bool:
     )
 
 
-def test_the_notebooks_pass_nbval_with_their_defaults(home, cluster_of_notebooks):
-    runs.nbval(NUMBERS[:6], home)
+def test_a_plan_of_the_switchover_changes_nothing(given, executed, observer, primary, standby):
+    before = snapshot(observer, (primary, standby))
+    outcome = _run(SWITCHOVER, given, executed, dry_run="true")
+    assert outcome.verdict == Verdict.PLANNED, outcome.error
+    assert snapshot(observer, (primary, standby)) == before
 
 
 def test_the_client_was_promised_nothing_that_is_not_there(observer, primary, standby):
@@ -74,14 +88,26 @@ def test_the_client_was_promised_nothing_that_is_not_there(observer, primary, st
     assert plots.gaps(writing) is not None
 
 
-def test_no_secret_is_in_any_record(archive, executed, observer):
-    runs.assert_no_secret(observer, runs.SECRETS, archive.folder, executed)
-
-
 def test_a_record_says_who_did_what_to_which_server(archive, observer, primary):
     record = next(r for r in archive.all() if r.notebook.startswith("02"))
     assert record.facts["namespace"] == NAMESPACE
     assert [s["system_identifier"] for s in record.servers] == [primary.facts.system_identifier]
     assert record.who
     assert json.loads((archive.path(record) / "record.json").read_text())["seal"]
+    assert archive.verify() == []
+
+
+def test_09_hands_the_role_over_and_the_client_loses_no_row(given, archive, observer, primary, standby):
+    record = runs.run(SWITCHOVER, given, archive, dry_run="false", allow_promotion=True)
+    assert record.verdict == Verdict.PASSED, record.error
+    writer = Writer(observer, "app=sample-writer", "shop", "heartbeat")
+    writing = writer.report()
+    wait_until("the client's next rows", writer.report, lambda now: now.acknowledged > writing.acknowledged, timeout=60)
+    assert standby.refresh().role == "primary"
+    assert writer.found(standby, writing).missing == []
+    assert writer.found(primary, writing, lsn=marker(standby)).missing == []
+
+
+def test_no_secret_is_in_any_record(archive, executed, observer):
+    runs.assert_no_secret(observer, runs.SECRETS, archive.folder, executed)
     assert archive.verify() == []

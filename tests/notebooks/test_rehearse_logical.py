@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import re
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from click.testing import CliRunner
 from pgnb.cli import main
 from pgnb.rehearsal import lifecycle
 from pgnb.runbook.records import Archive
+
+pytestmark = pytest.mark.long
 
 RUNS = ["12", "12_07", "12_08", "12_09", "12_09", "12_07", "12_09", "12_10"]
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from pgnb.cli import main
 from pgnb.runbook import catalogue, params
+from tests.notebooks import test_logical_procedure, test_procedure
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -127,3 +128,8 @@ def test_the_pipeline_runs_every_notebook_but_those_that_lead_clients_elsewhere(
     left_out = {path.name for path in NOTEBOOKS} - set(chosen)
     assert left_out == {"09_failover.ipynb", "12_10_logical_failover.ipynb"}
     assert chosen[-4:] == [catalogue.notebooks()[n].name for n in ("12", "12_07", "12_08", "12_09")]
+
+
+def test_make_test_runs_every_notebook_by_a_kernel():
+    by_kernel = (*test_procedure.NUMBERS, test_procedure.SWITCHOVER, *test_logical_procedure.NUMBERS)
+    assert sorted(by_kernel) == sorted(catalogue.notebooks())

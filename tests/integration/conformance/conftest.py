@@ -18,9 +18,11 @@ from tests.integration.conformance.replay import Api, Replay
 from tests.integration.conformance.served import served_api
 
 _CHOSEN = os.environ.get("PGNB_CONFORMANCE_KUBECONFIG", "")
+# The same server again, with everything around it.
+_WHOLE = pytest.param("rehearsal", marks=pytest.mark.long)
 
 
-@pytest.fixture(scope="module", params=["chosen"] if _CHOSEN else ["server", "rehearsal"])
+@pytest.fixture(scope="module", params=["chosen"] if _CHOSEN else ["server", _WHOLE])
 def api_kubeconfig(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:

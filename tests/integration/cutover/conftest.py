@@ -1,4 +1,4 @@
-"""Both servers, each test's own: a cut-over happens once."""
+"""Both servers: each test's own, as a cut-over happens once; a module's for those that end as they began."""
 
 from __future__ import annotations
 
@@ -14,5 +14,13 @@ from cutover_stage import Stage, start_stage
 def stage(kubeconfig: Path, namespace: str, start_postgres: Callable[..., Any]) -> Iterator[Stage]:
     """A publisher whose three databases are replicated to a subscriber."""
     made = start_stage(str(kubeconfig), namespace, start_postgres)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def kept(kubeconfig: Path, module_namespace: str, start_postgres: Callable[..., Any]) -> Iterator[Stage]:
+    """The same for the tests of a module after which the publisher is still the publisher."""
+    made = start_stage(str(kubeconfig), module_namespace, start_postgres)
     yield made
     made.close()

@@ -77,6 +77,7 @@ def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(stage: Stage
     assert cutover_done(again).ok
 
 
+@pytest.mark.long
 def test_the_publisher_follows_where_a_way_back_is_asked_for(stage: Stage) -> None:
     cut = stage.cut("cutover", reverse_service=SUBSCRIBER)
     carry_out(plan_way_back(cut, ["10.0.0.0/8"]))
@@ -97,6 +98,7 @@ def test_the_publisher_follows_where_a_way_back_is_asked_for(stage: Stage) -> No
     assert not plan_way_back(again, ["10.0.0.0/8"])
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_between_two_drops_goes_on(stage: Stage) -> None:
     cut = stage.cut("cutover")
     work = Handover(cut)
@@ -118,6 +120,7 @@ def test_a_run_that_was_killed_between_two_drops_goes_on(stage: Stage) -> None:
     _insert_everywhere(stage)
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_on_the_way_back_goes_on(stage: Stage) -> None:
     cut = stage.cut("cutover", reverse_service=SUBSCRIBER)
     carry_out(plan_way_back(cut, ["10.0.0.0/8"]))
@@ -138,19 +141,21 @@ def test_a_run_that_was_killed_on_the_way_back_goes_on(stage: Stage) -> None:
     )  # fmt: skip
 
 
-def test_rows_that_differ_put_everything_back(stage: Stage) -> None:
-    stage.subscriber.execute("INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')",
+def test_rows_that_differ_put_everything_back(kept: Stage) -> None:
+    kept.subscriber.execute("INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')",
                              database="shop")  # fmt: skip
-    cut = stage.cut("cutover")
+    cut = kept.cut("cutover")
     with pytest.raises(ChangeFailed, match="1 tables differ") as failure:
         carry_out(plan_cutover(cut), allow_cutover=True)
     assert "public.orders: 480 and 481" in failure.value.found
-    assert not any(one.stopped for one in read_silence(stage.publisher).values())
-    stage.publisher.close_sessions()  # Those of before were ended, as a client's.
-    stage.publisher.execute("INSERT INTO orders (item) VALUES ('goes on')", database="shop")
+    assert not any(one.stopped for one in read_silence(kept.publisher).values())
+    kept.publisher.close_sessions()  # Those of before were ended, as a client's.
+    kept.publisher.execute("INSERT INTO orders (item) VALUES ('goes on')", database="shop")
     assert not cutover_status(cut).leads
+    kept.subscriber.execute("DELETE FROM orders WHERE id = 9999", database="shop")
 
 
+@pytest.mark.long
 def test_a_database_that_is_too_large_to_count_is_handed_over_uncounted(stage: Stage) -> None:
     stage.subscriber.execute("INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')",
                              database="shop")  # fmt: skip
@@ -163,37 +168,38 @@ def test_a_database_that_is_too_large_to_count_is_handed_over_uncounted(stage: S
     verify(cutover_done(cut))
 
 
-def test_nothing_happens_without_its_confirmation_or_in_a_run_that_plans(stage: Stage) -> None:
+def test_nothing_happens_without_its_confirmation_or_in_a_run_that_plans(kept: Stage) -> None:
     with pytest.raises(GateClosed, match="not confirmed"):
-        plan_cutover(stage.cut("cutover")).apply()
+        plan_cutover(kept.cut("cutover")).apply()
     with pytest.raises(GateClosed, match="the publisher is dead"):
-        carry_out(plan_cutover(stage.cut("failover")), allow_cutover=True, accept_loss=True)
-    planning = stage.planning()
+        carry_out(plan_cutover(kept.cut("failover")), allow_cutover=True, accept_loss=True)
+    planning = kept.planning()
     only = plan_cutover(planning.cut("cutover"))
     assert only
     assert only.apply().outcome == "plan only: nothing was changed"
     planning.subscriber.close()
     planning.cluster.close()
-    assert not any(one.stopped for one in read_silence(stage.publisher).values())
-    assert len(logical_slots(stage.publisher)) == len(DATABASES)
+    assert not any(one.stopped for one in read_silence(kept.publisher).values())
+    assert len(logical_slots(kept.publisher)) == len(DATABASES)
 
 
-def test_a_planned_one_that_was_killed_can_be_abandoned(stage: Stage) -> None:
-    cut = stage.cut("cutover")
+def test_a_planned_one_that_was_killed_can_be_abandoned(kept: Stage) -> None:
+    cut = kept.cut("cutover")
     Handover(cut).steps(cutover_status(cut))[0].run()
-    back = stage.cut("abandon")
+    back = kept.cut("abandon")
     carry_out(plan_cutover(back), allow_cutover=True)
     verify(cutover_done(back))
-    stage.publisher.close_sessions()  # Those of before were ended, as a client's.
-    stage.publisher.execute("INSERT INTO empty DEFAULT VALUES", database="shop")
-    assert not plan_cutover(stage.cut("abandon"))
+    kept.publisher.close_sessions()  # Those of before were ended, as a client's.
+    kept.publisher.execute("INSERT INTO empty DEFAULT VALUES", database="shop")
+    assert not plan_cutover(kept.cut("abandon"))
 
 
-def test_a_role_that_escapes_the_stop_is_named_before_anything_is_stopped(stage: Stage) -> None:
-    stage.publisher.execute("ALTER ROLE postgres SET default_transaction_read_only = off")
-    checks = cutover_checks(stage.cut("cutover"))
+def test_a_role_that_escapes_the_stop_is_named_before_anything_is_stopped(kept: Stage) -> None:
+    kept.publisher.execute("ALTER ROLE postgres SET default_transaction_read_only = off")
+    checks = cutover_checks(kept.cut("cutover"))
     assert "postgres" in str([check.found for check in checks.failed])
     assert len(checks.failed) == len(DATABASES)
+    kept.publisher.execute("ALTER ROLE postgres RESET default_transaction_read_only")
 
 
 def test_a_dead_publisher_is_left_its_slots_noted_and_cleaned_when_it_is_back(stage: Stage) -> None:

@@ -7,7 +7,7 @@ from sick_pair import ROLE, SECRET, SickPair, altered, carry_out, set_system
 
 from tests.versions import images
 
-pytestmark = pytest.mark.parametrize("image", images(), indirect=True, scope="module")
+pytestmark = [pytest.mark.long, pytest.mark.parametrize("image", images(), indirect=True, scope="module")]
 
 
 def test_the_connection(pair: SickPair) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sick_pair import NAME, PASSWORD, ROLE, SECRET, SLOT, SickPair, carry_out
 
 from pgnb.runbook import catalogue, params, runner
 from pgnb.runbook.records import Archive, Record
+
+pytestmark = pytest.mark.long
 
 
 def run(pair: SickPair, kubeconfig: Path, records: Path, dry_run: str) -> Record:

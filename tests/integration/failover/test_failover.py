@@ -101,8 +101,8 @@ def test_an_old_primary_that_is_scaled_back_is_read_only_and_can_return(family: 
     assert old.scalar("SELECT to_regclass('lost') IS NULL AND to_regclass('kept') IS NOT NULL")
 
 
-def test_nothing_is_promoted_while_the_old_primary_runs(family: Family):
-    pair = family.roles("failover")
+def test_nothing_is_promoted_while_the_old_primary_runs(kept: Family):
+    pair = kept.roles("failover")
     loss = estimate_loss(pair)
     promotion = plan_promotion(pair, loss)
     promotion.grant(allow_promotion=True, accept_loss=True)
@@ -110,9 +110,10 @@ def test_nothing_is_promoted_while_the_old_primary_runs(family: Family):
         promotion.apply()
     assert "replicas" in closed.value.found
     assert pair.candidate.refresh().in_recovery
-    family.primary.execute("CREATE TABLE still_mine (n int)")
+    kept.primary.execute("CREATE TABLE still_mine (n int)")
 
 
+@pytest.mark.long
 def test_a_pod_that_nobody_sees_go_needs_a_name_and_a_person(family: Family):
     """A finalizer holds the pod's object, as a node does that no longer reports."""
     pod = family.primary.pod.name

@@ -14,6 +14,8 @@ from pgnb.server import Server
 from pgnb.server.restart import plan_pending_restart
 from pgnb.wait import wait_until
 
+pytestmark = pytest.mark.long
+
 SPEC = DatabaseSpec.of("postgres")
 
 

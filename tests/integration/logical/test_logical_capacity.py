@@ -15,6 +15,8 @@ from pgnb.logical.preflight import logical_preflight
 from pgnb.plan import gate
 from pgnb.server.restart import plan_pending_restart
 
+pytestmark = pytest.mark.long
+
 DATABASES = [f"d{number}" for number in range(10)]
 TABLES = ";".join(f"CREATE TABLE t{n} AS SELECT n FROM generate_series(1, 100) AS n" for n in range(6))
 

@@ -21,6 +21,8 @@ from pgnb.operate.published import compare_published
 from pgnb.server import Server
 from pgnb.wait import wait_until
 
+pytestmark = pytest.mark.long
+
 ROWS = 300_000
 _STARTED = "SELECT pg_postmaster_start_time()"
 

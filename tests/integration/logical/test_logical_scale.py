@@ -15,6 +15,8 @@ from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
 from pgnb.server import Session
 
+pytestmark = pytest.mark.long
+
 FEW, MANY = 3, 90
 _TABLE = "CREATE TABLE t{n} (id serial PRIMARY KEY, data text); INSERT INTO t{n} (data) VALUES ('a'), ('b')"
 

@@ -22,6 +22,8 @@ from pgnb.rehearsal.client import Client
 from pgnb.wait import wait_until
 from tests.versions import majors
 
+pytestmark = pytest.mark.long
+
 OLD, *BETWEEN, NEW = majors() if len(majors()) > 1 else majors() * 2
 WAYS = tuple(dict.fromkeys([(OLD, NEW), (NEW, OLD), *((major, major) for major in BETWEEN)]))
 """From the oldest version to the newest and back, and each between with its like."""

@@ -9,6 +9,8 @@ from pgnb.errors import GateClosed
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscriptions import plan_subscriptions
 
+pytestmark = pytest.mark.long
+
 
 def begun(stage: Stage, database: str, steps: int) -> DatabaseSpec:
     """A resync of the table t, killed after so many of its steps."""

@@ -14,6 +14,8 @@ from pgnb.logical.remedies import pending_workers
 from pgnb.plan import gate
 from pgnb.server.restart import plan_pending_restart
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def small(kubeconfig: Path, module_namespace: str, start_postgres: Callable[..., Any]) -> Iterator[Stage]:

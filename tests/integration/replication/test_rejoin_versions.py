@@ -13,7 +13,7 @@ from replication_stage import carry_out, open_stage
 from tests.versions import images
 
 PGDATA = "/var/lib/postgresql/data/pgdata"
-pytestmark = pytest.mark.parametrize("image", images(), indirect=True, scope="module")
+pytestmark = [pytest.mark.long, pytest.mark.parametrize("image", images(), indirect=True, scope="module")]
 
 
 @pytest.fixture(scope="module")

@@ -230,6 +230,7 @@ def test_a_restart_brings_the_same_server_in_another_pod(find: Callable[..., Ser
     verify(restarted.settings(wishes).checks_for(restart_allowed=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("major", majors())
 def test_another_major_version_gets_the_same(find: Callable[..., Server], major: int):
     other = find(f"postgres-{major}", image=f"postgres:{major}")

@@ -14,7 +14,8 @@ from pgnb.server.queries import sql_of
 from pgnb.server.rows import Rows
 from tests.versions import USUAL, images
 
-pytestmark = pytest.mark.parametrize("image", [*images(), f"postgres:{USUAL}"], indirect=True, scope="module")
+_OTHERS = [pytest.param(image, marks=pytest.mark.long) for image in images()]
+pytestmark = pytest.mark.parametrize("image", [*_OTHERS, f"postgres:{USUAL}"], indirect=True, scope="module")
 FILES = Path(pgnb.__file__).parent.glob("*/queries/*.sql")
 NAMES = sorted({f"{path.parent.parent.name}/{path.name.split('.')[0]}" for path in FILES})
 COMPOSED = "observe/missing_ids"

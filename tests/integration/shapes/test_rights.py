@@ -15,6 +15,8 @@ from pgnb.cluster import connect
 from pgnb.errors import AccessDenied, GateClosed
 from pgnb.rehearsal.client import Client
 
+pytestmark = pytest.mark.long
+
 OBSERVE, CONFIGURE, STANDBY = "pgnb-observe", "pgnb-configure", "pgnb-standby"
 NAMES = {
     "postgres-primary": "orders-db",

@@ -25,6 +25,8 @@ from pgnb.rehearsal.client import Client
 from pgnb.server import Server, find_server
 from tests.notebooks.snapshot import snapshot
 
+pytestmark = pytest.mark.long
+
 OBSERVE, LOGICAL, FAILOVER = "pgnb-observe", "pgnb-logical", "pgnb-logical-failover"
 PUBLISHER, SUBSCRIBER = "seventeen", "postgres-subscriber"
 NAMES = {"postgres-primary": PUBLISHER}

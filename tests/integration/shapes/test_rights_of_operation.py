@@ -14,6 +14,8 @@ from restricted import Right, granted, kubeconfig_of_account, recorded
 from pgnb.errors import GateClosed
 from pgnb.rehearsal.client import Client
 
+pytestmark = pytest.mark.long
+
 OBSERVE, ONLINE, FAILOVER = "pgnb-observe", "pgnb-online", "pgnb-failover"
 STANDBY = "postgres-async-replica"
 NAMES = {"postgres-primary": "seventeen", "postgres-primary-config": "seventeen-conf"}

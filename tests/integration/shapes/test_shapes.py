@@ -19,6 +19,8 @@ from pgnb.runbook import catalogue, params, runner
 from pgnb.runbook.records import Archive
 from pgnb.runbook.verdict import Verdict
 
+pytestmark = pytest.mark.long
+
 RESTART = {"settings": shaped.SETTINGS | {"wal_level": "logical"}, "allow_restart": True}
 FEEDBACK = {"hot_standby": "on", "hot_standby_feedback": "on", "max_standby_streaming_delay": "45s"}
 

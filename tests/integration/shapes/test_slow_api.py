@@ -15,6 +15,8 @@ from pgnb.cluster import connect
 from pgnb.errors import ApiUnreachable
 from pgnb.server import find_server
 
+pytestmark = pytest.mark.long
+
 LATENCY = 0.02
 """Seconds, each way: a VPN across a continent."""
 

@@ -79,18 +79,20 @@ def test_parameters_reach_the_notebook_and_the_journal_reaches_the_record(make_n
     ],
 )
 def test_a_run_ended_from_outside_leaves_a_record(make_notebook, archive, tmp_path, number, verdict):
+    """Also as a job in the background of a shell, which leaves SIGINT ignored."""
     reached = tmp_path / "reached"
-    waits = f"open({str(reached)!r}, 'w').close()\nfrom threading import Event; Event().wait(60)"
+    waits = f"open({str(reached)!r}, 'w').close()\nfrom threading import Event; Event().wait(3000)"
     notebook = make_notebook(waits, FINISH)
     command = [sys.executable, "-m", "pgnb", "run", str(notebook), "--records", str(archive.folder)]
     environment = os.environ | {"PGNB_NOTEBOOKS": str(tmp_path)}
-    process = subprocess.Popen([*command, "--no-progress"], stderr=subprocess.DEVNULL, env=environment)
+    in_the_background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command, "--no-progress"]
+    process = subprocess.Popen(in_the_background, stderr=subprocess.DEVNULL, env=environment)
     deadline = time.monotonic() + 60
     while not reached.exists():
         assert time.monotonic() < deadline, "the notebook never began"
         assert process.poll() is None
     process.send_signal(number)
-    process.wait(30)
+    process.wait(60)
     assert [r.verdict for r in archive.all()] == [verdict]
     assert archive.verify() == []
 
