@@ -48,7 +48,7 @@ def test_a_pair_that_is_well_is_so_at_every_sample(pair: Pair, tmp_path: Path) -
         wait_replayed(pair.standby, marker(pair.primary), 60)
         path = tmp_path / "samples.csv"
         seen = monitor(pair.primary, [pair.standby], LIMITS, seconds=3, interval=0.2, path=str(path))
-    assert 2 <= len(seen.times) <= 16, "one each 0.2 s and no more, however slow the machine is"
+    assert 2 <= len(seen.times) <= seen.times[-1] / 0.2 + 1.5, "one each 0.2 s, or fewer on a slow machine"
     assert seen.standbys == ("async_replica",)
     assert failed(seen, pair) == []
     assert advise(seen, LIMITS).due == ()
@@ -149,7 +149,10 @@ def test_a_checkpoint_is_seen(pair: Pair) -> None:
         )  # fmt: skip
 
 
-def test_an_interrupt_ends_the_sampling_and_keeps_what_was_sampled(pair: Pair, tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_sampling_and_keeps_what_was_sampled(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgnb.observe.monitor._STORE_EVERY", 0.0)
     path = tmp_path / "samples.csv"
     with interrupted(lambda: path.exists() and len(path.read_text().splitlines()) > 10):
         seen = monitor(pair.primary, [pair.standby], LIMITS, seconds=0, interval=0.2, path=str(path))

@@ -20,6 +20,7 @@ import pgnb
 from pgnb.errors import RehearsalError
 from pgnb.rehearsal.pods import identity, probe, wrapper
 from pgnb.rehearsal.postgres.binaries import OVERRIDE, installations
+from pgnb.rehearsal.waiting import until
 
 NOBODY = 65534
 
@@ -104,7 +105,9 @@ def test_a_listener_from_outside_a_pod_inside_and_an_orderly_end(entered: Entere
     starter, pid, facts = entered
     root = os.geteuid() == 0 and starter.command[0] == sys.executable
     assert facts == {"owner": 1 if root else 0, "uid": 0, "inside": "999\n/\n"}
-    on_host = {_uid(process) for process in _below(pid) if "postgres:" in _command(process)}
+    # A process that has just begun has no title yet.
+    until(lambda: _servers(pid), 60, what="PostgreSQL's processes", found=lambda: str(_below(pid)))
+    on_host = {_uid(process) for process in _servers(pid)}
     mine = NOBODY if starter.command[0] == "setpriv" else os.geteuid()
     assert on_host == {identity.foreign_id() if root else mine}
     assert 0 not in on_host
@@ -113,6 +116,10 @@ def test_a_listener_from_outside_a_pod_inside_and_an_orderly_end(entered: Entere
     processes = _below(pid)
     os.kill(pid, signal.SIGTERM)  # which is passed on to the process inside
     _await_end(processes)
+
+
+def _servers(first: int) -> list[int]:
+    return [process for process in _below(first) if "postgres:" in _command(process)]
 
 
 VICTIMS: dict[str, Callable[[int], int]] = {
