@@ -8,7 +8,7 @@ from tests.notebooks.test_procedure import NUMBERS
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("numbers", [NUMBERS[:6], CARRIED_OUT], ids=["sections 0 to 5", "section 12"])
-def test_what_was_carried_out_passes_nbval_with_the_defaults(numbers, home, given, executed):
-    runs.pipeline(numbers, given["kubeconfig"], executed)
+@pytest.mark.parametrize(("part", "numbers"), [("physical", NUMBERS[:6]), ("logical", CARRIED_OUT)])
+def test_what_was_carried_out_passes_nbval_with_the_defaults(part, numbers, home, given, executed):
+    runs.pipeline([part], given["kubeconfig"], executed)
     runs.nbval(numbers, home)

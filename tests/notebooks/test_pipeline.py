@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pgnb.runbook.records import Archive
 from pgnb.runbook.verdict import Verdict
 from tests.notebooks import runs
+
+pytestmark = pytest.mark.long
 
 FAILOVER = ["02", "03", "09", "09", "09", "00"]
 LOGICAL = ["12_logical_replication", "12_07_add_table", "12_08_add_database", "12_09_logical_troubleshooting"]

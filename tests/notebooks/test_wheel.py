@@ -13,6 +13,8 @@ import pytest
 
 from tests.notebooks.runs import NAMESPACE, ROOT
 
+pytestmark = pytest.mark.long
+
 _SOURCES = (
     "pyproject.toml",
     "setup.py",
