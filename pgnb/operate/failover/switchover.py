@@ -15,10 +15,11 @@ from pgnb.cluster import Helper
 from pgnb.errors import ChangeFailed, GateClosed, PgnbError
 from pgnb.operate.failover.fence import fence_volume, fenced, helper_of, scale_away
 from pgnb.operate.failover.promotion import PARAMETER, promote
+from pgnb.operate.failover.putback import Before, against_putting_back, going_on
 from pgnb.operate.failover.quiet import Quiet
 from pgnb.operate.failover.readiness import switchover_checks
 from pgnb.operate.failover.remains import leave_signal
-from pgnb.operate.failover.service import read_service, switch
+from pgnb.operate.failover.service import switch
 from pgnb.operate.failover.succession import Succession
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.replication.target import Target
@@ -37,6 +38,7 @@ class Switchover:
     old: Server
     timeout: float
     quiet: Quiet
+    before: Before
     helper: Helper | None = field(default=None, repr=False)
     scaled: bool = False
     signalled: bool = False
@@ -163,19 +165,31 @@ class Switchover:
 
     def _put_back(self) -> str:
         if self.promoting:
-            return "The old primary stays fenced: the candidate may be a primary. Run it again."
+            return f"The old primary stays fenced: the candidate may be a primary. {going_on(self.pair)}"
         if self.scaled and self.pair.old.pods():
             # A second server would start beside the one that is still ending, on the same data directory.
             return f"NOT put back, since its pod has not ended yet. When it is gone: {self._by_hand()}"
         target = self.pair.old.target
-        if self.signalled and target is not None:
-            leave_signal((self.helper or self._open_helper(target)).exec, target.directory, there=False)
-        if self.scaled:
-            self._stack.close()
-            self.pair.cluster.scale_and_wait(self.pair.old.again(), 1)
-            self.old.reopen()
-            return "Put back: the old primary runs and accepts writes again."
-        return self.quiet.end()
+        helper = (self.helper or self._open_helper(target)) if self.signalled and target else None
+        if self._changed and (reasons := against_putting_back(self.pair, self.before)):
+            return f"NOT put back: {'; '.join(reasons)}. {self._left()} {going_on(self.pair)}"
+        if not self.scaled:
+            return self.quiet.end()
+        if helper is not None and target is not None:
+            leave_signal(helper.exec, target.directory, there=False)
+        self._stack.close()
+        self.pair.cluster.scale_and_wait(self.pair.old.again(), 1)
+        self.old.reopen()
+        return "Put back: the old primary runs and accepts writes again."
+
+    @property
+    def _changed(self) -> bool:
+        """Whether the old primary was kept from taking writes at all."""
+        return self.scaled or self.quiet.edit is not None
+
+    def _left(self) -> str:
+        state = "scaled to 0" if self.scaled else "running, and read-only by default_transaction_read_only"
+        return f"{self.pair.old.name} stays as it is: {state}."
 
     def _by_hand(self) -> str:
         name = self.pair.old.name
@@ -198,8 +212,7 @@ def plan_switchover(pair: Succession, *, timeout: float = 30.0) -> Change:
     old = _running(pair)
     if old is None:
         return Change(title, journal, note="The primary does not answer; the gate would have stopped here.")
-    read_service(pair)
-    work = Switchover(pair, old, timeout, Quiet(old))
+    work = Switchover(pair, old, timeout, Quiet(old), Before.of(pair))
     return Change(
         title, journal, _roles(old.name, pair.candidate.name, pair), _roles(pair.candidate.name, "", pair),
         work.steps(), note="Until the promotion, whatever fails is put back. No acknowledged row is lost.",

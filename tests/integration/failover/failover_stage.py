@@ -68,6 +68,11 @@ class Family:
         cluster = connect(str(self.kubeconfig), "", self.cluster.namespace, dry_run=True)
         return replace(self, cluster=cluster)
 
+    def other(self) -> Family:
+        """The same as another person sees it, in a run of their own."""
+        cluster = connect(str(self.kubeconfig), "", self.cluster.namespace, dry_run=False)
+        return replace(self, cluster=cluster)
+
     def write(self) -> Writer:
         """A client that writes through the Service."""
         return start_writer(self.primary, Scratch(self.primary, "writes"), PASSWORD, host=PRIMARY)
