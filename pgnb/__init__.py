@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pgnb.checks import verify
+    from pgnb.checks import judge_at_end, verify
     from pgnb.cluster import connect
     from pgnb.evidence import finish
     from pgnb.logical.adding import plan_add_table
@@ -100,6 +100,7 @@ if TYPE_CHECKING:
         standby_checks,
         standby_status,
     )
+    from pgnb.runbook.given import check_parameters
     from pgnb.server import find_server
     from pgnb.server.hbarule import replication_rules
     from pgnb.server.progress import marker, wait_replayed
@@ -107,7 +108,7 @@ if TYPE_CHECKING:
     from pgnb.server.standbys import find_standbys, settings_of
 
 _HOMES = {
-    "pgnb.checks": ("verify",),
+    "pgnb.checks": ("judge_at_end", "verify"),
     "pgnb.cluster": ("connect",),
     "pgnb.evidence": ("finish",),
     "pgnb.logical.adding": ("plan_add_table",),
@@ -197,6 +198,7 @@ _HOMES = {
         "standby_checks",
         "standby_status",
     ),
+    "pgnb.runbook.given": ("check_parameters",),
     "pgnb.server": ("find_server",),
     "pgnb.server.hbarule": ("replication_rules",),
     "pgnb.server.progress": ("marker", "wait_replayed"),
@@ -211,6 +213,7 @@ __all__ = [
     "advise",
     "alert_checks",
     "alert_rules",
+    "check_parameters",
     "collect_evidence",
     "compare_published",
     "compare_runs",
@@ -234,6 +237,7 @@ __all__ = [
     "find_standbys",
     "finish",
     "gate",
+    "judge_at_end",
     "limits",
     "logical_cutover",
     "logical_preflight",

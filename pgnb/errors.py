@@ -15,7 +15,8 @@ PgnbError
 │   ├── ConnectionFailed  no session: refused, rejected by pg_hba.conf, wrong password, lost
 │   ├── QueryFailed       the server refused a statement; carries its SQLSTATE
 │   └── WrongServer       a server, but not the expected one (system identifier, role, version)
-├── GateClosed            a step that is dangerous or not prepared was stopped before it began
+├── GateClosed            a step that is dangerous or not prepared was stopped before it began; says what this
+│                         run had changed before
 ├── VerificationFailed    something was applied, and what was found afterwards is not what was wished
 ├── ChangeFailed          a change stopped halfway; says what was put back
 ├── DeadlineExceeded      a condition was not met in time; says what was seen last
@@ -29,21 +30,25 @@ from __future__ import annotations
 class PgnbError(Exception):
     """One clear error: what was wrong, what was found, what to do.
 
-    `message` says what was wrong, `found` what was there instead, `remedy` what to do about it.
+    `message` says what was wrong, `found` what was there instead, `remedy` what to do about it, `changed`
+    what the run had changed before, and how that is taken back. They may have several lines.
     """
 
-    def __init__(self, message: str, *, found: str = "", remedy: str = "") -> None:
+    def __init__(self, message: str, *, found: str = "", remedy: str = "", changed: str = "") -> None:
         self.message = message
         self.found = found
         self.remedy = remedy
+        self.changed = changed
         super().__init__(message)
 
     def __str__(self) -> str:
         lines = [self.message]
-        if self.found:
-            lines.append(f"  found:  {self.found}")
-        if self.remedy:
-            lines.append(f"  remedy: {self.remedy}")
+        parts = {"found:": self.found, "remedy:": self.remedy, "changed:": self.changed}
+        for name, text in parts.items():
+            if text:
+                first, *more = text.split("\n")
+                lines += [f"  {name:<8}{first}" if name != "changed:" else f"  {name} {first}"]
+                lines += [f"          {line}" for line in more]
         return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from pgnb.checks import Check, Checks
+from pgnb.checks import Check, Checks, changed_by
 from pgnb.checks import gate as gate_checks
 from pgnb.display import Table, Tabled, diff_html, diff_text, spell_seconds
 from pgnb.errors import GateClosed
@@ -100,18 +100,22 @@ class Change:
     def apply(self) -> Applied:
         """Carry the steps out, each journalled; in a plan-only run, say what would be done.
 
-        Raises GateClosed when a confirmation or a fact that makes the change safe is missing; then nothing
-        was changed. An error of a step goes on as it is, after the journal has it.
+        Raises GateClosed when a confirmation or a fact that makes the change safe is missing; then no step
+        was begun. An error of a step goes on as it is, after the journal has it.
         """
         if not self.steps:
             why = f": {self.note}" if self.note else ""
             return Applied(self.title, f"nothing to change{why}", False)
         if self.journal.dry_run:
+            self.journal.plan(self.title)
             planned = tuple((step.target, step.what) for step in self.steps)
             return Applied(self.title, "plan only: nothing was changed", False, 0.0, planned)
         self._assert_safe()
-        started = monotonic()
-        results = tuple((step.what, self._carry_out(step)) for step in self.steps)
+        started, begun = monotonic(), len(self.journal.begun)
+        try:
+            results = tuple((step.what, self._carry_out(step)) for step in self.steps)
+        finally:
+            self.journal.applied(self.title, self.undo_text, since=begun)
         return Applied(self.title, "changed", True, monotonic() - started, results, self.undo)
 
     def _assert_safe(self) -> None:
@@ -120,7 +124,8 @@ class Change:
             raise GateClosed(
                 f"{self.title}: not confirmed",
                 found=f"no confirmation by {', '.join(c.parameter for c in missing)}",
-                remedy=" ".join(f"{c.why} Set {c.parameter} = {c.value!r}." for c in missing),
+                remedy="\n".join(f"{c.why} Set {c.parameter} = {c.value!r}." for c in missing),
+                changed=changed_by(self.journal),
             )
         if self.precheck is not None:
             gate_checks(self.precheck())
@@ -152,10 +157,12 @@ class Change:
 
 
 def gate(subject: Change | Checks, **confirmations: object) -> Checks:
-    """Stop before anything is changed, unless the checks pass and each confirmation is given by name.
+    """Stop before the next change, unless the checks pass and each confirmation is given by name.
 
     `gate(checks)` or `gate(change, allow_restart=allow_restart)`. Returns the checks as evidence.
-    Raises GateClosed with what is missing and how to allow it; a plan-only run shows it and goes on.
+    Raises GateClosed with what is missing, how to allow it, and what this run has changed before; a
+    plan-only run keeps where it would stop and goes on.
     """
-    checks = subject.grant(**confirmations) if isinstance(subject, Change) else subject
-    return gate_checks(checks)
+    if isinstance(subject, Change):
+        return gate_checks(subject.grant(**confirmations), depends=False)
+    return gate_checks(subject)

@@ -101,7 +101,8 @@ def _created(api: Api, spec: HelperPod, seconds: float) -> Iterator[str]:
     placed = spec if spec.node else replace(spec, node=_node_of_claims(api, spec))
     name = f"{spec.name_prefix}-{_suffix()}"
     try:
-        create(api, placed.manifest(name, seconds=int(seconds + START)))
+        with api.journal.temporary(f"pod/{name}"):
+            create(api, placed.manifest(name, seconds=int(seconds + START)))
         yield name
     finally:
         # The name is known before the request is sent, so an interrupt at any point leaves no pod behind.
@@ -215,8 +216,9 @@ def _failed(name: str, spec: HelperPod, state: dict[str, Any], result: HelperRes
 
 def _remove(api: Api, name: str, *, uid: str = "") -> None:
     """Delete the pod and wait until it is gone: its volume must be free for the server's own pod."""
-    if not delete(api, "pods", name, uid=uid, grace=0):
-        return
+    with api.journal.temporary(f"pod/{name}", removes=True):
+        if not delete(api, "pods", name, uid=uid, grace=0):
+            return
     wait_until(
         f"the helper pod {name} to be gone", lambda: get(api, "pods", name), lambda pod: pod is None,
         timeout=_GONE, describe=lambda pod: explain(pod) if pod else "gone",

@@ -13,6 +13,7 @@ from pgnb.errors import ParameterError
 from pgnb.observe.lag import percentile
 from pgnb.server import Server, compose, name
 from pgnb.server.progress import lsn_diff, marker
+from pgnb.server.scratch import temporary_database
 from pgnb.wait import SHOWN_AFTER, Progress
 
 _MOST = 1_000_000
@@ -86,7 +87,8 @@ def run_load(
         return Load(database, table, prefix, 0, 0.0, (), "", 0)
     before = marker(primary)
     what = f"{transactions:,} transactions of one INSERT into {database}: {schema}.{table}"
-    with primary.journal.act(primary.name, what) as act:
+    in_scratch = primary.journal.temporary(temporary_database(database))
+    with in_scratch, primary.journal.act(primary.name, what) as act:
         started = monotonic()
         commits = _insert(primary, database, (schema, table, column), prefix, transactions, rate)
         seconds = monotonic() - started

@@ -32,7 +32,7 @@ class Service(Tabled):
     def checks(self, *, longest: float) -> Checks:
         """Nothing that was acknowledged is missing, and no gap was longer than `longest` seconds."""
         if self.writing is None or self.found is None:
-            items = [Check("service", True, "nothing was done that could interrupt it")]
+            items = [Check.fact("service", "nothing was done that could interrupt it")]
             return Checks.of("The client's side", items, self.journal)
         lost = Checks.of("The client's side", [self.found.check], self.journal)
         return lost + self.writing.checks(self.journal, longest=longest)

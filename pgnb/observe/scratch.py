@@ -15,7 +15,8 @@ from pgnb.errors import GateClosed, ParameterError
 from pgnb.plan import Change, Step
 from pgnb.server import Rows, Server, compose, name
 from pgnb.server.rows import Row
-from pgnb.server.scratch import SCRATCH, is_own
+from pgnb.server.scratch import SCRATCH, is_own, temporary_database
+from pgnb.server.session import Statement
 
 _LONGEST_NAME = 63
 
@@ -152,9 +153,9 @@ class Scratch:
     def _create_database(self) -> None:
         # template0: template1 refuses to be copied while anybody is connected to it.
         statement = compose("CREATE DATABASE {} TEMPLATE template0", name(self.database))
-        self.server.execute(statement, what=f"CREATE DATABASE {self.database}")
+        self._execute(statement, f"CREATE DATABASE {self.database}")
         statement = compose("COMMENT ON DATABASE {} IS {}", name(self.database), SCRATCH)
-        self.server.execute(statement, what=f"COMMENT ON DATABASE {self.database}: a scratch database")
+        self._execute(statement, f"COMMENT ON DATABASE {self.database}: a scratch database")
 
     def _create_table(self) -> None:
         definition = (
@@ -162,20 +163,28 @@ class Scratch:
             " created_at timestamptz DEFAULT clock_timestamp())"
         )
         statement = compose(definition, name("public", self.table))
-        self.server.execute(statement, database=self.database, what=f"CREATE TABLE {self.table}")
+        self.change(statement, f"CREATE TABLE {self.table}")
 
     def _drop_database(self) -> None:
         # Our own session in it is kept for the next cell; ended by FORCE, it would fail the next statement.
         self.server.session(self.database).close()
         statement = compose("DROP DATABASE {} WITH (FORCE)", name(self.database))
-        self.server.execute(statement, what=f"DROP DATABASE {self.database}")
+        self._execute(statement, f"DROP DATABASE {self.database}", removes=True)
 
     def _insert(self, value: str) -> Rows:
         statement = compose(
             "INSERT INTO {} (data) VALUES ({}) RETURNING *", name("public", self.table), value
         )
-        what = f"INSERT INTO {self.database}: {self.table}"
-        return self.server.execute(statement, database=self.database, what=what)
+        return self.change(statement, f"INSERT INTO {self.database}: {self.table}")
+
+    def change(self, statement: Statement, what: str) -> Rows:
+        """Change something in the scratch database; it counts as no change once the database is dropped."""
+        with self.server.journal.temporary(temporary_database(self.database)):
+            return self.server.execute(statement, database=self.database, what=what)
+
+    def _execute(self, statement: Statement, what: str, *, removes: bool = False) -> None:
+        with self.server.journal.temporary(temporary_database(self.database), removes=removes):
+            self.server.execute(statement, what=what)
 
 
 def _row_words(rows: Rows) -> str:

@@ -133,7 +133,7 @@ def start_client(
 def make_table(scratch: Scratch) -> None:
     """The scratch database with the table that the client writes to, where they are not there yet."""
     scratch.plan_create().apply()
-    scratch.server.execute(_TABLE, database=scratch.database, what="CREATE TABLE heartbeat")
+    scratch.change(_TABLE, "CREATE TABLE heartbeat")
 
 
 def _spec(primary: Server, passwords: Mapping[str, str], address: tuple[str, int], every: float) -> HelperPod:

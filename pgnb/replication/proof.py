@@ -57,9 +57,13 @@ def prove_source(
     title = f"{source.host}:{source.port} can feed {standby or 'a standby'}"
     items = [*_role(primary, source), _slot(primary, slot, application_name), *_room(primary)]
     if words := _needs_no_trial(primary, slot, application_name):
-        return Checks.of(title, [*items, Check("reached from there", True, words)], primary.journal)
+        return Checks.of(title, [*items, _untried(primary, words)], primary.journal)
     target = find_target(primary.cluster, standby, container=standby_container) if standby else None
     return Checks.of(title, [*_from_there(primary, source, target), *items], primary.journal)
+
+
+def _untried(primary: Server, words: str) -> Check:
+    return Check("reached from there", True, words, informs=primary.journal.dry_run)
 
 
 def _needs_no_trial(primary: Server, slot: str, application_name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
 from pgnb.display import Table, spell_seconds
 from pgnb.errors import ParameterError
@@ -20,12 +21,19 @@ _RECORDS = click.option(
 )  # fmt: skip
 
 
-@click.command()
-@click.argument("notebooks", nargs=-1, required=True)
-@click.option(
+_FILES = click.option(
     "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="YAML of parameters."
 )
-@click.option("-p", "--param", "pairs", multiple=True, nargs=2, metavar="NAME VALUE", help="One parameter.")
+_PAIRS = click.option(
+    "-p", "--param", "pairs", multiple=True, nargs=2, metavar="NAME VALUE", help="One parameter."
+)
+_WIDEST = 40
+
+
+@click.command()
+@click.argument("notebooks", nargs=-1, required=True)
+@_FILES
+@_PAIRS
 @click.option("--timeout", type=click.FloatRange(min=1), help="Seconds for each whole notebook.")
 @click.option("--progress/--no-progress", default=sys.stderr.isatty())
 @_RECORDS
@@ -42,8 +50,9 @@ def run(
     Each run leaves a record.
 
     \b
-    Exit status: 0 passed or planned, 1 failed, 2 bad input (nothing ran), 3 stopped at a gate,
-    4 incomplete or killed, 5 timed out, 130 interrupted.
+    Exit status: 0 passed or planned, 1 failed, 2 bad input (nothing ran), 3 stopped at a gate before
+    anything was changed, 4 incomplete or killed, 5 timed out, 6 stopped at a gate after changes, 7 planned,
+    but a gate would stop, 130 interrupted.
     """
     chosen = catalogue.select(notebooks)
     values = _values(chosen, files, pairs)
@@ -159,11 +168,28 @@ def index(records: Path) -> None:
 
 @click.command()
 @click.argument("notebook")
-def parameters(notebook: str) -> None:
-    """Show what a notebook's parameters are."""
-    for path in catalogue.select([notebook]):
-        rows = [(p.name, p.type, repr(p.default), p.help) for p in params.declared(path)]
-        click.echo(Table.of(("parameter", "type", "default", ""), rows, title=path.stem))
+@_FILES
+@_PAIRS
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print the values that the notebook takes, as YAML.")
+def parameters(notebook: str, files: Sequence[Path], pairs: Sequence[tuple[str, str]], as_yaml: bool) -> None:
+    """Show what a notebook's parameters are, or with --yaml which of the given values it takes.
+
+    Values are checked as by `run`: what is printed is what plain papermill can be given by -f. A name that no
+    notebook has is an error.
+    """
+    chosen = catalogue.select([notebook])
+    values = _values(chosen, files, pairs)
+    for path, taken in zip(chosen, values, strict=True):
+        if as_yaml:
+            click.echo(yaml.safe_dump(taken, allow_unicode=True, sort_keys=False), nl=False)
+            continue
+        rows = [(p.name, p.type, _short(taken.get(p.name, p.default)), p.help) for p in params.declared(path)]
+        click.echo(Table.of(("parameter", "type", "value", ""), rows, title=path.stem))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 
 @click.command()

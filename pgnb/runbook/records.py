@@ -204,7 +204,7 @@ def concluded(
         error=error,
         facts=evidence.facts,
         servers=evidence.servers,
-        changes=evidence.changes,
+        changes=len(evidence.changes),
         checks_passed=evidence.passed_checks,
         checks_failed=len(evidence.failed_checks),
         phases=evidence.phases,

@@ -13,14 +13,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pgnb.journal import Changes, changes_of, undo_of
+
 
 class Verdict(StrEnum):
     """The word for a run's end."""
 
     PASSED = "passed"
     PLANNED = "planned"
+    WOULD_STOP = "planned, would stop"
     FAILED = "failed"
     STOPPED = "stopped at a gate"
+    STOPPED_LATER = "stopped after changes"
     INCOMPLETE = "incomplete"
     TIMEOUT = "timed out"
     INTERRUPTED = "interrupted"
@@ -37,6 +41,8 @@ EXIT_CODES = {
     Verdict.KILLED: 4,
     Verdict.RUNNING: 4,
     Verdict.TIMEOUT: 5,
+    Verdict.STOPPED_LATER: 6,
+    Verdict.WOULD_STOP: 7,
     Verdict.INTERRUPTED: 130,
 }
 """Exit status of `pgnb run` by verdict; 2 is bad input, before anything ran."""
@@ -47,8 +53,9 @@ class Evidence:
     """What a journal's file holds, sorted by kind."""
 
     acts: tuple[dict[str, Any], ...]
-    begun: int
+    opened: tuple[dict[str, Any], ...]
     checks: tuple[dict[str, Any], ...]
+    applied: tuple[dict[str, Any], ...]
     facts: dict[str, Any]
     servers: tuple[dict[str, Any], ...]
     phases: tuple[dict[str, Any], ...]
@@ -56,24 +63,48 @@ class Evidence:
     dry_run: bool
 
     @property
-    def changes(self) -> int:
-        """How many acts were carried out with success."""
-        return sum(1 for act in self.acts if act["ok"])
+    def begun(self) -> int:
+        """How many acts were begun."""
+        return len(self.opened)
+
+    @property
+    def changes(self) -> Changes:
+        """What the run changed for good, and what it may have changed."""
+        return changes_of(self.opened, self.acts)
+
+    @property
+    def undo(self) -> tuple[tuple[str, str], ...]:
+        """Title of each change that lasts, and in words how it is taken back."""
+        return undo_of(self.applied, self.changes)
 
     @property
     def failed_checks(self) -> tuple[dict[str, Any], ...]:
-        """The checks that should have stopped the run."""
+        """The checks that failed; at a gate of a plan-only run none did: it would only stop there."""
         return tuple(
             item
             for table in self.checks
-            for item in table["items"]
-            if not item["ok"] and not item["advice"] and not self.dry_run
+            if not (self.dry_run and (table["stage"] == "gate" or table.get("depends_on")))
+            for item in _failed(table)
         )
 
     @property
     def passed_checks(self) -> int:
-        """How many checks passed."""
-        return sum(1 for table in self.checks for item in table["items"] if item["ok"])
+        """How many checks passed; a line that only informs is none."""
+        items = (item for table in self.checks for item in table["items"])
+        return sum(1 for item in items if item["ok"] and not item.get("informs"))
+
+    @property
+    def would_stop(self) -> tuple[str, ...]:
+        """Of a plan-only run: each check of a gate at which an applied run would stop for certain."""
+        tables = [one for one in self.checks if one["stage"] == "gate" and not one.get("depends_on")]
+        return tuple(
+            f"{table['title']}: {item['name']}" for table in tables if self.dry_run for item in _failed(table)
+        )
+
+    @property
+    def not_judged(self) -> tuple[str, ...]:
+        """Of a plan-only run: the tables with failed checks that a planned change may set right."""
+        return tuple(str(table["title"]) for table in self.checks if self.dry_run and table.get("depends_on"))
 
 
 def read(path: Path) -> Evidence:
@@ -86,14 +117,19 @@ def read(path: Path) -> Evidence:
     ends = [line for line in lines if line["kind"] == "finished"]
     return Evidence(
         acts=_of(lines, "end"),
-        begun=len(_of(lines, "begin")),
+        opened=_of(lines, "begin"),
         checks=_of(lines, "checks"),
+        applied=_of(lines, "applied"),
         facts=facts,
         servers=tuple(servers.values()),
         phases=_of(lines, "phase"),
         finished=bool(ends),
         dry_run=bool(ends and ends[-1].get("dry_run")),
     )
+
+
+def _failed(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [item for item in table["items"] if not item["ok"] and not item.get("advice")]
 
 
 def _content(line: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,11 +144,11 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_bytes().split(b"\n"):
         try:
             lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break
+        except ValueError:
+            break  # The last line of a run that was killed while it wrote, or the end of the file.
     return lines
 
 
@@ -125,9 +161,13 @@ def judge(evidence: Evidence, *, error: str = "", stopped_by: Verdict | None = N
     if stopped_by is not None:
         return stopped_by
     if error:
-        return Verdict.STOPPED if error == "GateClosed" else Verdict.FAILED
+        if error != "GateClosed":
+            return Verdict.FAILED
+        return Verdict.STOPPED_LATER if evidence.changes else Verdict.STOPPED
     if not evidence.finished or evidence.begun > len(evidence.acts):
         return Verdict.INCOMPLETE
     if evidence.failed_checks:
         return Verdict.FAILED
-    return Verdict.PLANNED if evidence.dry_run else Verdict.PASSED
+    if not evidence.dry_run:
+        return Verdict.PASSED
+    return Verdict.WOULD_STOP if evidence.would_stop else Verdict.PLANNED

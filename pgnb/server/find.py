@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pgnb.errors import PodError
+from pgnb.plan import Change
 from pgnb.server.facts import assert_expected
 from pgnb.server.route import Absent, ThroughPod
 from pgnb.server.server import Server
@@ -24,20 +25,22 @@ def find_server(
     database: str = "postgres",
     port: int = 5432,
     expect: str | int | None = None,
-    made_by: str = "",
+    made_by: Change | str = "",
 ) -> Server:
     """The PostgreSQL server in the one Ready pod of a selector, with its facts read over TCP.
 
     `password` names where the password stands ("secret:NAME/KEY", …); `expect` is a system identifier.
     A Ready pod is not a usable server, so SQL is asked: the facts come back, and are the expected ones.
-    Raises PodError, ConnectionFailed, WrongServer. In a plan-only run a server whose pod is not there at
-    all comes back as an absent one, which answers every query with no rows; with `made_by`, the notebook
-    that must have been carried out before, it is an error there, too, which names that notebook.
+    `made_by` is the change of this run that makes the server, or the name of the notebook that comes first,
+    for the error's remedy. Raises PodError, ConnectionFailed, WrongServer. Only where a plan-only run
+    planned that change and the pod is not there at all, the server comes back as an absent one, which
+    answers every query with no rows.
     """
-    if cluster.journal.dry_run and not made_by and not cluster.pods(selector):
-        absent = Absent(f"the server of {selector}", f"no pod matches {selector} yet")
+    planned = isinstance(made_by, Change) and bool(made_by) and cluster.journal.dry_run
+    if planned and not cluster.pods(selector):
+        absent = Absent(f"the server of {selector}", f"no pod matches {selector} yet: it was only planned")
         return Server(absent, Login(user), cluster.journal, database=database)
-    pod = _pod(cluster, selector, container, made_by)
+    pod = _pod(cluster, selector, container, made_by if isinstance(made_by, str) else "")
     login = Login(
         user,
         lambda: cluster.resolve_password(password, pod, user).reveal() or None,

@@ -48,10 +48,10 @@ def _identity(server: Server, row: Row) -> Iterable[Check]:
     facts, started = server.facts, monotonic()
     server.scalar("SELECT 1")
     took = spell_seconds(monotonic() - started)
-    yield Check("SQL over TCP", True, f"answers in {took}")
+    yield Check.fact("SQL over TCP", f"answers in {took}")
     yield Check("version", OLDEST <= facts.major <= NEWEST, facts.version_text, f"{OLDEST} to {NEWEST}",
                 "The runbooks are made for these versions.")  # fmt: skip
-    yield Check("build", True, row["build"], "the standby's image must be the same")
+    yield Check("build", True, row["build"], "the standby's image must be the same", informs=True)
     yield Check("role", not facts.in_recovery, facts.role, "primary",
                 "Name the primary: a standby is made from it.")  # fmt: skip
     yield Check("system identifier", bool(facts.system_identifier), facts.system_identifier or "not readable",
@@ -62,7 +62,7 @@ def _identity(server: Server, row: Row) -> Iterable[Check]:
 
 
 def _content(row: Row) -> Iterable[Check]:
-    yield Check("databases", True, f"{row['databases']}, {spell_bytes(row['total_size'])}")
+    yield Check.fact("databases", f"{row['databases']}, {spell_bytes(row['total_size'])}")
     wrong = ", ".join(row["collation_mismatches"])
     yield Check("collation versions", not wrong, wrong or "as recorded", "as recorded",
                 "The image's libc or ICU changed under the indexes: REINDEX, then ALTER DATABASE … REFRESH"
@@ -80,8 +80,8 @@ def _activity(row: Row) -> Iterable[Check]:
     prepared = ", ".join(row["prepared"])
     yield Check("prepared transactions", not prepared, prepared or "none", "none",
                 "Commit or roll back what nobody will.", advice=True)  # fmt: skip
-    yield Check("standbys that stream", True, ", ".join(row["standbys"]) or "none")
-    yield Check("replication slots", True, ", ".join(row["slots"]) or "none")
+    yield Check.fact("standbys that stream", ", ".join(row["standbys"]) or "none")
+    yield Check.fact("replication slots", ", ".join(row["slots"]) or "none")
 
 
 def _protection(server: Server, row: Row) -> Iterable[Check]:

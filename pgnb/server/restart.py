@@ -69,7 +69,7 @@ def readiness(server: Server) -> Checks:
         Check("no base backup runs", not row["base_backups"], row["base_backups"], 0, "Let it finish first."),
         Check("no long transaction", longest < _LONG, spell_seconds(longest), f"below {spell_seconds(_LONG)}",
               "It would be rolled back: ask its owner.", advice=True),
-        Check("clients", True, f"{row['clients']} sessions, {row['standbys']} standbys will reconnect"),
+        Check.fact("clients", f"{row['clients']} sessions, {row['standbys']} standbys will reconnect"),
     ]  # fmt: skip
     return Checks.of(f"before the restart of {server.name}", items, server.journal)
 

@@ -19,3 +19,8 @@ def is_own(database: str) -> bool:
 def unfinished(database: str) -> str:
     """The name of a database until its content is made and it gets its own."""
     return f"pgnb_new_{sha256(database.encode()).hexdigest()[:8]}"
+
+
+def temporary_database(database: str) -> str:
+    """How the journal names a scratch database, so that what is done in it passes with it."""
+    return f"database/{database}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,7 @@ def find_standbys(
 ) -> tuple[Server, ...]:
     """The servers in the Ready pods of a selector: N Deployments of one pod each, or a StatefulSet's pods.
 
-    Raises PodError when there are fewer than `at_least`, and as `find_server` does for each of them. A
-    plan-only run gets an absent server where there is none yet.
+    Raises PodError when there are fewer than `at_least`, and as `find_server` does for each of them.
     """
     found = [pod for pod in cluster.pods(selector, container) if pod.ready]
     if len(found) >= max(at_least, 1):
@@ -39,8 +39,6 @@ def find_standbys(
         )
     if at_least == 0:
         return ()
-    if cluster.dry_run:
-        return (find_server(cluster, selector, container=container, user=user, password=password),)
     raise PodError(
         f"{len(found)} Ready pods match {selector!r} in the namespace {cluster.namespace}",
         found="; ".join(f"{pod.name}: {pod.trouble or 'Ready'}" for pod in cluster.pods(selector))
@@ -54,7 +52,12 @@ def own_selector(cluster: Cluster, pod: Pod, selector: str) -> str:
     if _POD_NAME in pod.labels:
         return f"{_POD_NAME}={pod.labels[_POD_NAME]}"
     own = cluster.workload(pod).selector
-    return ",".join(dict.fromkeys([*selector.split(","), *own.split(",")])) if own else selector
+    return ",".join(dict.fromkeys([*_requirements(selector), *_requirements(own)])) if own else selector
+
+
+def _requirements(selector: str) -> list[str]:
+    """The parts of a selector; the commas between the values of `app in (a, b)` separate none."""
+    return [part.strip() for part in re.split(r",(?![^(]*\))", selector)]
 
 
 def settings_of(servers: Sequence[Server], wanted: Mapping[str, Wanted]) -> Table:

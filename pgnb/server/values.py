@@ -17,6 +17,7 @@ Wanted = str | int | float | bool
 _MEMORY = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _TIME = {"us": 1, "ms": 1000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _QUANTITY = re.compile(r"\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>[A-Za-z]*)\s*\Z")
+_AT_LEAST = re.compile(r"\s*(?:>=|at\s+least\b)\s*(?P<value>.*)", re.IGNORECASE | re.DOTALL)
 _OTHER_BASE = re.compile(r"0([0-7]+|[xX][0-9A-Fa-f]+)\Z")
 _BASE = re.compile(r"(?P<count>\d*)(?P<unit>[A-Za-z]+)\Z")
 _TRUE = {"on", "true", "yes", "1"}
@@ -45,12 +46,12 @@ class Wish:
 
 
 def normalise(row: Row, wanted: Wanted) -> Wish:
-    """A wished value, checked against a row of pg_settings; ">= 10" is a wish for at least 10.
+    """A wished value, checked against a row of pg_settings; ">= 10" and "at least 10" are a minimum.
 
     Raises ParameterError with what the setting accepts.
     """
-    if isinstance(wanted, str) and wanted.lstrip().startswith(">="):
-        return _minimum(row, wanted.lstrip().removeprefix(">=").strip())
+    if isinstance(wanted, str) and (least := _AT_LEAST.match(wanted)):
+        return _minimum(row, least["value"].strip())
     kinds = {"bool": _bool, "enum": _enum, "integer": _number, "real": _number, "string": _string}
     return kinds[row["vartype"]](row, wanted)
 

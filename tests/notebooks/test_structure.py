@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from click.testing import CliRunner
+from papermill.inspection import inspect_notebook
 
 from pgnb.cli import main
 from pgnb.runbook import catalogue, params
@@ -81,9 +82,39 @@ def test_prose_stands_before_the_code_and_headings_are_in_both_languages(noteboo
             assert JAPANESE.search(heading), heading
 
 
+def test_papermill_shows_every_parameter_with_type_default_and_help(notebook, caplog):
+    """What `papermill --help-notebook` prints; what it can't parse, it warns of in every run as well."""
+    shown = inspect_notebook(notebook)
+    for parameter in params.declared(notebook):
+        found = shown.pop(parameter.name)
+        assert (found["inferred_type_name"], found["help"]) == (parameter.type, parameter.help)
+        assert ast.literal_eval(found["default"]) == parameter.default
+    assert shown == {}
+    assert caplog.records == []
+
+
+def test_the_permissions_stand_last(notebook):
+    cell = _cells(notebook, "code")[0].source
+    names = [p.name for p in params.declared(notebook)]
+    permissions = [n for n in names if n.startswith(("allow_", "accept_", "confirm", "wipe_", "discard_"))]
+    if permissions:
+        assert cell.index("# Permissions") < min(cell.index(f"\n{name}:") for name in permissions)
+        assert set(names[-len(permissions) :]) >= set(permissions[-1:])
+
+
+def test_a_database_that_is_not_the_expected_one_can_be_refused(notebook):
+    assert "expect=expect_system_identifier" in "".join(_code(notebook))
+
+
+def test_a_measurement_stops_no_step_that_follows(notebook):
+    for source in _code(notebook):
+        assert "verify(service" not in source
+
+
 def test_it_connects_first_and_ends_with_its_evidence(notebook):
     code = _code(notebook)
-    assert "pgnb.connect(" in code[0]
+    assert code[0] == "import pgnb\n\npgnb.check_parameters()"
+    assert "pgnb.connect(" in code[1]
     assert code[-1] == "pgnb.finish(cluster)"
 
 

@@ -90,22 +90,23 @@ def logical_cutover(
     cluster: Cluster, path: str, subscriber: Server, *, publisher_selector: str, service: str,
     databases: Iterable[str] = (), container: str = "", user: str = "postgres", password: str = "",
     reverse_service: str = "", role: str = "", secret: str = "", margin: int = DEFAULT_MARGIN,
-    timeout: float = 120.0, uncounted: Iterable[str] = (),
+    timeout: float = 120.0, uncounted: Iterable[str] = (), expect: str = "",
 ) -> Cutover:  # fmt: skip
-    """Find everybody's part. On the path `failover`, and where a run only plans, the publisher may be dead.
+    """Find everybody's part. On the path `failover` the publisher may be dead.
 
     Paths: `cutover` (planned), `failover` (the publisher is dead), `clean` (it is back: its slots go),
     `abandon` (a planned one that did not end: writes are let in again). `databases`: empty takes those that
     are subscribed to, or were. `reverse_service` (planned only) leads to the subscriber, "" makes no way
     back. `margin` is a number of values, `timeout` seconds to confirm. `uncounted`: databases too large to be
-    counted while writes stand still. Raises ParameterError, PodError, ConnectionFailed.
+    counted while writes stand still. `expect`: the system identifier of the publisher, where it answers.
+    Raises ParameterError, PodError, ConnectionFailed, WrongServer.
     """
     if path not in get_args(Path):
         raise ParameterError(f"there is no path {path!r}", remedy=f"Set path to one of {get_args(Path)}.")
     if margin < 0:
         raise ParameterError("sequence_margin is negative", found=str(margin), remedy="0 or more values.")
-    may_lack = path == "failover" or cluster.dry_run
-    found = _publisher(cluster, publisher_selector, container, user, password, may_lack=may_lack)
+    may_lack = path == "failover"
+    found = _publisher(cluster, publisher_selector, container, user, password, expect, may_lack=may_lack)
     publisher, why = found
     specs = _specs(publisher, subscriber, databases)
     way_back = reverse_service if path == "cutover" else ""
@@ -127,10 +128,12 @@ def _among(specs: Specs, uncounted: Iterable[str]) -> tuple[str, ...]:
 
 
 def _publisher(
-    cluster: Cluster, selector: str, container: str, user: str, password: str, *, may_lack: bool
+    cluster: Cluster, selector: str, container: str, user: str, password: str, expect: str, *, may_lack: bool
 ) -> tuple[Server, str]:
     try:
-        found = find_server(cluster, selector, container=container, user=user, password=password)
+        found = find_server(
+            cluster, selector, container=container, user=user, password=password, expect=expect
+        )
     except (PodError, ConnectionFailed) as gone:
         if not may_lack:
             remedy = f"{gone.remedy} Where the publisher is dead for good, path = failover.".strip()

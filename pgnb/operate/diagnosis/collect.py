@@ -11,6 +11,7 @@ from pgnb.operate.diagnosis.asking import ask, ask_for_role
 from pgnb.operate.diagnosis.reach import reach_of
 from pgnb.operate.diagnosis.seen import Evidence, Part, ServerSeen, Wish
 from pgnb.server import Client, Server, find_server
+from pgnb.server.facts import assert_expected
 from pgnb.server.hba import read_hba
 from pgnb.server.standbys import own_selector
 
@@ -21,18 +22,22 @@ def collect_evidence(
     cluster: Cluster, primary_selector: str, standby_selector: str, *,
     container: str = "", user: str = "postgres", password: str = "",
     slot: str = "", application_name: str = "", role: str = "", secret: str = "",
-    min_free: float = 10.0, log_lines: int = 200,
+    min_free: float = 10.0, log_lines: int = 200, expect: str = "",
 ) -> Evidence:  # fmt: skip
     """Look at the primary, at every standby and at what lies between; what fails to answer is evidence, too.
 
     `container` is the primary's; `password` names where the login's password stands; `slot` and
     `application_name` are the wish for a single standby (empty: as it is set), `role` and `secret` the role
     that replicates and its Secret. `min_free` is a percentage of each data volume; `log_lines` the lines of
-    each log that are read. Raises AccessDenied and ApiUnreachable when the cluster cannot be looked at.
+    each log that are read; `expect` is the system identifier that a primary which answers must have. Raises
+    AccessDenied and ApiUnreachable when the cluster cannot be looked at, and WrongServer.
     """
     wish = Wish(slot, application_name, role, secret, min_free)
     collector = _Collector(cluster, user, password, log_lines)
     primaries = collector.look("primary", primary_selector, container)
+    for one in primaries:
+        if one.server is not None:
+            assert_expected(one.server.name, one.server.facts, expect)
     standbys = collector.look("standby", standby_selector)
     selectors: tuple[tuple[Part, str, Sequence[ServerSeen]], ...] = (
         ("primary", primary_selector, primaries), ("standby", standby_selector, standbys),

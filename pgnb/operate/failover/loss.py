@@ -59,7 +59,7 @@ class Loss(Tabled):
     def checks(self) -> Checks:
         """What must be so before the candidate is promoted, and what is only said."""
         if not self.applies:
-            return Checks.of("Loss estimate", [Check("loss", True, self.basis)], self.journal)
+            return Checks.of("Loss estimate", [Check.fact("loss", self.basis)], self.journal)
         items = [
             Check("the receiver is down", not self.streaming, "streaming" if self.streaming else "down",
                   "down", "WAL still arrives: the old primary runs. Fence it."),

@@ -17,6 +17,7 @@ from pgnb.operate.failover.remains import Remains
 from pgnb.operate.phases import timed_phase
 from pgnb.replication.source import Source
 from pgnb.server import Server
+from pgnb.server.facts import assert_expected
 from pgnb.server.progress import lsn_bytes, replay_progress
 from pgnb.server.standbys import find_standbys
 
@@ -112,14 +113,14 @@ def _words(server: Server) -> Cell:
 def succession(
     cluster: Cluster, path: str, *, primary: str, standby_selector: str, service: str, candidate: str = "",
     container: str = "", user: str = "postgres", password: str = "", data_directory: str = "",
-    accept_lost_slots: str = "",
+    accept_lost_slots: str = "", expect: str = "",
 ) -> Succession:  # fmt: skip
     """Find everybody's part. `primary` is the old primary's Deployment or StatefulSet, whatever became of it.
 
     `candidate` names a standby by its workload or pod; empty: the one that is a primary already, else the
     one that received most. `accept_lost_slots`: logical slots that a switchover may leave behind, by name,
-    joined by ", ". Raises ParameterError, PodError, NotFound, and WrongServer for two primaries among the
-    standbys.
+    joined by ", ". `expect`: the system identifier that every server which answers must have. Raises
+    ParameterError, PodError, NotFound, and WrongServer, also for two primaries among the standbys.
     """
     if path not in get_args(Path):
         raise ParameterError(
@@ -129,6 +130,9 @@ def succession(
         cluster, primary, container=container, user=user, password=password, data_directory=data_directory
     )
     standbys = find_standbys(cluster, standby_selector, user=user, password=password)
+    found, _ = old.server() if expect else (None, "")
+    for one in (*([found] if found else []), *(one for one in standbys if one.present)):
+        assert_expected(one.name, one.facts, expect)
     chosen = _named(cluster, standbys, candidate) if candidate else _foremost(standbys)
     others = tuple(one for one in standbys if one is not chosen)
     return Succession(cluster, cast(Path, path), old, chosen, others, service, accept_lost_slots)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pgnb.checks import Check, Checks, verify
+from pgnb.checks import Check, Checks, judge_at_end, verify
 from pgnb.display import Cell, Table, diff_html, spell, spell_bytes, spell_seconds
 from pgnb.errors import DeadlineExceeded, GateClosed, PgnbError, VerificationFailed
 from pgnb.evidence import finish
@@ -95,8 +95,81 @@ def test_verify_raises_with_found_wanted_and_remedy_unless_only_planned():
     with pytest.raises(VerificationFailed) as caught:
         verify(Checks.of("after", items, Journal()))
     assert (caught.value.found, caught.value.remedy) == ("rows: 3 (wanted 5)", "Wait.")
-    assert not verify(Checks.of("after", items, Journal(dry_run=True))).ok
     assert verify(Checks.of("after", items[1:], Journal())).ok
+
+
+def test_a_plan_excuses_a_missing_effect_and_no_observation():
+    items = [Check("rows", False, 3, 5, "Wait.")]
+    journal = Journal(dry_run=True)
+    with pytest.raises(VerificationFailed):
+        verify(Checks.of("before", items, journal))
+    _change(journal, []).apply()
+    assert not verify(Checks.of("after", items, journal)).ok
+    with pytest.raises(VerificationFailed):
+        verify(Checks.of("seen", items, journal, observed=True))
+    assert "Not judged, since it depends on changes that were only planned: after" in str(
+        finish(SimpleNamespace(journal=journal))
+    )
+
+
+def test_a_gate_says_what_the_run_has_changed_and_how_to_take_it_back():
+    journal = Journal()
+    checks = Checks.of("go on", [Check("safe", False, "no", "yes", "Look.")], journal)
+    with pytest.raises(GateClosed, match="stopped before anything was changed") as before:
+        gate(checks)
+    assert before.value.changed == ""
+    _change(journal, [], undo_text="take it out again").apply()
+    with pytest.raises(GateClosed, match="stopped after 1 changes of this run") as after:
+        gate(checks)
+    assert "server: SELECT 1" in str(after.value)
+    assert "to take back try it: take it out again" in str(after.value)
+
+
+def test_several_remedies_name_their_checks():
+    items = [Check("role", False, "no", "yes", "Make it."), Check("slot", False, "no", "yes", "Drop it.")]
+    with pytest.raises(GateClosed) as caught:
+        gate(Checks.of("go on", items, Journal()))
+    assert caught.value.remedy == "role: Make it.\nslot: Drop it."
+
+
+def test_what_the_run_made_for_itself_and_removed_is_no_change():
+    journal = Journal()
+    with journal.temporary("pod/helper"), journal.act("pod/helper", "create"):
+        pass
+    assert len(journal.changes) == 1
+    with journal.act("pod/helper", "put a file onto the volume"):
+        pass
+    with journal.temporary("pod/helper", removes=True), journal.act("pod/helper", "delete"):
+        pass
+    assert list(journal.changes) == ["pod/helper: put a file onto the volume"]
+
+
+def test_an_act_that_failed_or_never_ended_may_be_a_change():
+    journal = Journal()
+    with pytest.raises(ZeroDivisionError), journal.act("db", "fails"):
+        _ = 1 / 0
+    journal.act("db", "is killed").__enter__()
+    assert journal.changes.possible == ("db: fails", "db: is killed")
+
+
+def test_a_measurement_is_judged_at_the_end(capsys):
+    journal = Journal()
+    judge_at_end(Checks.of("client", [Check("longest gap", False, "9 s", "at most 5 s")], journal))
+    verify(Checks.of("after", [Check("rows", True, 5, 5)], journal))
+    with pytest.raises(VerificationFailed, match="reached its end") as caught:
+        finish(SimpleNamespace(journal=journal))
+    assert caught.value.found == "client: longest gap"
+    assert "judged at the end" in capsys.readouterr().out
+
+
+def test_facts_and_a_gate_that_asks_nothing_are_no_passed_checks():
+    journal = Journal()
+    gate(Checks.of("facts", [Check.fact("build", "x86_64")], journal))
+    gate(Checks.of("nothing", [], journal))
+    shown = str(finish(SimpleNamespace(journal=journal)))
+    assert "1 facts" in shown
+    assert "nothing was asked" in shown
+    assert "0 of 0" not in shown
 
 
 def test_evidence_counts_the_checks_and_marks_the_end(tmp_path):

@@ -87,7 +87,7 @@ def test_the_command_line_converts_by_the_declared_type(make_notebook):
         "name": "001", "rows": 7, "safe": False, "tables": ["a", "b"], "rate": 70.0,
     }  # fmt: skip
     with pytest.raises(ParameterError, match="rows must be int"):
-        params.from_command_line([("rows", "many")], declared)
+        params.validate(make_notebook(), params.from_command_line([("rows", "many")], declared))
 
 
 @pytest.mark.parametrize("cell", ["rows = 5", "rows: int = count()", "for x in y: pass", "rows: int"])

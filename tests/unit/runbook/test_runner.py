@@ -17,6 +17,9 @@ from pgnb.runbook.verdict import Verdict
 
 ACT = "with journal.act('db', 'do it'):\n    pass"
 FINISH = "finish(run)"
+PLANS = """from pgnb.checks import Check, Checks, gate
+journal.dry_run = True
+gate(Checks.of('may it', [Check('allowed', False, 'no', 'yes')], journal))"""
 
 
 @pytest.fixture
@@ -33,7 +36,13 @@ def archive(tmp_path: Path) -> Archive:
         ([ACT, "import os; os.kill(os.getpid(), 9)", FINISH], Verdict.KILLED, 4),
         ([ACT, "1/0", FINISH], Verdict.FAILED, 1),
         (["from pgnb.errors import GateClosed\nraise GateClosed('no')", FINISH], Verdict.STOPPED, 3),
+        (
+            [ACT, "from pgnb.errors import GateClosed\nraise GateClosed('no')", FINISH],
+            Verdict.STOPPED_LATER,
+            6,
+        ),
         (["journal.dry_run = True", FINISH], Verdict.PLANNED, 0),
+        ([PLANS, FINISH], Verdict.WOULD_STOP, 7),
     ],
 )
 def test_every_end_has_its_verdict(make_notebook, archive, cells, verdict, exit_code):

@@ -1,0 +1,55 @@
+"""A notebook's own check of what it was given, whoever runs it: JupyterLab, papermill or `pgnb run`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pgnb.display import Table
+from pgnb.errors import ParameterError
+from pgnb.runbook.declaration import Parameter, parse
+from pgnb.runbook.values import check_values
+
+
+def check_parameters() -> Table:
+    """Check the values of the notebook's parameters, before anything is connected; show what was given.
+
+    Returns a table of the values that are not the defaults. Raises ParameterError for a value that cannot be
+    right: another type, form, range or name than the parameter takes, or a secret.
+    """
+    names = _names_of_the_notebook()
+    return check_given(_declared_in(names.get("In", ())), names)
+
+
+def check_given(declared: Sequence[Parameter], names: Mapping[str, Any]) -> Table:
+    """Check the values that `names` has for the declared parameters. See `check_parameters`."""
+    if not declared:
+        raise ParameterError(
+            "the parameters cell has not been run",
+            found="no cell that holds only lines of the form `name: type = literal  # help`",
+            remedy="Run the notebook from its first cell.",
+        )
+    values = {parameter.name: names[parameter.name] for parameter in declared if parameter.name in names}
+    check_values(declared, values)
+    rows = [(p.name, repr(values[p.name])) for p in declared if values.get(p.name, p.default) != p.default]
+    note = f"{len(declared) - len(rows)} of {len(declared)} parameters have their defaults."
+    return Table.of(("parameter", "value"), rows, title="Given", note=note)
+
+
+def _names_of_the_notebook() -> Mapping[str, Any]:
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell.user_ns if shell is not None else {}
+
+
+def _declared_in(inputs: Sequence[str]) -> tuple[Parameter, ...]:
+    """The declarations of the parameters cell, as it was run last."""
+    for source in reversed(inputs):
+        try:
+            if any(isinstance(node, ast.AnnAssign) for node in ast.parse(source).body):
+                return parse(source)
+        except (SyntaxError, ValueError):
+            continue  # A cell of another kind.
+    return ()
