@@ -57,7 +57,8 @@ def prove_source(
     title = f"{source.host}:{source.port} can feed {standby or 'a standby'}"
     items = [*_role(primary, source), _slot(primary, slot, application_name), *_room(primary)]
     if words := _needs_no_trial(primary, slot, application_name):
-        return Checks.of(title, [*items, _untried(primary, words)], primary.journal)
+        shown = [*items, _untried(primary, words)]
+        return Checks.of(title, shown, primary.journal, observed=True)
     target = find_target(primary.cluster, standby, container=standby_container) if standby else None
     return Checks.of(title, [*_from_there(primary, source, target), *items], primary.journal)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ def check_parameters() -> Table:
     Returns a table of the values that are not the defaults. Raises ParameterError for a value that cannot be
     right: another type, form, range or name than the parameter takes, or a secret.
     """
-    names = _names_of_the_notebook()
+    names = sys._getframe(1).f_globals  # The cell's: a notebook has one namespace.
     return check_given(_declared_in(names.get("In", ())), names)
 
 
@@ -35,13 +36,6 @@ def check_given(declared: Sequence[Parameter], names: Mapping[str, Any]) -> Tabl
     rows = [(p.name, repr(values[p.name])) for p in declared if values.get(p.name, p.default) != p.default]
     note = f"{len(declared) - len(rows)} of {len(declared)} parameters have their defaults."
     return Table.of(("parameter", "value"), rows, title="Given", note=note)
-
-
-def _names_of_the_notebook() -> Mapping[str, Any]:
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    return shell.user_ns if shell is not None else {}
 
 
 def _declared_in(inputs: Sequence[str]) -> tuple[Parameter, ...]:

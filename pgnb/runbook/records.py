@@ -204,7 +204,7 @@ def concluded(
         error=error,
         facts=evidence.facts,
         servers=evidence.servers,
-        changes=len(evidence.changes),
+        changes=evidence.changes,
         checks_passed=evidence.passed_checks,
         checks_failed=len(evidence.failed_checks),
         phases=evidence.phases,

@@ -68,14 +68,19 @@ class Evidence:
         return len(self.opened)
 
     @property
-    def changes(self) -> Changes:
+    def changes(self) -> int:
+        """How many acts changed something for good, or may have."""
+        return len(self.changed)
+
+    @property
+    def changed(self) -> Changes:
         """What the run changed for good, and what it may have changed."""
         return changes_of(self.opened, self.acts)
 
     @property
     def undo(self) -> tuple[tuple[str, str], ...]:
         """Title of each change that lasts, and in words how it is taken back."""
-        return undo_of(self.applied, self.changes)
+        return undo_of(self.applied, self.changed)
 
     @property
     def failed_checks(self) -> tuple[dict[str, Any], ...]:

@@ -21,21 +21,42 @@ from tests.notebooks.snapshot import snapshot
 
 NUMBERS = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "10", "11")
 SWITCHOVER = "09"
+BEFORE_THE_SET_UP = dict.fromkeys(NUMBERS, Verdict.FAILED) | {
+    "00": Verdict.PLANNED, "01": Verdict.PLANNED, "02": Verdict.PLANNED, "03": Verdict.WOULD_STOP,
+    "07": Verdict.PLANNED,
+}  # fmt: skip
+"""What a plan amounts to where 02 and 03 have not been carried out: a standby is missing, or a role and a slot."""
 SHORT = {"10": {"monitor_seconds": 2}, "07": {"rate_seconds": 1}}
 
 
 def _run(number, given, executed, **more):
-    journal = executed / f"{number}-{more['dry_run']}.journal.jsonl"
+    journal = executed / f"{number}-{len(list(executed.iterdir()))}.journal.jsonl"
     return runs.in_process(number, given, journal, **SHORT.get(number, {}), **more)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_plan_only_run_changes_nothing_at_all(number, given, executed, observer, primary):
+def test_a_plan_before_the_set_up_changes_nothing_and_says_what_is_missing(
+    number, given, executed, observer, primary
+):
     before = snapshot(observer, (primary,))
     outcome = _run(number, given, executed, dry_run="true")
-    assert outcome.verdict == Verdict.PLANNED, outcome.error
+    assert outcome.verdict == BEFORE_THE_SET_UP[number], outcome.error
     assert outcome.evidence.changes == 0
     assert snapshot(observer, (primary,)) == before
+    if number in ("04", "05", "06", "10", "11"):
+        assert "At least 1 must be: section 3 makes a standby" in outcome.error
+    if number == "03":
+        assert any("replicator" in one for one in outcome.evidence.would_stop)
+
+
+def test_a_plan_fails_for_what_it_sees(given, executed):
+    """A misspelt selector, and a database that is not the expected one."""
+    wrong = _run("02", given, executed, dry_run="true", primary_selector="app=postgres-primry")
+    assert (wrong.verdict, wrong.evidence.changes) == (Verdict.FAILED, 0)
+    assert "no pod in the namespace" in wrong.error
+    other = _run("02", given, executed, dry_run="true", expect_system_identifier="42")
+    assert other.verdict == Verdict.FAILED
+    assert "is not the expected database cluster" in other.error
 
 
 def test_the_pipeline_carries_the_procedure_out(given, executed):
@@ -55,6 +76,14 @@ def test_a_second_run_finds_nothing_to_change(number, given, executed, observer,
     assert lasting == []
 
 
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_plan_of_what_is_set_up_passes(number, given, executed, observer, primary, standby):
+    before = snapshot(observer, (primary, standby))
+    outcome = _run(number, given, executed, dry_run="true")
+    assert outcome.verdict == Verdict.PLANNED, outcome.error
+    assert snapshot(observer, (primary, standby)) == before
+
+
 def test_plain_papermill_finds_nothing_to_change(given, executed, observer, primary, standby):
     before = snapshot(observer, (primary, standby))
     assert runs.plain_papermill("02", given, executed) == Verdict.PASSED
@@ -72,8 +101,11 @@ def _passing(act: dict[str, str]) -> bool:
 
 def test_a_plan_of_the_switchover_changes_nothing(given, executed, observer, primary, standby):
     before = snapshot(observer, (primary, standby))
-    outcome = _run(SWITCHOVER, given, executed, dry_run="true")
+    outcome = _run(SWITCHOVER, given, executed, dry_run="true", allow_promotion=True)
     assert outcome.verdict == Verdict.PLANNED, outcome.error
+    outcome = _run(SWITCHOVER, given, executed, dry_run="true")
+    assert outcome.verdict == Verdict.WOULD_STOP, outcome.error
+    assert any("allow_promotion" in one for one in outcome.evidence.would_stop)
     assert snapshot(observer, (primary, standby)) == before
 
 

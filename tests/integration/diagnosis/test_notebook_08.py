@@ -38,7 +38,7 @@ def test_green_when_healthy_red_when_sick_and_green_when_mended(
     red = run(pair, kubeconfig, tmp_path / "3", "false")
     assert red.verdict == "failed"
     assert "the password is wrong" in red.error
-    assert run(pair, kubeconfig, tmp_path / "4", "true").verdict == "planned"
+    assert run(pair, kubeconfig, tmp_path / "4", "true").verdict == "failed"
     carry_out(pair.primary.plan_role(ROLE, SECRET))
     pair.healthy()
     assert run(pair, kubeconfig, tmp_path / "5", "false").verdict == "passed"

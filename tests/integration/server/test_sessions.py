@@ -20,6 +20,7 @@ from pgnb.errors import (
     ServerError,
     WrongServer,
 )
+from pgnb.plan import Change, Step
 from pgnb.server import Server, compose, find_server, literal, name
 from pgnb.wait import wait_until
 from tests.interrupts import interrupted
@@ -199,8 +200,13 @@ def test_a_plan_only_run_reaches_no_change_by_any_way(planning: Cluster, server:
 
 
 def test_a_plan_only_run_goes_on_where_a_server_is_not_there_yet(planning: Cluster):
-    absent = find_server(planning, "app=standby-to-come")
+    change = Change("make it", planning.journal, steps=[Step("deployment/x", "make it", lambda: "")])
+    absent = find_server(planning, "app=standby-to-come", made_by=change)
     assert not absent.present
+    with pytest.raises(PodError):
+        find_server(planning, "app=standby-to-come")
+    with pytest.raises(PodError):
+        find_server(planning, "app=standby-to-come", made_by=Change("nothing to make", planning.journal))
     assert absent.query("SELECT 1") == []
     assert absent.scalar("SELECT 1") is None
     assert absent.facts.role == "not there yet"

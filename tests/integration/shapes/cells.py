@@ -22,6 +22,7 @@ def performed(number: str, given: Mapping[str, Any]) -> Iterator[Names]:
     try:
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "code":
+                names.setdefault("In", [""]).append(cell.source)
                 _run(cell.source, names, given if "parameters" in cell.metadata.get("tags", ()) else {})
         yield names
     finally:
