@@ -13,6 +13,7 @@ import yaml
 from pgnb.display import Table, spell_seconds
 from pgnb.errors import ParameterError
 from pgnb.runbook import catalogue, pages, params, runner
+from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive, Record, default_folder
 
 _RECORDS = click.option(
@@ -57,11 +58,13 @@ def run(
     chosen = catalogue.select(notebooks)
     values = _values(chosen, files, pairs)
     archive = Archive(records)
-    for notebook, taken in zip(chosen, values, strict=True):
-        record = runner.run(notebook, taken, archive, timeout=timeout, progress=progress)
-        _report(record, archive)
-        if record.exit_code:
-            sys.exit(record.exit_code)
+    how: dict[str, Any] = {"timeout": timeout, "progress": progress}
+    with Kernels() as kernels:
+        for notebook, taken, following in zip(chosen, values, [*chosen[1:], None], strict=True):
+            record = runner.run(notebook, taken, archive, **how, kernels=kernels, following=following)
+            _report(record, archive)
+            if record.exit_code:
+                sys.exit(record.exit_code)
 
 
 def _values(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from jinja2 import Environment, PackageLoader, select_autoescape
-from nbconvert import HTMLExporter
 
 from pgnb.display import spell_seconds
+from pgnb.runbook.jupyter import nbformat, without_checkers
 from pgnb.runbook.records import Archive, Record
 
 _ENVIRONMENT = Environment(
@@ -19,10 +20,40 @@ _ENVIRONMENT = Environment(
 )
 
 
+class Writer:
+    """Writes the page of one record in a thread of its own, beside the run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._thread = ThreadPoolExecutor(1, "page")
+        self._plots: Future[tuple[str, ...]] | None = None
+
+    def prepare(self) -> None:
+        """Load what a page takes."""
+        self._thread.submit(_exporter)
+
+    def begin(self) -> None:
+        """Write the page: the executed notebook is complete."""
+        if (self._folder / "notebook.ipynb").exists():
+            self._plots = self._thread.submit(write, self._folder)
+
+    def plots(self) -> tuple[str, ...]:
+        """The file names of the plots, once the page is written; none where no notebook was executed."""
+        self._thread.shutdown()
+        return self._plots.result() if self._plots else ()
+
+
+@cache
+def _exporter() -> Any:
+    with without_checkers():
+        from nbconvert.exporters.html import HTMLExporter
+    return HTMLExporter(template_name="lab")
+
+
 def write(folder: Path) -> tuple[str, ...]:
     """Write a record's page and its plots beside the executed notebook; the plots' file names."""
     notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
-    page, _ = HTMLExporter(template_name="lab").from_notebook_node(notebook)
+    page, _ = _exporter().from_notebook_node(notebook)
     (folder / "notebook.html").write_text(page, "utf-8")
     names = []
     for number, image in enumerate(_images(notebook), 1):

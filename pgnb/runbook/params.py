@@ -6,12 +6,11 @@ so values are checked here, before a kernel starts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-
-import nbformat
 
 from pgnb.errors import ParameterError
 from pgnb.runbook.declaration import Parameter, parse
@@ -41,14 +40,14 @@ def declared(notebook: Path) -> tuple[Parameter, ...]:
 
 def _parameters_cell(notebook: Path) -> str:
     try:
-        cells = nbformat.read(notebook, as_version=4).cells
+        cells = json.loads(notebook.read_text("utf-8"))["cells"]
+        tagged = [cell["source"] for cell in cells if TAG in cell["metadata"].get("tags", ())]
     except FileNotFoundError as error:
         raise ParameterError(f"there is no notebook {notebook}") from error
-    except Exception as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ParameterError(f"{notebook} is not a notebook", found=str(error)) from error
-    for cell in cells:
-        if TAG in cell.metadata.get("tags", ()):
-            return str(cell.source)
+    if tagged:
+        return "".join(tagged[0])
     raise ParameterError(f"{notebook.name} has no cell tagged `{TAG}`")
 
 

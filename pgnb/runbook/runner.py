@@ -1,28 +1,19 @@
-"""Running a notebook with papermill, into a record."""
+"""Running a notebook, into a record."""
 
 from __future__ import annotations
 
-import logging
-import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from papermill.exceptions import PapermillExecutionError
-from papermill.execute import execute_notebook
-
-from pgnb.journal import PATH_VARIABLE
 from pgnb.runbook import pages, verdict
+from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive, Record, concluded
 from pgnb.runbook.verdict import Verdict
-
-START_TIMEOUT = 120
-"""Seconds that a kernel may take to start."""
-
 
 _DEATHS = {"DeadKernelError": Verdict.KILLED, "CellTimeoutError": Verdict.TIMEOUT}
 """Ways in which a kernel ends without a cell's exception, by the name of nbclient's error."""
@@ -46,69 +37,78 @@ def run(
     *,
     timeout: float | None = None,
     progress: bool = True,
+    kernels: Kernels | None = None,
+    following: Path | None = None,
 ) -> Record:
     """Run one notebook and archive it; `timeout` is for the whole of it, in seconds.
 
-    `parameters` must be valid (params.validate). Returns the sealed record, whatever became of the run.
+    `parameters` must be valid (params.validate). With `kernels`, a kernel for the `following` notebook starts
+    while this one runs. Returns the sealed record, whatever became of the run.
     Raises RecordError when no record can be kept: then nothing ran.
     """
     record = archive.open(notebook, parameters)
     folder = archive.path(record)
-    error, stopped_by = "", None
+    error, stopped_by, page = "", None, pages.Writer(folder)
+    chain = Kernels() if kernels is None else nullcontext(kernels)
     try:
-        with _journal(folder / "journal.jsonl"), _ending_by_signal(timeout):
-            _execute(notebook, folder / "notebook.ipynb", parameters, progress)
+        with _ending_by_signal(timeout), chain as started:
+            error = _execute(notebook, folder, parameters, started, page, progress, following)
     except _Ended as ended:
         stopped_by = ended.verdict
     except KeyboardInterrupt:
         stopped_by = Verdict.INTERRUPTED
-    except PapermillExecutionError as failure:
-        error = failure.ename
-        (folder / "error.txt").write_text(f"{failure.ename}: {failure.evalue}\n", "utf-8")
     except Exception as failure:
         error, stopped_by = type(failure).__name__, _DEATHS.get(type(failure).__name__)
         (folder / "error.txt").write_text(f"{error}: {failure}\n", "utf-8")
-    return _conclude(archive, record, error, stopped_by)
+    return _conclude(archive, record, error, stopped_by, page)
 
 
-def _execute(notebook: Path, output: Path, parameters: Mapping[str, Any], progress: bool) -> None:
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    execute_notebook(
-        str(notebook),
-        str(output),
-        parameters=dict(parameters),
-        kernel_name="python3",
-        language="python",
-        progress_bar={"desc": notebook.stem} if progress else False,
-        start_timeout=START_TIMEOUT,
-        coalesce_streams=True,
-        extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-    )
+def _execute(
+    notebook: Path,
+    folder: Path,
+    parameters: Mapping[str, Any],
+    kernels: Kernels,
+    page: pages.Writer,
+    progress: bool,
+    following: Path | None,
+) -> str:
+    """Carry the notebook out; the name of the exception that ended a cell, or nothing.
+
+    What takes time goes on at once: this process loads papermill while the kernel starts, loads nbconvert
+    while the cells run, and writes the page while the kernel ends.
+    """
+
+    def begun(**_hook: Any) -> None:
+        if following is not None:
+            kernels.prepare(following)
+
+    with kernels.one(notebook) as kernel:
+        from pgnb.runbook.execution import execute
+
+        page.prepare()
+        try:
+            kernel.hand_over(folder / "journal.jsonl")
+            failure = execute(
+                notebook, folder / "notebook.ipynb", parameters, kernel, progress=progress, begun=begun
+            )
+        finally:
+            page.begin()
+    if failure is None:
+        return ""
+    (folder / "error.txt").write_text(f"{failure.name}: {failure.text}\n", "utf-8")
+    return failure.name
 
 
-def _conclude(archive: Archive, record: Record, error: str, stopped_by: Verdict | None) -> Record:
+def _conclude(
+    archive: Archive, record: Record, error: str, stopped_by: Verdict | None, page: pages.Writer
+) -> Record:
     folder = archive.path(record)
     evidence = verdict.read(folder / "journal.jsonl")
     judged = verdict.judge(evidence, error=error, stopped_by=stopped_by)
-    plots = pages.write(folder) if (folder / "notebook.ipynb").exists() else ()
     said = (folder / "error.txt").read_text("utf-8").strip() if (folder / "error.txt").exists() else ""
-    sealed = archive.seal(concluded(record, evidence, judged, error=said, plots=plots))
+    sealed = archive.seal(concluded(record, evidence, judged, error=said, plots=page.plots()))
     pages.write_index(archive)
     return sealed
-
-
-@contextmanager
-def _journal(path: Path) -> Iterator[None]:
-    """The kernel inherits the environment of this process; that is the only way to hand it the path."""
-    before = os.environ.get(PATH_VARIABLE)
-    os.environ[PATH_VARIABLE] = str(path.resolve())
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[PATH_VARIABLE]
-        else:
-            os.environ[PATH_VARIABLE] = before
 
 
 @contextmanager

@@ -1,0 +1,56 @@
+"""Carrying a notebook out with papermill, in a kernel that is there already; papermill's only importer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgnb.runbook.jupyter import without_checkers
+from pgnb.runbook.kernels import START_TIMEOUT, Kernel
+
+with without_checkers():
+    from papermill.exceptions import PapermillExecutionError
+    from papermill.execute import execute_notebook
+
+
+@dataclass(frozen=True)
+class CellError:
+    """The exception that ended a cell: the name of its class, and its text."""
+
+    name: str
+    text: str
+
+
+def execute(
+    notebook: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    kernel: Kernel,
+    *,
+    progress: bool,
+    begun: Callable[..., None],
+) -> CellError | None:
+    """Run the notebook's cells in the kernel, and keep them with their outputs in `output`.
+
+    `begun` is called once the kernel is ready. Returns the exception that ended the run in a cell, or None.
+    """
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        execute_notebook(
+            str(notebook),
+            str(output),
+            parameters=dict(parameters),
+            kernel_name="python3",
+            language="python",
+            progress_bar={"desc": notebook.stem} if progress else False,
+            start_timeout=START_TIMEOUT,
+            coalesce_streams=True,
+            km=kernel.manager,
+            on_notebook_start=begun,
+        )
+    except PapermillExecutionError as error:
+        return CellError(error.ename, error.evalue)
+    return None
