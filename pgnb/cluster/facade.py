@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -161,12 +161,13 @@ class Cluster:
 
     def logs(
         self, pod: Pod, *, container: str = "", tail: int | None = None, since: timedelta | None = None,
-        previous: bool = False, timestamps: bool = False, limit_bytes: int = logs.LIMIT,
+        since_time: datetime | None = None, previous: bool = False, timestamps: bool = False,
+        limit_bytes: int = logs.LIMIT,
     ) -> Sequence[LogLine]:  # fmt: skip
         """Lines of a container's log: the last `tail`, or since then, `limit_bytes` bytes at most."""
         return logs.read_log(
-            self.api, pod, container=container, tail=tail, since=since, previous=previous,
-            timestamps=timestamps, limit_bytes=limit_bytes,
+            self.api, pod, container=container, tail=tail, since=since, since_time=since_time,
+            previous=previous, timestamps=timestamps, limit_bytes=limit_bytes,
         )  # fmt: skip
 
     def forward(self, pod: Pod, port: int = POSTGRES_PORT) -> Forward:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
@@ -14,6 +14,7 @@ from pgnb.cluster import LogLine
 from pgnb.display import Cell, Table, Tabled, card, spell_seconds
 from pgnb.journal import Journal
 from pgnb.observe.lag import percentile
+from pgnb.observe.meter import Gap, Meter, is_meters
 
 _ID = re.compile(r"\d+\Z")
 _DUPLICATE = "duplicate key value violates unique constraint"
@@ -22,26 +23,15 @@ _STILL_WRITING = 2.0
 """Seconds without an acknowledged row, at the end, after which the client counts as standing still."""
 
 
-@dataclass(frozen=True)
-class Gap:
-    """A time without an acknowledged commit, between two that were."""
-
-    start: datetime
-    end: datetime
-
-    @property
-    def seconds(self) -> float:
-        """How long it was."""
-        return (self.end - self.start).total_seconds()
-
-
 @dataclass(frozen=True, repr=False)
 class Writing(Tabled):
     """What the client was told between `since` (or its beginning) and `asked`.
 
     `ids` and `times` belong together, in order of time; times are those at which the node took the line.
     `words` are the last lines that were no id: what psql said when it lost its server. `duplicates` is how
-    often a key that the server gave out was there already, as by a sequence that was left behind.
+    often a key that the server gave out was there already, as by a sequence that was left behind. `refused`
+    are the times at which the server refused the client or was lost to it. `meter` is what an idle process
+    beside the client saw of the machine.
     """
 
     name: str
@@ -50,6 +40,8 @@ class Writing(Tabled):
     asked: datetime
     words: Sequence[str] = ()
     duplicates: int = 0
+    refused: Sequence[datetime] = ()
+    meter: Meter = field(default_factory=Meter)
 
     @property
     def acknowledged(self) -> int:
@@ -86,7 +78,8 @@ class Writing(Tabled):
         stands = self._stands_still and self.longest.end == self.asked
         when = f"since {self.longest.start:%H:%M:%S} UTC, still" if stands else where
         told = f"{self.acknowledged:,} rows acknowledged"
-        return f"{told}; the longest gap in writing was {spell_seconds(self.longest.seconds)} ({when})"
+        length = self.meter.explain(self.longest)
+        return f"{told}; the longest gap in writing was {length}, {when}"
 
     @property
     def table(self) -> Table:
@@ -98,27 +91,48 @@ class Writing(Tabled):
         if self.duplicates:
             facts["duplicate keys"] = Cell(f"{self.duplicates:,}", "bad")
         for gap in sorted(self.gaps, key=lambda gap: -gap.seconds)[:_SHOWN]:
-            facts[f"gap at {gap.start:%H:%M:%S.%f}"[:-3] + " UTC"] = spell_seconds(gap.seconds)
+            facts[f"gap at {gap.start:%H:%M:%S.%f}"[:-3] + " UTC"] = self.meter.explain(gap)
+        facts["the machine"] = self.machine
         return card(f"Client {self.name}", facts, note="\n".join(self.words))
+
+    @property
+    def machine(self) -> str:
+        """What the machine did meanwhile, in words."""
+        late = self.meter.longest
+        if not self.meter.ran:
+            return "not measured: no idle process beside the client"
+        if late is None:
+            return "an idle process beside the client was never late by 20 ms or more"
+        times = f"{len(self.meter.overslept):,} times, by {spell_seconds(late.seconds)} at most"
+        return f"an idle process beside the client was late {times}"
+
+    @property
+    def kept_on(self) -> Check:
+        """Whether the client was acknowledged rows, and still is at the end."""
+        still = f", none since {self.times[-1]:%H:%M:%S} UTC" if self.times and self._stands_still else ""
+        return Check(
+            "the client kept writing", self.acknowledged > 1 and not still,
+            f"{self.acknowledged:,} rows{still}", "2 or more, up to the end",
+            "Look at the writer's pod and its log.",
+        )  # fmt: skip
+
+    @property
+    def no_duplicates(self) -> Check:
+        """Whether the server gave out no key that was there already."""
+        return Check(
+            "duplicate keys that it met", not self.duplicates, self.duplicates, 0,
+            "A sequence is behind its table: set it beyond the rows.",
+        )  # fmt: skip
 
     def checks(self, journal: Journal, *, longest: float) -> Checks:
         """Whether the client kept writing, and no gap was longer than `longest` seconds."""
         gap = self.longest.seconds if self.longest else float("inf")
-        items = [
-            Check(
-                "the client kept writing", self.acknowledged > 1, f"{self.acknowledged:,} rows", "2 or more",
-                "Look at the writer's pod and its log.",
-            ),
-            Check(
-                "longest gap in its writes", gap <= longest, spell_seconds(gap) if self.longest else "–",
-                f"at most {spell_seconds(longest)}", "See in the journal what ran at that time.",
-            ),
-            Check(
-                "duplicate keys that it met", not self.duplicates, self.duplicates, 0,
-                "A sequence is behind its table: set it beyond the rows.",
-            ),
-        ]  # fmt: skip
-        return Checks.of(f"Client {self.name}", items, journal)
+        lasted = Check(
+            "longest gap in its writes", gap <= longest,
+            self.meter.explain(self.longest) if self.longest else "–",
+            f"at most {spell_seconds(longest)}", "See in the journal what ran at that time.",
+        )  # fmt: skip
+        return Checks.of(f"Client {self.name}", [self.kept_on, lasted, self.no_duplicates], journal)
 
 
 @dataclass(frozen=True, repr=False)
@@ -151,12 +165,18 @@ class Found(Tabled):
 def writing_of(
     name: str, lines: Iterable[LogLine], asked: datetime, since: datetime | None = None
 ) -> Writing:
-    """What a log says: a line that is only an id is an acknowledged commit."""
+    """What a log says: a line that is only an id is an acknowledged commit; the rest are words."""
+    lines = [line for line in lines if line.text.strip()]
     told = sorted(
         (line.at, int(line.text))
         for line in lines
         if line.at and _ID.match(line.text) and (since is None or line.at >= since)
     )
-    words = [line.text for line in lines if line.text.strip() and not _ID.match(line.text)]
-    duplicates = sum(_DUPLICATE in word for word in words)
-    return Writing(name, [row for _, row in told], [at for at, _ in told], asked, words[-_SHOWN:], duplicates)
+    said = [line for line in lines if not _ID.match(line.text) and not is_meters(line.text)]
+    return Writing(
+        name, [row for _, row in told], [at for at, _ in told], asked,
+        words=[line.text for line in said[-_SHOWN:]],
+        duplicates=sum(_DUPLICATE in line.text for line in said),
+        refused=[line.at for line in said if line.at and (since is None or line.at >= since)],
+        meter=Meter.of(lines, since),
+    )  # fmt: skip

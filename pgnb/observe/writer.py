@@ -49,8 +49,9 @@ class Writer:
 
     def report(self, since: datetime | None = None) -> Writing:
         """What the client was told, since its beginning or since a time. Raises NotFound without a pod."""
-        lines = [line for pod in self._pods() for line in self._log(pod)]
-        return writing_of(self.selector.rpartition("=")[2], lines, datetime.now(UTC), since)
+        asked = datetime.now(UTC)  # Before the log is read: a slow answer is no time without a row.
+        lines = [line for pod in self._pods() for line in self._log(pod, since)]
+        return writing_of(self.selector.rpartition("=")[2], lines, asked, since)
 
     def _pods(self) -> tuple[Pod, ...]:
         pods = self.cluster.pods(self.selector)
@@ -61,10 +62,10 @@ class Writer:
             )
         return pods
 
-    def _log(self, pod: Pod) -> list[LogLine]:
+    def _log(self, pod: Pod, since: datetime | None) -> list[LogLine]:
         if pod.phase == "Pending":
             return []  # It has no log yet; the API would refuse to read it.
-        return list(self.cluster.logs(pod, timestamps=True, limit_bytes=_LOG_LIMIT))
+        return list(self.cluster.logs(pod, timestamps=True, since_time=since, limit_bytes=_LOG_LIMIT))
 
     def found(self, server: Server, writing: Writing, *, lsn: str = "", timeout: float = 60.0) -> Found:
         """Look for the acknowledged rows on a server; on a standby, once it has replayed up to `lsn`."""
@@ -138,14 +139,15 @@ def make_table(scratch: Scratch) -> None:
 
 def _spec(primary: Server, passwords: Mapping[str, str], address: tuple[str, int], every: float) -> HelperPod:
     pod = primary.pod
-    script = (files("pgnb.observe") / "scripts" / "writer.sh").read_text(encoding="utf-8")
+    scripts = files("pgnb.observe") / "scripts"
+    script, meter = ((scripts / name_).read_text(encoding="utf-8") for name_ in ("writer.sh", "meter.sh"))
     env = {
         "PGHOST": address[0], "PGPORT": str(address[1]),
         "PGNB_EVERY": f"{every:g}", "PGNB_PSQL": primary.facts.tool("psql"),
     }  # fmt: skip
     known = {variable: _secret_of(reference, pod) for variable, reference in passwords.items()}
     secrets = {variable: secret for variable, secret in known.items() if secret}
-    spec = HelperPod(_PREFIX, pod.image, ("sh", "-c", script), env, secrets)
+    spec = HelperPod(_PREFIX, pod.image, ("sh", "-c", script, "writer", meter), env, secrets)
     user = server_user(pod.spec, pod.container_spec, User(primary.owner.uid, primary.owner.gid))
     return replace(spec.like(pod), uid=user.uid, gid=user.gid)
 

@@ -39,12 +39,32 @@ def measured_silence(service: Service | None) -> Silence | None:
 
 
 def plot_phases(
-    path: str, phases: Sequence[Entry], silent: Silence | None, by: str, *, before: Sequence[Entry] = ()
+    path: str,
+    phases: Sequence[Entry],
+    silent: Silence | None,
+    by: str = "measured by a client",
+    *,
+    lost: Entry | None = None,
 ) -> Plot:
-    """Each phase as a bar, and the time without writes, known `by` what; `before` passed by itself."""
+    """Each phase as a bar, and the time without writes, where it was measured, `by` whom.
+
+    `lost` is the time whose commits are lost, with their number as its result.
+    """
+    return timeline(phases, phases_title(path, phases, silent, by, lost=lost), silent=silent, lost=lost)
+
+
+def phases_title(
+    path: str, phases: Sequence[Entry], silent: Silence | None, by: str, *, lost: Entry | None = None
+) -> str:
+    """What the phases took, how long nobody could write, and what is lost; empty without a phase."""
+    if not phases:
+        return ""
     count, total = len(phases), sum(phase.seconds for phase in phases)
     title = f"{path.capitalize()}: {count} {'phase' if count == 1 else 'phases'}, {spell_seconds(total)}"
     if silent:
         title += f"; {spell_seconds((silent[1] - silent[0]).total_seconds())} without writes ({by})"
-    shown = [*before, *phases]
-    return timeline(shown, title if shown else "", silent=silent)
+    else:
+        title += "; time without writes: not measured"
+    if lost:
+        title += f"; commits after {lost.at:%H:%M:%S} UTC did not reach the standby: {lost.result}"
+    return title

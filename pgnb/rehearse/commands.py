@@ -16,11 +16,6 @@ from pgnb.rehearse.stage import STANDBY, on_stage
 
 SET_UP = ("00", "01", "02", "03", "04", "05")
 OPERATE = ("06", "07", "08", "10", "11")
-LONGEST_GAP = 0.1
-"""Seconds that the client's writes may stand still when no restart is allowed."""
-LONGEST_GAP_RESTART = 2.0
-"""The same, with the one restart of section 2."""
-
 _OPTIONS = (
     click.option("--keep", is_flag=True, help="Leave the cluster up, and say how to go on with it."),
     click.option("--name", default=lifecycle.DEFAULT_NAME, show_default=True, help="Name of the cluster."),
@@ -45,15 +40,15 @@ def _on_stage(command: Callable[..., Any]) -> Callable[..., Any]:
 def rehearse(ctx: click.Context, /, allow_restart: bool, **options: Any) -> None:
     """Carry out the physical procedure on a fresh rehearsal cluster while a client keeps writing.
 
-    Exit status 0 when every notebook passed and the promise was kept: no acknowledged row is missing, and
-    the client's writes stood still for no longer than promised.
+    Exit status 0 when every notebook passed and the promise was kept: no acknowledged row is missing, no
+    client met a duplicate key, the client writes at the end, and where no restart was allowed nothing of the
+    procedure held its writes up. What this machine does by itself is measured beside the client, and told.
     """
     if ctx.invoked_subcommand:
         return
     with on_stage(**options) as stage:
         passed = stage.run_all([*SET_UP, *OPERATE, "00"], allow_restart=allow_restart)
-        longest = LONGEST_GAP_RESTART if allow_restart else LONGEST_GAP
-        kept = stage.conclude(longest, others=[STANDBY] if passed else [])
+        kept = stage.conclude(others=[STANDBY] if passed else [])
     sys.exit(0 if passed and kept else 1)
 
 
@@ -62,7 +57,8 @@ def rehearse(ctx: click.Context, /, allow_restart: bool, **options: Any) -> None
 def failover(**options: Any) -> None:
     """Practise section 9 on a fresh pair: a planned switchover, a crash with its failover, a rejoin.
 
-    Exit status 0 when every run passed, the switchover lost no acknowledged row, and writing went on.
+    Exit status 0 when every run passed, the switchover lost no acknowledged row, the failover no more than it
+    had announced, and writing went on.
     """
     with on_stage(**options) as stage:
         passed = practise_failover(stage)

@@ -12,13 +12,11 @@ from pgnb.logical.diagnosis import LogicalFinding
 from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.writer import Writer, start_client
 from pgnb.rehearse.promise import Promise, Word
-from pgnb.rehearse.stage import PASSWORD, PRIMARY, Stage, sample_client
+from pgnb.rehearse.stage import PASSWORD, PRIMARY, Stage, last_word, sample_client
 from pgnb.rehearse.troubles import SUBSCRIBER, SUBSCRIBER_PASSWORD, pair_of
 from pgnb.server import Server, find_server
 from pgnb.wait import wait_until
 
-LONGEST_GAP_CUTOVER = 10.0
-"""Seconds that each client's writes may stand still, restarts and the cut-over included."""
 _NEW_DATABASE = "new_database"
 _BY_SEQUENCE = (
     "CREATE TABLE heartbeat (id bigserial PRIMARY KEY, written_at timestamptz NOT NULL"
@@ -88,15 +86,16 @@ def _conclude(stage: Stage, writer: Writer) -> bool:
         primary = find_server(cluster, SUBSCRIBER, password=SUBSCRIBER_PASSWORD)
         follower = find_server(cluster, PRIMARY, password=PASSWORD)
         clients = (sample_client(cluster), writer)
-        words = [_word(client, primary, follower) for client in clients]
+        words = [_word(stage, client, primary, follower) for client in clients]
         primary.close()
         follower.close()
-        return stage.tell(Promise.of(words, LONGEST_GAP_CUTOVER, cluster.journal), LONGEST_GAP_CUTOVER)
+        return stage.tell(Promise.of(words, cluster.journal))
 
 
-def _word(client: Writer, primary: Server, follower: Server) -> Word:
-    writing = client.report()
-    return Word(writing, (client.found(primary, writing), _arrived(client, follower, writing)))
+def _word(stage: Stage, client: Writer, primary: Server, follower: Server) -> Word:
+    writing = last_word(client)
+    found = (client.found(primary, writing), _arrived(client, follower, writing))
+    return Word(writing, found, stage.ran)
 
 
 def _arrived(client: Writer, follower: Server, writing: Writing) -> Found:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -14,10 +15,15 @@ import click
 from pgnb import plots
 from pgnb.cluster import Cluster, connect
 from pgnb.display import spell_seconds
+from pgnb.errors import DeadlineExceeded
+from pgnb.journal import Journal
+from pgnb.observe.acknowledged import Writing
+from pgnb.observe.measure import next_row
 from pgnb.observe.writer import Writer
 from pgnb.rehearsal import lifecycle
 from pgnb.rehearsal.lifecycle import Rehearsal
-from pgnb.rehearse.promise import Promise, Word
+from pgnb.rehearse.interruptions import Ran, acts_of
+from pgnb.rehearse.promise import Loss, Promise, Word
 from pgnb.runbook import catalogue, pages, params, runner
 from pgnb.runbook.records import Archive
 from pgnb.server import find_server
@@ -31,10 +37,14 @@ STANDBY = "app=postgres-async-replica"
 
 @dataclass(frozen=True)
 class Stage:
-    """A running rehearsal cluster, and the archive that its notebooks' records go to."""
+    """A running rehearsal cluster, and the archive that its notebooks' records go to.
+
+    `journal` is of what the rehearsal itself does to the servers, as a crash.
+    """
 
     running: Rehearsal
     archive: Archive
+    journal: Journal = field(default_factory=Journal)
 
     def run(self, number: str, **parameters: Any) -> bool:
         """Run one notebook with the stage's target, and say how it went; False when it did not pass."""
@@ -61,26 +71,36 @@ class Stage:
         finally:
             found.close()
 
+    @property
+    def ran(self) -> tuple[Ran, ...]:
+        """What was done so far: the acts of the runs' journals, and the rehearsal's own."""
+        own = (
+            Ran(one.at, one.at + timedelta(seconds=one.seconds), one.target, one.what, allowed=True)
+            for one in self.journal.entries
+        )
+        return (*acts_of(self.archive), *own)
+
     def conclude(
-        self, longest: float, *, writable: str = PRIMARY, others: Sequence[str] = (), may_lose: bool = False
+        self, *, writable: str = PRIMARY, others: Sequence[str] = (), loss: Loss | None = None
     ) -> bool:
         """Hold the sample's client's word against the servers, write the index page, and say the end.
 
-        `longest`: seconds that the client's writes may have stood still. `writable` and `others` select the
-        servers that must have every acknowledged row, unless they `may_lose` some. False when the promise
-        was broken.
+        `writable` and `others` select the servers that must have every acknowledged row, except for the
+        `loss` that a failover announced. False when the promise was broken.
         """
         with self.cluster() as cluster:
-            word = _word_of_sample(cluster, writable, others)
-            promise = Promise.of([word], longest, cluster.journal, may_lose=may_lose)
-        return self.tell(promise, longest)
+            word = _word_of_sample(cluster, writable, others, self.ran)
+            return self.tell(Promise.of([word], cluster.journal, loss=loss))
 
-    def tell(self, promise: Promise, longest: float) -> bool:
+    def tell(self, promise: Promise) -> bool:
         """Write the index page with every client's gaps, and say the end; False when a promise was broken."""
         names = [f"client-{number}.png" for number in range(1, len(promise.words) + 1)]
         for name, word in zip(names, promise.words, strict=True):
-            plots.gaps(word.writing, allowed=longest).savefig(self.archive.folder / name)
-        index = pages.write_index(self.archive, summary=promise.summary, plots=names)
+            named = [(item.gap, item.cause) for item in word.interruptions.named]
+            plots.gaps(word.writing, named=named).savefig(self.archive.folder / name)
+        index = pages.write_index(
+            self.archive, summary=promise.summary, plots=names, failed=not promise.checks.ok
+        )
         click.echo(f"{promise.summary}\nindex   {index.resolve()}")
         return promise.checks.ok
 
@@ -90,17 +110,25 @@ def sample_client(cluster: Cluster) -> Writer:
     return Writer(cluster, "app=sample-writer", "shop", "heartbeat")
 
 
-def _word_of_sample(cluster: Cluster, writable: str, others: Sequence[str]) -> Word:
+def last_word(client: Writer) -> Writing:
+    """What a client was told up to a row of now; one that has ended is taken as it is."""
+    try:
+        return next_row(client, datetime.now(UTC))
+    except DeadlineExceeded:
+        return client.report()
+
+
+def _word_of_sample(cluster: Cluster, writable: str, others: Sequence[str], ran: tuple[Ran, ...]) -> Word:
     """Look for every row that the sample's client was told is committed, on each server."""
     primary = find_server(cluster, writable, password=PASSWORD)
     rest = [find_server(cluster, selector, password=PASSWORD) for selector in others]
     writer = sample_client(cluster)
-    writing = writer.report()
+    writing = last_word(writer)
     lsn = marker(primary)
     found = (writer.found(primary, writing), *(writer.found(one, writing, lsn=lsn) for one in rest))
     for server in (primary, *rest):
         server.close()
-    return Word(writing, found)
+    return Word(writing, found, ran)
 
 
 @contextmanager

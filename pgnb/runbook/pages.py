@@ -69,15 +69,17 @@ def _images(notebook: Any) -> Iterator[str]:
                 yield image
 
 
-def write_index(archive: Archive, *, summary: str = "", plots: Sequence[str] = ()) -> Path:
+def write_index(
+    archive: Archive, *, summary: str = "", plots: Sequence[str] = (), failed: bool = False
+) -> Path:
     """Write `index.html`: every record with its verdict, target, changes and plots, the newest first.
 
-    `summary` and `plots` (file names in the archive's folder) stand above the records.
+    `summary` and `plots` (file names in the archive's folder) stand above the records; red where it `failed`.
     """
     template = _ENVIRONMENT.get_template("index.html")
     records = sorted(archive.all(), key=lambda record: record.started, reverse=True)
     page = template.render(
-        records=records, summary=summary, plots=plots, spell_seconds=spell_seconds, tone=_tone
+        records=records, summary=summary, plots=plots, failed=failed, spell_seconds=spell_seconds, tone=_tone
     )
     path = archive.folder / "index.html"
     path.write_text(page, "utf-8")

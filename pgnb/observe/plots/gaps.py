@@ -10,7 +10,8 @@ from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from pgnb.display import spell_seconds
-from pgnb.observe.acknowledged import Gap, Writing
+from pgnb.observe.acknowledged import Writing
+from pgnb.observe.meter import Gap
 from pgnb.observe.plots import style
 
 _SHORTEST = 5.0
@@ -19,13 +20,16 @@ _DECADES = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0)
 
 
 def gaps(
-    writing: Writing, *, allowed: float | None = None, marks: Sequence[tuple[str, datetime, datetime]] = ()
-) -> style.Plot:
+    writing: Writing, *, allowed: float | None = None, named: Sequence[tuple[Gap, str]] = (),
+    marks: Sequence[tuple[str, datetime, datetime]] = (),
+) -> style.Plot:  # fmt: skip
     """One line upwards for each gap, as high as it was long (logarithmic); the longest ones are named.
 
-    `allowed` draws the longest gap that was promised, in seconds; `marks` (label, start, end) shade what ran.
+    `allowed` draws the longest gap that was promised, in seconds; `named` are gaps with what ran then, which
+    stands below; `marks` (label, start, end) shade what ran. Dots are the times by which an idle process
+    beside the client was late: what the machine did.
     """
-    with style.figure(writing.finding, _explanation(writing), height=3.4) as plot:
+    with style.figure(writing.finding, _explanation(writing, named), height=3.4 + 0.2 * len(named)) as plot:
         axes = plot.subplots()
         if not writing.gaps:
             style.say(axes, "fewer than two acknowledged rows: no gap to show")
@@ -33,6 +37,7 @@ def gaps(
         drawn = _drawn(writing.gaps)
         limit = float("inf") if allowed is None else allowed
         _lines(axes, drawn, limit)
+        _machine(axes, writing)
         _scales(axes, drawn, allowed)
         for label, start, end in marks:
             style.shade(axes, float(date2num(start)), float(date2num(end)), label)
@@ -42,9 +47,21 @@ def gaps(
     return plot
 
 
-def _explanation(writing: Writing) -> str:
+def _explanation(writing: Writing, named: Sequence[tuple[Gap, str]]) -> str:
     pace = f" It writes every {spell_seconds(writing.usual)}." if writing.usual is not None else ""
-    return f"Client {writing.name}: time from one acknowledged commit to the next, as it saw it.{pace}"
+    dots = " Dots: by how much an idle process beside it was late." if writing.meter.overslept else ""
+    lines = [
+        f"Client {writing.name}: time from one acknowledged commit to the next, as it saw it.{pace}{dots}"
+    ]
+    lines += [f"{gap.start:%H:%M:%S}  {writing.meter.explain(gap)}: {what}" for gap, what in named]
+    return "\n".join(lines)
+
+
+def _machine(axes: Axes, writing: Writing) -> None:
+    late = writing.meter.overslept
+    shown = [max(late[piece], key=lambda gap: gap.seconds) for piece in style.thinned(len(late))]
+    times, heights = date2num([gap.end for gap in shown]), [gap.seconds for gap in shown]
+    axes.plot(times, heights, ls="", marker="o", ms=3, color=style.ORANGE, zorder=3)
 
 
 def _drawn(seen: Sequence[Gap]) -> list[Gap]:

@@ -15,7 +15,6 @@ from importlib.util import find_spec
 from io import BytesIO
 from math import ceil
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 from unicodedata import east_asian_width
 
@@ -25,6 +24,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pgnb.display import spell_bytes
@@ -43,7 +43,6 @@ _FAR = 4
 """A threshold so many times above the axis would flatten the data."""
 _SHARPNESS = 2
 """Pixels of the PNG for one pixel on the page: text stays crisp on a dense screen."""
-_TITLE_CHARACTERS = 92
 _QUANTITY = re.compile(r"(\d) (s|ms|min|h|[kMGTP]?B)\b")
 
 _JAPANESE_FONTS = ("Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothic", "TakaoGothic", "VL Gothic")
@@ -100,17 +99,59 @@ def figure(
     with rc_context({**_RULES, "font.family": list(families())}):
         plot = Plot(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08))
         plot.finding = finding
-        plot.suptitle(drawable(_wrapped(finding)), x=0.01, ha="left", fontsize=13, fontweight="bold")
+        title = plot.suptitle("", x=0.01, ha="left", fontsize=13, fontweight="bold")
+        _fill(title, finding, plot)
         if explanation:
-            plot.supxlabel(drawable(explanation), x=0.01, ha="left", fontsize=9, color=DIM)
+            _fill(plot.supxlabel("", x=0.01, ha="left", fontsize=9, color=DIM), explanation, plot)
         yield plot
         plot.draw_without_rendering()
 
 
-def _wrapped(text: str) -> str:
-    """Lines that fit, with no number parted from its unit."""
-    whole = _QUANTITY.sub("\\1\u00a0\\2", text)
-    return "\n".join(fill(line, _TITLE_CHARACTERS) for line in whole.splitlines())
+def _fill(place: Text, text: str, plot: Plot) -> None:
+    """Write a text in lines that are measured to fit, with no number parted from its unit."""
+    whole = drawable(_QUANTITY.sub("\\1\u00a0\\2", text))
+    room = 0.98 * plot.get_figwidth() * plot.dpi
+    columns = max(map(_columns, whole.splitlines()), default=0)
+    while True:
+        place.set_text("\n".join(piece for line in whole.splitlines() for piece in _pieces(line, columns)))
+        taken = place.get_window_extent().width
+        if taken <= room or columns <= 1:
+            return
+        # The widest line decides; a step of one column at least brings it to an end.
+        columns = min(columns - 1, int(columns * room / taken) + 1)
+
+
+def width_of(text: str, size: float, *, bold: bool = False) -> float:
+    """How wide a text is, in inches, in the plots' fonts at that size."""
+    with rc_context({"font.family": list(families())}):
+        plot = Plot()
+        drawn = plot.text(0, 0, drawable(text), fontsize=size, fontweight="bold" if bold else "normal")
+        return float(drawn.get_window_extent().width / plot.dpi)
+
+
+def fitted(text: str, inches: float, size: float, *, bold: bool = False) -> str:
+    """The text if it fits, else without as much of its middle as has to go."""
+    limit = _columns(text)
+    while limit > 1 and width_of(shown := shortened(text, limit), size, bold=bold) > inches:
+        limit -= 1
+    return shown if limit < _columns(text) else text
+
+
+def _pieces(line: str, columns: int) -> Iterator[str]:
+    piece = ""
+    for word in line.split(" "):
+        longer = f"{piece} {word}" if piece else word
+        if _columns(longer) <= columns:
+            piece = longer
+            continue
+        if piece:
+            yield piece
+        while _columns(word) > columns:
+            head = next(n for n in range(len(word), 0, -1) if _columns(word[:n]) <= columns)
+            yield word[:head]
+            word = word[head:]
+        piece = word
+    yield piece
 
 
 @cache

@@ -18,22 +18,28 @@ _THINNEST = 0.004
 
 
 def timeline(
-    entries: Sequence[Entry], title: str = "", *, silent: tuple[datetime, datetime] | None = None
+    entries: Sequence[Entry],
+    title: str = "",
+    *,
+    silent: tuple[datetime, datetime] | None = None,
+    lost: Entry | None = None,
 ) -> style.Plot:
     """A bar for each act of a journal, the longest 25 in order of time; failed ones are red.
 
     `title` says what the run was; without one, it is its length and what took longest. From and to `silent`
-    no client could write: that time is shaded.
+    no client could write: that time is shaded. `lost` is no act, but the time whose commits are lost: a bar
+    of its own kind above the others.
     """
-    shown = sorted(sorted(entries, key=lambda entry: -entry.seconds)[:_MOST_ROWS], key=lambda entry: entry.at)
+    acts = sorted(sorted(entries, key=lambda entry: -entry.seconds)[:_MOST_ROWS], key=lambda entry: entry.at)
+    shown = [lost, *acts] if lost else acts
     with style.figure(
-        title or _finding(entries), _explanation(entries), height=1.5 + 0.28 * max(2, len(shown))
+        title or _finding(entries), _explanation(entries, lost), height=1.5 + 0.28 * max(2, len(shown))
     ) as plot:
         axes = plot.subplots()
         if not shown:
             style.say(axes, "nothing was changed")
             return plot
-        _bars(axes, shown)
+        _bars(axes, shown, lost)
         if silent:
             start, end = ((at - _begin(shown)).total_seconds() for at in silent)
             words = f"no writes: {spell_seconds(end - start)}"
@@ -52,10 +58,12 @@ def _finding(entries: Sequence[Entry]) -> str:
     return f"{words}; the longest: {what}, {spell_seconds(longest.seconds)}"
 
 
-def _explanation(entries: Sequence[Entry]) -> str:
+def _explanation(entries: Sequence[Entry], lost: Entry | None) -> str:
     left = len(entries) - _MOST_ROWS
     more = f" {left} shorter ones are not shown." if left > 0 else ""
-    return f"0 s is {_begin(entries):%Y-%m-%d %H:%M:%S} UTC.{more}" if entries else ""
+    kept = " Orange: what was committed then is lost; clients may have written all that time." if lost else ""
+    began = _begin([lost, *entries] if lost else entries) if entries else None
+    return f"0 s is {began:%Y-%m-%d %H:%M:%S} UTC.{more}{kept}" if began else ""
 
 
 def _begin(entries: Sequence[Entry]) -> datetime:
@@ -67,14 +75,15 @@ def _span(entries: Sequence[Entry]) -> float:
     return max((entry.at - begin).total_seconds() + entry.seconds for entry in entries)
 
 
-def _bars(axes: Axes, shown: Sequence[Entry]) -> None:
+def _bars(axes: Axes, shown: Sequence[Entry], lost: Entry | None) -> None:
     begin, whole = _begin(shown), max(_span(shown), 0.001)
     for index, entry in enumerate(shown):
         start = (entry.at - begin).total_seconds()
         length = max(entry.seconds, whole * _THINNEST)
-        colour = style.BLUE if entry.ok else style.VERMILLION
+        colour = style.ORANGE if entry is lost else style.BLUE if entry.ok else style.VERMILLION
         axes.barh(index, length, left=start, height=0.6, color=colour, alpha=0.85, lw=0, zorder=2)
-        words = spell_seconds(entry.seconds) + ("" if entry.ok else f"  {style.shortened(entry.result, 40)}")
+        told = entry is lost or not entry.ok
+        words = spell_seconds(entry.seconds) + (f"  {style.shortened(entry.result, 40)}" if told else "")
         _label(axes, style.drawable(words), index, start / whole, length / whole, whole, ok=entry.ok)
     axes.set_yticks(range(len(shown)), [style.drawable(style.shortened(e.what, _NAME_LIMIT)) for e in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)

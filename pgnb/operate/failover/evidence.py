@@ -9,7 +9,7 @@ from pgnb.journal import Entry
 from pgnb.observe.measure import Service, measure_service
 from pgnb.observe.plots import Plot
 from pgnb.operate.failover.succession import Succession
-from pgnb.operate.phases import Silence, measured_silence, plot_phases
+from pgnb.operate.phases import measured_silence, plot_phases
 
 
 @contextmanager
@@ -29,22 +29,19 @@ def measure_succession(pair: Succession, password: str, *, when: object = True) 
 
 
 def plot_succession(pair: Succession, service: Service | None = None) -> Plot:
-    """Each phase as a bar, and the time without writes: the client's longest gap where one was measured."""
-    silent, by = _silent(pair, service)
-    return plot_phases(pair.path, pair.phases, silent, by, before=_before(pair, silent))
+    """Show each phase as a bar, the time without writes as far as a client measured it, and what was lost.
+
+    What was lost are the commits between the candidate's newest one and the fence. Clients may have written
+    all that time, so it is drawn apart, and never called a time without writes.
+    """
+    return plot_phases(pair.path, pair.phases, measured_silence(service), lost=_lost(pair))
 
 
-def _before(pair: Succession, silent: Silence | None) -> list[Entry]:
-    """What passed between the newest commit and this run's first phase: the loss, then the wait."""
-    if pair.path != "failover" or not pair.phases or silent is None:
-        return []
-    seconds = max(0.0, (pair.phases[0].at - silent[0]).total_seconds())
-    return [Entry(silent[0], pair.old.name, "no commit arrives, until somebody acts", "", True, seconds)]
-
-
-def _silent(pair: Succession, service: Service | None) -> tuple[Silence | None, str]:
-    if (measured := measured_silence(service)) is not None:
-        return measured, "measured by a client"
-    if pair.quiet_from and pair.quiet_to and pair.phases:
-        return (pair.quiet_from, pair.quiet_to), "since the newest commit"
-    return None, ""
+def _lost(pair: Succession) -> Entry | None:
+    """The time whose commits the candidate does not have; None where it has every one."""
+    newest = pair.quiet_from
+    if pair.path != "failover" or not pair.phases or newest is None or pair.lost_commits == 0:
+        return None
+    many = "an unknown number" if pair.lost_commits is None else f"at most {pair.lost_commits:,}"
+    seconds = max(0.0, (pair.phases[0].at - newest).total_seconds())
+    return Entry(newest, pair.old.name, "commits that the standby does not have", many, True, seconds)

@@ -106,8 +106,11 @@ def estimate_loss(pair: Succession) -> Loss:
         candidate.name, basis, commits, size, seen.last_commit_replayed, asked, seen.received_lsn,
         seen.replayed_lsn, seen.paused, seen.streaming, journal=journal,
     )  # fmt: skip
-    pair.quiet_from = seen.last_commit_replayed
-    journal.facts(loss_estimate=found.words, loss_basis=basis, old_primary=remains.state if remains else "")
+    pair.quiet_from, pair.lost_commits = seen.last_commit_replayed, commits
+    journal.facts(
+        loss_estimate=found.words, loss_commits=commits, loss_basis=basis,
+        old_primary=remains.state if remains else "",
+    )  # fmt: skip
     return found
 
 

@@ -31,7 +31,8 @@ class Succession(Tabled):
     `candidate` is the standby that takes the role (or has it already), `others` the further standbys.
     `accepted_slots` are logical slots that may be lost, `confirmed` pods that somebody vouches for, `remains`
     what was read of the old primary's volume, `marked` whether standby.signal is there, `phases` what was
-    done when; from `quiet_from` to `quiet_to` no client could write, as far as pgnb knows by itself.
+    done when; from `quiet_from`, in a failover the newest commit that the candidate has, to `quiet_to`, when
+    the Service had followed, the roles changed; `lost_commits` is the failover's loss at most, None: unknown.
     """
 
     cluster: Cluster = field(repr=False)
@@ -47,6 +48,7 @@ class Succession(Tabled):
     phases: list[Entry] = field(default_factory=list)
     quiet_from: datetime | None = None
     quiet_to: datetime | None = None
+    lost_commits: int | None = None
 
     @property
     def servers(self) -> tuple[Server, ...]:

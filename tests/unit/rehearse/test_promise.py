@@ -1,48 +1,171 @@
-"""What clients were told, held against what is there."""
+"""What clients were told, held against what is there, against the machine, and against what ran meanwhile."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from pgnb.cluster import LogLine
 from pgnb.journal import Journal
-from pgnb.observe.acknowledged import Found, writing_of
-from pgnb.rehearse.promise import Promise, Word
+from pgnb.observe.acknowledged import Found, Writing, writing_of
+from pgnb.rehearse.interruptions import Ran, acts_of, interruptions
+from pgnb.rehearse.promise import Loss, Promise, Word
+from pgnb.runbook import catalogue
+from pgnb.runbook.records import Archive
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _DUPLICATE = 'ERROR:  duplicate key value violates unique constraint "heartbeat_pkey"'
 
 
+def at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
 def word(*texts: str, missing: tuple[int, ...] = ()) -> Word:
-    lines = [LogLine(text, NOW + timedelta(seconds=0.02 * n)) for n, text in enumerate(texts)]
-    writing = writing_of("client", lines, NOW + timedelta(seconds=0.02 * len(texts)))
+    lines = [LogLine(text, at(0.02 * n)) for n, text in enumerate(texts)]
+    writing = writing_of("client", lines, at(0.02 * len(texts)))
     return Word(writing, (Found("server", writing.acknowledged, missing),))
 
 
+def client(
+    *gaps: tuple[float, float], meter: Sequence[tuple[float, int]] = (), refused: Sequence[float] = ()
+):
+    """A client that writes every 20 ms for 20 s, except in `gaps` (from, to).
+
+    `meter`: at which second the meter woke up how many milliseconds late.
+    """
+    times = [n * 0.02 for n in range(1000)]
+    kept = [time for time in times if not any(start < time < end for start, end in gaps)]
+    lines = [LogLine("meter: sleeps 0", at(0))]
+    lines += [LogLine(str(number), at(time)) for number, time in enumerate(kept)]
+    lines += [LogLine(f"meter: overslept {late} ms", at(time)) for time, late in meter]
+    lines += [LogLine("FATAL:  terminating connection", at(time)) for time in refused]
+    return writing_of("client", lines, at(20))
+
+
+def act(start: float, end: float, what: str = "LOCK TABLE heartbeat", *, allowed: bool = False) -> Ran:
+    return Ran(at(start), at(end), "06_online_changes", what, allowed)
+
+
+def promise(writing: Writing, *ran: Ran) -> Promise:
+    found = (Found("server", writing.acknowledged, ()),)
+    return Promise.of([Word(writing, found, ran)], Journal())
+
+
 def test_a_promise_that_is_kept_tells_every_figure() -> None:
-    promise = Promise.of([word("1", "2", "3"), word("7", "8")], 1.0, Journal())
-    assert promise.checks.ok
-    gap, keys = "gap     20 ms, the longest in its writes", "keys    no duplicates met"
-    assert promise.summary.splitlines() == [
-        "client  3 rows acknowledged (client)", "found   3 on server", gap, keys,
-        "client  2 rows acknowledged (client)", "found   2 on server", gap, keys,
-        "promise kept: no acknowledged row is missing, and writing went on",
+    told = Promise.of([word("1", "2", "3"), word("7", "8")], Journal())
+    assert told.checks.ok
+    gap = ("gap     20 ms (the machine's share was not measured) at 03:04:05 UTC, the longest in its writes",
+           "ran     nothing of the procedure ran")  # fmt: skip
+    rest = (*gap, "machine not measured: no idle process beside the client", "keys    no duplicates met")
+    assert told.summary.splitlines() == [
+        "client  3 rows acknowledged (client)", "found   3 on server", *rest,
+        "client  2 rows acknowledged (client)", "found   2 on server", *rest,
+        "promise kept: no acknowledged row is missing, and no write was interrupted by the procedure",
     ]  # fmt: skip
 
 
 def test_the_loss_of_one_client_breaks_it() -> None:
-    promise = Promise.of([word("1", "2"), word("7", "8", missing=(8,))], 1.0, Journal())
-    assert "PROMISE BROKEN: acknowledged rows on server: 1; missing 8 (wanted 2)" in promise.summary
+    told = Promise.of([word("1", "2"), word("7", "8", missing=(8,))], Journal())
+    assert "PROMISE BROKEN: acknowledged rows on server: 1; missing 8 (wanted 2)" in told.summary
 
 
-def test_a_loss_that_is_allowed_is_told() -> None:
-    promise = Promise.of([word("1", "2", missing=(2,))], 1.0, Journal(), may_lose=True)
-    assert promise.checks.ok
-    assert "promise kept: 1 acknowledged rows were lost, and writing went on" in promise.summary
+def test_an_announced_loss_is_held_against_its_estimate_and_is_no_promise_kept() -> None:
+    lost = [word("1", "2", "3", missing=(2, 3))]
+    told = Promise.of(lost, Journal(), loss=Loss(2))
+    assert told.checks.ok
+    assert told.summary.endswith("\nloss was announced: 2 of at most 2 acknowledged rows; writing went on")
+    assert "promise kept" not in told.summary
+    unknown = Promise.of(lost, Journal(), loss=Loss(None))
+    assert "loss was announced: 2 of an unknown number of acknowledged rows" in unknown.summary
+    more = Promise.of(lost, Journal(), loss=Loss(1))
+    assert not more.checks.ok
+    assert "PROMISE BROKEN: acknowledged rows on server: 2 missing (wanted at most 1 missing" in more.summary
 
 
-def test_a_gap_or_a_duplicate_key_breaks_it() -> None:
-    assert not Promise.of([word("1", "2")], 0.01, Journal()).checks.ok
-    promise = Promise.of([word("1", _DUPLICATE, _DUPLICATE, "2")], 1.0, Journal())
-    assert "keys    2 duplicates met" in promise.summary
-    assert "duplicate keys that it met: 2 (wanted 0)" in promise.summary
+def test_a_failover_that_announced_a_loss_and_lost_nothing_kept_the_promise() -> None:
+    told = Promise.of([word("1", "2")], Journal(), loss=Loss(188))
+    assert "promise kept: no acknowledged row is missing" in told.summary
+
+
+def test_a_duplicate_key_breaks_it() -> None:
+    told = Promise.of([word("1", _DUPLICATE, _DUPLICATE, "2")], Journal())
+    assert "keys    2 duplicates met" in told.summary
+    assert "duplicate keys that it met: 2 (wanted 0)" in told.summary
+
+
+def test_a_client_that_ended_breaks_it() -> None:
+    silent = writing_of("client", [LogLine("1", at(0)), LogLine("2", at(0.02))], at(60))
+    told = promise(silent)
+    assert not told.checks.ok
+    assert "the client kept writing: 2 rows, none since 03:04:05 UTC" in told.summary
+
+
+def test_a_second_in_which_a_statement_of_the_procedure_held_the_rows_breaks_it() -> None:
+    told = promise(client((5, 6)), act(4.9, 6.1))
+    assert not told.checks.ok
+    assert (
+        "PROMISE BROKEN: gaps that the procedure made where it might not: 1.0 s at 03:04:10 UTC"
+        in told.summary
+    )
+    assert "06_online_changes: LOCK TABLE heartbeat" in told.summary
+
+
+def test_the_same_second_while_nothing_ran_is_not_the_procedures() -> None:
+    told = promise(client((5, 6)), act(10, 11))
+    assert told.checks.ok
+    assert "ran     nothing of the procedure ran" in told.summary
+    assert "promise kept: no acknowledged row is missing, and no write was interrupted" in told.summary
+
+
+def test_the_same_second_is_the_machines_where_the_meter_overslept_it() -> None:
+    told = promise(client((5, 6), meter=[(5.99, 950)]), act(4.9, 6.1))
+    assert told.checks.ok
+    assert "gap     1.0 s (950 ms of it the machine's) at 03:04:10 UTC" in told.summary
+    assert "machine an idle process beside the client was late 1 times, by 950 ms at most" in told.summary
+
+
+def test_the_meter_explains_no_second_in_which_it_was_awake() -> None:
+    assert not promise(client((5, 6), meter=[(12, 100)]), act(4.9, 6.1)).checks.ok
+
+
+def test_on_a_machine_that_holds_the_client_up_by_itself_a_gap_of_that_kind_is_not_the_procedures() -> None:
+    alone = [(1, 1.3), (2, 2.4), (14, 14.3)]
+    busy = [(second, 100) for second in range(20)]
+    assert promise(client(*alone, (5, 5.6), meter=busy), act(4.9, 5.7)).checks.ok
+    assert not promise(client(*alone, (5, 6), meter=busy), act(4.9, 6.1)).checks.ok
+
+
+def test_a_client_that_was_refused_was_interrupted_however_short_it_was() -> None:
+    told = promise(client((1, 1.3), (5, 5.1), refused=[5.05]), act(4.9, 5.2, "restart"))
+    assert not told.checks.ok
+    assert "100 ms at 03:04:10 UTC, the client was refused (06_online_changes: restart)" in told.summary
+    assert promise(client((5, 5.1), refused=[5.05])).checks.ok
+
+
+def test_an_effect_that_comes_shortly_after_its_act_is_the_acts() -> None:
+    assert not promise(client((5, 6)), act(4.5, 4.51, "pg_terminate_backend")).checks.ok
+
+
+def test_an_interruption_by_a_run_that_was_allowed_one_is_told_and_breaks_nothing() -> None:
+    told = promise(client((5, 6), refused=[5.5]), act(4.9, 6.1, "restart", allowed=True))
+    assert told.checks.ok
+    assert told.summary.endswith("and writes were interrupted only where it was allowed (1.0 s at most)")
+    assert "ran     06_online_changes: restart" in told.summary
+
+
+def test_many_acts_in_one_gap_are_summed_up() -> None:
+    held = interruptions(client((5, 6)), [act(5, 6, f"act {n}") for n in range(5)])
+    assert held.items[0].cause.endswith("06_online_changes: act 2 and 2 more")
+
+
+def test_acts_come_from_the_records_journals_with_what_their_run_was_allowed(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    for restart in (False, True):
+        record = archive.open(catalogue.select(["02"])[0], {"allow_restart": restart})
+        with Journal(archive.path(record) / "journal.jsonl").act("pod/x", "reload"):
+            pass
+    assert [(one.run, one.what, one.allowed) for one in acts_of(archive)] == [
+        ("02_primary_config", "reload", False), ("02_primary_config", "reload", True),
+    ]  # fmt: skip

@@ -63,6 +63,13 @@ def test_the_index_escapes_and_lists_the_newest_first(archive):
     assert "rows &amp; &lt;gaps&gt;" in page
 
 
+def test_a_broken_promise_stands_in_red_above_the_records(archive):
+    assert 'class="summary"' in pages.write_index(archive, summary="kept").read_text()
+    page = pages.write_index(archive, summary="PROMISE BROKEN", failed=True).read_text()
+    assert 'class="summary broken"' in page
+    assert ".summary.broken { border-left-color: #cf222e" in page
+
+
 def test_a_torn_journal_is_read_up_to_the_tear(tmp_path):
     path = tmp_path / "journal.jsonl"
     path.write_text('{"kind": "begin", "what": "x"}\n{"kind": "en')

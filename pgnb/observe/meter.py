@@ -1,0 +1,101 @@
+"""What the machine did to an idle process beside a client: the measure of the client's own gaps.
+
+The meter (scripts/meter.sh) runs in the client's container. It sleeps 20 ms again and again and prints, into
+the same log, by how much it overslept; so its times and the client's are of one clock. No client is
+faster than an idle process beside it: what both waited for at the same time was the machine.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from pgnb.cluster import LogLine
+from pgnb.display import spell_seconds
+
+_LINE = re.compile(r"meter: (?:overslept (?P<ms>\d+) ms|sleeps (?P<sleeps>\d+))\Z")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time from `start` to `end` in which nothing came: no acknowledged commit, or no end of a sleep."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def seconds(self) -> float:
+        """How long it was."""
+        return (self.end - self.start).total_seconds()
+
+
+@dataclass(frozen=True)
+class Meter:
+    """When an idle process overslept, in order of time; `ran` is whether there was one at all."""
+
+    overslept: Sequence[Gap] = ()
+    ran: bool = False
+
+    @classmethod
+    def of(cls, lines: Iterable[LogLine], since: datetime | None = None) -> Meter:
+        """What a log with timestamps says: the line about a sleep comes at its end."""
+        told = [
+            (line.at, match["ms"])
+            for line in lines
+            if line.at and (since is None or line.at >= since) and (match := _LINE.match(line.text))
+        ]
+        seen = sorted((at - timedelta(milliseconds=int(ms)), at) for at, ms in told if ms)
+        return cls(tuple(Gap(start, end) for start, end in _united(seen)), bool(told))
+
+    @property
+    def longest(self) -> Gap | None:
+        """The sleep that was too long by most."""
+        return max(self.overslept, key=lambda gap: gap.seconds, default=None)
+
+    def share(self, gap: Gap) -> float:
+        """How many seconds of a gap the meter overslept as well."""
+        low, high = bisect_right(self._ends, gap.start), bisect_left(self._starts, gap.end)
+        both = (min(one.end, gap.end) - max(one.start, gap.start) for one in self.overslept[low:high])
+        return sum((time.total_seconds() for time in both), 0.0)
+
+    def late_near(self, gap: Gap, around: timedelta) -> float:
+        """By how many seconds at most the meter overslept in a gap, or shortly before or after it."""
+        low = bisect_right(self._ends, gap.start - around)
+        high = bisect_left(self._starts, gap.end + around)
+        return max((one.seconds for one in self.overslept[low:high]), default=0.0)
+
+    def explain(self, gap: Gap) -> str:
+        """A gap's length, and how much of it was the machine's, in words."""
+        length = spell_seconds(gap.seconds)
+        if not self.ran:
+            return f"{length} (the machine's share was not measured)"
+        share = self.share(gap)
+        return f"{length} ({spell_seconds(share)} of it the machine's)" if share else length
+
+    @cached_property
+    def _starts(self) -> list[datetime]:
+        return [gap.start for gap in self.overslept]
+
+    @cached_property
+    def _ends(self) -> list[datetime]:
+        return [gap.end for gap in self.overslept]
+
+
+def is_meters(text: str) -> bool:
+    """Whether a line of a client's log is its meter's."""
+    return text.startswith("meter: ")
+
+
+def _united(times: Sequence[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Overlapping times, as of two pods, counted once. Takes them in order of their beginnings."""
+    united: list[tuple[datetime, datetime]] = []
+    for start, end in times:
+        if united and start <= united[-1][1]:
+            united[-1] = (united[-1][0], max(end, united[-1][1]))
+        else:
+            united.append((start, end))
+    return united
