@@ -81,7 +81,13 @@ if TYPE_CHECKING:
     )
     from pgnb.operate.online import plan_online
     from pgnb.operate.past import read_past
-    from pgnb.operate.practices import alert_checks, documentation_checks, drill_checks, monitoring_checks
+    from pgnb.operate.practices import (
+        alert_checks,
+        documentation_checks,
+        drill_checks,
+        missing_practices,
+        monitoring_checks,
+    )
     from pgnb.operate.published import compare_published
     from pgnb.plan import gate
     from pgnb.replication import (
@@ -179,7 +185,13 @@ _HOMES = {
     ),
     "pgnb.operate.online": ("plan_online",),
     "pgnb.operate.past": ("read_past",),
-    "pgnb.operate.practices": ("alert_checks", "documentation_checks", "drill_checks", "monitoring_checks"),
+    "pgnb.operate.practices": (
+        "alert_checks",
+        "documentation_checks",
+        "drill_checks",
+        "missing_practices",
+        "monitoring_checks",
+    ),
     "pgnb.operate.published": ("compare_published",),
     "pgnb.plan": ("gate",),
     "pgnb.replication": (
@@ -248,6 +260,7 @@ __all__ = [
     "measure_retention",
     "measure_service",
     "measure_succession",
+    "missing_practices",
     "monitor",
     "monitoring_checks",
     "new_database_specs",

@@ -111,7 +111,8 @@ class Table:
         head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in self.columns)
         body = "".join(f"<tr>{''.join(_html_cell(value) for value in row)}</tr>" for row in self.rows)
         title = f"<div><b>{escape(self.title)}</b></div>" if self.title else ""
-        note = f'<div style="{_COLOURS["dim"]}">{escape(self.note)}</div>' if self.note else ""
+        style = f"{_COLOURS['dim']};white-space:pre-line"
+        note = f'<div style="{style}">{escape(self.note)}</div>' if self.note else ""
         grid = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if self.columns else ""
         return f"{title}{grid}{note}"
 

@@ -18,9 +18,6 @@ from pgnb.checks import Check, Checks
 from pgnb.display import Cell, Table, Tabled, spell_bytes, spell_seconds
 from pgnb.journal import Journal
 
-CAUGHT_UP_SLACK = 8192
-"""Bytes: less than a page of WAL is what a checkpoint or a vacuum of an idle server writes."""
-
 
 @dataclass(frozen=True)
 class LagSample:
@@ -132,13 +129,19 @@ class LagSeries:
         return tuple(spans)
 
     def caught_up_after(self, moment: float) -> float | None:
-        """Seconds from `moment` until everything written before it was replayed; None when it wasn't."""
-        before = [sample for sample in self.samples if sample.at <= moment] or list(self.samples[:1])
-        goal = before[-1].position if before else 0
-        later = (sample for sample in self.samples if sample.at >= moment)
+        """Seconds from `moment` until all that had been written by then was seen to be replayed.
+
+        None when it wasn't, or when nobody looked at that time or later.
+        """
+        later = [sample for sample in self.samples if sample.at >= moment]
+        goal = later[0].position if later else 0
         reached = (s.at for s in later if s.seen_position is not None and s.seen_position >= goal)
         first = next(reached, None)
         return None if first is None else first - moment
+
+    def seen_after(self, moment: float) -> bool:
+        """Whether there is a sample of that time or later."""
+        return bool(self.samples) and self.samples[-1].at >= moment
 
     @property
     def peak(self) -> tuple[int | None, float | None]:
@@ -193,7 +196,8 @@ class LagSamples(Tabled):
 
     def _note(self) -> str:
         count = max((len(series.samples) for series in self.series), default=0)
-        lines = [f"{count} samples at {self.hz:g} Hz, {self.skipped} skipped."]
+        late = f"; {self.skipped} skipped, as the answer before them was late" if self.skipped else ""
+        lines = [f"{count} samples at {self.hz:g} Hz{late}."]
         lines += ["The lags of pg_stat_replication are empty (–) while idle."] if count else []
         return "\n".join([*lines, *self.troubles])
 
@@ -254,15 +258,17 @@ def _peak_words(series: LagSeries) -> str:
     most, longest = series.peak
     if most is None or longest is None:
         return "its position is not known"
-    if most <= CAUGHT_UP_SLACK and longest < 1:
+    if not most:
         return "never behind"
     return f"at most {spell_bytes(most)} and {spell_seconds(longest)} behind"
 
 
 def _recovery(series: LagSeries, span: Span) -> str:
     took = series.caught_up_after(span.end)
+    if not series.seen_after(span.end):
+        return f"not sampled after {span.label}"
     if took is None:
-        return f"not caught up after {span.label}"
+        return f"not caught up within {spell_seconds(series.samples[-1].at - span.end)} after {span.label}"
     return (
         f"caught up {spell_seconds(took)} after {span.label}" if took else f"level at the end of {span.label}"
     )

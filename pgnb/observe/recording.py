@@ -155,7 +155,8 @@ def spelled(value: float | None, kind: Kind) -> str:
         "counted seconds": spell_seconds(value),
         "yes": f"{value:.0%}",
     }
-    return words.get(kind) or spell(round(value) if abs(value) >= 10 else value)
+    number = spell(round(value) if abs(value) >= 10 else value)
+    return words.get(kind) or (f"{number}/s" if kind == "/s" else number)
 
 
 def _spelled(recording: Recording, subject: str, measure: str) -> tuple[object, ...]:

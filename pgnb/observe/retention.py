@@ -1,8 +1,9 @@
 """WAL that slots keep back, held against what limits it: the slot's cap, and the room on the volume.
 
 A slot whose standby is away keeps every byte of WAL that is written. Then either the cap is reached, and
-the slot is lost at a checkpoint, which only a new base backup mends; or the volume is full, and the primary
-stops. How soon depends on the rate at which WAL is written now, which takes two looks (guards 29 and 39).
+the slot is lost at a checkpoint, after which its standby needs an archive or a new base backup; or the volume
+is full, and the primary stops. How soon depends on the rate at which WAL is written now, which takes two
+looks (guards 29 and 39).
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class Retention(Tabled):
             (taken, what, slot)
             for slot in self.slots
             for taken, what in (
-                (self.until_cap(slot), "the slot is lost"), (self.until_full(slot), "the volume is full")
+                (self.until_cap(slot), "the slot reaches its cap"),
+                (self.until_full(slot), "the volume is full"),
             )
             if taken is not None
         ]  # fmt: skip
@@ -103,7 +105,7 @@ class Retention(Tabled):
         if not self.slots:
             return "There is no slot: nothing keeps WAL for a standby"
         if gone := [slot.name for slot in self.slots if slot.wal_status == "lost"]:
-            return f"Lost: {', '.join(gone)}; a new base backup is the only way back"
+            return f"Lost: {', '.join(gone)}; its standby needs the WAL from an archive, or a new base backup"
         most = max(self.slots, key=lambda slot: slot.retained or 0)
         words = f"{most.name} keeps {spell_bytes(most.retained or 0)} of WAL"
         return f"{words}; {self._end_words(most)}"
@@ -114,7 +116,7 @@ class Retention(Tabled):
         slot, taken, what = self.nearest
         who = "its standby" if slot is named else f"the standby of {slot.name}"
         state = "if {who} stopped now" if slot.active else "{who} is away"
-        return f"{state.format(who=who)}: {what} in {spell_seconds(taken)} at {_rate(self.rate)}"
+        return f"{state.format(who=who)}: {what} in {about(taken)} at the present rate ({_rate(self.rate)})"
 
     @property
     def table(self) -> Table:
@@ -123,7 +125,7 @@ class Retention(Tabled):
         rows = [
             (s.name, "active" if s.active else Cell("inactive", "warn"), spell_bytes(s.retained),
              _rate(s.growth), Cell(s.wal_status or "not reserved", _TONES.get(s.wal_status or "", "warn")),
-             spell_seconds(self.until_cap(s)), spell_seconds(self.until_full(s)))
+             about(self.until_cap(s)), about(self.until_full(s)))
             for s in self.slots
         ]  # fmt: skip
         return Table.of(columns, rows, title=f"WAL that {self.server} keeps", note=self._note())
@@ -162,8 +164,9 @@ class Retention(Tabled):
         kept = slot.wal_status in ("reserved", "extended")
         yield Check(
             f"{slot.name}: WAL is kept", kept, slot.wal_status or "not reserved", "reserved or extended",
-            "Lost: drop it and take a new base backup (03). Unreserved: the standby must catch up before the"
-            " next checkpoint. Not reserved: nobody has used it yet.", advice=True,
+            "Lost: let the standby catch up from an archive (restore_command), or drop the slot and take a"
+            " new base backup (03). Unreserved: the standby must catch up before the next checkpoint; then"
+            " the slot is reserved again. Not reserved: nobody has used it yet.", advice=True,
         )  # fmt: skip
         age = slot.xmin_age or 0
         yield Check(
@@ -175,9 +178,19 @@ class Retention(Tabled):
         if ends:
             yield Check(
                 f"{slot.name}: its standby may be away for", min(ends) >= least_hours * 3600,
-                spell_seconds(min(ends)), f"at least {least_hours:g} h at the present rate",
+                about(min(ends)), f"at least {least_hours:g} h at the present rate",
                 "Raise the cap or the volume, or be quicker to bring a standby back.", advice=True,
             )  # fmt: skip
+
+
+def about(seconds: float | None) -> str:
+    """A time to come, no more exact than a rate of some seconds makes it: about 14 days, about 3 hours."""
+    if seconds is None:
+        return spell_seconds(None)
+    for size, name in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * size:
+            return f"about {seconds / size:,.0f} {name}"
+    return f"about {seconds:.0f} s"
 
 
 def _rate(rate: float) -> str:

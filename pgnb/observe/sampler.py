@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
@@ -12,11 +12,12 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from pgnb.errors import ParameterError
+from pgnb.errors import DeadlineExceeded, ParameterError
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries, Span
 from pgnb.observe.watch import Look, Watch
 from pgnb.server import Server
 from pgnb.server.session import Row
+from pgnb.wait import wait_until
 
 _FIRST_LOOK = 15.0
 """Seconds for the first look, which may have to open the way to the pod."""
@@ -92,6 +93,23 @@ class LagSampler:
         finally:
             self._spans.append(Span(label, start, monotonic() - self.began))
 
+    def wait_recovery(self, timeout: float = 60.0) -> None:
+        """Sample on until every standby that is connected has replayed what the last span left to replay.
+
+        When that takes longer than `timeout` seconds it is what the samples say, and no error.
+        """
+        ended = self._spans[-1].end if self._spans else monotonic() - self.began
+        with suppress(DeadlineExceeded):  # The samples tell of it: "not caught up".
+            wait_until(
+                "the standbys' recovery, as it is sampled",
+                lambda: [
+                    one for one in self.samples().series if one.samples[-1:] and one.samples[-1].connected
+                ],
+                lambda seen: all(one.caught_up_after(ended) is not None for one in seen),
+                timeout=timeout,
+                every=1 / self.hz,
+            )
+
     def samples(self) -> LagSamples:
         """What was seen until now."""
         return LagSamples(
@@ -157,7 +175,8 @@ def _samples(key: str, primary: Sequence[Look], own: Sequence[Look], near: float
         row = next((row for row in look.rows if key_of(row) == key), None)
         sample = LagSample(look.at, look.rows[0]["position"])
         if row is not None:
-            sample = replace(sample, **{name: row[name] for name in _FROM_PRIMARY}, **_words(row))
+            known = {name: row[name] for name in ("position", *_FROM_PRIMARY)}
+            sample = replace(sample, **known, **_words(row))
         itself = nearest(look.at)
         if itself is not None and abs(itself.at - look.at) <= near:
             sample = replace(sample, **_own_words(itself.rows[0]))

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from pgnb.checks import Check, Checks
-from pgnb.display import spell_bytes, spell_seconds
+from pgnb.display import Cell, Table, spell_bytes, spell_seconds
 from pgnb.errors import PgnbError
+from pgnb.evidence import Run
 from pgnb.observe.limits import Limits
 from pgnb.operate.backups import as_practice
 from pgnb.operate.past import Past, PastRun, age_of, around, spell_age
@@ -71,6 +72,20 @@ def documentation_checks(servers: Sequence[Server], past: Past, *, strict: bool 
     items.append(Check("records can be read", not past.unreadable, ", ".join(past.unreadable) or "all", "all",
                        "pgnb records verify says what is wrong with them."))  # fmt: skip
     return as_practice("Changes are documented", items, servers[0], strict=strict)
+
+
+def missing_practices(run: Run) -> Table:
+    """Sum the checks of this run up: how many practices are missing, and of what kind."""
+    kept = [(one.title, one.passed, one.total) for one in run.journal.checked if one.stage == "verify"]
+    missing, asked = sum(total - passed for _, passed, total in kept), sum(total for _, _, total in kept)
+    title = f"{missing} of {asked} practices {'is' if missing == 1 else 'are'} missing"
+    rows = [
+        (name, Cell(f"{total - passed} of {total}", "warn" if passed < total else "good"))
+        for name, passed, total in kept
+    ]
+    return Table.of(
+        ("practice", "missing"), rows, title=title if missing else f"No practice of {asked} is missing"
+    )
 
 
 def _watched(server: Server) -> Check:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from pgnb.display import spell_bytes, spell_seconds
 from pgnb.observe.plots import style
-from pgnb.observe.retention import Retention, SlotRetention
+from pgnb.observe.retention import Retention, SlotRetention, about
 
 _FAR = 4
 """A limit so many times beyond the nearest one is named, not drawn: it would flatten everything else."""
@@ -46,7 +46,7 @@ def _explanation(measured: Retention, hours: float) -> str:
 def _known(measured: Retention) -> list[tuple[float, str, str]]:
     """The limits in order: bytes, words, colour."""
     limits = [
-        (measured.cap, "cap: the slot is lost", style.VERMILLION),
+        (measured.cap, "cap: the slot may be lost", style.VERMILLION),
         (measured.full_at, "volume full: the primary stops", style.INK),
     ]
     return sorted((float(size), words, colour) for size, words, colour in limits if size is not None)
@@ -94,7 +94,7 @@ def _words(measured: Retention, slot: SlotRetention) -> str:
     if slot.wal_status == "lost" or not ends:
         return words
     taken, what = min(ends)
-    return f"{words}; {what} in {spell_seconds(taken)}{' without its standby' if slot.active else ''}"
+    return f"{words}; {what} in {about(taken)}{' without its standby' if slot.active else ''}"
 
 
 def _scale(axes: Axes, top: float) -> None:

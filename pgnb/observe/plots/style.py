@@ -131,10 +131,11 @@ def width_of(text: str, size: float, *, bold: bool = False) -> float:
 
 def fitted(text: str, inches: float, size: float, *, bold: bool = False) -> str:
     """The text if it fits, else without as much of its middle as has to go."""
-    limit = _columns(text)
-    while limit > 1 and width_of(shown := shortened(text, limit), size, bold=bold) > inches:
-        limit -= 1
-    return shown if limit < _columns(text) else text
+    shown, limit = text, _columns(text)
+    while limit > 1 and (taken := width_of(shown, size, bold=bold)) > inches:
+        limit = max(1, min(limit - 1, int(limit * inches / taken)))
+        shown = shortened(text, limit)
+    return shown
 
 
 def _pieces(line: str, columns: int) -> Iterator[str]:

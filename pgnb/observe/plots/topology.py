@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
@@ -20,8 +21,13 @@ _INCH = 1.02
 """Units of the drawing on one inch: boxes are as large as their text, however many there are."""
 _BEND = 0.35
 """Units after which an arrow turns towards the row of its target."""
-_NAME_LIMIT = 32
+_INSIDE = (_BOX_WIDTH - 0.24) / _INCH
+"""Inches for a text in a box."""
 _TROUBLE_LIMIT = 38
+_SLOT_LIMIT = 18
+"""Letters of a slot's name from which what it keeps stands on a line of its own."""
+_POD = re.compile(r"(?P<workload>.+)-(?P<rest>[bcdfghjklmnpqrstvwxz0-9]{6,10}-[bcdfghjklmnpqrstvwxz0-9]{5})")
+"""A Deployment's pod: its workload's name, and a hash and a suffix that Kubernetes writes without vowels."""
 _ROLES: Mapping[str, str] = {"primary": style.BLUE, "standby": style.GREEN}
 Place = tuple[float, float]
 
@@ -97,7 +103,7 @@ def _box(axes: Axes, place: Place, node: Node, *, alarm: bool) -> None:
         _dashed(
             axes,
             place,
-            _Stub(style.shortened(node.name, _NAME_LIMIT), f"{node.role}\n{_two_lines(node.trouble)}"),
+            _Stub(_names(node)[0], f"{node.role}\n{_two_lines(node.trouble)}"),
         )
         return
     colour = style.VERMILLION if node.trouble or alarm else _ROLES[node.role]
@@ -108,10 +114,23 @@ def _box(axes: Axes, place: Place, node: Node, *, alarm: bool) -> None:
         x + _BOX_WIDTH - 0.12, y + 0.42, f"timeline {node.timeline or '?'}", fontsize=9, color=style.DIM,
         va="center", ha="right",
     )  # fmt: skip
-    name = style.drawable(style.shortened(node.name, _NAME_LIMIT))
-    axes.text(x + 0.12, y + 0.05, name, fontsize=10, fontweight="bold", va="center")
-    under = " · ".join(part for part in (f"PostgreSQL {node.version}", node.host) if part)
-    axes.text(x + 0.12, y - 0.35, style.drawable(under), fontsize=9, color=style.DIM, va="center")
+    name, rest = _names(node)
+    name = style.drawable(style.fitted(name, _INSIDE, 10, bold=True))
+    axes.text(x + 0.12, y + 0.08, name, fontsize=10, fontweight="bold", va="center")
+    parts = (
+        f"pod …-{rest}" if rest else "",
+        " · ".join(filter(None, (f"PostgreSQL {node.version}", node.host))),
+    )
+    for line, down in zip(filter(None, parts), (0.2, 0.46), strict=False):
+        text = style.drawable(style.fitted(line, _INSIDE, 9))
+        axes.text(x + 0.12, y - down, text, fontsize=9, color=style.DIM, va="center")
+
+
+def _names(node: Node) -> tuple[str, str]:
+    """The workload's name, which a reader knows, and the rest of its pod's; of others, the whole name."""
+    name = node.name.removeprefix("pod/")
+    match = _POD.fullmatch(name)
+    return (match["workload"], match["rest"]) if match else (name, "")
 
 
 def _dashed(axes: Axes, place: Place, stub: _Stub) -> None:
@@ -120,7 +139,7 @@ def _dashed(axes: Axes, place: Place, stub: _Stub) -> None:
     axes.text(
         x + 0.12,
         y + 0.3,
-        style.drawable(stub.title),
+        style.drawable(style.fitted(stub.title, _INSIDE, 10, bold=True)),
         fontsize=10,
         fontweight="bold",
         color=style.DIM,
@@ -147,7 +166,7 @@ def _outline(axes: Axes, place: Place, colour: str, dashes: Any, fill: float) ->
 def _stub(link: Link) -> _Stub:
     if link.unused_slot:
         return _Stub("nobody", "no server uses this slot")
-    return _Stub(style.shortened(link.application_name or "unknown client", _NAME_LIMIT), f"at {link.client}")
+    return _Stub(link.application_name or "unknown client", f"at {link.client}")
 
 
 def _arrow(axes: Axes, start: Place, end: Place, link: Link) -> None:
@@ -174,7 +193,10 @@ def _arrow(axes: Axes, start: Place, end: Place, link: Link) -> None:
 
 
 def _labels(link: Link) -> tuple[str, str]:
-    kept = f"slot {style.shortened(link.slot, 24)} keeps {spell_bytes(link.retained)}"
+    long = len(link.slot) > _SLOT_LIMIT
+    kept = (
+        f"slot {style.shortened(link.slot, 40)}{chr(10) if long else ' '}keeps {spell_bytes(link.retained)}"
+    )
     kept += f", {link.wal_status}" if link.wal_status not in ("", "reserved") else ""
     if link.unused_slot:
         return "unused", kept

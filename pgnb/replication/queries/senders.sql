@@ -1,6 +1,8 @@
 -- Who receives WAL from this server, how far behind in bytes and in seconds, and through which slot.
 -- Seconds are empty when nothing was written lately: that is not a lag of zero, it is no measurement.
-WITH now AS (
+-- The server's position is read before those of its walsenders, which may have sent more by then, and a standby
+-- sends what it has not replayed: a row's position is the later of both, so that nobody is less than 0 behind.
+WITH here AS (
     SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                 ELSE pg_catalog.pg_current_wal_lsn() END AS lsn
 )
@@ -16,6 +18,7 @@ SELECT r.pid, r.usename::text AS role, r.application_name, host(r.client_addr) A
        extract(epoch FROM r.replay_lag)::float8 AS replay_seconds,
        r.reply_time
   FROM pg_catalog.pg_stat_replication r
- CROSS JOIN now
+ CROSS JOIN here
+ CROSS JOIN LATERAL (SELECT greatest(here.lsn, r.sent_lsn, r.replay_lsn) AS lsn) AS now
   LEFT JOIN pg_catalog.pg_replication_slots s ON s.active_pid = r.pid
  ORDER BY r.application_name, r.pid

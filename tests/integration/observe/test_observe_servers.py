@@ -16,6 +16,7 @@ from pgnb.observe.scratch import Scratch
 from pgnb.observe.topology import topology
 from pgnb.observe.writer import Writer, start_writer
 from pgnb.server.progress import marker, wait_replayed
+from pgnb.server.queries import sql_of
 from pgnb.wait import wait_until
 
 
@@ -78,6 +79,43 @@ def test_lag_is_seen_while_replay_stands_still_and_ends_after_it(pair: Pair) -> 
     assert samples.checks(pair.primary.journal).ok
     assert plots.lag(samples)._repr_png_()[0].startswith(b"\x89PNG")
     assert len(series.samples) <= 10 * series.samples[-1].at + 2, "ten a second and no more"
+
+
+@pytest.mark.parametrize("query", ["observe/lag_primary", "replication/senders"])
+def test_nobody_is_less_than_0_bytes_behind(pair: Pair, query: str) -> None:
+    """The primary's position may have been read some time before its walsenders': here as early as can be."""
+    wait_replayed(pair.standby, marker(pair.primary), 60)
+    early = sql_of(query, pair.primary.facts.major).replace(
+        "pg_catalog.pg_current_wal_lsn()", "'0/1'::pg_lsn"
+    )
+    (row,) = [row for row in pair.primary.query(early) if row["pid"]]
+    behind = [value for name, value in row.items() if name.endswith("_bytes") or name in ("sent", "replay")]
+    assert behind
+    assert all(value >= 0 for value in behind), row
+
+
+def test_the_sampler_goes_on_until_the_recovery_is_seen(pair: Pair) -> None:
+    with Scratch(pair.primary) as scratch, LagSampler(pair.primary, [pair.standby]) as sampler:
+        with sampler.span("load"):
+            run_load(pair.primary, scratch.database, scratch.table, transactions=100)
+        sampler.wait_recovery(timeout=60)
+    (series,) = sampler.samples().series
+    assert series.caught_up_after(sampler.samples().spans[-1].end) is not None
+    assert "at most " in sampler.samples().finding
+    assert (
+        "after load" in sampler.samples().finding or "level at the end of load" in sampler.samples().finding
+    )
+    assert "not sampled" not in sampler.samples().finding
+
+
+def test_a_recovery_that_does_not_come_is_told_and_raises_nothing(pair: Pair) -> None:
+    sampler = LagSampler(pair.primary, [pair.standby])
+    with Scratch(pair.primary) as scratch, sampler, paused(pair):
+        with sampler.span("load"):
+            run_load(pair.primary, scratch.database, scratch.table, transactions=100)
+        sampler.wait_recovery(timeout=1)
+        finding = sampler.samples().finding
+    assert "not caught up within" in finding
 
 
 def test_a_standby_without_its_receiver_is_behind_and_not_at_zero(pair: Pair) -> None:

@@ -27,6 +27,27 @@ def test_idle_is_not_lag() -> None:
     assert LagSamples((idle,)).finding == "async_replica: never behind"
 
 
+def test_the_title_says_the_peak_however_small_it_was() -> None:
+    fast = series(sample(0, 0, 0), sample(1, 2300, 0), sample(1.1, 2300, 2300))
+    assert LagSamples((fast,)).finding == "async_replica: at most 2.2 kB and 1.0 s behind"
+
+
+def test_the_title_says_whether_it_caught_up_only_where_somebody_looked() -> None:
+    load = (Span("load", 0, 1.05),)
+    unseen = series(sample(0, 0, 0), sample(1, 2300, 0))
+    assert LagSamples((unseen,), load).finding.endswith("behind, not sampled after load")
+    seen = series(*unseen.samples, sample(1.1, 2300, 100), sample(1.3, 2400, 2350))
+    assert LagSamples((seen,), load).finding.endswith("behind, caught up 250 ms after load")
+    never = series(*unseen.samples, sample(1.1, 2300, 100), sample(5.05, 2300, 100))
+    assert LagSamples((never,), load).finding.endswith("behind, not caught up within 4.0 s after load")
+
+
+def test_skipped_samples_are_explained() -> None:
+    assert "1 samples at 10 Hz; 2 skipped, as the answer before them was late." in str(
+        LagSamples((series(sample(0, 0, 0)),), skipped=2)
+    )
+
+
 def test_a_dead_receiver_is_not_zero() -> None:
     dead = series(sample(0, 10, 10), sample(1, MB, 10, ""), sample(2, MB, 10, ""), sample(9, MB, 10, ""))
     assert [one.behind for one in dead.samples] == [0, MB - 10, MB - 10, MB - 10]

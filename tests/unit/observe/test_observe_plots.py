@@ -118,6 +118,32 @@ def test_a_plot_shows_itself_as_a_picture_and_as_its_finding() -> None:
     assert repr(plot) == "<plot: All 3 tables have the same rows on both sides: 5 in total>"
 
 
+@pytest.mark.parametrize("kind", PLOTS)
+@pytest.mark.parametrize("name", ["W" * 150, "postgres-async-replica " * 12, "顧客番号" * 40])
+def test_no_text_is_cut_at_the_edge(kind: str, name: str) -> None:
+    """However long the names are: titles and footers are wrapped by their measured width."""
+    plot = PLOTS[kind](3, name)
+    plot.draw_without_rendering()
+    width = plot.get_figwidth() * plot.dpi
+    for text in (plot._suptitle, plot._supxlabel):
+        if text is not None:
+            assert text.get_window_extent().x1 <= width + 1, text.get_text()
+
+
+def test_names_in_the_topology_stay_in_their_boxes_and_begin_with_the_workloads() -> None:
+    long = "pod/" + "a-very-long-workload-name-of-a-postgres-standby" * 2 + "-58688cdfd5-plcc2"
+    primary = Node("pod/postgres-primary-65f956988b-nv685", "primary", "17.10", 1, "7", host="node" * 20)
+    plot = plots.topology(Topology("here", (primary, Node(long, "standby", "17.10", 1, "7")), ()))
+    plot.draw_without_rendering()
+    (axes,) = plot.axes
+    texts = {text.get_text(): text for text in axes.texts}
+    assert "postgres-primary" in texts
+    assert "pod …-65f956988b-nv685" in texts
+    for text in axes.texts:
+        box = text.get_window_extent().transformed(axes.transData.inverted())
+        assert any(left <= box.x0 and box.x1 <= left + 3.1 for left in (0.0, 6.9)), text.get_text()
+
+
 def test_differences_are_named_in_the_plot() -> None:
     table = TableCount("db", "public", "orders", 100, 88)
     plot = plots.counts(Comparison("p", "s", (table,), (State("db", "0/1", True, 1, 0.0),)))

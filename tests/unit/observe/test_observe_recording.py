@@ -12,7 +12,7 @@ from pgnb.observe.advice import advise
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries
 from pgnb.observe.limits import limits
 from pgnb.observe.plots.monitor import _spans, monitor
-from pgnb.observe.recording import Recording
+from pgnb.observe.recording import Recording, spelled
 from pgnb.observe.runs import compare_runs
 from pgnb.observe.samplefile import read_samples, target_of, write_samples
 from pgnb.observe.watch import Look
@@ -51,6 +51,11 @@ def failed(seen: Recording) -> list[str]:
 
 def due(seen: Recording) -> list[str]:
     return [item.topic for item in advise(seen, LIMITS).due]
+
+
+def test_a_rate_has_its_unit() -> None:
+    assert spelled(51.2, "/s") == "51/s"
+    assert spelled(51.2, "count") == "51"
 
 
 def test_a_pair_that_is_well_passes_and_needs_no_advice():

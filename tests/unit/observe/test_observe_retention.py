@@ -7,7 +7,7 @@ import pytest
 from pgnb.errors import ParameterError
 from pgnb.journal import Journal
 from pgnb.observe.plots import retention as plot
-from pgnb.observe.retention import Retention, SlotRetention, between, measure_retention
+from pgnb.observe.retention import Retention, SlotRetention, about, between, measure_retention
 from pgnb.server import Server
 from pgnb.server.disk import Space
 
@@ -54,7 +54,19 @@ def test_the_cap_comes_first_when_it_fits_on_the_volume():
     found = _kept(slot)
     assert found.until_cap(slot) == 6 * 1024
     assert found.until_full(slot) is None
-    assert "is away: the slot is lost in 1 h 42 min" in found.finding
+    assert (
+        "is away: the slot reaches its cap in about 102 minutes at the present rate (1.0 MB/s)"
+        in found.finding
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "–"), (30, "about 30 s"), (7000, "about 117 minutes"), (9000, "about 2 hours"),
+     (1_223_160, "about 14 days")],
+)  # fmt: skip
+def test_a_time_to_come_is_as_exact_as_its_rate(seconds: float | None, words: str):
+    assert about(seconds) == words
 
 
 def test_without_a_cap_that_acts_in_time_the_volume_is_the_end():
@@ -81,7 +93,7 @@ def test_an_inactive_slot_is_named_before_an_active_one_that_would_end_sooner():
 
 def test_a_lost_slot_is_the_finding():
     found = _kept(_slot("a"), _slot("gone", active=False, kept=None, status="lost"), rate=0.0)
-    assert found.finding == "Lost: gone; a new base backup is the only way back"
+    assert found.finding == "Lost: gone; its standby needs the WAL from an archive, or a new base backup"
     assert [c.name for c in found.checks(Journal()) if not c.ok] == ["gone: WAL is kept"]
 
 
