@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from pgnb.checks import Checks
+from pgnb.checks import Check, Checks
 from pgnb.cluster import (
     access,
+    admission,
     commands,
     helpers,
     logs,
@@ -192,6 +193,10 @@ class Cluster:
         """A helper pod that waits for commands, for work on a stopped server's volume; `spec.argv` is not
         used. It is removed at the end of the block, and ends by itself after `lifetime` seconds."""
         return helpers.open_helper(self._sockets, spec, lifetime=lifetime)
+
+    def pod_checks(self, pods: Mapping[str, Mapping[str, Any]]) -> Sequence[Check]:
+        """Checks, by a dry run on the API server, that it would take each of these pods (by what it is)."""
+        return admission.pod_checks(self.api, pods)
 
     # Workloads
 

@@ -13,6 +13,8 @@ from pgnb.cluster.security import User, container_security
 
 LABELS: Mapping[str, str] = {"app.kubernetes.io/managed-by": "pgnb", "app.kubernetes.io/component": "helper"}
 CONTAINER = "helper"
+START = 300.0
+"""Seconds within which a helper's container must run: a node, a volume that attaches, an image to pull."""
 _POD_SECURITY = ("supplementalGroups", "supplementalGroupsPolicy", "seLinuxOptions")
 _COPY = 'umask 077; while [ $# -gt 1 ]; do cp "$1" "$2" || exit 1; shift 2; done'
 """A constant script; its arguments are the pairs of paths."""
@@ -37,6 +39,7 @@ class HelperPod:
     `secret_env` maps variables to a Secret's name and key. `uid` and `gid` None: as the image says.
     `placement` is taken into the pod's spec as it is (node selector, tolerations, pull secrets, affinity),
     `pod_security` into its securityContext. `non_root`: the image's own user is known not to be root.
+    `start_timeout` in seconds, from its creation until its container runs.
     """
 
     name_prefix: str
@@ -57,6 +60,7 @@ class HelperPod:
     placement: Mapping[str, Any] = field(default_factory=dict)
     pod_security: Mapping[str, Any] = field(default_factory=dict)
     non_root: bool = False
+    start_timeout: float = START
 
     def like(self, pod: Pod) -> HelperPod:
         """The same work where that pod runs: its placement, pull secrets, service account, group, limits."""

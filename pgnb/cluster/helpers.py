@@ -24,8 +24,6 @@ from pgnb.cluster.trouble import explain, hopeless
 from pgnb.errors import AccessDenied, Conflict, ExecFailed, NotFound, PodError
 from pgnb.wait import wait_until
 
-START = 120.0
-"""Seconds within which a helper's container must run: scheduling, volume, image."""
 _IDLE = ("sleep", "86400")
 _GONE = 60.0
 _SELECTOR = ",".join(f"{label}={value}" for label, value in LABELS.items())
@@ -69,7 +67,7 @@ def run_helper(
     """Run a helper pod to its end and remove it. See `Cluster.run_helper`."""
     started = monotonic()
     with _created(api, spec, timeout) as name:
-        _wait_started(api, name)
+        _wait_started(api, name, spec.start_timeout)
         lines: list[LogLine] = []
         ended = wait_until(
             f"{spec.argv[0]} in pod {name}",
@@ -91,7 +89,7 @@ def run_helper(
 def open_helper(sockets: Sockets, spec: HelperPod, *, lifetime: float = 3600.0) -> Iterator[Helper]:
     """A helper pod for several commands; it is removed at the end of the block. See `Cluster.helper`."""
     with _created(sockets.api, replace(spec, argv=_IDLE), lifetime) as name:
-        yield Helper(Pod.of(_wait_started(sockets.api, name), CONTAINER), sockets)
+        yield Helper(Pod.of(_wait_started(sockets.api, name, spec.start_timeout), CONTAINER), sockets)
 
 
 @contextmanager
@@ -102,7 +100,7 @@ def _created(api: Api, spec: HelperPod, seconds: float) -> Iterator[str]:
     name = f"{spec.name_prefix}-{_suffix()}"
     try:
         with api.journal.temporary(f"pod/{name}"):
-            create(api, placed.manifest(name, seconds=int(seconds + START)))
+            create(api, placed.manifest(name, seconds=int(seconds + spec.start_timeout)))
         yield name
     finally:
         # The name is known before the request is sent, so an interrupt at any point leaves no pod behind.
@@ -144,7 +142,7 @@ def _node_of_claims(api: Api, spec: HelperPod) -> str:
     return ""
 
 
-def _wait_started(api: Api, name: str) -> Object:
+def _wait_started(api: Api, name: str, timeout: float) -> Object:
     """Wait until the container runs or has ended. Raises PodError when it never will."""
 
     def probe() -> Object:
@@ -157,9 +155,10 @@ def _wait_started(api: Api, name: str) -> Object:
         return pod
 
     return wait_until(
-        f"the helper pod {name} to start", probe, _has_started, timeout=START, every=0.1,
+        f"the helper pod {name} to start", probe, _has_started, timeout=timeout, every=0.1,
         describe=lambda pod: explain(pod, events_if_allowed(api, pod)) or "runs",
-        remedy="See its events: a node, a volume, a quota or an image may be missing.",
+        remedy="See its events: a node, a volume, a quota or an image may be missing. A volume that attaches"
+        " slowly needs a longer start_timeout.",
     )  # fmt: skip
 
 

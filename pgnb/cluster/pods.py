@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pgnb.cluster.lasting import outlives_pod
 from pgnb.cluster.trouble import condition, explain
 from pgnb.display import Table, card
 from pgnb.errors import PodError
@@ -28,16 +29,13 @@ class Mount:
     name: str = ""
     sub_path: str = ""
     read_only: bool = False
+    lasts: bool = False
+    """Whether what is written there outlives the pod."""
 
     @property
     def claim(self) -> str:
         """The PersistentVolumeClaim's name; empty when it is not one."""
-        return self.name if self.source in ("persistentVolumeClaim", "ephemeral") else ""
-
-    @property
-    def lasts(self) -> bool:
-        """Whether what is written there outlives the pod."""
-        return self.source in ("persistentVolumeClaim", "ephemeral", "hostPath")
+        return self.name if self.source == "persistentVolumeClaim" else ""
 
 
 @dataclass(frozen=True)
@@ -203,10 +201,10 @@ def _owner(meta: Mapping[str, Any]) -> tuple[str, str]:
 def _mounts(spec: Mapping[str, Any], container: Mapping[str, Any]) -> tuple[Mount, ...]:
     volumes = {volume["name"]: volume for volume in spec.get("volumes") or []}
     mounts = container.get("volumeMounts") or []
-    return tuple(_mount(entry, volumes.get(entry["name"], {})) for entry in mounts)
+    return tuple(_mount(entry, volumes.get(entry["name"], {}), spec) for entry in mounts)
 
 
-def _mount(entry: Mapping[str, Any], volume: Mapping[str, Any]) -> Mount:
+def _mount(entry: Mapping[str, Any], volume: Mapping[str, Any], spec: Mapping[str, Any]) -> Mount:
     known = next((kind for kind in _SOURCES if kind in volume), "")
     source = known or next((key for key in volume if key != "name"), "")
     inside = volume.get(source) or {}
@@ -214,6 +212,7 @@ def _mount(entry: Mapping[str, Any], volume: Mapping[str, Any]) -> Mount:
     return Mount(
         entry["mountPath"].rstrip("/") or "/", entry["name"], source, name,
         entry.get("subPath", "") or entry.get("subPathExpr", ""), bool(entry.get("readOnly")),
+        outlives_pod(source, spec),
     )  # fmt: skip
 
 

@@ -75,13 +75,20 @@ def _forbidden(message: str, request: str) -> ClusterError:
     match = _FORBIDDEN.search(message)
     if match is None:
         # Quotas, pod security and admission webhooks answer 403 too; no right would help there.
-        return Rejected(message, found=f"403 to {request}", remedy=_admission_remedy(message))
+        return Rejected(message, found=f"403 to {request}", remedy=admission_remedy(message))
     return AccessDenied(message, found="403", remedy=grant_remedy(**match.groupdict()))
 
 
-def _admission_remedy(message: str) -> str:
+def admission_remedy(message: str) -> str:
+    """What helps against a refusal by a quota, by Pod Security, or by an admission webhook."""
     if "exceeded quota" in message:
         return "Raise the ResourceQuota of the namespace or free some of it."
+    if "must specify" in message:
+        return (
+            "A ResourceQuota of the namespace wants requests and limits of every container: set resources in"
+            " the pod template of the server, from which what is made beside it takes its own, or give the"
+            " namespace a LimitRange with defaults."
+        )
     if "violates PodSecurity" in message:
         return "The namespace's pod security level refuses this pod: see the fields that the message names."
     return ""

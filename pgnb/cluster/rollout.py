@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pgnb.checks import Check, Checks
+from pgnb.cluster.admission import hopeless_refusal, not_created, remedy_of
 from pgnb.cluster.client import Api, Object
+from pgnb.cluster.lasting import assert_claims_kept
 from pgnb.cluster.objects import MERGE, STRATEGIC, changing, get, list_all, send_patch
 from pgnb.cluster.selection import account
 from pgnb.cluster.trouble import explain, hopeless
@@ -48,6 +50,8 @@ def scale_and_wait(api: Api, workload: Workload, replicas: int, *, timeout: floa
     Raises ParameterError for what cannot be scaled, DeadlineExceeded with the state of its pods.
     """
     _assert_scalable(workload)
+    if replicas < workload.replicas:
+        assert_claims_kept(workload.label, workload.object["spec"])
     body = {"spec": {"replicas": replicas}}
     # On the object itself: the subresource `scale` would ask for one more right and do the same.
     with changing(api, workload.label, f"scale to {replicas}, and wait") as act:
@@ -82,12 +86,14 @@ def wait_scaled(
 def _pods(api: Api, workload: Workload) -> _Pods:
     """Those that the selector matches and that no other workload owns."""
     found = tuple(list_all(api, "pods", workload.selector))
-    return _Pods(found, account(api, found) or "no pod")
+    return _Pods(found, account(api, found) or not_created(api, workload) or "no pod")
 
 
 def plan_scale(api: Api, workload: Workload, replicas: int, *, timeout: float = TIMEOUT) -> Change:
     """A plan that scales and waits; nothing to change when the number is right already."""
     _assert_scalable(workload)
+    if replicas < workload.replicas:
+        assert_claims_kept(workload.label, workload.object["spec"])
     title = f"Scale {workload.label} to {replicas}"
     if workload.replicas == replicas:
         return Change(title, api.journal, note=f"{workload.label} is scaled to {replicas} already")
@@ -114,6 +120,8 @@ def plan_restart(
     """
     _assert_scalable(workload)
     rolls = workload.kind == "StatefulSet" or workload.strategy == "Recreate"
+    if workload.strategy == "OnDelete":
+        assert_claims_kept(workload.label, workload.object["spec"])
     return Change(
         f"Restart {workload.label}", api.journal,
         f"{RESTARTED}: {_restarted(workload)}" if rolls else f"replicas: {workload.replicas}",
@@ -175,6 +183,10 @@ def _wait_rolled_out(
 
 
 def _hopeful(workload: Workload, pods: _Pods, old: frozenset[str]) -> _Pods:
+    if not pods.found and hopeless_refusal(pods.states):
+        raise PodError(
+            f"{workload.label}: no pod can be created", found=pods.states, remedy=remedy_of(pods.states)
+        )
     new = [pod for pod in pods.found if pod["metadata"]["uid"] not in old]
     if reasons := [reason for pod in new if (reason := hopeless(pod))]:
         raise PodError(

@@ -57,20 +57,23 @@ def volume_group(spec: Mapping[str, Any], container: Mapping[str, Any], user: Us
     """
     if group := (spec.get("securityContext") or {}).get("fsGroup"):
         return int(group)
-    return None if effective_uid(spec, container) else user.gid or None
+    return None if effective_uid(spec, container) else _own_group(user)
 
 
 def pod_security(spec: Mapping[str, Any], user: User) -> dict[str, Any]:
     """The securityContext of a further server's pod, like that of `spec`, as `user`.
 
-    The group of the volumes is the server's own fsGroup, else the user's group; none for group 0, which
-    OpenShift refuses and which needs none there.
+    The group of the volumes is the server's own fsGroup, else the user's group.
     """
     own = spec.get("securityContext") or {}
     made: dict[str, Any] = {"runAsUser": user.uid, "runAsGroup": user.gid}
-    if group := own.get("fsGroup") or user.gid:
-        made |= {"fsGroup": group, "fsGroupChangePolicy": "OnRootMismatch"}
+    made |= {"fsGroup": own.get("fsGroup") or _own_group(user), "fsGroupChangePolicy": "OnRootMismatch"}
     return made | {key: own[key] for key in _INHERITED if own.get(key)}
+
+
+def _own_group(user: User) -> int:
+    """A group that is nobody else's: group 0, which a data directory may have, is root's, or everybody's."""
+    return user.gid or user.uid
 
 
 def _first(contexts: tuple[Mapping[str, Any], ...], key: str) -> int | None:

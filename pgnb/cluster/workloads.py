@@ -38,15 +38,16 @@ class Volume:
     storage_class: str = ""
     size: str = ""
     sub_path: str = ""
-
-    @property
-    def persistent(self) -> bool:
-        """Whether what is written there outlives the pod."""
-        return self.source in ("persistentVolumeClaim", "ephemeral", "hostPath")
+    persistent: bool = False
+    """Whether what is written there outlives the pod."""
 
     def __str__(self) -> str:
         if not self.claim:
-            return f"{self.source or 'the image layer'} at {self.mount or self.path}"
+            where = self.source or "the image layer"
+            moves = self.source == "hostPath" and not self.persistent
+            return (
+                f"{where} at {self.mount or self.path}{', on whichever node the pod runs' if moves else ''}"
+            )
         return f"claim {self.claim} ({self.size}, {', '.join(self.access_modes)}) at {self.mount}"
 
 
@@ -146,7 +147,9 @@ def volume_of(api: Api, pod: Pod, path: str) -> Volume:
     mount = pod.mount_of(path)
     if mount is None:
         return Volume(path, "", "")
-    return _claimed(api, path, mount) if mount.claim else Volume(path, mount.path, mount.source)
+    if mount.claim:
+        return _claimed(api, path, mount)
+    return Volume(path, mount.path, mount.source, persistent=mount.lasts)
 
 
 def _claimed(api: Api, path: str, mount: Mount) -> Volume:
@@ -158,5 +161,5 @@ def _claimed(api: Api, path: str, mount: Mount) -> Volume:
     return Volume(
         path, mount.path, mount.source, mount.claim, tuple(spec.get("accessModes") or ()),
         spec.get("storageClassName") or "", (status.get("capacity") or {}).get("storage", asked),
-        mount.sub_path,
+        mount.sub_path, persistent=True,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import jinja2
 import yaml
 
+from pgnb.checks import Checks
+from pgnb.cluster.admission import pod_of_template
 from pgnb.cluster.placement import elsewhere
 from pgnb.cluster.security import User, container_security, pod_security
 from pgnb.cluster.workloads import SCALED
@@ -55,8 +57,22 @@ def plan_subscriber(
     return Change(
         title, publisher.journal, plan.before, plan.after, [*first, *plan.steps, ready], note=plan.note,
         undo_text=plan.undo_text, confirmations=plan.confirmations, undo=plan.undo,
-        precheck=lambda: cluster.access_checks([*cluster.apply_rights(made), *DUMP_RIGHTS]),
+        precheck=lambda: (
+            cluster.access_checks([*cluster.apply_rights(made), *DUMP_RIGHTS])
+            + _pods_tried(publisher, name, manifests)
+        ),
     )  # fmt: skip
+
+
+def _pods_tried(publisher: Server, name: str, manifests: Sequence[Mapping[str, Any]]) -> Checks:
+    """Whether the API server would take the subscriber's pod; the dump's pod is like the publisher's."""
+    workloads = [manifest for manifest in manifests if manifest.get("kind") in SCALED]
+    pods = {
+        f"the pod of {manifest['metadata']['name']}": pod_of_template(name, manifest["spec"]["template"])
+        for manifest in workloads
+    }
+    title = f"before the subscriber {name} is made"
+    return Checks.of(title, publisher.cluster.pod_checks(pods), publisher.journal)
 
 
 def _values(publisher: Server, name: str, secret: str, size: str, storage_class: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import click
 from pgnb.rehearse.promise import Loss
 from pgnb.rehearse.stage import PRIMARY, STANDBY, Stage
 
-_SETTINGS = {"wal_log_hints": "on", "wal_keep_size": "1GB", "max_slot_wal_keep_size": "10GB"}
+_SETTINGS = {"wal_log_hints": "on", "wal_keep_size": "512MB", "max_slot_wal_keep_size": "1GB"}
 _FIRST = {"primary": "postgres-primary", "standby_selector": STANDBY}
 _EXCHANGED = {"primary": "postgres-async-replica", "standby_selector": PRIMARY}
 

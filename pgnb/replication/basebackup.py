@@ -38,14 +38,15 @@ def plan_base_backup(
 
     What lies in its data directory is looked at first: nothing, a fresh initdb, and this primary's own
     former standby are replaced; anything else needs `wipe_standby_data` to be the claim's name. `config_map`
-    holds the standby's settings. `timeout` and `start_timeout` are seconds, for the copy and for the start.
-    `slot_to_come` says that the slot is made by the time that these steps run.
+    holds the standby's settings. `timeout` and `start_timeout` are seconds, for the copy and for the start
+    of each pod. `slot_to_come` says that the slot is made by the time that these steps run.
     Raises ParameterError for a slot, a workload or a volume that cannot serve.
     """
     cluster, title = primary.cluster, f"base backup for {standby}"
     target = find_target(cluster, standby, container=container, data_directory=data_directory)
     if target is None:
         return _nothing_there(primary, standby, title)
+    target = replace(target, start_timeout=start_timeout)
     assert_not_the_primary(primary, target)
     found = slots(primary).find(slot)
     if found is not None or not slot_to_come:
@@ -251,6 +252,7 @@ def _precheck(work: Bootstrap, state: DirectoryState | None) -> Checks:
         Check("free walsenders", senders_free >= 2, senders_free, 2, "Raise max_wal_senders (restart)."),
         Check("free slots", slots_free >= 1, slots_free, 1, "Raise max_replication_slots (restart)."),
         *work.place_checks(state, needed, facts.major),
+        *work.pod_checks(),
         Check("nobody else on the volume", not (others := work.strangers()), ", ".join(others) or "nobody",
               "nobody", f"Wait until it ends, or delete it; it has mounted the claim {target.claim}."),
     ]  # fmt: skip

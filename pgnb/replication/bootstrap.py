@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from pgnb.checks import Check
 from pgnb.cluster import HelperPod, Pod
+from pgnb.cluster.admission import pod_of_template
 from pgnb.cluster.security import User
 from pgnb.display import spell_bytes
 from pgnb.errors import ChangeFailed, DeadlineExceeded, PgnbError
@@ -107,9 +108,8 @@ class Bootstrap:
         arguments = (*self.source.passfile_arguments(HELPER_PASSFILE), *places, connection)
         spec = self._helper(scripts.argv("passfile", "backup", args=arguments))
         progress = BackupProgress(self.primary, BACKUP_NAME)
-        self.primary.cluster.run_helper(
-            replace(spec, secret_env=self.source.secret_env), timeout=self.timeout, on_log=progress.look
-        )
+        given = self.source.given_to(spec)
+        self.primary.cluster.run_helper(given, timeout=self.timeout, on_log=progress.look)
         return f"{progress.close()}, verified"
 
     def install(self) -> str:
@@ -158,6 +158,13 @@ class Bootstrap:
             Check("PostgreSQL in the image", state.tools == major, state.tools or "none", major,
                   "The standby's image must have the primary's major version."),
         ]  # fmt: skip
+
+    def pod_checks(self) -> Sequence[Check]:
+        """Whether the API server would take the pods that are to come: the helper's and the standby's own."""
+        helper = self._helper(("true",)).manifest("pgnb-base-backup-dry-run", seconds=60)
+        template = self.target.workload.object["spec"]["template"]
+        own = pod_of_template(self.target.workload.name, template | {"spec": self.target.pod.spec})
+        return self.primary.cluster.pod_checks({"the base backup's pod": helper, "the standby's pod": own})
 
     def strangers(self) -> list[str]:
         """Pods that have the claim mounted and are none of the workload's own."""

@@ -135,7 +135,7 @@ def _helper(primary: Server, source: Source, target: Target | None) -> HelperPod
     spec = HelperPod("pgnb-prove-source", primary.pod.image, argv, uid=owner.uid, gid=owner.gid)
     if target is not None:
         spec = _placed(primary.cluster, target, spec)
-    return replace(spec if target else spec.like(primary.pod), secret_env=source.secret_env)
+    return source.given_to(spec if target else spec.like(primary.pod))
 
 
 def _placed(cluster: Cluster, target: Target, spec: HelperPod) -> HelperPod:

@@ -6,7 +6,7 @@ the WAL is still there; else by a new base backup. Its own configuration is kept
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pgnb.cluster import Cluster
@@ -90,6 +90,7 @@ def plan_rejoin(
     target = find_target(cluster, old, container=container, data_directory=data_directory)
     if target is None:
         return _unseen(new_primary, old, title)
+    target = replace(target, start_timeout=start_timeout)
     if _follows_already(new_primary, target, wish):
         return Rejoin(
             title, new_primary.journal, note=f"{target.name} streams from {new_primary.name} already."

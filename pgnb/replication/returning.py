@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster import Helper
@@ -67,7 +67,7 @@ class Returning:
     def _helper(self) -> AbstractContextManager[Helper]:
         work = self.work
         spec = work.target.helper("pgnb-rejoin", (), uid=work.owner.uid, gid=work.owner.gid)
-        spec = replace(spec, secret_env=work.source.secret_env)
+        spec = work.source.given_to(spec)
         return work.primary.cluster.helper(spec, lifetime=work.timeout + 600)
 
     def _assert_unchanged(self, helper: Helper) -> None:
@@ -101,5 +101,6 @@ class Returning:
                   "Scale it to 0 and see it gone."),
             Check("nobody else on the volume", not others, others or "nobody", "nobody",
                   f"Wait until it ends, or delete it: it has the claim {work.target.claim}."),
+            *work.pod_checks(),
         ]  # fmt: skip
         return Checks.of(f"Before the rejoin of {work.target.name}", items, primary.journal)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from pgnb.cluster import HelperPod, SecretFile
 from pgnb.display import Table, Tabled, card
 from pgnb.errors import NotFound, ParameterError
 from pgnb.replication import scripts
@@ -15,6 +16,7 @@ from pgnb.server.services import Service, port_of, services_of
 PASSFILE_DIRECTORY = "/run/pgnb"
 PASSFILE = f"{PASSFILE_DIRECTORY}/passfile"
 """Where libpq finds the password in the standby's container, and in those that prepare it."""
+_PASSWORD_FILE = "/run/pgnb-secret/password"  # noqa: S105  a path
 PASSWORD_VARIABLE = "PGNB_PASSWORD"  # noqa: S105  a variable's name, not its value
 
 
@@ -51,10 +53,14 @@ class Source(Tabled):
         """What the scripts that write the passfile are given."""
         return passfile, self.host, str(self.port), self.role
 
-    @property
-    def secret_env(self) -> dict[str, tuple[str, str]]:
-        """The variable that those scripts read the password from, for a helper pod."""
-        return {PASSWORD_VARIABLE: (self.secret, self.secret_key)}
+    def given_to(self, spec: HelperPod) -> HelperPod:
+        """The helper pod with the password as a file of its own, which those scripts read.
+
+        Not in the environment: there it would stand as long as the pod lives, in /proc of its first process.
+        """
+        file = SecretFile(self.secret, self.secret_key, _PASSWORD_FILE)
+        env = {**spec.env, "PGNB_PASSWORD_FILE": _PASSWORD_FILE}
+        return replace(spec, env=env, secret_files=(*spec.secret_files, file))
 
     @property
     def passfile_command(self) -> tuple[str, ...]:

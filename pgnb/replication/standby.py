@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pgnb.checks import Checks
 from pgnb.cluster import Cluster, Pod, Workload
+from pgnb.cluster.admission import pod_of_template
 from pgnb.cluster.security import User, effective_uid
+from pgnb.cluster.workloads import SCALED
 from pgnb.errors import ParameterError
 from pgnb.plan import Change, Step
 from pgnb.replication.basebackup import look_at, running_pod
@@ -49,8 +52,17 @@ def plan_standby_workload(
     if live is not None:
         manifests = [m for m in manifests if m["kind"] != "PersistentVolumeClaim"]
     change = cluster.plan_apply(manifests, f"standby {name}")
+    template = next(m for m in manifests if m["kind"] in SCALED)["spec"]["template"]
+    change.precheck = lambda: _precheck(primary, name, template)
     change.note = f"{change.note} It is scaled to 0 until the base backup is there.".strip() if change else ""
     return change
+
+
+def _precheck(primary: Server, name: str, template: Mapping[str, Any]) -> Checks:
+    """Tried before anything is made: a refused pod would show only after the copy, as a missing one."""
+    pods = {"the standby's pod": pod_of_template(name, template)}
+    title = f"before the standby {name} is made"
+    return Checks.of(title, primary.cluster.pod_checks(pods), primary.journal)
 
 
 def _made_by_pgnb(workload: Workload) -> bool:

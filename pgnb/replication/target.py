@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from pgnb.cluster import Cluster, ExecResult, HelperPod, Mount, Pod, Workload
+from pgnb.cluster.helper_spec import START
 from pgnb.cluster.security import User, server_user, volume_group
 from pgnb.errors import NotFound, ParameterError
 from pgnb.replication import scripts
@@ -29,6 +30,8 @@ class Target:
     pod: Pod = field(repr=False)
     data_directory: str
     mount: Mount
+    start_timeout: float = START
+    """Seconds within which a helper on its volume must run."""
 
     @property
     def claim(self) -> str:
@@ -74,6 +77,7 @@ class Target:
         spec = HelperPod(
             prefix, self.pod.image, tuple(argv), claims={self.mount.path: self.claim},
             uid=user.uid, gid=user.gid, fs_group=volume_group(self.pod.spec, self.pod.container_spec, user),
+            start_timeout=self.start_timeout,
         )  # fmt: skip
         return spec.like(self.pod)
 

@@ -51,23 +51,36 @@ def read_config_map(server: Server, name: str) -> Configuration:
 
 
 def plan_config_map(
-    server: Server, name: str, wanted: Mapping[str, Wanted], rules: Sequence[HbaRule] = ()
-) -> Change:
+    server: Server, name: str, wanted: Mapping[str, Wanted], rules: Sequence[HbaRule] = (), *,
+    write_restart: bool = True,
+) -> Change:  # fmt: skip
     """The plan after which the ConfigMap asks for these settings and rules; made where it is not there.
 
-    Values are checked against the server before they are written down. Raises ParameterError for what the
-    server would refuse.
+    Values are checked against the server before they are written down. Without `write_restart`, a setting
+    that waits for a restart is left out: where the ConfigMap is mounted, the next start of the pod, which
+    may be an eviction, would bring it. Raises ParameterError for what the server would refuse.
     """
     title = f"ConfigMap {name}"
     if not server.present:
         return Change(title, server.journal, note="the server is not there yet")
     data = _data(server, name) or {}
-    texts = {SETTINGS_KEY: _with_wishes(data.get(SETTINGS_KEY, ""), tuple(server.settings(wanted)))}
+    settings = tuple(server.settings(wanted))
+    late = [s for s in settings if not write_restart and not s.met and s.needs == "restart"]
+    written = [setting for setting in settings if setting not in late]
+    texts = {SETTINGS_KEY: _with_wishes(data.get(SETTINGS_KEY, ""), written)}
     if rules or HBA_KEY in data:
         texts[HBA_KEY] = with_rules(data.get(HBA_KEY, ""), [rule.checked() for rule in rules])
     if all(data.get(key) == text for key, text in texts.items()):
-        return Change(title, server.journal, note=f"configmap/{name} asks for it already")
-    return server.cluster.plan_apply(manifest_of(server.cluster, name, texts), title)
+        return Change(title, server.journal, note=f"configmap/{name} asks for it already. {_left_out(late)}")
+    change = server.cluster.plan_apply(manifest_of(server.cluster, name, texts), title)
+    change.note = f"{change.note} {_left_out(late)}".strip()
+    return change
+
+
+def _left_out(late: Sequence[Setting]) -> str:
+    """What is not written down, and why."""
+    names = ", ".join(setting.name for setting in late)
+    return f"Left out, since it waits for a restart that is not allowed: {names}." if names else ""
 
 
 def drift(server: Server, name: str) -> Checks:

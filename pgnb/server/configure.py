@@ -2,7 +2,8 @@
 
 Source: the procedure's sections 2.1 and 2.2. A setting that already stands in postgresql.auto.conf is
 changed there, since that file wins; every other one goes into a managed file that the main file includes at
-its end; where the main file cannot be written (it is mounted from a ConfigMap), ALTER SYSTEM is used.
+its end; where the main file cannot be written (it is mounted from a ConfigMap), or does not outlive the pod,
+ALTER SYSTEM is used.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pgnb.plan import Change, Step
 from pgnb.server.conftext import MANAGED_FILE, managed, with_include
 from pgnb.server.edits import Edit, FileEdit, SystemEdit, file_errors, make_all
 from pgnb.server.files import Place, look_at, read_file
+from pgnb.server.places import GENERATED, cap_checks
 from pgnb.server.reload import reload_configuration
 from pgnb.server.rows import Row
 from pgnb.server.settings import Setting
@@ -75,7 +77,7 @@ def plan_settings(
     restart = tuple(s for s in settings if not s.met and s.needs == "restart")
     to_do = [s for s in settings if _differs(s, entries) and (write_restart or s.needs != "restart")]
     _refuse_unreachable(server, [s for s in settings if not s.met])
-    edits = _edits(server, to_do, entries)
+    edits = _edits(server, [*to_do, *_to_move(server, settings, to_do, entries)], entries)
     unread = [s for s in settings if not s.met and s.needs == "reload" and s.row["source"] in _FROM_FILES]
     change = edits_change(server, title, edits, reload=bool(unread), wishes=to_do)
     change.places = _places(to_do, edits)
@@ -177,10 +179,11 @@ def _edits(server: Server, settings: Sequence[Setting], entries: Mapping[str, Ro
         return []
     config_file = _config_file(server)
     place = look_at(server, config_file)
-    in_auto = [s for s in settings if not place.writable or _stands_in_auto(s, entries)]
+    usable = place.writable and place.lasts
+    in_auto = [s for s in settings if not usable or _stands_in_auto(s, entries)]
     in_file = [s for s in settings if s not in in_auto]
     if in_auto and not server.facts.allow_alter_system:
-        raise _no_home(server, in_auto, config_file)
+        raise _no_home(server, in_auto, config_file, place)
     file_edits = _file_edits(server, config_file, place, in_file) if in_file else []
     return [*file_edits, *(_system_edit(s, entries) for s in in_auto)]
 
@@ -224,11 +227,22 @@ def _file_edits(server: Server, config_file: str, place: Place, settings: Sequen
     return [edit for edit in edits if edit.before != edit.after]
 
 
-def _no_home(server: Server, settings: Sequence[Setting], config_file: str) -> ParameterError:
+def _to_move(
+    server: Server, settings: Sequence[Setting], to_do: Sequence[Setting], entries: Mapping[str, Row]
+) -> list[Setting]:
+    """Settings in force whose line is in a managed file that the next pod will not have."""
+    lines = {s.name: entries.get(s.name.lower()) for s in settings if s.wish and s not in to_do}
+    managed_lines = [n for n, e in lines.items() if e and PurePosixPath(e["sourcefile"]).name == MANAGED_FILE]
+    if not managed_lines or look_at(server, _config_file(server)).lasts:
+        return []
+    return [s for s in settings if s.name in managed_lines]
+
+
+def _no_home(server: Server, settings: Sequence[Setting], config_file: str, place: Place) -> ParameterError:
     return ParameterError(
         f"no file takes {', '.join(s.name for s in settings)} on {server.name}",
-        found=f"{config_file} cannot be written, and allow_alter_system is off",
-        remedy="Set it in the ConfigMap or in whatever else generates the configuration.",
+        found=f"{config_file} {place.words}, and allow_alter_system is off",
+        remedy=GENERATED,
     )
 
 
@@ -243,9 +257,8 @@ def _precheck(server: Server, edits: Sequence[Edit], wishes: Sequence[Setting]) 
         Check("no error in the other files", not wrong, "; ".join(wrong) or "none", "none",
               "One bad line makes the whole reload fail: correct it first."),
     ]  # fmt: skip
-    return Checks.of(
-        f"safe to configure {server.name}", [*items, *start_checks(server, wishes)], server.journal
-    )
+    items += [*start_checks(server, wishes), *cap_checks(server, wishes)]
+    return Checks.of(f"safe to configure {server.name}", items, server.journal)
 
 
 def _says(edits: Sequence[Edit]) -> str:

@@ -25,16 +25,22 @@ exit 1
 _LOOK = """
 if [ -w "$1" ] && [ -w "$2" ]; then echo writable; else echo fixed; fi
 stat -c '%u:%g %a' "$1" || exit 1
+readlink -f "$1"
 """
 
 
 @dataclass(frozen=True)
 class Place:
-    """A file as it lies: owner as `uid:gid`, mode in octal, and whether it can be replaced where it is."""
+    """A file as it lies: owner as `uid:gid`, mode in octal, and whether it can be replaced where it is.
+
+    `lasts`: it is there for the next pod, or goes with the data themselves. `words` say what is in the way.
+    """
 
     writable: bool
     owner: str
     mode: str
+    lasts: bool = True
+    words: str = ""
 
 
 def read_file(server: Server, path: str) -> str | None:
@@ -62,8 +68,23 @@ def look_at(server: Server, path: str) -> Place:
         return Place(False, "", "")
     folder = str(PurePosixPath(path).parent)
     result = server.cluster.exec(server.pod, ["sh", "-c", _LOOK, "pgnb", path, folder])
-    writable, owner, mode = result.stdout.decode().split()
-    return Place(writable == "writable", owner, mode)
+    writable, owner, mode, real = result.stdout.decode().split(maxsplit=3)
+    lasts, volume = _lasts(server, path, real.strip())
+    words = "" if lasts else f"lies in {volume}, which does not outlive the pod"
+    return Place(writable == "writable", owner, mode, lasts, words or _fixed(writable))
+
+
+def _fixed(writable: str) -> str:
+    return "" if writable == "writable" else "cannot be written"
+
+
+def _lasts(server: Server, path: str, real: str) -> tuple[bool, str]:
+    """Whether a file outlives the pod, or lies beside the data; and what it lies in."""
+    pod = server.pod
+    mount = pod.mount_of(real) or pod.mount_of(path)
+    volume = f"{mount.source} at {mount.path}" if mount else "the image's own layer"
+    beside = mount is not None and mount == pod.mount_of(server.facts.data_directory)
+    return beside or (mount is not None and (mount.lasts or mount.source == "configMap")), volume
 
 
 def write_file(server: Server, path: str, text: str, *, owner: str, mode: str = "600") -> None:

@@ -16,6 +16,7 @@ from pgnb.server.files import look_at, read_file
 from pgnb.server.hbarule import Client, HbaRule
 from pgnb.server.hbatext import decided_by, with_rules
 from pgnb.server.mounted import config_map_of, mounted_steps
+from pgnb.server.places import assert_lasts
 from pgnb.server.reload import reload_configuration
 from pgnb.server.rows import Row
 
@@ -109,6 +110,7 @@ def hba_change(server: Server, title: str, path: str, before: str, after: str) -
     """The change of the file's text, wherever it is kept; its undo is the same with the way back."""
     place = look_at(server, path)
     if place.writable:
+        assert_lasts(server, path)
         edit = FileEdit(path, before, after, place.owner, place.mode)
         steps = [_write_step(server, edit)]
     else:

@@ -20,6 +20,7 @@ from pgnb.server.disk import Owner, owner_of
 from pgnb.server.facts import Facts, read_facts
 from pgnb.server.hba import HbaRules, plan_hba, read_hba
 from pgnb.server.hbarule import Client, HbaRule
+from pgnb.server.places import configuration_checks
 from pgnb.server.preflight import WAL_RESERVE, preflight
 from pgnb.server.queries import is_name, sql_of
 from pgnb.server.restart import plan_restart
@@ -236,10 +237,15 @@ class Server:
         return plan_hba(self, rules)
 
     def plan_config_map(
-        self, config_map: str, wanted: Mapping[str, Wanted], rules: Sequence[HbaRule] = ()
-    ) -> Change:
+        self, config_map: str, wanted: Mapping[str, Wanted], rules: Sequence[HbaRule] = (), *,
+        write_restart: bool = True,
+    ) -> Change:  # fmt: skip
         """The plan after which a ConfigMap asks for these settings and rules; see `pgnb.server.configmap`."""
-        return plan_config_map(self, config_map, wanted, rules)
+        return plan_config_map(self, config_map, wanted, rules, write_restart=write_restart)
+
+    def configuration_checks(self, wanted: Mapping[str, Wanted], rules: Sequence[HbaRule]) -> Checks:
+        """The checks of where settings and rules would stand, and of caps; see `pgnb.server.places`."""
+        return configuration_checks(self, wanted, rules)
 
     def read_config_map(self, config_map: str) -> Configuration:
         """The settings and rules that a ConfigMap asks for."""

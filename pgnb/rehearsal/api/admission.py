@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pgnb.rehearsal.api import podsecurity
 from pgnb.rehearsal.api.completion import complete, keep_allocated
 from pgnb.rehearsal.api.objects import Object
 from pgnb.rehearsal.api.resources import BY_PLURAL, Resource
@@ -19,6 +20,8 @@ def on_create(store: Store, resource: Resource, new: Object) -> None:
     _check_namespace(store, resource, new)
     complete(store, resource, new)
     _raise(resource, new, created(resource, new))
+    if resource.plural == "pods":
+        podsecurity.check(resource, store.find("namespaces", None, new["metadata"]["namespace"]) or {}, new)
 
 
 def on_update(store: Store, resource: Resource, old: Object, new: Object, subresource: str) -> None:

@@ -1,11 +1,10 @@
 # A base backup into a directory of its own, beside the data directory, which it does not touch.
 # Arguments: the passfile to write, host, port, role; then the new directory, a directory of PostgreSQL's
-# programs to look in behind PATH, and the connection's text. The password comes in PGNB_PASSWORD and goes no
+# programs to look in behind PATH, and the connection's text. The password comes in a file and goes no
 # further than into the passfile: in the environment of pg_basebackup, -R would write it to the configuration.
 # No slot is named: the backup's WAL comes through a temporary one, so that a backup that fails leaves the
 # standby's slot where it was. Progress comes once a second, since its output is no terminal.
 write_passfile "$1" "$2" "$3" "$4" || exit 1
-unset PGNB_PASSWORD
 new=$5 connection=$7
 export PATH=$PATH${6:+:$6}
 

@@ -2,7 +2,6 @@
 # Arguments: the passfile to write, host, port, role; then a directory of PostgreSQL's programs to look in
 # behind PATH, and the connection's text. Writes "proof STATUS NAME" before each proof's own words.
 write_passfile "$1" "$2" "$3" "$4" || exit 1
-unset PGNB_PASSWORD
 export PATH=$PATH${5:+:$5} LC_ALL=C PGCONNECT_TIMEOUT=10
 proof() {
     name=$1

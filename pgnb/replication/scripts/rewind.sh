@@ -1,10 +1,9 @@
 # pg_rewind of a stopped server, its own configuration kept. Arguments: the passfile to write, host, port, role;
 # then the data directory, a directory of PostgreSQL's programs to look in behind PATH, the connection's text,
 # and a directory to keep the configuration in; then options as the server would get them on its command line.
-# The password comes in PGNB_PASSWORD and goes no further than into the passfile.
+# The password comes in a file and goes no further than into the passfile.
 # The last line tells how far it came: "untouched" until pg_rewind writes, "rewound" at the end.
 write_passfile "$1" "$2" "$3" "$4" || exit 1
-unset PGNB_PASSWORD
 data=$5 connection=$7 kept=$8
 export PATH=$PATH${6:+:$6} LC_ALL=C
 shift 8

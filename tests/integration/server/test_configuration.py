@@ -15,7 +15,7 @@ from pgnb.server.files import read_file
 
 WISHES = {
     "wal_keep_size": "256MB",
-    "max_slot_wal_keep_size": "2GB",
+    "max_slot_wal_keep_size": "896MB",
     "wal_level": "logical",
     "hot_standby": True,
 }

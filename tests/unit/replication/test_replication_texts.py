@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pgnb.cluster import HelperPod
 from pgnb.errors import ParameterError
 from pgnb.replication import scripts
 from pgnb.replication.progress import words
@@ -53,7 +54,24 @@ def test_libpq_finds_the_password_in_the_passfile(tmp_path: Path, password: str)
     subprocess.run(argv, check=True, env={**os.environ, "PGNB_PASSWORD": password})
     assert file.stat().st_mode & 0o777 == 0o600
     escaped = password.replace("\\", "\\\\").replace(":", "\\:")
-    assert file.read_text() == f"host:5432:*:ro\\:le:{escaped}\n"
+    wanted = f"host:5432:*:ro\\:le:{escaped}\n"
+    assert file.read_text() == wanted
+    given = tmp_path / "given"
+    given.write_text(f"{password}\n")
+    file.unlink()
+    subprocess.run(argv, check=True, env={**os.environ, "PGNB_PASSWORD_FILE": str(given)})
+    assert file.read_text() == wanted
+
+
+def test_a_helper_gets_the_password_as_a_file_and_not_in_its_environment() -> None:
+    spec = SOURCE.given_to(HelperPod("x", "postgres:17", ("true",), uid=999, start_timeout=7.0))
+    pod = spec.manifest("x-1", seconds=60)["spec"]
+    (container,) = pod["containers"]
+    assert [env["name"] for env in container["env"]] == ["PGNB_PASSWORD_FILE"]
+    assert "valueFrom" not in str(container["env"])
+    path = container["env"][0]["value"]
+    assert any(path.startswith(f"{mount['mountPath']}/") for mount in container["volumeMounts"])
+    assert pod["initContainers"][0]["command"][-1] == path
 
 
 def test_each_failure_of_the_source_is_told_apart() -> None:

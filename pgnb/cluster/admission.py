@@ -1,0 +1,74 @@
+"""Pods that will be made, tried on the API server beforehand, and why a controller could make none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pgnb.checks import Check
+from pgnb.cluster.client import Api
+from pgnb.cluster.objects import events_of, get
+from pgnb.cluster.refusals import admission_remedy
+from pgnb.cluster.resources import resource
+from pgnb.cluster.workloads import Workload
+from pgnb.errors import ClusterError, Rejected
+
+_TRIED = "pgnb-dry-run"
+_HOPELESS = ("violates PodSecurity", "must specify", "unable to validate against any security context")
+"""Words of refusals that time alone does not change."""
+
+
+def pod_checks(api: Api, pods: Mapping[str, Mapping[str, Any]]) -> list[Check]:
+    """Check by a dry run that the API server would take each pod: `pods` are manifests by what they are for.
+
+    Quotas, limit ranges, Pod Security and admission webhooks answer as they would later. Nothing is made.
+    """
+    return [_pod_check(api, what, manifest) for what, manifest in pods.items()]
+
+
+def pod_of_template(workload: str, template: Mapping[str, Any]) -> dict[str, Any]:
+    """The pod that a workload's template would make, as a manifest."""
+    meta = template.get("metadata") or {}
+    kept = {key: meta[key] for key in ("labels", "annotations") if meta.get(key)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"{workload}-{_TRIED}", **kept},
+        "spec": dict(template["spec"]),
+    }
+
+
+def _pod_check(api: Api, what: str, manifest: Mapping[str, Any]) -> Check:
+    path = resource("pods").path(api.namespace)
+    try:
+        api.call("POST", path, query={"dryRun": "All"}, body=manifest)
+    except Rejected as refused:
+        return Check(what, False, refused.message, "a pod that the API server takes", refused.remedy)
+    return Check(what, True, "the API server would take it", "a pod that the API server takes")
+
+
+def not_created(api: Api, workload: Workload) -> str:
+    """Why the controller of a workload without pods could make none; empty when nothing says so."""
+    try:
+        found = get(api, workload.plural, workload.name) or {}
+        conditions = (found.get("status") or {}).get("conditions") or []
+        failed = [c for c in conditions if c.get("type") == "ReplicaFailure" and c.get("status") == "True"]
+        if failed:
+            return str(failed[0].get("message", ""))
+        if workload.kind != "StatefulSet":
+            return ""
+        events = events_of(api, found["metadata"]["uid"]) if found else []
+    except ClusterError:
+        return ""  # It only explains: without the right to read it, "no pod" must do.
+    said = [str(event.get("message", "")) for event in events if event.get("reason") == "FailedCreate"]
+    return said[-1] if said else ""
+
+
+def hopeless_refusal(message: str) -> bool:
+    """Whether waiting does not help against a controller's refusal."""
+    return any(words in message for words in _HOPELESS)
+
+
+def remedy_of(message: str) -> str:
+    """What helps against a refusal of a pod."""
+    return admission_remedy(message) or "See the events of its ReplicaSet or StatefulSet."
