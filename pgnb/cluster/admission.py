@@ -11,7 +11,7 @@ from pgnb.cluster.objects import events_of, get
 from pgnb.cluster.refusals import admission_remedy
 from pgnb.cluster.resources import resource
 from pgnb.cluster.workloads import Workload
-from pgnb.errors import ClusterError, Rejected
+from pgnb.errors import AccessDenied, ClusterError, Rejected
 
 _TRIED = "pgnb-dry-run"
 _HOPELESS = ("violates PodSecurity", "must specify", "unable to validate against any security context")
@@ -42,7 +42,7 @@ def _pod_check(api: Api, what: str, manifest: Mapping[str, Any]) -> Check:
     path = resource("pods").path(api.namespace)
     try:
         api.call("POST", path, query={"dryRun": "All"}, body=manifest)
-    except Rejected as refused:
+    except (AccessDenied, Rejected) as refused:
         return Check(what, False, refused.message, "a pod that the API server takes", refused.remedy)
     return Check(what, True, "the API server would take it", "a pod that the API server takes")
 
