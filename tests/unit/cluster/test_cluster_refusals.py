@@ -71,6 +71,13 @@ def test_a_quota_is_no_matter_of_rights() -> None:
     assert "ResourceQuota" in error.remedy
 
 
+def test_a_quota_that_wants_limits_says_where_to_set_them() -> None:
+    said = 'pods "x" is forbidden: failed quota: q: must specify limits.cpu for: helper'
+    error = refusal(403, {"message": said}, "POST /api/v1/namespaces/n/pods")
+    assert "set resources in the pod template of the server" in error.remedy
+    assert "LimitRange" in error.remedy
+
+
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_busy_server_is_not_a_refusal(status: int) -> None:
     assert type(refusal(status, b"", "GET /x")) is ApiUnreachable
