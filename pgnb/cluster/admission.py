@@ -26,16 +26,17 @@ def pod_checks(api: Api, pods: Mapping[str, Mapping[str, Any]]) -> list[Check]:
     return [_pod_check(api, what, manifest) for what, manifest in pods.items()]
 
 
-def pod_of_template(workload: str, template: Mapping[str, Any]) -> dict[str, Any]:
-    """The pod that a workload's template would make, as a manifest."""
-    meta = template.get("metadata") or {}
+def pod_of_workload(workload: Mapping[str, Any]) -> dict[str, Any]:
+    """The pod that a Deployment's or StatefulSet's manifest would make (of the latter its first)."""
+    name, spec = workload["metadata"]["name"], workload["spec"]
+    meta, pod = spec["template"].get("metadata") or {}, dict(spec["template"]["spec"])
+    claimed = [t["metadata"]["name"] for t in spec.get("volumeClaimTemplates") or []]
+    if claimed:
+        claims = [{"name": c, "persistentVolumeClaim": {"claimName": f"{c}-{name}-0"}} for c in claimed]
+        pod["volumes"] = [*(pod.get("volumes") or []), *claims]
     kept = {key: meta[key] for key in ("labels", "annotations") if meta.get(key)}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": f"{workload}-{_TRIED}", **kept},
-        "spec": dict(template["spec"]),
-    }
+    metadata = {"name": f"{name}-{_TRIED}", **kept}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod}
 
 
 def _pod_check(api: Api, what: str, manifest: Mapping[str, Any]) -> Check:

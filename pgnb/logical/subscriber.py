@@ -13,7 +13,7 @@ import jinja2
 import yaml
 
 from pgnb.checks import Checks
-from pgnb.cluster.admission import pod_of_template
+from pgnb.cluster.admission import pod_of_workload
 from pgnb.cluster.placement import elsewhere
 from pgnb.cluster.security import User, container_security, pod_security
 from pgnb.cluster.workloads import SCALED
@@ -67,10 +67,7 @@ def plan_subscriber(
 def _pods_tried(publisher: Server, name: str, manifests: Sequence[Mapping[str, Any]]) -> Checks:
     """Whether the API server would take the subscriber's pod; the dump's pod is like the publisher's."""
     workloads = [manifest for manifest in manifests if manifest.get("kind") in SCALED]
-    pods = {
-        f"the pod of {manifest['metadata']['name']}": pod_of_template(name, manifest["spec"]["template"])
-        for manifest in workloads
-    }
+    pods = {f"the pod of {manifest['metadata']['name']}": pod_of_workload(manifest) for manifest in workloads}
     title = f"before the subscriber {name} is made"
     return Checks.of(title, publisher.cluster.pod_checks(pods), publisher.journal)
 

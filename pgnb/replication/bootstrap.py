@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pgnb.checks import Check
 from pgnb.cluster import HelperPod, Pod
-from pgnb.cluster.admission import pod_of_template
+from pgnb.cluster.admission import pod_of_workload
 from pgnb.cluster.security import User
 from pgnb.display import spell_bytes
 from pgnb.errors import ChangeFailed, DeadlineExceeded, PgnbError
@@ -162,8 +162,7 @@ class Bootstrap:
     def pod_checks(self) -> Sequence[Check]:
         """Whether the API server would take the pods that are to come: the helper's and the standby's own."""
         helper = self._helper(("true",)).manifest("pgnb-base-backup-dry-run", seconds=60)
-        template = self.target.workload.object["spec"]["template"]
-        own = pod_of_template(self.target.workload.name, template | {"spec": self.target.pod.spec})
+        own = pod_of_workload(self.target.workload.object)
         return self.primary.cluster.pod_checks({"the base backup's pod": helper, "the standby's pod": own})
 
     def strangers(self) -> list[str]:

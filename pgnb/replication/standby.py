@@ -7,7 +7,7 @@ from typing import Any
 
 from pgnb.checks import Checks
 from pgnb.cluster import Cluster, Pod, Workload
-from pgnb.cluster.admission import pod_of_template
+from pgnb.cluster.admission import pod_of_workload
 from pgnb.cluster.security import User, effective_uid
 from pgnb.cluster.workloads import SCALED
 from pgnb.errors import ParameterError
@@ -52,15 +52,15 @@ def plan_standby_workload(
     if live is not None:
         manifests = [m for m in manifests if m["kind"] != "PersistentVolumeClaim"]
     change = cluster.plan_apply(manifests, f"standby {name}")
-    template = next(m for m in manifests if m["kind"] in SCALED)["spec"]["template"]
-    change.precheck = lambda: _precheck(primary, name, template)
+    workload = next(m for m in manifests if m["kind"] in SCALED)
+    change.precheck = lambda: _precheck(primary, name, workload)
     change.note = f"{change.note} It is scaled to 0 until the base backup is there.".strip() if change else ""
     return change
 
 
-def _precheck(primary: Server, name: str, template: Mapping[str, Any]) -> Checks:
+def _precheck(primary: Server, name: str, workload: Mapping[str, Any]) -> Checks:
     """Tried before anything is made: a refused pod would show only after the copy, as a missing one."""
-    pods = {"the standby's pod": pod_of_template(name, template)}
+    pods = {"the standby's pod": pod_of_workload(workload)}
     title = f"before the standby {name} is made"
     return Checks.of(title, primary.cluster.pod_checks(pods), primary.journal)
 

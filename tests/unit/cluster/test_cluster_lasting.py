@@ -8,6 +8,7 @@ import pytest
 from replaying import NAMESPACE, Replay, recorded_pod
 
 from pgnb.cluster import Cluster, Pod, Workload
+from pgnb.cluster.admission import pod_of_workload
 from pgnb.cluster.lasting import bound_to_one_node
 from pgnb.errors import ParameterError
 
@@ -99,3 +100,10 @@ def test_a_stateful_set_whose_claims_go_with_its_pods_is_not_scaled_down(
         cluster.scale_and_wait(stateful_set("Delete"), 0)
     assert not [path for method, path, *_ in replay.requests if method != "GET" and NAMESPACE in path]
     assert cluster.plan_scale(stateful_set("Retain"), 0).steps
+
+
+def test_the_pod_that_a_stateful_set_would_make_has_its_claims() -> None:
+    made = pod_of_workload(stateful_set("Retain").object)
+    claim = {"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}
+    assert made["spec"]["volumes"] == [claim]
+    assert made["kind"] == "Pod"
