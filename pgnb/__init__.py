@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         plan_settings_of_primary,
         plan_switchover,
         plot_succession,
+        role_change_checks,
         succession,
         succession_checks,
     )
@@ -109,6 +110,7 @@ if TYPE_CHECKING:
     from pgnb.runbook.given import check_parameters
     from pgnb.server import find_server
     from pgnb.server.hbarule import replication_rules
+    from pgnb.server.lease import hold_lease
     from pgnb.server.progress import marker, wait_replayed
     from pgnb.server.restart import plan_pending_restart
     from pgnb.server.standbys import find_standbys, settings_of
@@ -180,6 +182,7 @@ _HOMES = {
         "plan_settings_of_primary",
         "plan_switchover",
         "plot_succession",
+        "role_change_checks",
         "succession",
         "succession_checks",
     ),
@@ -213,6 +216,7 @@ _HOMES = {
     "pgnb.runbook.given": ("check_parameters",),
     "pgnb.server": ("find_server",),
     "pgnb.server.hbarule": ("replication_rules",),
+    "pgnb.server.lease": ("hold_lease",),
     "pgnb.server.progress": ("marker", "wait_replayed"),
     "pgnb.server.restart": ("plan_pending_restart",),
     "pgnb.server.standbys": ("find_standbys", "settings_of"),
@@ -249,6 +253,7 @@ __all__ = [
     "find_standbys",
     "finish",
     "gate",
+    "hold_lease",
     "judge_at_end",
     "limits",
     "logical_cutover",
@@ -307,6 +312,7 @@ __all__ = [
     "replication_rules",
     "replication_source",
     "replication_status",
+    "role_change_checks",
     "run_load",
     "settings_of",
     "slot_checks",

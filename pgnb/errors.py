@@ -7,6 +7,8 @@ PgnbError
 │   ├── AccessDenied      401 or 403; names the verb and the resource that is missing
 │   ├── NotFound          an object that is not there
 │   ├── Conflict          an object that somebody else changed or owns
+│   ├── LeaseHeld         another run holds the Lease of the database
+│   ├── LeaseLost         this run has lost the Lease of the database and changes nothing more
 │   ├── Rejected          the API server refused the object (400, 422)
 │   ├── PodError          no pod, more than one pod, or one that is not Ready
 │   ├── ExecFailed        a command in a container ended with a status other than 0
@@ -74,6 +76,14 @@ class NotFound(ClusterError):
 
 class Conflict(ClusterError):
     """An object that somebody else changed or owns."""
+
+
+class LeaseHeld(ClusterError):
+    """Another run holds the Lease of the database; `found` names it."""
+
+
+class LeaseLost(ClusterError):
+    """This run has lost the Lease of the database: it changes nothing more."""
 
 
 class Rejected(ClusterError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -126,6 +126,10 @@ class Journal:
     """Titles of the changes that a plan-only run would have made so far."""
     _applied: list[dict[str, Any]] = field(default_factory=list)
     _temporary: tuple[str, bool] = ("", False)
+    guards: list[Callable[[], None]] = field(default_factory=list, repr=False)
+    """Called before each act; one that raises keeps the act from being begun."""
+    at_finish: list[Callable[[], None]] = field(default_factory=list, repr=False)
+    """Called when the notebook has reached its last cell."""
 
     @classmethod
     def from_environment(cls, *, dry_run: bool = False) -> Journal:
@@ -134,11 +138,14 @@ class Journal:
         return cls(Path(path) if path else None, dry_run)
 
     @contextmanager
-    def act(self, target: str, what: str) -> Iterator[Act]:
+    def act(self, target: str, what: str, *, guarded: bool = True) -> Iterator[Act]:
         """Journal one act: a statement, a command or an API call that changes something.
 
-        `what` must be free of secrets. The act's exception, if any, is journalled and goes on.
+        `what` must be free of secrets. The act's exception, if any, is journalled and goes on. Without
+        `guarded`, as for the removal of what this run made for itself, the guards are not asked.
         """
+        if guarded:
+            self.assert_guarded()
         at, started, act = datetime.now(UTC), monotonic(), Act()
         temporary, removes = self._temporary
         line = {"at": at.isoformat(), "target": target, "what": what}
@@ -151,6 +158,11 @@ class Journal:
             self._end(replace(entry, result=_first_line(error), ok=False, seconds=monotonic() - started))
             raise
         self._end(replace(entry, result=act.result, seconds=monotonic() - started))
+
+    def assert_guarded(self) -> None:
+        """Ask every guard whether this run may change something now; raises what they raise."""
+        for guard in self.guards:
+            guard()
 
     def _end(self, entry: Entry) -> None:
         self.entries.append(entry)
@@ -226,6 +238,8 @@ class Journal:
     def finished(self) -> None:
         """Say that the notebook reached its last cell."""
         self.write("finished", {"at": datetime.now(UTC).isoformat(), "dry_run": self.dry_run})
+        for end in self.at_finish:
+            end()
 
     def write(self, kind: Kind, content: Mapping[str, Any]) -> None:
         """Append one line; it is in the file when this returns."""

@@ -65,9 +65,18 @@ RIGHTS: tuple[Right, ...] = (
     Right("get", "statefulsets", "apps", why="to know how a server is run"),
     Right("patch", "statefulsets", "apps", why="to scale and to roll out", advice=True),
     Right("get", "replicasets", "apps", why="to find a pod's Deployment"),
+    Right("get", "leases", "coordination.k8s.io", why="to see who works on a database (03, 06, 09, 12)"),
+    Right("create", "leases", "coordination.k8s.io", why="to be the only one who changes a database's role"),
+    Right("patch", "leases", "coordination.k8s.io", why="to renew and to release that lease"),
     Right("list", "events", why="to say why a pod does not start", advice=True),
     Right("list", "endpointslices", "discovery.k8s.io", advice=True,
           why="to see that clients are led to a new primary (sections 9 and 12.10)"),
+    Right("list", "deployments", "apps", why="to name a change of roles that was interrupted", advice=True),
+    Right("list", "statefulsets", "apps", why="to name a change of roles that was interrupted", advice=True),
+    Right("list", "horizontalpodautoscalers", "autoscaling", advice=True,
+          why="to see who could scale a fenced server back (section 9)"),
+    Right("list", "scaledobjects", "keda.sh", advice=True,
+          why="to see who could scale a fenced server back (section 9)"),
     Right("list", "cronjobs", "batch", why="to find scheduled backups (section 11)", advice=True),
 )  # fmt: skip
 """What sections 1 to 12 of the procedure need, each with its reason; pgnb/manifests/rbac.yaml gives them.

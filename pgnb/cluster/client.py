@@ -52,6 +52,8 @@ class Api:
     target: Target
     journal: Journal
     timeout: float = 10.0
+    own: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What changes of this run made of objects, by uid: see `unchanged`."""
     _pool: urllib3.PoolManager = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

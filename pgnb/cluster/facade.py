@@ -31,6 +31,7 @@ from pgnb.cluster.logs import LogLine
 from pgnb.cluster.manifests import Manifests, apply_rights, plan_apply
 from pgnb.cluster.passwords import Secret
 from pgnb.cluster.pods import POSTGRES_PORT, Pod
+from pgnb.cluster.rolechange import Interrupted, told_changes
 from pgnb.cluster.sockets import Sockets
 from pgnb.cluster.workloads import Volume, Workload
 from pgnb.display import Cell, Table, card
@@ -105,6 +106,13 @@ class Cluster:
     def patch(self, kind: str, name: str, body: Mapping[str, Any], what: str) -> Object:
         """Merge some fields into an object, journalled as `what`."""
         return objects.patch(self.api, kind, name, body, what)
+
+    def patch_as_seen(self, seen: Mapping[str, Any], body: Mapping[str, Any], what: str) -> Object:
+        """`patch`, only while the object is what was seen, but for this run's own changes.
+
+        Raises Conflict, with what differs, when somebody else changed it: nothing is overwritten then.
+        """
+        return objects.patch_as_seen(self.api, seen, body, what)
 
     def delete(self, kind: str, name: str, *, uid: str = "") -> bool:
         """Remove an object (with `uid`: that very one), journalled; False when it was not there."""
@@ -232,6 +240,10 @@ class Cluster:
         return rollout.plan_restart(
             self.api, workload, data=data, reason=reason, timeout=timeout, before=before
         )
+
+    def role_changes(self) -> tuple[Interrupted, ...]:
+        """Each change of roles in the namespace that was begun and did not end."""
+        return told_changes(self.api)
 
     # Secrets
 

@@ -216,7 +216,7 @@ def _failed(name: str, spec: HelperPod, state: dict[str, Any], result: HelperRes
 def _remove(api: Api, name: str, *, uid: str = "") -> None:
     """Delete the pod and wait until it is gone: its volume must be free for the server's own pod."""
     with api.journal.temporary(f"pod/{name}", removes=True):
-        if not delete(api, "pods", name, uid=uid, grace=0):
+        if not delete(api, "pods", name, uid=uid, grace=0, guarded=False):
             return
     wait_until(
         f"the helper pod {name} to be gone", lambda: get(api, "pods", name), lambda pod: pod is None,

@@ -12,14 +12,13 @@ import yaml
 from pgnb.cluster.access import Right
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.objects import apply, delete, get, label_of, owners, path_of, replace, resource_of
+from pgnb.cluster.unchanged import assert_as_seen, content
 from pgnb.errors import AccessDenied, Conflict, NotFound, ParameterError
 from pgnb.plan import Change, Confirmation, Step
 
 Manifests = Mapping[str, Any] | Sequence[Mapping[str, Any]] | str
 _BY_HAND = ("kubectl", "Mozilla", "python-requests", "OpenAPI-Generator", "k9s", "node-fetch", "unknown")
 """Field managers that stand for a person at work, as kubectl-client-side-apply; they take nothing back."""
-_SERVER_SIDE = ("managedFields", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink")
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def merged(before: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, 
 
 def _step(api: Api, wish: _Wish) -> Step:
     def run() -> str:
-        apply(api, wish.manifest, force=bool(wish.taken))
+        apply(api, wish.manifest, force=bool(wish.taken), seen=(wish.before,))
         return "created" if wish.before is None else "changed"
 
     what = "create" if wish.before is None else "change"
@@ -178,21 +177,13 @@ def _deleted(api: Api, kind: str, name: str) -> str:
 
 def _put_back(api: Api, former: Object) -> str:
     now = api.call("GET", path_of(api, former))
+    assert_as_seen(api, label_of(api, former), former, now)
     back = deepcopy(former)
     back["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"]
     back["metadata"].pop("managedFields", None)
     back.pop("status", None)
     replace(api, back, "put back as it was")
     return "as it was"
-
-
-def content(found: Mapping[str, Any]) -> dict[str, Any]:
-    """An object without what only the API server writes."""
-    kept = {key: deepcopy(value) for key, value in found.items() if key != "status"}
-    meta = {key: value for key, value in (kept.get("metadata") or {}).items() if key not in _SERVER_SIDE}
-    annotations = {k: v for k, v in (meta.pop("annotations", None) or {}).items() if k != _LAST_APPLIED}
-    kept["metadata"] = {**meta, **({"annotations": annotations} if annotations else {})}
-    return kept
 
 
 def _yaml(found: Mapping[str, Any] | None, former: Mapping[str, Any] | None) -> str:

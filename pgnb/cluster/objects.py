@@ -8,6 +8,7 @@ from typing import Any
 
 from pgnb.cluster.client import Api, Object, Query
 from pgnb.cluster.resources import Resource, known_for, resource
+from pgnb.cluster.unchanged import as_seen, remember
 from pgnb.errors import Conflict, NotFound, ParameterError, Rejected
 from pgnb.journal import Act
 
@@ -92,10 +93,18 @@ def path_of(api: Api, manifest: Mapping[str, Any]) -> str:
     return known.path(api.namespace, str(meta["name"]))
 
 
-def apply(api: Api, manifest: Mapping[str, Any], *, force: bool = False, dry_run: bool = False) -> Object:
+def apply(
+    api: Api,
+    manifest: Mapping[str, Any],
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+    seen: tuple[Object | None] | None = None,
+) -> Object:
     """Server-side apply as the manager `pgnb`; with `dry_run` the server only says what would come of it.
 
-    Raises Conflict, with the other managers' names, unless `force` takes their fields over.
+    `seen` holds the object as the plan saw it (None: not there). Raises Conflict, with the other managers'
+    names, unless `force` takes their fields over, and when the object is not what was seen any more.
     """
     query: dict[str, str | int | bool] = {"fieldManager": MANAGER, "force": force}
     query["fieldValidation"] = "Strict"
@@ -104,9 +113,33 @@ def apply(api: Api, manifest: Mapping[str, Any], *, force: bool = False, dry_run
         return _send(api, path, manifest, query | {"dryRun": "All"})
     with changing(api, label_of(api, manifest), "apply") as act:
         before = _find(api, path)
-        after = _send(api, path, manifest, query)
+        after = _send_as_seen(api, path, manifest, query, before, seen)
         act.result = _outcome(before, after)
     return after
+
+
+def _send_as_seen(
+    api: Api,
+    path: str,
+    manifest: Mapping[str, Any],
+    query: Query,
+    now: Object | None,
+    seen: tuple[Object | None] | None,
+) -> Object:
+    if seen is None or (now is None and seen[0] is None):
+        return remember(api, _send(api, path, manifest, query))
+    if seen[0] is None and now is not None and now["metadata"]["uid"] not in api.own:
+        raise Conflict(
+            f"{label_of(api, manifest)} was created by somebody else since the plan",
+            found="it is there",
+            remedy="Nothing of it was overwritten. Find out who made it, then run this again.",
+        )
+
+    def send(version: str) -> Object:
+        meta = {**manifest["metadata"], "resourceVersion": version}
+        return _send(api, path, {**manifest, "metadata": meta}, query)
+
+    return as_seen(api, seen[0] or now or {}, send)
 
 
 def _send(api: Api, path: str, manifest: Mapping[str, Any], query: Query) -> Object:
@@ -126,10 +159,10 @@ def owners(conflict: Conflict) -> set[str]:
 
 
 @contextmanager
-def changing(api: Api, target: str, what: str) -> Iterator[Act]:
+def changing(api: Api, target: str, what: str, *, guarded: bool = True) -> Iterator[Act]:
     """A change in the journal; a plan-only run refuses it before it is begun."""
     api.assert_applies(f"{what}: {target}")
-    with api.journal.act(target, what) as act:
+    with api.journal.act(target, what, guarded=guarded) as act:
         yield act
 
 
@@ -168,22 +201,47 @@ def patch(
 def send_patch(api: Api, kind: str, name: str, body: Mapping[str, Any], content_type: str) -> Object:
     """A patch inside an act of the journal that the caller has begun."""
     path = resource(kind).path(api.namespace, name)
-    return api.call("PATCH", path, query={"fieldManager": MANAGER}, body=body, content_type=content_type)
+    query = {"fieldManager": MANAGER}
+    return remember(api, api.call("PATCH", path, query=query, body=body, content_type=content_type))
+
+
+def patch_as_seen(
+    api: Api, seen: Mapping[str, Any], body: Mapping[str, Any], what: str, *, content_type: str = MERGE
+) -> Object:
+    """`patch`, only while the object is what was seen, but for this run's own changes. Raises Conflict."""
+    with changing(api, resource(seen["kind"]).label(seen["metadata"]["name"]), what):
+        return send_patch_as_seen(api, seen, body, content_type)
+
+
+def send_patch_as_seen(
+    api: Api, seen: Mapping[str, Any], body: Mapping[str, Any], content_type: str
+) -> Object:
+    """`patch_as_seen` inside an act of the journal that the caller has begun."""
+    kind, name = seen["kind"], seen["metadata"]["name"]
+
+    def send(version: str) -> Object:
+        meta = {**body.get("metadata", {}), "resourceVersion": version}
+        return send_patch(api, kind, name, {**body, "metadata": meta}, content_type)
+
+    return as_seen(api, dict(seen), send)
 
 
 def replace(api: Api, manifest: Mapping[str, Any], what: str) -> Object:
     """Put an object in the place of the one with its resourceVersion. Raises Conflict when it moved on."""
     with changing(api, label_of(api, manifest), what):
-        return api.call("PUT", path_of(api, manifest), query={"fieldManager": MANAGER}, body=manifest)
+        query = {"fieldManager": MANAGER}
+        return remember(api, api.call("PUT", path_of(api, manifest), query=query, body=manifest))
 
 
-def delete(api: Api, kind: str, name: str, *, uid: str = "", grace: int | None = None) -> bool:
+def delete(
+    api: Api, kind: str, name: str, *, uid: str = "", grace: int | None = None, guarded: bool = True
+) -> bool:
     """Remove an object, and with `uid` only that very one; False when it was not there."""
     known = resource(kind)
     options: dict[str, Any] = {"propagationPolicy": "Background"}
     options |= {"gracePeriodSeconds": grace} if grace is not None else {}
     options |= {"preconditions": {"uid": uid}} if uid else {}
-    with changing(api, known.label(name), "delete") as act:
+    with changing(api, known.label(name), "delete", guarded=guarded) as act:
         try:
             api.call("DELETE", known.path(api.namespace, name), body=options)
         except NotFound:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import platform
 from pathlib import Path
 
 ANNOTATION = "pgnb/process"
@@ -15,6 +17,11 @@ _STARTED = 19
 def this_process() -> str:
     """This process in words that no other has anywhere; empty where the system has no /proc."""
     return _words(os.getpid())
+
+
+def this_run() -> str:
+    """This process in a person's words: user, host and PID."""
+    return f"{getpass.getuser()}@{platform.node()}, PID {os.getpid()}"
 
 
 def has_died(process: str) -> bool:

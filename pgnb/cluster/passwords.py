@@ -43,7 +43,11 @@ class Secret:
 
 def secret_values(api: Api, name: str) -> Mapping[str, bytes]:
     """The decoded data of a Secret. Raises NotFound or AccessDenied."""
-    found = api.call("GET", resource("secrets").path(api.namespace, name))
+    try:
+        found = api.call("GET", resource("secrets").path(api.namespace, name))
+    except NotFound as gone:
+        remedy = "Make it again, or name another source of the password: env:NAME or passfile:PATH."
+        raise NotFound(gone.message, found=gone.found, remedy=remedy) from gone
     return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
 
 

@@ -106,8 +106,15 @@ class Pod:
     @property
     def started_at(self) -> str:
         """When the chosen container began to run (RFC 3339); empty when it doesn't run."""
-        state = _status_of(self.object.get("status") or {}, self.container).get("state") or {}
-        return str((state.get("running") or {}).get("startedAt", ""))
+        return str((self.state.get("running") or {}).get("startedAt", ""))
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """The chosen container's state as JSON: `running`, `waiting` or `terminated`; empty before any."""
+        state: Mapping[str, Any] = (
+            _status_of(self.object.get("status") or {}, self.container).get("state") or {}
+        )
+        return state
 
     def mount_of(self, path: str) -> Mount | None:
         """The mount that holds `path`, which may be below it; None when it lies in the image's layer."""

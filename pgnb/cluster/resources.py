@@ -55,6 +55,8 @@ KNOWN: tuple[Resource, ...] = (
     Resource("cronjobs", "CronJob", "batch/v1"),
     Resource("endpointslices", "EndpointSlice", "discovery.k8s.io/v1"),
     Resource("leases", "Lease", "coordination.k8s.io/v1"),
+    Resource("horizontalpodautoscalers", "HorizontalPodAutoscaler", "autoscaling/v2"),
+    Resource("scaledobjects", "ScaledObject", "keda.sh/v1alpha1"),
     Resource("networkpolicies", "NetworkPolicy", "networking.k8s.io/v1"),
     Resource("poddisruptionbudgets", "PodDisruptionBudget", "policy/v1"),
     Resource("roles", "Role", "rbac.authorization.k8s.io/v1"),

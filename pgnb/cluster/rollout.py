@@ -14,7 +14,14 @@ from pgnb.checks import Check, Checks
 from pgnb.cluster.admission import hopeless_refusal, not_created, remedy_of
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.lasting import assert_claims_kept
-from pgnb.cluster.objects import MERGE, STRATEGIC, changing, get, list_all, send_patch
+from pgnb.cluster.objects import (
+    MERGE,
+    STRATEGIC,
+    changing,
+    get,
+    list_all,
+    send_patch_as_seen,
+)
 from pgnb.cluster.selection import account
 from pgnb.cluster.trouble import explain, hopeless
 from pgnb.cluster.workloads import Workload, read_workload
@@ -47,7 +54,8 @@ class _Pods:
 def scale_and_wait(api: Api, workload: Workload, replicas: int, *, timeout: float = TIMEOUT) -> str:
     """Scale, and wait until that many pods are Ready and no other is left; to 0: until every pod is gone.
 
-    Raises ParameterError for what cannot be scaled, DeadlineExceeded with the state of its pods.
+    Raises ParameterError for what cannot be scaled, DeadlineExceeded with the state of its pods, Conflict
+    when somebody else changed the workload since it was read.
     """
     _assert_scalable(workload)
     if replicas < workload.replicas:
@@ -56,7 +64,7 @@ def scale_and_wait(api: Api, workload: Workload, replicas: int, *, timeout: floa
     # On the object itself: the subresource `scale` would ask for one more right and do the same.
     with changing(api, workload.label, f"scale to {replicas}, and wait") as act:
         old = _pods(api, workload).uids
-        send_patch(api, workload.plural, workload.name, body, MERGE)
+        send_patch_as_seen(api, workload.object, body, MERGE)
         act.result = wait_scaled(api, workload, replicas, old, timeout=timeout)
     return act.result
 
@@ -156,7 +164,7 @@ def roll_out(api: Api, workload: Workload, *, timeout: float = TIMEOUT) -> str:
     body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}
     with changing(api, workload.label, "restart by a rollout, and wait") as act:
         old = _pods(api, workload).uids
-        changed = send_patch(api, workload.plural, workload.name, body, STRATEGIC)
+        changed = send_patch_as_seen(api, workload.object, body, STRATEGIC)
         _wait_rolled_out(api, workload, changed, old, timeout)
         act.result = wait_scaled(api, workload, workload.replicas, old, timeout=timeout)
     return act.result

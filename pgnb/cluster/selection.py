@@ -8,6 +8,7 @@ from typing import Any
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.objects import events_of, get, list_all
 from pgnb.cluster.pods import Pod, likely_container
+from pgnb.cluster.rolechange import told_changes
 from pgnb.cluster.trouble import condition, explain
 from pgnb.errors import ClusterError, NotFound, PodError
 
@@ -82,8 +83,12 @@ def _none_at_all(api: Api, selector: str) -> PodError:
     others = list_all(api, "pods")
     labels = sorted({f"{k}={v}" for pod in others for k, v in (pod["metadata"].get("labels") or {}).items()
                      if k in ("app", "app.kubernetes.io/name", "app.kubernetes.io/instance")})  # fmt: skip
+    changes = told_changes(api)
+    begun = "; ".join(one.words for one in changes)
+    remedy = " ".join(dict.fromkeys(one.remedy for one in changes))
+    there = f"{len(others)} pods, labelled {', '.join(labels) or 'with no app label'}"
     return PodError(
         f"no pod in the namespace {api.namespace} matches {selector!r}",
-        found=f"{len(others)} pods, labelled {', '.join(labels) or 'with no app label'}",
-        remedy="Check the namespace and the selector; a workload that is scaled to 0 has no pod.",
+        found=f"{begun}; {there}" if begun else there,
+        remedy=remedy or "Check the namespace and the selector; a workload that is scaled to 0 has no pod.",
     )

@@ -28,9 +28,20 @@ class Service(Tabled):
     journal: Journal = field(repr=False)
     writing: Writing | None = None
     found: Found | None = None
+    failed: str = ""
+    """Why the measurement did not come to its end, although what was measured did."""
 
     def checks(self, *, longest: float) -> Checks:
         """Nothing that was acknowledged is missing, and no gap was longer than `longest` seconds."""
+        if self.failed:
+            lost = Check(
+                "measured to its end",
+                False,
+                self.failed,
+                "a row acknowledged afterwards",
+                "See whether clients can write through the Service now.",
+            )
+            return Checks.of("The client's side", [lost], self.journal)
         if self.writing is None or self.found is None:
             items = [Check.fact("service", "nothing was done that could interrupt it")]
             return Checks.of("The client's side", items, self.journal)

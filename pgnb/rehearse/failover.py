@@ -31,11 +31,15 @@ def _switch_over(stage: Stage) -> bool:
 def _fail_over(stage: Stage) -> bool:
     click.echo("the primary crashes")
     _crash(stage)
-    allowed = {"allow_promotion": True, "accept_loss": True}
+    allowed = {
+        "allow_promotion": True,
+        "accept_loss": True,
+        "fence_answering_primary": "postgres-async-replica",  # Its container is started again at once.
+    }
     passed = stage.run("09", path="failover", **allowed, **_EXCHANGED)
     loss = _announced(stage)
     passed = passed and stage.run(
-        "09", path="rejoin", discard_diverged="postgres-async-replica", **_EXCHANGED
+        "09", path="rejoin", allow_rejoin=True, discard_diverged="postgres-async-replica", **_EXCHANGED
     )
     kept = stage.conclude(others=[STANDBY] if passed else [], loss=loss)
     return passed and kept

@@ -206,8 +206,8 @@ class Bootstrap:
             return f"{kept} {self.target.name} stays scaled to 0."
         try:
             body = {"spec": {"replicas": former}}
-            self.primary.cluster.patch(
-                self.target.workload.plural, self.target.workload.name, body, f"put back: scale to {former}"
+            self.primary.cluster.patch_as_seen(
+                self.target.workload.object, body, f"put back: scale to {former}"
             )
         except PgnbError as error:
             return f"{kept} {self.target.name} is still scaled to 0: {error.message}."

@@ -46,7 +46,7 @@ def login_step(cluster: Cluster, workload: Workload, container: str, source: Sou
     def run() -> str:
         spec = workload.object["spec"]["template"]["spec"]
         body = {"spec": {"template": {"spec": passfile_patch(spec, container, source, owner)}}}
-        objects.patch(cluster.api, workload.plural, workload.name, body, what, content_type=objects.STRATEGIC)
+        objects.patch_as_seen(cluster.api, workload.object, body, what, content_type=objects.STRATEGIC)
         return "changed"
 
     return Step(workload.label, what, run, journalled=True)

@@ -163,8 +163,8 @@ def _claim_volume(template: Mapping[str, Any], workload: str) -> Mapping[str, An
 
 def _data_directory(cluster: Cluster, workload: Workload, pod: Pod) -> str:
     """PGDATA of the container, or, where only the image sets it, of a container that runs it."""
-    if found := next((env.value for env in pod.env if env.name == "PGDATA" and env.value), ""):
-        return found.rstrip("/")
+    if found := data_directory_named(pod):
+        return found
     if found := _asked(cluster, workload, pod).strip():
         return found.rstrip("/")
     raise ParameterError(
@@ -172,6 +172,11 @@ def _data_directory(cluster: Cluster, workload: Workload, pod: Pod) -> str:
         found="no PGDATA in the container's env, and none that its image sets",
         remedy="Set PGDATA in its container's env, so that every pod of it says the same.",
     )
+
+
+def data_directory_named(pod: Pod) -> str:
+    """PGDATA as the container's env has it; empty where only its image may say."""
+    return next((env.value for env in pod.env if env.name == "PGDATA" and env.value), "").rstrip("/")
 
 
 def _asked(cluster: Cluster, workload: Workload, pod: Pod) -> str:

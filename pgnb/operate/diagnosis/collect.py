@@ -44,7 +44,7 @@ def collect_evidence(
     )  # fmt: skip
     missing = tuple((part, selector) for part, selector, found in selectors if not found)
     place = f"{cluster.context or cluster.server_url}, namespace {cluster.namespace}"
-    first = Evidence(place, wish, (*primaries, *standbys), missing=missing)
+    first = Evidence(place, wish, (*primaries, *standbys), missing=missing, changes=cluster.role_changes())
     return _with_the_way_between(cluster, first)
 
 

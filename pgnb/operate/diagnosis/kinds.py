@@ -31,6 +31,7 @@ KINDS: Mapping[str, Kind] = {
     "pending-restart": Kind("settings wait for a restart", "advice", "configuration"),
     "application-name": Kind("application_name is not in force", "danger", "configuration"),
     "no-primary": Kind("the primary is in recovery", "broken", "role"),
+    "role-change": Kind("a change of roles was begun and has not ended", "danger", "role"),
     "split-brain": Kind("the standby is not in recovery (split brain)", "broken", "role"),
     "other-system": Kind("another database cluster (system identifier)", "broken", "history"),
     "other-timeline": Kind("another timeline", "broken", "history"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pgnb.cluster import LogLine, Pod
+from pgnb.cluster.rolechange import Interrupted
 from pgnb.display import Cell, Table, Tabled, spell_bytes
 from pgnb.operate.diagnosis.words import grave, stamped
 from pgnb.replication import Receiver, Sender, Slot
@@ -165,6 +166,8 @@ class Evidence(Tabled):
     seen: tuple[ServerSeen, ...]
     role: RoleSeen | None = None
     missing: tuple[tuple[Part, str], ...] = ()
+    changes: tuple[Interrupted, ...] = ()
+    """Changes of roles that were begun and did not end."""
 
     @property
     def primaries(self) -> tuple[ServerSeen, ...]:

@@ -4,6 +4,7 @@ from pgnb.operate.failover.checklist import succession_checks
 from pgnb.operate.failover.evidence import measure_succession, plot_succession
 from pgnb.operate.failover.fence import plan_fence
 from pgnb.operate.failover.followers import plan_followers, plan_return, plan_settings_of_primary
+from pgnb.operate.failover.inprogress import role_change_checks
 from pgnb.operate.failover.loss import Loss, estimate_loss
 from pgnb.operate.failover.promotion import plan_promotion
 from pgnb.operate.failover.readiness import path_checks
@@ -25,6 +26,7 @@ __all__ = [
     "plan_settings_of_primary",
     "plan_switchover",
     "plot_succession",
+    "role_change_checks",
     "succession",
     "succession_checks",
 ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pgnb.errors import PgnbError
 from pgnb.journal import Entry
 from pgnb.observe.measure import Service, measure_service
 from pgnb.observe.plots import Plot
+from pgnb.operate.failover.quiet import read_only_by_default
 from pgnb.operate.failover.succession import Succession
 from pgnb.operate.phases import measured_silence, plot_phases
 
@@ -16,16 +18,26 @@ from pgnb.operate.phases import measured_silence, plot_phases
 def measure_succession(pair: Succession, password: str, *, when: object = True) -> Iterator[Service]:
     """Let a client write through the Service; at the end its rows are looked for on the candidate.
 
-    Without `when` (an empty plan is false), in a plan-only run, and where the old primary does not answer,
-    nothing is started. Otherwise as `measure_service`.
+    Without `when` (an empty plan is false), in a plan-only run, and where the old primary does not answer or
+    takes no writes, nothing is started. Otherwise as `measure_service`; but a measurement that fails once the
+    block has ended is kept for the checks, and stops nothing of what comes next.
     """
     old, _ = pair.old.server() if when else (None, "")
-    server = old or pair.candidate
-    wished = bool(when) and old is not None
-    with measure_service(
-        server, password, host=pair.service, when=wished, afterwards=pair.candidate
-    ) as service:
-        yield service
+    if old is not None and read_only_by_default(old) != "off":
+        yield Service(pair.cluster.journal)  # No client can write; an interrupted run stopped that.
+        return
+    server, done = old or pair.candidate, False
+    service: Service | None = None
+    try:
+        with measure_service(
+            server, password, host=pair.service, when=old is not None, afterwards=pair.candidate
+        ) as service:
+            yield service
+            done = True
+    except PgnbError as error:
+        if not done or service is None:
+            raise
+        service.failed = " ".join(f"{error.message} {error.found}".split())
 
 
 def plot_succession(pair: Succession, service: Service | None = None) -> Plot:

@@ -1,34 +1,42 @@
-"""The fence: the old primary is scaled to 0, seen gone, and comes up read-only if it is scaled back."""
+"""The fence: the old primary scaled to 0, its server seen to have ended, standby.signal on its volume."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from time import monotonic
 
 from pgnb.checks import Check, Checks
-from pgnb.cluster import Helper, HelperPod, Pod
-from pgnb.errors import DeadlineExceeded, ParameterError
-from pgnb.operate.failover.remains import Remains, leave_signal, read_remains
+from pgnb.cluster import Helper, Pod
+from pgnb.cluster.lasting import assert_claims_kept
+from pgnb.errors import DeadlineExceeded, LeaseLost, ParameterError, PgnbError
+from pgnb.operate.failover.ended import running_pods
+from pgnb.operate.failover.inprogress import mark_phase
+from pgnb.operate.failover.readiness import failover_checks
 from pgnb.operate.failover.succession import Succession
+from pgnb.operate.failover.volume import beside, mark, open_on, read_now, reason_of
+from pgnb.operate.failover.weak import reconcilers, weak_fence
 from pgnb.plan import Change, Confirmation, Step
-from pgnb.replication.target import Target
-from pgnb.server.progress import replay_progress
 from pgnb.wait import wait_until
 
+_LOOK_AT_VOLUME = 1.0
 _GRACE, _AFTER_GRACE = 30.0, 60.0
 """Seconds: Kubernetes' own grace period, and what a pod may take to be gone once its own is over."""
-_SETTLE = 5.0
 
 
 def plan_fence(
     pair: Succession, *, confirm_gone: str = "", confirmed_by: str = "", timeout: float | None = None
 ) -> Change:
-    """Scale the old primary to 0, see its pod gone, read its volume, and put standby.signal there.
+    """Scale the old primary to 0, see its server ended, read its volume, and put standby.signal there.
 
-    A pod that can't be seen to be gone (its node does not report, or its deletion is overdue) asks for
-    `confirm_gone` to be its name, and for who says so; its volume is then left alone, and the fence is weak.
-    Empty where another path was chosen, and where the old primary is a standby already. `timeout`
-    in seconds, for the pod to be gone; without one, its grace period and a minute. Raises ParameterError for
-    a confirmation without a name.
+    Asks for `allow_promotion`; where the old primary still answers, for `fence_answering_primary`, its
+    workload's name; for `accept_weak_fence` where something may scale it back or its volume can't be fenced;
+    for `accept_loss` where it is known before that the loss can't be read. A pod that can't be seen to have
+    ended (its node does not report, or its deletion is overdue) asks for `confirm_gone` to be its name, and
+    for who says so; its volume is then left alone. Empty where another path was chosen, and where the old
+    primary is a standby already. `timeout` in seconds, for its server to end; without one, its pod's grace
+    period and a minute. Raises ParameterError for a confirmation without a name.
     """
     title, old, journal = f"Fence {pair.old.name}", pair.old, pair.cluster.journal
     if pair.path != "failover":
@@ -38,24 +46,71 @@ def plan_fence(
             "a pod is confirmed to be gone by nobody", found=f"confirm_gone = {confirm_gone!r}",
             remedy="Set confirmed_by to the name of who has seen to it: the record keeps it.",
         )  # fmt: skip
+    assert_claims_kept(old.name, old.workload.object["spec"])
     if _follows(pair):
         return Change(title, journal, note=f"{old.name} is a standby already.")
     unseen = old.unseen()
     vouched = confirm_gone if confirm_gone in {pod.name for pod in unseen} else ""
+    pair.unreadable = pair.unreadable or (old.claim_lost if old.target else "")
     if not old.again().replicas and not old.pods() and _look(pair):
         return Change(title, journal, note=f"It is scaled to 0, and would come up read-only: {old.volume}.")
+    work = Fence(pair, vouched, confirmed_by, timeout)
     change = Change(
-        title, journal, _before(pair), _after(pair, unseen),
-        [
-            _step(pair, "scale to 0, see every pod gone", _scale_words(pair),
-                  lambda: scale_away(pair, vouched, confirmed_by, timeout)),
-            _step(pair, "read its volume, standby.signal", _mark_words(pair), lambda: mark(pair)),
-        ],
+        title, journal, _before(pair), _after(pair, unseen), work.steps(),
         note=_tools(pair), undo_text=f"remove standby.signal and scale {old.name} to 1, unless promoted",
-        confirmations=[_gone(pod) for pod in unseen],
+        confirmations=_confirmations(pair, unseen), precheck=lambda: failover_checks(pair),
     )  # fmt: skip
     change.grant(confirm_gone=confirm_gone)
     return change
+
+
+def _confirmations(pair: Succession, unseen: Sequence[Pod]) -> list[Confirmation]:
+    name = pair.old.workload.name
+    asked = [Confirmation("allow_promotion", True, "The old primary is stopped: it takes no writes.")]
+    if pair.old.answers:
+        why = f"{pair.old.name} still serves: path = switchover loses nothing. To stop it, name it."
+        asked.append(Confirmation("fence_answering_primary", name, why))
+    asked += [*weak_fence(pair), *(_gone(pod) for pod in unseen)]
+    if pair.old.target is None or pair.unreadable or unseen:
+        why = "Its volume can't be read, so nobody can say how much would be lost."
+        asked.append(Confirmation("accept_loss", True, why))
+    return asked
+
+
+@dataclass
+class Fence:
+    """One fence in progress. A helper pod stands beside the volume where it can, so that the end is seen."""
+
+    pair: Succession
+    vouched: str
+    by: str
+    timeout: float | None
+    helper: Helper | None = field(default=None, repr=False)
+    _stack: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def steps(self) -> list[Step]:
+        """The two phases."""
+        return [
+            _step(self.pair, "scale to 0, see its server ended", _scale_words(self.pair), self.scale),
+            _step(self.pair, "read its volume, standby.signal", _mark_words(self.pair), self.mark),
+        ]
+
+    def scale(self) -> str:
+        """Its helper is opened before the server goes, and kept for the next step."""
+        try:
+            if not self.vouched and any(pod.started_at for pod in self.pair.old.pods()):
+                self.helper = beside(self.pair, self._stack)
+            return scale_away(self.pair, self.vouched, self.by, self.timeout, self.helper)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def mark(self) -> str:
+        """Read and fence the volume; where it can't be worked on, say how weak the fence is."""
+        with self._stack:
+            if self.helper is None and self.pair.old.target and not self.pair.confirmed:
+                wait_gone(self.pair)  # A claim that takes one pod at a time is free only then.
+            return mark(self.pair, self.helper)
 
 
 def _step(pair: Succession, phase: str, what: str, act: Callable[[], str]) -> Step:
@@ -81,16 +136,24 @@ def _follows(pair: Succession) -> bool:
 def _look(pair: Succession) -> bool:
     """Whether standby.signal lies on the volume already; the volume is read then."""
     target = pair.old.target
-    if target is None or pair.cluster.dry_run:
-        return pair.cluster.dry_run
-    with pair.cluster.helper(helper_of(pair, target), lifetime=600) as helper:
-        pair.remains = _read(pair, target, helper)
+    if pair.cluster.dry_run:
+        return True
+    if target is None or pair.unreadable:
+        return False
+    try:
+        with open_on(pair, target) as helper:
+            pair.remains = read_now(pair, target, helper)
+    except LeaseLost:
+        raise
+    except PgnbError as error:
+        pair.unreadable = reason_of(error)
+        return False
     pair.marked = pair.remains.signal
     return pair.marked
 
 
 def _scale_words(pair: Succession) -> str:
-    return f"scale from {pair.old.again().replicas} to 0 and see every pod gone"
+    return f"scale from {pair.old.again().replicas} to 0 and see that its server has ended"
 
 
 def _mark_words(pair: Succession) -> str:
@@ -113,33 +176,72 @@ def _gone(pod: Pod) -> Confirmation:
 
 
 def _tools(pair: Succession) -> str:
-    tools = ", ".join(pair.old.workload.managed_by)
+    tools = ", ".join(reconcilers(pair))
     if not tools:
         return "Scaled back by mistake, it comes up read-only."
-    return f"{tools} manages {pair.old.name} and may scale it back: set its replicas to 0 there, too."
+    return f"{tools} may scale {pair.old.name} back: set its replicas to 0 there, too."
 
 
-def scale_away(pair: Succession, vouched: str = "", by: str = "", timeout: float | None = None) -> str:
-    """Scale to 0 and wait until every pod is gone, but for one that somebody vouches for.
+def scale_away(
+    pair: Succession,
+    vouched: str = "",
+    by: str = "",
+    timeout: float | None = None,
+    helper: Helper | None = None,
+) -> str:
+    """Scale to 0 and wait until no server of it can run, but for a pod that somebody vouches for.
 
-    Raises DeadlineExceeded with the pods that are left and how to go on.
+    A pod that is still ending for the sake of another container is waited for later. Raises DeadlineExceeded
+    with the pods that are left and how to go on.
     """
-    old, cluster = pair.old, pair.cluster
-    cluster.patch(old.workload.plural, old.workload.name, {"spec": {"replicas": 0}}, "scale to 0")
+    old = pair.old
+    patience = _patience(pair) if timeout is None else timeout
+    mark_phase(pair, "fence", replicas=0, stopped=False)
     try:
         wait_until(
-            f"no pod of {old.name}", old.pods, lambda pods: {pod.name for pod in pods} <= {vouched},
-            timeout=_patience(pair) if timeout is None else timeout, every=0.1,
+            f"no server of {old.name}", _looks(pair, helper),
+            lambda pods: {pod.name for pod in pods} <= {vouched},
+            timeout=patience, every=0.1,
             describe=lambda pods: "; ".join(f"{p.name}: {old.trouble(p) or 'Ready'}" for p in pods) or "none",
         )  # fmt: skip
     except DeadlineExceeded as late:
-        left = old.pods()
+        left = running_pods(pair, helper)
         raise DeadlineExceeded(
             f"{old.name}: not every pod is seen to be gone", found=late.found,
             remedy="Nothing is promoted. Where its node is lost, have the machine switched off, then set"
             f" confirm_gone = {', '.join(pod.name for pod in left)!r} and confirmed_by to your name.",
         ) from late  # fmt: skip
     return _vouched(pair, vouched, by)
+
+
+def _looks(pair: Succession, helper: Helper | None) -> Callable[[], list[Pod]]:
+    """A look at the pods each time, and at the volume, which takes longer, once a second."""
+    last = [monotonic()]
+
+    def look() -> list[Pod]:
+        if monotonic() - last[0] < _LOOK_AT_VOLUME:
+            return running_pods(pair)
+        last[0] = monotonic()
+        return running_pods(pair, helper)
+
+    return look
+
+
+def wait_gone(pair: Succession) -> str:
+    """Wait for the old primary's pods to be gone, which other containers may delay; said, not raised."""
+    try:
+        wait_until(
+            f"no pod of {pair.old.name}",
+            pair.old.pods,
+            lambda pods: not pods,
+            timeout=_patience(pair),
+            every=0.2,
+            describe=lambda pods: ", ".join(pod.name for pod in pods) or "none",
+        )
+    except DeadlineExceeded as late:
+        return f"still ending: {late.found}"
+    replicas = pair.old.again().replicas
+    return "gone" if not replicas else f"SCALED BACK to {replicas} by somebody else"
 
 
 def _patience(pair: Succession) -> float:
@@ -149,86 +251,25 @@ def _patience(pair: Succession) -> float:
 
 
 def _vouched(pair: Succession, name: str, by: str) -> str:
-    if not any(pod.name == name for pod in pair.old.pods()):
-        return "no pod is left"
+    left = pair.old.pods()
+    if not any(pod.name == name for pod in left):
+        still = "; ".join(f"{pod.name} is still ending: {pair.ended.get(pod.uid, '')}" for pod in left)
+        return still or "no pod is left"
     with pair.cluster.journal.act(pair.old.name, f"{by} confirms that the pod {name} is gone"):
         pair.confirmed[name] = by
     return f"{name} is gone, as {by} confirms"
-
-
-def mark(pair: Succession) -> str:
-    """Read the volume and fence it; where it can't be reached, say how weak the fence is."""
-    target = pair.old.target
-    if target is None:
-        return f"weak: only scaled to 0, since {pair.old.weak}"
-    if pair.confirmed:
-        return "weak: the volume may still be mounted on the lost node, so it was left alone"
-    with pair.cluster.helper(helper_of(pair, target), lifetime=900) as helper:
-        return fence_volume(pair, target, helper)
-
-
-def fence_volume(pair: Succession, target: Target, helper: Helper) -> str:
-    """By a helper on the volume: how the server ended is kept, then standby.signal is put there."""
-    pair.remains = _read(pair, target, helper)
-    leave_signal(helper.exec, target.directory, there=True)
-    pair.marked = True
-    return f"{pair.remains.state}, last checkpoint {pair.remains.checkpoint}; standby.signal is there"
-
-
-def helper_of(pair: Succession, target: Target) -> HelperPod:
-    """A helper on the old primary's volume, as the user that owns the data: the candidate's, its copy."""
-    owner = pair.candidate.owner
-    return target.helper("pgnb-fence", (), uid=owner.uid, gid=owner.gid)
-
-
-def read_volume(pair: Succession) -> Remains | None:
-    """What the fenced volume says, read again by a helper where it can be; None where it can't."""
-    old = pair.old
-    if pair.cluster.dry_run or old.target is None or pair.confirmed or old.pods():
-        return None
-    if pair.remains is None or not pair.remains.start:
-        with pair.cluster.helper(helper_of(pair, old.target), lifetime=900) as helper:
-            pair.remains = _read(pair, old.target, helper)
-    return pair.remains
-
-
-def _read(pair: Succession, target: Target, helper: Helper) -> Remains:
-    """How it ended, and, for a candidate that is a standby still, the WAL that it did not replay."""
-    facts = pair.candidate.refresh()
-    start = settled(pair) if facts.in_recovery else ""
-    return read_remains(helper.exec, target.directory, facts.bin_dir, start=start, timeline=facts.timeline)
-
-
-def settled(pair: Succession) -> str:
-    """Where the candidate stands once it has replayed what it received and can."""
-    seen: list[str | None] = [None]
-
-    def probe() -> tuple[str | None, bool]:
-        state = replay_progress(pair.candidate)
-        still = state.replayed == seen[0] or state.replayed == state.received
-        seen[0] = state.replayed
-        return state.replayed, still
-
-    try:
-        found, _ = wait_until(
-            f"{pair.candidate.name} to replay what it has", probe, lambda state: state[1],
-            timeout=_SETTLE, every=0.2, describe=lambda state: str(state[0]),
-        )  # fmt: skip
-    except DeadlineExceeded:
-        found = seen[0]  # It replays still: counted from here, the estimate is only larger.
-    return found or ""
 
 
 def fenced(pair: Succession) -> Checks:
     """Read now: nothing that could accept writes runs on the old primary's place, or is about to."""
     old = pair.old
     workload = old.again()
-    left = [pod.name for pod in old.pods() if pod.name not in pair.confirmed]
+    left = [pod.name for pod in running_pods(pair) if pod.name not in pair.confirmed]
     strangers = _strangers(pair)
     items = [
         Check("scaled to 0", workload.replicas == 0, f"{workload.replicas} replicas", 0,
               "Fence it first: its pod would come back, and there would be two primaries."),
-        Check("no pod is left", not left, ", ".join(left) or "none", "none",
+        Check("no server of it is left", not left, ", ".join(left) or "none", "none",
               "It may still accept writes: wait, or vouch for it by confirm_gone."),
         Check("nobody else on its volume", not strangers, ", ".join(strangers) or "nobody", "nobody",
               "Another pod has mounted its claim; a server in it could accept writes."),

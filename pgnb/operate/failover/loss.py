@@ -8,8 +8,8 @@ from datetime import datetime
 from pgnb.checks import Check, Checks
 from pgnb.display import Cell, Table, Tabled, card, spell_bytes, spell_seconds
 from pgnb.journal import Journal
-from pgnb.operate.failover.fence import read_volume
 from pgnb.operate.failover.succession import Succession
+from pgnb.operate.failover.volume import read_volume
 from pgnb.replication.status import Receiver, receiver
 
 
@@ -117,7 +117,11 @@ def estimate_loss(pair: Succession) -> Loss:
 def _bounds(pair: Succession, seen: Receiver) -> tuple[int | None, int | None, str]:
     remains = pair.remains
     if remains is None:
-        return None, None, f"the candidate's own clock: the old volume can't be read ({pair.old.volume})"
+        return (
+            None,
+            None,
+            f"the candidate's own clock: the old volume can't be read ({pair.unreadable or pair.old.volume})",
+        )
     if remains.covered_by(seen.replayed_lsn):
         return 0, 0, f"its clean shutdown: the checkpoint {remains.checkpoint} was replayed"
     if remains.commits is None:

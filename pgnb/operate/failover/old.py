@@ -8,8 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 from pgnb.cluster import Cluster, Pod, Workload
 from pgnb.display import Cell
-from pgnb.errors import AccessDenied, NotFound, ParameterError, PgnbError
-from pgnb.replication.target import Target, find_target, find_workload, template_pod
+from pgnb.errors import (
+    AccessDenied,
+    ClusterError,
+    DeadlineExceeded,
+    ExecFailed,
+    NotFound,
+    ParameterError,
+    PgnbError,
+    PodError,
+)
+from pgnb.replication.target import Target, data_directory_named, find_target, find_workload, template_pod
 from pgnb.server import Server, find_server
 
 _OVERDUE = timedelta(seconds=10)
@@ -91,6 +100,25 @@ class OldPrimary:
                 self._found = None
 
     @property
+    def answers(self) -> bool:
+        """Whether it still serves: as a primary by SQL, or where nobody can ask, by a Ready pod."""
+        server, _ = self.server() if self.pods() else (None, "")
+        if server is not None and server.present:
+            return not server.facts.in_recovery
+        return any(pod.ready for pod in self.pods())
+
+    @property
+    def claim_lost(self) -> str:
+        """Why its volume can't be worked on, as far as the API knows; empty where it can."""
+        if self.target is None:
+            return self.weak
+        try:
+            found = self.cluster.get("persistentvolumeclaims", self.target.claim)
+        except ClusterError as error:
+            return f"its claim {self.target.claim} can't be read: {error.message}"
+        return "" if found is not None else f"its claim {self.target.claim} is gone"
+
+    @property
     def state(self) -> Cell:
         """Replicas and pods in one line."""
         pods = [f"{pod.name}: {self.trouble(pod) or 'Ready'}" for pod in self.pods()]
@@ -105,9 +133,13 @@ class OldPrimary:
 
 def old_primary(
     cluster: Cluster, name: str, *, container: str = "", user: str = "postgres", password: str = "",
-    data_directory: str = "",
+    data_directory: str = "", likely_directory: str = "",
 ) -> OldPrimary:  # fmt: skip
-    """The workload of that name. Raises NotFound, and ParameterError for what pgnb can't scale."""
+    """The workload of that name. Raises NotFound, and ParameterError for what pgnb can't scale.
+
+    `likely_directory` is taken where nothing names its data directory and no container can be asked: its own
+    image may be what is broken.
+    """
     workload = find_workload(cluster, name)
     if workload is None:
         raise NotFound(
@@ -116,9 +148,13 @@ def old_primary(
             " server is failed over by its operator.",
         )
     _assert_single(workload)
+    pod = template_pod(workload, container)
+    asked = any(p.started_at and not p.deleting for p in cluster.pods(workload.selector, pod.container))
+    if not data_directory and not asked and not data_directory_named(pod):
+        data_directory = likely_directory
     target, weak = _target(cluster, name, container, data_directory)
     return OldPrimary(
-        cluster, workload, template_pod(workload, container).container, target, weak,
+        cluster, workload, pod.container, target, weak,
         lambda: find_server(cluster, workload.selector, container=container, user=user, password=password),
     )  # fmt: skip
 
@@ -135,5 +171,5 @@ def _assert_single(workload: Workload) -> None:
 def _target(cluster: Cluster, name: str, container: str, directory: str) -> tuple[Target | None, str]:
     try:
         return find_target(cluster, name, container=container, data_directory=directory), ""
-    except ParameterError as error:
+    except (ParameterError, PodError, ExecFailed, DeadlineExceeded) as error:
         return None, f"{error.message} ({error.found})"

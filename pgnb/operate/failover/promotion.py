@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pgnb.checks import Check, Checks
+from pgnb.checks import Checks, gate
 from pgnb.errors import VerificationFailed
 from pgnb.operate.failover.fence import fenced
+from pgnb.operate.failover.inprogress import mark_phase
 from pgnb.operate.failover.loss import Loss
-from pgnb.operate.failover.succession import Succession, received
+from pgnb.operate.failover.succession import Succession, foremost
+from pgnb.operate.failover.weak import weak_fence
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.server.progress import marker
 
@@ -16,7 +18,8 @@ _PATIENCE = 60
 
 
 def plan_promotion(pair: Succession, loss: Loss) -> Change:
-    """Promote the candidate, behind `allow_promotion` and, where something may be lost, `accept_loss`.
+    """Promote the candidate, behind `allow_promotion` and, where something may be lost, `accept_loss`; a weak
+    fence asks for `accept_weak_fence`.
 
     Right before, it is read that the old primary is scaled to 0, that none of its pods is left, and that
     nobody else has its volume; otherwise nothing is promoted. Empty where another path was chosen.
@@ -33,7 +36,8 @@ def plan_promotion(pair: Succession, loss: Loss) -> Change:
         f"{candidate.name}: primary, timeline {before + 1} or higher\n",
         [Step(candidate.name, "SELECT pg_promote(true, 60), a first write", lambda: _promote(pair), True)],
         note=f"Loss: {loss.words}.", undo_text="none: the old primary can only follow (path = rejoin)",
-        confirmations=_confirmations(loss), precheck=lambda: fenced(pair) + _fit(pair, loss),
+        confirmations=[*_confirmations(loss), *weak_fence(pair)],
+        precheck=lambda: fenced(pair) + _fit(pair, loss),
     )  # fmt: skip
 
 
@@ -49,25 +53,20 @@ def _fit(pair: Succession, loss: Loss) -> Checks:
     return Checks.of("The candidate", [foremost(pair), *loss.checks], pair.cluster.journal)
 
 
-def foremost(pair: Succession) -> Check:
-    """No other standby has received more: what it has beyond the candidate would be lost, and it would be
-    on another history."""
-    own = received(pair.candidate)
-    ahead = [one.name for one in pair.others if one.facts.in_recovery and received(one) > own]
-    return Check(
-        "no other standby has more", not ahead, ", ".join(ahead) or "none", "none",
-        "Promote that one: name it by candidate.",
-    )  # fmt: skip
-
-
 def _promote(pair: Succession) -> str:
     with pair.phase("promote"):
         return promote(pair)
 
 
 def promote(pair: Succession) -> str:
-    """pg_promote and its result, the new timeline, and a first write. Raises VerificationFailed."""
+    """pg_promote and its result, the new timeline, and a first write.
+
+    Before, the workload of the old primary is marked: whoever would put it back meets a conflict then. Raises
+    Conflict when somebody else was faster, GateClosed when the fence does not hold, VerificationFailed.
+    """
     candidate = pair.candidate
+    mark_phase(pair, "promote")
+    gate(fenced(pair))
     rows = candidate.execute(
         "SELECT pg_catalog.pg_promote(true, %s) AS promoted", (_PATIENCE,), what="SELECT pg_promote(true, 60)"
     )

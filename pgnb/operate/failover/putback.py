@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pgnb.errors import PgnbError
+from pgnb.cluster import Object
+from pgnb.errors import LeaseLost, PgnbError
 from pgnb.operate.failover.service import read_service, selector_words
 from pgnb.operate.failover.succession import Succession
 from pgnb.server import Server
@@ -13,16 +14,15 @@ from pgnb.server import Server
 
 @dataclass(frozen=True)
 class Before:
-    """What the plan saw: the candidate's timeline, and the labels that the Service selected."""
+    """What the plan saw: the candidate's timeline, and the Service."""
 
     timeline: int
-    selector: Mapping[str, str]
+    service: Object
 
     @classmethod
     def of(cls, pair: Succession) -> Before:
         """As it is now. Raises ParameterError for a Service that can't be switched."""
-        selector: Mapping[str, str] = read_service(pair)["spec"]["selector"]
-        return cls(pair.candidate.facts.timeline, selector)
+        return cls(pair.candidate.facts.timeline, read_service(pair))
 
 
 def against_putting_back(pair: Succession, before: Before) -> list[str]:
@@ -31,7 +31,14 @@ def against_putting_back(pair: Succession, before: Before) -> list[str]:
     Somebody else may have promoted meanwhile. Whatever can't be read is a reason, too.
     """
     reasons = [reason for one in (pair.candidate, *pair.others) for reason in _of_standby(one, before)]
-    return [*reasons, *_of_service(pair, before)]
+    return [*reasons, *_of_service(pair, before), *_of_lease(pair)]
+
+
+def _of_lease(pair: Succession) -> Iterator[str]:
+    try:
+        pair.cluster.journal.assert_guarded()
+    except LeaseLost as lost:
+        yield f"{lost.message} ({lost.found})"
 
 
 def _of_standby(standby: Server, before: Before) -> Iterator[str]:
@@ -52,7 +59,7 @@ def _of_service(pair: Succession, before: Before) -> Iterator[str]:
     except PgnbError as error:
         yield f"the Service {pair.service} can't be read ({error.message})"
         return
-    if selector != before.selector:
+    if selector != before.service["spec"]["selector"]:
         yield f"the Service {pair.service} selects {selector_words(selector)}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pgnb.cluster.rolechange import RoleChange
 from pgnb.errors import GateClosed
 from pgnb.server import Server
 from pgnb.server.edits import SystemEdit
@@ -36,6 +37,8 @@ class Quiet:
     """One server's silence. A role or database that sets the setting itself escapes it until the shutdown."""
 
     server: Server
+    interrupted: RoleChange | None = None
+    """A change of roles that stopped writes before and did not end: it knows the value from before."""
     edit: SystemEdit | None = field(default=None, repr=False)
 
     def begin(self) -> str:
@@ -45,7 +48,7 @@ class Quiet:
                 f"{self.server.name}: allow_alter_system is off", found="ALTER SYSTEM is refused",
                 remedy="Allow it for the switchover: it is how writes are stopped, and taken back.",
             )  # fmt: skip
-        self.edit = SystemEdit(_SETTING, self._standing(), "on")
+        self.edit = SystemEdit(_SETTING, self.standing(), "on")
         self.edit.make(self.server)
         self._reload("on")
         now = self.server.scalar("SELECT pg_catalog.clock_timestamp()")
@@ -72,7 +75,14 @@ class Quiet:
         self._reload("off")
         return "Put back: writes are let in again."
 
-    def _standing(self) -> str | None:
+    def standing(self) -> str | None:
+        """What postgresql.auto.conf says, or said before pgnb stopped writes; None: nothing."""
+        found = self._in_file()
+        if self.interrupted is not None and self.interrupted.stopped and found == "on":
+            return self.interrupted.standing
+        return found
+
+    def _in_file(self) -> str | None:
         rows = [row for row in self.server.query("file_settings") if row["name"] == _SETTING]
         values = [row["setting"] for row in rows if row["sourcefile"].endswith("postgresql.auto.conf")]
         return str(values[-1]) if values else None

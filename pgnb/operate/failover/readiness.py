@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster import Right
+from pgnb.cluster.rolechange import role_change_of
 from pgnb.display import spell_bytes
-from pgnb.operate.failover.promotion import foremost
 from pgnb.operate.failover.quiet import read_only_by_default
-from pgnb.operate.failover.succession import Succession
+from pgnb.operate.failover.succession import Succession, foremost
 from pgnb.replication.sizing import sizing_checks
 from pgnb.replication.slots import slots
 from pgnb.replication.status import receiver
@@ -26,21 +26,61 @@ _LOST_SLOTS = (
 )
 
 
-def path_checks(pair: Succession) -> Checks:
-    """The checks of the chosen path; those of a path that was gone already say so."""
+def path_checks(
+    pair: Succession, *, allow_promotion: bool | None = None, allow_rejoin: bool | None = None
+) -> Checks:
+    """The checks of the chosen path; those of a path that was gone already say so.
+
+    `allow_promotion` is asked about on the paths switchover and failover, `allow_rejoin` on the path rejoin:
+    False stops there, so that without its permission no path changes anything. None: asked for later.
+    """
+    checks = _path_checks(pair)
+    name, allowed = (
+        ("allow_rejoin", allow_rejoin) if pair.path == "rejoin" else ("allow_promotion", allow_promotion)
+    )
+    if allowed is None:
+        return checks
+    why = f"Nothing is changed without it: set {name} = True to carry out the {pair.path}."
+    item = Check(f"confirmed by {name}", allowed is True, allowed, True, why)
+    return Checks.of(checks.title, [item, *checks], pair.cluster.journal)
+
+
+def _path_checks(pair: Succession) -> Checks:
     if not pair.candidate.present:
         absent = Check("a standby", False, "not there yet", "streaming", "Make it (section 3.3).")
         return Checks.of(f"Before {pair.path}", [absent], pair.cluster.journal)
     if pair.path == "switchover" and not pair.done:
         return switchover_checks(pair)
-    items = list(_failover(pair)) if pair.path == "failover" else list(_return(pair))
-    return Checks.of(f"Before {pair.path}", items, pair.cluster.journal)
+    if pair.path == "failover":
+        return failover_checks(pair)
+    return Checks.of(f"Before {pair.path}", [*_in_progress(pair), *_return(pair)], pair.cluster.journal)
+
+
+def failover_checks(pair: Succession) -> Checks:
+    """What can be known before the fence of a primary that is lost."""
+    return Checks.of("Before failover", [*_in_progress(pair), *_failover(pair)], pair.cluster.journal)
+
+
+def _in_progress(pair: Succession) -> Iterator[Check]:
+    """A change of roles that was begun and not ended, by whom and how far."""
+    workload = pair.old.again()
+    change = role_change_of(workload.object)
+    words = change.words(workload.label, workload.replicas) if change else "none"
+    yield Check(
+        "no change of roles in progress",
+        change is None,
+        words,
+        "none",
+        change.remedy(workload.replicas) if change else "",
+        advice=True,
+    )
 
 
 def switchover_checks(pair: Succession) -> Checks:
     """A primary that answers, a standby that streams from it and is near, and nothing that would be lost."""
     old, why = pair.old.server()
     items = [
+        *_in_progress(pair),
         *_rights(pair),
         Check("the primary answers", old is not None and not old.facts.in_recovery,
               why or (old.facts.role if old else ""), "a primary", "Where it is lost: path = failover."),
@@ -113,6 +153,27 @@ def _failover(pair: Succession) -> Iterator[Check]:
     if not pair.done:
         yield from _rights(pair)
         yield foremost(pair)
+        yield from _takes_over(pair)
+
+
+def _takes_over(pair: Succession) -> Iterator[Check]:
+    """What would stop the promotion after the fence is known before it."""
+    seen = receiver(pair.candidate)
+    yield Check(
+        "the candidate is a standby that answers",
+        seen is not None,
+        pair.candidate.facts.role,
+        "a standby",
+        "Name another one by candidate.",
+    )
+    paused = seen is not None and seen.paused
+    yield Check(
+        "replay is not paused",
+        not paused,
+        "paused" if paused else "not paused",
+        "not paused",
+        "SELECT pg_wal_replay_resume() on the candidate.",
+    )
 
 
 def _return(pair: Succession) -> Iterator[Check]:

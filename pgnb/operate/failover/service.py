@@ -10,6 +10,8 @@ from pgnb.checks import Check, Checks
 from pgnb.cluster import Cluster, Object
 from pgnb.cluster.workloads import managers
 from pgnb.errors import AccessDenied, ParameterError
+from pgnb.operate.failover.fence import wait_gone
+from pgnb.operate.failover.inprogress import clear_mark
 from pgnb.operate.failover.succession import Succession, reaching_port
 from pgnb.plan import Change, Step
 from pgnb.server import Server
@@ -54,11 +56,13 @@ def plan_service(pair: Succession) -> Change:
     service, wished = read_service(pair), own_labels(candidate)
     now = service["spec"]["selector"]
     if now == wished:
-        return Change(title, pair.cluster.journal, note=f"It leads to {candidate.name} already.")
-    step = Step(f"service/{pair.service}", f"selector: {selector_words(wished)}", lambda: _switch(pair), True)
+        note = f"It leads to {candidate.name} already."
+        return Change(title, pair.cluster.journal, steps=_over(pair) if pair.done else (), note=note)
+    what = f"selector: {selector_words(wished)}"
+    step = Step(f"service/{pair.service}", what, lambda: _switch(pair, service), True)
     return Change(
         title, pair.cluster.journal, f"selector: {selector_words(now)}\n",
-        f"selector: {selector_words(wished)}\n", [step],
+        f"selector: {selector_words(wished)}\n", [step, *_over(pair)],
         note=_tools(service), undo_text="put the former selector back", precheck=lambda: _serves(pair),
     )  # fmt: skip
 
@@ -73,17 +77,30 @@ def _serves(pair: Succession) -> Checks:
     return Checks.of(f"Before the Service {pair.service} is switched", [check], pair.cluster.journal)
 
 
-def _switch(pair: Succession) -> str:
+def _over(pair: Succession) -> list[Step]:
+    """The mark of a change of roles that is in progress goes with the Service's switch."""
+    if pair.change is None:
+        return []
+    over = Step(pair.old.name, "the change of roles is over", lambda: clear_mark(pair), True)
+    away = Step(pair.old.name, "see its pod gone and stay away", lambda: wait_gone(pair))
+    return [over, *([away] if pair.path == "failover" else [])]
+
+
+def _switch(pair: Succession, seen: Object) -> str:
     with pair.phase("switch the Service"):
-        return switch(pair)
+        return switch(pair, seen)
 
 
-def switch(pair: Redirection) -> str:
-    """Patch the selector and see the endpoints follow; what they are then, in words."""
-    service, wished = read_service(pair), own_labels(pair.candidate)
+def switch(pair: Redirection, seen: Object | None = None) -> str:
+    """Patch the selector and see the endpoints follow; what they are then, in words.
+
+    `seen` is the Service as the plan saw it; without it, as it is now. Raises Conflict when somebody else
+    changed it since.
+    """
+    service, wished = seen or read_service(pair), own_labels(pair.candidate)
     former = dict.fromkeys(service["spec"]["selector"])
     body = {"spec": {"selector": {**former, **wished}}}
-    pair.cluster.patch("services", pair.service, body, f"selector: {selector_words(wished)}")
+    pair.cluster.patch_as_seen(service, body, f"selector: {selector_words(wished)}")
     words = _wait_endpoints(pair)
     pair.quiet_to = datetime.now(UTC)
     return words

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, cast, get_args
 
+from pgnb.checks import Check
 from pgnb.cluster import Cluster, Object
+from pgnb.cluster.rolechange import RoleChange, role_change_of
 from pgnb.display import Cell, Table, Tabled, card
 from pgnb.errors import ParameterError, WrongServer
 from pgnb.journal import Entry
@@ -29,6 +31,8 @@ class Succession(Tabled):
     """One change of roles. What its parts find out on the way stands here, for those that come later.
 
     `candidate` is the standby that takes the role (or has it already), `others` the further standbys.
+    `ended` are pods on their way out whose server is seen to have ended, by uid; `unreadable` says why the
+    old volume could not be worked on; `change` is what stands on the old primary's workload as in progress.
     `accepted_slots` are logical slots that may be lost, `confirmed` pods that somebody vouches for, `remains`
     what was read of the old primary's volume, `marked` whether standby.signal is there, `phases` what was
     done when; from `quiet_from`, in a failover the newest commit that the candidate has, to `quiet_to`, when
@@ -45,6 +49,9 @@ class Succession(Tabled):
     confirmed: dict[str, str] = field(default_factory=dict)
     remains: Remains | None = None
     marked: bool = False
+    ended: dict[str, str] = field(default_factory=dict)
+    unreadable: str = ""
+    change: RoleChange | None = None
     phases: list[Entry] = field(default_factory=list)
     quiet_from: datetime | None = None
     quiet_to: datetime | None = None
@@ -128,16 +135,31 @@ def succession(
         raise ParameterError(
             f"there is no path {path!r}", remedy=f"Set path to one of {', '.join(get_args(Path))}."
         )
-    old = old_primary(
-        cluster, primary, container=container, user=user, password=password, data_directory=data_directory
-    )
     standbys = find_standbys(cluster, standby_selector, user=user, password=password)
+    chosen = _named(cluster, standbys, candidate) if candidate else _foremost(standbys)
+    old = old_primary(
+        cluster,
+        primary,
+        container=container,
+        user=user,
+        password=password,
+        data_directory=data_directory,
+        likely_directory=chosen.facts.data_directory if chosen.present else "",
+    )
     found, _ = old.server() if expect else (None, "")
     for one in (*([found] if found else []), *(one for one in standbys if one.present)):
         assert_expected(one.name, one.facts, expect)
-    chosen = _named(cluster, standbys, candidate) if candidate else _foremost(standbys)
     others = tuple(one for one in standbys if one is not chosen)
-    return Succession(cluster, cast(Path, path), old, chosen, others, service, accept_lost_slots)
+    return Succession(
+        cluster,
+        cast(Path, path),
+        old,
+        chosen,
+        others,
+        service,
+        accept_lost_slots,
+        change=role_change_of(old.workload.object),
+    )
 
 
 def _named(cluster: Cluster, standbys: tuple[Server, ...], name: str) -> Server:
@@ -168,3 +190,17 @@ def received(standby: Server) -> int:
         return 0
     state = replay_progress(standby)
     return max((lsn_bytes(lsn) for lsn in (state.received, state.replayed) if lsn), default=0)
+
+
+def foremost(pair: Succession) -> Check:
+    """No other standby has received more: what it has beyond the candidate would be lost, and it would be
+    on another history."""
+    own = received(pair.candidate)
+    ahead = [one.name for one in pair.others if one.facts.in_recovery and received(one) > own]
+    return Check(
+        "no other standby has more",
+        not ahead,
+        ", ".join(ahead) or "none",
+        "none",
+        "Promote that one: name it by candidate.",
+    )

@@ -10,10 +10,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pgnb.checks import gate
 from pgnb.cluster import Helper
+from pgnb.cluster.lasting import assert_claims_kept
+from pgnb.cluster.rolechange import ROLE_CHANGE
 from pgnb.errors import ChangeFailed, GateClosed, PgnbError
-from pgnb.operate.failover.fence import fence_volume, fenced, helper_of, scale_away
+from pgnb.operate.failover.fence import scale_away, wait_gone
+from pgnb.operate.failover.inprogress import clear_mark, mark_phase
 from pgnb.operate.failover.promotion import PARAMETER, promote
 from pgnb.operate.failover.putback import Before, against_putting_back, going_on
 from pgnb.operate.failover.quiet import Quiet
@@ -21,13 +23,13 @@ from pgnb.operate.failover.readiness import switchover_checks
 from pgnb.operate.failover.remains import leave_signal
 from pgnb.operate.failover.service import switch
 from pgnb.operate.failover.succession import Succession
+from pgnb.operate.failover.volume import beside, fence_volume, helper_of
+from pgnb.operate.failover.weak import weak_fence
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.replication.target import Target
 from pgnb.server import Server
 from pgnb.server.progress import marker, replay_progress, wait_replayed
 from pgnb.wait import wait_until
-
-_SHARED_CLAIM = "ReadWriteOncePod"
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Switchover:
     scaled: bool = False
     signalled: bool = False
     promoting: bool = False
+    marked: bool = False
     _stack: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def steps(self) -> list[Step]:
@@ -53,10 +56,11 @@ class Switchover:
             self._step(old, "a helper pod waits beside its volume", self.stand_by),
             self._step(old, "stop writes: read-only, clients' sessions ended", self.stop_writes),
             self._step(candidate, "the last LSN arrives", self.last_lsn),
-            self._step(old, "fence: scale to 0, see every pod gone", self.scale),
+            self._step(old, "fence: scale to 0, see its server ended", self.scale),
             self._step(old, "fence: its last checkpoint arrived, standby.signal", self.fence),
             self._step(candidate, "promote", self.take_over),
             self._step(f"service/{self.pair.service}", "switch the Service", self.lead_clients),
+            self._step(old, "see its pod gone and stay away", lambda: wait_gone(self.pair)),
         ]
 
     def _step(self, target: str, what: str, act: Callable[[], str]) -> Step:
@@ -71,8 +75,8 @@ class Switchover:
                 f"the switchover stopped: {error.message}", found=error.found,
                 remedy=" ".join(part for part in (error.remedy, self.put_back()) if part),
             ) from error  # fmt: skip
-        except BaseException:
-            self.put_back()
+        except BaseException as interrupt:
+            interrupt.add_note(self.put_back())
             raise
 
     def checkpoint(self) -> str:
@@ -86,10 +90,9 @@ class Switchover:
         target = self.pair.old.target
         if target is None:
             return f"none: {self.pair.old.weak}"
-        volume = self.pair.cluster.volume(self.old.pod, self.old.facts.data_directory)
-        if _SHARED_CLAIM in volume.access_modes:
-            return f"later: {volume} takes one pod at a time"
-        self.helper = self._open_helper(target)
+        self.helper = beside(self.pair, self._stack)
+        if self.helper is None:
+            return "later: its claim takes one pod at a time, or no helper pod starts beside it"
         return f"pod/{self.helper.pod.name}"
 
     def _open_helper(self, target: Target) -> Helper:
@@ -100,6 +103,8 @@ class Switchover:
     def stop_writes(self) -> str:
         """From here on, no client of the old primary is told that a commit is done."""
         self.pair.quiet_from = datetime.now(UTC)
+        mark_phase(self.pair, "stop writes", stopped=True, standing=self.quiet.standing())
+        self.marked = True
         return self.quiet.begin()
 
     def last_lsn(self) -> str:
@@ -113,13 +118,15 @@ class Switchover:
         self.quiet.forget()
         self.scaled = True
         self.old.close()
-        return scale_away(self.pair)
+        return scale_away(self.pair, helper=self.helper)
 
     def fence(self) -> str:
         """The proof for no loss and for a return without pg_rewind; then standby.signal."""
         target = self.pair.old.target
         if target is None:
             return f"weak: {self.pair.old.weak}"
+        if self.helper is None:
+            wait_gone(self.pair)  # A claim that takes one pod at a time is free only then.
         helper = self.helper or self._open_helper(target)
         self.signalled = True
         words = fence_volume(self.pair, target, helper)
@@ -143,44 +150,58 @@ class Switchover:
         return replay_progress(self.pair.candidate).replayed
 
     def take_over(self) -> str:
-        """The fence is looked at once more; from then on the old primary stays fenced, come what may."""
-        gate(fenced(self.pair))
+        """The fence is looked at once more; from the order on the old primary stays fenced, come what may."""
         self.promoting = True
         return promote(self.pair)
 
     def lead_clients(self) -> str:
         """The Service, and the helper's end."""
-        words = switch(self.pair)
+        words = switch(self.pair, self.before.service)
         self._stack.close()
-        return words
+        return f"{words}; the change of roles is {clear_mark(self.pair)}"
 
     def put_back(self) -> str:
         """As it was before, as far as that is safe; what was done, in words."""
         try:
             return self._put_back()
         except PgnbError as error:
-            return f"PUTTING BACK FAILED: {error.message} ({error.found}). {self._by_hand()}"
+            return f"NOT put back: {error.message} ({error.found}). {self._left()} {going_on(self.pair)}"
         finally:
             self._stack.close()
 
     def _put_back(self) -> str:
         if self.promoting:
             return f"The old primary stays fenced: the candidate may be a primary. {going_on(self.pair)}"
+        self.scaled = self.scaled and not self.pair.old.again().replicas
+        if self.scaled:
+            # A second server must not start beside one that is still ending, on the same data directory.
+            wait_gone(self.pair)
         if self.scaled and self.pair.old.pods():
-            # A second server would start beside the one that is still ending, on the same data directory.
-            return f"NOT put back, since its pod has not ended yet. When it is gone: {self._by_hand()}"
+            return f"NOT put back, since its pod has not ended yet. {self._left()} {going_on(self.pair)}"
         target = self.pair.old.target
         helper = (self.helper or self._open_helper(target)) if self.signalled and target else None
         if self._changed and (reasons := against_putting_back(self.pair, self.before)):
             return f"NOT put back: {'; '.join(reasons)}. {self._left()} {going_on(self.pair)}"
         if not self.scaled:
-            return self.quiet.end()
+            return self._let_writes_in()
         if helper is not None and target is not None:
             leave_signal(helper.exec, target.directory, there=False)
         self._stack.close()
-        self.pair.cluster.scale_and_wait(self.pair.old.again(), 1)
+        self.pair.cluster.scale_and_wait(self.pair.old.workload, 1)
         self.old.reopen()
-        return "Put back: the old primary runs and accepts writes again."
+        return f"Put back: the old primary runs and accepts writes again.{self._unmarked()}"
+
+    def _let_writes_in(self) -> str:
+        words = self.quiet.end()
+        return f"{words}{self._unmarked()}" if self.marked else words
+
+    def _unmarked(self) -> str:
+        """The mark goes with what it told of; a failure of that is said, and takes nothing back."""
+        try:
+            clear_mark(self.pair)
+        except PgnbError as error:
+            return f" Its annotation {ROLE_CHANGE} stays: {error.message}."
+        return ""
 
     @property
     def _changed(self) -> bool:
@@ -190,10 +211,6 @@ class Switchover:
     def _left(self) -> str:
         state = "scaled to 0" if self.scaled else "running, and read-only by default_transaction_read_only"
         return f"{self.pair.old.name} stays as it is: {state}."
-
-    def _by_hand(self) -> str:
-        name = self.pair.old.name
-        return f"Scale {name} to 1 without standby.signal, or reset default_transaction_read_only on it."
 
 
 def plan_switchover(pair: Succession, *, timeout: float = 30.0) -> Change:
@@ -209,15 +226,18 @@ def plan_switchover(pair: Succession, *, timeout: float = 30.0) -> Change:
     if not pair.candidate.present or pair.done:
         note = "It has the role already." if pair.candidate.present else "The standby is not there yet."
         return Change(title, journal, note=note)
+    assert_claims_kept(pair.old.name, pair.old.workload.object["spec"])
     old = _running(pair)
     if old is None:
         return Change(title, journal, note="The primary does not answer; the gate would have stopped here.")
-    work = Switchover(pair, old, timeout, Quiet(old), Before.of(pair))
+    work = Switchover(pair, old, timeout, Quiet(old, pair.change), Before.of(pair))
     return Change(
         title, journal, _roles(old.name, pair.candidate.name, pair), _roles(pair.candidate.name, "", pair),
         work.steps(), note="Until the promotion, whatever fails is put back. No acknowledged row is lost.",
         undo_text="the same with the roles exchanged, once the old primary follows",
-        confirmations=[Confirmation(PARAMETER, True, "Clients are cut off and must connect again.")],
+        confirmations=[
+            Confirmation(PARAMETER, True, "Clients are cut off and must connect again."), *weak_fence(pair),
+        ],
         precheck=lambda: switchover_checks(pair),
     )  # fmt: skip
 

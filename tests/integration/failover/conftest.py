@@ -10,6 +10,11 @@ from typing import Any
 import pytest
 from failover_stage import Family, open_family
 
+from pgnb.rehearsal.client import Client
+from pgnb.rehearsal.waiting import until
+from tests.conftest import postgres_objects
+from tests.versions import USUAL
+
 
 @pytest.fixture
 def family(namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]) -> Iterator[Family]:
@@ -33,3 +38,27 @@ def _family(namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]
     yield made
     made.primary.close()
     made.cluster.close()
+
+
+@pytest.fixture
+def start_server(api: Client) -> Callable[..., None]:
+    """`start_server(namespace, name, kind=…, patch=…)`: a server of either kind of workload, Ready."""
+
+    def start(namespace: str, name: str, *, kind: str = "deployment", patch: Any = None) -> None:
+        plural = f"{kind}s"
+        for path, obj in postgres_objects(namespace, name, (), {}, f"postgres:{USUAL}"):
+            if patch is not None:
+                patch(obj)
+            if path.endswith("/deployments") and plural == "statefulsets":
+                path = path.replace("deployments", plural)
+                del obj["spec"]["strategy"]
+                obj["spec"]["serviceName"] = name
+            api.create(path, obj)
+        path = f"/apis/apps/v1/namespaces/{namespace}/{plural}/{name}"
+
+        def ready() -> bool:
+            return bool((api.get(path).get("status") or {}).get("readyReplicas"))
+
+        until(ready, 60.0, what=f"{name} ready", found=lambda: str(api.get(path).get("status")))
+
+    return start

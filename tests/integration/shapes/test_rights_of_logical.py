@@ -36,7 +36,7 @@ MADE_FIRST = {"table": "public.made_first", "table_ddl": ""}
 WORKERS = "max_logical_replication_workers"
 REMEDY = RESTART | {"remedy": "workers", "confirm_remedy": WORKERS}
 CUTOVER = RESTART | {"allow_cutover": True, "reverse_service": SUBSCRIBER}
-ELSEWHERE = {("patch", "statefulsets")}  # Both servers of these tests are run by Deployments.
+ELSEWHERE = {("patch", "statefulsets"), ("create", "leases")}  # Run by Deployments; a Lease is made once.
 PODS, RESTARTS = ("create pods", "delete pods"), "patch deployments.apps"
 
 

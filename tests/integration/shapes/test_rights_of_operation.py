@@ -27,7 +27,7 @@ RESTART = {
 }
 # The role goes back, so that each workload is the old primary once.
 BACK = {"primary": STANDBY, "standby_selector": "app=seventeen", "slot": "back", "application_name": "back"}
-ELSEWHERE = {("patch", "statefulsets")}  # Both servers of this test are run by Deployments.
+ELSEWHERE = {("patch", "statefulsets"), ("create", "leases")}  # Run by Deployments; their Lease is there.
 Account = Callable[..., dict[str, Any]]
 
 

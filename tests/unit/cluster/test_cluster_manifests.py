@@ -9,7 +9,8 @@ import pytest
 from replaying import NAMESPACE, Replay, entry
 
 from pgnb.cluster import Cluster
-from pgnb.cluster.manifests import content, merged
+from pgnb.cluster.manifests import merged
+from pgnb.cluster.unchanged import content
 from pgnb.errors import Conflict, ParameterError, Rejected
 
 APPLIED = f"/api/v1/namespaces/{NAMESPACE}/configmaps/applied"

@@ -16,6 +16,14 @@ _BASE_BACKUP = (
 
 def history_findings(evidence: Evidence) -> Iterator[Finding]:
     """Roles first; then each standby's identifier and timeline against the primary's."""
+    for change in evidence.changes:
+        yield Finding(
+            "role-change",
+            change.workload,
+            "A change of roles stopped halfway, or another run is at it now.",
+            (change.words,),
+            change.remedy,
+        )
     primary = evidence.primary
     if primary is None or not primary.asked:
         return
