@@ -81,11 +81,12 @@ def assert_lasts(server: Server, path: str) -> None:
 
 def cap_checks(server: Server, settings: Sequence[Setting]) -> list[Check]:
     """Checks of the WAL that slots may keep against the volume; none where no setting touches it."""
-    changed = {s.name: s.wish.value for s in settings if s.wish and s.name in (_CAP, _KEPT, _BETWEEN)}
-    if not changed or not isinstance(server.route, ThroughPod):
-        return []
     names = (_CAP, _KEPT, _BETWEEN)
-    values = {item.name: item.value for item in server.settings(names)} | changed
+    touched = [setting for setting in settings if setting.wish and setting.name in names]
+    if not touched or not isinstance(server.route, ThroughPod):
+        return []
+    values = {item.name: item.value for item in server.settings(names)}
+    values |= {s.name: s.wish.value for s in touched if s.wish and not s.met}
     cap, kept, between = (int(values[name]) * _MB for name in names)
     if cap < 0:
         return []
