@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pgnb.cluster import Cluster, HelperPod, Right
 from pgnb.cluster.helpers import Helper
@@ -92,12 +92,15 @@ def copy_schemas(
 def dump_helper(publisher: Server, origin: Origin) -> AbstractContextManager[Helper]:
     """A helper pod in which pg_dump of the publisher's own version can run; a context manager."""
     cluster: Cluster = publisher.cluster
-    owner = publisher.owner
-    spec = HelperPod(
-        "pgnb-dump", publisher.pod.image, (), uid=owner.uid or None, gid=owner.gid or None,
-        secret_env={"PGPASSWORD": (origin.secret, origin.secret_key)},
-    ).like(publisher.pod)  # fmt: skip
-    return cluster.helper(spec)
+    password = {"PGPASSWORD": (origin.secret, origin.secret_key)}
+    return cluster.helper(replace(dump_pod(publisher), secret_env=password))
+
+
+def dump_pod(publisher: Server) -> HelperPod:
+    """The helper pod of a dump, without its password: fit for a dry run."""
+    owner, image = publisher.owner, publisher.pod.image
+    spec = HelperPod("pgnb-dump", image, (), uid=owner.uid or None, gid=owner.gid or None)
+    return spec.like(publisher.pod)
 
 
 def dump_schema(

@@ -18,7 +18,7 @@ from pgnb.cluster.placement import elsewhere
 from pgnb.cluster.security import User, container_security, pod_security
 from pgnb.cluster.workloads import SCALED
 from pgnb.errors import ParameterError
-from pgnb.logical.schema import DUMP_RIGHTS
+from pgnb.logical.schema import DUMP_RIGHTS, dump_pod
 from pgnb.plan import Change, Step
 from pgnb.server import Server
 from pgnb.wait import wait_until
@@ -65,9 +65,10 @@ def plan_subscriber(
 
 
 def _pods_tried(publisher: Server, name: str, manifests: Sequence[Mapping[str, Any]]) -> Checks:
-    """Whether the API server would take the subscriber's pod; the dump's pod is like the publisher's."""
+    """Whether the API server would take the subscriber's pod, and that of the dump of its schemas."""
     workloads = [manifest for manifest in manifests if manifest.get("kind") in SCALED]
     pods = {f"the pod of {manifest['metadata']['name']}": pod_of_workload(manifest) for manifest in workloads}
+    pods["the pod of pg_dump"] = dump_pod(publisher).manifest("pgnb-dump-dry-run", seconds=60)
     title = f"before the subscriber {name} is made"
     return Checks.of(title, publisher.cluster.pod_checks(pods), publisher.journal)
 
