@@ -10,6 +10,7 @@ import pytest
 from replication_stage import Stage, carry_out, open_stage
 
 from pgnb.errors import GateClosed, PodError
+from pgnb.logical.subscriber import plan_subscriber
 from pgnb.rehearsal.client import Client
 from pgnb.replication import plan_standby_workload
 from pgnb.replication.manifest import _template
@@ -47,6 +48,12 @@ def stage(namespace: str, api: Client, kubeconfig: Path, start_postgres: Callabl
 def test_a_standby_is_made_in_a_restricted_namespace(stage: Stage) -> None:
     stage.workload("restricted", "restricted_slot")
     carry_out(stage.backup("restricted", "restricted_slot"))
+
+
+def test_a_subscriber_is_made_in_a_restricted_namespace(stage: Stage) -> None:
+    carry_out(plan_subscriber(stage.primary, "subscriber"))
+    (pod,) = stage.cluster.pods("app=subscriber")
+    assert pod.ready
 
 
 def test_a_pod_that_would_be_refused_is_refused_before_the_copy(stage: Stage, tmp_path: Path) -> None:
