@@ -32,7 +32,7 @@ from pgnb.rehearsal.waiting import until
 DEFAULT_NAME = "rehearsal"
 API_ADDRESSES = ("127.0.0.1", API_CLUSTER_IP, NODE_ADDRESS)
 """Where the API server answers: on this machine, and for pods as the Service `kubernetes` and on the node."""
-_START_PATIENCE = 30.0
+_START_PATIENCE = 120.0
 _STOP_PATIENCE = 5.0
 _ANSWER_PATIENCE = 5.0
 _LOG_LINES = 8
