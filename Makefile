@@ -6,18 +6,27 @@ BIN := $(VENV)/bin
 # A file's tests build on one another or share servers, so a file has one worker.
 PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: rehearse test test-long test-all lab check clean lock
+# One core checks types while the other begins with the tests; what fails of either fails both.
+BESIDE_CHECK := @$(MAKE) --no-print-directory --jobs=2 check
+
+.PHONY: rehearse test test-short test-long test-all test-everything lab check clean lock
 
 rehearse: $(VENV)/.installed  ## the procedure on a rehearsal cluster, with records and an index page
 	$(BIN)/pgnb rehearse
 
-test: check  ## every module and every notebook, on real servers
+test: $(VENV)/.installed  ## `check`, and every module and every notebook, on real servers
+	$(BESIDE_CHECK) test-short
+
+test-all: $(VENV)/.installed  ## `check`, and every test
+	$(BESIDE_CHECK) test-everything
+
+test-short: $(VENV)/.installed
 	$(PYTEST) -m "not long"
 
 test-long: $(VENV)/.installed  ## what takes long: other versions of PostgreSQL, killed kernels, rare shapes, drills
 	$(PYTEST) -m long
 
-test-all: check  ## both, which is every test
+test-everything: $(VENV)/.installed
 	$(PYTEST)
 
 check: $(VENV)/.installed  ## style, types and layers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import enumerate as threads
 
 import pytest
@@ -15,6 +17,7 @@ from pgnb.observe.sampler import LagSampler
 from pgnb.observe.scratch import Scratch
 from pgnb.observe.topology import topology
 from pgnb.observe.writer import Writer, start_writer
+from pgnb.server import Server
 from pgnb.server.progress import marker, wait_replayed
 from pgnb.server.queries import sql_of
 from pgnb.wait import wait_until
@@ -186,7 +189,19 @@ def test_no_other_database_is_touched(pair: Pair) -> None:
 
 def test_a_plan_only_run_writes_nothing(pair: Pair) -> None:
     planning = pair.planning()
-    before = pair.primary.scalar("SELECT pg_current_wal_insert_lsn()::text")
+    with _without_autovacuum(pair.primary):
+        before = pair.primary.scalar("SELECT pg_current_wal_insert_lsn()::text")
+        _everything(planning)
+        written = _written_since(pair.primary, before)
+        pair.primary.execute("SELECT pg_logical_emit_message(true, 'test', 'this would be seen')")
+        assert _written_since(pair.primary, before) >= {"Transaction", "LogicalMessage"}
+    # The server's own records, such as of transactions that run, are of other kinds.
+    assert not written & {"Transaction", "LogicalMessage", "Heap", "Database", "Storage"}
+    assert pair.primary.scalar("SELECT count(*) FROM pg_database WHERE datname = 'planned'") == 0
+    assert planning.cluster.journal.entries == []
+
+
+def _everything(planning: Pair) -> None:
     scratch = Scratch(planning.primary, "planned")
     assert not scratch.plan_create().apply().changed
     assert scratch.insert("x") == []
@@ -198,10 +213,27 @@ def test_a_plan_only_run_writes_nothing(pair: Pair) -> None:
     with LagSampler(planning.primary, [planning.standby]) as sampler:
         assert sampler.samples().series[0].name == "async_replica"
     wait_replayed(planning.standby, marker(planning.primary), 60)
-    written = pair.primary.one("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn AS bytes", (before,))["bytes"]
-    assert written < 1000  # the server's own: a running-transactions record now and then
-    assert pair.primary.scalar("SELECT count(*) FROM pg_database WHERE datname = 'planned'") == 0
-    assert planning.cluster.journal.entries == []
+
+
+@contextmanager
+def _without_autovacuum(server: Server) -> Iterator[None]:
+    server.execute("ALTER SYSTEM SET autovacuum = off")
+    server.execute("SELECT pg_reload_conf()")
+    running = "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'autovacuum%'"
+    wait_until("autovacuum to end", lambda: server.scalar(running), lambda count: count == 0, timeout=60)
+    try:
+        yield
+    finally:
+        server.execute("ALTER SYSTEM RESET autovacuum")
+        server.execute("SELECT pg_reload_conf()")
+
+
+def _written_since(server: Server, lsn: str) -> set[str]:
+    """The resource managers of the records behind an LSN: who wrote them."""
+    end = server.scalar("SELECT pg_current_wal_flush_lsn()::text")
+    tool, place = server.facts.tool("pg_waldump"), f"{server.facts.data_directory}/pg_wal"
+    shown = server.cluster.exec(server.pod, [tool, "-p", place, "-s", lsn, "-e", end], check=False).text
+    return {line.split()[1] for line in shown.splitlines() if line.startswith("rmgr:")}
 
 
 def test_topology_of_the_pair(pair: Pair) -> None:
