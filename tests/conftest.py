@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, kind in enumerate(_FIRST) if kind in item.path.parts), len(_FIRST))
 
     items.sort(key=rank)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_open() -> Iterator[None]:
+    """What a module's tests left open, such as servers that they looked up, is closed with the module."""
+    yield
+    if loop := sys.modules.get("pgnb.cluster.loop"):
+        loop.LOOP.close()
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from papermill.cli import papermill
 from pgnb.cluster import Cluster
 from pgnb.errors import PgnbError
 from pgnb.journal import PATH_VARIABLE
-from pgnb.runbook import catalogue, params, runner, verdict
+from pgnb.runbook import catalogue, pages, params, runner, verdict
 from pgnb.runbook.records import Archive, Record
 from pgnb.runbook.verdict import Evidence, Verdict
 from tests.integration.shapes.cells import performed
@@ -44,10 +44,18 @@ def notebook_of(number: str) -> Path:
     return catalogue.select([number])[0]
 
 
-def run(notebook: str | Path, given: Mapping[str, Any], archive: Archive, **more: Any) -> Record:
-    """Run a notebook, or the one of a section's number, into a record."""
+def run(
+    notebook: str | Path, given: Mapping[str, Any], archive: Archive, *, page: bool = False, **more: Any
+) -> Record:
+    """Run a notebook, or the one of a section's number, into a record; its HTML page only where it is read.
+
+    The page takes as long as many a notebook; the pipeline's records have theirs.
+    """
     path = notebook if isinstance(notebook, Path) else notebook_of(notebook)
-    return runner.run(path, params.validate(path, {**given, **more}), archive, progress=False)
+    with pytest.MonkeyPatch.context() as without:
+        if not page:
+            without.setattr(pages, "write", lambda _folder: ())
+        return runner.run(path, params.validate(path, {**given, **more}), archive, progress=False)
 
 
 @dataclass(frozen=True)

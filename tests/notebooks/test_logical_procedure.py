@@ -1,4 +1,4 @@
-"""The notebooks of section 12 beside a physical standby: planned, applied as CI does, and run again.
+"""The notebooks of section 12 beside a physical standby: planned, carried out into records, and run again.
 
 The tests of this module build on one another, in order, as a person's day does. Kernels carry out; the cells of
 plans and of second runs need none.
@@ -53,11 +53,13 @@ def test_a_physical_standby_is_there_first(number, given, executed):
     assert outcome.verdict == Verdict.PASSED, outcome.error
 
 
-def test_the_pipeline_carries_it_out_beside_a_standby(given, executed, publisher, standby):
-    found = runs.pipeline(["logical"], given["kubeconfig"], executed)
-    assert {record.notebook: record.verdict for record in found} == dict.fromkeys(
-        [runs.notebook_of(number).stem for number in CARRIED_OUT], Verdict.PASSED
-    )
+@pytest.mark.parametrize("number", CARRIED_OUT)
+def test_a_kernel_carries_it_out_into_a_record(number, given, archive):
+    record = runs.run(number, given, archive, dry_run="false", **ALLOWED.get(number, {}))
+    assert record.verdict == Verdict.PASSED, record.error
+
+
+def test_the_standby_replays_on(publisher, standby):
     wait_replayed(standby, marker(publisher), 60)
 
 
@@ -113,7 +115,7 @@ def test_no_secret_is_in_any_subscription(subscriber: Server):
 
 
 def test_12_10_hands_over_and_the_client_loses_no_row(given, archive, observer, subscriber):
-    record = runs.run("12_10", given, archive, dry_run="false", allow_cutover=True)
+    record = runs.run("12_10", given, archive, page=True, dry_run="false", allow_cutover=True)
     assert record.verdict == Verdict.PASSED, record.error
     assert subscriber.query("SELECT * FROM pg_subscription") == []
     writer = Writer(observer, "app=sample-writer", "shop", "heartbeat")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pgnb.runbook.verdict import Verdict
 from tests.notebooks import runs
 from tests.notebooks.test_logical_procedure import CARRIED_OUT
 from tests.notebooks.test_procedure import NUMBERS
@@ -9,6 +10,7 @@ from tests.notebooks.test_procedure import NUMBERS
 
 @pytest.mark.long
 @pytest.mark.parametrize(("part", "numbers"), [("physical", NUMBERS[:6]), ("logical", CARRIED_OUT)])
-def test_what_was_carried_out_passes_nbval_with_the_defaults(part, numbers, home, given, executed):
-    runs.pipeline([part], given["kubeconfig"], executed)
+def test_what_the_pipeline_carried_out_passes_nbval_with_the_defaults(part, numbers, home, given, executed):
+    records = runs.pipeline([part], given["kubeconfig"], executed)
+    assert {record.verdict for record in records} == {Verdict.PASSED}
     runs.nbval(numbers, home)

@@ -1,4 +1,4 @@
-"""The notebooks on a rehearsal cluster: planned, applied as the pipeline does, and run again.
+"""The notebooks on a rehearsal cluster: planned, carried out into records, and run again.
 
 The tests of this module build on one another, in order, as a person's day does. Kernels carry out; the cells of
 plans and of second runs need none.
@@ -10,8 +10,6 @@ import pytest
 
 from pgnb import plots
 from pgnb.observe.writer import Writer
-from pgnb.runbook import verdict
-from pgnb.runbook.records import Archive
 from pgnb.runbook.verdict import Verdict
 from pgnb.server.progress import marker
 from pgnb.wait import wait_until
@@ -59,11 +57,10 @@ def test_a_plan_fails_for_what_it_sees(given, executed):
     assert "is not the expected database cluster" in other.error
 
 
-def test_the_pipeline_carries_the_procedure_out(given, executed):
-    found = runs.pipeline(["physical"], given["kubeconfig"], executed)
-    assert [record.notebook[:2] for record in found] == list(NUMBERS)
-    assert {record.verdict for record in found} == {Verdict.PASSED}
-    assert Archive(executed / "records").verify() == []
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_kernel_carries_it_out_into_a_record(number, given, archive):
+    record = runs.run(number, given, archive, dry_run="false", **SHORT.get(number, {}))
+    assert record.verdict == Verdict.PASSED, record.error
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -118,8 +115,7 @@ def test_the_client_was_promised_nothing_that_is_not_there(observer, primary, st
     assert plots.gaps(writing) is not None
 
 
-def test_a_record_says_who_did_what_to_which_server(executed, observer, primary):
-    archive = Archive(executed / "records")
+def test_a_record_says_who_did_what_to_which_server(archive, observer, primary):
     record = next(r for r in archive.all() if r.notebook.startswith("02"))
     assert record.facts["namespace"] == NAMESPACE
     assert [s["system_identifier"] for s in record.servers] == [primary.facts.system_identifier]
@@ -129,8 +125,9 @@ def test_a_record_says_who_did_what_to_which_server(executed, observer, primary)
 
 
 def test_09_hands_the_role_over_and_the_client_loses_no_row(given, archive, observer, primary, standby):
-    record = runs.run(SWITCHOVER, given, archive, dry_run="false", allow_promotion=True)
+    record = runs.run(SWITCHOVER, given, archive, page=True, dry_run="false", allow_promotion=True)
     assert record.verdict == Verdict.PASSED, record.error
+    assert (archive.path(record) / "notebook.html").exists()
     writer = Writer(observer, "app=sample-writer", "shop", "heartbeat")
     writing = writer.report()
     wait_until("the client's next rows", writer.report, lambda now: now.acknowledged > writing.acknowledged, timeout=60)
