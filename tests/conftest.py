@@ -30,10 +30,8 @@ VOLUME_DELAY = 0.5
 _numbers = itertools.count(1)
 _PASSWORD = "only-for-tests"
 _PATIENCE = 60.0
-_FIRST = (
-    *("notebooks", "shapes", "cutover", "logical_troubles", "failover"),
-    *("replication", "diagnosis", "logical", "integration", "unit"),
-)
+_LONGEST = ("shapes", "cutover", "logical", "failover", "replication", "diagnosis")
+_FIRST = ("notebooks", *(f"integration/{name}" for name in _LONGEST), "integration", "unit")
 """Folders of tests, those with the longest files first."""
 
 
@@ -41,7 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first and the shortest last, so that every worker is busy until the end."""
 
     def rank(item: pytest.Item) -> int:
-        return next((n for n, kind in enumerate(_FIRST) if kind in item.path.parts), len(_FIRST))
+        folder = str(item.path.parent.relative_to(Path(__file__).parent))
+        return next((n for n, kind in enumerate(_FIRST) if folder.startswith(kind)), len(_FIRST))
 
     items.sort(key=rank)
 
