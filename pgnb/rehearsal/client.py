@@ -19,7 +19,7 @@ MANAGER = "pgnb-rehearsal"
 class Client:
     """One connection to the API server, as its administrator."""
 
-    def __init__(self, access: Access, *, timeout: float = 20.0) -> None:
+    def __init__(self, access: Access, *, timeout: float = 60.0) -> None:
         context = ssl.create_default_context(cadata=access.ca)
         parts = urlsplit(access.server)
         assert parts.hostname is not None
@@ -34,15 +34,22 @@ class Client:
     def request(
         self, method: str, path: str, body: Any = None, *, content_type: str = "application/json"
     ) -> tuple[int, Any]:
-        """Status code and JSON (or text) of one exchange; OSError or HTTPException when there is none."""
+        """Status code and JSON (or text) of one exchange; OSError or HTTPException when there is none.
+
+        Whatever broke off, the next exchange has a new connection.
+        """
         headers = {"Authorization": self._authorization, "Accept": "application/json"}
         payload = None
         if body is not None:
             headers["Content-Type"] = content_type
             payload = json.dumps(body)
-        self._connection.request(method, path, payload, headers)
-        response = self._connection.getresponse()
-        text = response.read().decode()
+        try:
+            self._connection.request(method, path, payload, headers)
+            response = self._connection.getresponse()
+            text = response.read().decode()
+        except BaseException:
+            self._connection.close()
+            raise
         is_json = response.headers.get_content_type() == "application/json"
         return response.status, json.loads(text) if is_json else text
 

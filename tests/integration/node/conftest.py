@@ -15,7 +15,7 @@ from pgnb.rehearsal.client import Client
 IMAGE = "postgres:17"
 SLEEP = {"command": ["sh", "-c", "trap 'exit 0' INT TERM; sleep 1000 & wait"]}
 """A container that does nothing and stops when it is asked to, as sleep alone does not as PID 1."""
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
