@@ -20,7 +20,7 @@ def table_checks(
     key, title = qualified(table), f"{spec.database}: {table} on both sides"
     journal = publisher.journal
     if journal.dry_run:
-        return Checks.of(title, [Check("rows", False, "this run only plans", "equal")], journal)
+        return Checks.of(title, [Check.fact("rows", "not counted: this run only plans")], journal)
     named = {"subscription": spec.subscription}
     rows = subscriber.query("logical/copying", named, database=spec.database)
     state = next((row["state"] for row in rows if (row["schema"], row["table"]) == key), None)
