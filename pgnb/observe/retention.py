@@ -155,8 +155,10 @@ class Retention(Tabled):
         need = self.cap + self.max_wal_size
         yield Check(
             "the cap acts before the volume is full", need <= self.full_at,
-            f"room for {spell_bytes(self.full_at)} of WAL", f"{spell_bytes(need)} (cap and max_wal_size)",
-            "Lower max_slot_wal_keep_size, or enlarge the volume: a full volume stops the primary.",
+            f"room for {spell_bytes(self.full_at)} of WAL, as df sees the whole file system",
+            f"{spell_bytes(need)} (cap and max_wal_size)",
+            "Lower max_slot_wal_keep_size, or enlarge the volume: a full volume stops the primary. A volume"
+            " that shares a file system (hostPath, local-path, the rehearsal's) may have been promised less.",
             advice=True,
         )  # fmt: skip
 

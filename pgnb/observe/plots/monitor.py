@@ -18,6 +18,8 @@ _STATES = (
     ("receiving", "receiver dead", style.ORANGE),
     ("replaying", "replay paused", style.PURPLE),
 )
+_LEAST = 0.01
+"""The share of its limit that an axis shows at least: what is far below it is to look like that."""
 _CHECKPOINTS = (
     ("checkpoints_timed", "checkpoint by the clock", style.GREEN),
     ("checkpoints_requested", "checkpoint by WAL or on request", style.VERMILLION),
@@ -51,15 +53,16 @@ def _explanation(recording: Recording) -> str:
 
 def _bytes(axes: Axes, recording: Recording, measure: str, limit: float, label: str) -> None:
     top = _lines(axes, recording, measure)
-    style.bytes_axis(axes, top)
+    style.bytes_axis(axes, max(top, _LEAST * limit))
     style.threshold(axes, limit, f"limit {spell_bytes(limit)}")
     _finish(axes, label, recording, named=measure == "behind")
 
 
 def _seconds(axes: Axes, recording: Recording, limit: float) -> None:
     top = _lines(axes, recording, "age")
-    axes.set_ylim(0, max(top * 1.18, 0.1))
-    style.seconds_axis(axes.yaxis, max(top, 0.1))
+    top = max(top, _LEAST * limit, 0.1)
+    axes.set_ylim(0, top * 1.18)
+    style.seconds_axis(axes.yaxis, top)
     style.threshold(axes, limit, f"limit {spell_seconds(limit)}")
     _finish(axes, "time behind", recording, named=False)
 

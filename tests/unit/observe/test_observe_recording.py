@@ -244,6 +244,18 @@ def test_the_plot_marks_the_times_without_a_connection():
     assert labels == ["streams and replays", "not connected"]
 
 
+def test_lag_far_below_its_limit_is_drawn_far_below_it() -> None:
+    times = (0.0, 1.0, 2.0)
+    small = {
+        ("a", "behind"): (0.0, 500.0, 0.0),
+        ("a", "age"): (0.0, 0.05, 0.0),
+        ("a", "connected"): (1, 1, 1),
+    }
+    plot = monitor(Recording(None, 1.0, times, small), LIMITS)
+    assert plot.axes[0].get_ylim()[1] >= LIMITS.lag_bytes / 100
+    assert plot.axes[1].get_ylim()[1] >= LIMITS.lag_seconds / 100
+
+
 def test_the_plot_of_nothing_says_so():
     plot = monitor(Recording(None, 1.0, (), {}), LIMITS)
     assert plot.axes[0].texts[0].get_text() == "nothing was sampled yet"
