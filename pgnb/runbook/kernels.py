@@ -23,8 +23,8 @@ from jupyter_client.manager import KernelManager
 
 from pgnb.journal import PATH_VARIABLE
 
-START_TIMEOUT = 120
-"""Seconds that a kernel may take to start."""
+START_TIMEOUT = 300
+"""Seconds that a kernel may take to start, on a machine that has much else to do."""
 _ARGUMENTS = ["--IPKernelApp.log_level=CRITICAL", "--HistoryManager.enabled=False"]
 _USED = re.compile(r"\bpgnb\.([A-Za-z]\w*)")
 _LOAD = "[getattr(__import__('pgnb'), name, None) for name in {names!r}]"
