@@ -116,8 +116,14 @@ def test_a_recovery_that_does_not_come_is_told_and_raises_nothing(pair: Pair) ->
     with Scratch(pair.primary) as scratch, sampler, paused(pair):
         with sampler.span("load"):
             run_load(pair.primary, scratch.database, scratch.table, transactions=100)
-        sampler.wait_recovery(timeout=1)
-        finding = sampler.samples().finding
+        sampler.wait_recovery(timeout=0.1)
+        seen = wait_until(
+            "a sample after the load",
+            sampler.samples,
+            lambda seen: seen.series[0].seen_after(seen.spans[-1].end),
+            timeout=60,
+        )
+        finding = seen.finding
     assert "not caught up within" in finding
 
 
@@ -211,7 +217,8 @@ def _everything(planning: Pair) -> None:
     with pytest.raises(GateClosed):
         start_writer(planning.primary, scratch, PASSWORD)
     with LagSampler(planning.primary, [planning.standby]) as sampler:
-        assert sampler.samples().series[0].name == "async_replica"
+        (series,) = wait_until("a first look", lambda: sampler.samples().series, timeout=60)
+        assert series.name == "async_replica"
     wait_replayed(planning.standby, marker(planning.primary), 60)
 
 
