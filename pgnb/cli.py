@@ -60,7 +60,7 @@ def main() -> None:
 @click.argument("journal", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def judge(journal: Path) -> None:
     """Judge a run of plain papermill by its journal (PGNB_JOURNAL); exit status as of `run`."""
-    judged = verdict.judge(verdict.read(journal))
+    judged = verdict.judge(verdict.read(journal, strict=True))
     click.echo(judged)
     sys.exit(verdict.EXIT_CODES[judged])
 

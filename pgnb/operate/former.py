@@ -50,7 +50,7 @@ def _former_lines(record: str) -> list[dict[str, Any]]:
     path = Path(record).expanduser()
     path = path / _JOURNAL if path.is_dir() else path
     try:
-        texts = path.read_text(encoding="utf-8").splitlines()
+        texts = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(
             f"{record} is not a record that can be read", found=f"{type(error).__name__}: {path}",

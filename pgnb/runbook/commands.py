@@ -13,8 +13,10 @@ import yaml
 from pgnb.display import Table, spell_seconds
 from pgnb.errors import ParameterError
 from pgnb.runbook import catalogue, pages, params, runner
+from pgnb.runbook.chain import SHORTEST
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive, Record, default_folder
+from pgnb.runbook.verdict import read as read_evidence
 
 _RECORDS = click.option(
     "--records", type=click.Path(file_okay=False, path_type=Path), default=default_folder,
@@ -92,6 +94,19 @@ def _report(record: Record, archive: Archive) -> None:
     )
     if record.error:
         click.echo(record.error, err=True)
+    evidence = read_evidence(archive.path(record) / "journal.jsonl")
+    if not good and evidence.changed and "\n  changed: " not in record.error:
+        click.echo("this run has changed:", err=True)
+        for line in [
+            *evidence.changed,
+            *(f"to take back {title}: {undo}" for title, undo in evidence.undo if undo),
+        ]:
+            click.echo(f"  {line}", err=True)
+    for stop in evidence.would_stop:
+        click.echo(f"would stop at: {stop}", err=True)
+    for title in dict.fromkeys(evidence.not_judged):
+        click.echo(f"not judged, since it depends on changes that were only planned: {title}", err=True)
+    click.echo(f"head: {record.number} {record.seal}")
 
 
 @click.group()
@@ -107,22 +122,49 @@ def records() -> None:
 @_RECORDS
 def list_records(notebook: str, text: str, records: Path) -> None:
     """List the records, oldest first."""
-    found = [r for r in Archive(records).all() if notebook in r.notebook and text.lower() in str(r).lower()]
+    archive = _archive(records)
+    found = [r for r in archive.all() if notebook in r.notebook and text.lower() in str(r).lower()]
     rows = [(r.number, r.started[:19], r.notebook, r.verdict, r.changes, r.who, r.name) for r in found]
     click.echo(Table.of(("#", "started (UTC)", "notebook", "verdict", "changes", "who", "record"), rows))
+    for fault in archive.read()[1]:
+        click.echo(f"left out: {fault}", err=True)
+
+
+def _archive(folder: Path) -> Archive:
+    """The archive in a folder that is there: a mistyped path is no empty archive."""
+    if not folder.is_dir():
+        raise ParameterError(
+            f"there is no folder {folder}", remedy="Name the records' folder by --records or PGNB_RECORDS."
+        )
+    return Archive(folder)
 
 
 @records.command()
+@click.option("--expect", default="", help="A seal that was kept elsewhere: the chain must still have it.")
 @_RECORDS
-def verify(records: Path) -> None:
-    """Check that no record was changed, removed or put in between. Exit status 1 when one was."""
-    archive = Archive(records)
-    faults = archive.verify()
+def verify(expect: str, records: Path) -> None:
+    """Check the chain of records: what was changed, removed or added after it was sealed.
+
+    It finds accidents and edits of single records. Whoever may write the folder can make the whole chain
+    anew; that is found by --expect, with a seal that a run printed as its head. Writes nothing. Exit status 1
+    when there is a fault.
+    """
+    if expect and len(expect) < SHORTEST:
+        raise ParameterError(f"--expect takes a seal, or {SHORTEST} characters or more of its beginning")
+    archive = _archive(records)
+    faults = archive.verify(expect)
     for fault in faults:
         click.echo(fault, err=True)
     if faults:
         sys.exit(1)
-    click.echo(f"{sum(1 for r in archive.all() if r.seal)} records, the chain is whole")
+    found = archive.read()[0]
+    if not found:
+        raise ParameterError(f"there is no record in {records}")
+    number, seal = archive.head()
+    sealed = sum(1 for record in found if record.seal)
+    click.echo(
+        f"{sealed} records, the chain is whole; {len(found) - sealed} still open\nhead: {number} {seal}"
+    )
 
 
 @records.command()
@@ -131,7 +173,7 @@ def verify(records: Path) -> None:
 @_RECORDS
 def compare(one: str, other: str, records: Path) -> None:
     """Compare two records (by number or name): parameters, facts, verdict, durations."""
-    archive = Archive(records)
+    archive = _archive(records)
     left, right = _pick(archive, one), _pick(archive, other)
     rows = [(name, a, b) for name, a, b in _differences(left, right)]
     click.echo(Table.of(("", left.name, right.name), rows, note="" if rows else "No difference."))
@@ -166,7 +208,7 @@ def _differing(name: str, a: object, b: object) -> Iterable[tuple[str, str, str]
 @_RECORDS
 def index(records: Path) -> None:
     """Write the index page of the records, and say where it is."""
-    click.echo(pages.write_index(Archive(records)))
+    click.echo(pages.write_index(_archive(records)))
 
 
 @click.command()

@@ -78,13 +78,19 @@ def write_index(
     """
     template = _ENVIRONMENT.get_template("index.html")
     records = sorted(archive.all(), key=lambda record: record.started, reverse=True)
+    unreadable = archive.read()[1]
+    if unreadable:
+        summary = f"{summary} Left out, since it cannot be read: {'; '.join(unreadable)}.".strip()
     page = template.render(
         records=records, summary=summary, plots=plots, failed=failed, spell_seconds=spell_seconds, tone=_tone
     )
     path = archive.folder / "index.html"
     path.write_text(page, "utf-8")
+    path.chmod(0o600)
     return path
 
 
 def _tone(record: Record) -> str:
-    return {"passed": "good", "planned": "plan", "running": "plan"}.get(record.verdict, "bad")
+    return {"passed": "good", "planned": "plan", "running": "plan", "planned, would stop": "plan"}.get(
+        record.verdict, "bad"
+    )

@@ -24,18 +24,19 @@ from pathlib import Path
 from typing import Any
 
 from pgnb.errors import RecordError
+from pgnb.process import has_died, this_process
+from pgnb.runbook import chain
 from pgnb.runbook import verdict as judgement
 from pgnb.runbook.verdict import Verdict
 
 FOLDER_VARIABLE = "PGNB_RECORDS"
-_SEALED_FILES = (
-    "notebook.ipynb",
-    "notebook.html",
-    "journal.jsonl",
-    "error.txt",
-    "samples.csv",
-    "alerts.yaml",
-)
+HEAD = "head"
+"""The file with the newest record's number and seal; keep a copy elsewhere, and a forged archive is found."""
+_TYPES: Mapping[str, type] = {
+    "name": str, "notebook": str, "who": str, "host": str, "error": str, "seal": str, "previous": str,
+    "number": int, "changes": int, "checks_passed": int, "checks_failed": int, "parameters": dict,
+    "facts": dict, "process": dict, "files": dict,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,10 @@ class Archive:
         now = datetime.now(UTC)
         stem = f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}Z_{notebook.stem}"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / stem).mkdir()
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self._locked():
+                self._head()
+            (self.folder / stem).mkdir(mode=0o700)
             record = _opened(stem, notebook, parameters, now)
             self._write(record)
         except OSError as error:
@@ -106,66 +109,93 @@ class Archive:
         return self.folder / record.name
 
     def seal(self, record: Record) -> Record:
-        """End a record: hash its files, chain it to the record before it, and write it once and for all."""
+        """End a record: hash its files, chain it to the one before it, and write it once and for all."""
         with self._locked():
-            before = [r for r in self._read_all() if r.seal]
-            last = max(before, key=lambda r: r.number, default=None)
-            files = {
-                name: _sha256(path) for name in _SEALED_FILES if (path := self.path(record) / name).exists()
-            }
-            files |= {plot: _sha256(self.path(record) / plot) for plot in record.plots}
-            chained = replace(
-                record, files=files, number=last.number + 1 if last else 1, previous=last.seal if last else ""
-            )
-            sealed = replace(chained, seal=_seal(chained))
+            number, previous = self._head()
+            files = {name: _sha256(self.path(record) / name) for name in _files_of(self.path(record))}
+            for name in files:
+                (self.path(record) / name).chmod(0o600)
+            chained = replace(record, files=files, number=number + 1, previous=previous)
+            sealed = replace(chained, seal=chain.seal_of(chained))
             self._write(sealed)
+            _write_text(self.folder / HEAD, f"{sealed.number} {sealed.seal}\n")
         return sealed
 
     def all(self) -> list[Record]:
-        """Every record, in order; runs whose process is gone without a word are sealed as killed first."""
-        for record in self._read_all():
-            if not record.seal and not _alive(record.process):
+        """Every record that can be read, in order; runs of this machine that died are sealed as killed first.
+
+        A run of another machine, container or user is left as it is: nobody here can know what became of it.
+        """
+        for record in self.read()[0]:
+            if not record.seal and has_died(str(record.process.get("name", ""))):
                 self.seal(_killed(record, judgement.read(self.path(record) / "journal.jsonl")))
-        return sorted(self._read_all(), key=lambda r: (r.number or 1 << 31, r.name))
+        return sorted(self.read()[0], key=lambda r: (r.number or 1 << 31, r.name))
 
-    def verify(self) -> list[str]:
-        """What is wrong with the chain, one sentence a fault; empty when every record can be trusted."""
-        faults, previous, expected = [], "", 1
-        for record in (r for r in self.all() if r.seal):
-            if record.number != expected:
-                faults.append(
-                    f"{record.name}: is number {record.number}, expected {expected}: one is missing"
-                )
-            if record.previous != previous:
-                faults.append(f"{record.name}: does not follow the record before it")
-            if record.seal != _seal(record):
-                faults.append(f"{record.name}: record.json was changed after it was sealed")
-            faults += self._changed_files(record)
-            previous, expected = record.seal, record.number + 1
-        return faults
+    def read(self) -> tuple[list[Record], list[str]]:
+        """Every record as it stands, and a sentence for each that cannot be read; changes nothing."""
+        records, faults = [], []
+        for path in sorted(self.folder.glob("*/record.json")):
+            try:
+                records.append(read_record(path))
+            except RecordError as error:
+                faults.append(f"{path.parent.name}: {error.message} ({error.found})")
+        return records, faults
 
-    def _changed_files(self, record: Record) -> Iterator[str]:
-        for name, digest in record.files.items():
-            path = self.path(record) / name
-            if not path.exists():
-                yield f"{record.name}: {name} is missing"
-            elif _sha256(path) != digest:
-                yield f"{record.name}: {name} was changed after it was sealed"
+    def verify(self, expect: str = "") -> list[str]:
+        """What is wrong with the chain, one sentence a fault; empty when none is found. Writes nothing."""
+        return chain.faults(self, expect)
 
-    def _read_all(self) -> list[Record]:
-        return [_read(path) for path in sorted(self.folder.glob("*/record.json"))]
+    def head(self) -> tuple[int, str]:
+        """Number and seal of the newest record, as it was written down when that was sealed; 0 for none."""
+        try:
+            number, seal = (self.folder / HEAD).read_text("utf-8").split()
+            return int(number), seal
+        except FileNotFoundError:
+            return 0, ""
+        except (OSError, ValueError) as error:
+            raise RecordError(
+                f"{self.folder / HEAD} cannot be read as the newest record's number and seal",
+                found=str(error),
+                remedy="Look at it, and at `pgnb records verify`; remove it to go on.",
+            ) from error
+
+    def _head(self) -> tuple[int, str]:
+        """What the next record follows: the head, or in a folder without one the newest that is there."""
+        number, seal = self.head()
+        last = max((r for r in self.read()[0] if r.seal), key=lambda r: r.number, default=None)
+        return (last.number, last.seal) if last and last.number > number else (number, seal)
 
     def _write(self, record: Record) -> None:
-        path = self.path(record) / "record.json"
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(asdict(record), indent=1, ensure_ascii=False, default=str), "utf-8")
-        part.replace(path)
+        content = json.dumps(asdict(record), indent=1, ensure_ascii=False, default=str)
+        _write_text(self.path(record) / "record.json", content)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _files_of(folder: Path) -> list[str]:
+    """Every file of a record but its record.json, by its path in the record's folder."""
+    files = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    return sorted(name for name in files if name not in ("record.json", "record.part"))
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Put a text in a file's place at once, and on the disk before this returns."""
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _opened(name: str, notebook: Path, parameters: Mapping[str, Any], now: datetime) -> Record:
@@ -178,7 +208,7 @@ def _opened(name: str, notebook: Path, parameters: Mapping[str, Any], now: datet
         host=platform.node(),
         commit=_commit(notebook.parent),
         pgnb=version("pgnb"),
-        process=_process(os.getpid()),
+        process={"pid": os.getpid(), "name": this_process()},
     )
 
 
@@ -212,38 +242,32 @@ def concluded(
     )
 
 
-def _read(path: Path) -> Record:
+def read_record(path: Path) -> Record:
+    """Return a record as it stands in its record.json. Raises RecordError for what is none."""
     try:
-        content = json.loads(path.read_text("utf-8"))
-        return Record(**(content | {name: tuple(content[name]) for name in ("plots", "phases", "servers")}))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RecordError(f"{path} cannot be read as a record", found=str(error)) from error
+        content = json.loads(path.read_bytes())
+        record = Record(**(content | {name: tuple(content[name]) for name in ("plots", "phases", "servers")}))
+        _assert_types(record)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise RecordError(
+            "record.json cannot be read as a record", found=f"{type(error).__name__}: {error}"
+        ) from error
+    return record
 
 
-def _seal(record: Record) -> str:
-    content = json.dumps(asdict(replace(record, seal="")), sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(content.encode()).hexdigest()
+def _assert_types(record: Record) -> None:
+    """What others rely on: a wrong type is no record."""
+    Verdict(record.verdict)
+    datetime.fromisoformat(record.started)
+    for name, kind in _TYPES.items():
+        if not isinstance(getattr(record, name), kind):
+            raise TypeError(f"{name} is {type(getattr(record, name)).__name__}")
+    if not all(isinstance(one, Mapping) and "pod" in one for one in record.servers):
+        raise TypeError("servers holds something else than servers")
 
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _process(pid: int) -> dict[str, Any]:
-    return {"pid": pid, "started": _start_time(pid)}
-
-
-def _start_time(pid: int) -> str:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    state, *fields = stat.rpartition(")")[2].split()
-    return "" if state == "Z" else fields[18]
-
-
-def _alive(process: Mapping[str, Any]) -> bool:
-    return bool(process["started"]) and _start_time(process["pid"]) == process["started"]
 
 
 def _commit(folder: Path) -> str:

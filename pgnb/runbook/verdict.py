@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pgnb.journal import Changes, changes_of, undo_of
+from pgnb.errors import ParameterError
+from pgnb.journal import Changes, Kind, changes_of, undo_of
 
 
 class Verdict(StrEnum):
@@ -112,9 +113,12 @@ class Evidence:
         return tuple(str(table["title"]) for table in self.checks if self.dry_run and table.get("depends_on"))
 
 
-def read(path: Path) -> Evidence:
-    """The evidence in a journal's file; no file is no evidence. A torn last line is left out."""
-    lines = _lines(path)
+def read(path: Path, *, strict: bool = False) -> Evidence:
+    """The evidence in a journal's file; no file is no evidence. A torn last line is left out.
+
+    What follows a line that is none of a journal's is not read; with `strict` it raises ParameterError.
+    """
+    lines = _lines(path, strict=strict)
     facts: dict[str, Any] = {}
     for line in _of(lines, "facts"):
         facts |= _content(line)
@@ -145,16 +149,56 @@ def _of(lines: Sequence[dict[str, Any]], kind: str) -> tuple[dict[str, Any], ...
     return tuple(line for line in lines if line["kind"] == kind)
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def _lines(path: Path, *, strict: bool) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    lines = []
-    for text in path.read_bytes().split(b"\n"):
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break  # The last line of a run that was killed while it wrote, or the end of the file.
+    lines: list[dict[str, Any]] = []
+    texts = [text for text in path.read_bytes().split(b"\n") if text.strip()]
+    for number, text in enumerate(texts, 1):
+        line = _line_of(text)
+        if line is None:
+            torn = number == len(texts) and bool(lines)  # A run that was killed while it wrote.
+            if strict and not torn:
+                raise ParameterError(
+                    f"{path} is not a journal of pgnb",
+                    found=f"line {number} is none of a journal's",
+                    remedy="Name the file that PGNB_JOURNAL named, or a record's journal.jsonl.",
+                )
+            break
+        lines.append(line)
     return lines
+
+
+def _line_of(text: bytes) -> dict[str, Any] | None:
+    """A journal's line; None for anything else."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(line, dict) or not _has_its_parts(line):
+        return None
+    return line
+
+
+def _has_its_parts(line: Mapping[str, Any]) -> bool:
+    kind = str(line.get("kind"))
+    if kind not in get_args(Kind) or not all(key in line for key in _PARTS.get(kind, ())):
+        return False
+    if kind != "checks":
+        return True
+    items = line["items"]
+    return isinstance(items, list) and all(isinstance(i, dict) and {"name", "ok"} <= i.keys() for i in items)
+
+
+_PARTS: Mapping[str, tuple[str, ...]] = {
+    "begin": ("at", "target", "what"),
+    "end": ("at", "target", "what", "result", "ok"),
+    "checks": ("stage", "title", "items"),
+    "server": ("pod",),
+    "planned": ("title",),
+    "applied": ("title", "undo", "acts"),
+}
+"""What each kind of line has, as far as it is read here."""
 
 
 def judge(evidence: Evidence, *, error: str = "", stopped_by: Verdict | None = None) -> Verdict:

@@ -51,7 +51,7 @@ from pgnb.cli import main
         (["run", "12", "-p", "subscription_options", "{password: hunter2}"], "never a secret"),
         (["run", "12_07", "-p", "table_ddl", "ALTER ROLE x PASSWORD 'hunter2'"], "never a secret"),
         (["run", "02", "-p", "settings", "[a]"], "settings must be dict"),
-        (["records", "compare", "1", "2"], "there is no record '1'"),
+        (["records", "compare", "1", "2"], "there is no folder"),
         (["parameters", "77"], "no notebook is meant by '77'"),
     ],
 )

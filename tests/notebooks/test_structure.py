@@ -136,6 +136,18 @@ def test_every_change_is_shown_before_it_is_applied(notebook):
     assert applied <= shown
 
 
+def test_a_remedy_names_no_parameter_that_no_notebook_has():
+    everywhere = {p.name for path in NOTEBOOKS for p in params.declared(path)}
+    says = re.compile(r"(?:named by|[Nn]ame (?:it|them) by|[Ss]et the parameter|the parameter) ([a-z]+(?:_[a-z]+)+)\b")
+    named = {
+        (path.name, name)
+        for path in (ROOT / "pgnb").rglob("*.py")
+        for name in says.findall(path.read_text("utf-8"))
+    }
+    assert len(named) > 2
+    assert {(where, name) for where, name in named if name not in everywhere} == set()
+
+
 def test_the_params_files_fit_the_notebooks():
     everywhere = {p.name for path in NOTEBOOKS for p in params.declared(path)}
     for file in (ROOT / "params").glob("*.yaml"):
