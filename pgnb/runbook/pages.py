@@ -84,6 +84,7 @@ def write_index(
     page = template.render(
         records=records, summary=summary, plots=plots, failed=failed, spell_seconds=spell_seconds, tone=_tone
     )
+    archive.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = archive.folder / "index.html"
     path.write_text(page, "utf-8")
     path.chmod(0o600)
