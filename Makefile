@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 # One core checks types while the other begins with the tests; what fails of either fails both.
 BESIDE_CHECK := @$(MAKE) --no-print-directory --jobs=2 check
 
-.PHONY: rehearse test test-short test-long test-all test-everything lab check clean lock
+.PHONY: rehearse test test-short test-long test-all test-everything lab bench check clean lock
 
 rehearse: $(VENV)/.installed  ## the procedure on a rehearsal cluster, with records and an index page
 	$(BIN)/pgnb rehearse
@@ -30,10 +30,13 @@ test-everything: $(VENV)/.installed
 	$(PYTEST)
 
 check: $(VENV)/.installed  ## style, types and layers
-	$(BIN)/ruff check pgnb tests
-	$(BIN)/ruff format --check pgnb tests
+	$(BIN)/ruff check pgnb tests benchmarks
+	$(BIN)/ruff format --check pgnb tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.installed  ## what pgnb costs beside the same work without it: docs/benchmarks.md; ROWS="exec counts" for some
+	$(BIN)/python -m benchmarks $(ROWS)
 
 lab: $(VENV)/.installed  ## JupyterLab on a rehearsal cluster
 	$(BIN)/pgnb rehearsal up

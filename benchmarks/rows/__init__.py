@@ -1,0 +1,21 @@
+"""The rows of the page. Each takes the ground and the size, and gives one figure or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from benchmarks.figures import Figure
+from benchmarks.ground import Ground, Size
+from benchmarks.rows import counting, notebooks, statements
+
+Row = Callable[[Ground, Size], Sequence[Figure]]
+
+ROWS: Mapping[str, Row] = {
+    "notebook": notebooks.fixed_cost,
+    "statement": statements.one_statement,
+    "exec": statements.one_exec,
+    "inserts": statements.thousand_inserts,
+    "sampling": statements.sampling,
+    "counts": counting.thousand_tables,
+}
+"""By name, in the order in which they run."""

@@ -1,0 +1,110 @@
+"""Single statements, and many of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from benchmarks.figures import Figure, in_turn, seconds
+from benchmarks.ground import Ground, Size
+from pgnb.observe.load import run_load
+from pgnb.observe.sampler import LagSampler
+from pgnb.observe.scratch import Scratch
+
+_SAMPLE = 20
+"""Of the procedure's loops, so many turns are measured and the time is scaled."""
+
+
+def one_statement(ground: Ground, size: Size) -> Sequence[Figure]:
+    """`SELECT 1` by a notebook's session, against kubectl exec and against the server's own socket."""
+    ground.primary.query("SELECT 1")
+    turns = size.many(50)
+
+    def ask() -> None:
+        for _ in range(turns):
+            ground.primary.query("SELECT 1")
+
+    repetitions = size.many(size.repetitions)
+    mine, others = in_turn(ask, lambda: ground.psql("SELECT 1"), repetitions)
+    each = [taken / turns for taken in mine]
+    socket = [_on_the_socket(ground, turns) for _ in range(repetitions)]
+    again = [seconds(ask) / turns for _ in range(repetitions)]
+    note = f"{turns} statements a repetition."
+    return [
+        Figure("statement", "one statement", "kubectl exec, psql -c", each, others, goal=0.02, note=note),
+        Figure(
+            "statement-socket", "one statement", "pgbench on the server's Unix socket, in its pod", again,
+            socket, goal=5, note="libpq where the server is: no network, no API server, no Python.",
+        ),
+    ]  # fmt: skip
+
+
+def _on_the_socket(ground: Ground, turns: int) -> float:
+    """Seconds for one statement by pgbench in the pod."""
+    inside = ["pgbench", "-n", "-U", "postgres", "-t", str(max(turns, 10)), "-f", "/dev/stdin", "postgres"]
+    said = ground.kubectl("exec", "-i", ground.primary.pod.name, "--", *inside, given="SELECT 1;\n")
+    found = re.search(r"latency average = ([\d.]+) ms", said)
+    return float(found[1]) / 1000 if found else float("nan")
+
+
+def one_exec(ground: Ground, size: Size) -> Sequence[Figure]:
+    """A command that does nothing in the server's container."""
+    pod = ground.primary.pod
+    mine, others = in_turn(
+        lambda: ground.cluster.exec(pod, ["true"]),
+        lambda: ground.kubectl("exec", pod.name, "--", "true"),
+        size.many(3 * size.repetitions),
+    )
+    return [Figure("exec", "one command in a container", "kubectl exec", mine, others)]
+
+
+def thousand_inserts(ground: Ground, size: Size) -> Sequence[Figure]:
+    """Section 5's load: separate transactions, against the procedure's loop of psql."""
+    transactions = size.many(1000)
+    turns = min(_SAMPLE, transactions)
+    with Scratch(ground.primary, "bench_inserts") as scratch:
+
+        def load() -> None:
+            run_load(ground.primary, scratch.database, scratch.table, transactions=transactions)
+
+        def loop() -> None:
+            for number in range(turns):
+                insert = f"INSERT INTO {scratch.table} (data) VALUES ('bulk-test-{number}')"
+                ground.psql(insert, database=scratch.database)
+
+        mine, sampled = in_turn(load, loop, size.many(size.repetitions))
+    others = [taken * transactions / turns for taken in sampled]
+    note = f"The loop was measured for {turns} rows and scaled to {transactions:,}."
+    what = f"{transactions:,} inserts, a transaction each"
+    return [Figure("inserts", what, "one kubectl exec each", mine, others, goal=0.02, note=note)]
+
+
+def sampling(ground: Ground, size: Size) -> Sequence[Figure]:
+    """pgbench's transactions a second, with the lag sampled 10 times a second and without."""
+    length = 1 if size.quick else 10
+    repetitions = size.many(3)
+    with Scratch(ground.primary, "bench_tps") as scratch:
+        _pgbench(ground, "-i", "-q", "-s", "1" if size.quick else "10", scratch.database)
+        rates: dict[bool, list[float]] = {True: [], False: []}
+        for turn in range(2 * repetitions):
+            watched = turn % 4 in (1, 2)
+            with LagSampler(ground.primary, [], hz=10) if watched else nullcontext():
+                rates[watched].append(_rate(ground, length, scratch.database))
+    what = "pgbench while the lag is sampled at 10 Hz"
+    note = f"{length} s each, one client, in the order without, with, with, without."
+    return [
+        Figure(
+            "sampling", what, "pgbench alone", rates[True], rates[False], unit="TPS", goal=0.99,
+            side="at least", note=note,
+        )
+    ]  # fmt: skip
+
+
+def _pgbench(ground: Ground, *arguments: str) -> str:
+    return ground.kubectl("exec", ground.primary.pod.name, "--", "pgbench", "-U", "postgres", *arguments)
+
+
+def _rate(ground: Ground, length: int, database: str) -> float:
+    found = re.search(r"tps = ([\d.]+)", _pgbench(ground, "-n", "-T", str(length), database))
+    return float(found[1]) if found else float("nan")
