@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from pgnb.evidence import finish
     from pgnb.logical.adding import plan_add_table
     from pgnb.logical.arrival import wait_applied
-    from pgnb.logical.capacity import worker_settings
+    from pgnb.logical.capacity import restart_checks, worker_settings
     from pgnb.logical.conflicts import read_incidents
     from pgnb.logical.copying import copy_progress, wait_copied
     from pgnb.logical.databases import database_checks, plan_databases
     from pgnb.logical.diagnosis import diagnose_logical
-    from pgnb.logical.identity import plan_replica_identity
+    from pgnb.logical.identity import identity_checks, plan_replica_identity, plan_subscriber_identity
     from pgnb.logical.markers import marker_checks, plan_markers, prove_rows
     from pgnb.logical.newdatabase import new_database_specs, plan_new_database
-    from pgnb.logical.preflight import logical_preflight, pair_checks
+    from pgnb.logical.preflight import logical_preflight, pair_checks, publisher_preflight
     from pgnb.logical.proof import table_checks
     from pgnb.logical.publications import plan_publications
     from pgnb.logical.remedies import pending_workers, plan_remedy
@@ -121,15 +121,15 @@ _HOMES = {
     "pgnb.evidence": ("finish",),
     "pgnb.logical.adding": ("plan_add_table",),
     "pgnb.logical.arrival": ("wait_applied",),
-    "pgnb.logical.capacity": ("worker_settings",),
+    "pgnb.logical.capacity": ("restart_checks", "worker_settings"),
     "pgnb.logical.conflicts": ("read_incidents",),
     "pgnb.logical.copying": ("copy_progress", "wait_copied"),
     "pgnb.logical.databases": ("database_checks", "plan_databases"),
     "pgnb.logical.diagnosis": ("diagnose_logical",),
-    "pgnb.logical.identity": ("plan_replica_identity",),
+    "pgnb.logical.identity": ("identity_checks", "plan_replica_identity", "plan_subscriber_identity"),
     "pgnb.logical.markers": ("marker_checks", "plan_markers", "prove_rows"),
     "pgnb.logical.newdatabase": ("new_database_specs", "plan_new_database"),
-    "pgnb.logical.preflight": ("logical_preflight", "pair_checks"),
+    "pgnb.logical.preflight": ("logical_preflight", "pair_checks", "publisher_preflight"),
     "pgnb.logical.proof": ("table_checks",),
     "pgnb.logical.publications": ("plan_publications",),
     "pgnb.logical.remedies": ("pending_workers", "plan_remedy"),
@@ -254,6 +254,7 @@ __all__ = [
     "finish",
     "gate",
     "hold_lease",
+    "identity_checks",
     "judge_at_end",
     "limits",
     "logical_cutover",
@@ -299,6 +300,7 @@ __all__ = [
     "plan_standby_config",
     "plan_standby_workload",
     "plan_subscriber",
+    "plan_subscriber_identity",
     "plan_subscriptions",
     "plan_switchover",
     "plan_way_back",
@@ -307,11 +309,13 @@ __all__ = [
     "plots",
     "prove_rows",
     "prove_source",
+    "publisher_preflight",
     "read_incidents",
     "read_past",
     "replication_rules",
     "replication_source",
     "replication_status",
+    "restart_checks",
     "role_change_checks",
     "run_load",
     "settings_of",

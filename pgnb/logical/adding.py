@@ -8,11 +8,13 @@ that was made on the publisher first: what is there already is left as it is.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from pgnb.checks import Check, Checks
 from pgnb.errors import ChangeFailed, GateClosed, ParameterError
 from pgnb.logical.catalog import Catalog, Named, TableShape, read_catalog
+from pgnb.logical.identity import plan_subscriber_identity
 from pgnb.logical.origin import Origin
 from pgnb.logical.publication import Publication, read_publications
 from pgnb.logical.publications import publication_objects
@@ -21,9 +23,12 @@ from pgnb.logical.schemadiff import differences
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.subscriptions import refresh
+from pgnb.logical.tableidentity import TableIdentity, identities_of, leaves, read_identities
+from pgnb.logical.updates import publisher_obstacles
 from pgnb.logical.wishes import PublishedTable, Wish, qualified
 from pgnb.plan import Change, Step
-from pgnb.server import Server, compose, name
+from pgnb.server import Rows, Server, compose, name
+from pgnb.server.queries import sql_of
 
 _ENDS_ITSELF = re.compile(r"(?:^|;)\s*(BEGIN|START|COMMIT|END|ROLLBACK|ABORT)\b", re.IGNORECASE)
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
@@ -44,7 +49,10 @@ class _Adding:
     theirs: TableShape | None
     publication: Publication
     subscription: Subscription
-    known: bool
+    identities: Mapping[Named, TableIdentity]
+    """Of the publisher's tables."""
+    states: frozenset[Named]
+    """The tables that the subscription knows."""
 
     @property
     def words(self) -> str:
@@ -56,6 +64,33 @@ class _Adding:
         holds = self.publication.holds
         listed = {(table.schema, table.name) for table in holds.tables}
         return holds.all_tables or self.table[0] in holds.schemas or self.table in listed
+
+    @property
+    def parts(self) -> list[Named]:
+        """The publisher's tables that hold its rows: its partitions, or itself."""
+        here = self.identities.get(self.table)
+        return [one.named for one in leaves(here, self.identities.values())] if here else [self.table]
+
+    @property
+    def known(self) -> bool:
+        """Whether the subscription knows it, under its own name or those of its partitions."""
+        wanted = [self.table] if self.publication.via_root else self.parts
+        return bool(wanted) and self.states.issuperset(wanted)
+
+    @property
+    def branch(self) -> list[Named]:
+        """It and every table below it, as its definition is dumped."""
+        below = [one.named for one in self.identities.values() if self.table in one.roots]
+        return [self.table, *below]
+
+    @property
+    def alone(self) -> DatabaseSpec:
+        """The spec as if the publication held this table and no other, as it publishes it."""
+        listed = {(table.schema, table.name): table for table in self.publication.holds.tables}
+        only = Wish(False, (), (listed.get(self.table, PublishedTable(*self.table)),))
+        return replace(
+            self.spec, wish=only, operations=self.publication.operations, via_root=self.publication.via_root
+        )
 
     @property
     def dumped(self) -> bool:
@@ -72,20 +107,23 @@ class _Adding:
 
 def plan_add_table(
     publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Origin, table: str, *,
-    ddl: str = "", owner: str = "", first_rows: str = "",
+    ddl: str = "", owner: str = "", first_rows: str = "", via_root: bool = False,
 ) -> Change:  # fmt: skip
     """The plan after which the table is replicated: made where it lacks, published, refreshed, copied.
 
     `table` as `schema.table`; `ddl`: the SQL that makes it, needed when the publisher does not have it yet,
     and carried out in one transaction on each side, as `owner` where one is named. A table that the publisher
     has is made on the subscriber from its dump. `first_rows`: SQL that writes into a table that is made, on
-    the publisher alone, so that there is something to see arrive. Raises GateClosed without publication or
+    the publisher alone, so that there is something to see arrive. `via_root`: its changes are to be sent as
+    the partitioned table's, which the publication must do already. Raises GateClosed without publication or
     subscription, for a disabled subscription, and for tables that differ so that replication stops;
     ParameterError for `ddl`.
     """
     work = _look(publisher, subscriber, spec, origin, qualified(table), ddl.strip(), owner)
     _refuse(work)
-    steps = [*_table_steps(work), *_publication_steps(work), *_refresh_steps(work)]
+    _refuse_root(work, via_root)
+    identity = plan_subscriber_identity(publisher, subscriber, [work.alone])
+    steps = [*_table_steps(work), *identity.steps, *_publication_steps(work), *_refresh_steps(work)]
     if work.ours is None and first_rows.strip():
         steps.append(_rows_step(work, first_rows))
     return Change(
@@ -116,11 +154,11 @@ def _look(
         )  # fmt: skip
     named = {"subscription": spec.subscription}
     rows = subscriber.query("logical/copying", named, database=spec.database)
-    known = any((row["schema"], row["table"]) == table for row in rows)
     return _Adding(
         publisher, subscriber, spec, table, ddl, owner, origin,
         read_catalog(publisher, spec.database).tables.get(table),
-        read_catalog(subscriber, spec.database).tables.get(table), publication, subscription, known,
+        read_catalog(subscriber, spec.database).tables.get(table), publication, subscription,
+        read_identities(publisher, spec.database), frozenset((row["schema"], row["table"]) for row in rows),
     )  # fmt: skip
 
 
@@ -145,6 +183,17 @@ def _refuse(work: _Adding) -> None:
             f"{work.spec.database}: {work.words} differs on the two sides, so its rows cannot arrive",
             found=wrong, remedy="Alter the subscriber's table first.",
         )  # fmt: skip
+
+
+def _refuse_root(work: _Adding, via_root: bool) -> None:
+    """It is an option of the whole publication, which a subscription in use would not follow."""
+    if via_root and not work.publication.via_root:
+        raise GateClosed(
+            f"{work.spec.database}: {work.spec.publication} does not publish by the partitioned table",
+            found="publish_via_partition_root = false",
+            remedy="Leave publish_via_partition_root = False, and make each new partition on both sides, the"
+            " subscriber first.",
+        )
 
 
 def _stopping(work: _Adding) -> str:
@@ -182,8 +231,7 @@ def _make(work: _Adding, server: Server) -> str:
             session.execute(compose("SET LOCAL ROLE {}", name(work.owner)))
         session.execute(work.ddl)
         session.execute("RESET ROLE")
-        found = session.query(_IDENTITY, {"schema": work.table[0], "table": work.table[1]})
-        wrong = _wrong(found[0]["identified"] if found else None)
+        wrong = _wrong(work.table, session.query(sql_of("logical/identities", server.facts.major)))
         session.execute("ROLLBACK" if wrong else "COMMIT")
     if wrong:
         raise ChangeFailed(
@@ -193,23 +241,24 @@ def _make(work: _Adding, server: Server) -> str:
     return "made"
 
 
-_IDENTITY = """
-SELECT c.relreplident = 'f' OR c.relreplident = 'i' OR EXISTS
-       (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary) AS identified
-  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
- WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND c.relkind IN ('r', 'p')
-"""
-
-
-def _wrong(identified: bool | None) -> str:
-    if identified is None:
-        return "is not there afterwards"
-    return "" if identified else "has no primary key: UPDATE and DELETE would fail once it is published"
+def _wrong(table: Named, rows: Rows) -> str:
+    """What is wrong with what the SQL has made; a partitioned table is judged by its partitions, too."""
+    tables = identities_of(rows)
+    made = tables.get(table)
+    if made is None:
+        return "is not there afterwards, or is not a logged table"
+    lacking = [one.words for one in (made, *leaves(made, tables.values())) if not one.identified]
+    return (
+        f"has no primary key ({', '.join(dict.fromkeys(lacking))}): UPDATE and DELETE would fail once it is"
+        " published"
+        if lacking
+        else ""
+    )
 
 
 def _copy_definition(work: _Adding) -> str:
     with dump_helper(work.publisher, work.origin) as helper:
-        text = dump_schema(work.publisher, helper, work.origin, work.spec.database, tables=[work.table])
+        text = dump_schema(work.publisher, helper, work.origin, work.spec.database, tables=work.branch)
     load(work.subscriber, work.spec.database, text)
     return "made"
 
@@ -255,12 +304,10 @@ def _checks(work: _Adding) -> Checks:
     And the rights that its dump takes, by name.
     """
     items = [*work.publisher.cluster.access_checks(DUMP_RIGHTS)] if work.dumped else []
-    if work.ours is not None and not work.covered:
-        identified = work.ours.identifies_rows or work.ours.replica_identity == "f"
-        items.append(
-            Check(f"{work.words} has a replica identity", identified, identified or "none", "yes",
-                  "ALTER TABLE ... REPLICA IDENTITY USING INDEX or FULL, or a primary key (section 12.4).")
-        )  # fmt: skip
+    items += _identity_checks(work)
+    if len(work.branch) > 1 and not work.publication.via_root:
+        items.append(Check(f"{work.words} is partitioned", False, f"{len(work.branch) - 1} below it",
+                           "each later one on both sides", _LATER, advice=True))  # fmt: skip
     if work.theirs is not None and not work.known:
         statement = compose("SELECT EXISTS (SELECT FROM {}) AS filled", name(*work.table))
         filled = bool(work.subscriber.scalar(statement, database=work.spec.database))
@@ -269,6 +316,22 @@ def _checks(work: _Adding) -> Checks:
                   "empty", "Empty it there: a copy onto rows fails on duplicate keys, or doubles them.")
         )  # fmt: skip
     return Checks.of(f"Adding {work.words}", items, work.publisher.journal)
+
+
+_LATER = "Add each new partition by this notebook: the subscriber's must be there first, or the apply stops."
+
+
+def _identity_checks(work: _Adding) -> Iterator[Check]:
+    """That UPDATE and DELETE are accepted once it is published, and that the subscriber can apply them."""
+    if work.ours is None:
+        return
+    refused = publisher_obstacles(work.publisher, [work.alone], planned=False)
+    yield Check(f"{work.words}: UPDATE and DELETE are accepted", not refused,
+                "; ".join(one.words for one in refused) or "yes", "yes",
+                " ".join(dict.fromkeys(one.remedy for one in refused)))  # fmt: skip
+    if work.theirs is not None:
+        matching = plan_subscriber_identity(work.publisher, work.subscriber, [work.alone])
+        yield from matching.precheck() if matching.precheck else ()
 
 
 def _state(work: _Adding) -> str:

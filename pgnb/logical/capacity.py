@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pgnb.checks import Check
+from pgnb.checks import Check, Checks
 from pgnb.display import Table, Tabled
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
@@ -22,6 +22,8 @@ _COPYING = 20
 _PARALLEL_APPLY = 2
 _SPARE = 2
 _RESTART = "Section 12.2 or 12.3 sets it, with allow_restart = True: it takes one restart."
+
+_ALLOW = "Set allow_restart = True where that server may be restarted; or set these by hand, and restart it."
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,6 +89,20 @@ def _present(subscriber: Server, specs: Sequence[DatabaseSpec]) -> int:
         spec.subscription in read_subscriptions(subscriber, spec.database)
         for spec in specs if spec.database in there
     )  # fmt: skip
+
+
+def restart_checks(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, allow_restart: bool
+) -> Checks:
+    """A check for each server that needs a restart: to be allowed before the first setting is written."""
+    needs = worker_settings(publisher, subscriber, specs)
+    items = []
+    for server, wanted in ((publisher, needs.publisher), (subscriber, needs.subscriber)):
+        waiting = [one for one in server.settings(wanted) if not one.met and one.needs == "restart"]
+        words = "; ".join(f"{one.name}: {one.shown}, needed {one.wish}" for one in waiting)
+        items.append(Check(f"restart of {server.name}", allow_restart or not waiting, words or "none needed",
+                           "none needed, or allow_restart = True", _ALLOW))  # fmt: skip
+    return Checks.of("Restarts that the settings take", items, publisher.journal)
 
 
 def capacity_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:

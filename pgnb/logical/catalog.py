@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pgnb.logical.tableidentity import Named as Named
+from pgnb.logical.tableidentity import TableIdentity, read_identities
 from pgnb.server import Server, Session
 from pgnb.server.queries import sql_of
-
-Named = tuple[str, str]
-"""A schema and a name in it."""
 
 
 @dataclass(frozen=True)
@@ -55,20 +54,15 @@ class TableShape:
         """The table in a reader's words; the schema public goes without saying."""
         return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
 
-    @property
-    def identifies_rows(self) -> bool:
-        """Whether UPDATE and DELETE can find a row without a replica identity of FULL."""
-        primary = any(definition.startswith("PRIMARY KEY") for definition in self.keys.values())
-        return self.replica_identity in "if" or (self.replica_identity == "d" and primary)
-
 
 @dataclass(frozen=True)
 class Catalog:
-    """The tables and enumerations of one database."""
+    """The tables and enumerations of one database; by what UPDATE and DELETE find each table's rows."""
 
     database: str
     tables: Mapping[Named, TableShape]
     enums: Mapping[Named, tuple[str, ...]]
+    identities: Mapping[Named, TableIdentity] = field(default_factory=dict)
 
 
 def read_catalog(server: Server, database: str) -> Catalog:
@@ -91,7 +85,7 @@ def read_catalog(server: Server, database: str) -> Catalog:
             (row["schema"], row["type"]): tuple(row["labels"])
             for row in session.query(sql_of("logical/schema_enums", server.facts.major))
         }
-    return Catalog(database, tables, enums)
+    return Catalog(database, tables, enums, read_identities(server, database))
 
 
 def _columns(server: Server, session: Session) -> dict[Named, dict[str, Column]]:

@@ -109,7 +109,21 @@ class Incident:
         detail = f"\n{self.detail}" if self.detail else ""
         return f"{self.message}{detail}{where}{again}"
 
+    @property
+    def without_values(self) -> Incident:
+        """The same with the values of rows left out: a record that holds them can never be cleaned."""
+        message = _OUT_OF_RANGE.sub(f'value "{HIDDEN}"', self.message)
+        return replace(
+            self, message=_QUOTED_END.sub(f': "{HIDDEN}"', message),
+            detail=_ROW_VALUES.sub(rf"\1({HIDDEN})", self.detail), values=HIDDEN if self.columns else "",
+        )  # fmt: skip
 
+
+HIDDEN = "…"
+"""What stands in place of a row's values where they are not shown."""
+_ROW_VALUES = re.compile(r"(=|contains |row )\(.*\)", re.DOTALL)
+_QUOTED_END = re.compile(r': ".*"$', re.DOTALL)
+_OUT_OF_RANGE = re.compile(r'\bvalue ".*"(?= is out of range)', re.DOTALL)
 _CHANGING = re.compile(r"\bport \d+\b|\bPID \d+\b|[0-9A-F]+/[0-9A-F]{6,8}")
 
 
@@ -145,8 +159,10 @@ def _key(incident: Incident) -> str:
     return f"({incident.columns}) = ({incident.values})" if incident.columns else ""
 
 
-def read_incidents(subscriber: Server, *, lines: int = 2000) -> Incidents:
+def read_incidents(subscriber: Server, *, lines: int = 2000, show_rows: bool = False) -> Incidents:
     """The incidents in the subscriber's log, the latest last; `lines` of it are read at most.
+
+    Values of rows are left out unless `show_rows` is true.
 
     The pod's log, or the logging collector's file where that is on. Messages in a language other than
     English are not understood (lc_messages). Raises what reading the log raises.
@@ -157,7 +173,8 @@ def read_incidents(subscriber: Server, *, lines: int = 2000) -> Incidents:
         int(row["oid"]): str(row["subname"])
         for row in subscriber.query("SELECT oid, subname FROM pg_catalog.pg_subscription")
     }
-    return Incidents(incidents(reports(server_log(subscriber, lines=lines)), names))
+    found = incidents(reports(server_log(subscriber, lines=lines)), names)
+    return Incidents(found if show_rows else tuple(incident.without_values for incident in found))
 
 
 def incidents(log: Iterable[Report], subscriptions: Mapping[int, str]) -> tuple[Incident, ...]:

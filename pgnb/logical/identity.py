@@ -1,63 +1,90 @@
-"""Replica identity: without one, UPDATE and DELETE fail on the publisher once a table is published (Q1)."""
+"""Replica identity: without one, UPDATE and DELETE fail on the publisher once a table is published (Q1).
+
+The subscriber gets the publisher's, before a publication exists: without a key of its own that the publisher
+sends, its apply stops at the first UPDATE.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pgnb.checks import Check, Checks
 from pgnb.display import spell_bytes
 from pgnb.logical.parallel import each, in_parallel
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.wishes import Wish
+from pgnb.logical.tableidentity import (
+    DEFAULT,
+    FULL,
+    Named,
+    TableIdentity,
+    leaves,
+    published_by,
+    read_identities,
+    sent_as,
+)
+from pgnb.logical.targets import databases_of
+from pgnb.logical.updates import as_wished
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.server import Server, compose, name
 from pgnb.server.session import spell_statement
 
 _LOCK_TIMEOUT = "5s"
 """The statement takes the table's strongest lock; behind a long reader it would hold up everybody else."""
+_FORMS = {DEFAULT: "DEFAULT", FULL: "FULL", "n": "NOTHING"}
 
 
 @dataclass(frozen=True)
-class Unidentified:
-    """A table that has no replica identity; `index`: a unique index that may serve; `bytes` its size."""
+class Altered:
+    """A table whose replica identity is set: to an index by name, or to `form` (DEFAULT, FULL, NOTHING)."""
 
     database: str
-    schema: str
-    table: str
-    bytes: int
-    index: str | None
+    now: TableIdentity
+    form: str
+    index: str | None = None
 
     @property
     def words(self) -> str:
-        """The table in a reader's words; the schema public goes without saying."""
-        table = self.table if self.schema == "public" else f"{self.schema}.{self.table}"
-        return f"{self.database}: {table}"
+        """The table in a reader's words."""
+        return f"{self.database}: {self.now.words}"
 
     @property
     def statement(self) -> Any:
-        """What gives it one: the index where there is one, else the whole row."""
-        which = compose("USING INDEX {}", name(self.index)) if self.index else compose("FULL")
-        return compose("ALTER TABLE {} REPLICA IDENTITY {}", name(self.schema, self.table), which)
+        """The statement that sets it."""
+        which = compose("USING INDEX {}", name(self.index)) if self.index else compose(self.form)
+        return compose("ALTER TABLE ONLY {} REPLICA IDENTITY {}", name(*self.now.named), which)
+
+    @property
+    def back(self) -> Altered:
+        """What it was."""
+        key = self.now.key
+        index = key.name if key and self.now.form == "i" else None
+        return Altered(self.database, self.now, _FORMS.get(self.now.form, "DEFAULT"), index)
 
 
-def unidentified_tables(publisher: Server, specs: Sequence[DatabaseSpec]) -> tuple[Unidentified, ...]:
-    """The tables that are to be published and lack a replica identity. Source: pg_class, pg_index (Q1)."""
-    found = in_parallel(lambda spec: _of_database(publisher, spec), specs)
+def unidentified_tables(publisher: Server, specs: Sequence[DatabaseSpec]) -> tuple[Altered, ...]:
+    """The tables that are to be published and lack a replica identity, and what would give them one.
+
+    A table without an index that may serve gets FULL; one of an extension is left to the extension. With
+    `via_root` the partitioned tables are among them. Source: pg_class, pg_index (Q1).
+    """
+    found = in_parallel(lambda spec: list(_lacking(publisher, spec)), specs)
     return tuple(table for tables in found for table in tables)
 
 
-def _of_database(publisher: Server, spec: DatabaseSpec) -> list[Unidentified]:
-    return [
-        Unidentified(spec.database, row["schema"], row["table"], row["bytes"], row["index"])
-        for row in publisher.query("logical/identity", database=spec.database)
-        if _wished(spec.wish, [(row["schema"], row["table"]), *map(tuple, row["roots"])])
-    ]
-
-
-def _wished(wish: Wish, names: Sequence[tuple[str, ...]]) -> bool:
-    listed = {(table.schema, table.name) for table in wish.tables}
-    return wish.all_tables or any(n in listed or n[0] in wish.schemas for n in names)
+def _lacking(publisher: Server, spec: DatabaseSpec) -> Iterator[Altered]:
+    if "update" not in spec.operations and "delete" not in spec.operations:
+        return
+    tables = read_identities(publisher, spec.database)
+    chosen = {table.named: table for table in published_by(spec.wish, tables.values())}
+    for table in list(chosen.values()):
+        sender = sent_as(spec.wish, table, via_root=spec.via_root)
+        chosen[sender] = tables[sender]
+    for table in chosen.values():
+        if not table.identified and not table.extension:
+            key = table.with_identity().key
+            yield Altered(spec.database, table, "FULL", key.name if key else None)
 
 
 def plan_replica_identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> Change:
@@ -67,43 +94,132 @@ def plan_replica_identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> C
     `allow_replica_identity = True`, since it alters the publisher's tables.
     """
     tables = unidentified_tables(publisher, specs)
+    why = "Published without a replica identity, these tables refuse UPDATE and DELETE."
+    change = _plan(publisher, f"replica identity on {publisher.name}", tables)
+    change.confirmations = [Confirmation("allow_replica_identity", True, why)] if tables else ()
+    change.undo = lambda: _plan_undo(publisher, tables)
+    return change
 
+
+def plan_subscriber_identity(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:
+    """The plan that gives the subscriber's tables, each partition its own, the publisher's replica identity.
+
+    Index names may differ: an index over the same columns serves. Applying checks that there is one for each
+    table. A table that the subscriber lacks is left out. Raises QueryFailed.
+    """
+    there = databases_of(subscriber)
+    found = in_parallel(lambda spec: _unlike(publisher, subscriber, spec, there), specs)
+    altered = [table for tables, _ in found for table in tables]
+    unmatched = [one for _, words in found for one in words]
+    change = _plan(subscriber, f"replica identity on {subscriber.name}", altered)
+    change.note = f"No index over the same columns: {'; '.join(unmatched)}." if unmatched else change.note
+    change.precheck = lambda: _matched(publisher, subscriber, specs)
+    change.undo = lambda: _plan(subscriber, f"undo: {change.title}", [one.back for one in altered])
+    return change
+
+
+def identity_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Checks:
+    """A check a database that the published tables have the same replica identity on both sides."""
+    there = databases_of(subscriber)
+
+    def look(spec: DatabaseSpec) -> Check:
+        altered, unmatched = _unlike(publisher, subscriber, spec, there)
+        wrong = [*unmatched, *(f"{one.now.words}: {one.now.form_words}" for one in altered)]
+        words = "; ".join(wrong[:5]) or "the publisher's"
+        return Check(f"{spec.database}: replica identity", not wrong, words, "the publisher's", _UNMATCHED)
+
+    items = in_parallel(look, specs)
+    return Checks.of("Replica identity on both sides", items, publisher.journal)
+
+
+_UNMATCHED = (
+    "Make a unique index over the same NOT NULL columns on the subscriber, and run this again; or set REPLICA"
+    " IDENTITY FULL on the publisher's table."
+)
+
+
+def _matched(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Checks:
+    there = databases_of(subscriber)
+    found = in_parallel(lambda spec: _unlike(publisher, subscriber, spec, there), specs)
+    wrong = [words for _, unmatched in found for words in unmatched]
+    check = Check("an index for each identity", not wrong, "; ".join(wrong) or "there", "there", _UNMATCHED)
+    return Checks.of(f"Replica identity on {subscriber.name}", [check], subscriber.journal)
+
+
+def _unlike(
+    publisher: Server, subscriber: Server, spec: DatabaseSpec, there: frozenset[str]
+) -> tuple[list[Altered], list[str]]:
+    """What is altered on the subscriber, and the tables that no index serves, in words."""
+    if spec.database not in there:
+        return [], []
+    ours, theirs = read_identities(publisher, spec.database), read_identities(subscriber, spec.database)
+    altered, unmatched = [], []
+    for sender, table in _pairs(spec, ours, theirs):
+        one = _matching(spec.database, sender, table)
+        if isinstance(one, Altered):
+            altered.append(one)
+        elif one:
+            unmatched.append(one)
+    return altered, unmatched
+
+
+def _pairs(
+    spec: DatabaseSpec, ours: Mapping[Named, TableIdentity], theirs: Mapping[Named, TableIdentity]
+) -> Iterator[tuple[TableIdentity, TableIdentity]]:
+    """Each table whose changes are sent, with each of the subscriber's that takes them."""
+    how = as_wished(spec)
+    published = published_by(spec.wish, ours.values())
+    senders = dict.fromkeys(sent_as(spec.wish, table, via_root=spec.via_root) for table in published)
+    for named in senders:
+        if named in theirs:
+            sender, there = how.seen(ours[named]), theirs[named]
+            for table in leaves(there, theirs.values()):
+                yield sender, table
+            # Rows are in the partitions; the whole gets it where it can, for the other direction.
+            if there.kind == "p" and isinstance(_matching(spec.database, sender, there), Altered):
+                yield sender, there
+
+
+def _matching(database: str, sender: TableIdentity, table: TableIdentity) -> Altered | str | None:
+    """What makes the subscriber's table like the sender; words where no index can; None where it is."""
+    if not sender.identified or table.extension:
+        return None
+    if sender.form == FULL:
+        return None if table.form == FULL else Altered(database, table, "FULL")
+    wanted = set(sender.identity)
+    if table.form != FULL and set(table.identity) == wanted:
+        return None
+    fitting = [index for index in table.indexes if set(index.columns) == wanted]
+    if not fitting:
+        return f"{table.words}: {sender.form_words}"
+    index = next((one for one in fitting if one.primary), fitting[0])
+    return Altered(database, table, "DEFAULT", None if index.primary else index.name)
+
+
+def _plan(server: Server, title: str, tables: Sequence[Altered]) -> Change:
     def run() -> str:
-        each(lambda table: _alter(publisher, table), tables, lambda table: table.words, at_once=4)
+        each(lambda table: _alter(server, table), tables, lambda table: table.words, at_once=4)
         return f"{len(tables)} altered"
 
     words = "\n".join(f"{t.database}: {spell_statement(t.statement)}" for t in tables)
-    steps = [Step(publisher.name, words, run, journalled=True)] if tables else []
-    why = "Published without a replica identity, these tables refuse UPDATE and DELETE."
     return Change(
-        f"replica identity on {publisher.name}", publisher.journal,
-        "".join(f"{t.words}: none ({spell_bytes(t.bytes)})\n" for t in tables),
-        "".join(f"{t.words}: {t.index or 'FULL'}\n" for t in tables), steps,
-        undo_text="ALTER TABLE ... REPLICA IDENTITY DEFAULT" if tables else "",
-        confirmations=[Confirmation("allow_replica_identity", True, why)] if tables else (),
-        undo=lambda: _plan_undo(publisher, tables),
+        title, server.journal,
+        "".join(f"{t.words}: {t.now.form_words} ({spell_bytes(t.now.bytes)})\n" for t in tables),
+        "".join(f"{t.words}: {t.index or t.form}\n" for t in tables),
+        [Step(server.name, words, run, journalled=True)] if tables else [],
+        undo_text="ALTER TABLE ... REPLICA IDENTITY as it was" if tables else "",
     )  # fmt: skip
 
 
-def _plan_undo(publisher: Server, tables: Sequence[Unidentified]) -> Change:
-    def back(table: Unidentified) -> None:
-        statement = compose("ALTER TABLE {} REPLICA IDENTITY DEFAULT", name(table.schema, table.table))
-        publisher.execute(statement, database=table.database)
-
-    def run() -> str:
-        each(back, tables, lambda table: table.words, at_once=4)
-        return f"{len(tables)} altered"
-
-    step = Step(publisher.name, "ALTER TABLE ... REPLICA IDENTITY DEFAULT", run, journalled=True)
+def _plan_undo(publisher: Server, tables: Sequence[Altered]) -> Change:
+    change = _plan(publisher, f"undo: replica identity on {publisher.name}", [one.back for one in tables])
     why = "While they are published, UPDATE and DELETE on these tables fail from then on."
-    return Change(
-        f"undo: replica identity on {publisher.name}", publisher.journal, steps=[step],
-        confirmations=[Confirmation("drop_replica_identity", True, why)],
-    )  # fmt: skip
+    change.confirmations = [Confirmation("drop_replica_identity", True, why)]
+    return change
 
 
-def _alter(publisher: Server, table: Unidentified) -> None:
+def _alter(server: Server, table: Altered) -> None:
     what = f"{table.database}: {spell_statement(table.statement)}"
-    with publisher.journal.act(publisher.name, what), publisher.new_session(table.database) as session:
+    with server.journal.act(server.name, what), server.new_session(table.database) as session:
         session.execute(compose("SET lock_timeout = {}", _LOCK_TIMEOUT))
         session.execute(table.statement)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pgnb.errors import ParameterError
 from pgnb.logical.specs import Specs, check_name, database_specs
+from pgnb.logical.wishes import ALL_OPERATIONS
 from pgnb.plan import Change, Step
 from pgnb.server import Server, compose, name
 from pgnb.server.scratch import unfinished
@@ -39,7 +40,10 @@ def plan_new_database(
     return Change(title, publisher.journal, "", after, steps, undo_text=f"DROP DATABASE {database}")
 
 
-def new_database_specs(publisher: Server, database: str, publish: Mapping[str, Any]) -> Specs:
+def new_database_specs(
+    publisher: Server, database: str, publish: Mapping[str, Any], *, operations: str = ALL_OPERATIONS,
+    via_root: bool = False,
+) -> Specs:  # fmt: skip
     """The spec of one database, with what `publish` says of it; none in a plan-only run that would make it.
 
     Raises ParameterError as database_specs does.
@@ -47,7 +51,8 @@ def new_database_specs(publisher: Server, database: str, publish: Mapping[str, A
     there = {row["name"] for row in publisher.query("databases")}
     if publisher.journal.dry_run and database not in there:
         return Specs(())
-    return database_specs(publisher, [database], {database: publish.get(database, "all")})
+    published = {database: publish.get(database, "all")}
+    return database_specs(publisher, [database], published, operations=operations, via_root=via_root)
 
 
 @dataclass(frozen=True)

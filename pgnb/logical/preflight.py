@@ -9,49 +9,60 @@ from collections.abc import Iterator, Sequence
 
 from pgnb.checks import Check, Checks
 from pgnb.display import spell_bytes, spell_seconds
+from pgnb.errors import GateClosed, ParameterError
 from pgnb.logical.capacity import capacity_checks
 from pgnb.logical.databases import makings
 from pgnb.logical.identity import unidentified_tables
 from pgnb.logical.parallel import in_parallel
+from pgnb.logical.publications import plan_publications, update_checks
 from pgnb.logical.rights import set_up_rights
 from pgnb.logical.roles import role_checks
 from pgnb.logical.slots import blocker_words, slot_blockers
 from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscriberchecks import subscriber_checks
 from pgnb.logical.targets import PARTS_SINCE
+from pgnb.logical.uncarried import object_checks, shape_checks
 from pgnb.server import Server
 from pgnb.server.disk import space_of
 from pgnb.server.route import ThroughPod
-from pgnb.server.rows import Row
 
 _LONG = 60.0
 """Seconds after which an open transaction is worth a word: slot creation waits for it."""
 _ROOM = 1.2
-_NEVER_COPIED = ("large objects", "unlogged tables")
-"""Kinds whose data would be missing on the subscriber without any error."""
-_ADVICE = {
-    "sequences": "Their values are carried over at the cut-over (12.10); until then they stand still there.",
-    "materialised views": "REFRESH them on the subscriber; their rows are not replicated.",
-    "generated columns": "The subscriber computes them itself; see that their expressions agree there.",
-    "foreign tables": "Their rows lie elsewhere; see that the subscriber reaches them, too.",
-    "tables with row security": "The role that copies must have BYPASSRLS, or it refuses or copies a part.",
-}
+
+
+def publisher_preflight(
+    publisher: Server, specs: Sequence[DatabaseSpec], *, accept_not_copied: Sequence[str] = ()
+) -> Checks:
+    """What the publisher alone tells: known before a subscriber is deployed; changes nothing.
+
+    `accept_not_copied`: kinds of objects ("large objects", "unlogged tables") whose content may be missing on
+    the subscriber, and extensions whose tables replication does not carry. Raises QueryFailed.
+    """
+    items = [*_publisher_items(publisher, specs, accept_not_copied)]
+    return Checks.of(f"Can {publisher.name} publish these databases?", items, publisher.journal)
 
 
 def logical_preflight(
     publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *,
-    accept_not_copied: Sequence[str] = (),
+    accept_not_copied: Sequence[str] = (), copy_data: bool = True, create_databases: bool = True,
+    take_slots: str = "", settings: bool = True,
 ) -> Checks:  # fmt: skip
     """The checks of section 12.1; changes nothing.
 
-    `accept_not_copied`: kinds of objects ("large objects", "unlogged tables") whose content may be missing
-    on the subscriber. Replica identity is advice here and a gate of `plan_replica_identity`'s own.
+    `accept_not_copied` as for `publisher_preflight`; the next three as the set-up is given them. Without
+    `settings` those that the set-up itself changes are left out, so that the rest can be a gate before the
+    first change. Replica identity is advice here and a gate of `plan_replica_identity`'s own.
     Raises QueryFailed, ExecFailed for what could not be looked at.
     """
     items = [*_servers(publisher, subscriber), *_parts(subscriber, specs)]
     if not (publisher.facts.in_recovery or subscriber.facts.in_recovery):
-        items += capacity_checks(publisher, subscriber, specs)
-        items += _identity(publisher, specs)
-        items += _objects(publisher, specs, accept_not_copied)
+        items += capacity_checks(publisher, subscriber, specs) if settings else ()
+        items += _publisher_items(publisher, specs, accept_not_copied)
+        items += subscriber_checks(
+            publisher, subscriber, specs, copy_data=copy_data, create_databases=create_databases,
+            take_slots=take_slots,
+        )  # fmt: skip
         items += _extensions(publisher, subscriber, specs)
         items += role_checks(publisher, subscriber, specs)
         items += _texts(publisher, subscriber, specs)
@@ -59,6 +70,27 @@ def logical_preflight(
         items.append(_transactions(publisher))
     title = f"Can {len(specs)} databases go from {publisher.name} to {subscriber.name}?"
     return Checks.of(title, items, publisher.journal)
+
+
+def _publisher_items(
+    publisher: Server, specs: Sequence[DatabaseSpec], accepted: Sequence[str]
+) -> Iterator[Check]:
+    yield from _identity(publisher, specs)
+    yield from update_checks(publisher, specs, planned=True)
+    yield from object_checks(publisher, specs, accepted)
+    yield from shape_checks(publisher, specs)
+    yield _publications(publisher, specs)
+
+
+def _publications(publisher: Server, specs: Sequence[DatabaseSpec]) -> Check:
+    """Whether they can be made of what is there: the plan itself refuses what cannot."""
+    try:
+        plan_publications(publisher, specs)
+    except (GateClosed, ParameterError) as refused:
+        return Check(
+            "publications", False, f"{refused.message} ({refused.found})", "can be made", refused.remedy
+        )
+    return Check("publications", True, "can be made", "can be made")
 
 
 def pair_checks(
@@ -121,25 +153,6 @@ def _identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Chec
         "every table", "Once published they refuse UPDATE and DELETE: plan_replica_identity gives them one.",
         advice=True,
     )  # fmt: skip
-
-
-def _objects(publisher: Server, specs: Sequence[DatabaseSpec], accepted: Sequence[str]) -> Iterator[Check]:
-    found = in_parallel(lambda spec: publisher.query("logical/not_replicated", database=spec.database), specs)
-    for spec, rows in zip(specs, found, strict=True):
-        for row in rows:
-            yield _object_check(spec, row, accepted)
-
-
-def _object_check(spec: DatabaseSpec, row: Row, accepted: Sequence[str]) -> Check:
-    kind = row["kind"]
-    more = ", …" if row["count"] > len(row["names"]) else ""
-    stops = kind in _NEVER_COPIED and kind not in accepted
-    remedy = _ADVICE.get(kind) or (
-        f"They would be missing on the subscriber without an error: copy them by hand, and name"
-        f" {kind!r} in accept_not_copied."
-    )
-    found = f"{row['count']}: {', '.join(row['names'])}{more}"
-    return Check(f"{spec.database}: {kind}", False, found, "not replicated", remedy, advice=not stops)
 
 
 def _extensions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pgnb.checks import Check, Checks
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.tableidentity import leaves, read_identities
 from pgnb.logical.wishes import qualified
 from pgnb.server import Server, compose, name
 
@@ -23,10 +24,13 @@ def table_checks(
         return Checks.of(title, [Check.fact("rows", "not counted: this run only plans")], journal)
     named = {"subscription": spec.subscription}
     rows = subscriber.query("logical/copying", named, database=spec.database)
-    state = next((row["state"] for row in rows if (row["schema"], row["table"]) == key), None)
-    ready = Check("its copy", state == "r", state or "not known to the subscription", "r (ready)",
+    states = {(row["schema"], row["table"]): row["state"] for row in rows}
+    names = [key] if key in states else _parts(publisher, spec, key)
+    found_states = [f"{schema}.{name}: {states.get((schema, name), 'not known')}" for schema, name in names]
+    copied = all(states.get(one) == "r" for one in names)
+    ready = Check("its copy", copied, "r" if copied else "; ".join(found_states), "r (ready)",
                   "REFRESH the subscription, and read its log (12_09_logical_troubleshooting).")  # fmt: skip
-    if state != "r":
+    if not copied:
         return Checks.of(title, [ready], journal)
     before = _count(publisher, spec, key)
     lsn = wait_applied(publisher, subscriber, [spec], timeout=timeout).lsn
@@ -36,6 +40,13 @@ def table_checks(
     items = [ready, Check(f"its rows at {lsn}", low <= found <= high, f"{found:,} rows", wanted,
                           "Resynchronise the table (12_09_logical_troubleshooting).")]  # fmt: skip
     return Checks.of(title, items, journal)
+
+
+def _parts(publisher: Server, spec: DatabaseSpec, key: tuple[str, str]) -> list[tuple[str, str]]:
+    """The names under which its rows are copied: its partitions', where it is not published as a whole."""
+    tables = read_identities(publisher, spec.database)
+    here = tables.get(key)
+    return [one.named for one in leaves(here, tables.values())] if here else [key]
 
 
 def _count(server: Server, spec: DatabaseSpec, key: tuple[str, str]) -> int:

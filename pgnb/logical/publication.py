@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pgnb.logical.wishes import PublishedTable, Wish
+from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish
 from pgnb.server import Server
-
-ALL_OPERATIONS = "insert, update, delete, truncate"
 
 
 @dataclass(frozen=True)

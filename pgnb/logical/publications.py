@@ -10,16 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pgnb.checks import Check, Checks
 from pgnb.errors import GateClosed, ParameterError
 from pgnb.logical.filters import same_filter
 from pgnb.logical.parallel import each, in_parallel
-from pgnb.logical.publication import ALL_OPERATIONS, Publication, read_publications
+from pgnb.logical.publication import Publication, read_publications
 from pgnb.logical.slots import unused
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.wishes import PublishedTable, Wish
+from pgnb.logical.updates import publisher_obstacles
+from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish
 from pgnb.plan import Change, Step
 from pgnb.server import Server, compose, join, name
 from pgnb.server.session import spell_statement
+
+_SHOWN = 5
+"""Tables that a check names."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class _Plan:
 
 
 def plan_publications(publisher: Server, specs: Sequence[DatabaseSpec]) -> Change:
-    """The plan after which each database's publication holds what its spec wishes, and all operations.
+    """The plan after which each database's publication holds what its spec wishes, and its operations.
 
     What is published beside it stays, and the note names it. Raises GateClosed for a publication of all
     tables where some were wished, or the reverse: that cannot be altered; ParameterError for what the
@@ -51,7 +56,26 @@ def plan_publications(publisher: Server, specs: Sequence[DatabaseSpec]) -> Chang
         title, publisher.journal, _text([(p.spec, p.now) for p in plans]),
         _text([(p.spec, p.then) for p in plans]), steps, note=_note(plans),
         undo_text=_undo_text(changed), undo=lambda: _plan_undo(publisher, changed),
+        precheck=lambda: update_checks(publisher, [plan.spec for plan in changed]),
     )  # fmt: skip
+
+
+def update_checks(publisher: Server, specs: Sequence[DatabaseSpec], *, planned: bool = False) -> Checks:
+    """A check a database that the publisher takes UPDATE and DELETE once these are published.
+
+    Every table has an identity, and row filters and column lists lie within it. `planned`: as if those were
+    given that `plan_replica_identity` gives. Raises QueryFailed.
+    """
+    found = publisher_obstacles(publisher, specs, planned=planned)
+    items = []
+    for spec in specs:
+        wrong = [one for one in found if one.database == spec.database]
+        words = "; ".join(f"{one.table}: {one.found}" for one in wrong[:_SHOWN])
+        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        remedy = " ".join(dict.fromkeys(one.remedy for one in wrong))
+        every, name_ = "for every table", f"{spec.database}: UPDATE and DELETE are accepted"
+        items.append(Check(name_, not wrong, f"{words}{more}" or every, every, remedy))
+    return Checks.of(f"Once published by {publisher.name}", items, publisher.journal)
 
 
 def _plan(publisher: Server, spec: DatabaseSpec) -> _Plan:
@@ -62,7 +86,7 @@ def _plan(publisher: Server, spec: DatabaseSpec) -> _Plan:
         )  # fmt: skip
     now = read_publications(publisher, spec.database).get(spec.publication) if publisher.present else None
     if now is None:
-        made = Publication(spec.publication, spec.wish, ALL_OPERATIONS, False)
+        made = Publication(spec.publication, spec.wish, spec.operations, spec.via_root)
         return _Plan(spec, None, made, (_create(spec),), ())
     return _altered(publisher, spec, now)
 
@@ -75,17 +99,29 @@ def _altered(publisher: Server, spec: DatabaseSpec, now: Publication) -> _Plan:
             remedy="Wish what it is (the parameter publish), or make a publication of another name and move"
             " the subscription to it by ALTER SUBSCRIPTION ... SET PUBLICATION; never drop it in use.",
         )
-    then = replace(now, holds=_merged(publisher, spec, now.holds), operations=ALL_OPERATIONS)
+    _refuse_other_root(spec, now)
+    then = replace(now, holds=_merged(publisher, spec, now.holds), operations=spec.operations)
     statements = []
     if then.holds != now.holds:
         statements.append(
             compose("ALTER PUBLICATION {} SET {}", name(spec.publication), publication_objects(then.holds))
         )
-    if now.operations != ALL_OPERATIONS:
+    if now.operations != spec.operations:
         statements.append(
-            compose("ALTER PUBLICATION {} SET (publish = {})", name(spec.publication), ALL_OPERATIONS)
+            compose("ALTER PUBLICATION {} SET (publish = {})", name(spec.publication), spec.operations)
         )
     return _Plan(spec, now, then, tuple(statements), _extra(spec.wish, now.holds))
+
+
+def _refuse_other_root(spec: DatabaseSpec, now: Publication) -> None:
+    """In use, a subscription would get changes under names that it has not copied; off is left as it is."""
+    if spec.via_root and not now.via_root:
+        raise GateClosed(
+            f"{spec.database}: {spec.publication} does not publish by the partitioned table, and is in use",
+            found="publish_via_partition_root = false",
+            remedy="Set publish_via_partition_root = False; or drop the subscription and the publication, "
+            "empty the tables on the subscriber, and set them up again.",
+        )
 
 
 def _merged(publisher: Server, spec: DatabaseSpec, now: Wish) -> Wish:
@@ -112,7 +148,14 @@ def _extra(wish: Wish, now: Wish) -> tuple[str, ...]:
 
 
 def _create(spec: DatabaseSpec) -> Any:
-    return compose("CREATE PUBLICATION {} FOR {}", name(spec.publication), publication_objects(spec.wish))
+    objects = publication_objects(spec.wish)
+    options = {
+        **({"publish": spec.operations} if spec.operations != ALL_OPERATIONS else {}),
+        **({"publish_via_partition_root": True} if spec.via_root else {}),
+    }
+    made = compose("CREATE PUBLICATION {} FOR {}", name(spec.publication), objects)
+    pairs = [compose(f"{option} = {{}}", value) for option, value in options.items()]
+    return compose("{} WITH ({})", made, join(", ", pairs)) if pairs else made
 
 
 def publication_objects(wish: Wish) -> Any:

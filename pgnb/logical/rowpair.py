@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 
 from pgnb.errors import PgnbError
 from pgnb.logical.catalog import Named
@@ -13,8 +15,37 @@ _LONGEST = 300
 """Characters of a row that are shown."""
 
 
+def row_pair(
+    servers: Sequence[Server], database: str, table: Named, columns: str, values: str, *, show: bool
+) -> tuple[str, ...]:
+    """The row with that key on each server, in words; without `show` no value of it is told.
+
+    Then it is told whether it is there, and in which columns the sides differ. `columns` and `values` as for
+    `row_words`.
+    """
+    found = [row_words(server, database, table, columns, values) for server in servers]
+    if show:
+        short = [text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…" for text in found]
+        return tuple(f"on {server.name}: {text}" for server, text in zip(servers, short, strict=True))
+    rows = [_parsed(words) for words in found]
+    lines = [
+        f"on {server.name}: {words if row is None else 'there (show_rows = True shows it)'}"
+        for server, words, row in zip(servers, found, rows, strict=True)
+    ]
+    both = [row for row in rows if row is not None]
+    if len(both) == 2:
+        here, there = both
+        unlike = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+        lines.append(f"columns that differ: {', '.join(unlike) or 'none'}")
+    return tuple(lines)
+
+
+def _parsed(words: str) -> dict[str, object] | None:
+    return json.loads(words) if words.startswith("{") else None
+
+
 def row_words(server: Server, database: str, table: Named, columns: str, values: str) -> str:
-    """The row with that key, as JSON, or why it is not shown.
+    """The row with that key, as JSON, or why it is not there.
 
     `columns` and `values` are as DETAIL has them: `a, "B"` and `1, x`. A value with a comma in it cannot be
     told from two values: then no row is looked for.
@@ -22,7 +53,7 @@ def row_words(server: Server, database: str, table: Named, columns: str, values:
     names = [_plain(column) for column in _COLUMN.findall(columns)]
     texts = [values] if len(names) == 1 else values.split(", ")
     if not names or len(texts) != len(names):
-        return f"the row ({columns}) = ({values}) cannot be looked for by its key"
+        return f"the row with that key ({columns}) cannot be looked for"
     terms = [compose("r.{} = {}", name(column), text) for column, text in zip(names, texts, strict=True)]
     statement = compose(
         "SELECT pg_catalog.row_to_json(r)::text AS row FROM {} AS r WHERE {} LIMIT 1",
@@ -32,8 +63,7 @@ def row_words(server: Server, database: str, table: Named, columns: str, values:
         rows = server.query(statement, database=database)
     except PgnbError as error:
         return f"the row cannot be read: {error.message}"
-    text = str(rows[0]["row"]) if rows else "no such row"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return str(rows[0]["row"]) if rows else "no such row"
 
 
 def _plain(column: str) -> str:

@@ -9,29 +9,43 @@ from typing import Any
 from pgnb.display import Table, Tabled
 from pgnb.errors import ParameterError
 from pgnb.logical.names import LONGEST, publication_name, slot_name, subscription_name
-from pgnb.logical.wishes import PublishedTable, Wish, wish_of
+from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish, operations_of, wish_of
 from pgnb.server import Server
 from pgnb.server.scratch import OWN, SCRATCH
 
 
 @dataclass(frozen=True)
 class DatabaseSpec:
-    """One database: what is published of it, and the names of publication, subscription and slot."""
+    """One database: what is published of it, and the names of publication, subscription and slot.
+
+    `operations` are those that are published; `via_root`: changes of partitions are sent as changes of the
+    partitioned table (publish_via_partition_root).
+    """
 
     database: str
     wish: Wish
     publication: str
     subscription: str
     slot: str
+    operations: str = ALL_OPERATIONS
+    via_root: bool = False
 
     @classmethod
-    def of(cls, database: str, published: Any = "all") -> DatabaseSpec:
+    def of(
+        cls,
+        database: str,
+        published: Any = "all",
+        *,
+        operations: str = ALL_OPERATIONS,
+        via_root: bool = False,
+    ) -> DatabaseSpec:
         """The spec with the procedure's names; `published` as in the parameter `publish`, see Wish."""
         check_name("database", database)
-        subscription = subscription_name(database)
+        subscription, holds = subscription_name(database), wish_of(published)
         return cls(
-            database, wish_of(published), publication_name(database), subscription, slot_name(subscription)
-        )
+            database, holds, publication_name(database), subscription, slot_name(subscription),
+            operations_of(operations), via_root,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,12 +77,14 @@ class Specs(Tabled, Sequence[DatabaseSpec]):
 
 
 def database_specs(
-    publisher: Server, databases: Iterable[str] = (), publish: Mapping[str, Any] | None = None
-) -> Specs:
+    publisher: Server, databases: Iterable[str] = (), publish: Mapping[str, Any] | None = None, *,
+    operations: str = ALL_OPERATIONS, via_root: bool = False,
+) -> Specs:  # fmt: skip
     """The specs of those databases; without names of every one of the publisher, its maintenance database,
     templates and scratch databases left out.
 
     `publish` maps a database to what is published of it, "all" where it is not named: see `wish_of`.
+    `operations` and `via_root` as DatabaseSpec has them.
     Raises ParameterError for names that are not there, are given twice, or cannot be used.
     """
     found = [row["name"] for row in publisher.query("databases")]
@@ -78,7 +94,12 @@ def database_specs(
     if publisher.present:
         _refuse("not on the publisher", [name for name in chosen if name not in found], found)
     _refuse("in publish, but not among the databases", [n for n in wishes if n not in chosen], chosen)
-    return Specs(tuple(DatabaseSpec.of(name, wishes.get(name, "all")) for name in chosen))
+    return Specs(
+        tuple(
+            DatabaseSpec.of(name, wishes.get(name, "all"), operations=operations, via_root=via_root)
+            for name in chosen
+        )
+    )
 
 
 def _every_one(publisher: Server) -> list[str]:

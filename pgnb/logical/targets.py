@@ -30,11 +30,7 @@ def target_checks(
 
     Raises ConnectionFailed for a database that is not there.
     """
-    found = subscriber.query(
-        "logical/filled_tables",
-        {"schemas": [t.schema for t in tables], "tables": [t.table for t in tables]},
-        database=spec.database,
-    )
+    found = _looked_for(subscriber, spec.database, [(t.schema, t.table) for t in tables])
     missing = [_words(row) for row in found if not row["here"]]
     filled = _filled(subscriber, spec.database, found) if copy_data else []
     checks = [
@@ -49,6 +45,16 @@ def target_checks(
                   " publisher's rows: a copy onto rows fails on duplicate keys, or doubles them.")
         )  # fmt: skip
     return checks
+
+
+def filled_tables(subscriber: Server, database: str, tables: Sequence[tuple[str, str]]) -> list[str]:
+    """Those of the tables (schema, name) that hold a row, as `schema.name`; a missing one holds none."""
+    return _filled(subscriber, database, _looked_for(subscriber, database, tables))
+
+
+def _looked_for(subscriber: Server, database: str, tables: Sequence[tuple[str, str]]) -> Rows:
+    named = {"schemas": [schema for schema, _ in tables], "tables": [table for _, table in tables]}
+    return subscriber.query("logical/filled_tables", named, database=database)
 
 
 def copy_checks(subscriber: Server, database: str, tables: Sequence[Published]) -> list[Check]:

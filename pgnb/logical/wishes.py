@@ -12,6 +12,7 @@ from pgnb.errors import ParameterError
 _PART = r'"(?:[^"]|"")+"|[^".\s][^".]*'
 _QUALIFIED = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<name>{_PART}|\*)\Z")
 _KEYS = {"table", "columns", "where"}
+ALL_OPERATIONS = "insert, update, delete, truncate"
 _FORMS = (
     '"all", or a list of "table", "schema.table", "schema.*" or'
     ' {"table": "schema.table", "columns": ["a", "b"], "where": "a > 0"}; a name with a dot or a quote in it'
@@ -82,6 +83,21 @@ def wish_of(published: Any) -> Wish:
     if len(set(names)) < len(names):
         raise ParameterError("a table is named twice", found=", ".join(t.words for t in tables))
     return Wish(False, tuple(dict.fromkeys(schemas)), (*tables, MARKER))
+
+
+def operations_of(given: str) -> str:
+    """The operations of a notebook's parameter, as a publication has them, in PostgreSQL's order.
+
+    Raises ParameterError for none, and for what is no operation.
+    """
+    named = {word.strip().lower() for word in given.split(",") if word.strip()}
+    known = ALL_OPERATIONS.split(", ")
+    if not named or named - set(known):
+        raise ParameterError(
+            "operations that cannot be published", found=repr(given),
+            remedy=f"Name some of {ALL_OPERATIONS}, joined by commas.",
+        )  # fmt: skip
+    return ", ".join(word for word in known if word in named)
 
 
 def _table_of(entry: Any) -> PublishedTable:

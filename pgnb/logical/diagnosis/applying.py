@@ -53,12 +53,12 @@ def _quiet_at_most(evidence: Evidence) -> float:
 def _failing(seen: DatabaseSeen, incident: Incident) -> LogicalFinding:
     kind = _APPLY_KINDS.get(incident.trouble, "apply-fails")
     mend, remedy = _ROW_MENDS.get(kind, _ROW_MENDS["apply-fails"])
-    if remedy:
+    if kind in _SKIPPABLE:
         mend = f"{mend} {_SKIP if incident.lsn else _NO_SKIP}"
     return LogicalFinding(
         kind, seen.spec.database, incident.table or seen.spec.subscription, _CAUSES[kind],
         (f"log: {incident.words}", *(seen.rows if kind == "conflict" else ()), *retained(seen)), mend,
-        remedy if incident.lsn else "", incident.lsn,
+        remedy, incident.lsn,
     )  # fmt: skip
 
 
@@ -72,19 +72,24 @@ _CAUSES = {
 _ROW_MENDS = {
     "conflict": (
         "Remove or change the row on the subscriber; the apply goes on by itself."
-        " Disabling and enabling cures nothing.", "skip",
+        " Disabling and enabling cures nothing.", "",
     ),
     "missing-table": (MISSING_TABLE[1], ""),
     "refused-row": (
         "Alter the subscriber's table as the comparison of the schemas says; the apply goes on by itself.",
-        "skip",
+        "",
     ),
     "no-replica-identity": (
-        "ALTER TABLE ... REPLICA IDENTITY USING INDEX or FULL on the publisher (section 12.4).", "",
+        "Give the subscriber's table the publisher's replica identity; the apply goes on by itself. FULL on"
+        " the publisher helps later rows alone, not those that wait.", "identity",
     ),
-    "apply-fails": ("Mend what the log says; the apply goes on by itself.", "skip"),
+    "apply-fails": ("Correct what the log says; the apply goes on by itself.", ""),
 }  # fmt: skip
-_SKIP = "Or SKIP that transaction, all of it, and compare the tables afterwards."
+_SKIPPABLE = ("conflict", "refused-row", "apply-fails")
+_SKIP = (
+    "Only if the row cannot be corrected there: remedy = 'skip' leaves that whole transaction out, its"
+    " changes to other tables too, for good; compare the tables afterwards and resync those that differ."
+)
 _NO_SKIP = (
     "It cannot be skipped, for the log tells no LSN: PostgreSQL 14 never does; with streaming = parallel, set"
     " that to on and let it come again."

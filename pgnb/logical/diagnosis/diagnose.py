@@ -16,19 +16,20 @@ PATIENCE = 8.0
 
 def diagnose_logical(
     publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *,
-    log_lines: int = 2000, patience: float = PATIENCE,
+    log_lines: int = 2000, patience: float = PATIENCE, show_rows: bool = False,
 ) -> LogicalDiagnosis:  # fmt: skip
     """What is wrong with the replication of these databases, the worst first; changes nothing.
 
     Rests on the catalogs and statistics of both sides and on the last `log_lines` lines of the subscriber's
     log. `patience`: seconds that a missing apply worker gets to appear and stay; nothing is waited for where
-    all workers run. Raises ConnectionFailed and QueryFailed of the subscriber; a publisher that does not
+    all workers run. Values of rows are told with `show_rows` alone.
+    Raises ConnectionFailed and QueryFailed of the subscriber; a publisher that does not
     answer is a finding.
     """
     databases = [spec.database for spec in specs]
     if not subscriber.present:
         return LogicalDiagnosis((), tuple(databases))
-    evidence = collect(publisher, subscriber, specs, lines=log_lines, patience=patience)
+    evidence = collect(publisher, subscriber, specs, lines=log_lines, patience=patience, show_rows=show_rows)
     return LogicalDiagnosis.of(list(_findings(evidence)), databases)
 
 

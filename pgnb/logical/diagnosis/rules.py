@@ -10,6 +10,7 @@ from pgnb.logical.diagnosis.finding import LogicalFinding
 from pgnb.logical.diagnosis.judging import MISSING_TABLE, Findings, current, logged, retained, words
 from pgnb.logical.diagnosis.seen import DatabaseSeen, Evidence
 from pgnb.logical.names import stand_in_name
+from pgnb.logical.schemadiff import REPLICA_IDENTITY
 
 
 def database_findings(seen: DatabaseSeen, evidence: Evidence) -> Findings:
@@ -127,7 +128,8 @@ def _stands_in(seen: DatabaseSeen) -> bool:
 
 
 def _schema(seen: DatabaseSeen) -> Findings:
-    wrong = [d for d in seen.differences if d.effect != "later" and d.what != "missing table"]
+    apart = ("missing table", REPLICA_IDENTITY)
+    wrong = [d for d in seen.differences if d.effect != "later" and d.what not in apart]
     if wrong:
         lines = tuple(f"{d.table}: {d.what}: {d.publisher} / {d.subscriber}" for d in wrong)
         yield LogicalFinding(
@@ -135,6 +137,22 @@ def _schema(seen: DatabaseSeen) -> Findings:
             "rows of these tables cannot arrive, or some cannot", lines,
             "Alter the subscriber's tables; logical replication carries no DDL.",
         )  # fmt: skip
+
+
+def _obstacles(seen: DatabaseSeen) -> Findings:
+    """Known from the catalogs, before the first UPDATE: refused by the publisher, or by the apply."""
+    for one in seen.obstacles:
+        cause, remedy = _OBSTACLES[one.kind]
+        yield LogicalFinding(
+            one.kind, seen.spec.database, one.table, cause, (one.found,), one.remedy, remedy
+        )  # fmt: skip
+
+
+_OBSTACLES = {
+    "unidentified-table": ("it is published and has no replica identity", ""),
+    "outside-identity": ("what is published of it does not hold its replica identity", ""),
+    "cannot-arrive": ("the subscriber has no key that the publisher sends", "identity"),
+}
 
 
 def _slot_at_risk(seen: DatabaseSeen) -> Findings:
@@ -159,5 +177,5 @@ def _missing_rows(seen: DatabaseSeen) -> Findings:
 
 
 _ALWAYS: tuple[Callable[[DatabaseSeen], Findings], ...] = (
-    _not_refreshed, _schema, _slot_at_risk, _missing_rows,
+    _not_refreshed, _schema, _obstacles, _slot_at_risk, _missing_rows,
 )  # fmt: skip

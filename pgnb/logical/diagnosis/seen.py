@@ -11,11 +11,12 @@ from pgnb.logical.conflicts import Incident, read_incidents
 from pgnb.logical.diagnosis.locating import located
 from pgnb.logical.parallel import in_parallel
 from pgnb.logical.publication import Publication, published_tables, read_publications
-from pgnb.logical.rowpair import row_words
+from pgnb.logical.rowpair import row_pair
 from pgnb.logical.schemadiff import Difference, compare_schemas
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
+from pgnb.logical.updates import Obstacle, standing_obstacles
 from pgnb.server import Server
 from pgnb.server.progress import lsn_bytes
 from pgnb.wait import wait_until
@@ -87,6 +88,8 @@ class DatabaseSeen:
     published: frozenset[Named] = frozenset()
     slot: LogicalSlot | None = None
     differences: tuple[Difference, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
+    """Published tables of which UPDATE and DELETE fail, or will."""
     incidents: tuple[Incident, ...] = ()
     rows: tuple[str, ...] = ()
     """The row of the latest conflict, on both sides."""
@@ -108,9 +111,12 @@ class Evidence:
 
 
 def collect(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, lines: int, patience: float
-) -> Evidence:
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, lines: int, patience: float,
+    show_rows: bool = False,
+) -> Evidence:  # fmt: skip
     """Look at both sides and at the subscriber's log; `patience`: seconds for young workers to live or die.
+
+    Without `show_rows` the values of rows are left out.
 
     A publisher that cannot be asked is evidence, too. Raises what the subscriber's side raises.
     """
@@ -125,9 +131,14 @@ def collect(
             return DatabaseSeen(spec, missing=True)
         apply = applies.get((spec.database, spec.subscription))
         own = tuple(i for i in incidents if i.subscription == spec.subscription)
-        return _look(publisher, subscriber, spec, silent, slots, apply, own)
+        return _look(publisher, subscriber, spec, silent, slots, apply, own, show_rows=show_rows)
 
-    return Evidence(tuple(in_parallel(look, specs)), workers, incidents, refused)
+    found = tuple(in_parallel(look, specs))
+    return Evidence(found, workers, _shown(incidents, show_rows=show_rows), refused)
+
+
+def _shown(incidents: Sequence[Incident], *, show_rows: bool) -> tuple[Incident, ...]:
+    return tuple(incident if show_rows else incident.without_values for incident in incidents)
 
 
 def _settled(subscriber: Server, specs: Sequence[DatabaseSpec], patience: float) -> list[Apply]:
@@ -153,7 +164,7 @@ def _workers(found: Sequence[Apply]) -> str:
 
 def _incidents(subscriber: Server, lines: int) -> tuple[Sequence[Incident], str]:
     try:
-        return read_incidents(subscriber, lines=lines), ""
+        return read_incidents(subscriber, lines=lines, show_rows=True), ""
     except PgnbError as error:
         return (), error.message
 
@@ -171,6 +182,7 @@ def _slots(publisher: Server) -> tuple[Mapping[str, LogicalSlot], str]:
 def _look(
     publisher: Server, subscriber: Server, spec: DatabaseSpec, silent: str,
     slots: Mapping[str, LogicalSlot], apply: Apply | None, own: tuple[Incident, ...],
+    *, show_rows: bool,
 ) -> DatabaseSeen:  # fmt: skip
     subscription = read_subscriptions(subscriber, spec.database).get(spec.subscription)
     named = {"subscription": spec.subscription}
@@ -178,8 +190,9 @@ def _look(
     states = {(row["schema"], row["table"]): row["state"] for row in known}
     own = tuple(located(subscriber, spec, states, incident) for incident in own)
     pair = (subscriber,) if silent else (subscriber, publisher)
-    rows = _rows(pair, spec, states, _latest(apply, own))
-    seen = DatabaseSeen(spec, False, silent, subscription, apply, states, incidents=own, rows=rows)
+    rows = _rows(pair, spec, states, _latest(apply, own), show=show_rows)
+    told = _shown(own, show_rows=show_rows)
+    seen = DatabaseSeen(spec, False, silent, subscription, apply, states, incidents=told, rows=rows)
     if silent or not publisher.present:
         return seen
     tables = published_tables(publisher, spec.database, spec.publication)
@@ -191,6 +204,7 @@ def _look(
         published=frozenset((t.schema, t.table) for t in tables),
         slot=slot,
         differences=differences,
+        obstacles=standing_obstacles(publisher, subscriber, spec),
     )
 
 
@@ -201,14 +215,12 @@ def _latest(apply: Apply | None, own: Sequence[Incident]) -> Incident | None:
 
 
 def _rows(
-    servers: Sequence[Server], spec: DatabaseSpec, tables: Iterable[Named], incident: Incident | None
-) -> tuple[str, ...]:
+    servers: Sequence[Server], spec: DatabaseSpec, tables: Iterable[Named], incident: Incident | None, *,
+    show: bool,
+) -> tuple[str, ...]:  # fmt: skip
     if incident is None:
         return ()
     table = next((key for key in tables if incident.table == f"{key[0]}.{key[1]}"), None)
     if table is None:
         return ()
-    return tuple(
-        f"on {server.name}: {row_words(server, spec.database, table, incident.columns, incident.values)}"
-        for server in servers
-    )
+    return row_pair(servers, spec.database, table, incident.columns, incident.values, show=show)

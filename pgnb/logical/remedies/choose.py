@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pgnb.errors import ParameterError
 from pgnb.logical.diagnosis.finding import LogicalDiagnosis
 from pgnb.logical.origin import Origin
+from pgnb.logical.remedies.identity import plan_identity
 from pgnb.logical.remedies.recreate import plan_recreate
 from pgnb.logical.remedies.resync import plan_resync
 from pgnb.logical.remedies.subscription import plan_enable, plan_refresh, plan_skip
@@ -16,7 +17,8 @@ from pgnb.logical.wishes import qualified
 from pgnb.plan import Change
 from pgnb.server import Server
 
-REMEDIES = ("enable", "refresh", "skip", "resync", "recreate", "workers")
+REMEDIES = ("enable", "refresh", "identity", "workers", "resync", "recreate", "skip")
+"""What loses nothing first; skip, which leaves changes out for good, last."""
 
 
 def plan_remedy(
@@ -27,9 +29,9 @@ def plan_remedy(
 
     `database` is one of the specs', `table` (`schema.table`) what resync copies anew; what else it needs,
     such as the LSN of SKIP, is the diagnosis'. Each asks for `confirm_remedy`: the name of the subscription
-    (enable, refresh, recreate), the LSN (skip), the table (resync), the setting (workers). `allow_restart`:
-    the subscriber is restarted afterwards where workers need it. Raises ParameterError and GateClosed, both
-    before anything is changed.
+    (enable, refresh, identity, recreate), the LSN (skip), the table (resync), the setting (workers).
+    `allow_restart`: the subscriber is restarted afterwards where workers need it.
+    Raises ParameterError and GateClosed, both before anything is changed.
     """
     if not remedy:
         return Change(
@@ -42,6 +44,8 @@ def plan_remedy(
     spec = _spec(specs, database)
     if remedy == "enable":
         return plan_enable(subscriber, spec)
+    if remedy == "identity":
+        return plan_identity(publisher, subscriber, spec)
     if remedy == "refresh":
         unknown = tuple(f.subject for f in diagnosis if (f.kind, f.database) == ("not-refreshed", database))
         return plan_refresh(subscriber, spec, unknown)

@@ -9,6 +9,7 @@ from pgnb.checks import Check, Checks
 from pgnb.logical.origin import Origin
 from pgnb.logical.publication import published_tables
 from pgnb.logical.remedies.emptying import empty_step
+from pgnb.logical.remedies.identity import arrival_check
 from pgnb.logical.remedies.subscription import PARAMETER
 from pgnb.logical.slots import drop_slot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
@@ -65,7 +66,8 @@ def _checks(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Checks
                   "Section 12.4 (12_logical_replication) makes the publication.")  # fmt: skip
     return Checks.of(
         f"Recreating {spec.subscription}",
-        [there, *target_checks(subscriber, spec, tables, copy_data=False),
+        [there, arrival_check(publisher, subscriber, spec),
+         *target_checks(subscriber, spec, tables, copy_data=False),
          *copy_checks(subscriber, spec.database, tables)], subscriber.journal,
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from pgnb.logical.names import stand_in_name
 from pgnb.logical.publication import published_tables, read_publications
 from pgnb.logical.publications import publication_objects
 from pgnb.logical.remedies.emptying import empty_step, empty_tables
+from pgnb.logical.remedies.identity import arrival_check
 from pgnb.logical.remedies.subscription import PARAMETER, apply_of, standing
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription
@@ -121,6 +122,7 @@ def _checks(work: _Resync) -> Checks:
     ]  # fmt: skip
     published = published_tables(work.publisher, work.spec.database, work.spec.publication)
     own = [found for found in published if (found.schema, found.table) == work.table]
+    items.append(arrival_check(work.publisher, work.subscriber, work.spec, work.table))
     items += copy_checks(work.subscriber, work.spec.database, own)
     return Checks.of(f"Resynchronising {work.words}", items, work.subscriber.journal)
 

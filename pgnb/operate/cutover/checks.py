@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pgnb.checks import Check, Checks
 from pgnb.logical.parallel import in_parallel
+from pgnb.logical.publications import update_checks
 from pgnb.logical.sequences import missing_sequences, unfed
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.targets import databases_of
@@ -14,17 +15,23 @@ from pgnb.operate.cutover.status import CutoverStatus, DatabaseState, cutover_st
 _SEE = "See 12.9: it names the cause and the remedy."
 
 
-def cutover_checks(cut: Cutover) -> Checks:
-    """What must hold before the path begins; a run that was killed passes again and goes on."""
+def cutover_checks(cut: Cutover, *, prepared: bool = True, allow_restart: bool = False) -> Checks:
+    """What must hold before the path begins; a run that was killed passes again and goes on.
+
+    Before the other direction is `prepared`, that this can be done: a restart where it takes one.
+    """
     status = cutover_status(cut)
-    items = [*_of_everybody(cut, status), *cut.cluster.access_checks(service_rights(cut, status))]
+    items = [
+        *_of_everybody(cut, status, prepared or not allow_restart),
+        *cut.cluster.access_checks(service_rights(cut, status)),
+    ]
     for state in status.items:
         items += _planned(state) if cut.path == "cutover" else []
     items += _sequences(cut, status)
     return Checks.of(f"Before the path {cut.path}", items, cut.cluster.journal)
 
 
-def _of_everybody(cut: Cutover, status: CutoverStatus) -> list[Check]:
+def _of_everybody(cut: Cutover, status: CutoverStatus, as_is: bool) -> list[Check]:
     answers = not cut.why_absent
     begun = status.leads or (cut.path == "failover" and any(state.noted for state in status.items))
     wanted = cut.path != "failover"
@@ -38,16 +45,17 @@ def _of_everybody(cut: Cutover, status: CutoverStatus) -> list[Check]:
         Check("the subscriber is writable", cut.subscriber.facts.role == "primary", cut.subscriber.facts.role,
               "primary", "A standby cannot take over; name the subscriber."),
     ]  # fmt: skip
-    return [*items, *(_way_back(cut, status, level) if cut.reverse else ())]
+    return [*items, *(_way_back(cut, status, level, as_is) if cut.reverse else ())]
 
 
-def _way_back(cut: Cutover, status: CutoverStatus, level: str) -> list[Check]:
+def _way_back(cut: Cutover, status: CutoverStatus, level: str, as_is: bool) -> list[Check]:
     """A slot of that name is a killed run's own where the writes are stopped; otherwise somebody else's."""
     slots = logical_slots(cut.subscriber)
     taken = [s.spec.slot for s in status.items if s.spec.slot in slots and not s.followed and not s.stopped]
     return [
-        Check("wal_level of the subscriber", level == "logical", level, "logical",
-              "The way back needs it, and a restart (12.2 on the subscriber); else reverse_service = ''."),
+        *update_checks(cut.subscriber, cut.specs, planned=not as_is),
+        Check("wal_level of the subscriber", level == "logical" or not as_is, level, "logical",
+              "Following it needs that, and a restart (allow_restart); else reverse_service = ''."),
         Check("slots of the way back", not taken, ", ".join(taken) or "none there", "none there",
               "Drop them on the subscriber if nobody needs them (07)."),
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgnb.checks import Check, Checks
 from pgnb.logical.leftslots import clean_slots, left_slots
 from pgnb.logical.quiet import let_writes_in
 from pgnb.operate.cutover.checks import cutover_checks, unknown_sequences
@@ -9,6 +10,7 @@ from pgnb.operate.cutover.failover import Emergency
 from pgnb.operate.cutover.parties import Cutover
 from pgnb.operate.cutover.planned import Handover
 from pgnb.operate.cutover.status import CutoverStatus, cutover_status, unfinished
+from pgnb.operate.cutover.unblocking import GO_ON, reasons_against
 from pgnb.operate.failover.service import read_service
 from pgnb.plan import Change, Confirmation, Step
 
@@ -116,5 +118,13 @@ def _abandon(cut: Cutover, status: CutoverStatus) -> Change:
     return Change(
         title, cut.cluster.journal, f"writes stopped: {names}\n", f"writes let in: {names}\n",
         [Step(cut.publisher.name, f"ALTER DATABASE ... RESET in {names}", run, journalled=True)],
-        confirmations=[_allow()],
+        confirmations=[_allow()], precheck=lambda: _nothing_against(cut),
     )  # fmt: skip
+
+
+def _nothing_against(cut: Cutover) -> Checks:
+    """Read again immediately before: somebody else may have finished the cut-over meanwhile."""
+    against = reasons_against(cut)
+    check = Check("writes may be allowed again", not against, "; ".join(against) or "nothing against it",
+                  "nothing against it", GO_ON.format(publisher=cut.publisher.name))  # fmt: skip
+    return Checks.of(f"Before writes on {cut.publisher.name}", [check], cut.cluster.journal)

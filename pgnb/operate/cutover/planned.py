@@ -13,13 +13,13 @@ from pgnb.logical.arrival import wait_applied
 from pgnb.logical.copying import wait_copied
 from pgnb.logical.equal import count_both
 from pgnb.logical.parallel import each, in_parallel
-from pgnb.logical.quiet import end_sessions, let_writes_in, stop_writes
+from pgnb.logical.quiet import end_sessions, stop_writes
 from pgnb.logical.sequences import carried_gaps, set_sequences
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.subscription import read_subscriptions
 from pgnb.operate.cutover.parties import Cutover
 from pgnb.operate.cutover.reverse import follow
 from pgnb.operate.cutover.status import CutoverStatus
+from pgnb.operate.cutover.unblocking import put_back, standing_specs
 from pgnb.operate.failover.service import switch
 from pgnb.plan import Step
 from pgnb.server import compose, name
@@ -51,31 +51,23 @@ class Handover:
         return [*guarded, *(Step(target, what, run, True) for target, what, run in rest)]
 
     def _guarded(self, run: Callable[[], str]) -> str:
-        """Before anything is dropped, a failure lets the writes in again."""
+        """A failure before the first drop lets the writes in again, where nothing speaks against it."""
         try:
             return run()
-        except BaseException as error:
-            if len(self._standing()) < len(self.cut.specs):
-                raise
-            back = let_writes_in(self.cut.publisher, self.cut.quiet_databases)
-            if not isinstance(error, PgnbError):
-                raise
-            remedy = f"{error.remedy} Put back: {back}.".strip()
+        except PgnbError as error:
+            remedy = f"{error.remedy} {put_back(self.cut)}".strip()
             raise ChangeFailed(error.message, found=error.found, remedy=remedy) from error
-
-    def _standing(self) -> list[DatabaseSpec]:
-        found = in_parallel(
-            lambda spec: spec.subscription in read_subscriptions(self.cut.subscriber, spec.database),
-            self.cut.specs,
-        )
-        return [spec for spec, there in zip(self.cut.specs, found, strict=True) if there]
+        except BaseException as interrupt:
+            # An interrupt has no remedy of its own: its note says what was put back.
+            interrupt.add_note(put_back(self.cut))
+            raise
 
     def _stop(self) -> str:
         with self.cut.phase("stop writes"):
             return stop_writes(self.cut.publisher, self.cut.quiet_databases)
 
     def _arrive(self) -> str:
-        cut, standing = self.cut, self._standing()
+        cut, standing = self.cut, standing_specs(self.cut)
         if not standing:
             return "every subscription is dropped already"
         with self.cut.phase("marker confirmed"):
@@ -110,7 +102,7 @@ class Handover:
             return f"{sum(each(carry, cut.specs, lambda spec: spec.database))} set"
 
     def _drop(self) -> str:
-        standing = self._standing()
+        standing = standing_specs(self.cut)
 
         def drop(spec: DatabaseSpec) -> None:
             statement = compose("DROP SUBSCRIPTION IF EXISTS {}", name(spec.subscription))

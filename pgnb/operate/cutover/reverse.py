@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pgnb.logical.identity import plan_subscriber_identity
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.roles import plan_reader, subscription_rules
 from pgnb.logical.slots import drop_slot, logical_slots
@@ -31,7 +32,10 @@ def plan_way_back(cut: Cutover, networks: Sequence[str]) -> Change:
     if not cut.reverse:
         return Change(title, cut.cluster.journal, note="No way back is asked for (reverse_service is empty).")
     rules = subscription_rules(cut.role, networks, tls=target.facts.ssl)
-    parts = [target.plan_role(cut.role, cut.secret), plan_reader(target, cut.role), target.plan_hba(rules)]
+    parts = [
+        target.plan_role(cut.role, cut.secret), plan_reader(target, cut.role), target.plan_hba(rules),
+        plan_subscriber_identity(cut.publisher, target, cut.specs),
+    ]  # fmt: skip
     steps = [Step(target.name, part.title, lambda part=part: part.apply().outcome, True)  # type: ignore[misc]
              for part in parts if part]  # fmt: skip
     before, after = ("".join(getattr(part, side) for part in parts if part) for side in ("before", "after"))

@@ -9,13 +9,14 @@ from typing import Any
 from pgnb.cluster import Cluster, connect
 from pgnb.logical.copying import CopyProgress, wait_copied
 from pgnb.logical.databases import plan_databases
-from pgnb.logical.identity import plan_replica_identity
+from pgnb.logical.identity import plan_replica_identity, plan_subscriber_identity
 from pgnb.logical.markers import plan_markers
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.roles import plan_reader, plan_roles
 from pgnb.logical.schema import plan_schema
 from pgnb.logical.specs import Specs, database_specs
 from pgnb.logical.subscriptions import plan_subscriptions
+from pgnb.logical.wishes import ALL_OPERATIONS
 from pgnb.plan import Change, gate
 from pgnb.replication import Source, replication_source
 from pgnb.server import Server, compose, find_server, name
@@ -41,8 +42,12 @@ class Pair:
     kubeconfig: str
     origin: Source
 
-    def specs(self, *databases: str, **publish: Any) -> Specs:
-        return database_specs(self.publisher, databases, publish)
+    def specs(self, *databases: str, via_root: bool = False, operations: str = ALL_OPERATIONS,
+              **publish: Any) -> Specs:  # fmt: skip
+        return database_specs(self.publisher, databases, publish, via_root=via_root, operations=operations)
+
+    def wait_copied(self, specs: Specs) -> CopyProgress:
+        return wait_copied(self.publisher, self.subscriber, specs, timeout=60)
 
     def plans(self, specs: Specs, **options: Any) -> Iterable[Change]:
         """The plans of 12.4, each made when the one before it was carried out."""
@@ -51,6 +56,7 @@ class Pair:
         yield plan_databases(here, there, specs)
         yield plan_schema(here, there, specs, self.origin)
         yield plan_replica_identity(here, specs)
+        yield plan_subscriber_identity(here, there, specs)
         yield plan_markers(here, there, specs)
         yield plan_publications(here, specs)
         yield plan_subscriptions(here, there, specs, self.origin, **options)
@@ -59,7 +65,7 @@ class Pair:
         """Carry all of them out and wait for the initial copy."""
         for change in self.plans(specs, **options):
             carry_out(change)
-        return wait_copied(self.publisher, self.subscriber, specs, timeout=60)
+        return self.wait_copied(specs)
 
     def make_database(self, database: str, *statements: Any) -> None:
         """A database on the publisher with what the statements make."""

@@ -43,6 +43,13 @@ def test_a_conflict_is_told_with_its_row_and_skipped_by_its_lsn(stage: Stage) ->
     assert "local" in evidence
     assert "remote" in evidence
     assert finding.lsn in evidence
+    assert finding.remedy == ""  # What loses rows for good is told last, and never as the column's word.
+    assert finding.mend.index("Remove or change the row") < finding.mend.index("remedy = 'skip'")
+    hidden = stage.diagnose(spec, show_rows=False)
+    told = "\n".join(hidden.findings[0].evidence)
+    assert [word for word in ("77", "remote", '"local"') if word in told] == []
+    assert "Key (id)=(…) already exists" in told
+    assert "columns that differ: v" in told
     change = stage.remedy(spec, "skip")
     for wrong in ("", "0/1", spec.subscription):
         with pytest.raises(GateClosed, match="confirm_remedy"):

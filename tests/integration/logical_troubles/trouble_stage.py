@@ -63,8 +63,10 @@ class Stage:
         self.wait_ready(spec)
         return spec
 
-    def diagnose(self, *specs: DatabaseSpec) -> LogicalDiagnosis:
-        return diagnose_logical(self.publisher, self.subscriber, specs, patience=_PATIENCE)
+    def diagnose(self, *specs: DatabaseSpec, show_rows: bool = True) -> LogicalDiagnosis:
+        return diagnose_logical(
+            self.publisher, self.subscriber, specs, patience=_PATIENCE, show_rows=show_rows
+        )
 
     def find(self, spec: DatabaseSpec, kind: str, patience: float = 30.0) -> Any:
         """The finding of that kind, once the trouble has shown itself."""

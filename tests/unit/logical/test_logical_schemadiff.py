@@ -51,7 +51,6 @@ def test_equal_schemas_do_not_differ() -> None:
         (with_column(replace(V, default="'x'")), "default of v", "later"),
         (with_column(replace(V, generated="s", default="id")), "generation of v", "stops"),
         (replace(SHAPE, keys={**SHAPE.keys, "c": "CHECK ((id > 0))"}), "extra constraint", "risk"),
-        (replace(SHAPE, keys={}), "rows cannot be found by a key", "risk"),
     ],
 )
 def test_each_difference_and_its_effect(theirs: TableShape, what: str, effect: str) -> None:

@@ -1,0 +1,120 @@
+"""What stands on the subscriber before a set-up, and would stop it halfway: known before the first change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pgnb.checks import Check
+from pgnb.errors import GateClosed
+from pgnb.logical.catalog import read_catalog
+from pgnb.logical.parallel import in_parallel
+from pgnb.logical.schema import uncopied
+from pgnb.logical.schemadiff import differences
+from pgnb.logical.slots import LogicalSlot, logical_slots, usable_slot
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscription import read_subscriptions
+from pgnb.logical.tableidentity import published_by, read_identities, sent_as
+from pgnb.logical.targets import databases_of, filled_tables
+from pgnb.logical.updates import subscriber_obstacles
+from pgnb.logical.wishes import MARKER
+from pgnb.server import Server
+
+_SHOWN = 5
+_ROWS = (
+    "Empty those tables on the subscriber, or set copy_data = False if they hold exactly the publisher's"
+    " rows: a copy onto rows fails on duplicate keys, or doubles them."
+)
+_LEFT = (
+    "Nobody reads these slots now. They may be left by a run that was killed, or belong to a subscriber that"
+    " is down and would lose its place for good. To take them, set take_slots = {!r}."
+)
+
+
+def subscriber_checks(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, copy_data: bool,
+    create_databases: bool, take_slots: str,
+) -> Iterator[Check]:  # fmt: skip
+    """Checks of slots, and of databases, schemas, rows and keys that the subscriber has already.
+
+    Nothing but the slots where it is not there yet. Raises QueryFailed.
+    """
+    there = databases_of(subscriber)
+    fresh = [spec for spec in specs if not _subscribed(subscriber, spec, there)]
+    yield from _slots(publisher, fresh, copy_data=copy_data, take_slots=take_slots)
+    if not subscriber.present:
+        return
+    lacking = [spec.database for spec in specs if spec.database not in there]
+    yield Check("databases on the subscriber", create_databases or not lacking,
+                f"not there: {', '.join(lacking)}" if lacking else "all", "all, or create_databases = True",
+                "Make them by hand, or set create_databases = True.")  # fmt: skip
+    held = [spec for spec in specs if spec.database in there]
+    untouched = {spec.database for spec in uncopied(subscriber, held)}
+    filled = [spec for spec in held if spec.database not in untouched]
+    yield from in_parallel(lambda spec: _schema(publisher, subscriber, spec), filled)
+    if copy_data:
+        chosen = [spec for spec in filled if spec in fresh]
+        yield from in_parallel(lambda spec: _rows(publisher, subscriber, spec), chosen)
+    yield from _keys(publisher, subscriber, filled)
+
+
+def _subscribed(subscriber: Server, spec: DatabaseSpec, there: frozenset[str]) -> bool:
+    return spec.database in there and spec.subscription in read_subscriptions(subscriber, spec.database)
+
+
+def _slots(
+    publisher: Server, specs: Sequence[DatabaseSpec], *, copy_data: bool, take_slots: str
+) -> Iterator[Check]:
+    slots, left, wrong = logical_slots(publisher), [], []
+    for spec in specs:
+        try:
+            found = usable_slot(slots, spec)
+        except GateClosed as taken:
+            wrong.append(f"{taken.message} ({taken.found})")
+        else:
+            left += [found] if found and _doubtful(found, copy_data) else []
+    names = ", ".join(slot.name for slot in left)
+    yield Check("slots of these names", not wrong, "; ".join(wrong) or "none of others", "none of others",
+                "Drop them if nobody needs them (07).")  # fmt: skip
+    yield Check("slots that nobody reads", not names or take_slots == names, names or "none",
+                "none, or named in take_slots", _LEFT.format(names))  # fmt: skip
+
+
+def _doubtful(slot: LogicalSlot, copy_data: bool) -> bool:
+    return copy_data or bool(slot.total_txns)
+
+
+def _schema(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
+    """A schema that is there is never overwritten, so what stops replication must be altered by hand."""
+    chosen = {
+        one.words for one in published_by(spec.wish, read_identities(publisher, spec.database).values())
+    }
+    sides = read_catalog(publisher, spec.database), read_catalog(subscriber, spec.database)
+    wrong = [
+        f"{d.table}: {d.what}" for d in differences(*sides, all_published=True)
+        if d.effect == "stops" and d.table in chosen and d.table != MARKER.words
+    ]  # fmt: skip
+    return Check(f"{spec.database}: schema that is there", not wrong, _some(wrong) or "as the publisher's",
+                 "nothing that stops replication", "Alter the subscriber's tables by hand.")  # fmt: skip
+
+
+def _rows(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
+    published = published_by(spec.wish, read_identities(publisher, spec.database).values())
+    names = dict.fromkeys(sent_as(spec.wish, one, via_root=spec.via_root) for one in published)
+    marker = (MARKER.schema, MARKER.name)
+    wrong = filled_tables(subscriber, spec.database, [one for one in names if one != marker])
+    return Check(
+        f"{spec.database}: no rows before the copy", not wrong, _some(wrong) or "none", "none", _ROWS
+    )
+
+
+def _keys(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
+    """Advice: the set-up gives the subscriber's tables their identity, where an index serves."""
+    found = subscriber_obstacles(publisher, subscriber, specs, there=databases_of(subscriber))
+    words = _some([one.words for one in found]) or "there"
+    yield Check("keys that UPDATE and DELETE are applied by", not found, words, "there",
+                "They are given where an index serves; else make one.", advice=True)  # fmt: skip
+
+
+def _some(words: Sequence[str]) -> str:
+    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+    return f"{', '.join(words[:_SHOWN])}{more}"

@@ -1,0 +1,166 @@
+"""By what UPDATE and DELETE find the rows of a published table, on either side, from the catalogs.
+
+The rules are PostgreSQL's own. The publisher refuses both on a published table without a replica identity
+(Q1). The subscriber looks a row up by its own identity index or primary key, each of whose columns the
+publisher must send as part of its identity; only a publisher that sends the full row needs no key there
+(relation.c, logicalrep_rel_mark_updatable).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pgnb.logical.wishes import Wish
+from pgnb.server import Server
+
+Named = tuple[str, str]
+"""A schema and a name in it."""
+FULL, INDEX, DEFAULT, NOTHING = "f", "i", "d", "n"
+
+
+@dataclass(frozen=True)
+class UniqueIndex:
+    """A unique index that may serve as identity; `chosen`: REPLICA IDENTITY USING INDEX names it."""
+
+    name: str
+    columns: tuple[str, ...]
+    primary: bool
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class TableIdentity:
+    """One table of a catalog. `kind` is r or p (partitioned), `form` is relreplident, `bytes` its size.
+
+    `roots`: the partitioned tables above it, `parents`: what it inherits from, the nearest first.
+    `extension` owns it, or is None; `generated` are the columns that the server computes.
+    """
+
+    schema: str
+    table: str
+    kind: str
+    form: str
+    bytes: int
+    extension: str | None
+    columns: tuple[str, ...]
+    generated: tuple[str, ...]
+    indexes: tuple[UniqueIndex, ...]
+    roots: tuple[Named, ...]
+    parents: tuple[Named, ...]
+
+    @property
+    def named(self) -> Named:
+        """Schema and name."""
+        return self.schema, self.table
+
+    @property
+    def words(self) -> str:
+        """The table in a reader's words; the schema public goes without saying."""
+        return self.table if self.schema == "public" else f"{self.schema}.{self.table}"
+
+    @property
+    def key(self) -> UniqueIndex | None:
+        """The index that is its replica identity; None for FULL, NOTHING and where there is none."""
+        if self.form == INDEX:
+            return next((index for index in self.indexes if index.chosen), None)
+        return self._primary if self.form == DEFAULT else None
+
+    @property
+    def _primary(self) -> UniqueIndex | None:
+        return next((index for index in self.indexes if index.primary), None)
+
+    @property
+    def identified(self) -> bool:
+        """Whether UPDATE and DELETE are accepted once it is published."""
+        return self.form == FULL or self.key is not None
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns that an UPDATE or DELETE sends to find its row; none without an identity."""
+        key = self.key
+        return self.columns if self.form == FULL else key.columns if key else ()
+
+    @property
+    def found_by(self) -> tuple[str, ...]:
+        """The columns that a subscriber with this table looks rows up by; the primary key stands in."""
+        key = self.key or self._primary
+        return key.columns if key else ()
+
+    @property
+    def form_words(self) -> str:
+        """Its identity in a few words."""
+        if self.form == FULL:
+            return "FULL"
+        return f"({', '.join(self.identity)})" if self.identified else "none"
+
+    def with_identity(self) -> TableIdentity:
+        """The table as `plan_replica_identity` leaves it: its shortest unique index, else FULL."""
+        if self.identified:
+            return self
+        if not self.indexes:
+            return replace(self, form=FULL)
+        first = self.indexes[0].name
+        return replace(
+            self, form=INDEX, indexes=tuple(replace(i, chosen=i.name == first) for i in self.indexes)
+        )
+
+
+def read_identities(server: Server, database: str) -> dict[Named, TableIdentity]:
+    """Every logged table of a database by schema and name; none of an absent server.
+
+    Source: pg_class, pg_index, pg_inherits, pg_depend. Raises QueryFailed, ConnectionFailed.
+    """
+    return identities_of(server.query("logical/identities", database=database))
+
+
+def identities_of(rows: Iterable[Mapping[str, Any]]) -> dict[Named, TableIdentity]:
+    """What the query `logical/identities` answered, by schema and name."""
+    return {table.named: table for table in map(_identity, rows)}
+
+
+def _identity(row: Mapping[str, Any]) -> TableIdentity:
+    indexes = tuple(
+        UniqueIndex(i["name"], tuple(i["columns"]), i["primary"], i["chosen"]) for i in row["indexes"]
+    )
+    lists = {key: tuple(row[key]) for key in ("columns", "generated")}
+    named = {key: tuple((schema, name) for schema, name in row[key]) for key in ("roots", "parents")}
+    return TableIdentity(**{**row, **lists, **named, "indexes": indexes})
+
+
+def published_by(wish: Wish, tables: Iterable[TableIdentity]) -> list[TableIdentity]:
+    """The ordinary tables, partitions among them, that such a publication publishes."""
+    return [table for table in tables if table.kind == "r" and _covers(wish, table)]
+
+
+def _covers(wish: Wish, table: TableIdentity) -> bool:
+    listed = {(one.schema, one.name) for one in wish.tables}
+    branch = (table.named, *table.roots)
+    return (
+        wish.all_tables
+        or any(name in listed or name[0] in wish.schemas for name in branch)
+        or any(name in listed for name in table.parents)
+    )
+
+
+def sent_as(wish: Wish, table: TableIdentity, *, via_root: bool) -> Named:
+    """The name under which a published table's changes are sent: its topmost published root's, or its own."""
+    if not via_root:
+        return table.named
+    listed = {(one.schema, one.name) for one in wish.tables}
+    covered = [n for n in table.roots if wish.all_tables or n in listed or n[0] in wish.schemas]
+    return covered[-1] if covered else table.named
+
+
+def leaves(table: TableIdentity, tables: Iterable[TableIdentity]) -> Sequence[TableIdentity]:
+    """The tables that hold its rows: its partitions, or itself."""
+    if table.kind != "p":
+        return [table]
+    return [one for one in tables if one.kind == "r" and table.named in one.roots]
+
+
+def arrives(sent: TableIdentity, there: TableIdentity) -> bool:
+    """Whether UPDATE and DELETE of the publisher's table can find their rows in the subscriber's."""
+    wanted = there.found_by
+    return (bool(wanted) or sent.form == FULL) and set(wanted) <= set(sent.identity)

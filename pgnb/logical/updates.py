@@ -1,0 +1,260 @@
+"""What would make UPDATE and DELETE of published tables fail, known from the catalogs before it happens.
+
+On the publisher they are refused for a table without a replica identity, and for one whose row filter or
+column list does not lie within it (since 15); the applications meet that. On the subscriber the apply
+stops at the first one whose row it has no key for. No user's table is written to find this out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pgnb.errors import QueryFailed
+from pgnb.logical.parallel import in_parallel
+from pgnb.logical.publication import read_publications
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.tableidentity import (
+    FULL,
+    Named,
+    TableIdentity,
+    arrives,
+    leaves,
+    published_by,
+    read_identities,
+    sent_as,
+)
+from pgnb.logical.wishes import PublishedTable, Wish
+from pgnb.server import Server, compose, join, name
+
+Kind = Literal["unidentified-table", "outside-identity", "cannot-arrive"]
+_UNDEFINED_COLUMN = "42703"
+_GENERATED_SINCE = 18
+_EXPLAIN = "EXPLAIN SELECT FROM (SELECT {} FROM ONLY {}) AS {} WHERE ({}\n) LIMIT %s"
+_WITHIN = (
+    "Give the table an identity that holds them (REPLICA IDENTITY USING INDEX or FULL), leave them out, or"
+    " publish inserts alone (publish_operations = 'insert, truncate')."
+)
+_UNIDENTIFIED = (
+    "Give it one: a primary key, REPLICA IDENTITY USING INDEX, or FULL (allow_replica_identity in 12)."
+)
+_EXTENSION = (
+    "A publication of all tables, or of its schema, includes an extension's tables. List the tables, or"
+    " schemas without it, in publish; or give that table REPLICA IDENTITY FULL by hand."
+)
+_MATCH = (
+    "Make a unique index over those NOT NULL columns on the subscriber, or set REPLICA IDENTITY FULL on the"
+    " publisher's table."
+)
+_GENERATED = "Give the table a key without them: since 18 the publisher refuses UPDATE and DELETE."
+_ROOT = "Set publish_via_partition_root = True, or name the partitions."
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why UPDATE and DELETE of one table fail; `table` as `schema.name`, `found` what the catalogs say.
+
+    `unidentified-table` and `outside-identity`: the publisher refuses them; `cannot-arrive`: the subscriber.
+    """
+
+    kind: Kind
+    database: str
+    table: str
+    found: str
+    remedy: str
+    extension: str = ""
+
+    @property
+    def words(self) -> str:
+        """Database, table and what was found."""
+        return f"{self.database}: {self.table}: {self.found}"
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """How one database's tables are published; `planned`: as its missing identities would be given.
+
+    An extension's table is never given one: it belongs to the extension.
+    """
+
+    database: str
+    holds: Wish
+    operations: str
+    via_root: bool
+    planned: bool = False
+
+    @property
+    def changes_rows(self) -> bool:
+        """Whether UPDATE or DELETE is published."""
+        return "update" in self.operations or "delete" in self.operations
+
+    def seen(self, table: TableIdentity) -> TableIdentity:
+        """The table as it is judged."""
+        return table.with_identity() if self.planned and not table.extension else table
+
+
+def as_wished(spec: DatabaseSpec, *, planned: bool = True) -> Publishing:
+    """A spec's publication as it would be made, with the identities that are given before."""
+    return Publishing(spec.database, spec.wish, spec.operations, spec.via_root, planned)
+
+
+def publisher_obstacles(
+    publisher: Server, specs: Sequence[DatabaseSpec], *, planned: bool = True
+) -> tuple[Obstacle, ...]:
+    """What the publisher would refuse once these publications are made; changes nothing.
+
+    `planned`: as if the identities that `plan_replica_identity` gives were there. Raises QueryFailed.
+    """
+
+    def look(spec: DatabaseSpec) -> list[Obstacle]:
+        return list(_refused(publisher, as_wished(spec, planned=planned), _read(publisher, spec)))
+
+    return _of_all(look, specs)
+
+
+def subscriber_obstacles(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, there: frozenset[str]
+) -> tuple[Obstacle, ...]:
+    """What the subscriber's tables, as they are now, could not apply; `there`: the databases that it has."""
+
+    def look(spec: DatabaseSpec) -> list[Obstacle]:
+        if spec.database not in there:
+            return []
+        return list(_unfound(as_wished(spec), _read(publisher, spec), _read(subscriber, spec)))
+
+    return _of_all(look, specs)
+
+
+def standing_obstacles(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> tuple[Obstacle, ...]:
+    """What fails, or will, with the publication as it is; nothing without one. Raises QueryFailed."""
+    now = read_publications(publisher, spec.database).get(spec.publication)
+    if now is None:
+        return ()
+    how = Publishing(spec.database, now.holds, now.operations, now.via_root)
+    ours = _read(publisher, spec)
+    return (*_refused(publisher, how, ours), *_unfound(how, ours, _read(subscriber, spec)))
+
+
+def _of_all(
+    look: Callable[[DatabaseSpec], list[Obstacle]], specs: Sequence[DatabaseSpec]
+) -> tuple[Obstacle, ...]:
+    found = in_parallel(look, specs)
+    return tuple(one for some in found for one in some)
+
+
+def _read(server: Server, spec: DatabaseSpec) -> Mapping[Named, TableIdentity]:
+    return read_identities(server, spec.database)
+
+
+def _refused(publisher: Server, how: Publishing, tables: Mapping[Named, TableIdentity]) -> Iterator[Obstacle]:
+    """What the publisher refuses: tables without identity, then filters and column lists outside of it."""
+    if how.changes_rows:
+        for table in published_by(how.holds, tables.values()):
+            yield from _unidentified(publisher, how, how.seen(table))
+    for part in how.holds.tables:
+        if part.where or part.columns:
+            yield from _part(publisher, how, part, tables)
+
+
+def _unidentified(publisher: Server, how: Publishing, table: TableIdentity) -> Iterator[Obstacle]:
+    if not table.identified:
+        found, remedy = "no replica identity", _UNIDENTIFIED
+        if table.extension:
+            found, remedy = f"no replica identity (of the extension {table.extension})", _EXTENSION
+        yield _obstacle("unidentified-table", how, table, found, remedy)
+    computed = [column for column in table.identity if column in table.generated]
+    if computed and publisher.facts.major >= _GENERATED_SINCE:
+        found = f"generated columns in its replica identity: {', '.join(computed)}"
+        yield _obstacle("outside-identity", how, table, found, _GENERATED)
+
+
+def _part(
+    publisher: Server, how: Publishing, part: PublishedTable, tables: Mapping[Named, TableIdentity]
+) -> Iterator[Obstacle]:
+    table = tables.get((part.schema, part.name))
+    if table is None:
+        return
+    if table.kind == "p" and not how.via_root:
+        found = "a row filter or column list of a partitioned table"
+        yield _obstacle("outside-identity", how, table, found, _ROOT)
+        return
+    try:
+        read = _columns_read(publisher, how.database, table, part.where)
+    except QueryFailed as refused:
+        yield _obstacle("outside-identity", how, table, f"row filter: {refused.message}", "Correct it.")
+        return
+    for leaf in leaves(table, tables.values()) if how.changes_rows else ():
+        yield from _outside(how, how.seen(leaf), part, read)
+
+
+def _outside(
+    how: Publishing, table: TableIdentity, part: PublishedTable, read: Sequence[str]
+) -> Iterator[Obstacle]:
+    outside = [column for column in read if column not in table.identity]
+    if outside:
+        found = f"the row filter reads {', '.join(outside)}; the replica identity is {table.form_words}"
+        yield _obstacle("outside-identity", how, table, found, _WITHIN)
+    if not part.columns:
+        return
+    if table.form == FULL:
+        found = "a column list, and the replica identity is FULL"
+        yield _obstacle("outside-identity", how, table, found,
+                        "Give the table a key, publish all columns, or inserts alone.")  # fmt: skip
+    elif lacking := [column for column in table.identity if column not in part.columns]:
+        found = f"the column list lacks {', '.join(lacking)} of the replica identity {table.form_words}"
+        yield _obstacle("outside-identity", how, table, found, f"Add {', '.join(lacking)} to the columns.")
+
+
+def _columns_read(publisher: Server, database: str, table: TableIdentity, where: str) -> list[str]:
+    """The columns that a row filter reads: those without which the server cannot understand it.
+
+    Only planned by the server (EXPLAIN), never carried out. Raises QueryFailed for a filter that it refuses.
+    """
+    if not where or not publisher.present:
+        return []
+    _explain(publisher, database, table, table.columns, where)
+    found = []
+    for column in table.columns:
+        try:
+            _explain(publisher, database, table, [c for c in table.columns if c != column], where)
+        except QueryFailed as failed:
+            if failed.sqlstate != _UNDEFINED_COLUMN:
+                raise
+            found.append(column)
+    return found
+
+
+def _explain(
+    publisher: Server, database: str, table: TableIdentity, columns: Sequence[str], where: str
+) -> None:
+    text = where.replace("{", "{{").replace("}", "}}").replace("%", "%%")
+    statement = compose(
+        _EXPLAIN, join(", ", [name(column) for column in columns]), name(*table.named), name(table.table),
+        compose(text),
+    )  # fmt: skip
+    # With a parameter it goes as one statement, whatever the filter's text holds.
+    publisher.query(statement, [0], database=database)
+
+
+def _unfound(
+    how: Publishing, ours: Mapping[Named, TableIdentity], theirs: Mapping[Named, TableIdentity]
+) -> Iterator[Obstacle]:
+    """Tables whose rows the subscriber has no key for; one that it lacks is another trouble."""
+    if not how.changes_rows:
+        return
+    sent = {
+        sent_as(how.holds, table, via_root=how.via_root) for table in published_by(how.holds, ours.values())
+    }
+    for named in sorted(sent & theirs.keys()):
+        sender = how.seen(ours[named])
+        wrong = [leaf for leaf in leaves(theirs[named], theirs.values()) if not arrives(sender, leaf)]
+        if wrong and sender.identified:
+            by = f"({', '.join(wrong[0].found_by)})" if wrong[0].found_by else "no key"
+            found = f"the publisher sends {sender.form_words}, the subscriber finds rows by {by}"
+            yield _obstacle("cannot-arrive", how, wrong[0], found, _MATCH)
+
+
+def _obstacle(kind: Kind, how: Publishing, table: TableIdentity, found: str, remedy: str) -> Obstacle:
+    words = f"{table.schema}.{table.table}"
+    return Obstacle(kind, how.database, words, found, remedy, table.extension or "")
