@@ -1,4 +1,7 @@
-"""The publisher is dead: subscriptions go without it, sequences get a margin, the Service is led on."""
+"""The publisher is dead: subscriptions go without it, sequences get a margin, the Service is led on.
+
+Last of all, publications are made on the new primary: the outage does not wait for them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pgnb.logical.sequences import set_sequences
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.operate.cutover.parties import Cutover
+from pgnb.operate.cutover.publishing import publish, unpublished
 from pgnb.operate.cutover.status import CutoverStatus, gaps_of
 from pgnb.operate.failover.service import switch
 from pgnb.plan import Step
@@ -32,7 +36,8 @@ class Emergency:
             Step(there, "note the slots; SET (slot_name = NONE); DROP SUBSCRIPTION", self._drop, True),
         ]
         lead = [Step(service, "lead the clients to the subscriber", lambda: switch(self.cut), True)]
-        return [*steps, *([] if status.leads else lead)]
+        follow = Step(there, "publications, so that others can follow", lambda: publish(self.cut), True)
+        return [*steps, *([] if status.leads else lead), *([follow] if unpublished(self.cut) else ())]
 
     def _disable(self) -> str:
         each(self._disable_one, self.cut.specs, lambda spec: spec.database)

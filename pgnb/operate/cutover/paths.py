@@ -9,6 +9,7 @@ from pgnb.operate.cutover.checks import cutover_checks, unknown_sequences
 from pgnb.operate.cutover.failover import Emergency
 from pgnb.operate.cutover.parties import Cutover
 from pgnb.operate.cutover.planned import Handover
+from pgnb.operate.cutover.publishing import unpublished
 from pgnb.operate.cutover.status import CutoverStatus, cutover_status, unfinished
 from pgnb.operate.cutover.unblocking import GO_ON, reasons_against
 from pgnb.operate.failover.service import read_service
@@ -27,7 +28,8 @@ def plan_cutover(cut: Cutover) -> Change:
     status = cutover_status(cut)
     if cut.path == "abandon":
         return _abandon(cut, status)
-    if not unfinished(cut, status):
+    to_publish = unpublished(cut) if cut.path == "failover" else []
+    if not unfinished(cut, status) and not to_publish:
         return Change(_title(cut), cut.cluster.journal, note="It is done: see the states of its steps.")
     read_service(cut)
     return _planned(cut, status) if cut.path == "cutover" else _failover(cut, status)
@@ -75,7 +77,8 @@ def _text(cut: Cutover, status: CutoverStatus) -> str:
 def _after(cut: Cutover) -> str:
     back = f", followed by {cut.publisher.name}" if cut.reverse else ""
     lines = [f"{spec.database}: of {cut.subscriber.name}{back}" for spec in cut.specs]
-    return "\n".join([*lines, f"Service {cut.service}: leads to the subscriber", ""])
+    made = [f"{s.database}: {s.publication}" for s in unpublished(cut)] if cut.path == "failover" else []
+    return "\n".join([*lines, *made, f"Service {cut.service}: leads to the subscriber", ""])
 
 
 def _clean(cut: Cutover) -> Change:

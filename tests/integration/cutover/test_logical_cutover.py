@@ -8,8 +8,9 @@ import pytest
 from cutover_stage import DATABASES, PUBLISHER, SUBSCRIBER, Stage, carry_out, server_of
 
 from pgnb.checks import verify
-from pgnb.errors import ChangeFailed, GateClosed, ParameterError, QueryFailed
+from pgnb.errors import ApiUnreachable, ChangeFailed, GateClosed, ParameterError, QueryFailed
 from pgnb.logical.leftslots import left_slots
+from pgnb.logical.publication import read_publications
 from pgnb.logical.quiet import read_silence
 from pgnb.logical.sequences import read_sequences
 from pgnb.logical.slots import create_slot, drop_slot, logical_slots
@@ -21,8 +22,10 @@ from pgnb.operate.cutover import (
     plan_cutover,
     plan_way_back,
     plot_cutover,
+    unblocking,
 )
 from pgnb.operate.cutover.planned import Handover
+from pgnb.operate.failover.service import switch
 from pgnb.plan import gate
 from pgnb.wait import wait_until
 
@@ -156,6 +159,57 @@ def test_rows_that_differ_put_everything_back(kept: Stage) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("unread", [False, True])
+def test_writes_stay_stopped_where_another_run_has_led_the_clients_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, unread: bool
+) -> None:
+    """Two runs side by side: the first one's failure must not open the server that clients were led from."""
+    first, second = stage.cut("cutover"), stage.cut("cutover")
+    steps = Handover(first).steps(cutover_status(first))
+    steps[0].run()
+    stage.subscriber.execute("INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'there')",
+                             database="shop")  # fmt: skip
+    if unread:
+        monkeypatch.setattr(unblocking, "read_service", _away)
+    else:
+        switch(second)
+    with pytest.raises(ChangeFailed, match="1 tables differ") as failure:
+        steps[2].run()
+    said = "not read: the API server" if unread else f"the Service {PUBLISHER} leads to the subscriber"
+    assert f"Not put back: {said}" in failure.value.remedy
+    assert "run this again (path = cutover)" in failure.value.remedy
+    assert all(read_silence(stage.publisher)[database].stopped for database in DATABASES)
+    if unread:
+        monkeypatch.undo()
+        switch(second)
+    abandoned = plan_cutover(stage.cut("abandon"))
+    assert not abandoned
+    assert all(read_silence(stage.publisher)[database].stopped for database in DATABASES)
+
+
+def _away(cut: object) -> object:
+    raise ApiUnreachable("the API server does not answer")
+
+
+def test_the_first_error_is_told_although_putting_back_cannot_read_the_subscriber(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = stage.cut("cutover")
+    work = Handover(cut)
+    work.steps(cutover_status(cut))[0].run()
+    monkeypatch.setattr(unblocking, "read_subscriptions", _away)
+
+    def fails() -> str:
+        raise QueryFailed("the first error", found="what it found")
+
+    with pytest.raises(ChangeFailed, match="the first error") as failure:
+        work._guarded(fails)
+    assert isinstance(failure.value.__cause__, QueryFailed)
+    assert failure.value.found == "what it found"
+    assert "Not put back: not read: the API server does not answer" in failure.value.remedy
+    assert all(read_silence(stage.publisher)[database].stopped for database in DATABASES)
+
+
 def test_a_database_that_is_too_large_to_count_is_handed_over_uncounted(stage: Stage) -> None:
     stage.subscriber.execute("INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')",
                              database="shop")  # fmt: skip
@@ -204,6 +258,7 @@ def test_a_role_that_escapes_the_stop_is_named_before_anything_is_stopped(kept: 
 
 def test_a_dead_publisher_is_left_its_slots_noted_and_cleaned_when_it_is_back(stage: Stage) -> None:
     stage.publisher.execute("SELECT setval('orders_id_seq', 5000)", database="shop")
+    stage.subscriber.execute("CREATE TABLE keyless (i int); INSERT INTO keyless VALUES (1)", database="shop")
     stage.kill_publisher()
     cut = stage.cut("failover", margin=1000)
     assert cut.why_absent
@@ -219,6 +274,11 @@ def test_a_dead_publisher_is_left_its_slots_noted_and_cleaned_when_it_is_back(st
     assert there["public", "Down's"].last_value == 1000 - 19 * 5 - 1000 * 5
     _insert_everywhere(stage)
     assert {one.database for one in left_slots(stage.subscriber)} == set(DATABASES)
+    made = {one: set(read_publications(stage.subscriber, one)) for one in DATABASES}
+    assert {one for one, names in made.items() if names} == set(DATABASES) - {"shop"}
+    told = [check.found for check in cutover_done(cut) if check.name.startswith("shop: UPDATE")]
+    assert told == ["public.keyless: no replica identity"]
+    stage.subscriber.execute("UPDATE keyless SET i = 2", database="shop")
     assert not plan_cutover(stage.cut("failover", margin=1000))
     _clean_when_back(stage)
 
