@@ -88,6 +88,7 @@ if TYPE_CHECKING:
         drill_checks,
         missing_practices,
         monitoring_checks,
+        publication_checks,
     )
     from pgnb.operate.published import compare_published
     from pgnb.plan import gate
@@ -194,6 +195,7 @@ _HOMES = {
         "drill_checks",
         "missing_practices",
         "monitoring_checks",
+        "publication_checks",
     ),
     "pgnb.operate.published": ("compare_published",),
     "pgnb.plan": ("gate",),
@@ -309,6 +311,7 @@ __all__ = [
     "plots",
     "prove_rows",
     "prove_source",
+    "publication_checks",
     "publisher_preflight",
     "read_incidents",
     "read_past",

@@ -5,10 +5,13 @@ Everything takes `specs` (`database_specs`), one DatabaseSpec a database: its na
 
     pair_checks(publisher, subscriber, databases=(), *, secret="", allow_restart=False) -> Checks
                                         a standby is refused, and who lacks a right that the set-up takes
-    logical_preflight(publisher, subscriber, specs, *, accept_not_copied=()) -> Checks
+    publisher_preflight(publisher, specs, *, accept_not_copied=()) -> Checks     before a subscriber is there
+    logical_preflight(publisher, subscriber, specs, *, accept_not_copied=(), ...) -> Checks
     plan_subscriber(publisher, name, *, size="", storage_class="", file="") -> Change
     worker_settings(publisher, subscriber, specs) -> Needs      .publisher and .subscriber for plan_settings
     plan_replica_identity(publisher, specs) -> Change            confirmation allow_replica_identity
+    plan_subscriber_identity(publisher, subscriber, specs) -> Change
+                                        the same on the subscriber, before a publication exists
     plan_roles, plan_databases(publisher, subscriber, specs) -> Change
     plan_schema(publisher, subscriber, specs, origin) -> Change
     plan_markers(publisher, subscriber, specs) -> Change

@@ -136,6 +136,17 @@ def standing_obstacles(publisher: Server, subscriber: Server, spec: DatabaseSpec
     return (*_refused(publisher, how, ours), *_unfound(how, ours, _read(subscriber, spec)))
 
 
+def published_obstacles(publisher: Server, database: str) -> tuple[Obstacle, ...]:
+    """What the publisher refuses now in one database, by any publication there. Raises QueryFailed."""
+    found = read_publications(publisher, database).values()
+    tables = read_identities(publisher, database) if found else {}
+    refused = [
+        one for now in found
+        for one in _refused(publisher, Publishing(database, now.holds, now.operations, now.via_root), tables)
+    ]  # fmt: skip
+    return tuple(dict.fromkeys(refused))
+
+
 def _of_all(
     look: Callable[[DatabaseSpec], list[Obstacle]], specs: Sequence[DatabaseSpec]
 ) -> tuple[Obstacle, ...]:

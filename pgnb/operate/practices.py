@@ -9,12 +9,14 @@ from pgnb.checks import Check, Checks
 from pgnb.display import Cell, Table, spell_bytes, spell_seconds
 from pgnb.errors import PgnbError
 from pgnb.evidence import Run
+from pgnb.logical.updates import published_obstacles
 from pgnb.observe.limits import Limits
 from pgnb.operate.backups import as_practice
 from pgnb.operate.past import Past, PastRun, age_of, around, spell_age
 from pgnb.server import Server
 
 _EXPORTERS = ("exporter", "pgwatch", "pmm", "datadog", "newrelic", "pganalyze", "telegraf", "zabbix")
+_SHOWN = 5
 _SCRAPED = "prometheus.io/scrape"
 _DRILL = "09_"
 _MONITORING = "10_"
@@ -43,6 +45,22 @@ def alert_checks(primary: Server, limits: Limits, *, standbys: int, strict: bool
         *(check for row in rows if row["slot_name"] for check in _slot_checks(row, limits)),
     ]
     return as_practice("No alert would fire now", items, primary, strict=strict)
+
+
+def publication_checks(primary: Server, *, strict: bool = False) -> Checks:
+    """Whether the primary takes UPDATE and DELETE of every table that it publishes, whoever made it when.
+
+    A table that was made after its publication has no replica identity unless it has a key.
+    Raises QueryFailed.
+    """
+    names = [row["name"] for row in primary.query("databases")]
+    found = [one for name in names for one in published_obstacles(primary, name)]
+    words = "; ".join(one.words for one in found[:_SHOWN])
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    remedy = " ".join(dict.fromkeys(one.remedy for one in found))
+    every = "of every published table"
+    item = Check("UPDATE and DELETE are accepted", not found, f"{words}{more}" or every, every, remedy)
+    return as_practice("Published tables", [item], primary, strict=strict)
 
 
 def drill_checks(primary: Server, past: Past, *, max_age_days: float, strict: bool = False) -> Checks:

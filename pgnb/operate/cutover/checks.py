@@ -9,7 +9,7 @@ from pgnb.logical.sequences import missing_sequences, unfed
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.targets import databases_of
 from pgnb.operate.cutover.parties import Cutover
-from pgnb.operate.cutover.publishing import publication_checks
+from pgnb.operate.cutover.publishing import publishing_checks
 from pgnb.operate.cutover.rights import service_rights
 from pgnb.operate.cutover.status import CutoverStatus, DatabaseState, cutover_status
 
@@ -29,7 +29,7 @@ def cutover_checks(cut: Cutover, *, prepared: bool = True, allow_restart: bool =
     for state in status.items:
         items += _planned(state) if cut.path == "cutover" else []
     items += _sequences(cut, status)
-    items += publication_checks(cut, done=False) if cut.path == "failover" else ()
+    items += publishing_checks(cut, done=False) if cut.path == "failover" else ()
     return Checks.of(f"Before the path {cut.path}", items, cut.cluster.journal)
 
 
@@ -110,7 +110,7 @@ def cutover_done(cut: Cutover) -> Checks:
     if cut.path in ("cutover", "failover"):
         items.append(Check(f"Service {cut.service}", status.leads, status.leads_to, "leads to the subscriber",
                            "Run this again: it goes on from here."))  # fmt: skip
-    items += publication_checks(cut, done=True) if cut.path == "failover" else ()
+    items += publishing_checks(cut, done=True) if cut.path == "failover" else ()
     return Checks.of(f"After the path {cut.path}", items, cut.cluster.journal)
 
 

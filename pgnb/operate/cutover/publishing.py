@@ -40,7 +40,7 @@ def publish(cut: Cutover) -> str:
     return f"{outcome}; left out, see the checks: {', '.join(left)}" if left else outcome
 
 
-def publication_checks(cut: Cutover, *, done: bool) -> Iterator[Check]:
+def publishing_checks(cut: Cutover, *, done: bool) -> Iterator[Check]:
     """Before: which databases get none, and why, as advice. Once `done`: that all the others have theirs."""
     for check in update_checks(cut.subscriber, _lacking(cut)):
         yield Check(f"{check.name} (publication)", check.ok, check.found, check.wanted,

@@ -19,6 +19,7 @@ from pgnb.logical.schema import plan_schema
 from pgnb.logical.schemadiff import REPLICA_IDENTITY, compare_schemas
 from pgnb.logical.specs import Specs
 from pgnb.logical.subscriptions import plan_subscriptions
+from pgnb.operate.practices import publication_checks
 from pgnb.plan import gate
 from pgnb.wait import wait_until
 
@@ -184,3 +185,8 @@ def test_tables_made_later_without_a_key_are_found(pair: Pair) -> None:
     finding = found.find("unidentified-table")
     assert finding is not None
     assert (finding.subject, finding.severity) == ("public.keyless", "broken")
+    (practice,) = publication_checks(pair.publisher)
+    assert (practice.ok, practice.advice) == (False, True)
+    assert "later: public.keyless: no replica identity" in str(practice.found)
+    pair.publisher.execute("DROP TABLE keyless", database="later")
+    assert publication_checks(pair.publisher, strict=True).ok
