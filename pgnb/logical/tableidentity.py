@@ -8,7 +8,7 @@ publisher must send as part of its identity; only a publisher that sends the ful
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -131,11 +131,11 @@ def _identity(row: Mapping[str, Any]) -> TableIdentity:
 
 def published_by(wish: Wish, tables: Iterable[TableIdentity]) -> list[TableIdentity]:
     """The ordinary tables, partitions among them, that such a publication publishes."""
-    return [table for table in tables if table.kind == "r" and _covers(wish, table)]
-
-
-def _covers(wish: Wish, table: TableIdentity) -> bool:
     listed = {(one.schema, one.name) for one in wish.tables}
+    return [table for table in tables if table.kind == "r" and _covers(wish, listed, table)]
+
+
+def _covers(wish: Wish, listed: Set[Named], table: TableIdentity) -> bool:
     branch = (table.named, *table.roots)
     return (
         wish.all_tables
@@ -146,7 +146,7 @@ def _covers(wish: Wish, table: TableIdentity) -> bool:
 
 def sent_as(wish: Wish, table: TableIdentity, *, via_root: bool) -> Named:
     """The name under which a published table's changes are sent: its topmost published root's, or its own."""
-    if not via_root:
+    if not (via_root and table.roots):
         return table.named
     listed = {(one.schema, one.name) for one in wish.tables}
     covered = [n for n in table.roots if wish.all_tables or n in listed or n[0] in wish.schemas]
