@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from test_logical_schemadiff import SHAPE
 
 from pgnb.errors import ParameterError
 from pgnb.logical.catalog import Catalog
@@ -16,7 +17,6 @@ from pgnb.logical.tableidentity import (
     sent_as,
 )
 from pgnb.logical.wishes import operations_of, wish_of
-from test_logical_schemadiff import SHAPE
 
 PRIMARY = UniqueIndex("t_pkey", ("id",), primary=True, chosen=False)
 CHOSEN = UniqueIndex("t_a_key", ("a",), primary=False, chosen=True)
