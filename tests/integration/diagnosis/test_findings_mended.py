@@ -209,7 +209,7 @@ def test_application_name_not_in_force(pair: SickPair) -> None:
 def test_no_pod_of_a_selector(pair: SickPair) -> None:
     finding = pair.found("no-pod", standby_selector="app=nobody")
     assert "app=nobody" in finding.subject
-    with pytest.raises(VerificationFailed, match="Diagnosis: not as wished"):
+    with pytest.raises(VerificationFailed, match="Diagnosis: not as wanted"):
         verify(pair.look(standby_selector="app=nobody").checks(pair.cluster.journal))
 
 

@@ -24,6 +24,7 @@ from pgnb.replication import (
     standby_checks,
     standby_status,
 )
+from pgnb.server import find_server
 from pgnb.server.progress import marker, wait_replayed
 from pgnb.wait import wait_until
 
@@ -57,7 +58,7 @@ def test_a_plan_only_run_goes_to_its_end_and_changes_nothing(stage: Stage) -> No
         assert "would do" in str(plan)
     proof = prove_source(primary, source, NAME, slot=SLOT)
     assert {c.name for c in proof.failed} == {f"role {ROLE}", f"slot {SLOT}"}
-    standby = stage.server(NAME, primary.cluster)
+    standby = find_server(primary.cluster, f"app={NAME}", made_by=plans[-1])
     assert not standby.present
     assert "not there yet" in str(standby_status(standby))
     checks = standby_checks(primary, standby, slot=SLOT, application_name=NAME)

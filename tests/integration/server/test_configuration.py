@@ -61,7 +61,7 @@ def test_what_takes_a_reload_is_in_force_and_what_takes_a_restart_is_told(restor
     assert restored.settings(WISHES)["wal_keep_size"].value == "256"
     assert restored.settings(WISHES)["wal_keep_size"].source.endswith("pgnb.conf:3")
     verify(restored.settings(WISHES).checks)
-    with pytest.raises(VerificationFailed, match="not as wished"):
+    with pytest.raises(VerificationFailed, match="not as wanted"):
         verify(restored.settings(WISHES).checks_for(restart_allowed=True))
     assert not restored.settings(WISHES).waiting
 
