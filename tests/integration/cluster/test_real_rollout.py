@@ -14,6 +14,8 @@ from pgnb.cluster.objects import STRATEGIC, patch
 from pgnb.errors import DeadlineExceeded, GateClosed, ParameterError, PodError
 from pgnb.wait import wait_until
 
+pytestmark = pytest.mark.long
+
 DATA = "/var/lib/postgresql/data/pgdata"
 
 

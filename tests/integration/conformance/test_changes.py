@@ -14,6 +14,8 @@ from tests.integration.conformance.test_workload import (
     SETS,
 )
 
+pytestmark = pytest.mark.long
+
 Lives = dict[str, dict[str, list[Event]]]
 _KINDS = ("pods", DEPLOYMENTS, SETS)
 

@@ -12,6 +12,8 @@ import pytest
 from tests.integration.conformance.replay import recording, steady
 from tests.integration.conformance.stage import Stage, staged
 
+pytestmark = pytest.mark.long
+
 _RECORDED = recording("failures")
 _PODS = {entry["object"]["metadata"]["name"]: entry for entry in _RECORDED if "object" in entry}
 _REQUESTS = [entry for entry in _RECORDED if entry.get("request", {}).get("method") == "GET"]

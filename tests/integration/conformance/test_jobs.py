@@ -18,6 +18,8 @@ from tests.integration.conformance.lives import (
 )
 from tests.integration.conformance.replay import exchanges
 
+pytestmark = pytest.mark.long
+
 JOBS = "batch/v1/jobs"
 _NAMES = ("good", "bad", "late")
 _CREATED = {"good": "job", "bad": "job that fails", "late": "job past its deadline"}

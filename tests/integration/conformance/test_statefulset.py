@@ -18,6 +18,8 @@ from tests.integration.conformance.lives import (
 from tests.integration.conformance.replay import exchanges
 from tests.integration.conformance.test_workload import POD_FACETS
 
+pytestmark = pytest.mark.long
+
 SETS, CLAIMS = "apps/v1/statefulsets", "persistentvolumeclaims"
 
 

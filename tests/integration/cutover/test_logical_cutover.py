@@ -256,6 +256,7 @@ def test_a_role_that_escapes_the_stop_is_named_before_anything_is_stopped(kept: 
     kept.publisher.execute("ALTER ROLE postgres RESET default_transaction_read_only")
 
 
+@pytest.mark.long
 def test_a_dead_publisher_is_left_its_slots_noted_and_cleaned_when_it_is_back(stage: Stage) -> None:
     stage.publisher.execute("SELECT setval('orders_id_seq', 5000)", database="shop")
     stage.subscriber.execute("CREATE TABLE keyless (i int); INSERT INTO keyless VALUES (1)", database="shop")

@@ -15,6 +15,8 @@ from pgnb.replication.target import find_target
 from pgnb.server.progress import marker
 from pgnb.wait import wait_until
 
+pytestmark = pytest.mark.long
+
 _STRANGER = """
 test -e "$PGDATA/PG_VERSION" || initdb -D "$PGDATA" -A trust > /dev/null
 touch "$PGDATA/standby.signal"

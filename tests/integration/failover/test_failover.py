@@ -79,6 +79,7 @@ def test_a_lost_primary_is_replaced_and_the_loss_is_within_the_estimate(family: 
     assert not plan_service(pair)
 
 
+@pytest.mark.long
 def test_an_old_primary_that_is_scaled_back_is_read_only_and_can_return(family: Family):
     standby = family.server("replica-a")
     family.primary.execute("CREATE TABLE kept (n int)")

@@ -135,6 +135,7 @@ def test_the_token_is_in_no_command_line_and_no_log(home: Path) -> None:
     assert token not in running.log.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("victim", ["wrapper", "daemon", "postgres"])
 def test_nothing_is_left_after_kill_9(home: Path, server_objects: Any, victim: str) -> None:
     running = lifecycle.up("one", state_home=home, sample=False)

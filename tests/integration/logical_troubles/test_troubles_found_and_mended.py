@@ -82,6 +82,7 @@ def test_a_skip_that_came_too_late_is_refused(stage: Stage) -> None:
         change.apply()
 
 
+@pytest.mark.long
 def test_a_conflict_of_a_parallel_apply_is_told_with_its_row_and_cannot_be_skipped(stage: Stage) -> None:
     spec = stage.replicated("parallel", streaming="parallel")
     stage.stream_at_once(spec)
@@ -134,6 +135,7 @@ def test_a_copy_onto_rows_stalls_and_that_table_alone_is_copied_again(stage: Sta
     assert stage.diagnose(spec).kinds == frozenset()
 
 
+@pytest.mark.long
 def test_a_copy_that_ended_unflushed_before_a_crash_is_made_anew(stage: Stage) -> None:
     """What the crash leaves is made by hand: the table is to catch up, and its slot was dropped."""
     spec = stage.replicated("unflushed")
@@ -199,6 +201,7 @@ def test_an_error_that_disabled_a_subscription_is_named_and_skipped(stage: Stage
     assert stage.diagnose(spec).kinds == frozenset()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["dropped", "invalidated"])
 def test_a_lost_slot_takes_a_new_copy(stage: Stage, how: str) -> None:
     spec = stage.replicated(f"slotless_{how}")

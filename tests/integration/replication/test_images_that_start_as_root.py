@@ -23,9 +23,12 @@ from pgnb.rehearsal.pods.identity import first_of_many
 from pgnb.rehearsal.waiting import until
 from pgnb.replication import standby_checks
 
-pytestmark = pytest.mark.skipif(
-    first_of_many() is None, reason="only root can give the containers of a pod different users"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        first_of_many() is None, reason="only root can give the containers of a pod different users"
+    ),
+]
 NAMESPACE = "as-root"
 Objects = Callable[..., Iterator[tuple[str, dict[str, Any]]]]
 

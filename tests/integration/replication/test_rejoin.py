@@ -22,6 +22,8 @@ from pgnb.server.files import read_file
 from pgnb.server.hba import hba_change
 from pgnb.server.progress import marker, wait_replayed
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def nodes(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]) -> Iterator[Nodes]:

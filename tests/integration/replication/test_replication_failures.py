@@ -33,6 +33,8 @@ from pgnb.replication import (
 from pgnb.server import HbaRule
 from pgnb.wait import wait_until
 
+pytestmark = pytest.mark.long
+
 SLOT = "slot_a"
 
 

@@ -135,6 +135,7 @@ def test_a_slot_that_another_standby_has_is_refused(stage: Stage) -> None:
         plan_drop_slot(stage.primary, SLOT)
 
 
+@pytest.mark.long
 def test_an_adopted_workload_with_its_data_at_the_root_of_the_mount(
     stage: Stage, start_postgres: Callable[..., Any]
 ) -> None:
@@ -200,6 +201,7 @@ def stateful_set(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_an_adopted_stateful_set_whose_data_directory_only_its_image_knows(stage: Stage) -> None:
     name, slot = "stateful", "slot_stateful"
     stage.cluster.create(stateful_set(name))

@@ -62,6 +62,7 @@ def test_the_password_counts_from_outside_only(machine: Machine, sandbox: Sandbo
     assert PASSWORD["POSTGRES_PASSWORD"] not in machine.log(container)
 
 
+@pytest.mark.long
 def test_user_database_and_arguments(machine: Machine, sandbox: Sandbox) -> None:
     env = {
         "POSTGRES_USER": "Ada",
@@ -84,6 +85,7 @@ def test_options_alone_are_for_the_server(machine: Machine, sandbox: Sandbox) ->
     assert machine.psql(container, "SHOW max_connections") == "33"
 
 
+@pytest.mark.long
 def test_password_from_a_file(machine: Machine, sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("from a file\n")
     mounts = [Mount(tmp_path / "password", "/run/secrets/password", True)]
@@ -101,6 +103,7 @@ def test_password_and_file_are_a_contradiction(machine: Machine, sandbox: Sandbo
     assert "both POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE are set" in machine.log(container)
 
 
+@pytest.mark.long
 def test_trust_needs_no_password_and_warns(machine: Machine, sandbox: Sandbox) -> None:
     container = machine.start(sandbox, machine.spec(env={"POSTGRES_HOST_AUTH_METHOD": "trust"}))
     machine.await_ready(container)
@@ -157,6 +160,7 @@ def test_stop_and_restart_keep_the_data(machine: Machine, sandbox: Sandbox) -> N
     assert "Skipping initialization" in machine.log(second)
 
 
+@pytest.mark.long
 def test_kill_of_pid_1_ends_all_and_the_data_recover(machine: Machine, sandbox: Sandbox) -> None:
     mounts = [Mount(machine.volume(), DATA, False)]
     first = machine.start(sandbox, machine.spec(env=PASSWORD, mounts=mounts))
@@ -170,11 +174,13 @@ def test_kill_of_pid_1_ends_all_and_the_data_recover(machine: Machine, sandbox: 
     assert "database system was interrupted" in machine.log(second)
 
 
+@pytest.mark.long
 def test_a_data_directory_below_the_mount(machine: Machine, sandbox: Sandbox) -> None:
     container = primary(machine, sandbox, PGDATA=f"{DATA}/pgdata")
     assert machine.psql(container, "SHOW data_directory") == f"{DATA}/pgdata"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("uid", [70, 1000680000])
 def test_another_user_may_run_it(machine: Machine, sandbox: Sandbox, uid: int) -> None:
     mounts = [Mount(machine.volume(), DATA, False)]
@@ -185,6 +191,7 @@ def test_another_user_may_run_it(machine: Machine, sandbox: Sandbox, uid: int) -
     ]
 
 
+@pytest.mark.long
 def test_base_backup_by_name_from_another_pod_streams(machine: Machine) -> None:
     one = machine.sandbox("postgres-primary")
     primary_mounts = [Mount(machine.volume(), DATA, False)]

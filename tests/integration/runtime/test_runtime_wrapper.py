@@ -22,6 +22,8 @@ from pgnb.rehearsal.pods import identity, probe, wrapper
 from pgnb.rehearsal.postgres.binaries import OVERRIDE, installations
 from pgnb.rehearsal.waiting import until
 
+pytestmark = pytest.mark.long
+
 NOBODY = 65534
 
 
