@@ -11,6 +11,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 from tabulate import tabulate
 
+from pgnb.secrecy import masked
+
 Tone = Literal["", "good", "bad", "warn", "dim"]
 
 _COLOURS: Mapping[str, str] = {
@@ -44,7 +46,7 @@ def spell(value: object) -> str:
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, timedelta):
         return spell_seconds(value.total_seconds())
-    return str(value)
+    return masked(str(value))
 
 
 def spell_bytes(count: int | float | None) -> str:
@@ -105,14 +107,14 @@ class Table:
     def __str__(self) -> str:
         body = [[spell(value) for value in row] for row in self.rows]
         grid = tabulate(body, headers=self.columns, tablefmt="simple", disable_numparse=True) if body else ""
-        return "\n".join(part for part in (self.title, grid, self.note) if part)
+        return "\n".join(part for part in (masked(self.title), grid, masked(self.note)) if part)
 
     def _repr_html_(self) -> str:
         head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in self.columns)
         body = "".join(f"<tr>{''.join(_html_cell(value) for value in row)}</tr>" for row in self.rows)
-        title = f"<div><b>{escape(self.title)}</b></div>" if self.title else ""
+        title = f"<div><b>{escape(masked(self.title))}</b></div>" if self.title else ""
         style = f"{_COLOURS['dim']};white-space:pre-line"
-        note = f'<div style="{style}">{escape(self.note)}</div>' if self.note else ""
+        note = f'<div style="{style}">{escape(masked(self.note))}</div>' if self.note else ""
         grid = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if self.columns else ""
         return f"{title}{grid}{note}"
 
@@ -149,9 +151,8 @@ def card(title: str, pairs: Mapping[str, object], *, note: str = "") -> Table:
 
 def diff_text(before: str, after: str, name: str = "") -> str:
     """A unified diff; an empty text when nothing differs."""
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), f"{name} (now)", f"{name} (wished)", lineterm=""
-    )
+    now, then = masked(before).splitlines(), masked(after).splitlines()
+    lines = difflib.unified_diff(now, then, f"{name} (now)", f"{name} (wished)", lineterm="")
     return "\n".join(lines)
 
 

@@ -28,6 +28,8 @@ PgnbError
 
 from __future__ import annotations
 
+from pgnb.secrecy import masked
+
 
 class PgnbError(Exception):
     """One clear error: what was wrong, what was found, what to do.
@@ -51,7 +53,7 @@ class PgnbError(Exception):
                 first, *more = text.split("\n")
                 lines += [f"  {name:<8}{first}" if name != "changed:" else f"  {name} {first}"]
                 lines += [f"          {line}" for line in more]
-        return "\n".join(lines)
+        return masked("\n".join(lines))
 
 
 class ParameterError(PgnbError):

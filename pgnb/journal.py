@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any, Literal
 
 from pgnb.display import Cell, Table, spell_seconds
+from pgnb.secrecy import without_secrets
 
 PATH_VARIABLE = "PGNB_JOURNAL"
 Kind = Literal[
@@ -245,7 +246,7 @@ class Journal:
         """Append one line; it is in the file when this returns."""
         if self.path is None:
             return
-        line = json.dumps({"kind": kind, **content}, ensure_ascii=False, default=str)
+        line = json.dumps(without_secrets({"kind": kind, **content}), ensure_ascii=False, default=str)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
             if kind in _MUST_LAST:

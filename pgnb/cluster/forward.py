@@ -1,16 +1,26 @@
-"""SQL's way into a pod: a local listener, and for each connection a port-forward WebSocket of its own."""
+"""SQL's way into a pod: a local listener, and for each connection a port-forward WebSocket of its own.
+
+Behind a port-forward the server sees a connection from its own loopback address, which many a pg_hba.conf
+trusts. So nobody else on this machine may reach the listener: it is a Unix socket in a directory that only
+its owner can open. libpq never encrypts over a Unix socket; for a server that demands TLS there is a
+listener on loopback as well, which takes connections of its owner's user only.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 
 from pgnb.cluster.channels import V4, message
 from pgnb.cluster.loop import LOOP
+from pgnb.cluster.peers import is_own
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.sockets import ProtocolRefused, Socket, Sockets
 from pgnb.errors import PgnbError
@@ -22,13 +32,18 @@ LINGER = 2.0
 """Seconds that a client has to take what was sent before its connection is closed."""
 KEEP_ALIVE = 30.0
 """Seconds between pings, so that no proxy on the way takes an idle session for a dead one."""
+_SOCKET_NUMBER = 5432
+"""The port in the socket's name, as libpq builds it: HOST/.s.PGSQL.PORT."""
+_LONGEST_PATH = 107
+"""Bytes that the path of a Unix socket may have (unix(7))."""
 
 
 @dataclass(eq=False)
 class Forward:
-    """Where a pod's port can be reached from here: `host` and `port`.
+    """Where a pod's port can be reached from here: `host` and `port`, as libpq takes them.
 
-    Every connection to it is a new WebSocket, so a restarted server is reached by connecting again.
+    `host` is a directory where there is a relay, with the Unix socket in it. Every connection to it is a
+    new WebSocket, so a restarted server is reached by connecting again.
     `last_error` is what the pod's side said when it last refused one; empty when it did not.
     """
 
@@ -37,6 +52,10 @@ class Forward:
     pod: str
     last_error: str = ""
     _relay: _Relay | None = field(default=None, repr=False)
+
+    def over_tcp(self) -> tuple[str, int]:
+        """Host and port of the same place over TCP, where libpq encrypts; other users are refused."""
+        return self._relay.over_tcp() if self._relay is not None else (self.host, self.port)
 
     def close(self) -> None:
         """Close the listener and every connection through it; closing twice is closing once."""
@@ -56,7 +75,7 @@ def open_forward(sockets: Sockets, pod: Pod, port: int) -> Forward:
     """A way to `port` of the pod: its own address inside the cluster, a relay from outside."""
     if sockets.api.target.in_cluster:
         return Forward(pod.ip, port, pod.name)
-    forward = Forward("127.0.0.1", 0, pod.name)
+    forward = Forward("", _SOCKET_NUMBER, pod.name)
     forward._relay = _Relay(sockets, forward, port)
     forward._relay.start()
     sockets.closers.add(forward.close)
@@ -71,22 +90,34 @@ class _Relay:
         self._forward = forward
         self._remote_port = remote_port
         self._tasks: set[asyncio.Task[None]] = set()
-        """The listener's and each connection's; ending them closes what they hold."""
+        """The listeners' and each connection's; ending them closes what they hold."""
+        self._tcp: tuple[str, int] | None = None
 
     def start(self) -> None:
         self.sockets.hold()
         LOOP.hold(self, self._forward.close)
-        self._forward.port = LOOP.run(self._listen())
+        self._forward.host = _private_directory()
+        LOOP.run(self._listen(f"{self._forward.host}/.s.PGSQL.{_SOCKET_NUMBER}"))
+
+    def over_tcp(self) -> tuple[str, int]:
+        if self._tcp is None:
+            self._tcp = LOOP.run(self._listen_on_loopback())
+        return self._tcp
 
     def stop(self) -> None:
         LOOP.run(self._end())
         LOOP.release(self)
+        shutil.rmtree(self._forward.host, ignore_errors=True)
 
-    async def _listen(self) -> int:
-        server = await asyncio.start_server(self._accept, self._forward.host, 0, limit=CHUNK)
-        port: int = server.sockets[0].getsockname()[1]
+    async def _listen(self, path: str) -> None:
+        server = await asyncio.start_unix_server(self._accept, path, limit=CHUNK)
         self._keep(_until_cancelled(server))
-        return port
+
+    async def _listen_on_loopback(self) -> tuple[str, int]:
+        server = await asyncio.start_server(self._accept_own, "127.0.0.1", 0, limit=CHUNK)
+        host, port = server.sockets[0].getsockname()
+        self._keep(_until_cancelled(server))
+        return str(host), int(port)
 
     async def _end(self) -> None:
         tasks = list(self._tasks)
@@ -96,6 +127,13 @@ class _Relay:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._keep(self._carry(reader, writer))
+
+    def _accept_own(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if is_own(writer.get_extra_info("peername"), writer.get_extra_info("sockname")):
+            self._accept(reader, writer)
+        else:
+            self._forward.last_error = "a connection of another user of this machine was refused"
+            writer.transport.abort()
 
     def _keep(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -147,6 +185,15 @@ class _Relay:
                 return
         with suppress(ConnectionError):
             await writer.drain()
+
+
+def _private_directory() -> str:
+    """A new directory that only this user can open (0700), with room for a socket's name in its path."""
+    name = tempfile.mkdtemp(prefix="pgnb-")
+    if len(f"{name}/.s.PGSQL.{_SOCKET_NUMBER}") <= _LONGEST_PATH:
+        return name
+    Path(name).rmdir()
+    return tempfile.mkdtemp(prefix="pgnb-", dir="/tmp")
 
 
 async def _until_cancelled(server: asyncio.Server) -> None:

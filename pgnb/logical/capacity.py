@@ -112,4 +112,6 @@ def capacity_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
         (publisher, "publisher", needs.publisher), (subscriber, "subscriber", needs.subscriber)
     ):  # fmt: skip
         for setting in server.settings(wanted):
-            yield Check(f"{side}: {setting.name}", setting.met, setting.shown, str(setting.wish), _RESTART)
+            yield Check(
+                f"{side}: {setting.name}", setting.met, setting.display, setting.wish_display, _RESTART
+            )

@@ -9,6 +9,7 @@ from typing import Any
 
 from pgnb.errors import ParameterError
 from pgnb.journal import Journal
+from pgnb.secrecy import MASK
 from pgnb.server import Server
 from pgnb.server.route import ThroughPod
 from pgnb.server.settings import Setting
@@ -35,7 +36,13 @@ def former_wishes(record: str, servers: Sequence[Server]) -> list[dict[str, str]
             f"{record} changed servers that are not among these", found="; ".join(strange),
             remedy="Give the selectors of the run that is to be undone.",
         )  # fmt: skip
-    return [_oldest(line["settings"] for line in lines if line["selector"] == _key(s)) for s in servers]
+    found = [_oldest(line["settings"] for line in lines if line["selector"] == _key(s)) for s in servers]
+    if hidden := sorted({name for settings in found for name, value in settings.items() if MASK in value}):
+        raise ParameterError(
+            f"{record} cannot put {', '.join(hidden)} back: the value held a secret, which no record keeps",
+            remedy="Set it by hand, or give it as a wish; then undo the others by theirs.",
+        )
+    return found
 
 
 def _oldest(found: Iterable[Mapping[str, str]]) -> dict[str, str]:

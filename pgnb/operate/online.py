@@ -54,9 +54,9 @@ class OnlineChange(Change):
         return Table.of(columns, rows, title="Settings", note="" if rows else "No setting was wished for.")
 
     def _row(self, block: Block, setting: Setting) -> tuple[object, ...]:
-        wished = Cell(str(setting.wish), "good" if setting.met else "warn")
+        wished = Cell(setting.wish_display, "good" if setting.met else "warn")
         return (
-            block.server.name, setting.name, setting.shown, wished, f"{setting.context}: {setting.needs}",
+            block.server.name, setting.name, setting.display, wished, f"{setting.context}: {setting.needs}",
             _source(setting), _place(block, setting, self.config_maps.get(block.server, "")),
             block.stage.order.get(setting.name, ""),
         )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pgnb.checks import Check, Checks
 from pgnb.errors import NotFound, ParameterError
 from pgnb.plan import Change
+from pgnb.secrecy import masked_setting
 from pgnb.server.conftext import settings_of, with_settings
 from pgnb.server.hba import read_hba, rule_of
 from pgnb.server.hbarule import HbaRule
@@ -107,7 +108,7 @@ def _setting_check(setting: Setting, asked: str) -> Check:
         met = normalise(setting.row, asked).accepts(setting.row, setting.value)
     except ParameterError as error:
         met, remedy = False, f"{error.message}. {error.remedy}"
-    return Check(setting.name, met, setting.shown, asked, remedy, advice=True)
+    return Check(setting.name, met, setting.display, masked_setting(setting.name, asked), remedy, advice=True)
 
 
 def _rule_check(rule: HbaRule, stands: bool) -> Check:

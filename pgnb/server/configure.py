@@ -53,7 +53,7 @@ class SettingsChange(Change):
     @property
     def restart_table(self) -> Table:
         """What a restart would bring, and what it is for."""
-        rows = [(s.name, s.shown, str(s.wish), s.row["short_desc"]) for s in self.waiting]
+        rows = [(s.name, s.display, s.wish_display, s.row["short_desc"]) for s in self.waiting]
         note = "" if rows else "Nothing waits for a restart."
         return Table.of(
             ("setting", "now", "wished", "what for"), rows, title="Waits for a restart", note=note
@@ -165,11 +165,11 @@ def _differs(setting: Setting, entries: Mapping[str, Row]) -> bool:
 def _refuse_unreachable(server: Server, unmet: Sequence[Setting]) -> None:
     for setting in unmet:
         if setting.needs.startswith("fixed"):
-            raise ParameterError(f"{setting.name} is {setting.needs}", found=setting.shown)
+            raise ParameterError(f"{setting.name} is {setting.needs}", found=setting.display)
         if (where := _ABOVE_FILES.get(setting.row["source"])) is not None:
             raise ParameterError(
                 f"{setting.name} of {server.name} is set above every configuration file",
-                found=f"{setting.shown}, from the {setting.row['source']}",
+                found=f"{setting.display}, from the {setting.row['source']}",
                 remedy=f"Change it in {where} (spec.template of the Deployment or StatefulSet).",
             )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from pgnb.secrecy import masked
+
 _PLAIN = re.compile(r"[A-Za-z0-9_./:,@%+-]+\Z")
-_PAIR = re.compile(r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|[^\s']*)")
+_PAIR = re.compile(r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'?|(?:\\.|[^\s\\])*)", re.DOTALL)
 _TELLING = ("host", "port", "user", "application_name", "passfile", "password", "sslmode")
-_PASSWORD = re.compile(r"(\bpassword\s*=\s*)('(?:\\.|[^'\\])*'|[^\s']+)", re.IGNORECASE)
 
 
 def conninfo(parts: Mapping[str, str | int]) -> str:
@@ -22,7 +23,8 @@ def parts_of(text: str) -> dict[str, str]:
 
 
 def _unquoted(value: str) -> str:
-    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith("'") else value
+    inner = value[1:].removesuffix("'") if value.startswith("'") else value
+    return re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL)
 
 
 def merged(text: str, wished: str) -> str:
@@ -48,5 +50,5 @@ def shown(text: str) -> str:
 
 
 def without_password(text: str) -> str:
-    """The same text with the password's value blanked, wherever it came from."""
-    return _PASSWORD.sub(r"\1********", text)
+    """The same text with every secret's value blanked, wherever it came from."""
+    return masked(text)

@@ -28,6 +28,24 @@ _MEANINGS: tuple[tuple[str, bool, str], ...] = (
     (r"is not currently accepting connections", True, "The database does not allow connections."),
     (r"permission denied for database", True, "The role needs CONNECT on the database."),
     (
+        r"server requested a cleartext password",
+        True,
+        "The server, or who answers in its place, asks for the password in the clear: verify it, by"
+        " PGNB_SSLMODE=verify-ca and PGSSLROOTCERT.",
+    ),
+    (
+        r"certificate verify failed|does not match host name|root certificate file",
+        True,
+        "The server's certificate is not of the authority in PGSSLROOTCERT, or bears another name than"
+        " PGNB_SSL_NAME.",
+    ),
+    (
+        r"valid client certificate|certificate authentication failed|private key file",
+        True,
+        "The server asks for a client certificate: name it by PGSSLCERT and its key (mode 0600) by PGSSLKEY.",
+    ),
+    (r"does not support SSL", True, "The server has no TLS (ssl = off): turn it on, or set PGNB_SSLMODE."),
+    (
         r"too many (clients|connections)|remaining connection slots",
         False,
         "All connections are taken: free some, or raise max_connections.",

@@ -113,7 +113,9 @@ def plan_pending_restart(
     waiting = [
         setting for setting in server.settings(wanted) if not setting.met and setting.needs == "restart"
     ]
-    words = "; ".join(f"{s.name}: {s.shown} → {s.wish} ({s.row['short_desc'].rstrip('.')})" for s in waiting)
+    words = "; ".join(
+        f"{s.name}: {s.display} → {s.wish_display} ({s.row['short_desc'].rstrip('.')})" for s in waiting
+    )
     if not waiting:
         return Change(title, server.journal, note="No wished setting waits for a restart.")
     if not allow:

@@ -20,8 +20,8 @@ class Route(Protocol):
         """The place in a reader's words."""
         ...
 
-    def address(self) -> tuple[str, int]:
-        """Host and port to connect to now."""
+    def address(self, *, encrypted: bool = False) -> tuple[str, int]:
+        """Host and port to connect to now; `encrypted`: where libpq can speak TLS, so no Unix socket."""
         ...
 
     def renew(self) -> None:
@@ -48,7 +48,7 @@ class Direct:
     def name(self) -> str:
         return f"{self.host}:{self.port}"
 
-    def address(self) -> tuple[str, int]:
+    def address(self, *, encrypted: bool = False) -> tuple[str, int]:
         return self.host, self.port
 
     def renew(self) -> None:
@@ -68,7 +68,7 @@ class Absent:
     name: str
     reason: str
 
-    def address(self) -> tuple[str, int]:
+    def address(self, *, encrypted: bool = False) -> tuple[str, int]:
         raise ConnectionFailed(f"{self.name}: not there yet", found=self.reason)
 
     def renew(self) -> None:
@@ -100,11 +100,11 @@ class ThroughPod:
     def name(self) -> str:
         return f"pod/{self.pod.name}"
 
-    def address(self) -> tuple[str, int]:
+    def address(self, *, encrypted: bool = False) -> tuple[str, int]:
         with self._lock:
             if self._forward is None:
                 self._forward = self.cluster.forward(self.pod, self.port)
-            return self._forward.host, self._forward.port
+            return self._forward.over_tcp() if encrypted else (self._forward.host, self._forward.port)
 
     def renew(self) -> None:
         """Find the selector's Ready pod; a new pod gets a new forward."""

@@ -27,6 +27,8 @@ from pgnb.errors import (
     PodError,
     QueryFailed,
 )
+from pgnb.secrecy import masked
+from pgnb.server import encryption
 from pgnb.server.refusals import is_final, remedy_for
 from pgnb.server.route import Route
 from pgnb.server.rows import Params, Rows
@@ -38,9 +40,7 @@ Statement = str | sql.SQL | sql.Composed
 APPLICATION_NAME = "pgnb"
 _NOTICES = 200
 _NOT_FROM_THE_ENVIRONMENT: Mapping[str, Any] = {
-    # PGHOSTADDR would lead to another server, PGSSLMODE and its kin would refuse the near end of a forward.
-    "hostaddr": "",
-    "sslmode": "prefer",
+    # PGHOSTADDR and PGSSLMODE are set beside these, for the same reason (pgnb.server.encryption).
     "gssencmode": "disable",
     "channel_binding": "prefer",
     "target_session_attrs": "any",
@@ -105,9 +105,9 @@ class Login:
 
 
 # The local end of a forward, which tells a reader nothing.
-_LIBPQ_PREFIX = re.compile(r'^connection failed: (connection to server at "[^"]*", port \d+ failed: )?')
-# What follows PASSWORD in a statement, and any verifier, wherever it stands.
-_SECRET = re.compile(r"(\bPASSWORD\s+)'(?:[^']|'')*'|()'(?:SCRAM-SHA-256\$|md5)[^']*'", re.IGNORECASE)
+_LIBPQ_PREFIX = re.compile(
+    r'^connection failed: (connection to server (at "[^"]*",( port)?|on socket "[^"]*") ?[^:]*failed: )?'
+)
 
 
 class Session:
@@ -217,10 +217,25 @@ class Session:
         return found
 
     def _connect(self) -> psycopg.Connection[Row]:
-        host, port = self._route.address()
+        """Connect as the mode of encryption says: encrypted at once, or where the server demands it."""
+        failure: ConnectionFailed | None = None
+        for encrypted in encryption.attempts():
+            try:
+                return self._connected(encrypted=encrypted)
+            except ConnectionFailed as error:
+                # A server without TLS says so to the second attempt; why it refused the first matters more.
+                failure = failure if failure and encryption.lacks_tls(error.found) else error
+                if not encryption.demanded(error.found):
+                    break
+        assert failure is not None  # there is at least one attempt
+        raise failure
+
+    def _connected(self, *, encrypted: bool) -> psycopg.Connection[Row]:
+        host, port = self._route.address(encrypted=encrypted)
+        where = encryption.options(host, psycopg.pq.version(), encrypted=encrypted)
         try:
             connection = psycopg.connect(
-                host=host, port=port, user=self._login.user, password=self._login.password(),
+                **where, port=port, user=self._login.user, password=self._login.password(),
                 dbname=self.database, application_name=APPLICATION_NAME, options=self._login.options(),
                 connect_timeout=self._login.connect_timeout, client_encoding="utf8",
                 autocommit=True, row_factory=dict_row, **_NOT_FROM_THE_ENVIRONMENT,
@@ -272,17 +287,12 @@ def _words(error: psycopg.Error) -> str:
 
 
 def _first_line(statement: Statement, connection: psycopg.Connection[Row]) -> str:
-    text = statement if isinstance(statement, str) else statement.as_string(connection)
+    text = masked(statement if isinstance(statement, str) else statement.as_string(connection))
     lines = [line for line in text.strip().splitlines() if not line.lstrip().startswith("--")]
-    return without_secrets((lines or [""])[0])[:120]
-
-
-def without_secrets(text: str) -> str:
-    """SQL with what follows PASSWORD, and every verifier, starred out."""
-    return _SECRET.sub("\\1'***'", text)
+    return (lines or [""])[0][:120]
 
 
 def spell_statement(statement: Statement) -> str:
     """A statement in one line for a journal, without secrets."""
     text = statement if isinstance(statement, str) else statement.as_string(None)
-    return without_secrets(" ".join(text.split()))[:200]
+    return masked(" ".join(text.split()))[:200]

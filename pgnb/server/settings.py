@@ -10,6 +10,7 @@ from pgnb.checks import Check, Checks
 from pgnb.display import Cell, Table, Tabled
 from pgnb.errors import ParameterError
 from pgnb.journal import Journal
+from pgnb.secrecy import masked_setting
 from pgnb.server.rows import Params, Row, Rows
 from pgnb.server.values import Wanted, Wish, normalise
 
@@ -37,6 +38,16 @@ class Setting:
     def shown(self) -> str:
         """The value as SHOW prints it, with a unit that suits it."""
         return str(self.row["shown"])
+
+    @property
+    def display(self) -> str:
+        """The same for a reader: without a secret, and blanked whole where the name says it is one."""
+        return masked_setting(self.name, self.shown)
+
+    @property
+    def wish_display(self) -> str:
+        """The wish for a reader, in the same way; empty without one."""
+        return "" if self.wish is None else masked_setting(self.name, str(self.wish))
 
     @property
     def context(self) -> str:
@@ -108,7 +119,7 @@ class SettingsTable(Tabled):
 
     def _checks(self, advice: Callable[[Setting], bool]) -> Checks:
         items = [
-            Check(item.name, item.met, item.shown, str(item.wish), _remedy(item), advice(item))
+            Check(item.name, item.met, item.display, item.wish_display, _remedy(item), advice(item))
             for item in self.items
             if item.wish is not None
         ]
@@ -119,7 +130,7 @@ class SettingsTable(Tabled):
         """Name, value, wish, what a change takes, where it stands, and what waits for a restart."""
         columns = ("setting", "now", "wished", "takes", "stands in", "pending restart")
         rows = [
-            (s.name, s.shown, _wished(s), s.needs, s.source,
+            (s.name, s.display, _wished(s), s.needs, s.source,
              Cell("yes", "warn") if s.pending_restart else Cell("no", "dim"))
             for s in self.items
         ]  # fmt: skip
@@ -129,7 +140,7 @@ class SettingsTable(Tabled):
 def _wished(setting: Setting) -> Cell:
     if setting.wish is None:
         return Cell("", "dim")
-    return Cell(str(setting.wish), "good" if setting.met else "bad")
+    return Cell(setting.wish_display, "good" if setting.met else "bad")
 
 
 def _remedy(setting: Setting) -> str:

@@ -1,8 +1,10 @@
 -- The subscriptions of this database. Columns that a version does not have are NULL; the connection's password,
 -- if one stands there, does not leave the server. `not_ready`: tables whose initial copy is not over.
 SELECT s.subname AS name, s.subenabled AS enabled, s.subslotname AS slot, s.subpublications::text[] AS publications,
-       pg_catalog.regexp_replace(s.subconninfo, '(password\s*=\s*)(''(\\.|[^''\\])*''|\S+)', '\1********', 'gi')
-           AS connection,
+       pg_catalog.regexp_replace(
+           pg_catalog.regexp_replace(s.subconninfo, '(://[^[:space:]/:@]*:)[^[:space:]/]*@', '\1********@'),
+           '((?:password|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*)(?:''(?:\\.|[^''\\])*''?|(?:\\.|[^\s\\])+)',
+           '\1********', 'gi') AS connection,
        s.subsynccommit AS synchronous_commit, s.subbinary AS binary,
        CASE s.row ->> 'substream' WHEN 'true' THEN 'on' WHEN 't' THEN 'on' WHEN 'p' THEN 'parallel' ELSE 'off' END
            AS streaming,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from pgnb.cluster import LogLine
-from pgnb.server.session import without_secrets
+from pgnb.secrecy import masked
 
 _WORDS: Sequence[tuple[str, str]] = (
     ("wrong-password", r"password authentication failed|no password supplied|fe_sendauth|SASL auth"),
@@ -70,6 +70,6 @@ def grave(log: Sequence[LogLine]) -> tuple[LogLine, ...]:
 
 def stamped(line: LogLine) -> str:
     """A line with the time of day (UTC) when the node took it, without secrets."""
-    text = without_secrets(line.text.strip())
+    text = masked(line.text.strip())
     dated = line.at is None or text.startswith(f"{line.at:%Y-}")
     return f"log: {text}" if dated else f"log {line.at:%H:%M:%S}: {text}"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
+import stat
 import threading
+from pathlib import Path
 
 import pytest
 from replaying import NAMESPACE, POD, Replay, entry, failing, recorded
 
-from pgnb.cluster import Cluster, Pod
+from pgnb.cluster import Cluster, Forward, Pod
 from pgnb.cluster.channels import END_OF_STDIN, Output, bounded, message
 from pgnb.cluster.loop import LOOP
 from pgnb.errors import ClusterError, DeadlineExceeded, ExecFailed, GateClosed, NotFound, PodError, Rejected
@@ -146,12 +150,52 @@ def test_the_status_of_an_older_server() -> None:
     assert output.exit_status == 3
 
 
+def through(forward: Forward) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(5)
+    client.connect(f"{forward.host}/.s.PGSQL.{forward.port}")
+    return client
+
+
+def test_a_forward_is_reached_by_its_owner_alone(replay: Replay, cluster: Cluster, primary: Pod) -> None:
+    before = _listening_on_loopback()
+    with cluster.forward(primary) as forward:
+        folder = Path(forward.host)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert [path.name for path in folder.iterdir()] == [f".s.PGSQL.{forward.port}"]
+        assert _listening_on_loopback() == before
+
+
+def test_over_tcp_another_users_connection_is_refused(
+    replay: Replay, cluster: Cluster, primary: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay.sockets.append(recorded("portforward")[0])
+    before = _listening_on_loopback()
+    with cluster.forward(primary) as forward:
+        with socket.create_connection(forward.over_tcp(), 5) as client:
+            client.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
+            assert client.recv(10) == b"N", "the owner's passes"
+        owner = os.geteuid()
+        monkeypatch.setattr("os.geteuid", lambda: owner + 1)
+        with socket.create_connection(forward.over_tcp(), 5) as client, contextlib.suppress(ConnectionError):
+            assert client.recv(10) == b""
+        assert "another user" in forward.last_error
+    assert _listening_on_loopback() == before
+
+
+def _listening_on_loopback() -> set[str]:
+    """The ports on which this process listens on loopback (proc(5): state 0A)."""
+    inodes = {str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes}
+
+
 def test_sql_goes_through_a_forward(replay: Replay, cluster: Cluster, primary: Pod) -> None:
     found = recorded("portforward")[0]
     replay.sockets.append(dict(found) | {"frames": found["frames"][:-1]})
     with (
         cluster.forward(primary) as forward,
-        socket.create_connection((forward.host, forward.port), 5) as client,
+        through(forward) as client,
     ):
         client.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
         assert client.recv(10) == b"N"
@@ -164,7 +208,7 @@ def test_a_refused_port_is_told_in_the_pods_own_words(replay: Replay, cluster: C
     replay.sockets.append(entry("portforward", "nothing listens there"))
     with (
         cluster.forward(primary, 5999) as forward,
-        socket.create_connection((forward.host, forward.port), 5) as client,
+        through(forward) as client,
     ):
         assert client.recv(10) == b""
     assert "connect: connection refused" in forward.last_error
@@ -175,7 +219,7 @@ def test_a_pod_that_is_gone_is_told(replay: Replay, cluster: Cluster, primary: P
     replay.sockets.append(dict(found) | {"path": found["path"].replace("/nope/", f"/{POD}/")})
     with (
         cluster.forward(primary) as forward,
-        socket.create_connection((forward.host, forward.port), 5) as client,
+        through(forward) as client,
     ):
         assert client.recv(10) == b""
     assert 'pods "nope" not found' in forward.last_error
@@ -190,8 +234,9 @@ def test_nothing_is_left_behind(replay: Replay, cluster: Cluster, primary: Pod) 
     forward.close()
     cluster.close()
     assert {thread.name for thread in threading.enumerate()} == before
-    with pytest.raises(OSError, match="refused"):
-        socket.create_connection((forward.host, forward.port), 1)
+    assert not Path(forward.host).exists()
+    with pytest.raises(FileNotFoundError):
+        through(forward)
 
 
 def test_the_loop_runs_nothing_that_nobody_holds() -> None:

@@ -1,0 +1,71 @@
+"""The one place that takes secrets out of texts: what is shown, journalled or raised passes through `masked`.
+
+Known are: passwords and keys of connection texts (libpq's keywords and URIs), of environment variables,
+options and settings, SQL's PASSWORD with every kind of literal, SCRAM and md5 verifiers, and an environment
+variable's value in a manifest. A reference (secret:NAME/KEY) and a passfile's path are no secrets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "********"
+_KEY = (
+    r"[\w.-]*(?:passw(?:or)?d|passphrase|ssl_passphrase_command|token|client_secret"
+    r"|secret_?(?:access_?)?key|private_?key|storage_?key|libsodium_?key|scram_(?:client|server)_key)"
+)
+# A value as libpq, a shell, postgresql.conf or an SQL literal around it may quote it; the last is libpq's own
+# unquoted form, in which a quote is a character and a backslash keeps a space.
+_VALUE = r"''(?=[^\s'])(?:[^']|'{4})*''|\\'.*?\\'|'(?:\\.|''|[^'\\])*'?|\"(?:\\.|[^\"\\])*\"|(?:\\.|[^\s\\])*"
+_ASSIGNED = re.compile(rf"(?P<key>{_KEY}\s*=\s*)(?P<value>{_VALUE})", re.IGNORECASE | re.DOTALL)
+_OPTION = re.compile(r"(--(?:password|passphrase|token|secret-key)\s+)(?!\*{8})[^\s-]\S*", re.IGNORECASE)
+_URI = re.compile(r"(\w://[^\s/:@'\"]*:)[^\s/'\"]*@")
+_SQL = re.compile(
+    r"(\bPASSWORD\s+)(?:E'(?:\\.|''|[^'\\])*'?|(?:U&)?'(?:''|[^'])*'?|\$(\w*)\$.*?(?:\$\2\$|\Z))",
+    re.IGNORECASE | re.DOTALL,
+)
+_VERIFIER = re.compile(r"SCRAM-SHA-256\$\d[^\s'\"]*|\bmd5[0-9a-f]{32}\b", re.IGNORECASE)
+_IN_MANIFEST = re.compile(
+    rf"(?P<key>\bname:\s*[\"']?{_KEY}[\"']?\s*\n[ +-]*value:[ ]*)(?P<value>[^\n]+)", re.IGNORECASE
+)
+_NAMED = re.compile(_KEY, re.IGNORECASE)
+_HINT = re.compile(r"passw|passphrase|token|key|secret|://|scram-|md5", re.IGNORECASE)
+
+
+def masked(text: str) -> str:
+    """The same text with the value of every secret in it blanked; one without a secret as it is."""
+    if not _HINT.search(text):
+        return text
+    text = _SQL.sub(r"\1'***'", text)
+    text = _VERIFIER.sub("***", text)
+    text = _URI.sub(rf"\1{MASK}@", text)
+    text = _IN_MANIFEST.sub(_blanked, text)
+    text = _OPTION.sub(rf"\1{MASK}", text)
+    return _ASSIGNED.sub(_blanked, text)
+
+
+def _blanked(found: re.Match[str]) -> str:
+    """The key with its value blanked; an empty value stays, and one that is blanked already."""
+    inner = found["value"].strip("'\"\\")
+    return found["key"] + MASK if inner and not inner.startswith(MASK) else found[0]
+
+
+def masked_setting(name: str, value: str) -> str:
+    """A setting's value as it may be shown: blanked whole where the name says that it is a secret."""
+    return MASK if value and _NAMED.fullmatch(name) else masked(value)
+
+
+def without_secrets(value: Any) -> Any:
+    """The same value, in which every text is masked; a mapping's by its key, as settings are."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, Mapping):
+        return {
+            key: masked_setting(str(key), item) if isinstance(item, str) else without_secrets(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [without_secrets(item) for item in value]
+    return value
