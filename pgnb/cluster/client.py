@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
 from pgnb.cluster.kubeconfig import Target
@@ -103,7 +103,7 @@ class Api:
         again = _worth_a_retry if method == "GET" else _never_reached
         return Retrying(
             retry=retry_if_exception(again),
-            stop=stop_after_attempt(_ATTEMPTS) | stop_after_delay(limit),
+            stop=stop_after_attempt(_ATTEMPTS) | stop_before_delay(limit),
             wait=_pause,
             reraise=True,
         )
@@ -180,6 +180,7 @@ def _never_reached(error: BaseException) -> bool:
 
 
 def _pause(state: RetryCallState) -> float:
+    """Seconds until the next attempt: as long as the server asks (Retry-After), at least the back-off."""
     error = state.outcome.exception() if state.outcome else None
     asked = error.after if isinstance(error, Busy) else 0.0
     return max(asked, _BACK_OFF(state))

@@ -15,6 +15,9 @@ from pgnb.cluster.pods import Pod
 from pgnb.cluster.resources import resource
 from pgnb.errors import NotFound, ParameterError
 
+_FIELD = r"((?:[^:\\]|\\.)*)"
+_PASSFILE_LINE = re.compile(":".join([_FIELD] * 4) + r":(.*)")
+"""Four fields and the password, in which a colon needs no backslash."""
 FORMS = "secret:NAME/KEY, env:VARIABLE, passfile:PATH, pod-env:VARIABLE, or nothing"
 
 
@@ -122,8 +125,8 @@ def _fields(line: str) -> list[str]:
     """The fields of a passfile's line; a backslash makes the next character an ordinary one."""
     if line.startswith("#"):
         return []
-    parts = re.split(r"(?<!\\):", line, maxsplit=4)
-    return [re.sub(r"\\(.)", r"\1", part) for part in parts]
+    found = _PASSFILE_LINE.fullmatch(line)
+    return [re.sub(r"\\(.)", r"\1", part) for part in found.groups()] if found else []
 
 
 def _from_pod(api: Api, variable: str, pod: Pod) -> Secret:

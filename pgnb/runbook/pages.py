@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -15,6 +16,12 @@ from pgnb.display import spell_seconds
 from pgnb.runbook.jupyter import nbformat, without_checkers
 from pgnb.runbook.records import Archive, Record
 
+_SCRIPT = re.compile(r"<script\b.*?</script\s*>", re.IGNORECASE | re.DOTALL)
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" content="'
+    "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
+    '">'
+)
 _ENVIRONMENT = Environment(
     loader=PackageLoader("pgnb.runbook", "templates"), autoescape=select_autoescape(), trim_blocks=True
 )
@@ -54,12 +61,21 @@ def write(folder: Path) -> tuple[str, ...]:
     """Write a record's page and its plots beside the executed notebook; the plots' file names."""
     notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
     page, _ = _exporter().from_notebook_node(notebook)
-    (folder / "notebook.html").write_text(page, "utf-8")
+    (folder / "notebook.html").write_text(_alone(page), "utf-8")
     names = []
     for number, image in enumerate(_images(notebook), 1):
         names.append(f"plot-{number:02d}.png")
         (folder / names[-1]).write_bytes(base64.b64decode(image))
     return tuple(names)
+
+
+def _alone(page: str) -> str:
+    """The page without scripts, and with the order to load nothing from anywhere.
+
+    nbconvert's template fetches require.js, MathJax and Mermaid from elsewhere: whoever serves them could
+    read a record, or change what it shows.
+    """
+    return _SCRIPT.sub("", page).replace("<head>", f"<head>{_POLICY}", 1)
 
 
 def _images(notebook: Any) -> Iterator[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pgnb.errors import ParameterError
 
@@ -43,7 +44,7 @@ def lacks_tls(words: str) -> bool:
     return "does not support SSL" in words
 
 
-def options(host: str, libpq: int, *, encrypted: bool) -> Mapping[str, str]:
+def options(host: str, libpq: int, *, encrypted: bool) -> Mapping[str, Any]:
     """Host and TLS of one connection, for libpq of that version; `host` is a directory for a Unix socket.
 
     A server that is reached directly, and whose certificate is not verified, may be anybody: the password is

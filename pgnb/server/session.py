@@ -45,6 +45,13 @@ _NOT_FROM_THE_ENVIRONMENT: Mapping[str, Any] = {
     "channel_binding": "prefer",
     "target_session_attrs": "any",
 }
+_LOG_SETTINGS = {
+    "log_statement": "none", "log_min_error_statement": "panic", "log_min_duration_statement": "-1",
+    "log_min_duration_sample": "-1",
+}  # fmt: skip
+_UNLOGGED = "; ".join(f"SET {setting} = '{value}'" for setting, value in _LOG_SETTINGS.items())
+_LOGGED = "; ".join(f"RESET {setting}" for setting in _LOG_SETTINGS)
+_FAILED = psycopg.pq.TransactionStatus.INERROR
 # What may be over in a moment; a missing Secret or right is not.
 _PASSING = (ConnectionFailed, PodError, ForwardFailed, ApiUnreachable)
 _EVERYWHERE = {
@@ -150,7 +157,23 @@ class Session:
         with self._lock:
             connection = self._ready()
             bound = psycopg.ClientCursor(connection).mogrify(statement, params) if params else statement
-            return self._run(connection, bound, None)
+            with self._unlogged(connection, bound):
+                return self._run(connection, bound, None)
+
+    @contextmanager
+    def _unlogged(self, connection: psycopg.Connection[Row], statement: Statement) -> Iterator[None]:
+        """Keep a statement with a secret in it out of the server's log, where this role may."""
+        text = statement if isinstance(statement, str) else statement.as_string(connection)
+        if masked(text) == text or connection.info.parameter_status("is_superuser") != "on":
+            yield
+            return
+        self._run(connection, _UNLOGGED, None)
+        try:
+            yield
+        finally:
+            # A transaction that failed takes nothing but its end, which takes these settings back as well.
+            if not connection.closed and connection.info.transaction_status != _FAILED:
+                self._run(connection, _LOGGED, None)
 
     def rollback(self) -> None:
         """End the transaction that was begun, if one was: ending none is a warning in the server's log."""

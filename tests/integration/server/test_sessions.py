@@ -113,6 +113,26 @@ def test_the_journal_names_the_statement_and_no_secret(server: Server):
     assert "hush-hush" not in journal
 
 
+def test_the_servers_log_holds_no_verifier(server: Server):
+    server.execute("ALTER SYSTEM SET log_statement = 'all'")
+    server.execute("SELECT pg_reload_conf()")
+    wait_until("the log", lambda: server.scalar("SHOW log_statement"), lambda now: now == "all", timeout=20)
+    try:
+        verifier = "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy"
+        create = compose("CREATE ROLE {} PASSWORD {}", name("in_log"), verifier)
+        server.execute(create)
+        with pytest.raises(QueryFailed, match="already exists"):
+            server.execute(create)
+        server.execute("DROP ROLE in_log")
+        server.execute("SELECT 'after it'")
+        lines = [line.text for line in server.cluster.logs(server.pod)]
+    finally:
+        server.execute("ALTER SYSTEM RESET log_statement")
+        server.execute("SELECT pg_reload_conf()")
+    assert any("after it" in line for line in lines), "what holds no secret is logged as before"
+    assert not any("SCRAM-SHA-256" in line for line in lines)
+
+
 def test_many_threads_share_a_server(server: Server):
     def ask(number: int) -> int:
         with server.new_session() as own:

@@ -126,3 +126,12 @@ def test_the_card_shows_target_and_mode_and_no_token(replay: Replay, cluster: Cl
     text = f"{cluster!r}{cluster._repr_html_()}"
     assert all(word in text for word in ("recorded", "pgnb-record", "v1.36.0", "admin", "apply"))
     assert "a-token-that-must-not-show" not in text
+
+
+def test_a_server_that_asks_for_more_time_than_is_left_is_not_waited_for(
+    replay: Replay, cluster: Cluster
+) -> None:
+    replay.answer("GET", PODS, 429, {"message": "too many requests"}, **{"Retry-After": "86400"})
+    with pytest.raises(ApiUnreachable, match="too many requests"):
+        cluster.list("pods")
+    assert sum(path.startswith(PODS) for _, path, _, _ in replay.requests) == 1

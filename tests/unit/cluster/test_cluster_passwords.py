@@ -58,6 +58,13 @@ def test_a_passfile_by_user(cluster: Cluster, tmp_path: Path) -> None:
         cluster.resolve_password(f"passfile:{file}")
 
 
+def test_a_passfiles_user_may_end_in_a_backslash(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "passfile"
+    file.write_text("h:5432:*:us\\\\:pw:with:colons\n")
+    file.chmod(0o600)
+    assert cluster.resolve_password(f"passfile:{file}", user="us\\").reveal() == "pw:with:colons"
+
+
 def test_a_passfile_that_others_can_read(cluster: Cluster, tmp_path: Path) -> None:
     file = tmp_path / "pgpass"
     file.write_text("*:*:*:*:abc\n")
