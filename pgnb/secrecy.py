@@ -18,7 +18,10 @@ _KEY = (
 )
 # A value as libpq, a shell, postgresql.conf or an SQL literal around it may quote it; the last is libpq's own
 # unquoted form, in which a quote is a character and a backslash keeps a space.
-_VALUE = r"''(?=[^\s'])(?:[^']|'{4})*''|\\'.*?\\'|'(?:\\.|''|[^'\\])*'?|\"(?:\\.|[^\"\\])*\"|(?:\\.|[^\s\\])*"
+_VALUE = (
+    r"''(?=[^\s'])(?:[^'\\]|\\+''|\\+[^'\\]|'{4})*''|\\'.*?\\'|'(?:\\.|''|[^'\\])*'?"
+    r"|\"(?:\\.|[^\"\\])*\"|(?:\\+.|[^\s\\])*"
+)
 _ASSIGNED = re.compile(rf"(?P<key>{_KEY}\s*=\s*)(?P<value>{_VALUE})", re.IGNORECASE | re.DOTALL)
 _OPTION = re.compile(r"(--(?:password|passphrase|token|secret-key)\s+)(?!\*{8})[^\s-]\S*", re.IGNORECASE)
 _URI = re.compile(r"(\w://[^\s/:@'\"]*:)[^\s/'\"]*@")

@@ -42,6 +42,8 @@ HOLDING = [
     "CREATE SUBSCRIPTION s CONNECTION $$host=a password=Geheim1$$ PUBLICATION p",
     "ALTER ROLE a PASSWORD 'SCRAM-SHA-256$4096:Geheim1$Geheim1:Geheim1'",
     "rolpassword is SCRAM-SHA-256$4096:Geheim1$Geheim1:Geheim1",
+    r"CREATE SUBSCRIPTION s CONNECTION E'host=a password=Geheim1\\ Geheim1 user=b' PUBLICATION p",
+    r"CREATE SUBSCRIPTION s CONNECTION E'host=a password=''x\\'' Geheim1''' PUBLICATION p",
     "- name: PGPASSWORD\n  value: Geheim1\n",
     '+  - name: "RESTIC_PASSWORD"\n+    value: "Geheim1"\n',
 ]
