@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
@@ -14,6 +13,7 @@ import pytest
 from pgnb.runbook import runner
 from pgnb.runbook.records import Archive
 from pgnb.runbook.verdict import Verdict
+from pgnb.wait import wait_until
 
 ACT = "with journal.act('db', 'do it'):\n    pass"
 FINISH = "finish(run)"
@@ -96,12 +96,15 @@ def test_a_run_ended_from_outside_leaves_a_record(make_notebook, archive, tmp_pa
     environment = os.environ | {"PGNB_NOTEBOOKS": str(tmp_path)}
     in_the_background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command, "--no-progress"]
     process = subprocess.Popen(in_the_background, stderr=subprocess.DEVNULL, env=environment)
-    deadline = time.monotonic() + 60
-    while not reached.exists():
-        assert time.monotonic() < deadline, "the notebook never began"
+    try:
+        wait_until(
+            "the notebook to begin", lambda: reached.exists() or process.poll() is not None, timeout=300
+        )
         assert process.poll() is None
-    process.send_signal(number)
-    process.wait(60)
+        process.send_signal(number)
+        process.wait(60)
+    finally:
+        process.kill()
     assert [r.verdict for r in archive.all()] == [verdict]
     assert archive.verify() == []
 
