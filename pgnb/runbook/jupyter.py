@@ -25,9 +25,3 @@ def without_checkers() -> Iterator[None]:
     finally:
         for name in hidden:
             sys.modules.pop(name, None)
-
-
-with without_checkers():
-    import nbformat
-
-__all__ = ["nbformat", "without_checkers"]

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from pgnb.display import spell_seconds
-from pgnb.runbook.jupyter import nbformat, without_checkers
+from pgnb.runbook.jupyter import without_checkers
 from pgnb.runbook.records import Archive, Record
 
 _SCRIPT = re.compile(r"<script\b.*?</script\s*>", re.IGNORECASE | re.DOTALL)
@@ -59,6 +59,8 @@ def _exporter() -> Any:
 
 def write(folder: Path) -> tuple[str, ...]:
     """Write a record's page and its plots beside the executed notebook; the plots' file names."""
+    with without_checkers():
+        import nbformat
     notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
     page, _ = _exporter().from_notebook_node(notebook)
     (folder / "notebook.html").write_text(_alone(page), "utf-8")
