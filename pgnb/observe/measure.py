@@ -34,14 +34,14 @@ class Service(Tabled):
     def checks(self, *, longest: float) -> Checks:
         """Nothing that was acknowledged is missing, and no gap was longer than `longest` seconds."""
         if self.failed:
-            lost = Check(
+            unmeasured = Check(
                 "measured to its end",
                 False,
                 self.failed,
                 "a row acknowledged afterwards",
                 "See whether clients can write through the Service now.",
             )
-            return Checks.of("The client's side", [lost], self.journal)
+            return Checks.of("The client's side", [unmeasured], self.journal)
         if self.writing is None or self.found is None:
             items = [Check.fact("service", "nothing was done that could interrupt it")]
             return Checks.of("The client's side", items, self.journal)

@@ -127,13 +127,26 @@ class Kernels:
         self._next = self._starter.submit(Kernel, notebook)
 
     @contextmanager
-    def one(self, notebook: Path) -> Iterator[Kernel]:
-        """A kernel for one run of this notebook, alone; it has ended when the block ends."""
-        kernel = self._prepared() or Kernel(notebook)
+    def one(self, notebook: Path, journal: Path) -> Iterator[Kernel]:
+        """A kernel for one run of this notebook, alone; it has ended when the block ends.
+
+        A kernel that waited and does not answer any more is replaced, as the run has not begun yet.
+        """
+        kernel = self._answering(journal) or Kernel(notebook)
         try:
             yield kernel
         finally:
             kernel.end()
+
+    def _answering(self, journal: Path) -> Kernel | None:
+        """The kernel that waits, once it has taken the journal's path."""
+        if kernel := self._prepared():
+            try:
+                kernel.hand_over(journal)
+            except RuntimeError:
+                kernel.end(now=True)
+                return None
+        return kernel
 
     def _prepared(self) -> Kernel | None:
         """The kernel that waits, if there is one and it lives."""

@@ -82,12 +82,13 @@ def _execute(
         if following is not None:
             kernels.prepare(following)
 
-    with kernels.one(notebook) as kernel:
+    journal = folder / "journal.jsonl"
+    with kernels.one(notebook, journal) as kernel:
         from pgnb.runbook.execution import execute
 
         page.prepare()
         try:
-            kernel.hand_over(folder / "journal.jsonl")
+            kernel.hand_over(journal)
             failure = execute(
                 notebook, folder / "notebook.ipynb", parameters, kernel, progress=progress, begun=begun
             )

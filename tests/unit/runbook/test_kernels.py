@@ -77,7 +77,8 @@ def test_a_kernel_that_died_while_it_waited_is_replaced(make_notebook, tmp_path,
     [waiting] = children(os.getpid())
     os.kill(waiting, signal.SIGKILL)
     wait_until("its end", lambda: not alive(waiting), timeout=60)
-    assert runner.run(notebook, {}, archive, progress=False, kernels=kernels).verdict == "passed"
+    record = runner.run(notebook, {}, archive, progress=False, kernels=kernels)
+    assert record.verdict == "passed", record.error
 
 
 def test_a_kernel_that_nobody_took_ends_with_the_chain(make_notebook):
