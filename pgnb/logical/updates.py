@@ -31,7 +31,7 @@ from pgnb.server import Server, compose, join, name
 Kind = Literal["unidentified-table", "outside-identity", "cannot-arrive"]
 _UNDEFINED_COLUMN = "42703"
 _GENERATED_SINCE = 18
-_EXPLAIN = "EXPLAIN SELECT FROM (SELECT {} FROM ONLY {}) AS {} WHERE ({}\n) LIMIT %s"
+_EXPLAIN = "EXPLAIN SELECT FROM (SELECT {} FROM ONLY {}) AS {} WHERE ({}\n)"
 _WITHIN = (
     "Give the table an identity that holds them (REPLICA IDENTITY USING INDEX or FULL), leave them out, or"
     " publish inserts alone (publish_operations = 'insert, truncate')."
@@ -239,13 +239,11 @@ def _columns_read(publisher: Server, database: str, table: TableIdentity, where:
 def _explain(
     publisher: Server, database: str, table: TableIdentity, columns: Sequence[str], where: str
 ) -> None:
-    text = where.replace("{", "{{").replace("}", "}}").replace("%", "%%")
-    statement = compose(
-        _EXPLAIN, join(", ", [name(column) for column in columns]), name(*table.named), name(table.table),
-        compose(text),
-    )  # fmt: skip
-    # With a parameter it goes as one statement, whatever the filter's text holds.
-    publisher.query(statement, [0], database=database)
+    listed = join(", ", [name(column) for column in columns])
+    text = compose(where.replace("{", "{{").replace("}", "}}"))
+    statement = compose(_EXPLAIN, listed, name(*table.named), name(table.table), text).as_string(None)
+    # With a parameter it goes as one statement, whatever the filter's text holds; a name may hold a %, too.
+    publisher.query(statement.replace("%", "%%") + " LIMIT %s", [0], database=database)
 
 
 def _unfound(

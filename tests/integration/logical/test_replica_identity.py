@@ -138,8 +138,10 @@ def test_a_subscriber_without_the_key_is_found_before_the_first_update_and_remed
 
 
 ORDERS = "CREATE TABLE orders (id int PRIMARY KEY, status text, note text)"
+RATES = 'CREATE TABLE "%s % off" (id int PRIMARY KEY, "50%" int)'
 OUTSIDE = [
     ({"table": "orders", "where": "status = 'open'"}, "reads status"),
+    ({"table": "%s % off", "where": '"50%" % 2 = 0'}, "reads 50%"),
     ({"table": "orders", "columns": ["status", "note"]}, "lacks id"),
     ({"table": "orders", "where": "no_such > 0"}, "no_such"),
     ({"table": "orders", "where": "id > 0); DROP TABLE orders; --"}, "row filter"),
@@ -153,7 +155,7 @@ def test_a_part_outside_the_identity_is_refused_before_the_publication(
     pair: Pair, part: dict[str, Any], words: str
 ) -> None:
     if "filtered" not in {row["name"] for row in pair.publisher.query("databases")}:
-        pair.make_database("filtered", ORDERS, "CREATE TABLE keyless (a int, b int)", *SHAPES[7:9])
+        pair.make_database("filtered", ORDERS, RATES, "CREATE TABLE keyless (a int, b int)", *SHAPES[7:9])
     specs = pair.specs("filtered", filtered=[part])
     with pytest.raises(GateClosed, match=words) as refused:
         plan_publications(pair.publisher, specs).apply()
