@@ -96,7 +96,8 @@ def test_papermill_shows_every_parameter_with_type_default_and_help(notebook, ca
 def test_the_permissions_stand_last(notebook):
     cell = _cells(notebook, "code")[0].source
     names = [p.name for p in params.declared(notebook)]
-    permissions = [n for n in names if n.startswith(("allow_", "accept_", "confirm", "wipe_", "discard_"))]
+    kinds = ("allow_", "accept_", "confirm", "wipe_", "discard_", "break_", "fence_")
+    permissions = [n for n in names if n.startswith(kinds)]
     if permissions:
         assert cell.index("# Permissions") < min(cell.index(f"\n{name}:") for name in permissions)
         assert set(names[-len(permissions) :]) >= set(permissions[-1:])

@@ -65,7 +65,7 @@ def test_what_a_controller_owns_needs_its_name(cluster: Cluster, kubectl: Callab
         cluster.apply(config_map("gitops", text="x = 2\n"))
     assert "argocd-controller" in caught.value.found
     plan = cluster.plan_apply(config_map("gitops", text="x = 2\n"), "Configuration")
-    with pytest.raises(GateClosed, match="stopped before anything"):
+    with pytest.raises(GateClosed, match="Configuration: stopped"):
         gate(plan, take_over="")
     gate(plan, take_over="argocd-controller")
     plan.apply()

@@ -59,8 +59,8 @@ class Family:
     def roles(self, path: str, *, old: str = PRIMARY, selector: str = STANDBYS, **more: Any) -> Succession:
         """Everybody's part on a path."""
         return succession(
-            self.cluster, path, primary=old, standby_selector=selector, service=PRIMARY, password=PASSWORD,
-            **more,
+            self.cluster, path, primary=old, standby_selector=selector, service=PRIMARY,
+            **{"password": PASSWORD} | more,
         )  # fmt: skip
 
     def planning(self) -> Family:

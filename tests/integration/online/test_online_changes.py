@@ -90,7 +90,7 @@ def test_nothing_is_raised_above_a_standby_that_nobody_named(trio: Trio) -> None
     change = plan_online(trio.primary, trio.standbys[:1], MORE, allow_restart=True)
     failed = {check.name: check.found for check in change.safety().failed}
     assert failed == {"standbys that are raised first": "2 stream"}
-    with pytest.raises(GateClosed, match="stopped before anything"):
+    with pytest.raises(GateClosed, match="What the new settings touch: stopped"):
         carry_out(change)
     assert files_of(trio) == before
     assert plan_online(trio.primary, trio.standbys[:1], MORE).safety().ok
