@@ -20,7 +20,7 @@ def check_parameters() -> Table:
     right: another type, form, range or name than the parameter takes, or a secret.
     """
     names = sys._getframe(1).f_globals  # The cell's: a notebook has one namespace.
-    return check_given(_declared_in(names.get("In", ())), names)
+    return check_given(_declared_in(names.get("In", ())) or _annotated_in(names), names)
 
 
 def check_given(declared: Sequence[Parameter], names: Mapping[str, Any]) -> Table:
@@ -47,3 +47,16 @@ def _declared_in(inputs: Sequence[str]) -> tuple[Parameter, ...]:
         except (SyntaxError, ValueError):
             continue  # A cell of another kind.
     return ()
+
+
+def _annotated_in(names: Mapping[str, Any]) -> tuple[Parameter, ...]:
+    """The declarations that Python itself keeps, where cells run without a history, as by nbval.
+
+    They have no defaults: what is there counts as such.
+    """
+    types = {name: kind for name, kind in names.get("__annotations__", {}).items() if name in names}
+    return tuple(Parameter(name, _spelt(kind), names[name], "") for name, kind in types.items())
+
+
+def _spelt(kind: object) -> str:
+    return kind.__name__ if type(kind) is type else str(kind)

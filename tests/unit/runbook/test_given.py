@@ -4,7 +4,7 @@ import pytest
 
 from pgnb.errors import ParameterError
 from pgnb.runbook.declaration import parse
-from pgnb.runbook.given import _declared_in, check_given
+from pgnb.runbook.given import _declared_in, check_given, check_parameters
 from pgnb.runbook.values import check_values
 from tests.unit.runbook.conftest import PARAMETERS
 
@@ -35,6 +35,17 @@ def test_the_parameters_cell_is_found_among_the_inputs():
     assert _declared_in(inputs) == DECLARED
     with pytest.raises(ParameterError, match="the parameters cell has not been run"):
         check_given(_declared_in(["x = 1"]), {})
+
+
+def test_a_cell_that_ran_without_a_history_is_checked_by_its_annotations():
+    """nbval keeps no history of what it ran."""
+    cells = [PARAMETERS, "given = check_parameters()"]
+    names = {"check_parameters": check_parameters}
+    for cell in cells:
+        exec(cell, names)
+    assert names["given"].rows == ()
+    with pytest.raises(ParameterError, match="safe must be bool"):
+        exec(cells[1], names | {"safe": "false"})
 
 
 @pytest.mark.parametrize(
