@@ -98,9 +98,29 @@ def _protection(server: Server, row: Row) -> Iterable[Check]:
         "fsync", value["fsync"] == "on", value["fsync"], "on", "A crash can lose everything.", advice=True
     )
     yield Check("TLS", value["ssl"] == "on", value["ssl"], "on",
-                "Replication will cross the network in clear; passwords are safe by SCRAM.",
-                advice=True)  # fmt: skip
+                "Replication will cross the network in clear. SCRAM hides the password from who listens, not"
+                " from who can change what is sent.", advice=True)  # fmt: skip
+    if server.facts.superuser:
+        yield _loopback(server)
     yield _archive(value["archive_mode"], row)
+
+
+def _loopback(server: Server) -> Check:
+    """Whether a port-forward, which reaches the server from its own loopback, has to know a password."""
+    trusted = [
+        f"line {rule['line_number']}: {rule['address']}"
+        for rule in server.query("hba_rules")
+        if rule["auth_method"] == "trust" and str(rule["type"]).startswith("host")
+    ]
+    return Check(
+        "a password is asked for over TCP",
+        not trusted,
+        "; ".join(f"trust at {rule}" for rule in trusted) or "yes",
+        "no trust in pg_hba.conf",
+        "Whoever reaches the server from there signs in as anybody, and a wrong password of pgnb's is not"
+        " noticed over a port-forward. Use scram-sha-256 in pg_hba.conf.",
+        advice=True,
+    )
 
 
 def _archive(mode: str, row: Row) -> Check:

@@ -36,8 +36,9 @@ def test_an_ordinary_primary_passes_and_gets_advice(server: Server):
     assert found["update strategy"].found == "Recreate"
     assert found["tools in the image"].ok
     assert {check.name for check in checks if check.advice and not check.ok} == {
-        "pg_rewind possible later", "TLS", "a backup to fall back on",
+        "pg_rewind possible later", "TLS", "a backup to fall back on", "a password is asked for over TCP",
     }  # fmt: skip
+    assert "127.0.0.1" in str(found["a password is asked for over TCP"].found)
 
 
 def test_what_goes_on_in_the_server_is_seen(server: Server):
