@@ -147,15 +147,13 @@ def _wait_started(api: Api, name: str, timeout: float) -> Object:
 
     def probe() -> Object:
         pod = _read(api, name)
-        if reason := hopeless(pod):
-            raise PodError(
-                f"the helper pod {name} cannot start: {reason}",
-                found=explain(pod, events_if_allowed(api, pod)),
-            )
+        events = () if _has_started(pod) else events_if_allowed(api, pod)
+        if reason := hopeless(pod, events):
+            raise PodError(f"the helper pod {name} cannot start: {reason}", found=explain(pod, events))
         return pod
 
     return wait_until(
-        f"the helper pod {name} to start", probe, _has_started, timeout=timeout, every=0.1,
+        f"the helper pod {name} to start", probe, _has_started, timeout=timeout, every=0.2,
         describe=lambda pod: explain(pod, events_if_allowed(api, pod)) or "runs",
         remedy="See its events: a node, a volume, a quota or an image may be missing. A volume that attaches"
         " slowly needs a longer start_timeout.",

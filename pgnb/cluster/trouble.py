@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,10 @@ _NO_SUCH_IMAGE = ("not found", "denied", "unauthorized", "manifest unknown")
 """What a registry says when asking again is in vain; a timeout or a 500 is not among it."""
 
 
+_NOT_THERE = re.compile(r'(secret|configmap) "[^"]+" not found|references non-existent (secret|config) key')
+"""What the kubelet says of a volume whose object or key is not there (kubelet: MountVolume.SetUp failed)."""
+
+
 def explain(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
     """Phase, reason and message of what keeps a pod from being Ready; empty when it is Ready.
 
@@ -41,11 +46,16 @@ def explain(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) ->
     return "; ".join(found) or f"{status.get('phase', 'Unknown')}, not Ready yet"
 
 
-def hopeless(pod: Mapping[str, Any]) -> str:
-    """The reason why waiting for this pod is in vain; empty when it may still become Ready."""
+def hopeless(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
+    """The reason why waiting for this pod is in vain; empty when it may still become Ready.
+
+    With its `events`, a volume whose Secret, ConfigMap or key is not there counts, too: for a pod whose maker
+    names only what should be there already.
+    """
     statuses = _all_statuses(pod.get("status") or {})
     waiting = [status.get("state", {}).get("waiting") or {} for status in statuses]
-    return next((str(state["reason"]) for state in waiting if _in_vain(state)), "")
+    reason = next((str(state["reason"]) for state in waiting if _in_vain(state)), "")
+    return reason or ("FailedMount" if _NOT_THERE.search(_mount(events)) else "")
 
 
 def _in_vain(waiting: Mapping[str, Any]) -> bool:

@@ -51,3 +51,10 @@ def test_knows_what_time_does_not_mend(name: str) -> None:
 @pytest.mark.parametrize("name", ["no-volume", "never-ready", "too-big", "nonroot"])
 def test_knows_what_may_still_come(name: str) -> None:
     assert not hopeless(failing(name)[0])
+
+
+def test_a_helper_does_not_wait_for_an_object_that_nobody_made() -> None:
+    pod, events = failing("no-volume")
+    assert hopeless(pod, events) == "FailedMount"
+    slow = [{"reason": "FailedMount", "message": "Unable to attach or mount volumes: timed out waiting"}]
+    assert not hopeless(pod, slow)
