@@ -40,7 +40,7 @@ def former_wishes(record: str, servers: Sequence[Server]) -> list[dict[str, str]
     if hidden := sorted({name for settings in found for name, value in settings.items() if MASK in value}):
         raise ParameterError(
             f"{record} cannot put {', '.join(hidden)} back: the value held a secret, which no record keeps",
-            remedy="Set it by hand, or give it as a wish; then undo the others by theirs.",
+            remedy="Set it by hand, or give it in settings; then undo the others by theirs.",
         )
     return found
 
