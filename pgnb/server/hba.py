@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from pgnb.checks import Check, Checks
 from pgnb.display import Cell, Table, Tabled
-from pgnb.errors import ParameterError
+from pgnb.errors import ParameterError, QueryFailed
 from pgnb.plan import Change, Step
 from pgnb.server.edits import FileEdit, make_all
 from pgnb.server.files import look_at, read_file
 from pgnb.server.hbarule import Client, HbaRule
 from pgnb.server.hbatext import decided_by, with_rules
-from pgnb.server.mounted import config_map_of, mounted_steps
+from pgnb.server.mounted import config_map_of, followed_key, mounted_steps, text_of
 from pgnb.server.places import assert_lasts
 from pgnb.server.reload import reload_configuration
 from pgnb.server.rows import Row
@@ -99,30 +99,54 @@ def plan_hba(server: Server, rules: Sequence[HbaRule]) -> Change:
     if not server.present:
         return Change(title, server.journal, note="the server is not there yet")
     path = _hba_file(server)
-    before = read_file(server, path) or ""
+    standing, mounted = read_file(server, path) or "", followed_key(server, path)
+    before = text_of(server, mounted) if mounted else standing
     after = with_rules(before, [rule.checked() for rule in rules])
-    if before == after:
-        return Change(title, server.journal, before, after, note="every rule already decides where it should")
-    return hba_change(server, title, path, before, after)
+    if standing != after or before != after:
+        return hba_change(server, title, path, before, after)
+    if mounted is None and not _loaded(server, path):
+        note = "The file asks for it, and was written after the last reload."
+        return Change(title, server.journal, before, after, [_reload_step(server)], note=note)
+    return Change(title, server.journal, before, after, note="every rule already decides where it should")
 
 
 def hba_change(server: Server, title: str, path: str, before: str, after: str) -> Change:
-    """The change of the file's text, wherever it is kept; its undo is the same with the way back."""
+    """The change of the file's text, wherever it is kept; its undo is the same with the texts exchanged.
+
+    `before` is the text where it is kept: a mounted file shows its ConfigMap's up to a minute later. Where
+    that text is `after` already, the file is waited for.
+    """
     place = look_at(server, path)
     if place.writable:
         assert_lasts(server, path)
         edit = FileEdit(path, before, after, place.owner, place.mode)
         steps = [_write_step(server, edit)]
     else:
-        mounted = config_map_of(server, path)
-        steps = mounted_steps(server, mounted, before, after, lambda: errors_of(server))
-    steps.append(Step(server.name, "reload the configuration", lambda: reload_configuration(server)))
-    return Change(
-        title, server.journal, before, after, steps,
-        undo_text="the former text is put back by the same way",
-        precheck=lambda: _precheck(server, path, before, after),
-        undo=lambda: hba_change(server, f"undo: {title}", path, after, before),
-    )  # fmt: skip
+        key = config_map_of(server, path)
+        steps = mounted_steps(server, key, before, after, lambda: errors_of(server))
+    steps.append(_reload_step(server))
+    change = Change(title, server.journal, before, after, steps)
+    change.precheck = lambda: _precheck(server, path, before, after)
+    if before == after:
+        change.note = f"The ConfigMap asks for it already; {path} does not show it yet."
+        return change
+    change.undo_text = "the former text is put back by the same way"
+    change.undo = lambda: hba_change(server, f"undo: {title}", path, after, before)
+    return change
+
+
+def _reload_step(server: Server) -> Step:
+    return Step(server.name, "reload the configuration", lambda: reload_configuration(server))
+
+
+def _loaded(server: Server, path: str) -> bool:
+    """Whether the server has read the file since it was written; yes where our login may not ask."""
+    try:
+        return bool(server.scalar("file_loaded", {"path": path}))
+    except QueryFailed as failure:
+        if failure.sqlstate == "42501":
+            return True
+        raise
 
 
 def _write_step(server: Server, edit: FileEdit) -> Step:
@@ -149,7 +173,9 @@ def _hba_file(server: Server) -> str:
 
 
 def _precheck(server: Server, path: str, before: str, after: str) -> Checks:
-    same, wrong = (read_file(server, path) or "") == before, errors_of(server)
+    mounted = followed_key(server, path)
+    kept_text = text_of(server, mounted) if mounted else read_file(server, path) or ""
+    same, wrong = kept_text == before, errors_of(server)
     way_in, kept = _own_way_in(server, before, after)
     items = [
         Check("pgnb's own way in", kept, way_in, "unchanged",

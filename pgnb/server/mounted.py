@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pgnb.errors import ChangeFailed, ParameterError
 from pgnb.plan import Step
 from pgnb.server.files import read_file
+from pgnb.server.route import ThroughPod
 from pgnb.wait import wait_until
 
 if TYPE_CHECKING:
@@ -50,6 +51,21 @@ def config_map_of(server: Server, path: str) -> MountedKey:
     return MountedKey(mount.name, _key_of(server, mount, path), path)
 
 
+def followed_key(server: Server, path: str) -> MountedKey | None:
+    """The ConfigMap's key that the file follows while the pod runs; None where it follows none."""
+    if not isinstance(server.route, ThroughPod):
+        return None
+    mount = server.pod.mount_of(path)
+    follows = mount is not None and mount.source == "configMap" and not mount.sub_path
+    return config_map_of(server, path) if follows else None
+
+
+def text_of(server: Server, mounted: MountedKey) -> str:
+    """The key's text in the object, which the file follows up to a minute later."""
+    found = server.cluster.get("configmaps", mounted.config_map) or {}
+    return str((found.get("data") or {}).get(mounted.key, ""))
+
+
 def _key_of(server: Server, mount: Mount, path: str) -> str:
     """A volume may show keys under other names (`items`)."""
     shown = str(PurePosixPath(path).relative_to(mount.path))
@@ -87,7 +103,10 @@ def wait_mounted(server: Server, path: str, text: str, *, timeout: float = MOUNT
 def mounted_steps(
     server: Server, mounted: MountedKey, before: str, after: str, errors: Callable[[], list[str]]
 ) -> list[Step]:
-    """Change the object, wait for the file, let the server judge it; on an error the object is put back."""
+    """Change the object, wait for the file, let the server judge it; on an error the object is put back.
+
+    Where the object has the text already, the file is waited for.
+    """
     label = f"configmap/{mounted.config_map}"
 
     def change() -> str:
@@ -97,15 +116,19 @@ def mounted_steps(
     def judge() -> str:
         if not (found := errors()):
             return "no error"
-        _apply(server, mounted, before)
+        if before != after:
+            _apply(server, mounted, before)
         raise ChangeFailed(
             f"{server.name} does not accept the text of {label}",
             found="; ".join(found),
-            remedy="The ConfigMap was put back, nothing was reloaded; the file follows within a minute.",
+            remedy="The ConfigMap was put back, nothing was reloaded; the file follows within a minute."
+            if before != after
+            else "Nothing was reloaded. The ConfigMap has had this text before this run: correct it there.",
         )
 
+    changing = [Step(label, f"change the key {mounted.key}", change, journalled=True)]
     return [
-        Step(label, f"change the key {mounted.key}", change, journalled=True),
+        *(changing if before != after else []),
         Step(server.name, "wait for the mounted file", lambda: wait_mounted(server, mounted.path, after)),
         Step(server.name, "validate the mounted file", judge),
     ]

@@ -12,6 +12,8 @@ from pgnb.cluster import Cluster
 from pgnb.errors import ChangeFailed, GateClosed, ParameterError, VerificationFailed
 from pgnb.server import Client, HbaRule, Server, find_server, pod_networks
 from pgnb.server.files import read_file
+from pgnb.server.mounted import manifest_of, wait_mounted
+from pgnb.wait import wait_until
 
 WISHES = {
     "wal_keep_size": "256MB",
@@ -283,6 +285,44 @@ def test_where_pg_hba_is_mounted_the_config_map_is_changed_and_the_mount_waited_
     assert applied.undo is not None
     applied.undo().apply()
     assert not mounted.explain_hba("", "replicator", "10.1.1.1", replication=True).lets_in
+
+
+def test_a_mount_that_lags_behind_its_config_map_is_waited_for_and_nothing_that_stands_there_is_lost(
+    mounted: Server,
+):
+    """A kubelet shows a changed ConfigMap up to a minute later."""
+    rules = [HbaRule("host", "replication", "replicator", "10.9.0.0/16")]
+    data = (mounted.cluster.get("configmaps", "mounted") or {})["data"]
+    somebody = {"hba": data["hba"] + "host all auditor 10.8.0.0/16 reject\n"}
+    mounted.cluster.apply(manifest_of(mounted.cluster, "mounted", somebody), force=True)
+    change = mounted.plan_hba(rules)
+    wait_mounted(mounted, "/etc/postgresql/pg_hba.conf", somebody["hba"])
+    assert change.apply().changed
+    assert "auditor" in (read_file(mounted, "/etc/postgresql/pg_hba.conf") or "")
+    asked = (mounted.cluster.get("configmaps", "mounted") or {})["data"]["hba"]
+    mounted.cluster.apply(manifest_of(mounted.cluster, "mounted", {"hba": data["hba"]}), force=True)
+    wait_mounted(mounted, "/etc/postgresql/pg_hba.conf", data["hba"])
+    mounted.cluster.apply(manifest_of(mounted.cluster, "mounted", {"hba": asked}), force=True)
+    mounted.plan_hba(rules).apply()
+    assert read_file(mounted, "/etc/postgresql/pg_hba.conf") == asked
+    assert not mounted.plan_hba(rules)
+
+
+def test_rules_that_were_written_and_not_loaded_are_loaded(restored: Server):
+    """As a run leaves them that was killed between the two."""
+    path = restored.facts.hba_file or ""
+    rules = [HbaRule("host", "replication", "replicator", "10.7.0.0/16")]
+    restored.plan_hba(rules).apply()
+    wait_until(
+        "the file to be younger than the last reload",
+        lambda: restored.cluster.exec(restored.pod, ["touch", path], changes="edit by hand"),
+        lambda _: bool(restored.plan_hba(rules)),
+        timeout=10.0,
+        every=0.2,
+        remedy="",
+    )
+    assert restored.plan_hba(rules).apply().changed
+    assert not restored.plan_hba(rules)
 
 
 def test_a_mounted_text_that_the_server_refuses_is_put_back(mounted: Server):
