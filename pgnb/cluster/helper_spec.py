@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,6 +61,8 @@ class HelperPod:
     pod_security: Mapping[str, Any] = field(default_factory=dict)
     non_root: bool = False
     start_timeout: float = START
+    files: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = ()
+    """Volumes of another pod with their mounts, read-only: certificates at the paths where they are there."""
 
     def like(self, pod: Pod) -> HelperPod:
         """The same work where that pod runs: its placement, pull secrets, service account, group, limits."""
@@ -76,6 +78,10 @@ class HelperPod:
             pod_security={key: security[key] for key in _POD_SECURITY if security.get(key)},
             non_root=self.non_root or bool(own.get("runAsNonRoot")),
         )
+
+    def with_files_of(self, pod: Pod, paths: Sequence[str]) -> HelperPod:
+        """The same work with the Secrets and ConfigMaps that hold these files in the pod, mounted alike."""
+        return replace(self, files=tuple(pod.files(paths)))
 
     def manifest(self, name: str, *, seconds: int) -> dict[str, Any]:
         """The pod's manifest; it ends by itself after `seconds`, whatever becomes of pgnb."""
@@ -108,6 +114,7 @@ class HelperPod:
             for number, path in enumerate(self.claims)
         ]
         mounts += [{"name": "private", "mountPath": path} for path in self._private_directories()]
+        mounts += [dict(mount) | {"readOnly": True} for _, mount in self.files]
         return {
             "name": CONTAINER,
             "image": self.image,
@@ -145,6 +152,7 @@ class HelperPod:
             {"name": f"secret-{number}", "secret": {"secretName": file.secret, "items": [_item(file.key)]}}
             for number, file in enumerate(self.secret_files)
         ]
+        volumes += {volume["name"]: dict(volume) for volume, _ in self.files}.values()
         private = {"name": "private", "emptyDir": {"medium": "Memory"}}
         return [*volumes, private] if self.secret_files else volumes
 

@@ -16,6 +16,7 @@ _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _BESIDE = ("exporter", "bouncer", "backup", "metrics", "sidecar", "barman", "pgadmin", "pgpool")
 """Words in the name or image of what stands beside a PostgreSQL server and is none itself."""
 _SOURCES = ("persistentVolumeClaim", "emptyDir", "configMap", "secret", "projected", "hostPath", "ephemeral")
+_HOLD_FILES = ("secret", "configMap", "projected")
 _SOURCE_NAMES = ("claimName", "secretName", "name", "path")
 
 
@@ -120,6 +121,15 @@ class Pod:
         """The mount that holds `path`, which may be below it; None when it lies in the image's layer."""
         holding = [mount for mount in self.mounts if _holds(mount.path, path)]
         return max(holding, key=lambda mount: len(mount.path)) if holding else None
+
+    def files(self, paths: Sequence[str]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        """The Secrets, ConfigMaps and projected volumes that hold these files, each with its mount."""
+        held = {
+            mount.path for path in paths if (mount := self.mount_of(path)) and mount.source in _HOLD_FILES
+        }
+        volumes = {volume["name"]: volume for volume in self.spec.get("volumes") or []}
+        mounts = self.container_spec.get("volumeMounts") or []
+        return [(volumes[m["name"]], m) for m in mounts if m["mountPath"].rstrip("/") in held]
 
     @property
     def table(self) -> Table:

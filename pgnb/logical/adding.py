@@ -257,7 +257,7 @@ def _wrong(table: Named, rows: Rows) -> str:
 
 
 def _copy_definition(work: _Adding) -> str:
-    with dump_helper(work.publisher, work.origin) as helper:
+    with dump_helper(work.publisher, work.subscriber, work.origin) as helper:
         text = dump_schema(work.publisher, helper, work.origin, work.spec.database, tables=work.branch)
     load(work.subscriber, work.spec.database, text)
     return "made"

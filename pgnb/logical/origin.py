@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from pgnb.server.conninfo import conninfo
@@ -36,8 +37,8 @@ class Origin(Protocol):
         ...
 
     @property
-    def sslmode(self) -> str:
-        """libpq's sslmode, empty for its default."""
+    def tls(self) -> Mapping[str, str]:
+        """libpq's TLS options; paths are those of the subscriber's container."""
         ...
 
 
@@ -46,6 +47,6 @@ def connection(origin: Origin, database: str, passfile: str) -> str:
     return conninfo(
         {
             "host": origin.host, "port": origin.port, "user": origin.role, "dbname": database,
-            "passfile": passfile, "sslmode": origin.sslmode,
+            "passfile": passfile, **origin.tls,
         }
     )  # fmt: skip

@@ -22,6 +22,7 @@ from pgnb.logical.targets import databases_of
 from pgnb.plan import Change, Step
 from pgnb.server import Server
 from pgnb.server.conninfo import conninfo
+from pgnb.tls import files_of
 
 _OPTIONS = ("--schema-only", "--no-publications", "--no-subscriptions", "--no-tablespaces")
 _META_COMMAND = re.compile(r"^\\(?:un)?restrict [A-Za-z0-9]+$", re.MULTILINE)
@@ -79,7 +80,7 @@ def copy_schemas(
     timeout: float = DUMP_TIMEOUT,
 ) -> str:  # fmt: skip
     """Dump and load each database's schema, in parallel, journalled; what was done, in words."""
-    with dump_helper(publisher, origin) as helper:
+    with dump_helper(publisher, subscriber, origin) as helper:
 
         def copy(spec: DatabaseSpec) -> None:
             text = dump_schema(publisher, helper, origin, spec.database, timeout=timeout)
@@ -89,11 +90,15 @@ def copy_schemas(
     return f"{len(specs)} schemas copied"
 
 
-def dump_helper(publisher: Server, origin: Origin) -> AbstractContextManager[Helper]:
-    """A helper pod in which pg_dump of the publisher's own version can run; a context manager."""
+def dump_helper(publisher: Server, subscriber: Server, origin: Origin) -> AbstractContextManager[Helper]:
+    """A helper pod in which pg_dump of the publisher's own version can run; a context manager.
+
+    The certificates that the origin names are mounted as in the subscriber's pod.
+    """
     cluster: Cluster = publisher.cluster
     password = {"PGPASSWORD": (origin.secret, origin.secret_key)}
-    return cluster.helper(replace(dump_pod(publisher), secret_env=password))
+    spec = dump_pod(publisher).with_files_of(subscriber.pod, files_of(origin.tls))
+    return cluster.helper(replace(spec, secret_env=password))
 
 
 def dump_pod(publisher: Server) -> HelperPod:
@@ -112,8 +117,7 @@ def dump_schema(
     Raises ExecFailed with pg_dump's words.
     """
     target = conninfo(
-        {"host": origin.host, "port": origin.port, "user": origin.role, "dbname": database,
-         "sslmode": origin.sslmode}
+        {"host": origin.host, "port": origin.port, "user": origin.role, "dbname": database, **origin.tls}
     )  # fmt: skip
     chosen = [f"--table={_pattern(schema)}.{_pattern(name)}" for schema, name in tables]
     argv = (publisher.facts.tool("pg_dump"), *_OPTIONS, *chosen, f"--dbname={target}")

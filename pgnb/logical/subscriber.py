@@ -21,6 +21,7 @@ from pgnb.errors import ParameterError
 from pgnb.logical.schema import DUMP_RIGHTS, dump_pod
 from pgnb.plan import Change, Step
 from pgnb.server import Server
+from pgnb.tls import checked_tls, files_of
 from pgnb.wait import wait_until
 
 _TEMPLATE = "subscriber.yaml"
@@ -31,15 +32,16 @@ _START = 180.0
 
 def plan_subscriber(
     publisher: Server, name: str, *, secret: str = "", size: str = "", storage_class: str = "",
-    file: str = "",
+    file: str = "", tls: Mapping[str, str] | None = None,
 ) -> Change:  # fmt: skip
     """The plan that deploys a server called `name`, with a claim, a Service and a Secret of random content.
 
     A Deployment or StatefulSet of that name that is there is taken as it is; without a name nothing is
     made. `secret` is the Secret's name, as the Deployment's where it is empty; `size` and `storage_class`
-    replace those of the publisher's claim; `file` is a template of the operator's own. Raises
-    ParameterError for one that cannot be read. Applying is refused before the first object is made where
-    a right is missing to make any of them, or to dump what the subscriber is to hold.
+    replace those of the publisher's claim; `file` is a template of the operator's own. The files that `tls`
+    (libpq's TLS options) names are mounted as in the publisher's pod. Raises ParameterError for options that
+    libpq could not carry out, and for a template that cannot be read. Applying is refused before the first
+    object is made where a right is missing to make any of them, or to dump what the subscriber is to hold.
     """
     cluster, title = publisher.cluster, f"subscriber {name}"
     if not name:
@@ -48,7 +50,10 @@ def plan_subscriber(
     if there:
         return Change(title, publisher.journal, note=f"The {there} {name} is there; it is taken as it is.")
     secret = secret or name
-    manifests = _rendered(file, _values(publisher, name, secret, size, storage_class))
+    given = publisher.pod.files(files_of(checked_tls(tls or {})))
+    values = _values(publisher, name, secret, size, storage_class)
+    values |= {"more_volumes": [volume for volume, _ in given], "more_mounts": [mount for _, mount in given]}
+    manifests = _rendered(file, values)
     plan = cluster.plan_apply(manifests, title)
     lacks_secret = cluster.get("secrets", secret) is None
     first = [_secret_step(publisher, secret)] if lacks_secret else []

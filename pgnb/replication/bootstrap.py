@@ -108,7 +108,7 @@ class Bootstrap:
         arguments = (*self.source.passfile_arguments(HELPER_PASSFILE), *places, connection)
         spec = self._helper(scripts.argv("passfile", "backup", args=arguments))
         progress = BackupProgress(self.primary, BACKUP_NAME)
-        given = self.source.given_to(spec)
+        given = self.source.given_to(spec, self.target.pod)
         self.primary.cluster.run_helper(given, timeout=self.timeout, on_log=progress.look)
         return f"{progress.close()}, verified"
 

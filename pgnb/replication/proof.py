@@ -31,7 +31,7 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
     (r"is not permitted to log in", "LOGIN", "ALTER ROLE … LOGIN."),
     (r"too many connections|remaining connection slots|max_wal_senders|number of requested standby", "room",
      "Raise max_wal_senders or max_connections on the primary (restart), or stop a consumer."),
-    (r"SSL|TLS|certificate", "TLS", "See sslmode of the source, and ssl on the primary."),
+    (r"SSL|TLS|certificate", "TLS", "See replication_tls, its files, and ssl on the primary."),
     (r"starting up|shutting down|in recovery mode|not yet accepting", "state", "Wait for the primary."),
 )  # fmt: skip
 
@@ -134,8 +134,8 @@ def _helper(primary: Server, source: Source, target: Target | None) -> HelperPod
     argv = scripts.argv("passfile", "prove", args=arguments)
     spec = HelperPod("pgnb-prove-source", primary.pod.image, argv, uid=owner.uid, gid=owner.gid)
     if target is not None:
-        spec = _placed(primary.cluster, target, spec)
-    return source.given_to(spec if target else spec.like(primary.pod))
+        return source.given_to(_placed(primary.cluster, target, spec), target.pod)
+    return source.given_to(spec.like(primary.pod), primary.pod)
 
 
 def _placed(cluster: Cluster, target: Target, spec: HelperPod) -> HelperPod:

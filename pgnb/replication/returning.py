@@ -67,7 +67,7 @@ class Returning:
     def _helper(self) -> AbstractContextManager[Helper]:
         work = self.work
         spec = work.target.helper("pgnb-rejoin", (), uid=work.owner.uid, gid=work.owner.gid)
-        spec = work.source.given_to(spec)
+        spec = work.source.given_to(spec, work.target.pod)
         return work.primary.cluster.helper(spec, lifetime=work.timeout + 600)
 
     def _assert_unchanged(self, helper: Helper) -> None:

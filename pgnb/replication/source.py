@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from pgnb.cluster import HelperPod, SecretFile
+from pgnb.cluster import HelperPod, Pod, SecretFile
 from pgnb.display import Table, Tabled, card
 from pgnb.errors import NotFound, ParameterError
 from pgnb.replication import scripts
 from pgnb.server import Server
 from pgnb.server.conninfo import conninfo
 from pgnb.server.services import Service, port_of, services_of
+from pgnb.tls import checked_tls, files_of
 
 PASSFILE_DIRECTORY = "/run/pgnb"
 PASSFILE = f"{PASSFILE_DIRECTORY}/passfile"
@@ -24,7 +25,8 @@ PASSWORD_VARIABLE = "PGNB_PASSWORD"  # noqa: S105  a variable's name, not its va
 class Source(Tabled):
     """The primary as a standby reaches it: host, port and role, and the Secret that holds the password.
 
-    `database` is what slot synchronisation connects to (17); `sslmode` empty leaves libpq's default.
+    `database` is what slot synchronisation connects to (17). `tls` are libpq's TLS options; their paths are
+    those of the container that connects.
     """
 
     host: str
@@ -32,7 +34,7 @@ class Source(Tabled):
     role: str
     secret: str
     secret_key: str = "password"  # noqa: S105  a key's name
-    sslmode: str = ""
+    tls: Mapping[str, str] = field(default_factory=dict)
     database: str = "postgres"
 
     def connection(self, application_name: str, passfile: str = PASSFILE) -> str:
@@ -45,7 +47,7 @@ class Source(Tabled):
                 "dbname": self.database,
                 "application_name": application_name,
                 "passfile": passfile,
-                "sslmode": self.sslmode,
+                **self.tls,
             }
         )
 
@@ -53,14 +55,16 @@ class Source(Tabled):
         """What the scripts that write the passfile are given."""
         return passfile, self.host, str(self.port), self.role
 
-    def given_to(self, spec: HelperPod) -> HelperPod:
+    def given_to(self, spec: HelperPod, like: Pod) -> HelperPod:
         """The helper pod with the password as a file of its own, which those scripts read.
 
         Not in the environment: there it would stand as long as the pod lives, in /proc of its first process.
+        The certificates that `tls` names are mounted as in the pod `like`, for which the helper connects.
         """
         file = SecretFile(self.secret, self.secret_key, _PASSWORD_FILE)
         env = {**spec.env, "PGNB_PASSWORD_FILE": _PASSWORD_FILE}
-        return replace(spec, env=env, secret_files=(*spec.secret_files, file))
+        given = replace(spec, env=env, secret_files=(*spec.secret_files, file))
+        return given.with_files_of(like, files_of(self.tls))
 
     @property
     def passfile_command(self) -> tuple[str, ...]:
@@ -74,23 +78,25 @@ class Source(Tabled):
             "address": f"{self.host}:{self.port}",
             "role": self.role,
             "password": f"Secret {self.secret}, key {self.secret_key}",
+            "TLS": ", ".join(f"{key}={value}" for key, value in self.tls.items()) or "libpq's own (prefer)",
         }
         return card("Source of the standby", facts)
 
 
 def replication_source(
     primary: Server, *, role: str, secret: str, secret_key: str = "password",  # noqa: S107  a key's name
-    service: str = "", sslmode: str = "",
+    service: str = "", tls: Mapping[str, str] | None = None,
 ) -> Source:  # fmt: skip
     """The source behind a Service; without a name, behind the one that leads to the primary's pod.
 
-    Raises NotFound when none leads there (a pod's address changes with every restart, so it is no source),
-    ParameterError when several do and none was named.
+    `tls` are libpq's TLS options (sslmode, sslrootcert, …). Raises NotFound when none leads there (a pod's
+    address changes with every restart, so it is no source), ParameterError when several do and none was
+    named, or for TLS options that libpq could not carry out.
     """
     leading = services_of(primary)
     chosen = _chosen([s for s in leading if service in ("", s["metadata"]["name"])], service, leading)
     port = port_of(chosen, primary) or primary.facts.port
-    return Source(chosen["metadata"]["name"], port, role, secret, secret_key, sslmode)
+    return Source(chosen["metadata"]["name"], port, role, secret, secret_key, checked_tls(tls or {}))
 
 
 def _chosen(found: Sequence[Service], service: str, leading: Sequence[Service]) -> Service:

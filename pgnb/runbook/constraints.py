@@ -18,6 +18,7 @@ from typing import Any
 
 from pgnb.errors import ParameterError
 from pgnb.runbook.declaration import Parameter
+from pgnb.tls import checked_tls
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ _SIZE = Constraint(
 )
 _IDENTIFIER = Constraint(_matching(r"\d{1,20}"), "Write the number that pg_control_system() shows.")
 _MOMENT = Constraint(_is_moment, "Write it as 2026-01-31 or 2026-01-31T04:00:00+09:00.")
+_TLS = Constraint(lambda value: checked_tls(value) is value, "Name libpq's TLS options.")
 _SETTINGS = Constraint(_are_settings, "Name settings as in pg_settings.")
 _SECONDS = Constraint(_between(0, above=True), "Write a number above 0.")
 _NUMBER = Constraint(_between(0), "Write a number, 0 or more.")
@@ -159,6 +161,7 @@ CONSTRAINTS: Mapping[str, Constraint] = {
     "take_slots": _SLOTS,
     "accept_lost_slots": _SLOTS,
     "*_networks": _NETWORK,
+    "replication_tls": _TLS,
     "user": _DATABASE,
     "*_role": _ROLE,
     "*_owner": _DATABASE,

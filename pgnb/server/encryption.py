@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pgnb.errors import ParameterError
+from pgnb.tls import MODES
 
 MODE_VARIABLE = "PGNB_SSLMODE"
 NAME_VARIABLE = "PGNB_SSL_NAME"
-_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-_ALWAYS = _MODES[3:]
-_VERIFIED = _MODES[4:]
+_ALWAYS = MODES[3:]
+_VERIFIED = MODES[4:]
 _DEMANDED = re.compile(r"no encryption|SSL off|pg_hba\.conf")
 """The server's words where no rule lets an unencrypted session in; the file's name is never translated."""
 _REQUIRE_AUTH_SINCE = 160000
@@ -64,10 +64,10 @@ def options(host: str, libpq: int, *, encrypted: bool) -> Mapping[str, Any]:
 
 def _mode() -> str:
     mode = os.environ.get(MODE_VARIABLE) or "prefer"
-    if mode not in _MODES:
+    if mode not in MODES:
         raise ParameterError(
             f"{MODE_VARIABLE} is {mode!r}, which is no sslmode of libpq",
-            remedy=f"One of {', '.join(_MODES)}.",
+            remedy=f"One of {', '.join(MODES)}.",
         )
     return mode
 

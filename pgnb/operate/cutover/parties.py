@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +21,7 @@ from pgnb.logical.targets import databases_of
 from pgnb.operate.phases import timed_phase
 from pgnb.server import Login, Server, find_server
 from pgnb.server.route import Absent
+from pgnb.tls import checked_tls
 
 Path = Literal["cutover", "failover", "clean", "abandon"]
 DEFAULT_MARGIN = 10_000
@@ -47,6 +48,7 @@ class Cutover(Tabled):
     reverse: str = ""
     role: str = ""
     secret: str = ""
+    tls: Mapping[str, str] = field(default_factory=dict)
     margin: int = DEFAULT_MARGIN
     timeout: float = 120.0
     uncounted: tuple[str, ...] = ()
@@ -89,7 +91,8 @@ class Cutover(Tabled):
 def logical_cutover(
     cluster: Cluster, path: str, subscriber: Server, *, publisher_selector: str, service: str,
     databases: Iterable[str] = (), container: str = "", user: str = "postgres", password: str = "",
-    reverse_service: str = "", role: str = "", secret: str = "", margin: int = DEFAULT_MARGIN,
+    reverse_service: str = "", role: str = "", secret: str = "", tls: Mapping[str, str] | None = None,
+    margin: int = DEFAULT_MARGIN,
     timeout: float = 120.0, uncounted: Iterable[str] = (), expect: str = "",
 ) -> Cutover:  # fmt: skip
     """Find everybody's part. On the path `failover` the publisher may be dead.
@@ -111,8 +114,8 @@ def logical_cutover(
     specs = _specs(publisher, subscriber, databases)
     way_back = reverse_service if path == "cutover" else ""
     return Cutover(
-        cluster, cast(Path, path), publisher, subscriber, specs, service, why, way_back, role, secret, margin,
-        timeout, _among(specs, uncounted),
+        cluster, cast(Path, path), publisher, subscriber, specs, service, why, way_back, role, secret,
+        checked_tls(tls or {}), margin, timeout, _among(specs, uncounted),
     )  # fmt: skip
 
 

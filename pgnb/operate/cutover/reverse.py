@@ -49,7 +49,7 @@ def follow(cut: Cutover) -> str:
     came from the publisher from going back to it.
     """
     new, old = cut.subscriber, cut.publisher
-    origin = replication_source(new, role=cut.role, secret=cut.secret, service=cut.reverse)
+    origin = replication_source(new, role=cut.role, secret=cut.secret, service=cut.reverse, tls=cut.tls)
     modern = min(new.facts.major, old.facts.major) >= _ORIGIN_SINCE
     for spec in cut.specs:
         old.session(spec.database).execute(WRITE_ANYWAY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +22,7 @@ from pgnb.server import Server
 from pgnb.server.facts import assert_expected
 from pgnb.server.progress import lsn_bytes, replay_progress
 from pgnb.server.standbys import find_standbys
+from pgnb.tls import checked_tls
 
 Path = Literal["switchover", "failover", "rejoin"]
 
@@ -69,13 +70,24 @@ class Succession(Tabled):
         """Whether the candidate has the role already."""
         return self.candidate.present and not self.candidate.refresh().in_recovery
 
-    def source(self, role: str, secret: str, *, secret_key: str = "password", sslmode: str = "") -> Source:  # noqa: S107  a key's name
-        """Where standbys get WAL from once the roles have changed: the Service, whoever is behind it now."""
+    def source(
+        self,
+        role: str,
+        secret: str,
+        *,
+        secret_key: str = "password",  # noqa: S107  a key's name
+        tls: Mapping[str, str] | None = None,
+    ) -> Source:
+        """Where standbys get WAL from once the roles have changed: the Service, whoever is behind it now.
+
+        `tls` are libpq's TLS options, with paths of the container that connects. Raises ParameterError for a
+        Service that is not there, and for options that libpq could not carry out.
+        """
         found = self.cluster.get("services", self.service)
         if found is None:
             raise ParameterError(f"there is no Service {self.service}", remedy="Name it by primary_service.")
         port = reaching_port(found, self.candidate) or int(found["spec"]["ports"][0]["port"])
-        return Source(self.service, port, role, secret, secret_key, sslmode)
+        return Source(self.service, port, role, secret, secret_key, checked_tls(tls or {}))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
