@@ -10,8 +10,9 @@ from pgnb.errors import ChangeFailed, ExecFailed
 from pgnb.replication import scripts
 from pgnb.replication.sizing import FIVE
 from pgnb.replication.target import Target
-from pgnb.server.conftext import MANAGED_FILE, managed, settings_of, with_include, with_settings
+from pgnb.server.conftext import MANAGED_FILE, managed, settings_of, with_include, with_settings, without
 
+_STOPS_WRITES = ("default_transaction_read_only",)
 _TRIED = (*FIVE, "hot_standby")
 
 
@@ -45,12 +46,14 @@ def install(helper: Helper, target: Target, role: Role, bin_dir: str) -> str:
 def configure(helper: Helper, directory: str, role: Role, *, elsewhere: bool = False) -> None:
     """Write role and settings into a data directory that no server runs on.
 
-    `elsewhere`: the server reads another postgresql.conf than the directory's (`-c config_file=…`), which
-    knows nothing of the managed file; then the settings stand beside the role.
+    What an unfinished switchover stopped writes by goes: a standby writes nothing, and as a primary it would
+    refuse its clients. `elsewhere`: the server reads another postgresql.conf than the directory's
+    (`-c config_file=…`), which knows nothing of the managed file; then the settings stand beside the role.
     """
     path = f"{directory}/postgresql.auto.conf"
     auto, main = _read(helper, path), _read(helper, f"{directory}/postgresql.conf")
     standing = settings_of(auto)
+    kept = without(auto, _STOPS_WRITES)
     # What the primary set by ALTER SYSTEM came along with its data, and would win over the managed file.
     in_auto = {
         name: value
@@ -58,7 +61,7 @@ def configure(helper: Helper, directory: str, role: Role, *, elsewhere: bool = F
         if elsewhere or not main or name.lower() in standing
     }
     wished = {"primary_conninfo": role.connection, "primary_slot_name": role.slot, **in_auto}
-    _write(helper, path, auto, with_settings(auto, wished))
+    _write(helper, path, auto, with_settings(kept, wished))
     if main and not elsewhere and role.settings:
         in_file = {name: value for name, value in role.settings.items() if name not in in_auto}
         _include(helper, directory, main, in_file)

@@ -7,7 +7,7 @@ ignore case, `=` is optional, values may be quoted, `#` begins a comment).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pgnb.errors import ParameterError
@@ -69,6 +69,13 @@ def with_settings(text: str, wished: Mapping[str, str]) -> str:
             comment = f"  {standing.comment}" if standing.comment else ""
             lines[standing.number - 1] = f"{name} = {quoted(value)}{comment}"
     return _joined(lines)
+
+
+def without(text: str, names: Iterable[str]) -> str:
+    """The text without the lines that set these; all others stay as they are."""
+    unwanted = {name.lower() for name in names}
+    gone = {line.number for line in effective_lines(text) if line.name in unwanted}
+    return _joined([raw for number, raw in enumerate(text.splitlines(), 1) if number not in gone])
 
 
 def managed(text: str, wished: Mapping[str, str]) -> str:

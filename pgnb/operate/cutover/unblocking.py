@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pgnb.errors import PgnbError
+from pgnb.errors import LeaseLost, PgnbError
 from pgnb.logical.parallel import in_parallel
 from pgnb.logical.quiet import let_writes_in
 from pgnb.logical.specs import DatabaseSpec
@@ -35,7 +35,7 @@ def reasons_against(cut: Cutover) -> tuple[str, ...]:
     """Why clients must not write on the publisher again; empty where all was read and nothing was found."""
     return tuple(
         reason
-        for look in (_subscriptions, _service, _clients)
+        for look in (_lease, _subscriptions, _service, _clients)
         for reason in _read(lambda look=look: list(look(cut)))  # type: ignore[misc]
     )
 
@@ -45,6 +45,14 @@ def _read(look: Callable[[], list[str]]) -> list[str]:
         return look()
     except PgnbError as unread:
         return [f"not read: {unread.message}{f' ({unread.found})' if unread.found else ''}"]
+
+
+def _lease(cut: Cutover) -> Iterator[str]:
+    """A run whose Lease somebody else holds may be behind that one."""
+    try:
+        cut.cluster.journal.assert_guarded()
+    except LeaseLost as lost:
+        yield f"{lost.message} ({lost.found})"
 
 
 def _subscriptions(cut: Cutover) -> Iterator[str]:

@@ -144,8 +144,9 @@ def old_primary(
     if workload is None:
         raise NotFound(
             f"there is no Deployment or StatefulSet {name}",
-            remedy="Name what runs the old primary: kubectl get deployments,statefulsets. An operator's"
-            " server is failed over by its operator.",
+            remedy="Name what runs the old primary: kubectl get deployments,statefulsets. Where it was"
+            " deleted, apply its manifest again with replicas: 0, so that its volume can be fenced, and run"
+            " this again. An operator's server is failed over by its operator.",
         )
     _assert_single(workload)
     pod = template_pod(workload, container)

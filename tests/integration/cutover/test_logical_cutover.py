@@ -8,7 +8,7 @@ import pytest
 from cutover_stage import DATABASES, PUBLISHER, SUBSCRIBER, Stage, carry_out, server_of
 
 from pgnb.checks import verify
-from pgnb.errors import ApiUnreachable, ChangeFailed, GateClosed, ParameterError, QueryFailed
+from pgnb.errors import ApiUnreachable, ChangeFailed, GateClosed, LeaseLost, ParameterError, QueryFailed
 from pgnb.logical.leftslots import left_slots
 from pgnb.logical.publication import read_publications
 from pgnb.logical.quiet import read_silence
@@ -185,6 +185,23 @@ def test_writes_stay_stopped_where_another_run_has_led_the_clients_on(
     abandoned = plan_cutover(stage.cut("abandon"))
     assert not abandoned
     assert all(read_silence(stage.publisher)[database].stopped for database in DATABASES)
+
+
+@pytest.mark.long
+def test_writes_stay_stopped_where_the_lease_was_lost(stage: Stage) -> None:
+    """Whoever has it now may have led the clients on, or is about to."""
+    cut = stage.cut("cutover")
+    Handover(cut).steps(cutover_status(cut))[0].run()
+
+    def lost() -> None:
+        raise LeaseLost("the Lease is somebody else's", found="held by another")
+
+    cut.cluster.journal.guards.append(lost)
+    assert unblocking.put_back(cut).startswith("Not put back: the Lease is somebody else's (held by another)")
+    cut.cluster.journal.guards.remove(lost)
+    assert all(read_silence(stage.publisher)[database].stopped for database in DATABASES)
+    assert "Not put back" not in unblocking.put_back(cut)
+    assert not any(read_silence(stage.publisher)[database].stopped for database in DATABASES)
 
 
 def _away(*_arguments: object, **_named: object) -> object:

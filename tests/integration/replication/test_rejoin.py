@@ -58,6 +58,8 @@ def test_a_server_that_still_runs_is_not_rejoined(nodes: Nodes) -> None:
     """Stopped it must be, seen by its pods; here the clean shutdown that the next test needs is made, too."""
     with pytest.raises(ParameterError, match="has the primary's own volume"):
         nodes.rejoin(FIRST, "slot_a")
+    # As a switchover leaves it that was killed while it had stopped writes, and that a failover followed.
+    nodes.servers[FIRST].execute("ALTER SYSTEM SET default_transaction_read_only = on")
     nodes.servers.pop(FIRST).close()
     workload = nodes.stage.cluster.find_workload("Deployment", FIRST)
     nodes.stage.cluster.scale_and_wait(workload, 0)
@@ -78,6 +80,7 @@ def test_after_a_clean_shutdown_it_follows_by_primary_conninfo_alone(nodes: Node
     assert rows(old) == ROWS + 1
     assert len(slots(old)) == 0  # Those that it kept as a primary would hold WAL back for nobody.
     assert old.scalar("SHOW wal_log_hints") == "on"
+    assert old.scalar("SHOW default_transaction_read_only") == "off"
     assert not nodes.rejoin(FIRST, "slot_a")
 
 
