@@ -51,6 +51,8 @@ _LOG_SETTINGS = {
 }  # fmt: skip
 _UNLOGGED = "; ".join(f"SET {setting} = '{value}'" for setting, value in _LOG_SETTINGS.items())
 _LOGGED = "; ".join(f"RESET {setting}" for setting in _LOG_SETTINGS)
+_LOCK_NOT_AVAILABLE = "55P03"
+_HOLDERS = "Somebody holds the lock: see pg_locks and pg_blocking_pids(), and run this again when it is free."
 _FAILED = psycopg.pq.TransactionStatus.INERROR
 # What may be over in a moment; a missing Secret or right is not.
 _PASSING = (ConnectionFailed, PodError, ForwardFailed, ApiUnreachable)
@@ -92,6 +94,7 @@ def join(separator: str, parts: Sequence[sql.Composable]) -> sql.Composed:
 class Login:
     """Who connects, and how patient: seconds for a connection, a statement, and a server that comes back.
 
+    A statement waits `lock_timeout` seconds for each lock, since whoever comes after it waits behind it.
     `password` is called at every connection, so that a rotated Secret is noticed; it is never stored.
     `read_only` makes the server itself refuse every write.
     """
@@ -100,12 +103,15 @@ class Login:
     password: Callable[[], str | None] = field(default=lambda: None, repr=False)
     connect_timeout: int = 10
     statement_timeout: float = 60.0
+    lock_timeout: float = 10.0
     patience: float = 60.0
     read_only: bool = False
 
     def options(self) -> str:
         """What libpq sends with the start of a session."""
-        settings = _EVERYWHERE | {"statement_timeout": str(int(self.statement_timeout * 1000))}
+        settings = dict(_EVERYWHERE)
+        settings["statement_timeout"] = str(int(self.statement_timeout * 1000))
+        settings["lock_timeout"] = str(int(self.lock_timeout * 1000))
         if self.read_only:
             settings["default_transaction_read_only"] = "on"
         return " ".join(f"-c {key}={value}" for key, value in settings.items())
@@ -293,9 +299,10 @@ class Session:
                     f"the connection to {self._route.name} was lost", found=self._found(error),
                     remedy="Look at the pod; reads are tried again by themselves, changes are not.",
                 ) from None  # fmt: skip
+            remedy = _HOLDERS if error.sqlstate == _LOCK_NOT_AVAILABLE else ""
             raise QueryFailed(
                 _words(error), found=f"in: {_first_line(statement, connection)}",
-                remedy=error.diag.message_hint or "", sqlstate=error.sqlstate or "",
+                remedy=error.diag.message_hint or remedy, sqlstate=error.sqlstate or "",
             ) from None  # fmt: skip
 
     def _found(self, error: psycopg.Error) -> str:

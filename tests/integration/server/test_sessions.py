@@ -64,6 +64,21 @@ def test_a_refused_statement_carries_its_sqlstate_and_first_line(server: Server)
     assert "SELECT * FROM no_such_table" in refused.value.found
 
 
+def test_no_statement_waits_long_for_a_lock_since_others_wait_behind_it(server: Server):
+    server.execute("CREATE TABLE locked (id int)")
+    with server.new_session() as holder, server.new_session() as waiter:
+        assert waiter.query("SHOW lock_timeout") == [{"lock_timeout": "10s"}]
+        waiter.execute("SET lock_timeout = '100ms'")
+        holder.execute("BEGIN")
+        holder.execute("LOCK TABLE locked")
+        with pytest.raises(QueryFailed) as refused:
+            waiter.execute("ALTER TABLE locked ADD COLUMN more int")
+        holder.rollback()
+    server.execute("DROP TABLE locked")
+    assert refused.value.sqlstate == "55P03"
+    assert "pg_blocking_pids" in refused.value.remedy
+
+
 def test_names_are_quoted_and_a_verifier_is_not_repeated(server: Server):
     database = 'My "Db" – 日本'
     server.execute(compose("CREATE DATABASE {}", name(database)))
