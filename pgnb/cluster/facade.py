@@ -202,6 +202,13 @@ class Cluster:
         used. It is removed at the end of the block, and ends by itself after `lifetime` seconds."""
         return helpers.open_helper(self._sockets, spec, lifetime=lifetime)
 
+    def wait_started(self, name: str, *, timeout: float = 300.0) -> None:
+        """Wait, at most `timeout` seconds, until the container of a helper pod runs or has ended.
+
+        Raises PodError at once when it never will: its Secret, its image or a node for it is not there.
+        """
+        helpers.wait_started(self.api, name, timeout)
+
     def pod_checks(self, pods: Mapping[str, Mapping[str, Any]]) -> Sequence[Check]:
         """Checks, by a dry run on the API server, that it would take each of these pods (by what it is)."""
         return admission.pod_checks(self.api, pods)

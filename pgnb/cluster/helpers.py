@@ -67,7 +67,7 @@ def run_helper(
     """Run a helper pod to its end and remove it. See `Cluster.run_helper`."""
     started = monotonic()
     with _created(api, spec, timeout) as name:
-        _wait_started(api, name, spec.start_timeout)
+        wait_started(api, name, spec.start_timeout)
         lines: list[LogLine] = []
         ended = wait_until(
             f"{spec.argv[0]} in pod {name}",
@@ -89,7 +89,7 @@ def run_helper(
 def open_helper(sockets: Sockets, spec: HelperPod, *, lifetime: float = 3600.0) -> Iterator[Helper]:
     """A helper pod for several commands; it is removed at the end of the block. See `Cluster.helper`."""
     with _created(sockets.api, replace(spec, argv=_IDLE), lifetime) as name:
-        yield Helper(Pod.of(_wait_started(sockets.api, name, spec.start_timeout), CONTAINER), sockets)
+        yield Helper(Pod.of(wait_started(sockets.api, name, spec.start_timeout), CONTAINER), sockets)
 
 
 @contextmanager
@@ -142,8 +142,8 @@ def _node_of_claims(api: Api, spec: HelperPod) -> str:
     return ""
 
 
-def _wait_started(api: Api, name: str, timeout: float) -> Object:
-    """Wait until the container runs or has ended. Raises PodError when it never will."""
+def wait_started(api: Api, name: str, timeout: float) -> Object:
+    """Wait until a helper's container runs or has ended. Raises PodError when it never will."""
 
     def probe() -> Object:
         pod = _read(api, name)

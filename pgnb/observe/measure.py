@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 
 from pgnb.checks import Check, Checks
 from pgnb.display import Table, Tabled, card
+from pgnb.errors import PgnbError
 from pgnb.journal import Journal
 from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.scratch import Scratch
-from pgnb.observe.writer import Writer, start_writer
+from pgnb.observe.writer import Writer, stands_in_secret, start_writer
 from pgnb.server import Server
 from pgnb.server.scratch import SERVICE
 from pgnb.wait import wait_until
@@ -29,10 +30,22 @@ class Service(Tabled):
     writing: Writing | None = None
     found: Found | None = None
     failed: str = ""
-    """Why the measurement did not come to its end, although what was measured did."""
+    """Why the measurement did not begin or did not come to its end, although what was measured did."""
+    unmeasured: str = ""
+    """Why no client could be asked to measure."""
 
     def checks(self, *, longest: float) -> Checks:
         """Nothing that was acknowledged is missing, and no gap was longer than `longest` seconds."""
+        if self.unmeasured:
+            nobody = Check(
+                "measured by a client",
+                False,
+                self.unmeasured,
+                "a client in the cluster",
+                "Name the password as secret:NAME/KEY to have the time without service measured.",
+                advice=True,
+            )
+            return Checks.of("The client's side", [nobody], self.journal)
         if self.failed:
             unmeasured = Check(
                 "measured to its end",
@@ -52,7 +65,8 @@ class Service(Tabled):
     def table(self) -> Table:
         """The client's numbers."""
         if self.writing is None:
-            return card("The client's side", {"measured": "no: nothing was done that could interrupt it"})
+            why = self.unmeasured or self.failed or "nothing was done that could interrupt it"
+            return card("The client's side", {"measured": f"no: {why}"})
         return self.writing.table
 
 
@@ -66,9 +80,9 @@ def measure_service(
     The client writes into a scratch database, which is dropped at the end. `password` and `host` as for
     start_writer; `afterwards` is the server that takes the role over meanwhile, where the rows are then
     looked for. Without `when` (an empty plan is false) and in a plan-only run nothing is started; a scratch
-    database that a killed run left is dropped all the same, where this one applies. The block's end waits
-    until the client is acknowledged a row again. Raises as start_writer does, and DeadlineExceeded when the
-    client doesn't come back.
+    database that a killed run left is dropped all the same, where this one applies. A client that can't be
+    started stops nothing: the block runs, and the checks say that nobody measured. The block's end waits
+    until the client is acknowledged a row again. Raises DeadlineExceeded when it doesn't come back.
     """
     service, scratch = Service(server.journal), Scratch(server, database)
     if server.journal.dry_run or not server.present:
@@ -79,7 +93,10 @@ def measure_service(
         yield service
         return
     try:
-        writer = start_writer(server, scratch, password, host=host)
+        writer = started(service, server, scratch, password, host=host)
+        if writer is None:
+            yield service
+            return
         try:
             yield service
             service.writing = next_row(writer, datetime.now(UTC))
@@ -88,6 +105,21 @@ def measure_service(
             writer.stop()
     finally:
         Scratch(_primary_of(server, afterwards), database).plan_drop().apply()
+
+
+def started(
+    service: Service, server: Server, scratch: Scratch, password: str, *, host: str, other_password: str = ""
+) -> Writer | None:
+    """The client that writes; None where there can be none, and then `service` says why."""
+    references = [reference for reference in (password, other_password) if reference]
+    if not all(stands_in_secret(reference, server.pod) for reference in references):
+        service.unmeasured = "the password does not stand in a Secret, so that no pod can be given it"
+        return None
+    try:
+        return start_writer(server, scratch, password, host=host, other_password=other_password)
+    except PgnbError as error:
+        service.failed = " ".join(f"no client could be started: {error.message} {error.found}".split())
+        return None
 
 
 def _primary_of(server: Server, afterwards: Server | None) -> Server:

@@ -109,8 +109,8 @@ def start_client(
     `host`: where it connects to; empty: the Service that selects the primary's pod, else the pod's address.
     `user`: empty is the role that pgnb signs in as. `other_password`: of the same role on another server that
     the host may lead to later. It ends by itself after `lifetime` seconds. Returns when the first row is
-    acknowledged. Raises ParameterError, DeadlineExceeded with what the client said, and GateClosed in a
-    plan-only run.
+    acknowledged. Raises ParameterError, PodError for a pod that cannot start, DeadlineExceeded with what the
+    client said, and GateClosed in a plan-only run.
     """
     pod_name = f"{_PREFIX}-{datetime.now(UTC):%H%M%S%f}"[: len(_PREFIX) + 10]
     passwords = {"PGPASSWORD": password, "PGNB_OTHER_PASSWORD": other_password}
@@ -120,6 +120,7 @@ def start_client(
     primary.cluster.create(spec.manifest(pod_name, seconds=int(lifetime)))
     writer = Writer(primary.cluster, f"app={pod_name}", database, "heartbeat", own=pod_name)
     try:
+        primary.cluster.wait_started(pod_name, timeout=timeout)
         wait_until(
             "the writing client's first rows", writer.report, lambda seen: seen.acknowledged > 1,
             timeout=timeout, every=0.2, describe=lambda seen: "; ".join(seen.words) or "it starts",
@@ -168,6 +169,14 @@ def _secret_of(reference: str, pod: Pod) -> tuple[str, str] | None:
         found="a reference that does not lead to one",
         remedy="Write secret:NAME/KEY.",
     )
+
+
+def stands_in_secret(reference: str, pod: Pod) -> bool:
+    """Whether a password's reference leads to a Secret, from which a pod can take it."""
+    try:
+        return _secret_of(reference, pod) is not None
+    except ParameterError:
+        return False
 
 
 def _address(primary: Server, host: str) -> tuple[str, int]:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from pgnb.observe.acknowledged import Found, Writing
-from pgnb.observe.measure import Service, next_row
+from pgnb.observe.measure import Service, next_row, started
 from pgnb.observe.plots import Plot
 from pgnb.observe.scratch import Scratch
-from pgnb.observe.writer import Writer, make_table, start_writer
+from pgnb.observe.writer import Writer, make_table
 from pgnb.operate.cutover.parties import Cutover
 from pgnb.operate.phases import measured_silence, plot_phases
 from pgnb.server.scratch import CUTOVER
@@ -26,8 +26,9 @@ def measure_cutover(
     The scratch database is stopped and led on with the others, so that its client sees what theirs see; its
     rows are looked for on both servers, and it is dropped on both. Passwords as for `start_writer`. Without
     `when` (an empty plan is false), in a plan-only run and on another path than `cutover` nothing is
-    started; what a killed run left of it is dropped all the same, where this one applies. Raises as
-    start_writer does, and DeadlineExceeded when the client doesn't come back.
+    started; what a killed run left of it is dropped all the same, where this one applies. A client that
+    can't be started stops nothing: the checks say that nobody measured. Raises DeadlineExceeded when the
+    client doesn't come back.
     """
     service = Service(cut.cluster.journal)
     if cut.cluster.journal.dry_run or cut.path != "cutover" or cut.why_absent:
@@ -42,9 +43,13 @@ def measure_cutover(
     try:
         _drop(here, there)  # One that a killed run left is read-only.
         make_table(there)
-        writer = start_writer(
-            cut.publisher, here, password, host=cut.service, other_password=subscriber_password
+        writer = started(
+            service, cut.publisher, here, password, host=cut.service, other_password=subscriber_password
         )
+        if writer is None:
+            _drop(here, there)
+            yield service
+            return
         cut.watched = CUTOVER
         try:
             yield service

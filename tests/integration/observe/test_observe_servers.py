@@ -13,6 +13,7 @@ from pgnb.errors import DeadlineExceeded, GateClosed, NotFound, ParameterError, 
 from pgnb.observe import plots
 from pgnb.observe.counting import compare_counts
 from pgnb.observe.load import loaded_rows, run_load
+from pgnb.observe.measure import measure_service
 from pgnb.observe.sampler import LagSampler
 from pgnb.observe.scratch import Scratch
 from pgnb.observe.topology import topology
@@ -289,6 +290,23 @@ def test_a_writing_client_needs_a_secret_and_a_pod(pair: Pair) -> None:
     assert "hunter2" not in str(caught.value)
     with pytest.raises(NotFound, match="no pod matches app=nobody"):
         Writer(pair.cluster, "app=nobody", "postgres", "t").report()
+
+
+@pytest.mark.parametrize(
+    ("reference", "words", "stops"),
+    [("env:PGPASSWORD", "does not stand in a Secret", False), ("secret:no-such/password", "no-such", True)],
+)
+def test_a_client_that_cannot_measure_stops_nothing_of_what_is_measured(
+    pair: Pair, reference: str, words: str, stops: bool
+) -> None:
+    done = []
+    with measure_service(pair.primary, reference, database="measured") as service:
+        done.append("restarted")
+    (check,) = service.checks(longest=1.0)
+    assert done == ["restarted"]
+    assert words in str(check.found)
+    assert check.stops is stops
+    assert pair.primary.scalar("SELECT count(*) FROM pg_database WHERE datname = %s", ("measured",)) == 0
 
 
 def test_no_thread_is_left(pair: Pair) -> None:
