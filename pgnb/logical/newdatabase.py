@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pgnb.errors import ParameterError
+from pgnb.errors import GateClosed, ParameterError
 from pgnb.logical.specs import Specs, check_name, database_specs
 from pgnb.logical.wishes import ALL_OPERATIONS
 from pgnb.plan import Change, Step
 from pgnb.server import Server, compose, name
 from pgnb.server.scratch import unfinished
 
+_KEYLESS = """
+SELECT c.oid::pg_catalog.regclass::text AS name FROM pg_catalog.pg_class c
+ WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND c.oid >= 16384
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
+   AND (c.relreplident = 'n' OR c.relreplident = 'd') ORDER BY 1
+"""
+_NEED_IDENTITY = ("update", "delete")
+
 
 def plan_new_database(
-    publisher: Server, database: str, *, create: bool, owner: str = "", ddl: str = ""
+    publisher: Server, database: str, *, create: bool, owner: str = "", ddl: str = "",
+    publish: Mapping[str, Any] | None = None, operations: str = ALL_OPERATIONS,
+    allow_replica_identity: bool = True,
 ) -> Change:  # fmt: skip
     """Make the database, and in it what `ddl` says, in one transaction as `owner`; nothing where it is there.
 
     It gets its name once its content is made: where the SQL fails, or the run is killed, there is no database
     of that name, and the next run begins anew. Encoding and locale are those of template1, as CREATE DATABASE
-    has it. Raises ParameterError for a name that is not there unless `create` is true.
+    has it. Without `allow_replica_identity`, SQL that makes a table without a primary key is refused where
+    `publish` and `operations` would have its UPDATE and DELETE fail: its transaction is rolled back. Raises
+    ParameterError for a name that is not there unless `create` is true.
     """
     check_name("database", database)
     title = f"database {database} on {publisher.name}"
@@ -36,7 +48,9 @@ def plan_new_database(
             remedy="Correct the name (names are case-sensitive here), or set create_database = True.",
         )  # fmt: skip
     after = f"{database}: owner {owner or publisher.facts.login}\n"
-    steps = _Making(publisher, database, owner, ddl.strip()).steps()
+    updates = any(word in operations for word in _NEED_IDENTITY) and database not in (publish or {})
+    keyed = updates and not allow_replica_identity
+    steps = _Making(publisher, database, owner, ddl.strip(), keyed).steps()
     return Change(title, publisher.journal, "", after, steps, undo_text=f"DROP DATABASE {database}")
 
 
@@ -63,6 +77,8 @@ class _Making:
     database: str
     owner: str
     ddl: str
+    keyed: bool
+    """Whether each table must have a primary key."""
 
     @property
     def before(self) -> str:
@@ -96,8 +112,18 @@ class _Making:
             if self.owner:
                 session.execute(compose("SET LOCAL ROLE {}", name(self.owner)))
             session.execute(self.ddl)
+            self._assert_keyed([row["name"] for row in session.query(_KEYLESS)] if self.keyed else [])
             session.execute("COMMIT")
         return "made"
+
+    def _assert_keyed(self, keyless: Sequence[str]) -> None:
+        if keyless:
+            raise GateClosed(
+                f"{self.database}: UPDATE and DELETE would fail once it is published",
+                found=f"no primary key: {', '.join(keyless)}",
+                remedy="Give them a primary key in database_ddl, or set allow_replica_identity = True. Its"
+                f" transaction was rolled back; there is no database {self.database}.",
+            )
 
     def _rename(self) -> str:
         self.publisher.execute(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from trouble_stage import Stage, carry_out
 
-from pgnb.errors import ParameterError, QueryFailed
+from pgnb.errors import GateClosed, ParameterError, QueryFailed
 from pgnb.logical.newdatabase import plan_new_database
 from pgnb.logical.specs import database_specs
 from pgnb.observe.scratch import Scratch
@@ -29,6 +29,21 @@ def test_a_new_database_has_its_name_once_its_content_is_there(stage: Stage) -> 
     assert sorted(names(stage)) == sorted([*before, HARD])
     assert stage.publisher.query("SELECT * FROM t", database=HARD) == []
     assert not plan_new_database(stage.publisher, HARD, create=True, ddl=DDL)
+
+
+def test_sql_whose_tables_could_not_be_updated_once_published_is_rolled_back(stage: Stage) -> None:
+    ddl = "CREATE TABLE log (line text); CREATE TABLE t (id int PRIMARY KEY)"
+    before = names(stage)
+    with pytest.raises(GateClosed, match="no primary key: log") as stopped:
+        carry_out(plan_new_database(stage.publisher, "keyless", create=True, ddl=ddl,
+                                    allow_replica_identity=False))  # fmt: skip
+    assert "there is no database keyless" in stopped.value.remedy
+    assert "keyless" not in names(stage)
+    carry_out(plan_new_database(stage.publisher, "keyless", create=True, ddl=ddl, operations="insert",
+                                allow_replica_identity=False))  # fmt: skip
+    assert sorted(names(stage)) == sorted([*before, "keyless"])
+    stage.publisher.close_sessions()
+    stage.publisher.execute("DROP DATABASE keyless")
 
 
 def test_without_sql_it_is_made_by_its_name_and_a_slip_is_not(stage: Stage) -> None:
