@@ -16,12 +16,13 @@ from pgnb.server import Server
 
 def plan_return(
     pair: Succession, source: Source, *, slot: str, application_name: str, config_map: str = "",
-    discard_diverged: str = "", wipe_standby_data: str = "",
+    discard_diverged: str = "", wipe_standby_data: str = "", start_timeout: float = 300.0,
 ) -> Change:  # fmt: skip
     """The old primary as a standby of the new one, the gentlest way that its data allow.
 
     It takes the slot's and the standby's name that the candidate had. Empty on the path `failover`, which
     leaves it fenced. In a plan-only run before the roles have changed, the plan is only named.
+    `start_timeout` in seconds, for each pod to start.
     Confirmations, and what is raised: see `plan_rejoin`.
     """
     title, old = f"{pair.old.name} returns as a standby", pair.old
@@ -33,18 +34,25 @@ def plan_return(
         old.workload.name, pair.candidate, source=source, slot=slot, application_name=application_name,
         config_map=config_map, discard_diverged=discard_diverged, wipe_standby_data=wipe_standby_data,
         container=old.container, data_directory=old.target.data_directory if old.target else "",
+        start_timeout=start_timeout,
     )  # fmt: skip
     return _timed(pair, change, "the old primary returns")
 
 
-def plan_followers(pair: Succession, source: Source) -> Change:
-    """Every other standby led to the new primary, each through a slot of its own there."""
+def plan_followers(pair: Succession, source: Source, *, start_timeout: float = 300.0) -> Change:
+    """Every other standby led to the new primary, each through a slot of its own there.
+
+    One whose pod must start again for that has `start_timeout` seconds.
+    """
     title = "Other standbys follow the new primary"
     if not pair.others:
         return Change(title, pair.cluster.journal, note="There are no others.")
     if not pair.done:
         return _later(title, pair, f"{', '.join(one.name for one in pair.others)}: slot, then connection")
-    plans = [plan_repoint(one, pair.candidate, source, _slot_of(one)) for one in pair.others]
+    plans = [
+        plan_repoint(one, pair.candidate, source, _slot_of(one), start_timeout=start_timeout)
+        for one in pair.others
+    ]
     return _timed(pair, _together(title, pair, plans), "other standbys follow")
 
 
