@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal, cast, get_args
 
 from pgnb.cluster import Cluster
@@ -55,7 +54,6 @@ class Cutover(Tabled):
     counted: dict[str, Counted] = field(default_factory=dict)
     watched: str = ""
     phases: list[Entry] = field(default_factory=list)
-    quiet_to: datetime | None = None
 
     @property
     def candidate(self) -> Server:

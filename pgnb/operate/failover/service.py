@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from pgnb.checks import Check, Checks
@@ -24,8 +23,6 @@ _SERVICE = "kubernetes.io/service-name"
 
 class Redirection(Protocol):
     """What a switch of the Service needs to know: a succession has it, and a logical cut-over."""
-
-    quiet_to: datetime | None
 
     @property
     def cluster(self) -> Cluster:
@@ -101,9 +98,7 @@ def switch(pair: Redirection, seen: Object | None = None) -> str:
     former = dict.fromkeys(service["spec"]["selector"])
     body = {"spec": {"selector": {**former, **wished}}}
     pair.cluster.patch_as_seen(service, body, f"selector: {selector_words(wished)}")
-    words = _wait_endpoints(pair)
-    pair.quiet_to = datetime.now(UTC)
-    return words
+    return _wait_endpoints(pair)
 
 
 def read_service(pair: Redirection) -> Object:

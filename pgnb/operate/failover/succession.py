@@ -36,8 +36,8 @@ class Succession(Tabled):
     old volume could not be worked on; `change` is what stands on the old primary's workload as in progress.
     `accepted_slots` are logical slots that may be lost, `confirmed` pods that somebody vouches for, `remains`
     what was read of the old primary's volume, `marked` whether standby.signal is there, `phases` what was
-    done when; from `quiet_from`, in a failover the newest commit that the candidate has, to `quiet_to`, when
-    the Service had followed, the roles changed; `lost_commits` is the failover's loss at most, None: unknown.
+    done when; `quiet_from` is when writes were stopped, in a failover the newest commit that the candidate
+    has; `lost_commits` is the failover's loss at most, None: unknown.
     """
 
     cluster: Cluster = field(repr=False)
@@ -55,7 +55,6 @@ class Succession(Tabled):
     change: RoleChange | None = None
     phases: list[Entry] = field(default_factory=list)
     quiet_from: datetime | None = None
-    quiet_to: datetime | None = None
     lost_commits: int | None = None
 
     @property
