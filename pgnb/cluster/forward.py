@@ -30,8 +30,6 @@ DATA, ERROR = 0, 1
 CHUNK = 256 * 1024
 LINGER = 2.0
 """Seconds that a client has to take what was sent before its connection is closed."""
-KEEP_ALIVE = 30.0
-"""Seconds between pings, so that no proxy on the way takes an idle session for a dead one."""
 _SOCKET_NUMBER = 5432
 """The port in the socket's name, as libpq builds it: HOST/.s.PGSQL.PORT."""
 _LONGEST_PATH = 107
@@ -160,7 +158,6 @@ class _Relay:
         ways = [
             asyncio.ensure_future(_upwards(reader, socket)),
             asyncio.ensure_future(self._downwards(socket, writer)),
-            asyncio.ensure_future(_keep_alive(socket)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -215,9 +212,3 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 async def _upwards(reader: asyncio.StreamReader, socket: Socket) -> None:
     while data := await reader.read(CHUNK):
         await socket.send_bytes(message(DATA, data))
-
-
-async def _keep_alive(socket: Socket) -> None:
-    while True:
-        await asyncio.sleep(KEEP_ALIVE)
-        await socket.ping()

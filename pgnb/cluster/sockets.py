@@ -21,6 +21,10 @@ from pgnb.errors import ApiUnreachable
 Socket = aiohttp.ClientWebSocketResponse
 
 
+KEEP_ALIVE = 10.0
+"""Seconds between pings, so that no proxy on the way takes an idle stream for a dead one."""
+
+
 class ProtocolRefused(Exception):
     """The server speaks none of the subprotocols that were offered."""
 
@@ -49,9 +53,12 @@ class Sockets:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.api.timeout),
         ) as session:  # fmt: skip
             socket = await self._connect(session, url, protocols)
+            alive = asyncio.ensure_future(_keep_alive(socket))
             try:
                 yield socket
             finally:
+                alive.cancel()
+                await asyncio.gather(alive, return_exceptions=True)
                 await socket.close()
 
     async def _connect(self, session: aiohttp.ClientSession, url: str, protocols: Sequence[str]) -> Socket:
@@ -110,6 +117,13 @@ class Sockets:
 
     async def _close_connector(self, connector: aiohttp.TCPConnector) -> None:
         await connector.close()
+
+
+async def _keep_alive(socket: Socket) -> None:
+    """No answer is waited for: a stream that broke tells its reader."""
+    while True:
+        await asyncio.sleep(KEEP_ALIVE)
+        await socket.ping()
 
 
 async def _refuse(response: aiohttp.ClientResponse) -> None:

@@ -17,8 +17,8 @@ _CHUNK = 65536
 class SlowWay:
     """Relays connections to `target`; each chunk arrives `latency` seconds later, in either direction."""
 
-    def __init__(self, target: tuple[str, int], latency: float) -> None:
-        self.target, self.latency, self.port = target, latency, 0
+    def __init__(self, target: tuple[str, int], latency: float, idle: float | None = None) -> None:
+        self.target, self.latency, self.port, self.idle = target, latency, 0, idle
         self._loop = asyncio.new_event_loop()
         self._open = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -55,10 +55,18 @@ class SlowWay:
         chunks: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         delivery = asyncio.create_task(self._deliver(chunks, writer))
         with suppress(OSError):  # A broken connection ends here as a closed one does.
-            while chunk := await reader.read(_CHUNK):
+            while chunk := await self._read(reader, writer):
                 chunks.put_nowait((self._loop.time() + self.latency, chunk))
         chunks.put_nowait((self._loop.time() + self.latency, b""))
         await delivery
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """The next chunk; nothing, and the end of both directions, after `idle` seconds without one."""
+        try:
+            return await asyncio.wait_for(reader.read(_CHUNK), self.idle)
+        except TimeoutError:
+            writer.transport.abort()
+            return b""
 
     async def _deliver(
         self, chunks: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
@@ -86,13 +94,16 @@ class SlowWay:
 
 
 @contextmanager
-def slow_way(kubeconfig: Path, path: Path, latency: float) -> Iterator[SlowWay]:
-    """The relay before the kubeconfig's API server; `path` is written as the kubeconfig that leads to it."""
+def slow_way(kubeconfig: Path, path: Path, latency: float, *, idle: float | None = None) -> Iterator[SlowWay]:
+    """The relay before the kubeconfig's API server; `path` is written as the kubeconfig that leads to it.
+
+    It cuts a connection on which nothing came for `idle` seconds in either direction.
+    """
     config = yaml.safe_load(kubeconfig.read_text())
     cluster = config["clusters"][0]["cluster"]
     parts = urlsplit(cluster["server"])
     assert parts.hostname is not None and parts.port is not None
-    way = SlowWay((parts.hostname, parts.port), latency)
+    way = SlowWay((parts.hostname, parts.port), latency, idle)
     ready, stop = threading.Event(), asyncio.Event()
     thread = threading.Thread(target=way.run, args=(ready, stop), name="slow-way")
     thread.start()

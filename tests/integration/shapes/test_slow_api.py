@@ -11,7 +11,7 @@ import shaped
 from cells import performed
 from slowly import slow_way
 
-from pgnb.cluster import connect
+from pgnb.cluster import connect, sockets
 from pgnb.errors import ApiUnreachable
 from pgnb.server import find_server
 
@@ -32,6 +32,19 @@ def test_a_standby_is_made_over_a_slow_and_breaking_way(
                 way.cut()
                 assert names["cluster"].get("services", there.shape.name)
                 assert names["primary"].scalar("SELECT 1") == 1
+
+
+def test_a_command_that_says_nothing_is_not_cut_off_by_a_proxy(
+    place: Callable[..., Any], kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load balancer before the API takes a stream on which nothing is said for a dead one."""
+    monkeypatch.setattr(sockets, "KEEP_ALIVE", 0.5)
+    there = place(shaped.seventeen())
+    with slow_way(kubeconfig, tmp_path / "idle", 0.0, idle=2.0):
+        cluster = connect(str(tmp_path / "idle"), "", there.cluster.namespace)
+        pod = cluster.pod(there.parameters["primary_selector"])
+        assert cluster.exec(pod, ["sh", "-c", "sleep 5; echo done"]).text == "done"
+        cluster.close()
 
 
 def test_a_way_on_which_nothing_arrives_is_said_in_time(
