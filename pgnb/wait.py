@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from pgnb.display import spell_seconds
-from pgnb.errors import DeadlineExceeded
+from pgnb.errors import ApiUnreachable, DeadlineExceeded
 
 T = TypeVar("T")
 SHOWN_AFTER = 2.0
@@ -77,19 +77,29 @@ def wait_until(
 ) -> T:
     """Call `probe` until `done` holds for what it returns, and return that.
 
-    `timeout` and `every` are seconds. After two seconds a line shows `what` and `describe(state)`.
-    Raises DeadlineExceeded with what was seen last; errors of `probe` go on as they are.
+    `timeout` and `every` are seconds. After two seconds a line shows `what` and `describe(state)`. An API
+    server that is away meanwhile is waited for as well, until the same deadline: what is waited for goes on
+    without it. Raises DeadlineExceeded with what was seen last, ApiUnreachable when the API server is away at
+    the deadline; other errors of `probe` go on as they are.
     """
     progress, deadline, pause = Progress(f"waiting for {what}"), monotonic() + timeout, Event()
-    while not done(state := probe()):
+    while True:
+        try:
+            state = probe()
+            if done(state):
+                break
+            words = describe(state)
+        except ApiUnreachable as away:
+            if monotonic() > deadline:
+                progress.close("gave up")
+                raise
+            words = away.message
         left = deadline - monotonic()
         if left <= 0:
             progress.close("gave up")
-            raise DeadlineExceeded(
-                f"{what}: not within {spell_seconds(timeout)}", found=describe(state), remedy=remedy
-            )
+            raise DeadlineExceeded(f"{what}: not within {spell_seconds(timeout)}", found=words, remedy=remedy)
         if monotonic() - progress.started > SHOWN_AFTER:
-            progress.show(f"{describe(state)} ({spell_seconds(left)} left)")
+            progress.show(f"{words} ({spell_seconds(left)} left)")
         pause.wait(min(every, left))
     progress.close(describe(state))
     return state

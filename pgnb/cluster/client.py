@@ -175,8 +175,14 @@ def _worth_a_retry(error: BaseException) -> bool:
 
 
 def _never_reached(error: BaseException) -> bool:
-    """A change is repeated only when the server surely has not begun it: it asked to come again (429)."""
-    return isinstance(error, Busy) and "status 429" in getattr(error.cause, "found", "")
+    """A change is repeated only when the server surely has not begun it.
+
+    It asked to come again (429), or no connection was made at all.
+    """
+    if not isinstance(error, Busy):
+        return False
+    refused = isinstance(error.__cause__, urllib3.exceptions.NewConnectionError)
+    return refused or "status 429" in getattr(error.cause, "found", "")
 
 
 def _pause(state: RetryCallState) -> float:

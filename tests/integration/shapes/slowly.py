@@ -31,18 +31,33 @@ class SlowWay:
         """Break every connection that is open, as a gateway does that was restarted."""
         asyncio.run_coroutine_threadsafe(self._abort(), self._loop).result(timeout=5)
 
+    def refuse(self) -> None:
+        """From now on connections are refused, and those that are open break."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=5)
+
+    async def _close(self) -> None:
+        self._server.close()
+        await self._abort()
+
+    def accept(self) -> None:
+        """Connections are taken again, at the same address."""
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(timeout=5)
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
     async def _abort(self) -> None:
         for writer in list(self._writers):
             writer.transport.abort()
 
     async def serve(self, ready: threading.Event, stop: asyncio.Event) -> None:
         self._open.set()
-        server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        await self._listen()
         ready.set()
         await stop.wait()
         await self._abort()
-        server.close()
+        self._server.close()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(*self.target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import shaped
 from cells import performed
 from slowly import slow_way
 
-from pgnb.cluster import connect, sockets
+from pgnb.cluster import HelperPod, connect, sockets
 from pgnb.errors import ApiUnreachable
 from pgnb.server import find_server
 
@@ -44,6 +45,29 @@ def test_a_command_that_says_nothing_is_not_cut_off_by_a_proxy(
         cluster = connect(str(tmp_path / "idle"), "", there.cluster.namespace)
         pod = cluster.pod(there.parameters["primary_selector"])
         assert cluster.exec(pod, ["sh", "-c", "sleep 5; echo done"]).text == "done"
+        cluster.close()
+
+
+def test_an_api_server_that_is_away_for_a_while_ends_no_work_that_goes_on_without_it(
+    place: Callable[..., Any], kubeconfig: Path, tmp_path: Path
+) -> None:
+    """Away for longer than a request is repeated, while the helper works and is looked at."""
+    there = place(shaped.seventeen())
+    with slow_way(kubeconfig, tmp_path / "away", 0.0) as way:
+        cluster = connect(str(tmp_path / "away"), "", there.cluster.namespace, timeout=1.0)
+        pod = cluster.pod(there.parameters["primary_selector"])
+        back: list[threading.Timer] = []
+
+        def goes_away(line: str) -> None:
+            if line == "begun":
+                way.refuse()
+                back.append(threading.Timer(6.0, way.accept))
+                back[0].start()
+
+        spec = HelperPod("away", "", ("sh", "-c", "echo begun; sleep 3; echo ended")).like(pod)
+        result = cluster.run_helper(spec, timeout=60, on_log=goes_away)
+        assert back and not back[0].is_alive()
+        assert result.text == "begun\nended"
         cluster.close()
 
 
