@@ -60,21 +60,29 @@ def state_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def rehearsal(state_home: Path) -> Iterator[Rehearsal]:
+def usual_options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the tests' clusters have in common: all workers of a run share what initdb makes."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return {"volume_delay": VOLUME_DELAY, "initdb_copies": shared / "initdb"}
+
+
+@pytest.fixture(scope="session")
+def rehearsal(state_home: Path, usual_options: dict[str, Any]) -> Iterator[Rehearsal]:
     """The session's cluster, without the sample."""
     name = f"test-{os.getpid()}"
-    yield lifecycle.up(name, state_home=state_home, sample=False, volume_delay=VOLUME_DELAY)
+    yield lifecycle.up(name, state_home=state_home, sample=False, **usual_options)
     lifecycle.down(name, state_home=state_home)
 
 
 @pytest.fixture(scope="module")
-def new_rehearsal(state_home: Path) -> Iterator[Callable[..., Rehearsal]]:
+def new_rehearsal(state_home: Path, usual_options: dict[str, Any]) -> Iterator[Callable[..., Rehearsal]]:
     """`new_rehearsal(sample=True)`: another cluster, by `lifecycle.up`, until the module ends."""
     names: list[str] = []
 
     def start(**options: Any) -> Rehearsal:
         names.append(f"extra-{os.getpid()}-{next(_numbers)}")
-        return lifecycle.up(names[-1], state_home=state_home, **{"volume_delay": VOLUME_DELAY} | options)
+        return lifecycle.up(names[-1], state_home=state_home, **usual_options | options)
 
     yield start
     for name in names:
@@ -82,13 +90,13 @@ def new_rehearsal(state_home: Path) -> Iterator[Callable[..., Rehearsal]]:
 
 
 @pytest.fixture(scope="module")
-def own_rehearsal() -> Iterator[Callable[[str, Path], Rehearsal]]:
+def own_rehearsal(usual_options: dict[str, Any]) -> Iterator[Callable[[str, Path], Rehearsal]]:
     """`own_rehearsal(name, state_home)`: a cluster with the sample at a place of one's own."""
     started: list[tuple[str, Path]] = []
 
     def start(name: str, state_home: Path) -> Rehearsal:
         started.append((name, state_home))
-        return lifecycle.up(name, state_home=state_home, volume_delay=VOLUME_DELAY)
+        return lifecycle.up(name, state_home=state_home, **usual_options)
 
     yield start
     for name, state_home in started:

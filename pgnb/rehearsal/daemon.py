@@ -47,7 +47,8 @@ async def serve(state: State, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     store, credentials = Store(), Credentials(settings.token)
-    runtime = Runtime()
+    copies = settings.options.initdb_copies
+    runtime = Runtime(initdb_copies=None if copies is None else Path(copies))
     await runtime.start()
     kubelet = _kubelet(store, credentials, runtime, state, settings)
     app = build_app(store, kubelet, credentials)

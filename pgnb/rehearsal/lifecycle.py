@@ -64,6 +64,7 @@ def up(
     volume_delay: float | None = None,
     postgres: str = "17",
     many_users: bool = False,
+    initdb_copies: Path | None = None,
     on_progress: Callable[[str], None] = _silent,
 ) -> Rehearsal:
     """Starts the cluster `name`, or returns the one that runs already (with its own options).
@@ -71,6 +72,7 @@ def up(
     `sample`: also the sample primary with data, Ready, and its writing client. `volume_delay`: seconds after
     which mounted ConfigMaps and Secrets follow their object. `postgres`: tag of the sample's image.
     `many_users`: containers of a pod may have different users, and the image starts as root (root only).
+    `initdb_copies`: a directory where images keep what initdb makes, for this cluster and others to copy.
     RehearsalError says what this machine lacks, or what the cluster waits for.
     """
     state = locate(name, state_home)
@@ -78,7 +80,8 @@ def up(
         running = _find(state)
         if running is None or not _answers(read_access(running.kubeconfig), _ANSWER_PATIENCE):
             _clear(state)
-            running = _start(state, Options(sample, volume_delay, postgres, many_users), on_progress)
+            copies = None if initdb_copies is None else str(initdb_copies)
+            running = _start(state, Options(sample, volume_delay, postgres, many_users, copies), on_progress)
     if sample:
         _fill(running, postgres, on_progress)
     return running
@@ -118,6 +121,7 @@ def reset(
         volume_delay=options.volume_delay,
         postgres=options.postgres,
         many_users=options.many_users,
+        initdb_copies=None if options.initdb_copies is None else Path(options.initdb_copies),
         on_progress=on_progress,
     )
 

@@ -13,13 +13,15 @@ from pgnb.rehearsal.state import write_private
 @dataclass(frozen=True)
 class Options:
     """What the user chose: the sample primary or none, the seconds after which a mounted ConfigMap or Secret
-    follows its object (None: the node's default), the tag of the sample's postgres image, and whether
-    containers have many users and the image starts as root."""
+    follows its object (None: the node's default), the tag of the sample's postgres image, whether
+    containers have many users and the image starts as root, and the directory where images keep what initdb
+    makes."""
 
     sample: bool = True
     volume_delay: float | None = None
     postgres: str = "17"
     many_users: bool = False
+    initdb_copies: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ _REPOSITORIES = frozenset(
     {"postgres", "library/postgres", "docker.io/postgres", "docker.io/library/postgres"}
 )
 _TAG = re.compile(r"(?P<version>\d+(?:\.\d+)?)(?:-(?:trixie|bookworm|bullseye))?")
-_ENTRY_POINT = Path(__file__).resolve().parents[1] / "postgres" / "entrypoint.sh"
+_SCRIPTS = Path(__file__).resolve().parents[1] / "postgres"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 POSTGRES_ID = 999
 
@@ -25,7 +25,8 @@ class Image:
     """An image's configuration (OCI image specification) and the installation it stands for.
 
     `name` is the canonical one, `image_id` changes with the software; `volumes` are the directories that
-    belong to `uid` and are meant to be mounted over.
+    belong to `uid` and are meant to be mounted over. `initdb_copies` is a directory of the machine where
+    initdb keeps what it makes, and copies it from the next time; None: it is run every time.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Image:
     volumes: tuple[str, ...]
     installation: Installation
     programs: Mapping[str, Path]
+    initdb_copies: Path | None = None
 
 
 def find(name: str, installations: Iterable[Installation]) -> Image:
@@ -76,7 +78,10 @@ def _postgres(tag: str, installation: Installation) -> Image:
         working_dir="/",
         volumes=(data if major < 18 else "/var/lib/postgresql",),
         installation=installation,
-        programs={"/usr/local/bin/docker-entrypoint.sh": _ENTRY_POINT},
+        programs={
+            "/usr/local/bin/docker-entrypoint.sh": _SCRIPTS / "entrypoint.sh",
+            "/usr/local/bin/initdb-copied": _SCRIPTS / "initdb-copied.sh",
+        },
     )
 
 

@@ -22,7 +22,8 @@ def environment(spec: ContainerSpec, hostname: str) -> dict[str, str]:
 
 def root_of(spec: ContainerSpec, hostname: str, hosts: Path) -> Root:
     """The root file system for `spec`, as plain data for the process that builds it."""
-    install = spec.image.installation
+    install, copies = spec.image.installation, spec.image.initdb_copies
+    cache = [] if copies is None else [_mount_point(copies, "/var/cache/initdb", read_only=False)]
     return Root(
         files=_files(spec, hostname),
         programs={target: str(source) for target, source in spec.image.programs.items()},
@@ -31,6 +32,7 @@ def root_of(spec: ContainerSpec, hostname: str, hosts: Path) -> Root:
         install=[_mount_point(source, target, read_only=True) for source, target in install.binds],
         mounts=[
             _mount_point(hosts, "/etc/hosts", read_only=False),
+            *cache,
             *(_mount_point(mount.source, mount.target, read_only=mount.read_only) for mount in spec.mounts),
         ],
     )

@@ -24,8 +24,11 @@ from pgnb.rehearsal.postgres.binaries import Installation, installations
 class Runtime:
     """One for each cluster, in the daemon inside the wrapper, or wherever a bare wrapper's socket is held."""
 
-    def __init__(self, connection: socket.socket | None = None) -> None:
-        """`connection` is a bare wrapper's; without one, it is what the wrapper left to this process."""
+    def __init__(self, connection: socket.socket | None = None, *, initdb_copies: Path | None = None) -> None:
+        """`connection` is a bare wrapper's; without one, it is what the wrapper left to this process.
+
+        `initdb_copies` is a directory, which clusters may share, for images to keep what initdb makes.
+        """
         self._control = Control.inherited() if connection is None else Control(connection)
         self._addresses = network.Addresses()
         self._links = itertools.count(1)
@@ -34,6 +37,7 @@ class Runtime:
         self._ip_command = network.ip_command()
         self._owner = identity.container_id_in_wrapper()
         self._many = identity.many_users()
+        self._initdb_copies = initdb_copies
 
     async def start(self) -> None:
         """Listen to the spawner and find the machine's PostgreSQL; RehearsalError when there is none."""
@@ -52,7 +56,17 @@ class Runtime:
         down to.
         """
         found = images.find(name, self._installations)
+        if self._initdb_copies is not None:
+            found = replace(found, initdb_copies=self._copies_of(found))
         return replace(found, uid=0, gid=0) if self._many else found
+
+    def _copies_of(self, image: Image) -> Path:
+        """Where the image's containers keep what initdb makes; those of many users keep their own."""
+        name = image.image_id.rpartition(":")[2] + ("-many" if self._many else "")
+        place = Path(self._initdb_copies or "", name)
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o1777)
+        return place
 
     async def create_sandbox(self, uid: str, hostname: str, hosts: Path) -> Sandbox:
         """Make the namespaces of the pod with `uid` and plug them into the network.

@@ -75,9 +75,12 @@ require_password() {
 initialise() {
   local options=(--pgdata="$PGDATA" --username="$POSTGRES_USER")
   [[ -n ${POSTGRES_INITDB_WALDIR:-} ]] && options+=(--waldir="$POSTGRES_INITDB_WALDIR")
+  # The image has this directory only in a cluster that is asked to run initdb no oftener than it has to.
+  local program=initdb
+  [[ ! -d /var/cache/initdb ]] || program=initdb-copied
   # The words of POSTGRES_INITDB_ARGS are split as a shell does. A crash of the machine during a rehearsal is no
   # risk worth the seconds that syncing takes.
-  eval "initdb --no-sync \"\${options[@]}\" --pwfile=<(printf '%s\\n' \"\$POSTGRES_PASSWORD\") $POSTGRES_INITDB_ARGS"
+  eval "$program --no-sync \"\${options[@]}\" --pwfile=<(printf '%s\\n' \"\$POSTGRES_PASSWORD\") $POSTGRES_INITDB_ARGS"
 }
 
 # The image's own defaults: reachable from outside, and a socket where Debian's packages have it as well.
