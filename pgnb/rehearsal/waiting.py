@@ -8,12 +8,13 @@ from threading import Event
 
 from pgnb.errors import RehearsalError
 
-_EVERY = 0.02
+_EVERY, _MOST = 0.02, 0.2
+"""Seconds between the first looks, and in the end."""
 
 
 def until(done: Callable[[], bool], timeout: float, *, what: str, found: Callable[[], str]) -> None:
-    """Asks `done` every 20 ms; RehearsalError after `timeout` seconds, with what `found` says then."""
-    deadline, pause = time.monotonic() + timeout, Event()
+    """Asks `done` ever less often; RehearsalError after `timeout` seconds, with what `found` says then."""
+    deadline, pause, every = time.monotonic() + timeout, Event(), _EVERY
     while not done():
         if time.monotonic() > deadline:
             raise RehearsalError(
@@ -21,4 +22,5 @@ def until(done: Callable[[], bool], timeout: float, *, what: str, found: Callabl
                 found=found(),
                 remedy="`pgnb rehearsal down`, then `up` again; the daemon's log is in the state directory",
             )
-        pause.wait(_EVERY)
+        pause.wait(every)
+        every = min(1.2 * every, _MOST)
