@@ -90,6 +90,13 @@ def carry_out(change: Change, **confirmations: object) -> None:
     change.apply()
 
 
+def writable(server: Server) -> bool:
+    """Whether the server takes a client's writes."""
+    server.close_sessions()  # A switchover that was begun has ended them.
+    server.execute("CREATE TABLE IF NOT EXISTS proof (n int)")
+    return server.scalar("SHOW default_transaction_read_only") == "off"
+
+
 def cut_off(standby: Server) -> None:
     """The standby receives nothing any more, as behind a broken network."""
     standby.execute("ALTER SYSTEM SET primary_conninfo = ''")

@@ -19,6 +19,8 @@ from pgnb.operate.failover import (
 from pgnb.plan import gate
 from pgnb.wait import wait_until
 
+pytestmark = pytest.mark.long
+
 STRONG = {"allow_promotion": True, "accept_loss": True, "fence_answering_primary": PRIMARY}
 
 
@@ -75,18 +77,8 @@ def _claim(family: Family) -> None:
     )
 
 
-@pytest.mark.parametrize("broken", [_image, _claim])
+@pytest.mark.parametrize("broken", [_image, _claim, _config_map, _pull_secret, _node])
 def test_a_failover_goes_through(family: Family, broken: Callable[[Family], None]):
-    _go_through(family, broken)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("broken", [_config_map, _pull_secret, _node])
-def test_a_failover_goes_through_whatever_is_missing(family: Family, broken: Callable[[Family], None]):
-    _go_through(family, broken)
-
-
-def _go_through(family: Family, broken: Callable[[Family], None]) -> None:
     broken(family)
     weak = broken is _claim
     family = family.other()

@@ -108,18 +108,6 @@ def test_an_old_primary_that_is_scaled_back_is_read_only_and_can_return(family: 
     assert old.scalar("SELECT to_regclass('lost') IS NULL AND to_regclass('kept') IS NOT NULL")
 
 
-def test_nothing_is_promoted_while_the_old_primary_runs(kept: Family):
-    pair = kept.roles("failover")
-    loss = estimate_loss(pair)
-    promotion = plan_promotion(pair, loss)
-    promotion.grant(allow_promotion=True, accept_loss=True)
-    with pytest.raises(GateClosed) as closed:
-        promotion.apply()
-    assert "replicas" in closed.value.found
-    assert pair.candidate.refresh().in_recovery
-    kept.primary.execute("CREATE TABLE still_mine (n int)")
-
-
 @pytest.mark.long
 def test_a_pod_that_nobody_sees_go_needs_a_name_and_a_person(family: Family, monkeypatch: pytest.MonkeyPatch):
     """A finalizer holds the pod's object, and nothing tells of its container: as of a node that is silent."""

@@ -1,10 +1,10 @@
 """Planned switchovers: no acknowledged row is lost, and until the promotion everything is put back."""
 
 import pytest
-from failover_stage import ROLE, SECRET, Family, carry_out
+from failover_stage import ROLE, SECRET, Family, carry_out, writable
 
 from pgnb.checks import gate, verify
-from pgnb.errors import ChangeFailed, GateClosed, ParameterError
+from pgnb.errors import ChangeFailed
 from pgnb.operate.failover import (
     measure_succession,
     path_checks,
@@ -64,18 +64,6 @@ def test_other_standbys_follow_the_new_primary(family: Family):
     assert follower.refresh().timeline == pair.candidate.facts.timeline == 2
 
 
-def _writable(server: Server) -> bool:
-    server.close_sessions()  # A switchover that was begun has ended them.
-    server.execute("CREATE TABLE IF NOT EXISTS proof (n int)")
-    return server.scalar("SHOW default_transaction_read_only") == "off"
-
-
-def test_without_its_confirmation_nothing_happens(kept: Family):
-    with pytest.raises(GateClosed, match="not confirmed"):
-        plan_switchover(kept.roles("switchover")).apply()
-    assert _writable(kept.primary)
-
-
 @pytest.mark.long
 def test_wal_that_does_not_arrive_puts_everything_back(family: Family):
     standby = family.server("replica-a")
@@ -88,7 +76,7 @@ def test_wal_that_does_not_arrive_puts_everything_back(family: Family):
     with pytest.raises(ChangeFailed, match="stopped") as failure:
         change.apply()
     assert "writes are let in again" in failure.value.remedy
-    assert _writable(family.primary)
+    assert writable(family.primary)
     assert standby.refresh().in_recovery
 
 
@@ -117,7 +105,7 @@ def test_a_shutdown_that_was_a_kill_is_put_back(family: Family):
     assert "Put back" in failure.value.remedy
     family.primary.reopen()
     assert not family.primary.refresh().in_recovery
-    assert _writable(family.primary)
+    assert writable(family.primary)
     assert pair.candidate.refresh().in_recovery
 
 
@@ -127,41 +115,3 @@ def _template(name: str, container: str, lifecycle: dict) -> dict:
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
         "spec": {"template": {"spec": spec}},
     }  # fmt: skip
-
-
-def test_a_candidate_that_is_behind_closes_the_gate(kept: Family):
-    standby = kept.server("replica-a")
-    standby.query("SELECT pg_wal_replay_pause()")
-    pair = kept.roles("switchover")
-    wait_until("it is paused", lambda: not path_checks(pair).ok, timeout=60)
-    change = plan_switchover(pair)
-    change.grant(allow_promotion=True)
-    with pytest.raises(GateClosed, match="stopped"):
-        change.apply()
-    assert _writable(kept.primary)
-    standby.query("SELECT pg_wal_replay_resume()")
-    wait_until("it replays again", lambda: path_checks(pair).ok, timeout=60)
-
-
-def test_a_run_that_plans_changes_nothing_and_names_every_path(kept: Family):
-    planning = kept.planning()
-    for path in ("switchover", "failover", "rejoin"):
-        pair = planning.roles(path)
-        source = pair.source(ROLE, SECRET)
-        gate(path_checks(pair))
-        for change in (
-            plan_switchover(pair),
-            plan_service(pair),
-            plan_followers(pair, source),
-            plan_return(pair, source, slot="replica_a", application_name="postgres-primary"),
-        ):
-            assert not change.apply().changed
-    assert not planning.cluster.journal.entries
-    assert _writable(kept.primary)
-
-
-def test_bad_parameters_are_named(kept: Family):
-    with pytest.raises(ParameterError, match="no path"):
-        kept.roles("sideways")
-    with pytest.raises(ParameterError, match="no Ready standby is called"):
-        kept.roles("switchover", candidate="replica-z")
