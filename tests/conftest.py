@@ -11,7 +11,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,15 @@ from tests.versions import USUAL
 
 VOLUME_DELAY = 0.5
 """Seconds after which the tests' clusters show a changed ConfigMap in a volume."""
+_SHARED = pytest.StashKey[str]()
 _numbers = itertools.count(1)
 _PASSWORD = "only-for-tests"
 _PATIENCE = 60.0
 _LONGEST = ("shapes", "cutover", "logical", "failover", "replication", "diagnosis")
 _FIRST = ("notebooks", *(f"integration/{name}" for name in _LONGEST), "integration", "unit")
 """Folders of tests, those with the longest files first."""
+_SHARING = ("logical", "logical_troubles", "observe")
+"""Folders of integration tests whose files use the same servers."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,6 +46,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, kind in enumerate(_FIRST) if folder.startswith(kind)), len(_FIRST))
 
     items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests have one worker, and so have those of a directory whose files share their servers."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByServers(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder = nodeid.rpartition("::")[0].rpartition("/")[0]
+            return folder if folder.rpartition("/")[2] in _SHARING else super()._split_scope(nodeid)
+
+    return ByServers(config, log)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -135,6 +151,22 @@ def module_namespace(api: Client, image: str) -> Iterator[str]:
     """A namespace for the tests of a module, and for each image of its own, labelled for practice."""
     with _made_namespace(api) as name:
         yield name
+
+
+@pytest.fixture(scope="module")
+def shared(request: pytest.FixtureRequest, api: Client) -> Callable[[Callable[[str], object]], str]:
+    """`shared(furnish)`: the namespace that a directory's modules share; the first furnishes it."""
+    folder = request.node.getparent(pytest.Dir)
+
+    def share(furnish: Callable[[str], object]) -> str:
+        if _SHARED not in folder.stash:
+            with ExitStack() as stack:
+                folder.stash[_SHARED] = stack.enter_context(_made_namespace(api))
+                furnish(folder.stash[_SHARED])
+                folder.addfinalizer(stack.pop_all().close)
+        return folder.stash[_SHARED]
+
+    return share
 
 
 @contextmanager

@@ -57,16 +57,8 @@ class Runtime:
         """
         found = images.find(name, self._installations)
         if self._initdb_copies is not None:
-            found = replace(found, initdb_copies=self._copies_of(found))
+            found = replace(found, initdb_copies=_place_of_copies(self._initdb_copies, found, self._many))
         return replace(found, uid=0, gid=0) if self._many else found
-
-    def _copies_of(self, image: Image) -> Path:
-        """Where the image's containers keep what initdb makes; those of many users keep their own."""
-        name = image.image_id.rpartition(":")[2] + ("-many" if self._many else "")
-        place = Path(self._initdb_copies or "", name)
-        place.mkdir(parents=True, exist_ok=True)
-        place.chmod(0o1777)
-        return place
 
     async def create_sandbox(self, uid: str, hostname: str, hosts: Path) -> Sandbox:
         """Make the namespaces of the pod with `uid` and plug them into the network.
@@ -149,6 +141,14 @@ class Runtime:
         os.close(said)
         if code != 0:
             raise RehearsalError("A pod's network could not be set up.", found=found)
+
+
+def _place_of_copies(directory: Path, image: Image, many: bool) -> Path:
+    """Where the image's containers keep what initdb makes; those with many users can't read the others'."""
+    place = directory / (image.image_id.rpartition(":")[2] + ("-many" if many else ""))
+    place.mkdir(parents=True, exist_ok=True)
+    place.chmod(0o1777)
+    return place
 
 
 async def _logged_pipes(log: ContainerLog) -> list[int]:

@@ -1,4 +1,4 @@
-"""A publisher and a subscriber for the tests of one module."""
+"""A publisher and a subscriber, which the files of this folder share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from logical_pair import Pair, start_pair
+from logical_pair import Pair, open_pair, start_pair
 
 
 @pytest.fixture(scope="module")
-def pair(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]) -> Iterator[Pair]:
+def pair(kubeconfig: Path, shared: Callable[..., str], start_postgres: Callable[..., Any]) -> Iterator[Pair]:
     """Two servers with room for many subscriptions."""
-    made = start_pair(str(kubeconfig), module_namespace, start_postgres)
+    namespace = shared(lambda made: start_pair(str(kubeconfig), made, start_postgres).close())
+    made = open_pair(str(kubeconfig), namespace, dry_run=False)
     yield made
     made.close()

@@ -24,11 +24,11 @@ from pgnb.server import Server, compose, find_server, name
 ROLE, SECRET = "replicator", "replication"
 PUBLISHER, SUBSCRIBER = "publisher", "subscriber"
 PUBLISHER_ARGS = (
-    "-c", "wal_level=logical", "-c", "max_wal_senders=40", "-c", "max_replication_slots=40",
+    "-c", "wal_level=logical", "-c", "max_wal_senders=60", "-c", "max_replication_slots=60",
 )  # fmt: skip
 SUBSCRIBER_ARGS = (
-    "-c", "max_logical_replication_workers=30", "-c", "max_worker_processes=40",
-    "-c", "max_replication_slots=40", "-c", "wal_retrieve_retry_interval=500ms",
+    "-c", "max_logical_replication_workers=50", "-c", "max_worker_processes=60",
+    "-c", "max_replication_slots=60", "-c", "wal_retrieve_retry_interval=500ms",
 )  # fmt: skip
 
 

@@ -88,17 +88,19 @@ def test_partitions_are_spoken_of_and_published_by_their_table_where_asked(pair:
 
 def test_rows_slots_schemas_and_databases_of_the_subscriber_stop_before_any_change(pair: Pair) -> None:
     table = "CREATE TABLE t (id int PRIMARY KEY, v text)"
-    pair.make_database("held", table)
+    pair.make_database("occupied", table)
     pair.make_database("absent", table)
-    pair.subscriber.execute("CREATE DATABASE held")
-    pair.subscriber.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)", database="held")
-    specs = pair.specs("held", "absent")
+    pair.subscriber.execute("CREATE DATABASE occupied")
+    pair.subscriber.execute(
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)", database="occupied"
+    )
+    specs = pair.specs("occupied", "absent")
     create_slot(pair.publisher, specs[1], two_phase=False, failover=False, timeout=30)
     entries = len(pair.cluster.journal.entries)
     checks = logical_preflight(pair.publisher, pair.subscriber, specs, create_databases=False, settings=False)
     found = _stopped(checks)
-    assert found["held: no rows before the copy"] == "public.t"
-    assert found["held: schema that is there"] == "t: missing column v"
+    assert found["occupied: no rows before the copy"] == "public.t"
+    assert found["occupied: schema that is there"] == "t: missing column v"
     assert found["slots that nobody reads"] == specs[1].slot
     assert found["databases on the subscriber"] == "not there: absent"
     with pytest.raises(GateClosed):
@@ -106,7 +108,7 @@ def test_rows_slots_schemas_and_databases_of_the_subscriber_stop_before_any_chan
     assert len(pair.cluster.journal.entries) == entries
     again = logical_preflight(pair.publisher, pair.subscriber, specs, copy_data=False, settings=False,
                               take_slots=specs[1].slot)  # fmt: skip
-    assert set(_stopped(again)) == {"held: schema that is there"}
+    assert set(_stopped(again)) == {"occupied: schema that is there"}
 
 
 def test_a_restart_that_is_not_allowed_stops_before_a_setting_is_written(pair: Pair) -> None:

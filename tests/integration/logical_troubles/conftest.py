@@ -1,4 +1,4 @@
-"""A publisher and a subscriber for the tests of one module."""
+"""A publisher and a subscriber, which the files of this folder share."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trouble_stage import Stage, start_stage
+from trouble_stage import Stage, open_servers, start_stage
 
-_ROOM = ("-c", "max_logical_replication_workers=20", "-c", "max_worker_processes=30",
-         "-c", "max_replication_slots=30", "-c", "wal_retrieve_retry_interval=500ms")  # fmt: skip
+from pgnb.cluster import connect
+
+_ROOM = ("-c", "max_logical_replication_workers=50", "-c", "max_worker_processes=60",
+         "-c", "max_replication_slots=60", "-c", "wal_retrieve_retry_interval=500ms")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def stage(kubeconfig: Path, module_namespace: str, start_postgres: Callable[..., Any]) -> Iterator[Stage]:
+def stage(
+    kubeconfig: Path, shared: Callable[..., str], start_postgres: Callable[..., Any]
+) -> Iterator[Stage]:
     """A publisher, and a subscriber with room for many subscriptions that retries soon."""
-    made = start_stage(str(kubeconfig), module_namespace, start_postgres, *_ROOM)
+    namespace = shared(lambda made: start_stage(str(kubeconfig), made, start_postgres, *_ROOM).close())
+    made = open_servers(str(kubeconfig), connect(str(kubeconfig), "", namespace, dry_run=False))
     yield made
     made.close()

@@ -182,8 +182,8 @@ def open_servers(kubeconfig: str, cluster: Cluster) -> Stage:
 
 def start_stage(kubeconfig: str, namespace: str, start_postgres: Callable[..., Any], *args: str) -> Stage:
     """A publisher with wal_level = logical and a subscriber; `args` are the subscriber's own."""
-    start_postgres(namespace, "postgres-primary", args=("-c", "wal_level=logical", "-c", "max_wal_senders=30",
-                                                        "-c", "max_replication_slots=30"))  # fmt: skip
+    start_postgres(namespace, "postgres-primary", args=("-c", "wal_level=logical", "-c", "max_wal_senders=60",
+                                                        "-c", "max_replication_slots=60"))  # fmt: skip
     start_postgres(namespace, "postgres-subscriber", args=args)
     stage = open_servers(kubeconfig, connect(kubeconfig, "", namespace, dry_run=False))
     carry_out(stage.publisher.plan_role(ROLE, SECRET))

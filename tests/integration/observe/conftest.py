@@ -23,10 +23,17 @@ exec postgres
 
 
 @pytest.fixture(scope="module")
-def pair(kubeconfig: Path, module_namespace: str, start_postgres: Callable[..., Any]) -> Iterator[Pair]:
-    """A primary and its standby, both Ready; the slot is replica_slot."""
-    start_postgres(module_namespace, "primary", args=("-c", "wal_keep_size=256MB"))
-    cluster = connect(str(kubeconfig), "", module_namespace, dry_run=False)
+def pair(kubeconfig: Path, shared: Callable[..., str], start_postgres: Callable[..., Any]) -> Iterator[Pair]:
+    """A primary and its standby, both Ready; the slot is replica_slot. All files here share them."""
+    namespace = shared(lambda made: _furnish(kubeconfig, made, start_postgres))
+    made = pair_in(str(kubeconfig), connect(str(kubeconfig), "", namespace, dry_run=False))
+    yield made
+    made.close()
+
+
+def _furnish(kubeconfig: Path, namespace: str, start_postgres: Callable[..., Any]) -> None:
+    start_postgres(namespace, "primary", args=("-c", "wal_keep_size=256MB"))
+    cluster = connect(str(kubeconfig), "", namespace, dry_run=False)
     primary = find_server(cluster, "app=primary", password=PASSWORD)
     _let_replicate(cluster, primary)
 
@@ -37,14 +44,13 @@ def pair(kubeconfig: Path, module_namespace: str, start_postgres: Callable[..., 
             secret = {"secretKeyRef": {"name": "primary", "key": "password"}}
             spec["containers"][0]["env"].append({"name": "PGPASSWORD", "valueFrom": secret})
 
-    start_postgres(module_namespace, "standby", patch=standby)
-    made = pair_in(str(kubeconfig), cluster)
+    start_postgres(namespace, "standby", patch=standby)
     wait_until(
         "the standby streams", lambda: primary.scalar("SELECT count(*) FROM pg_stat_replication"),
         lambda count: count == 1, timeout=60,
     )  # fmt: skip
-    yield made
-    made.close()
+    primary.close()
+    cluster.close()
 
 
 def _let_replicate(cluster: Cluster, primary: Server) -> None:
