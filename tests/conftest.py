@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import itertools
 import os
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +29,7 @@ from tests.versions import USUAL
 
 VOLUME_DELAY = 0.5
 """Seconds after which the tests' clusters show a changed ConfigMap in a volume."""
+_MEMORY, _ROOM = Path("/dev/shm"), 8 << 30
 _SHARED = pytest.StashKey[str]()
 _numbers = itertools.count(1)
 _PASSWORD = "only-for-tests"
@@ -70,9 +73,26 @@ def _nothing_open() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def state_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of this session's clusters."""
-    return tmp_path_factory.mktemp("state")
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The directory of this session's clusters; in memory where there is room: they make and delete very many
+    files."""
+    if not _has_room(_MEMORY):
+        yield tmp_path_factory.mktemp("state")
+        return
+    for left in _MEMORY.glob("pgnb-tests-*"):  # by a run that was killed
+        if not Path("/proc", left.name.rpartition("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    directory = _MEMORY / f"pgnb-tests-{os.getpid()}"
+    directory.mkdir(mode=0o700)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _has_room(memory: Path) -> bool:
+    """Whether that is a file system in memory, with so much free that the servers of a run are no burden."""
+    available = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
+    free = min(int(available[1]) * 1024, shutil.disk_usage(memory).free) if available else 0
+    return memory.is_mount() and free > _ROOM
 
 
 @pytest.fixture(scope="session")
