@@ -71,7 +71,9 @@ def test_hard_names_arrive_whole(pair: Pair, hard: Specs) -> None:
 HARD_ROLES = ('Re: "pl" \\ o\'r 100%s', "複" * 21, "r" * 63, "drop;--")
 
 
-@pytest.mark.parametrize("role", HARD_ROLES)
+@pytest.mark.parametrize(
+    "role", [HARD_ROLES[0], *(pytest.param(one, marks=pytest.mark.long) for one in HARD_ROLES[1:])]
+)
 def test_roles_with_hard_names_own_and_replicate(pair: Pair, role: str) -> None:
     secret, database = f"role-{HARD_ROLES.index(role)}", f"of {role}"[:20]
     carry_out(pair.publisher.plan_role(role, secret))
@@ -241,6 +243,7 @@ def test_a_slot_of_another_database_is_refused(pair: Pair) -> None:
         drop_slot(pair.publisher, "sub_mine")
 
 
+@pytest.mark.long
 def test_whoever_holds_a_slot_up_is_named(pair: Pair) -> None:
     pair.make_database("held", "CREATE TABLE a (id int PRIMARY KEY)")
     specs, done, ready = pair.specs("held"), threading.Event(), threading.Event()

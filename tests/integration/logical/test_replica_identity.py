@@ -77,7 +77,7 @@ def _changes_arrive(pair: Pair, specs: Specs) -> None:
         assert "second" in both[0], table
 
 
-@pytest.mark.parametrize("via_root", [False, True])
+@pytest.mark.parametrize("via_root", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_update_and_delete_of_every_kind_of_table_arrive(pair: Pair, via_root: bool) -> None:
     database = f"identities_{via_root}".lower()
     pair.make_database(database, *SHAPES, *map(_rows, NAMES))

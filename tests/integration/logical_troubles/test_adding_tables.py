@@ -28,7 +28,14 @@ def proven(stage: Stage, spec: DatabaseSpec, table: str) -> None:
     assert stage.diagnose(spec).kinds == frozenset()
 
 
-@pytest.mark.parametrize("wish", ["all", ["t", "u"], ["public.*"]])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "all",
+        pytest.param(["t", "u"], marks=pytest.mark.long),
+        pytest.param(["public.*"], marks=pytest.mark.long),
+    ],
+)
 def test_a_new_table_is_replicated_whatever_the_kind_of_publication(stage: Stage, wish: object) -> None:
     spec = stage.replicated(f"adding_{len(str(wish))}", wish)
     change = adding(stage, spec, '"New; Table--"', NEW)

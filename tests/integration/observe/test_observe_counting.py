@@ -72,6 +72,7 @@ def test_a_standby_that_does_not_follow_is_not_compared(pair: Pair) -> None:
         compare_counts(pair.primary, pair.standby, ["nowhere"])
 
 
+@pytest.mark.long
 def test_a_thousand_tables_are_counted_by_few_statements(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[object] = []
     for method in ("query", "execute"):

@@ -58,6 +58,7 @@ def held(pair: Pair, writing: Writing) -> Interruptions:
     return interruptions(writing, acts)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("busy")
 def test_busy_loops_alone_break_nothing_and_a_lock_that_the_procedure_holds_does(
     pair: Pair, client: Writer

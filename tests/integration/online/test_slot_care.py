@@ -17,6 +17,8 @@ from pgnb.replication.slot_checks import cap_checks
 from pgnb.server import Server
 from pgnb.wait import wait_until
 
+pytestmark = pytest.mark.long
+
 _MB = 1024**2
 
 
