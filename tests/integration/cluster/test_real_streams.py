@@ -100,7 +100,7 @@ def test_sql_through_one_forward_by_many(cluster: Cluster, pod: Pod) -> None:
 def test_a_session_that_is_kept_alive_goes_on(
     cluster: Cluster, pod: Pod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pgnb.cluster.forward.KEEP_ALIVE", 0.02)
+    monkeypatch.setattr("pgnb.cluster.sockets.KEEP_ALIVE", 0.02)
     with cluster.forward(pod) as forward, sql(cluster, pod, forward) as session:
         assert session.execute("SELECT pg_sleep(0.5), 1").fetchone() == ("", 1)
         assert session.execute("SELECT length(repeat('x', 3000000))").fetchone() == (3_000_000,)
