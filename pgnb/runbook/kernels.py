@@ -25,8 +25,12 @@ from pgnb.journal import PATH_VARIABLE
 
 START_TIMEOUT = 300
 """Seconds that a kernel may take to start, on a machine that has much else to do."""
+END_TIMEOUT = 20
+"""Seconds that a kernel may take to give back what it holds and end; after half of them it gets SIGTERM."""
 _ARGUMENTS = ["--IPKernelApp.log_level=CRITICAL", "--HistoryManager.enabled=False"]
 _USED = re.compile(r"\bpgnb\.([A-Za-z]\w*)")
+_END_AT_ONCE = "__import__('atexit').register(__import__('os')._exit, 0)"
+"""pgnb registers what it has to give back later, so that it is done before. The rest takes up to a second."""
 _LOAD = "[getattr(__import__('pgnb'), name, None) for name in {names!r}]"
 _HAND_OVER = "__import__('os').environ.update({variables!r})"
 
@@ -78,7 +82,8 @@ class Kernel:
         self._client.load_connection_info(self.manager.get_connection_info())
         self._client.start_channels(iopub=False, stdin=False, hb=False)
         names = tuple(sorted(set(_USED.findall(notebook.read_text("utf-8")))))
-        self._client.execute(_LOAD.format(names=names), silent=True, stop_on_error=False)
+        load = f"{_END_AT_ONCE}\n{_LOAD.format(names=names)}"
+        self._client.execute(load, silent=True, stop_on_error=False)
 
     @property
     def alive(self) -> bool:
@@ -111,7 +116,11 @@ class Kernel:
         for client in (self._client, self.manager.given):
             if client is not None:
                 client.stop_channels()
-        self.manager.shutdown_kernel(now=now)
+        if not now:
+            self.manager.interrupt_kernel()
+            self.manager.request_shutdown()
+            self.manager.finish_shutdown(waittime=END_TIMEOUT, pollinterval=0.02)
+        self.manager.shutdown_kernel(now=True)
         self._folder.cleanup()
 
 

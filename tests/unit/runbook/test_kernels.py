@@ -15,6 +15,7 @@ from pgnb.runbook.records import Archive
 from pgnb.wait import wait_until
 
 KEEP_PID = "import os\nopen('{path}', 'w').write(str(os.getpid()))"
+AT_ITS_END = "import atexit, pathlib\natexit.register(pathlib.Path({path!r}).touch)"
 FINISH = "finish(run)"
 
 
@@ -55,13 +56,15 @@ def test_the_kernel_of_the_next_run_is_there_before_it_and_has_the_journal_of_it
 ):
     archive = Archive(tmp_path / "records")
     act = "with journal.act('db', '{0}'):\n    pass"
-    first = make_notebook(act.format("one"), FINISH, name="01_first")
+    ended = AT_ITS_END.format(path=str(tmp_path / "ended"))
+    first = make_notebook(act.format("one"), ended, FINISH, name="01_first")
     second = make_notebook(
         KEEP_PID.format(path=tmp_path / "pid"), act.format("two"), FINISH, name="02_second"
     )
     one = runner.run(first, {}, archive, progress=False, kernels=kernels, following=second)
     waiting = wait_until("the second's", lambda: children(os.getpid()), timeout=60)
     assert len(waiting) == 1, "the first run's kernel has ended"
+    assert (tmp_path / "ended").exists(), "and has done what was registered for its end"
     two = runner.run(second, {}, archive, progress=False, kernels=kernels)
     assert (one.verdict, two.verdict) == ("passed", "passed")
     assert (one.changes, two.changes) == (1, 1), "each act stands in the journal of its own run"
