@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,7 @@ from pgnb.rehearsal.lifecycle import Rehearsal
 from pgnb.rehearse.interruptions import Ran, acts_of
 from pgnb.rehearse.promise import Loss, Promise, Word
 from pgnb.runbook import catalogue, pages, params, runner
+from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive
 from pgnb.server import find_server
 from pgnb.server.progress import marker
@@ -48,18 +49,28 @@ class Stage:
 
     def run(self, number: str, **parameters: Any) -> bool:
         """Run one notebook with the stage's target, and say how it went; False when it did not pass."""
-        notebook = catalogue.select([number])[0]
+        return self.run_all([number], **parameters)
+
+    def run_all(self, numbers: Sequence[str], **parameters: Any) -> bool:
+        """Run notebooks one after the other, until one does not pass."""
+        chosen = [catalogue.select([number])[0] for number in numbers]
+        with Kernels() as kernels:
+            pairs = zip(chosen, [*chosen[1:], None], strict=True)
+            return all(self._run(notebook, parameters, kernels, following) for notebook, following in pairs)
+
+    def _run(
+        self, notebook: Path, parameters: Mapping[str, Any], kernels: Kernels, following: Path | None
+    ) -> bool:
         target = {"kubeconfig": str(self.running.kubeconfig), "context": self.running.context}
         given = {**target, "namespace": NAMESPACE, "dry_run": "false", **parameters}
-        record = runner.run(notebook, params.validate(notebook, given, given), self.archive, progress=False)
+        taken = params.validate(notebook, given, given)
+        record = runner.run(
+            notebook, taken, self.archive, progress=False, kernels=kernels, following=following
+        )
         click.echo(f"{record.verdict:<8}{record.notebook:<26}{spell_seconds(record.seconds):>8}")
         if record.exit_code:
             click.echo(record.error, err=True)
         return record.exit_code == 0
-
-    def run_all(self, numbers: Sequence[str], **parameters: Any) -> bool:
-        """Run notebooks one after the other, until one does not pass."""
-        return all(self.run(number, **parameters) for number in numbers)
 
     @contextmanager
     def cluster(self, *, acting: bool = False) -> Iterator[Cluster]:
