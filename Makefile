@@ -3,6 +3,9 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
+# Kernels, pods and clusters are processes of their own, and each would compile pgnb anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A file's tests build on one another or share servers, so a file has one worker.
 PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
