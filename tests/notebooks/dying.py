@@ -1,4 +1,4 @@
-"""Notebooks whose kernel dies: behind a cell, or in the middle of one, at an act that its journal tells of."""
+"""Notebooks whose kernel dies: behind a cell, or in the middle of one, at an act that its journal has."""
 
 from __future__ import annotations
 

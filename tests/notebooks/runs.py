@@ -1,6 +1,6 @@
-"""The ways in which a notebook is run: into a record, by plain papermill, as CI does, by nbval, and in-process.
+"""The ways in which a notebook is run: into a record, by plain papermill, as CI does, by nbval, in-process.
 
-In-process its cells run without a kernel: for a plan, and for a run that follows one by a kernel.
+In-process its cells run without a kernel, which takes as long to start as many a notebook takes.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def run(
     path = notebook if isinstance(notebook, Path) else notebook_of(notebook)
     with pytest.MonkeyPatch.context() as without:
         if not page:
+            without.setattr(pages.Writer, "prepare", lambda _writer: None)
             without.setattr(pages, "write", lambda _folder: ())
         return runner.run(path, params.validate(path, {**given, **more}), archive, progress=False)
 
@@ -68,12 +69,16 @@ class Outcome:
 
 
 def in_process(number: str, given: Mapping[str, Any], journal: Path, **more: Any) -> Outcome:
-    """Run the notebook's cells in this process, its journal at that path, judged as a runner judges it."""
+    """Run the notebook's cells in this process, judged as a runner judges it.
+
+    Its journal is at that path; what it shows, and the error that ended it, are beside the journal.
+    """
     error = ""
-    with pytest.MonkeyPatch.context() as environment:
+    shown = journal.with_suffix(".shown").open("w", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as environment, shown:
         environment.setenv(PATH_VARIABLE, str(journal))
         try:
-            with performed(number, {**given, **more}):
+            with performed(number, {**given, **more}, shown):
                 pass
         except PgnbError as failure:
             error = f"{type(failure).__name__}: {failure}"

@@ -36,7 +36,8 @@ _OF_DATABASE = {
     "sequences": "SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2",
     "publications": "SELECT p.*, (SELECT array_agg(r::text ORDER BY prrelid) FROM pg_publication_rel r "
     "WHERE prpubid = p.oid) AS tables FROM pg_publication p ORDER BY pubname",
-    "subscriptions": "SELECT s.*, (SELECT array_agg(ROW(srrelid::regclass, srsubstate)::text ORDER BY srrelid) "
+    "subscriptions": "SELECT s.*, "
+    "(SELECT array_agg(ROW(srrelid::regclass, srsubstate)::text ORDER BY srrelid) "
     "FROM pg_subscription_rel WHERE srsubid = s.oid) AS tables FROM pg_subscription s "
     "WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY subname",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Section 12 with kernels that die, on databases with hard names: what is run again goes on and leaves nothing.
+"""Section 12 with kernels that die, on databases with hard names: the next run goes on and leaves nothing.
 
 The tests of this module build on one another, in order: each run meets what the killed one before it left.
 """
@@ -24,7 +24,6 @@ from pgnb.runbook import verdict
 from pgnb.runbook.records import Archive, Record
 from pgnb.runbook.verdict import Verdict
 from pgnb.server import Server, compose, find_server, name
-from pgnb.wait import wait_until
 from tests.notebooks import runs
 from tests.notebooks.dying import Death, dying
 from tests.notebooks.runs import PASSWORD
@@ -55,7 +54,7 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class Stage:
-    """The cluster, its servers as one sees them who changes nothing, and where the runs leave their records."""
+    """The cluster, its servers as one sees them who changes nothing, and where the runs leave records."""
 
     given: dict[str, str]
     observer: Cluster

@@ -12,6 +12,7 @@ from tests.notebooks import runs
 
 pytestmark = pytest.mark.long
 
+PARTS = ("failover", "logical", "cutover")
 FAILOVER = ["02", "03", "09", "09", "09", "00"]
 LOGICAL = ["12_logical_replication", "12_07_add_table", "12_08_add_database", "12_09_logical_troubleshooting"]
 
@@ -19,7 +20,7 @@ LOGICAL = ["12_logical_replication", "12_07_add_table", "12_08_add_database", "1
 def test_roles_are_exchanged_and_come_back_then_clients_are_led_to_the_subscriber(
     given: dict[str, str], executed: Path
 ) -> None:
-    records = runs.pipeline(["failover", "logical", "cutover"], given["kubeconfig"], executed)
+    records = runs.pipeline(PARTS, given["kubeconfig"], executed)
     assert [record.notebook[:2] for record in records[: len(FAILOVER)]] == FAILOVER
     assert [record.notebook for record in records[len(FAILOVER) :]] == [*LOGICAL, "12_10_logical_failover"]
     assert {record.verdict for record in records} == {Verdict.PASSED}

@@ -1,7 +1,7 @@
-"""The notebooks on a rehearsal cluster: planned, carried out into records, and run again.
+"""The notebooks on a rehearsal cluster: planned, carried out, and run again.
 
-The tests of this module build on one another, in order, as a person's day does. Kernels carry out; the cells of
-plans and of second runs need none.
+The tests of this module build on one another, in order, as a person's day does. Cells run without a
+kernel, but for three notebooks that are carried out into records; the pipeline runs all of them so.
 """
 
 import json
@@ -23,8 +23,9 @@ BEFORE_THE_SET_UP = dict.fromkeys(NUMBERS, Verdict.FAILED) | {
     "00": Verdict.PLANNED, "01": Verdict.PLANNED, "02": Verdict.PLANNED, "03": Verdict.WOULD_STOP,
     "07": Verdict.PLANNED,
 }  # fmt: skip
-"""What a plan amounts to where 02 and 03 have not been carried out: a standby is missing, or a role and a slot."""
-SHORT = {"10": {"monitor_seconds": 2}, "07": {"rate_seconds": 1}}
+"""What a plan amounts to before 02 and 03 are carried out: a standby is missing, or a role and a slot."""
+BY_KERNEL = ("02", "05")
+SHORT = {"05": {"transactions": 100}, "07": {"rate_seconds": 1}, "10": {"monitor_seconds": 2}}
 
 
 def _run(number, given, executed, **more):
@@ -58,9 +59,12 @@ def test_a_plan_fails_for_what_it_sees(given, executed):
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_kernel_carries_it_out_into_a_record(number, given, archive):
-    record = runs.run(number, given, archive, dry_run="false", **SHORT.get(number, {}))
-    assert record.verdict == Verdict.PASSED, record.error
+def test_it_is_carried_out(number, given, archive, executed):
+    if number in BY_KERNEL:
+        ran = runs.run(number, given, archive, dry_run="false", **SHORT.get(number, {}))
+    else:
+        ran = _run(number, given, executed, dry_run="false")
+    assert ran.verdict == Verdict.PASSED, ran.error
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -78,12 +82,6 @@ def test_a_plan_of_what_is_set_up_passes(number, given, executed, observer, prim
     before = snapshot(observer, (primary, standby))
     outcome = _run(number, given, executed, dry_run="true")
     assert outcome.verdict == Verdict.PLANNED, outcome.error
-    assert snapshot(observer, (primary, standby)) == before
-
-
-def test_plain_papermill_finds_nothing_to_change(given, executed, observer, primary, standby):
-    before = snapshot(observer, (primary, standby))
-    assert runs.plain_papermill("02", given, executed) == Verdict.PASSED
     assert snapshot(observer, (primary, standby)) == before
 
 
@@ -130,7 +128,8 @@ def test_09_hands_the_role_over_and_the_client_loses_no_row(given, archive, obse
     assert (archive.path(record) / "notebook.html").exists()
     writer = Writer(observer, "app=sample-writer", "shop", "heartbeat")
     writing = writer.report()
-    wait_until("the client's next rows", writer.report, lambda now: now.acknowledged > writing.acknowledged, timeout=60)
+    more = writing.acknowledged + 1
+    wait_until("its next rows", writer.report, lambda now: now.acknowledged >= more, timeout=60)
     assert standby.refresh().role == "primary"
     assert writer.found(standby, writing).missing == []
     assert writer.found(primary, writing, lsn=marker(standby)).missing == []

@@ -12,7 +12,7 @@ from papermill.inspection import inspect_notebook
 
 from pgnb.cli import main
 from pgnb.runbook import catalogue, params
-from tests.notebooks import test_logical_procedure, test_procedure
+from tests.notebooks import test_logical_procedure, test_nbval, test_pipeline, test_procedure
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -139,7 +139,8 @@ def test_every_change_is_shown_before_it_is_applied(notebook):
 
 def test_a_remedy_names_no_parameter_that_no_notebook_has():
     everywhere = {p.name for path in NOTEBOOKS for p in params.declared(path)}
-    says = re.compile(r"(?:named by|[Nn]ame (?:it|them) by|[Ss]et the parameter|the parameter) ([a-z]+(?:_[a-z]+)+)\b")
+    before = r"(?:named by|[Nn]ame (?:it|them) by|[Ss]et the parameter|the parameter)"
+    says = re.compile(before + r" ([a-z]+(?:_[a-z]+)+)\b")
     named = {
         (path.name, name)
         for path in (ROOT / "pgnb").rglob("*.py")
@@ -172,6 +173,13 @@ def test_the_pipeline_runs_every_notebook():
     assert sorted(run) == sorted(catalogue.notebooks())
 
 
-def test_make_test_runs_every_notebook_by_a_kernel():
-    by_kernel = (*test_procedure.NUMBERS, test_procedure.SWITCHOVER, *test_logical_procedure.NUMBERS)
-    assert sorted(by_kernel) == sorted(catalogue.notebooks())
+def test_make_test_carries_every_notebook_out():
+    carried_out = (*test_procedure.NUMBERS, test_procedure.SWITCHOVER, *test_logical_procedure.NUMBERS)
+    assert sorted(carried_out) == sorted(catalogue.notebooks())
+
+
+def test_the_long_tests_run_every_part_of_the_pipeline():
+    """So every notebook is run by a kernel, into a record."""
+    script = (ROOT / "scripts/kubernetes-e2e").read_text("utf-8")
+    parts = set(re.findall(r"^    (\w+)\) ", script, re.MULTILINE))
+    assert parts == {*test_pipeline.PARTS, *test_nbval.PARTS}
