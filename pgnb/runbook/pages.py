@@ -52,9 +52,13 @@ class Writer:
 
 @cache
 def _exporter() -> Any:
+    """What makes pages. It has made one of nothing: its templates are compiled and its languages known."""
     with without_checkers():
         from nbconvert.exporters.html import HTMLExporter
-    return HTMLExporter(template_name="lab")
+        from nbformat.v4 import new_notebook
+    exporter = HTMLExporter(template_name="lab")
+    exporter.from_notebook_node(new_notebook())
+    return exporter
 
 
 def write(folder: Path) -> tuple[str, ...]:
