@@ -60,7 +60,7 @@ PLOTS: dict[str, Callable[[int, str], plots.Plot]] = {
     "timeline": lambda count, name: plots.timeline(entries(count, name)),
     "topology": lambda count, name: plots.topology(topology(count, name)),
 }
-MANY = {"lag": 50_000, "counts": 2_000, "gaps": 50_000, "timeline": 2_000, "topology": 12}
+MANY = {"lag": 10_000, "counts": 2_000, "gaps": 10_000, "timeline": 500, "topology": 8}
 
 
 def png(plot: plots.Plot) -> bytes:
@@ -70,7 +70,7 @@ def png(plot: plots.Plot) -> bytes:
 
 
 @pytest.mark.parametrize("kind", PLOTS)
-@pytest.mark.parametrize("count", [0, 1, 2, -1])
+@pytest.mark.parametrize("count", [0, 1, -1])
 def test_any_number_of_values_can_be_drawn(kind: str, count: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -104,16 +104,12 @@ def test_japanese_is_drawn_where_the_system_has_no_japanese_font(monkeypatch: py
         style._letters.cache_clear()
 
 
-def test_a_plot_changes_no_setting_of_its_reader() -> None:
+def test_a_plot_shows_itself_as_a_picture_and_as_its_finding_and_changes_no_setting_of_its_reader() -> None:
     before = dict(mpl.rcParams)
-    png(plots.counts(comparison(3)))
-    assert dict(mpl.rcParams) == before
-
-
-def test_a_plot_shows_itself_as_a_picture_and_as_its_finding() -> None:
     plot = plots.counts(comparison(3))
     picture, about = plot._repr_png_()
     assert picture.startswith(b"\x89PNG")
+    assert dict(mpl.rcParams) == before
     assert about["width"] == 960
     assert repr(plot) == "<plot: All 3 tables have the same rows on both sides: 5 in total>"
 

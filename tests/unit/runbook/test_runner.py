@@ -1,4 +1,4 @@
-"""Real kernels, run to every kind of end: the verdict must come from the evidence."""
+"""Runs to every kind of end: the verdict must come from the evidence. Kernels are real where one ends."""
 
 import asyncio
 import os
@@ -10,16 +10,25 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from pgnb.errors import GateClosed
+from pgnb.journal import PATH_VARIABLE
 from pgnb.runbook import runner
 from pgnb.runbook.records import Archive
-from pgnb.runbook.verdict import Verdict
+from pgnb.runbook.verdict import EXIT_CODES, Verdict, judge, read
 from pgnb.wait import wait_until
+from tests.unit.runbook.conftest import START
 
 ACT = "with journal.act('db', 'do it'):\n    pass"
 FINISH = "finish(run)"
+CLOSED = "from pgnb.errors import GateClosed\nraise GateClosed('no')"
 PLANS = """from pgnb.checks import Check, Checks, gate
 journal.dry_run = True
 gate(Checks.of('may it', [Check('allowed', False, 'no', 'yes')], journal))"""
+SWALLOWED = """from pgnb.checks import Check, Checks, verify
+try:
+    verify(Checks.of("after", [Check("rows", False, 1, 2)], journal))
+except Exception:
+    print("hidden")"""
 
 
 @pytest.fixture
@@ -30,22 +39,13 @@ def archive(tmp_path: Path) -> Archive:
 @pytest.mark.parametrize(
     ("cells", "verdict", "exit_code"),
     [
-        ([ACT, FINISH], Verdict.PASSED, 0),
-        ([ACT], Verdict.INCOMPLETE, 4),
         ([ACT, "import sys; sys.exit(0)", FINISH], Verdict.INCOMPLETE, 4),
         ([ACT, "import os; os.kill(os.getpid(), 9)", FINISH], Verdict.KILLED, 4),
         ([ACT, "1/0", FINISH], Verdict.FAILED, 1),
-        (["from pgnb.errors import GateClosed\nraise GateClosed('no')", FINISH], Verdict.STOPPED, 3),
-        (
-            [ACT, "from pgnb.errors import GateClosed\nraise GateClosed('no')", FINISH],
-            Verdict.STOPPED_LATER,
-            6,
-        ),
-        (["journal.dry_run = True", FINISH], Verdict.PLANNED, 0),
-        ([PLANS, FINISH], Verdict.WOULD_STOP, 7),
+        ([ACT, CLOSED, FINISH], Verdict.STOPPED_LATER, 6),
     ],
 )
-def test_every_end_has_its_verdict(make_notebook, archive, cells, verdict, exit_code):
+def test_every_end_of_a_kernel_has_its_verdict(make_notebook, archive, cells, verdict, exit_code):
     record = runner.run(make_notebook(*cells), {"rows": 2}, archive, progress=False)
     assert (record.verdict, record.exit_code) == (verdict, exit_code)
     assert record.seal
@@ -54,15 +54,27 @@ def test_every_end_has_its_verdict(make_notebook, archive, cells, verdict, exit_
     assert "index.html" in {path.name for path in archive.folder.iterdir()}
 
 
-def test_a_swallowed_failed_check_is_not_green(make_notebook, archive):
-    swallow = """from pgnb.checks import Check, Checks, verify
-try:
-    verify(Checks.of("after", [Check("rows", False, 1, 2)], journal))
-except Exception:
-    print("hidden")"""
-    record = runner.run(make_notebook(swallow, FINISH), {}, archive, progress=False)
-    assert record.verdict == Verdict.FAILED
-    assert record.checks_failed == 1
+@pytest.mark.parametrize(
+    ("cells", "verdict", "exit_code"),
+    [
+        ([ACT, FINISH], Verdict.PASSED, 0),
+        ([ACT], Verdict.INCOMPLETE, 4),
+        ([CLOSED, FINISH], Verdict.STOPPED, 3),
+        (["journal.dry_run = True", FINISH], Verdict.PLANNED, 0),
+        ([PLANS, FINISH], Verdict.WOULD_STOP, 7),
+        ([SWALLOWED, FINISH], Verdict.FAILED, 1),
+    ],
+)
+def test_what_the_journal_has_decides(tmp_path, monkeypatch, cells, verdict, exit_code):
+    """The cells run without a kernel; the error that ends one has its name from there."""
+    monkeypatch.setenv(PATH_VARIABLE, str(tmp_path / "journal.jsonl"))
+    error = ""
+    try:
+        exec("\n".join([START, *cells]), {})
+    except GateClosed as closed:
+        error = type(closed).__name__
+    judged = judge(read(tmp_path / "journal.jsonl"), error=error)
+    assert (judged, EXIT_CODES[judged]) == (verdict, exit_code)
 
 
 def test_the_deadline_is_for_the_whole_notebook(make_notebook, archive):
@@ -75,7 +87,7 @@ def test_parameters_reach_the_notebook_and_the_journal_reaches_the_record(make_n
     record = runner.run(make_notebook("print(rows)", ACT, FINISH), {"rows": 7}, archive, progress=False)
     executed = nbformat.read(archive.path(record) / "notebook.ipynb", as_version=4)
     assert "7" in [o.text.strip() for c in executed.cells for o in c.get("outputs", ()) if "text" in o]
-    assert record.changes == 1
+    assert (record.verdict, record.exit_code, record.changes) == (Verdict.PASSED, 0, 1)
     assert "PGNB_JOURNAL" not in os.environ
 
 
