@@ -1,5 +1,8 @@
 """Puts the notebooks and their parameter files into the wheel, beside the package that runs them.
 
+Kernels of the environment that it is installed in tell of errors only: ipykernel would warn in every run of
+papermill that it is not encrypted on the loopback interface, where nobody but root can listen.
+
 Everything else about the build stands in pyproject.toml.
 """
 
@@ -31,4 +34,7 @@ class BuildWithNotebooks(build_py):
             shutil.copyfile(path, target / path.name)
 
 
-setup(cmdclass={"build_py": BuildWithNotebooks})
+setup(
+    cmdclass={"build_py": BuildWithNotebooks},
+    data_files=[("etc/ipython", ["etc/ipython/ipython_kernel_config.json"])],
+)

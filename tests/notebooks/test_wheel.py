@@ -21,6 +21,7 @@ _SOURCES = (
     "MANIFEST.in",
     "README.md",
     "LICENSE",
+    "etc",
     "pgnb",
     "notebooks",
     "params",
@@ -84,8 +85,17 @@ def test_its_notebooks_can_be_copied_out_for_jupyterlab(pgnb: Path, elsewhere: P
         assert {path.name for path in Path("mine", folder).iterdir()} == names
 
 
+def test_papermill_runs_them_without_a_warning(pgnb: Path, elsewhere: Path, given: dict[str, str]) -> None:
+    _done([str(pgnb), "notebooks", "mine"])
+    options = [option for name, value in given.items() for option in ("-p", name, value)]
+    command = [str(pgnb.with_name("papermill")), "mine/notebooks/00_overview.ipynb", "out.ipynb", *options]
+    said = _done(command)
+    assert "Executing notebook with kernel" in said
+    assert "warn" not in said.lower()
+
+
 def _done(command: list[str]) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=550)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
