@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from pgnb.operate.published import compare_published
     from pgnb.plan import gate
     from pgnb.replication import (
+        BackupOptions,
         plan_base_backup,
         plan_drop_slot,
         plan_slot,
@@ -200,6 +201,7 @@ _HOMES = {
     "pgnb.operate.published": ("compare_published",),
     "pgnb.plan": ("gate",),
     "pgnb.replication": (
+        "BackupOptions",
         "plan_base_backup",
         "plan_drop_slot",
         "plan_slot",
@@ -226,6 +228,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BackupOptions",
     "LagSampler",
     "Scratch",
     "advise",

@@ -1,5 +1,6 @@
 """Physical replication: slots, the source's proof, the standby and its base backup, and how it stands."""
 
+from pgnb.replication.backupoptions import BackupOptions
 from pgnb.replication.basebackup import plan_base_backup
 from pgnb.replication.checks import standby_checks
 from pgnb.replication.proof import prove_source
@@ -20,6 +21,7 @@ from pgnb.replication.status import (
 )
 
 __all__ = [
+    "BackupOptions",
     "Receiver",
     "Rejoin",
     "ReplicationStatus",

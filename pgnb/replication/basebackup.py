@@ -14,6 +14,7 @@ from pgnb.cluster import Cluster, Pod
 from pgnb.cluster.security import User
 from pgnb.errors import NotFound, ParameterError
 from pgnb.plan import Change, Confirmation, Step
+from pgnb.replication.backupoptions import BackupOptions
 from pgnb.replication.bootstrap import WIPE, Bootstrap
 from pgnb.replication.install import Role
 from pgnb.replication.judgement import DirectoryState, Judgement, judge
@@ -33,14 +34,15 @@ def plan_base_backup(
     primary: Server, standby: str, source: Source, *, slot: str, application_name: str,
     config_map: str = "", wipe_standby_data: str = "", container: str = "", data_directory: str = "",
     timeout: float = 6 * 3600.0, start_timeout: float = 300.0, slot_to_come: bool = False,
+    options: BackupOptions | None = None,
 ) -> Change:  # fmt: skip
     """Make the workload `standby` a streaming standby of the primary; nothing to do where it is one already.
 
     What lies in its data directory is looked at first: nothing, a fresh initdb, and this primary's own
     former standby are replaced; anything else needs `wipe_standby_data` to be the claim's name. `config_map`
     holds the standby's settings. `timeout` and `start_timeout` are seconds, for the copy and for the start
-    of each pod. `slot_to_come` says that the slot is made by the time that these steps run.
-    Raises ParameterError for a slot, a workload or a volume that cannot serve.
+    of each pod. `options` are those of pg_basebackup. `slot_to_come` says that the slot is made by the time
+    that these steps run. Raises ParameterError for a slot, a workload or a volume that cannot serve.
     """
     cluster, title = primary.cluster, f"base backup for {standby}"
     target = find_target(cluster, standby, container=container, data_directory=data_directory)
@@ -64,7 +66,7 @@ def plan_base_backup(
         primary, target, source, role, application_name, owner,
         interrupted=verdict is not None and verdict.kind == "interrupted",
         replacing=state is None or state.has_old or state.kind not in ("absent", "empty"),
-        timeout=timeout, start_timeout=start_timeout,
+        timeout=timeout, start_timeout=start_timeout, options=options or BackupOptions(),
     )  # fmt: skip
     return _change(title, work, state, verdict, wipe_standby_data)
 
@@ -252,6 +254,7 @@ def _precheck(work: Bootstrap, state: DirectoryState | None) -> Checks:
         Check("free walsenders", senders_free >= 2, senders_free, 2, "Raise max_wal_senders (restart)."),
         Check("free slots", slots_free >= 1, slots_free, 1, "Raise max_replication_slots (restart)."),
         *work.place_checks(state, needed, facts.major),
+        *work.options.checks(primary, volume["data_bytes"]),
         *work.pod_checks(),
         Check("nobody else on the volume", not (others := work.strangers()), ", ".join(others) or "nobody",
               "nobody", f"Wait until it ends, or delete it; it has mounted the claim {target.claim}."),

@@ -10,9 +10,10 @@ from pgnb.cluster import HelperPod, Pod
 from pgnb.cluster.admission import pod_of_workload
 from pgnb.cluster.security import User
 from pgnb.display import spell_bytes
-from pgnb.errors import ChangeFailed, DeadlineExceeded, PgnbError
+from pgnb.errors import ChangeFailed, Conflict, DeadlineExceeded, PgnbError
 from pgnb.plan import Step
 from pgnb.replication import scripts
+from pgnb.replication.backupoptions import BackupOptions
 from pgnb.replication.install import Role, install
 from pgnb.replication.judgement import DirectoryState, judge
 from pgnb.replication.progress import BackupProgress
@@ -46,6 +47,7 @@ class Bootstrap:
     """Whether a former data directory will be left beside the new one."""
     timeout: float
     start_timeout: float
+    options: BackupOptions = field(default_factory=BackupOptions)
     named: Collection[str] = ()
     """What the operator has confirmed by the time that the steps run (`Change.granted`)."""
     swapped: bool = False
@@ -105,7 +107,8 @@ class Bootstrap:
         """The base backup and its verification, in a helper pod whose end is the proof."""
         connection = self.source.connection(BACKUP_NAME, HELPER_PASSFILE)
         places = (self.target.new, self.primary.facts.bin_dir)
-        arguments = (*self.source.passfile_arguments(HELPER_PASSFILE), *places, connection)
+        login = self.source.passfile_arguments(HELPER_PASSFILE)
+        arguments = (*login, *places, connection, *self.options.arguments)
         spec = self._helper(scripts.argv("passfile", "backup", args=arguments))
         progress = BackupProgress(self.primary, BACKUP_NAME)
         given = self.source.given_to(spec, self.target.pod)
@@ -113,7 +116,9 @@ class Bootstrap:
         return f"{progress.close()}, verified"
 
     def install(self) -> str:
-        """Configure and swap, after a last look at what would be replaced."""
+        """Configure and swap, after a last look at what would be replaced, and by whom."""
+        self._assert_still_stopped()
+        self._assert_slot_kept()
         bin_dir = self.primary.facts.bin_dir
         with self.primary.cluster.helper(self._helper(()), lifetime=3600) as helper:
             state = inspect(helper.exec, self.target.directory, self.target.root, bin_dir)
@@ -123,6 +128,29 @@ class Bootstrap:
             result = install(helper, self.target, self.role, bin_dir)
         self.swapped = True
         return result
+
+    def _assert_still_stopped(self) -> None:
+        """A person, an autoscaler or a GitOps tool may have started a server on the old data meanwhile."""
+        cluster = self.primary.cluster
+        replicas = self.target.again(cluster).workload.replicas
+        pods = cluster.pods(self.target.workload.selector, self.target.pod.container)
+        if replicas or pods:
+            raise ChangeFailed(
+                f"somebody scaled {self.target.name} back while the base backup ran",
+                found=f"scaled to {replicas}; pods: {', '.join(pod.name for pod in pods) or 'none'}",
+                remedy="Its data were not touched. See who scales it: a person, an autoscaler, GitOps.",
+            )
+
+    def _assert_slot_kept(self) -> None:
+        """Without its WAL the new data could not catch up, while the old may still serve."""
+        slot = slots(self.primary).find(self.role.slot)
+        if slot is None or slot.lost:
+            raise ChangeFailed(
+                f"the slot {self.role.slot} lost its WAL while the base backup ran",
+                found=slot.words if slot else "it was dropped",
+                remedy="Raise max_slot_wal_keep_size beyond what is written during a backup (section 2.1),"
+                " make the slot anew (section 2.3), and run this again.",
+            )
 
     def start(self) -> str:
         """One replica, Ready, whose receiver the primary sees streaming through the slot."""
@@ -209,6 +237,8 @@ class Bootstrap:
             self.primary.cluster.patch_as_seen(
                 self.target.workload.object, body, f"put back: scale to {former}"
             )
+        except Conflict as changed:
+            return f"{kept} {self.target.name} was changed by somebody else meanwhile: {changed.message}."
         except PgnbError as error:
             return f"{kept} {self.target.name} is still scaled to 0: {error.message}."
         return f"{kept} {self.target.name} is scaled to {former} again."

@@ -133,6 +133,10 @@ _SIZE = Constraint(
 _IDENTIFIER = Constraint(_matching(r"\d{1,20}"), "Write the number that pg_control_system() shows.")
 _MOMENT = Constraint(_is_moment, "Write it as 2026-01-31 or 2026-01-31T04:00:00+09:00.")
 _TLS = Constraint(lambda value: checked_tls(value) is value, "Name libpq's TLS options.")
+_RATE = Constraint(_matching(r"\d+(\.\d+)?[kM]?"), "Write bytes a second as pg_basebackup takes them: 50M.")
+_COMPRESSION = Constraint(
+    _matching(r"(client|server)-(gzip|lz4|zstd)(:[\w=,]+)?"), "Write server-lz4, server-zstd or server-gzip."
+)
 _SETTINGS = Constraint(_are_settings, "Name settings as in pg_settings.")
 _SECONDS = Constraint(_between(0, above=True), "Write a number above 0.")
 _NUMBER = Constraint(_between(0), "Write a number, 0 or more.")
@@ -162,6 +166,8 @@ CONSTRAINTS: Mapping[str, Constraint] = {
     "accept_lost_slots": _SLOTS,
     "*_networks": _NETWORK,
     "replication_tls": _TLS,
+    "max_rate": _RATE,
+    "backup_compression": _COMPRESSION,
     "user": _DATABASE,
     "*_role": _ROLE,
     "*_owner": _DATABASE,
@@ -196,6 +202,7 @@ CHOICES: Mapping[str, tuple[frozenset[str], ...]] = {
         frozenset({"cutover", "failover", "clean", "abandon"}),
     ),
     "remedy": (frozenset({"", "enable", "refresh", "skip", "resync", "recreate", "workers"}),),
+    "backup_checkpoint": (frozenset({"fast", "spread"}),),
     "accept_not_copied": (frozenset({"large objects", "unlogged tables"}),),
 }
 """The words that a parameter takes; of several sets it is the one that has the notebook's default."""

@@ -21,6 +21,7 @@ from pgnb.cluster import Object, objects
 from pgnb.errors import ChangeFailed, GateClosed, ParameterError
 from pgnb.plan import Change
 from pgnb.replication import (
+    BackupOptions,
     Source,
     plan_base_backup,
     plan_slot,
@@ -30,6 +31,7 @@ from pgnb.replication import (
     slots,
     standby_checks,
 )
+from pgnb.replication.bootstrap import Bootstrap
 from pgnb.server import HbaRule
 from pgnb.wait import wait_until
 
@@ -253,8 +255,49 @@ def test_a_backup_killed_in_the_middle_leaves_the_old_data_and_the_slot(
     assert stage.cluster.exec(pod, ["test", "-d", f"{directory}.pgnb-new"], check=False).exit_status == 0
 
 
+def _scaled_back(stage: Stage) -> None:
+    stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", "stranger"), 1)
+
+
+def _slot_dropped(stage: Stage) -> None:
+    stage.primary.execute("SELECT pg_drop_replication_slot(%s)", (SLOT,))
+
+
+@pytest.mark.parametrize(
+    ("happens", "words"),
+    [(_scaled_back, "somebody scaled stranger back"), (_slot_dropped, f"the slot {SLOT} lost its WAL")],
+)
+def test_what_happens_while_the_backup_runs_is_seen_before_the_data_are_moved(
+    stage: Stage, stranger: str, monkeypatch: pytest.MonkeyPatch, happens: Callable[[Stage], None], words: str
+) -> None:
+    copy = Bootstrap.copy
+
+    def meanwhile(work: Bootstrap) -> str:
+        result = copy(work)
+        happens(stage)
+        return result
+
+    monkeypatch.setattr(Bootstrap, "copy", meanwhile)
+    with pytest.raises(ChangeFailed, match=words) as failed:
+        backup(stage, stranger, wipe_standby_data="stranger").apply()
+    assert "The old data directory is as it was" in str(failed.value)
+    _wait_back(stage)
+    assert precious_rows(stage) == 10
+    carry_out(plan_slot(stage.primary, SLOT))
+
+
 def test_run_again_and_named_it_becomes_a_standby(stage: Stage, stranger: str) -> None:
-    carry_out(backup(stage, stranger, wipe_standby_data="stranger"))
+    options = BackupOptions("900M", "spread", "server-gzip:1")
+    stage.primary.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+    stage.primary.execute("SELECT pg_reload_conf()")
+    change = backup(stage, stranger, wipe_standby_data="stranger", options=options)
+    assert change.precheck is not None
+    (told,) = [check for check in change.precheck().items if check.name == "WAL kept during the copy"]
+    assert "at 900.0 MB/s take" in str(told.found)
+    assert "1.0 MB" in str(told.wanted)
+    stage.primary.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
+    stage.primary.execute("SELECT pg_reload_conf()")
+    carry_out(change)
     standby = stage.server(stranger)
     checks = standby_checks(stage.primary, standby, slot=SLOT, application_name=stranger)
     assert checks.ok
