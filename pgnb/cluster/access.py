@@ -106,13 +106,26 @@ def may(api: Api, right: Right, namespace: str | None = None) -> bool:
 
 
 def access_checks(api: Api, rights: Iterable[Right] = RIGHTS) -> Checks:
-    """A check for each right, asked side by side; a missing one says what would give it."""
+    """A check for each right, asked side by side; a missing one says what would give it.
+
+    With them goes an advice where nobody knows who answers.
+    """
     wanted = tuple(rights)
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="pgnb-access") as pool:
         allowed = list(pool.map(lambda right: may(api, right), wanted))
     rules = [] if all(allowed) else _rules(api)
     items = [_check(api, right, found, rules) for right, found in zip(wanted, allowed, strict=True)]
+    items += [_impostor(api.target.unverified)] if api.target.unverified else []
     return Checks.of(f"Rights in the namespace {api.namespace}", items, api.journal)
+
+
+def _impostor(found: str) -> Check:
+    return Check(
+        "the API server proves who it is", False, found, "https, with its certificate checked",
+        "Whoever is on the way can pose as it, and then has this user's token and the passwords that are"
+        " read. Put certificate-authority-data into the kubeconfig, and take insecure-skip-tls-verify out.",
+        advice=True,
+    )  # fmt: skip
 
 
 def _check(api: Api, right: Right, allowed: bool, rules: Sequence[Rule]) -> Check:

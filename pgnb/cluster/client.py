@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,9 +18,9 @@ import urllib3
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
-from pgnb.cluster.kubeconfig import Target
-from pgnb.cluster.refusals import refusal
-from pgnb.errors import ApiUnreachable, GateClosed
+from pgnb.cluster.kubeconfig import Target, renewed
+from pgnb.cluster.refusals import is_unknown_user, refusal
+from pgnb.errors import AccessDenied, ApiUnreachable, GateClosed, PgnbError
 from pgnb.journal import Journal
 
 Object = dict[str, Any]
@@ -46,7 +47,8 @@ class Api:
     """The API server as one user sees it, the namespace to work in, and the journal of what is changed.
 
     `timeout` is in seconds, for one request. In a plan-only run a request that would change something is
-    refused here, whoever makes it.
+    refused here, whoever makes it. `target` is another one, of the same server and user, once its
+    credentials were renewed.
     """
 
     target: Target
@@ -55,10 +57,15 @@ class Api:
     own: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What changes of this run made of objects, by uid: see `unchanged`."""
     _pool: urllib3.PoolManager = field(init=False, repr=False, compare=False)
+    _renewing: Lock = field(init=False, repr=False, compare=False, default_factory=Lock)
 
     def __post_init__(self) -> None:
+        self._use(self.target)
+
+    def _use(self, target: Target) -> None:
         # Retries are decided here, per verb; the pool's own would repeat changes as well.
-        object.__setattr__(self, "_pool", self.target.pool(urllib3.Retry(total=False)))
+        object.__setattr__(self, "_pool", target.pool(urllib3.Retry(total=False)))
+        object.__setattr__(self, "target", target)
 
     @property
     def namespace(self) -> str:
@@ -78,15 +85,33 @@ class Api:
         self, method: str, path: str, *, query: Query | None = None, body: object = None,
         content_type: str = "application/json", timeout: float = 0.0,
     ) -> bytes:  # fmt: skip
-        """Make a request and return the bytes of its answer; reads are repeated when the server is busy."""
+        """Make a request and return the bytes of its answer.
+
+        Reads are repeated when the server is busy; whatever was answered 401, so that nothing was done, is
+        repeated once with credentials that are read anew.
+        """
         self._refuse_changes(method, path, query or {})
         url = f"{path}?{urlencode(_spelled(query))}" if query else path
         content = None if body is None else json.dumps(body).encode()
-        limit = timeout or self.timeout
+        used = self.target
         try:
-            return self._patience(method, limit)(self._once, method, url, content, content_type, limit)
-        except Busy as busy:
-            raise busy.cause from busy.__cause__
+            return self._patiently(method, url, content, content_type, timeout or self.timeout)
+        except AccessDenied as denied:
+            self.renew(used, denied)
+        return self._patiently(method, url, content, content_type, timeout or self.timeout)
+
+    def renew(self, used: Target, denied: AccessDenied) -> None:
+        """Read the credentials anew, if those of `used` were the reason; otherwise raise `denied` again."""
+        if not is_unknown_user(denied):
+            raise denied
+        with self._renewing:
+            if self.target is not used:
+                return  # Another thread has renewed them meanwhile.
+            try:
+                self._use(renewed(used))
+            except PgnbError as error:
+                found = f"{denied.found}; {error.message}: {error.found}"
+                raise AccessDenied(denied.message, found=found, remedy=error.remedy) from error
 
     def _refuse_changes(self, method: str, path: str, query: Query) -> None:
         harmless = method not in _CHANGING or query.get("dryRun") == "All" or path.endswith(_REVIEWS)
@@ -98,6 +123,14 @@ class Api:
         if self.journal.dry_run:
             remedy = "Set the parameter dry_run = False to carry changes out."
             raise GateClosed(f"plan only: {what}", remedy=remedy)
+
+    def _patiently(
+        self, method: str, url: str, content: bytes | None, content_type: str, limit: float
+    ) -> bytes:
+        try:
+            return self._patience(method, limit)(self._once, method, url, content, content_type, limit)
+        except Busy as busy:
+            raise busy.cause from busy.__cause__
 
     def _patience(self, method: str, limit: float) -> Retrying:
         again = _worth_a_retry if method == "GET" else _never_reached
@@ -136,7 +169,7 @@ class Api:
         """The header that authenticates a request; refreshed by the official client where it expires."""
         settings = self.target.configuration.auth_settings()
         token = settings.get("BearerToken", {}).get("value")
-        return {"Authorization": str(token)} if token else {}
+        return {"Authorization": str(token).strip()} if token else {}
 
     @cached_property
     def version(self) -> str:

@@ -285,6 +285,8 @@ class Cluster:
             "user": self.user,
             "mode": mode,
         }
+        if unverified := self.api.target.unverified:
+            facts["server's certificate"] = Cell(unverified, "bad")
         return card("Cluster", facts)
 
     def _repr_html_(self) -> str:

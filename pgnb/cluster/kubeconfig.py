@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,11 +18,20 @@ import urllib3
 import yaml
 from kubernetes import client, config
 
+from pgnb.cluster import keyfiles
 from pgnb.errors import ApiUnreachable, ParameterError
 
 DEFAULT_FILE = "~/.kube/config"
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet mounts a pod's own account (Kubernetes: service account admission controller)."""
+
+
+def _kept(content: str | bytes, *_: object, **__: object) -> str:
+    return keyfiles.path_of(content if isinstance(content, bytes) else content.encode())
+
+
+config.kube_config._create_temp_file_with_content = _kept
+"""The package itself would write certificates and keys to files of the temporary directory."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,15 @@ class Target:
     def in_cluster(self) -> bool:
         """Whether pgnb runs in a pod of this cluster, so that pod addresses can be reached from here."""
         return not self.files
+
+    @property
+    def unverified(self) -> str:
+        """Why this server may be another than what is meant; empty where its certificate is checked."""
+        if not self.server_url.startswith("https"):
+            return "none: http, without TLS"
+        if not self.configuration.verify_ssl:
+            return "not checked: insecure-skip-tls-verify"
+        return ""
 
     def pool(self, retries: urllib3.Retry) -> urllib3.PoolManager:
         """The connections to the API server, with the certificates and the proxy of the configuration."""
@@ -60,6 +78,24 @@ def read_target(kubeconfig: str = "", context: str = "", namespace: str = "") ->
     contexts, current = _contexts(files)
     chosen = _choose(context or current, contexts, files)
     return _load(files, chosen, namespace)
+
+
+def renewed(target: Target) -> Target:
+    """The same target with credentials that are read anew: file, token, credential plugin, own account.
+
+    Raises ApiUnreachable where there are none, or where the kubeconfig leads to another server by now.
+    """
+    if target.in_cluster:
+        return _own_account(target.namespace)
+    contexts, _ = _contexts(target.files)
+    fresh = _load(target.files, _choose(target.context, contexts, target.files), target.namespace)
+    if (fresh.server_url, fresh.user) != (target.server_url, target.user):
+        raise ApiUnreachable(
+            f"the context {target.context!r} of {target.files} has changed since the run began",
+            found=f"{fresh.user} at {fresh.server_url}; it was {target.user} at {target.server_url}",
+            remedy="Run the notebook again from its first cell.",
+        )
+    return replace(target, configuration=fresh.configuration)
 
 
 def _files(kubeconfig: str) -> str:

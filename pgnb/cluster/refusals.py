@@ -15,6 +15,7 @@ _FORBIDDEN = re.compile(
     r'(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
 _CONFLICT = re.compile(r'conflict with "(?P<manager>[^"]+)"(?: with subresource "[^"]*")?(?: using \S+)?')
+_UNKNOWN = "401"
 _PLAIN: Mapping[int, tuple[type[ClusterError], str]] = {
     404: (NotFound, ""),
     409: (Conflict, "Read it again and repeat; somebody else changed it meanwhile."),
@@ -44,6 +45,11 @@ def refusal(status: int, body: bytes | str | Mapping[str, Any], request: str) ->
     return ClusterError(message, found=f"status {status} to {request}")
 
 
+def is_unknown_user(error: ClusterError) -> bool:
+    """Whether the server did nothing because it took the credentials for nobody's (401)."""
+    return isinstance(error, AccessDenied) and error.found == _UNKNOWN
+
+
 def conflicting_managers(answer: Mapping[str, Any]) -> dict[str, str]:
     """Field → manager of a failed server-side apply (details.causes of its Status)."""
     causes = (answer.get("details") or {}).get("causes") or []
@@ -65,7 +71,7 @@ def _status_object(body: bytes | str | Mapping[str, Any]) -> Mapping[str, Any]:
 def _unknown_user(message: str) -> AccessDenied:
     return AccessDenied(
         f"the API server does not accept these credentials: {message}",
-        found="401",
+        found=_UNKNOWN,
         remedy="The token or certificate has expired or belongs to another cluster: log in again "
         "(`kubectl auth whoami` shows whether it works), then run the cell again.",
     )

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
 
 from pgnb.cluster.client import Api, unreachable
+from pgnb.cluster.kubeconfig import Target
 from pgnb.cluster.loop import LOOP
 from pgnb.cluster.refusals import refusal
-from pgnb.errors import ApiUnreachable
+from pgnb.errors import AccessDenied, ApiUnreachable
 
 Socket = aiohttp.ClientWebSocketResponse
 
@@ -38,21 +38,26 @@ class Sockets:
     """Whether exec's stdin can be closed (v5); None until the first exec with a stdin has found out."""
     closers: set[Callable[[], None]] = field(default_factory=set, repr=False)
     """What must be closed before the connections are: the forwards that are open."""
-    _connector: aiohttp.TCPConnector | None = field(default=None, repr=False)
+    _connectors: list[tuple[Target, aiohttp.TCPConnector]] = field(default_factory=list, repr=False)
+    """The last one is used; those before it, with credentials since renewed, carry what was opened then."""
 
     @asynccontextmanager
     async def open(
         self, pod: str, action: str, query: Sequence[tuple[str, str]], protocols: Sequence[str]
     ) -> AsyncIterator[Socket]:
-        """A WebSocket to `pods/POD/ACTION`. Raises ProtocolRefused, or the error of a refusal."""
+        """A WebSocket to `pods/POD/ACTION`. Raises ProtocolRefused, or the error of a refusal.
+
+        An opening that is answered 401 has begun nothing: it is repeated once with renewed credentials.
+        """
         inside = f"/api/v1/namespaces/{quote(self.api.namespace)}/pods/{quote(pod)}/{action}"
         url = f"{self.api.target.server_url}{inside}?{urlencode(query)}"
-        async with aiohttp.ClientSession(
-            connector=self._shared_connector(), connector_owner=False, raise_for_status=_refuse,
-            headers=await asyncio.to_thread(self.api.credentials),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.api.timeout),
-        ) as session:  # fmt: skip
-            socket = await self._connect(session, url, protocols)
+        async with AsyncExitStack() as opened:
+            used = self.api.target
+            try:
+                socket = await self._connect(opened, url, protocols)
+            except AccessDenied as denied:
+                await asyncio.to_thread(self.api.renew, used, denied)
+                socket = await self._connect(opened, url, protocols)
             alive = asyncio.ensure_future(_keep_alive(socket))
             try:
                 yield socket
@@ -61,7 +66,12 @@ class Sockets:
                 await asyncio.gather(alive, return_exceptions=True)
                 await socket.close()
 
-    async def _connect(self, session: aiohttp.ClientSession, url: str, protocols: Sequence[str]) -> Socket:
+    async def _connect(self, opened: AsyncExitStack, url: str, protocols: Sequence[str]) -> Socket:
+        session = await opened.enter_async_context(aiohttp.ClientSession(
+            connector=self._shared_connector(), connector_owner=False, raise_for_status=_refuse,
+            headers=await asyncio.to_thread(self.api.credentials),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.api.timeout),
+        ))  # fmt: skip
         opening = session.ws_connect(
             url, protocols=protocols, max_msg_size=0, proxy=self.api.target.configuration.proxy or None,
             timeout=aiohttp.ClientWSTimeout(ws_close=2.0), **self._server_name(),
@@ -86,21 +96,13 @@ class Sockets:
         return {"server_hostname": name} if name else {}
 
     def _shared_connector(self) -> aiohttp.TCPConnector:
-        if self._connector is None or self._connector.closed:
-            self._connector = aiohttp.TCPConnector(ssl=self._tls, limit=0)
-        return self._connector
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext | bool:
-        settings = self.api.target.configuration
-        if not self.api.target.server_url.startswith("https"):
-            return False
-        context = ssl.create_default_context(cafile=settings.ssl_ca_cert or None)
-        if not settings.verify_ssl:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        if settings.cert_file:
-            context.load_cert_chain(settings.cert_file, settings.key_file)
-        return context
+        if self._connectors:
+            target, connector = self._connectors[-1]
+            if target is self.api.target and not connector.closed:
+                return connector
+        made = aiohttp.TCPConnector(ssl=_tls(self.api.target), limit=0)
+        self._connectors.append((self.api.target, made))
+        return made
 
     def hold(self) -> None:
         """Keep the loop running until `close`."""
@@ -110,13 +112,27 @@ class Sockets:
         """Close what is kept open, and let the loop end when nobody else holds it."""
         for close in list(self.closers):
             close()
-        if self._connector is not None and not self._connector.closed:
+        if self._connectors:
             self.hold()
-            LOOP.run(self._close_connector(self._connector))
+            LOOP.run(self._close_connectors())
         LOOP.release(self)
 
-    async def _close_connector(self, connector: aiohttp.TCPConnector) -> None:
-        await connector.close()
+    async def _close_connectors(self) -> None:
+        while self._connectors:
+            _, connector = self._connectors.pop()
+            await connector.close()
+
+
+def _tls(target: Target) -> ssl.SSLContext | bool:
+    settings = target.configuration
+    if not target.server_url.startswith("https"):
+        return False
+    context = ssl.create_default_context(cafile=settings.ssl_ca_cert or None)
+    if not settings.verify_ssl:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if settings.cert_file:
+        context.load_cert_chain(settings.cert_file, settings.key_file)
+    return context
 
 
 async def _keep_alive(socket: Socket) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,12 +37,18 @@ def entry(name: str, what: str) -> dict[str, Any]:
 
 
 class Replay:
-    """Answers recorded requests in the order in which they were recorded; `requests` keeps what was asked."""
+    """Answers recorded requests in the order in which they were recorded.
+
+    `requests` keeps what was asked, and `callers` who asked: the token, or the client certificate's common
+    name. Whoever is `revoked` is answered 401.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         self.sockets: list[Mapping[str, Any]] = []
         self.requests: list[tuple[str, str, Mapping[str, str], bytes]] = []
+        self.callers: list[str] = []
+        self.revoked: set[str] = set()
         self.received: list[bytes] = []
         self.url = ""
 
@@ -66,6 +73,9 @@ class Replay:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         self.requests.append((request.method, request.path_qs, dict(request.headers), body))
+        self.callers.append(_caller(request))
+        if self.callers[-1] in self.revoked:
+            return web.json_response(entry("access", "bad token")["response"]["body"], status=401)
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._socket(request)
         return self._answered(request)
@@ -114,9 +124,15 @@ class Replay:
             self.received.append(message.data)
 
 
-@pytest.fixture
-def replay() -> Iterator[Replay]:
-    """The replaying server, on a port of its own."""
+def _caller(request: web.Request) -> str:
+    certificate = request.get_extra_info("peercert") or {}
+    names = dict(pair for part in certificate.get("subject", ()) for pair in part)
+    return str(names.get("commonName") or request.headers.get("Authorization", "").removeprefix("Bearer "))
+
+
+@contextmanager
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Replay]:
+    """A replaying server, on a port of its own, until the end of the block."""
     state, loop = Replay(), asyncio.new_event_loop()
 
     async def start() -> web.AppRunner:
@@ -124,29 +140,42 @@ def replay() -> Iterator[Replay]:
         app.router.add_route("*", "/{tail:.*}", state.handle)
         runner = web.AppRunner(app)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
-        state.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        state.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
     runner = loop.run_until_complete(start())
     thread = Thread(target=loop.run_forever)
     thread.start()
-    yield state
-    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    try:
+        yield state
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
-def write_kubeconfig(path: Path, url: str, *, namespace: str = NAMESPACE) -> Path:
-    """A kubeconfig with one context, `recorded`."""
+@pytest.fixture
+def replay() -> Iterator[Replay]:
+    """The replaying server."""
+    with serving() as state:
+        yield state
+
+
+def write_kubeconfig(
+    path: Path, url: str, *, namespace: str = NAMESPACE,
+    user: Mapping[str, Any] | None = None, server: Mapping[str, Any] | None = None,
+) -> Path:  # fmt: skip
+    """A kubeconfig with one context, `recorded`; `server` is what its cluster has beside the address."""
+    known = user or {"token": "a-token-that-must-not-show"}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "recorded",
-        "clusters": [{"name": "c", "cluster": {"server": url}}],
-        "users": [{"name": "u", "user": {"token": "a-token-that-must-not-show"}}],
+        "clusters": [{"name": "c", "cluster": {"server": url, **(server or {})}}],
+        "users": [{"name": "u", "user": dict(known)}],
         "contexts": [{"name": "recorded", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
     }
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
