@@ -78,7 +78,10 @@ class Api:
     ) -> Object:  # fmt: skip
         """Make a request and return its JSON. Raises what `refusal` makes of an error, or ApiUnreachable."""
         data = self.read(method, path, query=query, body=body, content_type=content_type, timeout=timeout)
-        answer = json.loads(data) if data else {}
+        try:
+            answer = json.loads(data) if data else {}
+        except ValueError as error:
+            raise self._no_json(data, f"{method} {path}") from error
         return answer if isinstance(answer, dict) else {"items": answer}
 
     def read(
@@ -161,6 +164,13 @@ class Api:
         if answer.status in _BUSY:
             raise Busy(error, _seconds(answer.headers.get("Retry-After")))
         raise error
+
+    def _no_json(self, data: bytes, request: str) -> ApiUnreachable:
+        return ApiUnreachable(
+            f"what answers at {self.target.server_url} is no API server",
+            found=f"to {request}: {data[:80].decode('utf-8', 'replace')!r}",
+            remedy="See the kubeconfig's address, and what stands before it: a proxy, or a page to log in.",
+        )
 
     def _no_answer(self, error: Exception, limit: float) -> ApiUnreachable:
         return unreachable(self.target, error, limit)

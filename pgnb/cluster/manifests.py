@@ -78,7 +78,7 @@ def _read(manifests: Manifests) -> list[Mapping[str, Any]]:
         return list(manifests)
     try:
         found = [document for document in yaml.safe_load_all(manifests) if document]
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ParameterError("a manifest is not valid YAML", found=" ".join(str(error).split())) from error
     return [item for document in found for item in _items(document)]
 

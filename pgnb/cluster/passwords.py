@@ -14,6 +14,7 @@ from pgnb.cluster.client import Api
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.resources import resource
 from pgnb.errors import NotFound, ParameterError
+from pgnb.texts import decoded, read_text
 
 _FIELD = r"((?:[^:\\]|\\.)*)"
 _PASSFILE_LINE = re.compile(":".join([_FIELD] * 4) + r":(.*)")
@@ -55,7 +56,10 @@ def secret_values(api: Api, name: str) -> Mapping[str, bytes]:
 
 
 def secret_value(api: Api, name: str, key: str) -> Secret:
-    """One key of a Secret as text, without a newline at its end (as `kubectl create --from-file` leaves)."""
+    """One key of a Secret as text, without a newline at its end (as `kubectl create --from-file` leaves).
+
+    Raises NotFound without it, and ParameterError for one that is no text.
+    """
     values = secret_values(api, name)
     if key not in values:
         raise NotFound(
@@ -63,7 +67,9 @@ def secret_value(api: Api, name: str, key: str) -> Secret:
             found=f"keys: {', '.join(sorted(values)) or 'none'}",
             remedy="Name one of them as secret:NAME/KEY.",
         )
-    return Secret(f"secret/{name} key {key}", values[key].decode().removesuffix("\n"))
+    remedy = "Put a text there: kubectl create secret generic takes it from a file as it is."
+    text = decoded(values[key], f"the key {key!r} of the Secret {name}", remedy=remedy)
+    return Secret(f"secret/{name} key {key}", text.removesuffix("\n"))
 
 
 def resolve_password(api: Api, reference: str, pod: Pod | None = None, user: str = "") -> Secret:
@@ -110,7 +116,7 @@ def _from_passfile(path: str, user: str) -> Secret:
             found=oct(stat.S_IMODE(file.stat().st_mode)),
             remedy=f"chmod 0600 {file}",
         )
-    lines = [_fields(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    lines = [_fields(line) for line in read_text(file).splitlines()]
     found = {line[4] for line in lines if len(line) == 5 and (line[3] in ("*", user) or not user)}
     if len(found) == 1:
         return Secret(str(file), found.pop())

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 
-from pgnb.errors import NotFound
+from pgnb.errors import NotFound, ServerError
 from pgnb.logical.origin import Origin
 from pgnb.plan import Step
 from pgnb.server import Server
+from pgnb.texts import decoded
 
 _NAME = "pgnb.passfile"
 _READ = 'if [ -e "$1" ]; then cat "$1"; fi'
@@ -73,8 +74,10 @@ def _wished(subscriber: Server, origin: Origin) -> str:
 
 
 def _read(subscriber: Server) -> str:
-    argv = ("sh", "-c", _READ, "pgnb-passfile", passfile_path(subscriber))
-    return subscriber.cluster.exec(subscriber.pod, argv).stdout.decode()
+    path = passfile_path(subscriber)
+    argv = ("sh", "-c", _READ, "pgnb-passfile", path)
+    content = subscriber.cluster.exec(subscriber.pod, argv).stdout
+    return decoded(content, f"{subscriber.name}: {path}", error=ServerError)
 
 
 def _escaped(field: str) -> str:

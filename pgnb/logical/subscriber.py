@@ -5,19 +5,14 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
-
-import jinja2
-import yaml
 
 from pgnb.checks import Checks
 from pgnb.cluster.admission import pod_of_workload
 from pgnb.cluster.placement import elsewhere
 from pgnb.cluster.security import User, container_security, pod_security
+from pgnb.cluster.templates import rendered
 from pgnb.cluster.workloads import SCALED
-from pgnb.errors import ParameterError
 from pgnb.logical.schema import DUMP_RIGHTS, dump_pod
 from pgnb.plan import Change, Step
 from pgnb.server import Server
@@ -53,7 +48,7 @@ def plan_subscriber(
     given = publisher.pod.files(files_of(checked_tls(tls or {})))
     values = _values(publisher, name, secret, size, storage_class)
     values |= {"more_volumes": [volume for volume, _ in given], "more_mounts": [mount for _, mount in given]}
-    manifests = _rendered(file, values)
+    manifests = rendered(file, _TEMPLATE, values)
     plan = cluster.plan_apply(manifests, title)
     lacks_secret = cluster.get("secrets", secret) is None
     first = [_secret_step(publisher, secret)] if lacks_secret else []
@@ -94,30 +89,6 @@ def _values(publisher: Server, name: str, secret: str, size: str, storage_class:
         "size": size or volume.size or _DEFAULT_SIZE, "access_modes": list(volume.access_modes)
         or ["ReadWriteOnce"], "storage_class": storage_class or volume.storage_class,
     }  # fmt: skip
-
-
-def _rendered(file: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
-    try:
-        found = yaml.safe_load_all(environment.from_string(_text(file)).render(values))
-        return [manifest for manifest in found if manifest]
-    except (jinja2.TemplateError, yaml.YAMLError) as error:
-        raise ParameterError(
-            f"the manifest {file or _TEMPLATE} cannot be read", found=" ".join(str(error).split()),
-            remedy=f"Values in double braces are {', '.join(sorted(values))}.",
-        ) from None  # fmt: skip
-
-
-def _text(file: str) -> str:
-    if not file:
-        return (files("pgnb") / "manifests" / _TEMPLATE).read_text(encoding="utf-8")
-    path = Path(file).expanduser()
-    if not path.is_file():
-        raise ParameterError(
-            f"the manifest {file} is not there", found=f"looked at {path.absolute()}",
-            remedy=f"Copy pgnb/manifests/{_TEMPLATE} and name the copy, or leave the parameter empty.",
-        )  # fmt: skip
-    return path.read_text(encoding="utf-8")
 
 
 def _secret_step(publisher: Server, secret: str) -> Step:

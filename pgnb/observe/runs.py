@@ -109,7 +109,7 @@ def _system_of(record: Path) -> tuple[object, ...] | None:
     """By which parameters a record's run found its servers; None for a folder that is no record."""
     try:
         parameters = json.loads((record / "record.json").read_text(encoding="utf-8"))["parameters"]
-    except (OSError, ValueError, KeyError):
+        return tuple(parameters.get(name) for name in _SYSTEM)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # Samples may lie anywhere; only those in a record can be told to be of the same system.
         return None
-    return tuple(parameters.get(name) for name in _SYSTEM)

@@ -73,9 +73,12 @@ def _parsed(texts: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The lines of a journal up to one that a killed run left torn."""
     for text in texts:
         try:
-            yield json.loads(text)
-        except json.JSONDecodeError:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
             return
+        if not isinstance(line, dict):
+            return
+        yield line
 
 
 def _key(server: Server) -> str:

@@ -107,7 +107,7 @@ def read_past(folder: str, journal: Journal) -> Past:
     for file in sorted(path.glob("*/record.json")):
         try:
             runs.append(_run(json.loads(file.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             # A torn record is told to the reader; the others still count.
             unreadable.append(file.parent.name)
     ended = (run for run in runs if run.verdict != "running")

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pgnb.cluster import Helper
-from pgnb.errors import ChangeFailed, ExecFailed
+from pgnb.errors import ChangeFailed, ExecFailed, ServerError
 from pgnb.replication import scripts
 from pgnb.replication.sizing import FIVE
 from pgnb.replication.target import Target
 from pgnb.server.conftext import MANAGED_FILE, managed, settings_of, with_include, with_settings, without
+from pgnb.texts import decoded
 
 _STOPS_WRITES = ("default_transaction_read_only",)
 _TRIED = (*FIVE, "hot_standby")
@@ -100,7 +101,7 @@ def assert_startable(helper: Helper, target: Target, role: Role, bin_dir: str, d
 
 def _read(helper: Helper, path: str) -> str:
     result = helper.exec(["cat", "--", path], check=False)
-    return result.stdout.decode() if result.exit_status == 0 else ""
+    return decoded(result.stdout, path, error=ServerError) if result.exit_status == 0 else ""
 
 
 def _write(helper: Helper, path: str, before: str, after: str) -> None:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
-
-import jinja2
-import yaml
 
 from pgnb.cluster import Volume
 from pgnb.cluster.placement import elsewhere
 from pgnb.cluster.security import User, container_security, pod_security, server_user
+from pgnb.cluster.templates import Manifest, rendered
 from pgnb.errors import ParameterError
 from pgnb.replication.source import PASSFILE_DIRECTORY, PASSWORD_VARIABLE, Source
 from pgnb.server import Server
 
-Manifest = dict[str, Any]
 MANAGED_BY = "app.kubernetes.io/managed-by"
 _SCALED = ("Deployment", "StatefulSet")
 _COPIED = ("configMap", "secret", "projected", "emptyDir")
@@ -49,7 +44,7 @@ def standby_manifests(
         "size": size or volume.size or _DEFAULT_SIZE,
         "storage_class": storage_class or volume.storage_class,
     }  # fmt: skip
-    manifests = _rendered(_template(file), values, file or "standby.yaml")
+    manifests = rendered(file, "standby.yaml", values)
     workload = _workload_of(manifests, name, file or "standby.yaml")
     workload["spec"]["replicas"] = replicas
     return manifests
@@ -116,41 +111,14 @@ def _more_volumes(primary: Server) -> list[Mapping[str, Any]]:
     return [v for v in primary.pod.spec.get("volumes") or [] if v["name"] in wanted]
 
 
-def _template(file: str) -> str:
-    if not file:
-        return (files("pgnb") / "manifests" / "standby.yaml").read_text(encoding="utf-8")
-    path = Path(file).expanduser()
-    if not path.is_file():
-        raise ParameterError(
-            f"the manifest {file} is not there",
-            found=f"looked at {path.absolute()}",
-            remedy="Copy pgnb/manifests/standby.yaml and name the copy, or leave the parameter empty.",
-        )
-    return path.read_text(encoding="utf-8")
-
-
-def _rendered(template: str, values: Mapping[str, Any], name: str) -> list[Manifest]:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
-    try:
-        text = environment.from_string(template).render(values)
-        found = list(yaml.safe_load_all(text))
-    except (jinja2.TemplateError, yaml.YAMLError) as error:
-        raise ParameterError(
-            f"the manifest {name} cannot be read",
-            found=" ".join(str(error).split()),
-            remedy=f"Values in double braces are {', '.join(sorted(values))}.",
-        ) from None
-    return [manifest for manifest in found if manifest]
-
-
 def _workload_of(manifests: Sequence[Manifest], name: str, file: str) -> Manifest:
-    scaled = [m for m in manifests if isinstance(m, dict) and m.get("kind") in _SCALED]
-    found = [m for m in scaled if (m.get("metadata") or {}).get("name") == name]
+    scaled = [m for m in manifests if m["kind"] in _SCALED]
+    found = [m for m in scaled if m["metadata"]["name"] == name and isinstance(m.get("spec"), Mapping)]
     if len(found) == 1 and len(scaled) == 1:
         return found[0]
-    names = [f"{m['kind']} {(m.get('metadata') or {}).get('name')}" for m in scaled]
+    names = [f"{m['kind']} {m['metadata']['name']}" for m in scaled]
     raise ParameterError(
-        f"the manifest {file} must hold exactly one Deployment or StatefulSet, called {name}",
+        f"the manifest {file} must hold exactly one Deployment or StatefulSet with a spec, called {name}",
         found=", ".join(names) or "none",
     )
 

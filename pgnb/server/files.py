@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pgnb.errors import ExecFailed, QueryFailed, ServerError
 from pgnb.server.route import ThroughPod
+from pgnb.texts import decoded
 
 if TYPE_CHECKING:
     from pgnb.server.server import Server
@@ -46,7 +47,8 @@ class Place:
 def read_file(server: Server, path: str) -> str | None:
     """A text file as the server's process sees it; None when there is none.
 
-    By SQL, or by exec where our login may not read files. Raises QueryFailed or ExecFailed.
+    By SQL, or by exec where our login may not read files. Raises QueryFailed or ExecFailed, and ServerError
+    for one that is not UTF-8.
     """
     try:
         content = server.scalar("read_file", {"path": path})
@@ -54,12 +56,17 @@ def read_file(server: Server, path: str) -> str | None:
         if failure.sqlstate != "42501" or not isinstance(server.route, ThroughPod):
             raise
         return _read_by_exec(server, path)
-    return None if content is None else bytes(content).decode()
+    return None if content is None else _text(server, path, bytes(content))
 
 
 def _read_by_exec(server: Server, path: str) -> str | None:
     result = server.cluster.exec(server.pod, ["cat", path], check=False)
-    return result.stdout.decode() if result.exit_status == 0 else None
+    return _text(server, path, result.stdout) if result.exit_status == 0 else None
+
+
+def _text(server: Server, path: str, content: bytes) -> str:
+    """It is written back as a whole, so no byte of it may be guessed."""
+    return decoded(content, f"{server.name}: {path}", error=ServerError)
 
 
 def look_at(server: Server, path: str) -> Place:
@@ -68,7 +75,7 @@ def look_at(server: Server, path: str) -> Place:
         return Place(False, "", "")
     folder = str(PurePosixPath(path).parent)
     result = server.cluster.exec(server.pod, ["sh", "-c", _LOOK, "pgnb", path, folder])
-    writable, owner, mode, real = result.stdout.decode().split(maxsplit=3)
+    writable, owner, mode, real = result.stdout.decode("utf-8", "replace").split(maxsplit=3)
     lasts, volume = _lasts(server, path, real.strip())
     words = "" if lasts else f"lies in {volume}, which does not outlive the pod"
     return Place(writable == "writable", owner, mode, lasts, words or _fixed(writable))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from pgnb.errors import GateClosed, PodError
 from pgnb.logical.subscriber import plan_subscriber
 from pgnb.rehearsal.client import Client
 from pgnb.replication import plan_standby_workload
-from pgnb.replication.manifest import _template
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -60,7 +60,8 @@ def test_a_pod_that_would_be_refused_is_refused_before_the_copy(stage: Stage, tm
     """By a template of the operator's own, which lacks what the level asks for."""
     source = stage.source()
     file = tmp_path / "standby.yaml"
-    text = _template("").replace("          securityContext: {{ container_security | tojson }}\n", "")
+    own = (files("pgnb") / "manifests" / "standby.yaml").read_text(encoding="utf-8")
+    text = own.replace("          securityContext: {{ container_security | tojson }}\n", "")
     file.write_text(text)
     change = plan_standby_workload(
         stage.primary, "refused", source, config_map="refused-config", manifest=str(file)

@@ -9,7 +9,7 @@ import pytest
 
 from pgnb.checks import verify
 from pgnb.cluster import Cluster
-from pgnb.errors import ChangeFailed, GateClosed, ParameterError, VerificationFailed
+from pgnb.errors import ChangeFailed, GateClosed, ParameterError, ServerError, VerificationFailed
 from pgnb.server import Client, HbaRule, Server, find_server, pod_networks
 from pgnb.server.files import read_file
 from pgnb.server.mounted import manifest_of, wait_mounted
@@ -52,6 +52,22 @@ def restored(server: Server):
         elif read_file(server, path) != text:
             server.cluster.exec(server.pod, ["tee", path], stdin=text.encode(), changes="tidy up")
     server.execute("SELECT pg_reload_conf()")
+
+
+def test_a_file_that_is_not_utf_8_is_named_and_stays_as_it_is(server: Server):
+    path = server.facts.hba_file
+    text = (read_file(server, path) or "").encode()
+
+    def put(content: bytes) -> None:
+        server.cluster.exec(server.pod, ["tee", path], stdin=content, changes="edit by hand")
+
+    put(text + "# 設定\n".encode("euc-jp"))
+    try:
+        with pytest.raises(ServerError, match=r"pg_hba\.conf is not UTF-8") as caught:
+            server.plan_hba([HbaRule("host", "replication", "replicator", "10.0.0.0/8")])
+    finally:
+        put(text)
+    assert "iconv" in caught.value.remedy
 
 
 def test_what_takes_a_reload_is_in_force_and_what_takes_a_restart_is_told(restored: Server):

@@ -135,3 +135,11 @@ def test_a_server_that_asks_for_more_time_than_is_left_is_not_waited_for(
     with pytest.raises(ApiUnreachable, match="too many requests"):
         cluster.list("pods")
     assert sum(path.startswith(PODS) for _, path, _, _ in replay.requests) == 1
+
+
+def test_an_answer_that_is_no_api_servers(replay: Replay, cluster: Cluster) -> None:
+    replay.answer("GET", PODS, 200, "<html>Please log in</html>")
+    with pytest.raises(ApiUnreachable, match="is no API server") as caught:
+        cluster.list("pods")
+    assert "Please log in" in caught.value.found
+    assert "proxy" in caught.value.remedy

@@ -41,6 +41,24 @@ def test_a_key_that_is_not_there_names_those_that_are(replay: Replay, cluster: C
     assert caught.value.found == "keys: password, user"
 
 
+def test_a_key_that_is_no_text_is_named_and_not_shown(replay: Replay, cluster: Cluster) -> None:
+    data = base64.b64encode(b"Geheim\xff\xfe").decode()
+    replay.answer("GET", f"{SECRETS}/creds", 200, {"kind": "Secret", "data": {"password": data}})
+    with pytest.raises(ParameterError, match="key 'password' of the Secret creds is not UTF-8") as caught:
+        cluster.resolve_password("secret:creds/password")
+    assert caught.value.found == "byte 7 of 8 begins none"
+    assert caught.value.remedy
+    assert caught.value.__context__ is None, "it would hold the bytes"
+
+
+def test_a_passfile_that_is_no_text(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "pgpass"
+    file.write_bytes(b"*:*:*:postgres:caf\xe9\n")
+    file.chmod(0o600)
+    with pytest.raises(ParameterError, match=r"pgpass is not UTF-8"):
+        cluster.resolve_password(f"passfile:{file}", user="postgres")
+
+
 def test_an_environment_variable(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_PASSWORD", "abc")
     assert cluster.resolve_password("env:MY_PASSWORD").reveal() == "abc"

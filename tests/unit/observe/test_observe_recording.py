@@ -139,6 +139,7 @@ def test_samples_come_back_from_their_file_as_they_were(tmp_path):
     assert (again.times, again.began, again.interval) == (seen.times, BEGAN, 1.0)
     assert (again.primary, again.standbys) == ("primary", ("replica",))
     assert list(tmp_path.iterdir()) == [tmp_path / "samples.csv"]
+    assert (tmp_path / "samples.csv").stat().st_mode & 0o77 == 0
 
 
 @pytest.mark.parametrize("text", ["", "time,seconds,a:nonsense\n", "time,seconds,primary:wal_rate\n,x,y\n"])
@@ -169,6 +170,9 @@ def test_the_last_run_is_the_newest_other_record_of_the_same_system(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "record.json").write_text(json.dumps({"parameters": {"namespace": namespace}}))
         write_samples(recording(standby={"behind": behind}), tmp_path / name / "samples.csv")
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "record.json").write_text('{"parameters": []}')
+    write_samples(recording(), tmp_path / "torn" / "samples.csv")
     now = read_samples(tmp_path / "20260103T1_10" / "samples.csv")
     compared = compare_runs(now, "last")
     assert compared.earlier.path.endswith("20260102T1_10/samples.csv")

@@ -44,6 +44,13 @@ def test_a_torn_last_line_is_left_out(tmp_path):
     assert former_wishes(record, [server]) == [{"work_mem": "4MB"}]
 
 
+@pytest.mark.parametrize("line", ["[1]", "7", "[" * 9999])
+def test_what_follows_a_line_that_is_none_of_a_journals_is_left_out(tmp_path, line):
+    server = _server(1)
+    record = _journal(tmp_path, _line(server, work_mem="4MB"), line, _line(server, work_mem="8MB"))
+    assert former_wishes(record, [server]) == [{"work_mem": "4MB"}]
+
+
 def test_servers_that_are_not_given_are_named(tmp_path):
     record = _journal(tmp_path, _line(_server(9), work_mem="4MB"))
     with pytest.raises(ParameterError) as refused:

@@ -37,10 +37,11 @@ def test_runs_are_in_order_and_those_of_other_systems_are_left_out(tmp_path):
     assert list(past.of("9")) == []
 
 
-def test_a_run_that_goes_on_is_left_out_and_a_torn_record_is_named(tmp_path):
+@pytest.mark.parametrize("content", ['{"name": "to', "[]", '{"servers": 1}'])
+def test_a_run_that_goes_on_is_left_out_and_a_torn_record_is_named(tmp_path, content):
     write(tmp_path, "11_practices", verdict="running")
     (tmp_path / "torn").mkdir()
-    (tmp_path / "torn" / "record.json").write_text('{"name": "to')
+    (tmp_path / "torn" / "record.json").write_text(content)
     past = read_past(str(tmp_path), Journal())
     assert list(past) == []
     assert past.unreadable == ("torn",)

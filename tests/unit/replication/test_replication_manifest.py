@@ -10,9 +10,10 @@ import yaml
 
 from pgnb.cluster import Workload
 from pgnb.cluster.security import User, container_security, effective_uid, pod_security
+from pgnb.cluster.templates import rendered
 from pgnb.errors import ParameterError
 from pgnb.replication.login import logs_in
-from pgnb.replication.manifest import _rendered, _template, _workload_of, with_passfile
+from pgnb.replication.manifest import _workload_of, with_passfile
 from pgnb.replication.source import PASSFILE_DIRECTORY, Source
 
 OWNER = User(70, 70)
@@ -33,12 +34,12 @@ VALUES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def rendered(**other: Any) -> dict[str, dict[str, Any]]:
-    return {m["kind"]: m for m in _rendered(_template(""), VALUES | other, "standby.yaml")}
+def standby(**other: Any) -> dict[str, dict[str, Any]]:
+    return {m["kind"]: m for m in rendered("", "standby.yaml", VALUES | other)}
 
 
 def test_the_template_keeps_the_rules_that_keep_data_alive() -> None:
-    made = rendered()
+    made = standby()
     deployment = made["Deployment"]["spec"]
     pod = deployment["template"]["spec"]
     assert deployment["strategy"] == {"type": "Recreate"}
@@ -62,15 +63,25 @@ def test_the_template_keeps_the_rules_that_keep_data_alive() -> None:
 
 
 def test_without_a_storage_class_the_clusters_default_is_left_to_it() -> None:
-    assert "storageClassName" not in rendered(storage_class="")["PersistentVolumeClaim"]["spec"]
+    assert "storageClassName" not in standby(storage_class="")["PersistentVolumeClaim"]["spec"]
+
+
+def test_a_value_that_yaml_would_read_as_something_else_stays_a_text() -> None:
+    made = standby(storage_class="no", size="5", config_map="1e3", image="r:1 # x")
+    claim = made["PersistentVolumeClaim"]["spec"]
+    assert claim["storageClassName"] == "no"
+    assert claim["resources"]["requests"]["storage"] == "5"
+    pod = made["Deployment"]["spec"]["template"]["spec"]
+    assert {container["image"] for container in pod["containers"]} == {"r:1 # x"}
+    assert "1e3" in [volume.get("configMap", {}).get("name") for volume in pod["volumes"]]
 
 
 def test_the_template_makes_its_own_passfile() -> None:
-    assert logs_in(Workload.of(rendered()["Deployment"]), "db", SOURCE, OWNER)
+    assert logs_in(Workload.of(standby()["Deployment"]), "db", SOURCE, OWNER)
 
 
 def test_every_container_of_the_template_complies_with_restricted_and_has_resources() -> None:
-    spec = rendered()["Deployment"]["spec"]["template"]["spec"]
+    spec = standby()["Deployment"]["spec"]["template"]["spec"]
     for container in (*spec["initContainers"], *spec["containers"]):
         context = container["securityContext"]
         assert context["runAsNonRoot"] is True
@@ -113,10 +124,10 @@ def test_a_passfile_that_another_user_makes_is_made_anew() -> None:
     del init["securityContext"]
     mounted = server | {"volumeMounts": [{"name": "pgnb-passfile", "mountPath": PASSFILE_DIRECTORY}]}
     spec = {"initContainers": [init], "containers": [mounted]}
-    standby = Workload.of(
+    workload = Workload.of(
         {"kind": "Deployment", "metadata": {"name": "standby"}, "spec": {"template": {"spec": spec}}}
     )
-    assert not logs_in(standby, "db", SOURCE, User(999, 999))
+    assert not logs_in(workload, "db", SOURCE, User(999, 999))
     assert with_passfile(spec, "db", SOURCE, User(999, 999)) == patch
 
 
@@ -140,6 +151,7 @@ def test_a_workload_without_a_passfile_gets_one_and_nothing_else() -> None:
     [
         ("kind: Deployment\nmetadata: {name: other}\nspec: {}", "called standby"),
         ("kind: ConfigMap\nmetadata: {name: standby}", "exactly one Deployment or StatefulSet"),
+        ("kind: Deployment\nmetadata: {name: standby}", "with a spec"),
         ("kind: [", "cannot be read"),
         ("name: {{ storage }}", "cannot be read"),
         ("name: {{ name", "cannot be read"),
@@ -149,16 +161,16 @@ def test_a_file_that_is_no_standby_is_refused(tmp_path: Path, text: str, message
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     with pytest.raises(ParameterError, match=message):
-        _workload_of(_rendered(_template(str(file)), VALUES, str(file)), "standby", str(file))
+        _workload_of(rendered(str(file), "standby.yaml", VALUES), "standby", str(file))
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="is not there") as refused:
-        _template(str(tmp_path / "nowhere.yaml"))
+        rendered(str(tmp_path / "nowhere.yaml"), "standby.yaml", VALUES)
     assert "Copy pgnb/manifests/standby.yaml" in str(refused.value)
 
 
 def test_plain_yaml_is_a_template_too(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump_all(rendered().values()))
-    assert {m["kind"] for m in _rendered(_template(str(file)), VALUES, str(file))} == set(rendered())
+    file.write_text(yaml.safe_dump_all(standby().values()))
+    assert {m["kind"] for m in rendered(str(file), "standby.yaml", VALUES)} == set(standby())
