@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from pgnb.cluster import HelperPod, Pod
 from pgnb.server.conninfo import conninfo
 
 
@@ -39,6 +40,14 @@ class Origin(Protocol):
     @property
     def tls(self) -> Mapping[str, str]:
         """libpq's TLS options; paths are those of the subscriber's container."""
+        ...
+
+    def given_to(self, spec: HelperPod, like: Pod) -> HelperPod:
+        """The helper pod with the password as a file of its own, and the certificates as in that pod."""
+        ...
+
+    def passfile_writer(self, passfile: str) -> tuple[str, ...]:
+        """The argv that makes a passfile of that file, in a pod that was `given_to`."""
         ...
 
 

@@ -8,9 +8,9 @@ as one transaction. A database that holds objects already is never written into:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from pgnb.cluster import Cluster, HelperPod, Right
 from pgnb.cluster.helpers import Helper
@@ -22,9 +22,10 @@ from pgnb.logical.targets import databases_of
 from pgnb.plan import Change, Step
 from pgnb.server import Server
 from pgnb.server.conninfo import conninfo
-from pgnb.tls import files_of
 
-_OPTIONS = ("--schema-only", "--no-publications", "--no-subscriptions", "--no-tablespaces")
+_PASSFILE = "/run/pgnb-secret/passfile"
+"""Beside the password's own file, in a volume of memory."""
+_OPTIONS = ("--schema-only", "--encoding=UTF8", "--no-publications", "--no-subscriptions", "--no-tablespaces")
 _META_COMMAND = re.compile(r"^\\(?:un)?restrict [A-Za-z0-9]+$", re.MULTILINE)
 """What pg_dump writes for psql alone, since its security releases of 2025; a server knows no such command."""
 _SINCE_17 = re.compile(r"^SET transaction_timeout = 0;$", re.MULTILINE)
@@ -90,15 +91,16 @@ def copy_schemas(
     return f"{len(specs)} schemas copied"
 
 
-def dump_helper(publisher: Server, subscriber: Server, origin: Origin) -> AbstractContextManager[Helper]:
-    """A helper pod in which pg_dump of the publisher's own version can run; a context manager.
+@contextmanager
+def dump_helper(publisher: Server, subscriber: Server, origin: Origin) -> Iterator[Helper]:
+    """A helper pod in which pg_dump of the publisher's own version can run, with a passfile in its memory.
 
     The certificates that the origin names are mounted as in the subscriber's pod.
     """
     cluster: Cluster = publisher.cluster
-    password = {"PGPASSWORD": (origin.secret, origin.secret_key)}
-    spec = dump_pod(publisher).with_files_of(subscriber.pod, files_of(origin.tls))
-    return cluster.helper(replace(spec, secret_env=password))
+    with cluster.helper(origin.given_to(dump_pod(publisher), subscriber.pod)) as helper:
+        helper.exec(origin.passfile_writer(_PASSFILE))
+        yield helper
 
 
 def dump_pod(publisher: Server) -> HelperPod:
@@ -117,7 +119,8 @@ def dump_schema(
     Raises ExecFailed with pg_dump's words.
     """
     target = conninfo(
-        {"host": origin.host, "port": origin.port, "user": origin.role, "dbname": database, **origin.tls}
+        {"host": origin.host, "port": origin.port, "user": origin.role, "dbname": database,
+         "passfile": _PASSFILE, **origin.tls}
     )  # fmt: skip
     chosen = [f"--table={_pattern(schema)}.{_pattern(name)}" for schema, name in tables]
     argv = (publisher.facts.tool("pg_dump"), *_OPTIONS, *chosen, f"--dbname={target}")

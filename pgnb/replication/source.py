@@ -66,10 +66,14 @@ class Source(Tabled):
         given = replace(spec, env=env, secret_files=(*spec.secret_files, file))
         return given.with_files_of(like, files_of(self.tls))
 
+    def passfile_writer(self, passfile: str) -> tuple[str, ...]:
+        """The argv that copies the password from the Secret to a passfile of mode 0600."""
+        return scripts.argv("passfile", "write_passfile", args=self.passfile_arguments(passfile))
+
     @property
     def passfile_command(self) -> tuple[str, ...]:
-        """The init container's argv: the password from the Secret, copied to a file of mode 0600."""
-        return scripts.argv("passfile", "write_passfile", args=self.passfile_arguments())
+        """The init container's argv: the passfile in its place."""
+        return self.passfile_writer(PASSFILE)
 
     @property
     def table(self) -> Table:

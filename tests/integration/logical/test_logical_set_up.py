@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from logical_pair import Pair, carry_out
+from logical_pair import SECRET, Pair, carry_out
 
 from pgnb.errors import DeadlineExceeded, GateClosed, ParameterError
 from pgnb.logical.arrival import wait_applied
@@ -18,6 +18,7 @@ from pgnb.logical.publication import read_publications
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.removal import plan_drop_subscriptions
 from pgnb.logical.roles import plan_reader
+from pgnb.logical.schema import dump_helper, dump_schema
 from pgnb.logical.slots import create_slot, drop_slot, logical_slots
 from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
@@ -53,6 +54,19 @@ def hard(pair: Pair) -> Specs:
     specs = pair.specs(*HARD)
     pair.set_up(specs)
     return specs
+
+
+def test_a_schema_in_another_encoding_is_dumped_and_its_password_is_in_no_environment(pair: Pair):
+    latin = "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
+    pair.publisher.execute(compose(latin))
+    pair.publisher.execute(compose("CREATE TABLE {} (a int)", name("naïf")), database="latin")
+    with dump_helper(pair.publisher, pair.subscriber, pair.origin) as helper:
+        assert '"naïf"' in dump_schema(pair.publisher, helper, pair.origin, "latin")
+        environment = helper.exec(["cat", "/proc/1/environ"]).text + helper.exec(["env"]).text
+        mode = helper.exec(["sh", "-c", "stat -c %a /run/pgnb-secret/passfile"]).text
+    assert pair.cluster.secret_value(SECRET, "password").reveal() not in environment
+    assert mode == "600"
+    pair.publisher.execute("DROP DATABASE latin WITH (FORCE)")
 
 
 def test_hard_names_arrive_whole(pair: Pair, hard: Specs) -> None:
