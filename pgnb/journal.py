@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any, Literal
 
 from pgnb.display import Cell, Table, spell_seconds
+from pgnb.private import private_opener
 from pgnb.secrecy import without_secrets
 
 PATH_VARIABLE = "PGNB_JOURNAL"
@@ -247,7 +248,7 @@ class Journal:
         if self.path is None:
             return
         line = json.dumps(without_secrets({"kind": kind, **content}), ensure_ascii=False, default=str)
-        with self.path.open("a", encoding="utf-8") as file:
+        with open(self.path, "a", encoding="utf-8", opener=private_opener) as file:
             file.write(line + "\n")
             if kind in _MUST_LAST:
                 file.flush()

@@ -9,6 +9,7 @@ from pathlib import Path
 from pgnb.errors import ParameterError
 from pgnb.journal import Journal
 from pgnb.observe.recording import MEASURES, Recording, Values
+from pgnb.private import private_opener
 
 FILE = "samples.csv"
 """The name that a run's samples have in its record's folder."""
@@ -26,7 +27,7 @@ def write_samples(recording: Recording, path: Path) -> None:
     part = path.with_name(f"{path.name}.part")
     keys = list(recording.columns)
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
+        with open(part, "w", encoding="utf-8", newline="", opener=private_opener) as file:
             writer = csv.writer(file)
             writer.writerow(["time", "seconds", *(f"{subject}:{measure}" for subject, measure in keys)])
             for index, at in enumerate(recording.times):

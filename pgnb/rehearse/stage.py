@@ -20,6 +20,7 @@ from pgnb.journal import Journal
 from pgnb.observe.acknowledged import Writing
 from pgnb.observe.measure import next_row
 from pgnb.observe.writer import Writer
+from pgnb.private import private_opener
 from pgnb.rehearsal import lifecycle
 from pgnb.rehearsal.lifecycle import Rehearsal
 from pgnb.rehearse.interruptions import Ran, acts_of
@@ -108,7 +109,8 @@ class Stage:
         names = [f"client-{number}.png" for number in range(1, len(promise.words) + 1)]
         for name, word in zip(names, promise.words, strict=True):
             named = [(item.gap, item.cause) for item in word.interruptions.named]
-            plots.gaps(word.writing, named=named).savefig(self.archive.folder / name)
+            with open(self.archive.folder / name, "wb", opener=private_opener) as file:
+                plots.gaps(word.writing, named=named).savefig(file, format="png")
         index = pages.write_index(
             self.archive, summary=promise.summary, plots=names, failed=not promise.checks.ok
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pgnb.private import write_private
 from pgnb.runbook.jupyter import without_checkers
 from pgnb.runbook.kernels import START_TIMEOUT, Kernel
 
@@ -37,6 +38,7 @@ def execute(
 
     `begun` is called once the kernel is ready. Returns the exception that ended the run in a cell, or None.
     """
+    write_private(output, "")  # papermill keeps the mode of what is there.
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
         execute_notebook(

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from pgnb.display import spell_seconds
+from pgnb.private import write_private
 from pgnb.runbook.jupyter import without_checkers
 from pgnb.runbook.records import Archive, Record
 
@@ -41,7 +42,8 @@ class Writer:
 
     def begin(self) -> None:
         """Write the page: the executed notebook is complete."""
-        if (self._folder / "notebook.ipynb").exists():
+        notebook = self._folder / "notebook.ipynb"
+        if notebook.exists() and notebook.stat().st_size:
             self._plots = self._thread.submit(write, self._folder)
 
     def plots(self) -> tuple[str, ...]:
@@ -67,11 +69,11 @@ def write(folder: Path) -> tuple[str, ...]:
         import nbformat
     notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
     page, _ = _exporter().from_notebook_node(notebook)
-    (folder / "notebook.html").write_text(_alone(page), "utf-8")
+    write_private(folder / "notebook.html", _alone(page))
     names = []
     for number, image in enumerate(_images(notebook), 1):
         names.append(f"plot-{number:02d}.png")
-        (folder / names[-1]).write_bytes(base64.b64decode(image))
+        write_private(folder / names[-1], base64.b64decode(image))
     return tuple(names)
 
 
@@ -108,8 +110,7 @@ def write_index(
     )
     archive.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = archive.folder / "index.html"
-    path.write_text(page, "utf-8")
-    path.chmod(0o600)
+    write_private(path, page)
     return path
 
 

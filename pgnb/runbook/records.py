@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from pgnb.errors import RecordError
+from pgnb.private import private_opener
 from pgnb.process import has_died, this_process
 from pgnb.runbook import chain
 from pgnb.runbook import verdict as judgement
@@ -171,7 +172,7 @@ class Archive:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with (self.folder / ".lock").open("w") as lock:
+        with open(self.folder / ".lock", "w", opener=private_opener) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -185,8 +186,7 @@ def _files_of(folder: Path) -> list[str]:
 def _write_text(path: Path, text: str) -> None:
     """Put a text in a file's place at once, and on the disk before this returns."""
     part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o600)
+    with open(part, "w", encoding="utf-8", opener=private_opener) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pgnb.private import write_private
 from pgnb.runbook import pages, verdict
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive, Record, concluded
@@ -59,7 +60,7 @@ def run(
         stopped_by = Verdict.INTERRUPTED
     except Exception as failure:
         error, stopped_by = type(failure).__name__, _DEATHS.get(type(failure).__name__)
-        (folder / "error.txt").write_text(f"{error}: {failure}\n", "utf-8")
+        write_private(folder / "error.txt", f"{error}: {failure}\n")
     return _conclude(archive, record, error, stopped_by, page)
 
 
@@ -96,7 +97,7 @@ def _execute(
             page.begin()
     if failure is None:
         return ""
-    (folder / "error.txt").write_text(f"{failure.name}: {failure.text}\n", "utf-8")
+    write_private(folder / "error.txt", f"{failure.name}: {failure.text}\n")
     return failure.name
 
 

@@ -13,11 +13,12 @@ from pgnb.runbook.records import Archive
 _FROM_ELSEWHERE = re.compile(r"""(src|href|import)\s*[=(]?\s*["']https?://""")
 
 
-def test_a_page_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+def test_a_page_loads_nothing_from_elsewhere_and_is_private(tmp_path: Path) -> None:
     shown = '<div>kept</div><script src="https://elsewhere.example/x.js"></script>'
-    output = new_output("display_data", data={"text/html": shown})
+    output = new_output("display_data", data={"text/html": shown, "image/png": "AAAA"})
     nbformat.write(new_notebook(cells=[new_code_cell("1", outputs=[output])]), tmp_path / "notebook.ipynb")
-    pages.write(tmp_path)
+    for name in ("notebook.html", *pages.write(tmp_path)):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
     page = (tmp_path / "notebook.html").read_text()
     assert "<div>kept</div>" in page
     assert not _FROM_ELSEWHERE.search(page)

@@ -54,6 +54,19 @@ def test_every_end_of_a_kernel_has_its_verdict(make_notebook, archive, cells, ve
     assert "index.html" in {path.name for path in archive.folder.iterdir()}
 
 
+def test_what_a_run_writes_is_private_from_the_first_moment(make_notebook, archive):
+    """A run that is killed is never sealed, and a copy of its folder keeps the modes of the files."""
+    look = """import os
+from pathlib import Path
+for path in Path(os.environ["PGNB_JOURNAL"]).parent.iterdir():
+    print(path.name, oct(path.stat().st_mode & 0o77))"""
+    record = runner.run(make_notebook(ACT, look, FINISH), {}, archive, progress=False)
+    cells = nbformat.read(archive.path(record) / "notebook.ipynb", as_version=4).cells
+    seen = dict(line.split() for line in cells[-2].outputs[0].text.splitlines())
+    assert {"journal.jsonl", "notebook.ipynb", "record.json"} <= seen.keys()
+    assert set(seen.values()) == {"0o0"}
+
+
 @pytest.mark.parametrize(
     ("cells", "verdict", "exit_code"),
     [
