@@ -274,5 +274,7 @@ def _result_cell(entry: Entry) -> Cell:
 
 
 def _first_line(error: BaseException) -> str:
+    """With its notes: what putting back came to, after an interrupt, stands nowhere else in a record."""
     text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+    words = f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+    return ". ".join((words, *getattr(error, "__notes__", ())))

@@ -31,6 +31,15 @@ def test_an_act_is_in_the_file_before_it_ends(tmp_path):
     assert lines[1]["seconds"] >= 0
 
 
+def test_what_an_interrupt_came_to_is_journalled():
+    journal = Journal()
+    interrupt = KeyboardInterrupt()
+    interrupt.add_note("PUTTING BACK FAILED: the server is away")
+    with pytest.raises(KeyboardInterrupt), journal.act("db", "switch"):
+        raise interrupt
+    assert journal.entries[0].result == "KeyboardInterrupt. PUTTING BACK FAILED: the server is away"
+
+
 def test_a_failed_act_is_journalled_and_goes_on_failing():
     journal = Journal()
     with pytest.raises(PgnbError, match="broke"), journal.act("server", "do it"):
