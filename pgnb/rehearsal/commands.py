@@ -65,7 +65,9 @@ def status(**options: Any) -> None:
     """Say whether the cluster runs and where; exit status 3 when it does not."""
     running = lifecycle.status(**options)
     if running is None:
-        click.echo(f"rehearsal cluster {options['name']!r} is down")
+        left = lifecycle.remains(**options)
+        more = f"; remains in {left}, which `up` and `down` clear away" if left else ""
+        click.echo(f"rehearsal cluster {options['name']!r} is down{more}")
         raise click.exceptions.Exit(3)
     click.echo(f"rehearsal cluster {running.name!r} is up")
     _describe(running)

@@ -18,12 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from pgnb.errors import RehearsalError
 from pgnb.rehearsal import certificates, sample
 from pgnb.rehearsal.client import Client
 from pgnb.rehearsal.cluster_objects import API_CLUSTER_IP
 from pgnb.rehearsal.kubeconfig import Access, context_name, read_access, write_kubeconfig
-from pgnb.rehearsal.pods import wrapper
+from pgnb.rehearsal.pods import images, wrapper
 from pgnb.rehearsal.pods.network import NODE_ADDRESS
 from pgnb.rehearsal.settings import Options, Settings
 from pgnb.rehearsal.state import Process, State, locate, locked
@@ -32,6 +34,8 @@ from pgnb.rehearsal.waiting import until
 DEFAULT_NAME = "rehearsal"
 API_ADDRESSES = ("127.0.0.1", API_CLUSTER_IP, NODE_ADDRESS)
 """Where the API server answers: on this machine, and for pods as the Service `kubernetes` and on the node."""
+_NOT_WHOLE = (OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError)
+"""What reading a kubeconfig or settings raises that were lost or emptied."""
 _START_PATIENCE = 120.0
 _STOP_PATIENCE = 5.0
 _ANSWER_PATIENCE = 5.0
@@ -76,6 +80,8 @@ def up(
     RehearsalError says what this machine lacks, or what the cluster waits for.
     """
     state = locate(name, state_home)
+    if sample:
+        images.require(postgres)
     with locked(state):
         running = _find(state)
         if running is None or not _answers(read_access(running.kubeconfig), _ANSWER_PATIENCE):
@@ -111,8 +117,8 @@ def reset(
     state = locate(name, state_home)
     try:
         options = Settings.read(state.settings).options
-    except FileNotFoundError:
-        raise _not_there(name) from None
+    except _NOT_WHOLE:
+        raise _not_there(state) from None
     down(name, state_home=state_home)
     return up(
         name,
@@ -130,25 +136,33 @@ def kubeconfig(name: str = DEFAULT_NAME, *, state_home: Path | None = None) -> P
     """The kubeconfig of the running cluster; RehearsalError when it does not run."""
     running = status(name, state_home=state_home)
     if running is None:
-        raise _not_there(name)
+        raise _not_there(locate(name, state_home))
     return running.kubeconfig
 
 
-def _not_there(name: str) -> RehearsalError:
+def remains(name: str = DEFAULT_NAME, *, state_home: Path | None = None) -> Path | None:
+    """Where something is left of a cluster that does not run, or not whole; None where nothing is."""
+    state = locate(name, state_home)
+    return state.path if state.exists() and _find(state) is None else None
+
+
+def _not_there(state: State) -> RehearsalError:
+    left = f"remains of one in {state.path}" if state.exists() else "no running daemon in its state directory"
     return RehearsalError(
-        f"There is no rehearsal cluster {name!r}.",
-        found="no running daemon in its state directory",
-        remedy="`pgnb rehearsal up` starts it",
+        f"There is no rehearsal cluster {state.name!r}.", found=left, remedy="`pgnb rehearsal up` starts it"
     )
 
 
 def _find(state: State) -> Rehearsal | None:
-    """The cluster whose daemon lives and whose start was completed."""
+    """The cluster whose daemon lives, whose start was completed, and whose files are whole."""
     process = state.daemon()
-    if process is None or not state.kubeconfig.exists():
+    if process is None:
         return None
-    server = read_access(state.kubeconfig).server
-    return _described(state, process, server, Settings.read(state.settings).options)
+    try:
+        server = read_access(state.kubeconfig).server
+        return _described(state, process, server, Settings.read(state.settings).options)
+    except _NOT_WHOLE:
+        return None
 
 
 def _described(state: State, process: Process, server: str, options: Options) -> Rehearsal:

@@ -21,6 +21,9 @@ from pathlib import Path
 
 from pgnb.errors import RehearsalError
 
+LAUNCHER = b"pgnb.rehearsal.pods.launcher"
+"""The module that a cluster's PID 1 was started as (pods/wrapper.py): `-m`, it, a descriptor, the log."""
+_TRIES = 1000
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 
@@ -92,6 +95,18 @@ def _start_time(pid: int) -> int:
     return int(fields[19])
 
 
+def _log_of(process: Path) -> str:
+    """The log of the cluster whose PID 1 this process is; empty for any other, and for another user's."""
+    try:
+        words = (process / "cmdline").read_bytes().split(b"\0")
+        status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines())
+    except (OSError, ValueError):
+        return ""
+    first = status.get("NSpid", "").split()[-1:] == ["1"]
+    own = status.get("Uid", "").split()[:1] == [str(os.geteuid())]
+    return os.fsdecode(words[4]) if first and own and words[2:3] == [LAUNCHER] and len(words) > 4 else ""
+
+
 def _boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
@@ -140,12 +155,23 @@ class State:
         write_private(self._pid_file, json.dumps(asdict(process)))
 
     def daemon(self) -> Process | None:
-        """The running daemon, or None when there is none (any more)."""
+        """The running daemon's PID 1, or None when there is none (any more).
+
+        One that nobody has written down, or whose file was lost, is known by the log that it was given.
+        """
         try:
             process = Process(**json.loads(self._pid_file.read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
-        return process if process.is_alive() else None
+        except (OSError, ValueError, TypeError):
+            return self._unwritten()
+        return process if process.is_alive() else self._unwritten()
+
+    def _unwritten(self) -> Process | None:
+        log = os.path.realpath(self.log)
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and os.path.realpath(_log_of(entry)) == log:
+                with contextlib.suppress(ProcessLookupError):
+                    return Process.of(int(entry.name))
+        return None
 
     def remove(self) -> None:
         """Deletes the directory and all below it."""
@@ -190,16 +216,32 @@ def locked(state: State) -> Iterator[None]:
 
 
 def _lock(path: Path) -> int:
-    """Waits for the lock and holds it; a file that was unlinked meanwhile locks nobody out, so look again."""
-    while True:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
+    """Waits for the lock and holds it; a file that was unlinked meanwhile locks nobody out, so look again.
+
+    So does a directory that another command removes with its last cluster; one where no file can be made
+    answers the same, but each time.
+    """
+    failure: OSError = FileNotFoundError()
+    for _ in range(_TRIES):
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError):
-                if os.fstat(handle).st_ino == path.stat().st_ino:
-                    return handle
-            os.close(handle)
+        except FileNotFoundError as gone:
+            failure = gone
+            continue
+        except OSError as error:
+            failure = error
+            break
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.fstat(handle).st_ino == path.stat().st_ino:
+                return handle
+        os.close(handle)
+    raise RehearsalError(
+        f"No state of a rehearsal cluster can be kept in {path.parent}.",
+        found=str(failure),
+        remedy="name a directory of your own with --state-home or $PGNB_STATE_HOME",
+    )
 
 
 def write_private(path: Path, text: str) -> None:

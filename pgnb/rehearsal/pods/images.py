@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgnb.errors import RehearsalError
 from pgnb.rehearsal.pods.errors import ImageNotFound
-from pgnb.rehearsal.postgres.binaries import Installation
+from pgnb.rehearsal.postgres.binaries import Installation, installations
 
 _REPOSITORIES = frozenset(
     {"postgres", "library/postgres", "docker.io/postgres", "docker.io/library/postgres"}
@@ -56,6 +57,23 @@ def find(name: str, installations: Iterable[Installation]) -> Image:
     raise _not_found(name, served)
 
 
+def require(tag: str) -> None:
+    """Raise RehearsalError where no PostgreSQL of this machine is the image `postgres:TAG`."""
+    served = installations(for_others=False)
+    try:
+        find(f"postgres:{tag}", served)
+    except ImageNotFound:
+        raise RehearsalError(
+            f"This machine has no PostgreSQL for the image postgres:{tag}.",
+            found=f"the rehearsal cluster serves {_names(served)}",
+            remedy="name one of them, or set PGNB_PG_BIN to the directory of another",
+        ) from None
+
+
+def _names(served: Iterable[Installation]) -> str:
+    return ", ".join(f"postgres:{installation.version}" for installation in served)
+
+
 def _postgres(tag: str, installation: Installation) -> Image:
     major = installation.major
     data = "/var/lib/postgresql/data" if major < 18 else f"/var/lib/postgresql/{major}/docker"
@@ -87,7 +105,7 @@ def _postgres(tag: str, installation: Installation) -> Image:
 
 def _not_found(name: str, served: tuple[Installation, ...]) -> ImageNotFound:
     full = canonical(name)
-    names = ", ".join(f"postgres:{installation.version}" for installation in served)
+    names = _names(served)
     return ImageNotFound(
         f'failed to pull and unpack image "{full}": failed to resolve reference "{full}": {full}: not found '
         f"(the rehearsal cluster serves {names})"

@@ -172,6 +172,49 @@ def test_a_stale_pid_is_not_taken_for_the_daemon(home: Path) -> None:
     assert lifecycle.down("one", state_home=home), "and this very process is not killed for it"
 
 
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_daemon_that_is_not_written_down_any_more_is_found(home: Path, lost: bool) -> None:
+    running = lifecycle.up("one", state_home=home, sample=False)
+    written = running.state / "daemon.json"
+    written.unlink() if lost else written.write_text("")
+    assert lifecycle.status("one", state_home=home) == running
+    assert lifecycle.status("two", state_home=home) is None
+    assert lifecycle.up("one", state_home=home, sample=False) == running
+    processes = {running.pid, *descendants(running.pid)}
+    assert lifecycle.down("one", state_home=home)
+    assert_nothing_left(home, "one", processes)
+
+
+@pytest.mark.parametrize("name", ["kubeconfig", "settings.json"])
+def test_an_emptied_file_makes_remains_and_no_cluster(home: Path, name: str) -> None:
+    running = lifecycle.up("one", state_home=home, sample=False)
+    (running.state / name).write_text("")
+    assert lifecycle.status("one", state_home=home) is None
+    told = CliRunner().invoke(commands, ["status", "--name", "one", "--state-home", str(home)])
+    assert (told.exit_code, "remains in" in told.output) == (3, True), told.output
+    with pytest.raises(RehearsalError, match="There is no rehearsal cluster 'one'") as caught:
+        lifecycle.kubeconfig("one", state_home=home)
+    assert str(running.state) in caught.value.found
+    processes = {running.pid, *descendants(running.pid)}
+    fresh = lifecycle.up("one", state_home=home, sample=False)
+    assert fresh.pid != running.pid
+    assert not alive(processes)
+
+
+@pytest.mark.parametrize("place", ["/proc/self", "/dev/null", "/proc/self/nowhere"])
+def test_where_no_state_can_be_kept_that_is_said(place: str) -> None:
+    with pytest.raises(RehearsalError, match="No state of a rehearsal cluster can be kept") as caught:
+        lifecycle.up("one", state_home=Path(place), sample=False)
+    assert "--state-home" in caught.value.remedy
+
+
+@pytest.mark.parametrize("tag", ["99; id", "99", "", "17-nowhere"])
+def test_an_image_that_there_is_not_is_refused_before_anything_starts(home: Path, tag: str) -> None:
+    with pytest.raises(RehearsalError, match="the rehearsal cluster serves postgres:17"):
+        lifecycle.up("one", state_home=home, postgres=tag)
+    assert not home.exists()
+
+
 def test_two_clusters_do_not_meet(home: Path, server_objects: Any) -> None:
     one = lifecycle.up("one", state_home=home, sample=False)
     two = lifecycle.up("two", state_home=home, sample=False)
