@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import ssl
 import sys
-import tempfile
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
@@ -127,10 +127,11 @@ async def _served(app: web.Application, listener: socket.socket, issued: Certifi
 
 def _tls(issued: Certificates) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    with tempfile.NamedTemporaryFile("w", prefix="pgnb-", suffix=".pem") as file:  # mode 0600
+    # A file of this process's memory: a daemon that is killed leaves no key.
+    with os.fdopen(os.memfd_create("pgnb-tls"), "w") as file:
         file.write(issued.key + issued.server)
         file.flush()
-        context.load_cert_chain(file.name)
+        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
     return context
 
 
