@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pgnb.cluster import HelperPod
+from pgnb.cluster import HelperPod, Pod
 from pgnb.errors import ParameterError
 from pgnb.replication import scripts
 from pgnb.replication.progress import words
@@ -64,7 +64,9 @@ def test_libpq_finds_the_password_in_the_passfile(tmp_path: Path, password: str)
 
 
 def test_a_helper_gets_the_password_as_a_file_and_not_in_its_environment() -> None:
-    spec = SOURCE.given_to(HelperPod("x", "postgres:17", ("true",), uid=999, start_timeout=7.0))
+    helper = HelperPod("x", "postgres:17", ("true",), uid=999, start_timeout=7.0)
+    server = Pod.of({"metadata": {"name": "db", "uid": "1"}, "spec": {"containers": [{"name": "db"}]}})
+    spec = SOURCE.given_to(helper, server)
     pod = spec.manifest("x-1", seconds=60)["spec"]
     (container,) = pod["containers"]
     assert [env["name"] for env in container["env"]] == ["PGNB_PASSWORD_FILE"]
