@@ -66,7 +66,7 @@ def require(tag: str) -> None:
         raise RehearsalError(
             f"This machine has no PostgreSQL for the image postgres:{tag}.",
             found=f"the rehearsal cluster serves {_names(served)}",
-            remedy="name one of them, or set PGNB_PG_BIN to the directory of another",
+            remedy="name one of them, `pip install 'pgnb[rehearsal]'`, or set PGNB_PG_BIN",
         ) from None
 
 
