@@ -6,16 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.figures import Figure
 from benchmarks.ground import Ground, Size
-from benchmarks.rows import counting, notebooks, statements
+from benchmarks.rows import (
+    counting,
+    notebooks,
+    sections,
+    statements,
+)
 
 Row = Callable[[Ground, Size], Sequence[Figure]]
 
 ROWS: Mapping[str, Row] = {
+    "sections-2-5": sections.sections,
+    "round-trips": sections.round_trips,
     "notebook": notebooks.fixed_cost,
     "statement": statements.one_statement,
     "exec": statements.one_exec,
     "inserts": statements.thousand_inserts,
-    "sampling": statements.sampling,
     "counts": counting.thousand_tables,
+    "tps": statements.tps,
 }
 """By name, in the order in which they run."""
