@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from benchmarks.figures import Figure
 from benchmarks.ground import Ground, Size
 from benchmarks.rows import (
+    backups,
     counting,
     notebooks,
     sections,
@@ -24,5 +25,6 @@ ROWS: Mapping[str, Row] = {
     "inserts": statements.thousand_inserts,
     "counts": counting.thousand_tables,
     "tps": statements.tps,
+    "base-backup": backups.base_backup,
 }
 """By name, in the order in which they run."""

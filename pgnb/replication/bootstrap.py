@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from pgnb.checks import Check
-from pgnb.cluster import HelperPod, Pod
+from pgnb.cluster import HelperPod, HelperResult, Pod
 from pgnb.cluster.admission import pod_of_workload
 from pgnb.cluster.security import User
 from pgnb.display import spell_bytes
@@ -105,15 +105,20 @@ class Bootstrap:
 
     def copy(self) -> str:
         """The base backup and its verification, in a helper pod whose end is the proof."""
+        progress = BackupProgress(self.primary, BACKUP_NAME)
+        self.back_up(progress.look)
+        return f"{progress.close()}, verified"
+
+    def back_up(self, on_log: Callable[[str], None]) -> HelperResult:
+        """Run the helper pod to its end; `on_log` gets each line that it writes."""
         connection = self.source.connection(BACKUP_NAME, HELPER_PASSFILE)
         places = (self.target.new, self.primary.facts.bin_dir)
         login = self.source.passfile_arguments(HELPER_PASSFILE)
         arguments = (*login, *places, connection, *self.options.arguments)
         spec = self._helper(scripts.argv("passfile", "backup", args=arguments))
-        progress = BackupProgress(self.primary, BACKUP_NAME)
-        given = self.source.given_to(spec, self.target.pod)
-        self.primary.cluster.run_helper(given, timeout=self.timeout, on_log=progress.look)
-        return f"{progress.close()}, verified"
+        return self.primary.cluster.run_helper(
+            self.source.given_to(spec, self.target.pod), timeout=self.timeout, on_log=on_log
+        )
 
     def install(self) -> str:
         """Configure and swap, after a last look at what would be replaced, and by whom."""
