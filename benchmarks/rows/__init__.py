@@ -10,6 +10,7 @@ from benchmarks.rows import (
     backups,
     counting,
     notebooks,
+    promotion,
     sections,
     statements,
 )
@@ -26,5 +27,6 @@ ROWS: Mapping[str, Row] = {
     "counts": counting.thousand_tables,
     "tps": statements.tps,
     "base-backup": backups.base_backup,
+    "promotion": promotion.promotion,
 }
 """By name, in the order in which they run."""
