@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -68,6 +70,7 @@ class Run:
 @click.option("--quick", is_flag=True, help="Only to see that a row works: its figures mean nothing.")
 def main(names: Sequence[str], out: Path | None, repetitions: int, *, quick: bool) -> None:
     """Measure each row beside its peer, on the cluster of $KUBECONFIG or on a rehearsal cluster."""
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(143))  # So that the cluster goes, too.
     run = Run(Size(quick, repetitions), out if names else out or _PAGE)
     with chosen() as ground:
         target = f"{ground.described}, PostgreSQL {ground.primary.facts.version}"
@@ -77,7 +80,7 @@ def main(names: Sequence[str], out: Path | None, repetitions: int, *, quick: boo
     missed = sum(figure.met is False for figure in run.figures)
     click.echo(f"{len(run.figures)} figures, {missed} goals missed, {len(run.failed)} rows failed", err=True)
     if run.failed:
-        raise SystemExit(1)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

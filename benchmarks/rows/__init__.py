@@ -9,9 +9,11 @@ from benchmarks.ground import Ground, Size
 from benchmarks.rows import (
     backups,
     counting,
+    many,
     notebooks,
     promotion,
     sections,
+    start,
     statements,
 )
 
@@ -28,5 +30,7 @@ ROWS: Mapping[str, Row] = {
     "tps": statements.tps,
     "base-backup": backups.base_backup,
     "promotion": promotion.promotion,
+    "ten-thousand-tables": many.ten_thousand,
+    "start": start.start,
 }
 """By name, in the order in which they run."""
