@@ -9,6 +9,7 @@ from benchmarks.ground import Ground, Size
 from benchmarks.rows import (
     backups,
     counting,
+    logical,
     many,
     notebooks,
     promotion,
@@ -30,6 +31,7 @@ ROWS: Mapping[str, Row] = {
     "tps": statements.tps,
     "base-backup": backups.base_backup,
     "promotion": promotion.promotion,
+    "logical-scale": logical.scale,
     "ten-thousand-tables": many.ten_thousand,
     "start": start.start,
 }

@@ -15,7 +15,7 @@ from benchmarks.hook.sitecustomize import peak
 from benchmarks.measured import measured_runs
 from benchmarks.places import fresh
 from benchmarks.progress import say
-from benchmarks.rows.logical import with_subscriber
+from benchmarks.rows.logical import make_room, with_subscriber
 from pgnb.server import Session, find_server
 
 _DATABASE = "many"
@@ -74,6 +74,7 @@ def _make(place: Ground, tables: int) -> None:
         numbers = range(start, min(start + _AT_ONCE, tables))
         place.primary.execute("; ".join(map(_TABLE.format, numbers)), database=_DATABASE)
     place.primary.session(_DATABASE).close()
+    make_room(place, [_DATABASE])
 
 
 def _run(place: Ground, *arguments: str) -> Used:
