@@ -116,7 +116,7 @@ def test_a_run_ended_from_outside_leaves_a_record(make_notebook, archive, tmp_pa
     """Also as a job in the background of a shell, which leaves SIGINT ignored."""
     reached = tmp_path / "reached"
     waits = f"open({str(reached)!r}, 'w').close()\nfrom threading import Event; Event().wait(3000)"
-    notebook = make_notebook(waits, FINISH)
+    notebook = make_notebook("print('until then')", waits, FINISH)
     command = [sys.executable, "-m", "pgnb", "run", str(notebook), "--records", str(archive.folder)]
     environment = os.environ | {"PGNB_NOTEBOOKS": str(tmp_path)}
     in_the_background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command, "--no-progress"]
@@ -132,6 +132,8 @@ def test_a_run_ended_from_outside_leaves_a_record(make_notebook, archive, tmp_pa
         process.kill()
     assert [r.verdict for r in archive.all()] == [verdict]
     assert archive.verify() == []
+    executed = nbformat.read(archive.path(archive.all()[0]) / "notebook.ipynb", as_version=4)
+    assert ["until then\n"] in [[o.text for o in c.get("outputs", ()) if "text" in o] for c in executed.cells]
 
 
 def test_a_signal_in_the_midst_of_a_callback_ends_the_run_too(make_notebook, archive, monkeypatch):
