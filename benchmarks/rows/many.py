@@ -20,7 +20,7 @@ from pgnb.server import Session, find_server
 
 _DATABASE = "many"
 _AT_ONCE = 500
-_TABLE = "CREATE TABLE t{} (id serial PRIMARY KEY, data text, created_at timestamptz DEFAULT now())"
+_TABLE = "CREATE TABLE t{} (id int PRIMARY KEY, value int, created_at timestamptz DEFAULT now())"
 _NAMES = "SELECT oid::regclass::text AS name FROM pg_class WHERE relkind = 'r' AND relname ~ '^t[0-9]+$'"
 _COLUMNS = """
     SELECT c.oid::regclass::text AS name, a.attname, format_type(a.atttypid, a.atttypmod) AS type,
