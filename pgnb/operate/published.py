@@ -156,7 +156,9 @@ def _counts(session: Session, query: str, params: dict[str, str]) -> Counts:
     for start in range(0, len(readable), _TOGETHER):
         some = readable[start : start + _TOGETHER]
         parts = [_COUNT.format(n, row["quoted"], row["where"] or "true") for n, row in enumerate(some)]
-        for found in session.execute(" UNION ALL ".join(parts)):
+        with session.releasing_locks():
+            rows = session.execute(" UNION ALL ".join(parts))
+        for found in rows:
             row = some[found["number"]]
             counts[row["schema"], row["table"]] = found["rows"]
     return counts

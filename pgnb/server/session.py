@@ -54,6 +54,7 @@ _LOGGED = "; ".join(f"RESET {setting}" for setting in _LOG_SETTINGS)
 _LOCK_NOT_AVAILABLE = "55P03"
 _HOLDERS = "Somebody holds the lock: see pg_locks and pg_blocking_pids(), and run this again when it is free."
 _FAILED = psycopg.pq.TransactionStatus.INERROR
+_OPEN = psycopg.pq.TransactionStatus.INTRANS
 # What may be over in a moment; a missing Secret or right is not.
 _PASSING = (ConnectionFailed, PodError, ForwardFailed, ApiUnreachable)
 _EVERYWHERE = {
@@ -180,6 +181,19 @@ class Session:
             # A transaction that failed takes nothing but its end, which takes these settings back as well.
             if not connection.closed and connection.info.transaction_status != _FAILED:
                 self._run(connection, _LOGGED, None)
+
+    @contextmanager
+    def releasing_locks(self) -> Iterator[None]:
+        """Give back at the block's end the locks that its statements took, and what they changed.
+
+        A transaction that is open goes on with its snapshot; without one there is nothing to do.
+        """
+        if self._ready().info.transaction_status != _OPEN:
+            yield
+            return
+        self.execute("SAVEPOINT pgnb_locks")
+        yield
+        self.execute("ROLLBACK TO SAVEPOINT pgnb_locks; RELEASE SAVEPOINT pgnb_locks")
 
     def rollback(self) -> None:
         """End the transaction that was begun, if one was: ending none is a warning in the server's log."""

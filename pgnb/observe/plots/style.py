@@ -105,9 +105,8 @@ def figure(
             _fill(plot.supxlabel("", x=0.01, ha="left", fontsize=9, color=DIM), explanation, plot)
         yield plot
         plot.draw_without_rendering()
-        plot.set_layout_engine(
-            "none"
-        )  # Everything has its place: a picture of it need not look for one again.
+        # Everything has its place: a picture of it need not look for one again.
+        plot.set_layout_engine("none")
 
 
 def _fill(place: Text, text: str, plot: Plot) -> None:

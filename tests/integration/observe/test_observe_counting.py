@@ -9,10 +9,11 @@ import pytest
 from observed_pair import Pair, paused, writing
 
 from pgnb.errors import DeadlineExceeded, ParameterError
-from pgnb.observe.counting import compare_counts
+from pgnb.observe.counting import compare_counts, counts_of
 from pgnb.observe.scratch import Scratch
-from pgnb.server import Session
+from pgnb.server import Server, Session
 from pgnb.server.progress import marker, wait_replayed
+from pgnb.server.queries import sql_of
 
 THOUSAND = """
 DO $$ BEGIN FOR i IN 1..1000 LOOP
@@ -83,11 +84,22 @@ def test_a_thousand_tables_are_counted_by_few_statements(pair: Pair, monkeypatch
         sent.clear()
         found = compare_counts(pair.primary, pair.standby, [scratch.database], quiet=60)
         statements = len(sent)
+        kept = _locks_kept(pair.primary, scratch.database)
     assert len(found.tables) == 1001
     assert found.exact
     assert found.different == ()
     # A try to meet in one state takes a few; the tables themselves 1,001 / 250 on each side.
     assert statements <= 40 + 8 * sum(state.tries for state in found.states)
+    assert kept == 0
+
+
+def _locks_kept(server: Server, database: str) -> int:
+    """Locks on tables that a transaction still has when it has counted every one of them."""
+    with server.new_session(database) as session:
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        counts_of(session, session.execute(sql_of("observe/countable_tables", server.facts.major)))
+        mine = "SELECT count(*) AS locks FROM pg_locks WHERE pid = pg_backend_pid() AND relation >= 16384"
+        return session.query(mine)[0]["locks"]
 
 
 def _counted(method: Callable[..., Any], sent: list[object]) -> Callable[..., Any]:
