@@ -98,6 +98,14 @@ def plan_rejoin(
     if cluster.dry_run:
         return _unseen(new_primary, target.name, title)
     _assert_ready(cluster, new_primary, target, wish)
+    change = _by_its_data(new_primary, target, wish, way)
+    if change.way != "base backup":
+        change.granted |= {c.parameter for c in change.confirmations if discard_diverged == c.value}
+    return change
+
+
+def _by_its_data(new_primary: Server, target: Target, wish: Wish, way: str) -> Rejoin:
+    """The way that its data allow, or the one that was asked for."""
     state, former = _look(new_primary, target)
     owner = state.owner or data_owner(new_primary)
     oldest = str(new_primary.scalar("replication/oldest_segment"))
@@ -108,8 +116,7 @@ def plan_rejoin(
     assert former is not None
     change = _in_place(new_primary, target, wish, former, owner, chosen)
     change.note = f"{former.words}. {_words(chosen, why)}"
-    change.confirmations = _confirmations(former, chosen, old)
-    change.granted |= {c.parameter for c in change.confirmations if discard_diverged == c.value}
+    change.confirmations = _confirmations(former, chosen, target.workload.name)
     return change
 
 
