@@ -154,6 +154,7 @@ def _load(files: str, chosen: tuple[str, Mapping[str, Any]], namespace: str) -> 
         ) from error
     _assert_credentials(files, name, str(context.get("user", "")), configuration)
     _settle_proxy(configuration)
+    _assert_proxy(configuration)
     inside = namespace or str(context.get("namespace") or "default")
     return Target(name, configuration.host, inside, str(context.get("user", "")), files, configuration)
 
@@ -172,6 +173,19 @@ def _assert_credentials(files: str, context: str, user: str, configuration: clie
                 found=str(plugins[0].get("command", "")),
                 remedy=f"Try `kubectl --context {context} auth whoami`; log in again where it fails.",
             )
+
+
+def _assert_proxy(configuration: client.Configuration) -> None:
+    """Requests and streams must take the same way: aiohttp knows no SOCKS."""
+    kind = urlsplit(configuration.proxy or "").scheme
+    if kind.startswith("socks"):
+        raise ParameterError(
+            f"a proxy of the kind {kind} cannot be used",
+            found="proxy-url of the kubeconfig, or a variable such as $https_proxy",
+            remedy="Use an HTTP proxy; or let kubectl go through this one, by"
+            " `kubectl proxy --port=8001 --reject-paths='^$'` (it rejects exec otherwise), and name a"
+            " kubeconfig whose server is http://127.0.0.1:8001.",
+        )
 
 
 def _settle_proxy(configuration: client.Configuration) -> None:

@@ -80,6 +80,21 @@ def test_a_context_that_is_not_in_the_file(file: Path) -> None:
     assert caught.value.found == "contexts: recorded"
 
 
+@pytest.mark.parametrize("kind", ["socks5", "socks5h", "socks4"])
+def test_a_socks_proxy_is_refused_with_a_way_out(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    config = yaml.safe_load(file.read_text())
+    config["clusters"][0]["cluster"] |= {
+        "server": "https://far.example",
+        "proxy-url": f"{kind}://127.0.0.1:1",
+    }
+    (tmp_path / "socks").write_text(yaml.safe_dump(config))
+    with pytest.raises(ParameterError, match=f"the kind {kind} cannot be used") as refused:
+        read_target(str(tmp_path / "socks"))
+    assert "kubectl proxy" in refused.value.remedy
+
+
 def test_a_proxy_of_the_environment(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     far = write_kubeconfig(tmp_path / "far", "https://api.example:6443")
