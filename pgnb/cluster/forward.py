@@ -9,12 +9,14 @@ listener on loopback as well, which takes connections of its owner's user only.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import create_connection
 
 import aiohttp
 
@@ -23,13 +25,17 @@ from pgnb.cluster.loop import LOOP
 from pgnb.cluster.peers import is_own
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.sockets import ProtocolRefused, Socket, Sockets
-from pgnb.errors import PgnbError
+from pgnb.errors import ParameterError, PgnbError
 
 DATA, ERROR = 0, 1
 """The two channels of the first port (portforward's v4.channel.k8s.io)."""
 CHUNK = 256 * 1024
 LINGER = 2.0
 """Seconds that a client has to take what was sent before its connection is closed."""
+ACCESS_VARIABLE = "PGNB_POD_ACCESS"
+ACCESSES = ("auto", "direct", "port-forward")
+_DIRECT_LIMIT = 2.0
+"""Seconds that a pod's own address has to take a connection."""
 _SOCKET_NUMBER = 5432
 """The port in the socket's name, as libpq builds it: HOST/.s.PGSQL.PORT."""
 _LONGEST_PATH = 107
@@ -70,14 +76,38 @@ class Forward:
 
 
 def open_forward(sockets: Sockets, pod: Pod, port: int) -> Forward:
-    """A way to `port` of the pod: its own address inside the cluster, a relay from outside."""
-    if sockets.api.target.in_cluster:
+    """A way to `port` of the pod: a port-forward, or, inside the cluster, its own address where that answers.
+
+    A network policy, a mesh, or a server that listens on localhost only may keep the address from answering:
+    then a port-forward is the way there, too. $PGNB_POD_ACCESS says `direct` or `port-forward` to have one of
+    them in any case. Raises ParameterError for another word.
+    """
+    if _directly(sockets.api.target.in_cluster, pod.ip, port):
         return Forward(pod.ip, port, pod.name)
     forward = Forward("", _SOCKET_NUMBER, pod.name)
     forward._relay = _Relay(sockets, forward, port)
     forward._relay.start()
     sockets.closers.add(forward.close)
     return forward
+
+
+def _directly(in_cluster: bool, address: str, port: int) -> bool:
+    access = os.environ.get(ACCESS_VARIABLE) or "auto"
+    if access not in ACCESSES:
+        raise ParameterError(
+            f"{ACCESS_VARIABLE} cannot be {access!r}", remedy=f"Use one of {', '.join(ACCESSES)}."
+        )
+    if access != "auto":
+        return access == "direct"
+    return in_cluster and _answers(address, port)
+
+
+def _answers(address: str, port: int) -> bool:
+    try:
+        with create_connection((address, port), timeout=_DIRECT_LIMIT):
+            return True
+    except OSError:
+        return False
 
 
 class _Relay:

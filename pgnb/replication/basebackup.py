@@ -16,6 +16,7 @@ from pgnb.errors import NotFound, ParameterError
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.replication.backupoptions import BackupOptions
 from pgnb.replication.bootstrap import WIPE, Bootstrap
+from pgnb.replication.collation import library_checks
 from pgnb.replication.install import Role
 from pgnb.replication.judgement import DirectoryState, Judgement, judge
 from pgnb.replication.manifest import data_owner
@@ -254,6 +255,7 @@ def _precheck(work: Bootstrap, state: DirectoryState | None) -> Checks:
         Check("free walsenders", senders_free >= 2, senders_free, 2, "Raise max_wal_senders (restart)."),
         Check("free slots", slots_free >= 1, slots_free, 1, "Raise max_replication_slots (restart)."),
         *work.place_checks(state, needed, facts.major),
+        *library_checks(primary, state),
         *work.options.checks(primary, volume["data_bytes"]),
         *work.pod_checks(),
         Check("nobody else on the volume", not (others := work.strangers()), ", ".join(others) or "nobody",

@@ -192,4 +192,4 @@ def _asked(cluster: Cluster, workload: Workload, pod: Pod) -> str:
 
 def inspect(run: Run, data_directory: str, mount: str, bin_dir: str) -> DirectoryState:
     """What lies in a data directory; `run` runs an argv in a container that has the volume mounted."""
-    return DirectoryState.of(run(scripts.argv("inspect", args=(data_directory, mount, bin_dir))).text)
+    return DirectoryState.of(run(scripts.argv("libc", "inspect", args=(data_directory, mount, bin_dir))).text)

@@ -10,6 +10,7 @@ from pgnb.cluster.rolechange import role_change_of
 from pgnb.display import spell_bytes
 from pgnb.operate.failover.quiet import read_only_by_default
 from pgnb.operate.failover.succession import Succession, foremost
+from pgnb.replication.collation import collation_checks
 from pgnb.replication.sizing import sizing_checks
 from pgnb.replication.slots import slots
 from pgnb.replication.status import receiver
@@ -124,6 +125,7 @@ def _stream(old: Server, candidate: Server) -> Iterator[Check]:
 def _fit(old: Server, candidate: Server) -> Iterator[Check]:
     """What the candidate would be as a primary."""
     yield from sizing_checks(old, candidate)
+    yield from collation_checks(candidate, planned=True)
     names = candidate.scalar("SHOW synchronous_standby_names")
     yield Check("asynchronous as a primary", not names, names or "empty", "empty",
                 "Its commits would wait for those standbys.", advice=True)  # fmt: skip
@@ -153,6 +155,7 @@ def _failover(pair: Succession) -> Iterator[Check]:
     if not pair.done:
         yield from _rights(pair)
         yield foremost(pair)
+        yield from collation_checks(pair.candidate, planned=False)
         yield from _takes_over(pair)
 
 

@@ -28,10 +28,13 @@ from pgnb.replication import (
     plan_standby_workload,
     prove_source,
     replication_source,
+    scripts,
     slots,
     standby_checks,
 )
 from pgnb.replication.bootstrap import Bootstrap
+from pgnb.replication.collation import collation_checks, library_checks
+from pgnb.replication.judgement import DirectoryState
 from pgnb.server import HbaRule
 from pgnb.wait import wait_until
 
@@ -253,6 +256,25 @@ def test_a_backup_killed_in_the_middle_leaves_the_old_data_and_the_slot(
     directory = stage.server("stranger").facts.data_directory
     pod = stage.cluster.pod("app=stranger")
     assert stage.cluster.exec(pod, ["test", "-d", f"{directory}.pgnb-new"], check=False).exit_status == 0
+
+
+def test_another_c_library_is_refused_where_text_is_sorted_by_it(stage: Stage) -> None:
+    """As an image of Alpine has it for a primary of Debian."""
+    primary = stage.primary
+    ours = DirectoryState.of(stage.cluster.exec(primary.pod, scripts.argv("libc")).text)
+    assert ours.found["libc"].startswith("glibc 2.")
+    musl = DirectoryState({"libc": "musl libc (x86_64) Version 1.2.5"})
+    primary.execute("CREATE DATABASE sorted TEMPLATE template0 LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8'")
+    try:
+        assert [check.ok for check in library_checks(primary, ours)] == [True]
+        (refused,) = library_checks(primary, musl)
+        assert refused.stops and "sorted" in refused.remedy
+        assert list(library_checks(primary, DirectoryState({}))) == []
+        primary.execute("UPDATE pg_database SET datcollversion = '1' WHERE datname = 'sorted'")
+        (planned,), (lost,) = (list(collation_checks(primary, planned=p)) for p in (True, False))
+        assert planned.stops and not lost.stops and planned.found == "sorted"
+    finally:
+        primary.execute("DROP DATABASE sorted")
 
 
 def _scaled_back(stage: Stage) -> None:

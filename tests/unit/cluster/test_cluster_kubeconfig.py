@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from socket import create_server
 
 import pytest
 import yaml
@@ -120,9 +121,22 @@ def test_a_pods_own_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "inside",
         "https://10.96.0.1:443",
     )
-    forward = open_forward(Sockets(Api(target, Journal())), Pod.of(recorded_pod()), 5432)
-    assert (forward.host, forward.port) == (recorded_pod()["status"]["podIP"], 5432)
-    forward.close()
+    sockets, object_ = Sockets(Api(target, Journal())), recorded_pod()
+    object_["status"]["podIP"] = "127.0.0.1"
+    with create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with open_forward(sockets, Pod.of(object_), port) as forward:
+            assert (forward.host, forward.port) == ("127.0.0.1", port)
+        monkeypatch.setenv("PGNB_POD_ACCESS", "port-forward")
+        with open_forward(sockets, Pod.of(object_), port) as forward:
+            assert forward.host.startswith("/")
+    monkeypatch.setenv("PGNB_POD_ACCESS", "auto")
+    with open_forward(sockets, Pod.of(object_), port) as forward:
+        assert forward.host.startswith("/"), "nothing answers at the pod's address any more"
+    monkeypatch.setenv("PGNB_POD_ACCESS", "somehow")
+    with pytest.raises(ParameterError, match="PGNB_POD_ACCESS cannot be 'somehow'"):
+        open_forward(sockets, Pod.of(object_), port)
+    sockets.close()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a: [", "kind: Config\napiVersion: v1\n"])
