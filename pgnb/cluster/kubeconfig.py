@@ -62,6 +62,8 @@ class Target:
     def pool(self, retries: urllib3.Retry) -> urllib3.PoolManager:
         """The connections to the API server, with the certificates and the proxy of the configuration."""
         self.configuration.retries = retries
+        if self.unverified:  # It is told on the cluster's card and in 01, not with every request.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         return client.ApiClient(self.configuration).rest_client.pool_manager
 
 
