@@ -16,20 +16,21 @@ PRACTICE = "pgnb/practice"
 
 def connect(
     kubeconfig: str = "", context: str = "", namespace: str = "", *,
-    dry_run: bool | str = "auto", timeout: float = 10.0,
+    dry_run: bool | str = "auto", timeout: float = 10.0, accept_operator: str | None = None,
 ) -> Cluster:  # fmt: skip
     """The cluster that the parameters name, once its API server has answered.
 
     `kubeconfig`: a file (`~` and `$VARIABLES` are expanded); empty: `$KUBECONFIG`, `~/.kube/config`, or the
     pod's own account inside a cluster. `context` and `namespace`: empty ones as in the file. `dry_run`:
     True plans only; "auto" carries changes out only in a namespace that is labelled pgnb/practice=true.
-    `timeout` is in seconds, for one request. Helper pods that a killed run left are removed, unless this
-    one only plans. Raises ApiUnreachable, AccessDenied, ParameterError.
+    `timeout` is in seconds, for one request. `accept_operator`: a server that an operator is in charge of is
+    refused unless it is this one, by name ("" for none); None asks nothing. Helper pods that a killed run
+    left are removed, unless this one only plans. Raises ApiUnreachable, AccessDenied, ParameterError.
     """
     wanted = _dry_run(dry_run)
     target = read_target(kubeconfig, context, namespace)
     api = Api(target, Journal.from_environment(dry_run=True), timeout)
-    cluster = Cluster(api)
+    cluster = Cluster(api, accept_operator=accept_operator)
     _ = cluster.version
     api.journal.dry_run = _only_plan(api) if wanted is None else wanted
     api.journal.facts(cluster=target.server_url, context=target.context, namespace=target.namespace)

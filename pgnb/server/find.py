@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pgnb.errors import PodError
 from pgnb.plan import Change
 from pgnb.server.facts import assert_expected
+from pgnb.server.incharge import assert_nobody_in_charge
 from pgnb.server.route import Absent, ThroughPod
 from pgnb.server.server import Server
 from pgnb.server.session import Login
@@ -32,7 +33,8 @@ def find_server(
     `password` names where the password stands ("secret:NAME/KEY", …); `expect` is a system identifier.
     A Ready pod is not a usable server, so SQL is asked: the facts come back, and are the expected ones.
     `made_by` is the change of this run that makes the server, or the name of the notebook that comes first,
-    for the error's remedy. Raises PodError, ConnectionFailed, WrongServer. Only where a plan-only run
+    for the error's remedy. Raises PodError, ConnectionFailed, WrongServer, and GateClosed for a server that
+    an operator is in charge of and that this run does not accept. Only where a plan-only run
     planned that change and the pod is not there at all, the server comes back as an absent one, which
     answers every query with no rows.
     """
@@ -41,6 +43,7 @@ def find_server(
         absent = Absent(f"the server of {selector}", f"no pod matches {selector} yet: it was only planned")
         return Server(absent, Login(user), cluster.journal, database=database)
     pod = _pod(cluster, selector, container, made_by if isinstance(made_by, str) else "")
+    assert_nobody_in_charge(cluster, pod)
     login = Login(
         user,
         lambda: cluster.resolve_password(password, pod, user).reveal() or None,

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from pgnb.checks import Check, Checks
+from pgnb.cluster.operators import operator_of
 from pgnb.display import spell_bytes, spell_seconds
 from pgnb.server.disk import missing_tools, space_of
 from pgnb.server.facts import NEWEST, OLDEST
@@ -147,6 +148,9 @@ def _place(server: Server) -> Iterable[Check]:
     yield Check("update strategy", safe, workload.strategy or "none", "Recreate, or a StatefulSet",
                 "A rollout can start a second server on the same volume; restarts go by scaling to 0.",
                 advice=True)  # fmt: skip
+    if in_charge := operator_of(server.pod):
+        way = f"02 and later ask for accept_operator. {in_charge.operator.own_way}"
+        yield Check("in charge", False, in_charge.words, "nobody else", way, advice=True)
     tools = ", ".join(workload.managed_by)
     yield Check("managed by", not tools, tools or "nobody that can be seen", "nobody else",
                 "It may take changes back: change its source instead.", advice=True)  # fmt: skip

@@ -20,6 +20,7 @@ from pgnb.errors import (
 )
 from pgnb.replication.target import Target, data_directory_named, find_target, find_workload, template_pod
 from pgnb.server import Server, find_server
+from pgnb.server.incharge import assert_nobody_in_charge
 
 _OVERDUE = timedelta(seconds=10)
 """A pod that should have ended so long ago is held back: by a finalizer, or by a node that is not there."""
@@ -150,6 +151,7 @@ def old_primary(
         )
     _assert_single(workload)
     pod = template_pod(workload, container)
+    assert_nobody_in_charge(cluster, pod)
     asked = any(p.started_at and not p.deleting for p in cluster.pods(workload.selector, pod.container))
     if not data_directory and not asked and not data_directory_named(pod):
         data_directory = likely_directory
