@@ -13,11 +13,11 @@ from watcher import Watcher
 from pgnb.operate.failover import plan_switchover
 
 GRACE = 20
-_DEAF = "trap '' TERM; while :; do sleep 1; done"
+_DEAF = "trap '' TERM INT; while :; do sleep 1; done"
 
 
 def with_sidecar(obj: dict[str, Any]) -> None:
-    """A second container in the pod, which never ends by itself."""
+    """A second container in the pod, which no signal ends but SIGKILL: its image asks it to end by SIGINT."""
     if "template" in obj.get("spec", {}):
         spec = obj["spec"]["template"]["spec"]
         image = spec["containers"][0]["image"]
