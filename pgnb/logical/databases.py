@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pgnb.checks import Check, Checks
+from pgnb.logical.belongings import belongings_check, missing_belongings
 from pgnb.logical.parallel import each
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.server import Server, compose, join, name
+from pgnb.server.session import spell_statement
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def plan_databases(
 ) -> Change:
     """The plan that makes, on the subscriber, the databases that it lacks; the owners must be there.
 
-    One that is there is left as it is. Without `create` none is made, and `database_checks` names those that
+    One that is there is left as it is; one that is made gets the publisher's settings and privileges, which
+    no dump has. Without `create` none is made, and `database_checks` names those that
     lack. Databases of the publisher are never made here: a name that is not there may be a slip of the pen.
     """
     ours, theirs = makings(publisher), makings(subscriber)
@@ -78,15 +81,20 @@ def plan_databases(
     def run() -> str:
         # One after the other: each copies template0, which no other session may use meanwhile.
         each(lambda m: subscriber.execute(m.statement), missing, lambda m: m.name, at_once=1)
+        for statement in belongings:
+            subscriber.execute(statement)
         return f"{len(missing)} made"
 
+    new = [making.name for making in missing]
+    belongings = missing_belongings(publisher, subscriber, new, of_known_roles=True) if new else []
     names = ", ".join(making.name for making in missing)
     steps = [Step(subscriber.name, f"CREATE DATABASE {names}", run, journalled=True)] if missing else []
     wanted = [s.database for s in specs]
     return Change(
         f"databases on {subscriber.name}", subscriber.journal,
         "".join(f"{name}: {theirs[name].words}\n" for name in wanted if name in theirs),
-        "".join(f"{n}: {(theirs.get(n) or ours[n]).words}\n" for n in wanted if n in theirs or n in ours),
+        "".join(f"{n}: {(theirs.get(n) or ours[n]).words}\n" for n in wanted if n in theirs or n in ours)
+        + "".join(f"{spell_statement(statement)}\n" for statement in belongings),
         steps, undo_text=f"DROP DATABASE {names}" if missing else "",
         undo=lambda: _plan_drop(subscriber, [making.name for making in missing]),
     )  # fmt: skip
@@ -127,4 +135,5 @@ def database_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
                 Check(f"{spec.database}: owner", here.owner == there.owner, there.owner, here.owner,
                       "ALTER DATABASE ... OWNER TO ...", advice=True)
             )  # fmt: skip
+    items.append(belongings_check(publisher, subscriber, [s.database for s in specs if s.database in theirs]))
     return Checks.of(f"Databases of {subscriber.name}", items, subscriber.journal)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pgnb.checks import Check
+from pgnb.logical.belongings import missing_role_settings
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.plan import Change, Step
 from pgnb.server import HbaRule, Server, compose, join, name
+from pgnb.server.session import spell_statement
 
 _EXISTING = "SELECT rolname AS name, rolcanlogin AS login, rolpassword AS verifier FROM pg_catalog.pg_authid"
 _READER = "pg_read_all_data"
@@ -64,7 +66,8 @@ def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSp
     """The plan that makes, on the subscriber, the roles that the databases need and that it lacks.
 
     Owners, grantees and the roles that these belong to, with attributes, memberships and SCRAM verifiers (no
-    password is read or sent), so that clients can sign in after a cut-over. A role that is there is left.
+    password is read or sent) and settings, so that clients can sign in after a cut-over. A role that is there
+    is left.
     """
     there = {row["name"] for row in subscriber.query(_EXISTING)}
     missing = [role for role in _needed(publisher, specs) if role.name not in there]
@@ -74,13 +77,18 @@ def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSp
             subscriber.execute(role.statement, what=f"CREATE ROLE {role.words}")
         for role in missing:
             _grant(subscriber, role)
+        for statement in settings:
+            subscriber.execute(statement)
         return f"{len(missing)} made"
 
+    settings = missing_role_settings(publisher, subscriber, [role.name for role in missing])
     names = ", ".join(role.name for role in missing)
     steps = [Step(subscriber.name, f"CREATE ROLE {names}", run, journalled=True)] if missing else []
     return Change(
         f"roles on {subscriber.name}", subscriber.journal, "",
-        "".join(f"{role.words}\n" for role in missing), steps,
+        "".join(f"{role.words}\n" for role in missing)
+        + "".join(f"{spell_statement(statement)}\n" for statement in settings),
+        steps,
         undo_text=f"DROP ROLE {names}, once they own nothing" if missing else "",
     )  # fmt: skip
 

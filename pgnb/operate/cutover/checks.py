@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgnb.checks import Check, Checks
+from pgnb.logical.belongings import belongings_check
 from pgnb.logical.parallel import in_parallel
 from pgnb.logical.publications import update_checks
 from pgnb.logical.sequences import missing_sequences, unfed
@@ -29,6 +30,8 @@ def cutover_checks(cut: Cutover, *, prepared: bool = True, allow_restart: bool =
     for state in status.items:
         items += _planned(state) if cut.path == "cutover" else []
     items += _sequences(cut, status)
+    if cut.path == "cutover" and not cut.why_absent:
+        items.append(belongings_check(cut.publisher, cut.subscriber, cut.specs.databases))
     items += publishing_checks(cut, done=False) if cut.path == "failover" else ()
     return Checks.of(f"Before the path {cut.path}", items, cut.cluster.journal)
 

@@ -1,0 +1,113 @@
+"""What belongs to a database and is in no dump of it: its settings, those of roles, and who may use it.
+
+Without them a client finds another search_path after a cut-over, and a database that PUBLIC could not connect
+to is open. Source: the manual, pg_dump ("Notes") and pg_dumpall.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pgnb.checks import Check
+from pgnb.server import Server, compose, join, name
+from pgnb.server.session import spell_statement
+
+_LISTS = (
+    "local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries",
+    "temp_tablespaces", "unix_socket_directories",
+)  # fmt: skip
+"""Settings whose value is a list of names, each with quotes of its own (GUC_LIST_QUOTE in guc_tables.c)."""
+_ITEM = re.compile(r'"((?:[^"]|"")*)"|([^,\s"]+)')
+_ROLES = "SELECT rolname::text AS name FROM pg_catalog.pg_roles"
+_PRIVILEGES = ("CONNECT", "CREATE", "TEMPORARY")
+
+
+def missing_belongings(
+    publisher: Server, subscriber: Server, databases: Sequence[str], *, of_known_roles: bool = False
+) -> list[Any]:
+    """The statements after which the subscriber's databases have the publisher's settings and privileges.
+
+    A database that the subscriber lacks is taken for one that has just been made: privileges as PostgreSQL's
+    defaults have them, no settings. `of_known_roles`: those of roles that the subscriber lacks are left out.
+    """
+    wanted = {"databases": list(databases)}
+    known = {"", *(row["name"] for row in subscriber.query(_ROLES))}
+    settings = [
+        row for row in publisher.query("logical/database_settings", wanted)
+        if row["role"] in known or not of_known_roles
+    ]  # fmt: skip
+    grants = [
+        row for row in publisher.query("logical/database_grants", wanted)
+        if row["grantee"] in known or not of_known_roles
+    ]  # fmt: skip
+    return [
+        *_settings(settings, subscriber.query("logical/database_settings", wanted)),
+        *_grants(grants, subscriber, list(databases)),
+    ]
+
+
+def missing_role_settings(publisher: Server, subscriber: Server, roles: Sequence[str]) -> list[Any]:
+    """The statements after which roles have the publisher's settings on the subscriber."""
+    wanted = {"names": list(roles)}
+    ours = publisher.query("logical/role_settings", wanted)
+    there = {(r["role"], r["name"], r["value"]) for r in subscriber.query("logical/role_settings", wanted)}
+    return [
+        compose("ALTER ROLE {} SET {} = {}", name(r["role"]), name(r["name"]), _value(r["name"], r["value"]))
+        for r in ours
+        if (r["role"], r["name"], r["value"]) not in there
+    ]
+
+
+def belongings_check(publisher: Server, subscriber: Server, databases: Sequence[str]) -> Check:
+    """What the subscriber's databases lack of the publisher's settings and privileges, as statements."""
+    lacking = [spell_statement(one) for one in missing_belongings(publisher, subscriber, databases)]
+    return Check(
+        "settings and privileges of databases", not lacking, f"{len(lacking)} lack" if lacking else "alike",
+        "alike", "No dump has them. On the subscriber: " + "; ".join(lacking) + ".", advice=True,
+    )  # fmt: skip
+
+
+def _settings(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[Any]:
+    there = {(row["database"], row["role"], row["name"], row["value"]) for row in theirs}
+    for row in ours:
+        if (row["database"], row["role"], row["name"], row["value"]) in there:
+            continue
+        value = _value(row["name"], row["value"])
+        if row["role"]:
+            whose = compose("ROLE {} IN DATABASE {}", name(row["role"]), name(row["database"]))
+        else:
+            whose = compose("DATABASE {}", name(row["database"]))
+        yield compose("ALTER {} SET {} = {}", whose, name(row["name"]), value)
+
+
+def _grants(granted_there: Sequence[Any], subscriber: Server, databases: list[str]) -> Iterator[Any]:
+    ours = {database: set[tuple[str, str, bool]]() for database in databases}
+    theirs = {database: {("", "CONNECT", False), ("", "TEMPORARY", False)} for database in databases}
+    for row in granted_there:
+        ours[row["database"]].add((row["grantee"], row["privilege"], row["grantable"]))
+    there = {row["name"] for row in subscriber.query("databases")}
+    theirs |= {database: set() for database in databases if database in there}
+    for row in subscriber.query("logical/database_grants", {"databases": databases}):
+        theirs[row["database"]].add((row["grantee"], row["privilege"], row["grantable"]))
+    for database in databases:
+        for revoked in sorted(theirs[database] - ours[database]):
+            yield _privilege("REVOKE {} ON DATABASE {} FROM {}", database, revoked)
+        for granted in sorted(ours[database] - theirs[database]):
+            option = " WITH GRANT OPTION" if granted[2] else ""
+            yield _privilege(f"GRANT {{}} ON DATABASE {{}} TO {{}}{option}", database, granted)
+
+
+def _privilege(template: str, database: str, grant: tuple[str, str, bool]) -> Any:
+    grantee, privilege, _ = grant
+    word = next(known for known in _PRIVILEGES if known == privilege)
+    return compose(template, compose(word), name(database), name(grantee) if grantee else compose("PUBLIC"))
+
+
+def _value(setting: str, value: str) -> Any:
+    """A setting's value as ALTER takes it: a list item by item, since as one text it would be one name."""
+    if setting.lower() not in _LISTS:
+        return compose("{}", value)
+    items = [quoted.replace('""', '"') if quoted else plain for quoted, plain in _ITEM.findall(value)]
+    return join(", ", [compose("{}", item) for item in items or [""]])
