@@ -18,6 +18,7 @@ import urllib3
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
+from pgnb.cluster.helper_spec import HelperOptions
 from pgnb.cluster.kubeconfig import Target, renewed
 from pgnb.cluster.refusals import is_unknown_user, refusal
 from pgnb.errors import AccessDenied, ApiUnreachable, GateClosed, PgnbError
@@ -54,6 +55,7 @@ class Api:
     target: Target
     journal: Journal
     timeout: float = 10.0
+    helper_options: HelperOptions = field(default_factory=HelperOptions, repr=False, compare=False)
     own: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What changes of this run made of objects, by uid: see `unchanged`."""
     _pool: urllib3.PoolManager = field(init=False, repr=False, compare=False)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pgnb.cluster.client import Api
 from pgnb.cluster.facade import Cluster
+from pgnb.cluster.helper_spec import HelperOptions
 from pgnb.cluster.helpers import remove_left
 from pgnb.cluster.kubeconfig import read_target
-from pgnb.cluster.objects import get
+from pgnb.cluster.objects import get, list_all
 from pgnb.errors import ClusterError, ParameterError
 from pgnb.journal import Journal
 
@@ -17,6 +21,7 @@ PRACTICE = "pgnb/practice"
 def connect(
     kubeconfig: str = "", context: str = "", namespace: str = "", *,
     dry_run: bool | str = "auto", timeout: float = 10.0, accept_operator: str | None = None,
+    helper_pods: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Cluster:  # fmt: skip
     """The cluster that the parameters name, once its API server has answered.
 
@@ -24,19 +29,45 @@ def connect(
     pod's own account inside a cluster. `context` and `namespace`: empty ones as in the file. `dry_run`:
     True plans only; "auto" carries changes out only in a namespace that is labelled pgnb/practice=true.
     `timeout` is in seconds, for one request. `accept_operator`: a server that an operator is in charge of is
-    refused unless it is this one, by name ("" for none); None asks nothing. Helper pods that a killed run
-    left are removed, unless this one only plans. Raises ApiUnreachable, AccessDenied, ParameterError.
+    refused unless it is this one, by name ("" for none); None asks nothing. `helper_pods`: labels,
+    annotations and resources of the pods that pgnb starts beside servers. Helper pods that a killed run left
+    are removed, unless this one only plans. Raises ApiUnreachable, AccessDenied, ParameterError.
     """
     wanted = _dry_run(dry_run)
     target = read_target(kubeconfig, context, namespace)
-    api = Api(target, Journal.from_environment(dry_run=True), timeout)
+    options = HelperOptions.of(helper_pods or {})
+    api = Api(target, Journal.from_environment(dry_run=True), timeout, options)
     cluster = Cluster(api, accept_operator=accept_operator)
     _ = cluster.version
+    if options.labels:
+        _assert_unselected(api, options.labels)
     api.journal.dry_run = _only_plan(api) if wanted is None else wanted
     api.journal.facts(cluster=target.server_url, context=target.context, namespace=target.namespace)
     if not api.journal.dry_run:
         remove_left(api)
     return cluster
+
+
+def _assert_unselected(api: Api, labels: Mapping[str, str]) -> None:
+    """A helper must be no endpoint of a Service, and no pod of a workload, which would adopt or end it."""
+    selectors = [
+        (f"{kind.removesuffix('s')}/{item['metadata']['name']}", _selected(item["spec"]))
+        for kind in ("services", "deployments", "statefulsets")
+        for item in list_all(api, kind)
+    ]
+    taken = [name for name, wanted in selectors if wanted and wanted.items() <= dict(labels).items()]
+    if taken:
+        raise ParameterError(
+            "helper_pods: these labels would make helpers part of what selects them",
+            found=", ".join(taken),
+            remedy="Leave out a label of their selectors; a network policy can select by another one.",
+        )
+
+
+def _selected(spec: Mapping[str, Any]) -> Mapping[str, str]:
+    selector = spec.get("selector") or {}
+    found: Mapping[str, str] = selector.get("matchLabels", selector)
+    return found
 
 
 def _dry_run(value: bool | str) -> bool | None:

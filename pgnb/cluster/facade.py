@@ -204,6 +204,10 @@ class Cluster:
         used. It is removed at the end of the block, and ends by itself after `lifetime` seconds."""
         return helpers.open_helper(self._sockets, spec, lifetime=lifetime)
 
+    def helper_manifest(self, spec: HelperPod, name: str, *, seconds: int) -> Object:
+        """The manifest of a helper pod with what this run gives to all of them; it ends after `seconds`."""
+        return spec.with_options(self.api.helper_options).manifest(name, seconds=seconds)
+
     def wait_started(self, name: str, *, timeout: float = 300.0) -> None:
         """Wait, at most `timeout` seconds, until the container of a helper pod runs or has ended.
 

@@ -10,6 +10,7 @@ from pgnb.cluster.owner import ANNOTATION, this_process
 from pgnb.cluster.placement import helper_resources, placement
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.security import User, container_security
+from pgnb.errors import ParameterError
 
 LABELS: Mapping[str, str] = {"app.kubernetes.io/managed-by": "pgnb", "app.kubernetes.io/component": "helper"}
 CONTAINER = "helper"
@@ -30,6 +31,33 @@ class SecretFile:
     secret: str
     key: str
     path: str
+
+
+@dataclass(frozen=True)
+class HelperOptions:
+    """What every helper pod of a run gets: labels for network policies, annotations for meshes, resources.
+
+    The resources count where the server that a helper stands beside has none.
+    """
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, given: Mapping[str, Mapping[str, Any]]) -> HelperOptions:
+        """From a notebook's parameter. Raises ParameterError for a key or a value of another kind."""
+        known: Mapping[str, type] = {"labels": str, "annotations": str, "resources": dict}
+        for key, values in given.items():
+            kind = known.get(key, object)
+            right = isinstance(values, Mapping) and all(isinstance(value, kind) for value in values.values())
+            if key not in known or not right:
+                raise ParameterError(
+                    f"helper_pods cannot have {key} = {values!r}",
+                    remedy='Write {"labels": {"KEY": "text"}, "annotations": {"KEY": "text"},'
+                    ' "resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "128Mi"}}}.',
+                )
+        return cls(**given)
 
 
 @dataclass(frozen=True)
@@ -56,6 +84,7 @@ class HelperPod:
     node: str = ""
     service_account: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, Any] = field(default_factory=dict)
     placement: Mapping[str, Any] = field(default_factory=dict)
     pod_security: Mapping[str, Any] = field(default_factory=dict)
@@ -79,6 +108,15 @@ class HelperPod:
             non_root=self.non_root or bool(own.get("runAsNonRoot")),
         )
 
+    def with_options(self, options: HelperOptions) -> HelperPod:
+        """The same work with what the run gives to all its helpers; its own labels win."""
+        return replace(
+            self,
+            labels={**options.labels, **self.labels},
+            annotations={**options.annotations, **self.annotations},
+            resources=self.resources or options.resources,
+        )
+
     def with_files_of(self, pod: Pod, paths: Sequence[str]) -> HelperPod:
         """The same work with the Secrets and ConfigMaps that hold these files in the pod, mounted alike."""
         return replace(self, files=tuple(pod.files(paths)))
@@ -100,7 +138,7 @@ class HelperPod:
         spec |= {"serviceAccountName": self.service_account} if self.service_account else {}
         spec |= {"nodeName": self.node} if self.node else {}
         meta = {"name": name, "labels": dict(LABELS) | dict(self.labels),
-                "annotations": {ANNOTATION: this_process()}}  # fmt: skip
+                "annotations": {**self.annotations, ANNOTATION: this_process()}}  # fmt: skip
         return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
     def _container(self) -> dict[str, Any]:

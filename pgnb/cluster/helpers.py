@@ -96,6 +96,7 @@ def open_helper(sockets: Sockets, spec: HelperPod, *, lifetime: float = 3600.0) 
 def _created(api: Api, spec: HelperPod, seconds: float) -> Iterator[str]:
     api.assert_applies(f"{spec.argv[0]} in a helper pod was not run")
     _sweep(api, spec.name_prefix)
+    spec = spec.with_options(api.helper_options)
     placed = spec if spec.node else replace(spec, node=_node_of_claims(api, spec))
     name = f"{spec.name_prefix}-{_suffix()}"
     try:

@@ -68,7 +68,9 @@ def _pods_tried(publisher: Server, name: str, manifests: Sequence[Mapping[str, A
     """Whether the API server would take the subscriber's pod, and that of the dump of its schemas."""
     workloads = [manifest for manifest in manifests if manifest.get("kind") in SCALED]
     pods = {f"the pod of {manifest['metadata']['name']}": pod_of_workload(manifest) for manifest in workloads}
-    pods["the pod of pg_dump"] = dump_pod(publisher).manifest("pgnb-dump-dry-run", seconds=60)
+    pods["the pod of pg_dump"] = publisher.cluster.helper_manifest(
+        dump_pod(publisher), "pgnb-dump-dry-run", seconds=60
+    )
     title = f"before the subscriber {name} is made"
     return Checks.of(title, publisher.cluster.pod_checks(pods), publisher.journal)
 

@@ -117,7 +117,7 @@ def start_client(
     spec = _spec(primary, passwords, _address(primary, host), every)
     env = {**spec.env, "PGDATABASE": database, "PGUSER": user or primary.login.user}
     spec = replace(spec, env=env, labels={"app": pod_name})
-    primary.cluster.create(spec.manifest(pod_name, seconds=int(lifetime)))
+    primary.cluster.create(primary.cluster.helper_manifest(spec, pod_name, seconds=int(lifetime)))
     writer = Writer(primary.cluster, f"app={pod_name}", database, "heartbeat", own=pod_name)
     try:
         primary.cluster.wait_started(pod_name, timeout=timeout)

@@ -194,7 +194,8 @@ class Bootstrap:
 
     def pod_checks(self) -> Sequence[Check]:
         """Whether the API server would take the pods that are to come: the helper's and the standby's own."""
-        helper = self._helper(("true",)).manifest("pgnb-base-backup-dry-run", seconds=60)
+        cluster, name = self.primary.cluster, "pgnb-base-backup-dry-run"
+        helper = cluster.helper_manifest(self._helper(("true",)), name, seconds=60)
         own = pod_of_workload(self.target.workload.object)
         return self.primary.cluster.pod_checks({"the base backup's pod": helper, "the standby's pod": own})
 

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pgnb.cluster import Cluster, HelperPod, Pod, SecretFile, connect
-from pgnb.errors import DeadlineExceeded, ExecFailed, PodError
+from pgnb.errors import DeadlineExceeded, ExecFailed, ParameterError, PodError
 
 IMAGE = "postgres:17"
 KILLED = """
@@ -34,6 +35,39 @@ def test_output_arrives_as_it_is_written(cluster: Cluster, pod: Pod) -> None:
     assert lines == ["line 1", "line 2", "line 3"]
     assert result.text == "line 1\nline 2\nline 3"
     assert result.exit_status == 0
+
+
+RESOURCES = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "64Mi"}}
+
+
+def test_helpers_have_what_the_run_gives_to_all_of_them(cluster: Cluster, kubeconfig: Path) -> None:
+    """Labels that a network policy lets in, annotations for a mesh, resources that a quota asks for."""
+    given = {"labels": {"db-client": "yes"}, "annotations": {"mesh/inject": "no"}, "resources": RESOURCES}
+    with connect(str(kubeconfig), namespace=cluster.namespace, helper_pods=given).helper(
+        HelperPod("dressed", IMAGE, (), labels={"own": "1"})
+    ) as helper:
+        found = cluster.get("pods", helper.pod.name)
+    assert found is not None
+    assert found["metadata"]["labels"].items() >= {"db-client": "yes", "own": "1"}.items()
+    assert found["metadata"]["annotations"]["mesh/inject"] == "no"
+    assert found["spec"]["containers"][0]["resources"] == RESOURCES
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"labels": {"app": "postgres", "more": "x"}}, "service/postgres, deployment/postgres"),
+        ({"labels": {"app": 1}}, "helper_pods cannot have labels"),
+        ({"image": {}}, "helper_pods cannot have image"),
+    ],
+)
+def test_options_that_would_do_harm_are_refused(
+    cluster: Cluster, kubeconfig: Path, pod: Pod, given: dict[str, Any], words: str
+) -> None:
+    """A helper with a server's own labels would be an endpoint of its Service."""
+    with pytest.raises(ParameterError) as refused:
+        connect(str(kubeconfig), namespace=cluster.namespace, helper_pods=given)
+    assert words in str(refused.value)
 
 
 def test_a_status_other_than_0(cluster: Cluster) -> None:
