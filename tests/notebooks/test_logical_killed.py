@@ -201,10 +201,11 @@ def test_a_remedy_of_12_09_that_had_emptied_a_table_fills_it(remedy, stage, publ
     "death",
     [
         Death("SET default_transaction_read_only = on", "end"),
+        Death(": setval", "end"),
         Death("DROP SUBSCRIPTION", "end"),
         Death("selector: app=postgres-subscriber", "end"),
     ],
-    ids=["writes stopped", "the first subscription dropped", "clients led on"],
+    ids=["writes stopped", "a sequence set", "the first subscription dropped", "clients led on"],
 )
 def test_12_10_is_killed_and_goes_on_to_where_it_is_killed_next(death, stage):
     stage.killed("12_10", death, allow_cutover=True)
