@@ -190,6 +190,10 @@ class Bootstrap:
                   f"by uid {self.owner.uid}", "Set fsGroup in the pod's securityContext, or chown it."),
             Check("PostgreSQL in the image", state.tools == major, state.tools or "none", major,
                   "The standby's image must have the primary's major version."),
+            Check("pg_wal", (wal := state.found.get("wal")) is None, wal or "in the data directory",
+                  "in the data directory",
+                  "The new standby's WAL goes there: see that the volume has room for it. What lies at that"
+                  " path stays, and can be removed once the standby streams.", advice=True),
         ]  # fmt: skip
 
     def pod_checks(self) -> Sequence[Check]:

@@ -72,10 +72,14 @@ class Target:
         )
 
     def helper(self, prefix: str, argv: Sequence[str], *, uid: int, gid: int) -> HelperPod:
-        """A helper pod on the target's volume, placed and privileged as the server's own pod will be."""
+        """A helper pod on the target's volumes, placed and privileged as the server's own pod will be.
+
+        Other claims of the server are mounted as there: pg_wal or a tablespace may be a link into one.
+        """
         user = self.user(User(uid, gid))
+        others = {m.path: m.claim for m in self.pod.mounts if m.claim and not m.sub_path}
         spec = HelperPod(
-            prefix, self.pod.image, tuple(argv), claims={self.mount.path: self.claim},
+            prefix, self.pod.image, tuple(argv), claims={**others, self.mount.path: self.claim},
             uid=user.uid, gid=user.gid, fs_group=volume_group(self.pod.spec, self.pod.container_spec, user),
             start_timeout=self.start_timeout,
         )  # fmt: skip

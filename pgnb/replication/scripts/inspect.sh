@@ -25,6 +25,7 @@ if ! [ -s "$data/PG_VERSION" ] || ! [ -s "$data/global/pg_control" ]; then echo 
 echo "kind=cluster"
 echo "version=$(cat "$data/PG_VERSION")"
 [ -e "$data/standby.signal" ] && echo "signal=yes"
+[ -L "$data/pg_wal" ] && echo "wal=$(readlink "$data/pg_wal")"
 [ -e "$data/backup_label" ] && echo "backup_label=yes"
 # In the server's own container its processes can be seen, with titles that say what they do.
 grep -l -z 'walreceiver streaming' /proc/[0-9]*/cmdline 2>/dev/null | grep -q . && echo "receiver=streaming"

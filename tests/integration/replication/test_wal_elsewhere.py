@@ -1,0 +1,48 @@
+"""pg_wal on a claim of its own: what works on a stopped server's data finds its WAL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgnb.cluster import connect
+from pgnb.rehearsal.client import Client
+from pgnb.replication.target import find_target, inspect
+from pgnb.server import find_server
+
+pytestmark = pytest.mark.long
+
+
+def with_a_wal_volume(obj: dict[str, Any]) -> None:
+    template = obj.get("spec", {}).get("template")
+    if template is not None:
+        container = template["spec"]["containers"][0]
+        container["env"].append({"name": "POSTGRES_INITDB_WALDIR", "value": "/wal/pg_wal"})
+        container["volumeMounts"].append({"name": "wal", "mountPath": "/wal"})
+        template["spec"]["volumes"].append({"name": "wal", "persistentVolumeClaim": {"claimName": "wal"}})
+
+
+def test_a_helper_has_the_servers_other_claims(
+    namespace: str, kubeconfig: Path, api: Client, start_postgres: Callable[..., Any]
+) -> None:
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    api.create(
+        f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", {"metadata": {"name": "wal"}, "spec": claim}
+    )
+    start_postgres(namespace, "split", patch=with_a_wal_volume)
+    cluster = connect(str(kubeconfig), namespace=namespace)
+    server = find_server(cluster, "app=split", password="secret:split/password")
+    segment = str(server.scalar("SELECT pg_walfile_name(pg_current_wal_lsn())"))
+    owner, bin_dir = server.owner, server.facts.bin_dir
+    server.close()
+    cluster.scale_and_wait(cluster.find_workload("Deployment", "split"), 0)
+    target = find_target(cluster, "split")
+    assert target is not None
+    with cluster.helper(target.helper("look", (), uid=owner.uid, gid=owner.gid)) as helper:
+        assert segment in helper.exec(["ls", f"{target.directory}/pg_wal/"]).text
+        state = inspect(helper.exec, target.directory, target.root, bin_dir)
+    assert state.found["wal"] == "/wal/pg_wal"
+    cluster.close()
