@@ -21,8 +21,12 @@ from pgnb.runbook.records import Archive
 
 PERMISSIONS = ("allow_restart", "allow_promotion", "allow_cutover")
 """Parameters by which a run may interrupt the writes."""
-_PACES = 10
-"""Writes that must have been left out before a gap counts, on the best of machines."""
+_PACES = 25
+"""Writes that must have been left out before a gap counts, half a second at the client's pace.
+
+Below that nobody can tell a lock from two processes that share a core: a base backup reads and verifies as
+fast as it can, and while it does, a process that holds a lock on the WAL may wait for its turn.
+"""
 _FACTOR = 2
 """How many times longer than what the machine does by itself a gap must be.
 

@@ -112,6 +112,12 @@ def test_a_second_in_which_a_statement_of_the_procedure_held_the_rows_breaks_it(
     assert "06_online_changes: LOCK TABLE heartbeat" in told.summary
 
 
+def test_less_than_half_a_second_is_what_processes_that_share_a_core_do_to_each_other() -> None:
+    told = promise(client((5.0, 5.4)), act(4.9, 6.0, "pg_basebackup"))
+    assert told.kept
+    assert "gap     400 ms" in told.summary
+
+
 def test_the_same_second_while_nothing_ran_is_not_the_procedures() -> None:
     told = promise(client((5, 6)), act(10, 11))
     assert told.checks.ok
