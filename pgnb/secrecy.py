@@ -13,8 +13,8 @@ from typing import Any
 
 MASK = "********"
 _KEY = (
-    r"[\w.-]*(?:passw(?:or)?d|passphrase|ssl_passphrase_command|token|client_secret"
-    r"|secret_?(?:access_?)?key|private_?key|storage_?key|libsodium_?key|scram_(?:client|server)_key)"
+    r"[\w.-]*(?:passw(?:or)?d|passphrase|ssl_passphrase_command|token|api_?key"
+    r"|(?:client|jwt|app|api|auth|cookie|session|signing|shared)_?secret|secret_?(?:access_?)?key|private_?key|storage_?key|libsodium_?key|scram_(?:client|server)_key)"
 )
 # A value as libpq, a shell, postgresql.conf or an SQL literal around it may quote it; the last is libpq's own
 # unquoted form, in which a quote is a character and a backslash keeps a space.
@@ -22,7 +22,7 @@ _VALUE = (
     r"''(?=[^\s'])(?:[^'\\]|\\+''|\\+[^'\\]|'{4})*''|\\'.*?\\'|'(?:\\.|''|[^'\\])*'?"
     r"|\"(?:\\.|[^\"\\])*\"|(?:\\+.|[^\s\\])*"
 )
-_ASSIGNED = re.compile(rf"(?P<key>{_KEY}\s*=\s*)(?P<value>{_VALUE})", re.IGNORECASE | re.DOTALL)
+_ASSIGNED = re.compile(rf"(?P<key>{_KEY}\"?\s*=\s*)(?P<value>{_VALUE})", re.IGNORECASE | re.DOTALL)
 _OPTION = re.compile(r"(--(?:password|passphrase|token|secret-key)\s+)(?!\*{8})[^\s-]\S*", re.IGNORECASE)
 _URI = re.compile(r"(\w://[^\s/:@'\"]*:)[^\s/'\"]*@")
 _SQL = re.compile(

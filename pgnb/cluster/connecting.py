@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pgnb.cluster.client import Api
 from pgnb.cluster.facade import Cluster
-from pgnb.cluster.helper_spec import HelperOptions
+from pgnb.cluster.helper_spec import LABELS, HelperOptions
 from pgnb.cluster.helpers import remove_left
 from pgnb.cluster.kubeconfig import read_target
 from pgnb.cluster.objects import get, list_all
@@ -20,7 +20,7 @@ PRACTICE = "pgnb/practice"
 
 def connect(
     kubeconfig: str = "", context: str = "", namespace: str = "", *,
-    dry_run: bool | str = "auto", timeout: float = 10.0, accept_operator: str | None = None,
+    dry_run: bool | str = "auto", timeout: float = 10.0, accept_operator: Sequence[str] | None = None,
     helper_pods: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Cluster:  # fmt: skip
     """The cluster that the parameters name, once its API server has answered.
@@ -29,7 +29,7 @@ def connect(
     pod's own account inside a cluster. `context` and `namespace`: empty ones as in the file. `dry_run`:
     True plans only; "auto" carries changes out only in a namespace that is labelled pgnb/practice=true.
     `timeout` is in seconds, for one request. `accept_operator`: a server that an operator is in charge of is
-    refused unless it is this one, by name ("" for none); None asks nothing. `helper_pods`: labels,
+    refused unless it is one of these, by name; None asks nothing. `helper_pods`: labels,
     annotations and resources of the pods that pgnb starts beside servers. Helper pods that a killed run left
     are removed, unless this one only plans. Raises ApiUnreachable, AccessDenied, ParameterError.
     """
@@ -50,12 +50,13 @@ def connect(
 
 def _assert_unselected(api: Api, labels: Mapping[str, str]) -> None:
     """A helper must be no endpoint of a Service, and no pod of a workload, which would adopt or end it."""
-    selectors = [
-        (f"{kind.removesuffix('s')}/{item['metadata']['name']}", _selected(item["spec"]))
+    worn = {**labels, **LABELS}
+    taken = [
+        f"{kind.removesuffix('s')}/{item['metadata']['name']}"
         for kind in ("services", "deployments", "statefulsets")
         for item in list_all(api, kind)
+        if _selects(item["spec"].get("selector") or {}, worn)
     ]
-    taken = [name for name, wanted in selectors if wanted and wanted.items() <= dict(labels).items()]
     if taken:
         raise ParameterError(
             "helper_pods: these labels would make helpers part of what selects them",
@@ -64,10 +65,25 @@ def _assert_unselected(api: Api, labels: Mapping[str, str]) -> None:
         )
 
 
-def _selected(spec: Mapping[str, Any]) -> Mapping[str, str]:
-    selector = spec.get("selector") or {}
-    found: Mapping[str, str] = selector.get("matchLabels", selector)
-    return found
+def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a selector of a Service or a workload takes a pod with these labels; an empty one: no."""
+    rules = selector.get("matchExpressions") or []
+    wanted = (
+        (selector.get("matchLabels") or {})
+        if {"matchLabels", "matchExpressions"} & set(selector)
+        else selector
+    )
+    if not (wanted or rules):
+        return False
+    return wanted.items() <= labels.items() and all(_holds(rule, labels) for rule in rules)
+
+
+def _holds(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(rule["key"]), rule.get("values") or []
+    return {
+        "In": value in values, "NotIn": value not in values,
+        "Exists": value is not None, "DoesNotExist": value is None,
+    }[rule["operator"]]  # fmt: skip
 
 
 def _dry_run(value: bool | str) -> bool | None:

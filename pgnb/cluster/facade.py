@@ -42,10 +42,10 @@ from pgnb.plan import Change
 class Cluster:
     """One namespace of one cluster, as one user; it shows itself as a card with the target and the mode."""
 
-    def __init__(self, api: Api, *, accept_operator: str | None = None) -> None:
+    def __init__(self, api: Api, *, accept_operator: Sequence[str] | None = None) -> None:
         self.api = api
         self.accept_operator = accept_operator
-        """The operator whose servers this run may change, by name; None: this run asks nothing about that."""
+        """The operators whose servers this run may change, by name; None: it asks nothing about that."""
         self._sockets = Sockets(api)
 
     @property

@@ -109,7 +109,7 @@ class HelperPod:
         )
 
     def with_options(self, options: HelperOptions) -> HelperPod:
-        """The same work with what the run gives to all its helpers; its own labels win."""
+        """The same work with what the run gives to all its helpers; its own labels win, and pgnb's marks."""
         return replace(
             self,
             labels={**options.labels, **self.labels},
@@ -137,7 +137,7 @@ class HelperPod:
         spec |= {"initContainers": [self._copier()]} if self.secret_files else {}
         spec |= {"serviceAccountName": self.service_account} if self.service_account else {}
         spec |= {"nodeName": self.node} if self.node else {}
-        meta = {"name": name, "labels": dict(LABELS) | dict(self.labels),
+        meta = {"name": name, "labels": dict(self.labels) | dict(LABELS),
                 "annotations": {**self.annotations, ANNOTATION: this_process()}}  # fmt: skip
         return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 

@@ -7,12 +7,14 @@ to is open. Source: the manual, pg_dump ("Notes") and pg_dumpall.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pgnb.checks import Check
+from pgnb.secrecy import MASK
 from pgnb.server import Server, compose, join, name
-from pgnb.server.session import spell_statement
+from pgnb.server.session import spell_whole
 
 _LISTS = (
     "local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries",
@@ -21,16 +23,39 @@ _LISTS = (
 """Settings whose value is a list of names, each with quotes of its own (GUC_LIST_QUOTE in guc_tables.c)."""
 _ITEM = re.compile(r'"((?:[^"]|"")*)"|([^,\s"]+)')
 _ROLES = "SELECT rolname::text AS name FROM pg_catalog.pg_roles"
+_DATABASES = "SELECT datname::text AS name FROM pg_catalog.pg_database"
 _PRIVILEGES = ("CONNECT", "CREATE", "TEMPORARY")
 
 
+@dataclass(frozen=True)
+class Lacking:
+    """A statement that the subscriber lacks, and how it is shown: settings of one's own may be secrets."""
+
+    statement: Any
+    shown: str
+
+    @classmethod
+    def setting(cls, template: str, whose: Any, setting: str, value: str) -> Lacking:
+        """ALTER … SET; the value of a setting with a dot in its name (an application's own) is not shown."""
+        statement = compose(template, whose, name(setting), _value(setting, value))
+        if "." not in setting:
+            return cls(statement, spell_whole(statement))
+        return cls(statement, spell_whole(compose(template, whose, name(setting), compose(MASK))))
+
+    def make(self, server: Server) -> None:
+        """Carry it out, journalled as it is shown."""
+        server.execute(self.statement, what=self.shown)
+
+
 def missing_belongings(
-    publisher: Server, subscriber: Server, databases: Sequence[str], *, of_known_roles: bool = False
-) -> list[Any]:
+    publisher: Server, subscriber: Server, databases: Sequence[str], *, of_known_roles: bool = False,
+    called: Callable[[str], str] = str,
+) -> list[Lacking]:  # fmt: skip
     """The statements after which the subscriber's databases have the publisher's settings and privileges.
 
     A database that the subscriber lacks is taken for one that has just been made: privileges as PostgreSQL's
     defaults have them, no settings. `of_known_roles`: those of roles that the subscriber lacks are left out.
+    `called`: what a database is called there meanwhile.
     """
     wanted = {"databases": list(databases)}
     known = {"", *(row["name"] for row in subscriber.query(_ROLES))}
@@ -43,18 +68,18 @@ def missing_belongings(
         if row["grantee"] in known or not of_known_roles
     ]  # fmt: skip
     return [
-        *_settings(settings, subscriber.query("logical/database_settings", wanted)),
-        *_grants(grants, subscriber, list(databases)),
+        *_grants(grants, subscriber, list(databases), called),
+        *_settings(settings, subscriber.query("logical/database_settings", wanted), called),
     ]
 
 
-def missing_role_settings(publisher: Server, subscriber: Server, roles: Sequence[str]) -> list[Any]:
+def missing_role_settings(publisher: Server, subscriber: Server, roles: Sequence[str]) -> list[Lacking]:
     """The statements after which roles have the publisher's settings on the subscriber."""
     wanted = {"names": list(roles)}
     ours = publisher.query("logical/role_settings", wanted)
     there = {(r["role"], r["name"], r["value"]) for r in subscriber.query("logical/role_settings", wanted)}
     return [
-        compose("ALTER ROLE {} SET {} = {}", name(r["role"]), name(r["name"]), _value(r["name"], r["value"]))
+        Lacking.setting("ALTER ROLE {} SET {} = {}", name(r["role"]), r["name"], r["value"])
         for r in ours
         if (r["role"], r["name"], r["value"]) not in there
     ]
@@ -62,47 +87,49 @@ def missing_role_settings(publisher: Server, subscriber: Server, roles: Sequence
 
 def belongings_check(publisher: Server, subscriber: Server, databases: Sequence[str]) -> Check:
     """What the subscriber's databases lack of the publisher's settings and privileges, as statements."""
-    lacking = [spell_statement(one) for one in missing_belongings(publisher, subscriber, databases)]
+    lacking = [one.shown for one in missing_belongings(publisher, subscriber, databases)]
     return Check(
         "settings and privileges of databases", not lacking, f"{len(lacking)} lack" if lacking else "alike",
         "alike", "No dump has them. On the subscriber: " + "; ".join(lacking) + ".", advice=True,
     )  # fmt: skip
 
 
-def _settings(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[Any]:
+def _settings(ours: Sequence[Any], theirs: Sequence[Any], called: Callable[[str], str]) -> Iterator[Lacking]:
     there = {(row["database"], row["role"], row["name"], row["value"]) for row in theirs}
     for row in ours:
         if (row["database"], row["role"], row["name"], row["value"]) in there:
             continue
-        value = _value(row["name"], row["value"])
+        whose = compose("DATABASE {}", name(called(row["database"])))
         if row["role"]:
-            whose = compose("ROLE {} IN DATABASE {}", name(row["role"]), name(row["database"]))
-        else:
-            whose = compose("DATABASE {}", name(row["database"]))
-        yield compose("ALTER {} SET {} = {}", whose, name(row["name"]), value)
+            whose = compose("ROLE {} IN {}", name(row["role"]), whose)
+        yield Lacking.setting("ALTER {} SET {} = {}", whose, row["name"], row["value"])
 
 
-def _grants(granted_there: Sequence[Any], subscriber: Server, databases: list[str]) -> Iterator[Any]:
+def _grants(
+    granted_there: Sequence[Any], subscriber: Server, databases: list[str], called: Callable[[str], str]
+) -> Iterator[Lacking]:
     ours = {database: set[tuple[str, str, bool]]() for database in databases}
     theirs = {database: {("", "CONNECT", False), ("", "TEMPORARY", False)} for database in databases}
     for row in granted_there:
         ours[row["database"]].add((row["grantee"], row["privilege"], row["grantable"]))
-    there = {row["name"] for row in subscriber.query("databases")}
+    there = {row["name"] for row in subscriber.query(_DATABASES)}
     theirs |= {database: set() for database in databases if database in there}
     for row in subscriber.query("logical/database_grants", {"databases": databases}):
         theirs[row["database"]].add((row["grantee"], row["privilege"], row["grantable"]))
     for database in databases:
         for revoked in sorted(theirs[database] - ours[database]):
-            yield _privilege("REVOKE {} ON DATABASE {} FROM {}", database, revoked)
+            yield _privilege("REVOKE {} ON DATABASE {} FROM {}", called(database), revoked)
         for granted in sorted(ours[database] - theirs[database]):
             option = " WITH GRANT OPTION" if granted[2] else ""
-            yield _privilege(f"GRANT {{}} ON DATABASE {{}} TO {{}}{option}", database, granted)
+            yield _privilege(f"GRANT {{}} ON DATABASE {{}} TO {{}}{option}", called(database), granted)
 
 
-def _privilege(template: str, database: str, grant: tuple[str, str, bool]) -> Any:
+def _privilege(template: str, database: str, grant: tuple[str, str, bool]) -> Lacking:
     grantee, privilege, _ = grant
     word = next(known for known in _PRIVILEGES if known == privilege)
-    return compose(template, compose(word), name(database), name(grantee) if grantee else compose("PUBLIC"))
+    whom = name(grantee) if grantee else compose("PUBLIC")
+    statement = compose(template, compose(word), name(database), whom)
+    return Lacking(statement, spell_whole(statement))
 
 
 def _value(setting: str, value: str) -> Any:

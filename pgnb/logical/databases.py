@@ -12,7 +12,7 @@ from pgnb.logical.parallel import each
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.server import Server, compose, join, name
-from pgnb.server.session import spell_statement
+from pgnb.server.scratch import unfinished
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,10 @@ class Making:
 
     @property
     def statement(self) -> Any:
-        """The statement that makes it, from template0, which alone takes another encoding or locale."""
+        """The statement that makes it, under a name for the meantime, until its privileges are right.
+
+        From template0, which alone takes another encoding or locale.
+        """
         parts = [
             compose("OWNER = {}", name(self.owner)), compose("TEMPLATE = template0"),
             compose("ENCODING = {}", self.encoding), compose("LC_COLLATE = {}", self.collate),
@@ -51,7 +54,7 @@ class Making:
             parts.append(compose(f"{self.provider.upper()}_LOCALE = {{}}", self.locale))
         if self.rules:
             parts.append(compose("ICU_RULES = {}", self.rules))
-        return compose("CREATE DATABASE {} {}", name(self.name), join(" ", parts))
+        return compose("CREATE DATABASE {} {}", name(unfinished(self.name)), join(" ", parts))
 
     def fits(self, other: Making) -> bool:
         """Whether the other orders and stores texts in the same way; owner and size apart."""
@@ -80,9 +83,7 @@ def plan_databases(
 
     def run() -> str:
         # One after the other: each copies template0, which no other session may use meanwhile.
-        each(lambda m: subscriber.execute(m.statement), missing, lambda m: m.name, at_once=1)
-        for statement in belongings:
-            subscriber.execute(statement)
+        each(lambda m: _make(publisher, subscriber, m), missing, lambda m: m.name, at_once=1)
         return f"{len(missing)} made"
 
     new = [making.name for making in missing]
@@ -94,10 +95,22 @@ def plan_databases(
         f"databases on {subscriber.name}", subscriber.journal,
         "".join(f"{name}: {theirs[name].words}\n" for name in wanted if name in theirs),
         "".join(f"{n}: {(theirs.get(n) or ours[n]).words}\n" for n in wanted if n in theirs or n in ours)
-        + "".join(f"{spell_statement(statement)}\n" for statement in belongings),
+        + "".join(f"{lacking.shown}\n" for lacking in belongings),
         steps, undo_text=f"DROP DATABASE {names}" if missing else "",
         undo=lambda: _plan_drop(subscriber, [making.name for making in missing]),
     )  # fmt: skip
+
+
+def _make(publisher: Server, subscriber: Server, making: Making) -> None:
+    """It has its name once it is as closed as the publisher's: a killed run leaves none of that name."""
+    meanwhile = name(unfinished(making.name))
+    subscriber.execute(compose("DROP DATABASE IF EXISTS {}", meanwhile))
+    subscriber.execute(making.statement)
+    for lacking in missing_belongings(
+        publisher, subscriber, [making.name], of_known_roles=True, called=unfinished
+    ):
+        lacking.make(subscriber)
+    subscriber.execute(compose("ALTER DATABASE {} RENAME TO {}", meanwhile, name(making.name)))
 
 
 def _plan_drop(subscriber: Server, names: Sequence[str]) -> Change:

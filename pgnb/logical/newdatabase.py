@@ -112,7 +112,7 @@ class _Making:
             if self.owner:
                 session.execute(compose("SET LOCAL ROLE {}", name(self.owner)))
             session.execute(self.ddl)
-            self._assert_keyed([row["name"] for row in session.query(_KEYLESS)] if self.keyed else [])
+            self._assert_keyed([row["name"] for row in session.execute(_KEYLESS)] if self.keyed else [])
             session.execute("COMMIT")
         return "made"
 

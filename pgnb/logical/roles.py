@@ -11,7 +11,6 @@ from pgnb.logical.belongings import missing_role_settings
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.plan import Change, Step
 from pgnb.server import HbaRule, Server, compose, join, name
-from pgnb.server.session import spell_statement
 
 _EXISTING = "SELECT rolname AS name, rolcanlogin AS login, rolpassword AS verifier FROM pg_catalog.pg_authid"
 _READER = "pg_read_all_data"
@@ -77,8 +76,8 @@ def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSp
             subscriber.execute(role.statement, what=f"CREATE ROLE {role.words}")
         for role in missing:
             _grant(subscriber, role)
-        for statement in settings:
-            subscriber.execute(statement)
+        for lacking in settings:
+            lacking.make(subscriber)
         return f"{len(missing)} made"
 
     settings = missing_role_settings(publisher, subscriber, [role.name for role in missing])
@@ -87,7 +86,7 @@ def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSp
     return Change(
         f"roles on {subscriber.name}", subscriber.journal, "",
         "".join(f"{role.words}\n" for role in missing)
-        + "".join(f"{spell_statement(statement)}\n" for statement in settings),
+        + "".join(f"{lacking.shown}\n" for lacking in settings),
         steps,
         undo_text=f"DROP ROLE {names}, once they own nothing" if missing else "",
     )  # fmt: skip

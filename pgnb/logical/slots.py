@@ -83,7 +83,8 @@ def create_slot(
     statement = _CREATE[17 if publisher.facts.major >= 17 else 14]
     values = (spec.slot, two_phase, failover) if publisher.facts.major >= 17 else (spec.slot, two_phase)
     with publisher.journal.act(publisher.name, f"create the logical slot {spec.slot}") as act:
-        with publisher.new_session(spec.database, statement_timeout=timeout) as session:
+        # It waits for the transactions by their locks, which keeps nobody else waiting.
+        with publisher.new_session(spec.database, statement_timeout=timeout, lock_timeout=0) as session:
             try:
                 made = session.execute(statement, values)[0]["made"]
             except QueryFailed as failure:

@@ -47,7 +47,8 @@ def plan_subscriber(
     secret = secret or name
     given = publisher.pod.files(files_of(checked_tls(tls or {})))
     values = _values(publisher, name, secret, size, storage_class)
-    values |= {"more_volumes": [volume for volume, _ in given], "more_mounts": [mount for _, mount in given]}
+    volumes = {volume["name"]: volume for volume, _ in given}
+    values |= {"more_volumes": list(volumes.values()), "more_mounts": [mount for _, mount in given]}
     manifests = rendered(file, _TEMPLATE, values)
     plan = cluster.plan_apply(manifests, title)
     lacks_secret = cluster.get("secrets", secret) is None

@@ -33,6 +33,8 @@ class Service(Tabled):
     """Why the measurement did not begin or did not come to its end, although what was measured did."""
     unmeasured: str = ""
     """Why no client could be asked to measure."""
+    not_started: PgnbError | None = None
+    """Why the client that was to measure did not start."""
 
     def checks(self, *, longest: float) -> Checks:
         """Nothing that was acknowledged is missing, and no gap was longer than `longest` seconds."""
@@ -44,6 +46,16 @@ class Service(Tabled):
                 "a client in the cluster",
                 "Name the password as secret:NAME/KEY to have the time without service measured.",
                 advice=True,
+            )
+            return Checks.of("The client's side", [nobody], self.journal)
+        if self.not_started is not None:
+            error = self.not_started
+            nobody = Check(
+                "measured by a client",
+                False,
+                " ".join(f"none could be started: {error.message} {error.found}".split()),
+                "a client in the cluster",
+                error.remedy,
             )
             return Checks.of("The client's side", [nobody], self.journal)
         if self.failed:
@@ -66,6 +78,7 @@ class Service(Tabled):
         """The client's numbers."""
         if self.writing is None:
             why = self.unmeasured or self.failed or "nothing was done that could interrupt it"
+            why = self.not_started.message if self.not_started else why
             return card("The client's side", {"measured": f"no: {why}"})
         return self.writing.table
 
@@ -118,7 +131,7 @@ def started(
     try:
         return start_writer(server, scratch, password, host=host, other_password=other_password)
     except PgnbError as error:
-        service.failed = " ".join(f"no client could be started: {error.message} {error.found}".split())
+        service.not_started = error
         return None
 
 

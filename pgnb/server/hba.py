@@ -104,9 +104,12 @@ def plan_hba(server: Server, rules: Sequence[HbaRule]) -> Change:
     after = with_rules(before, [rule.checked() for rule in rules])
     if standing != after or before != after:
         return hba_change(server, title, path, before, after)
+    # A mounted file is written anew with every change of its ConfigMap, also of another key.
     if mounted is None and not _loaded(server, path):
         note = "The file asks for it, and was written after the last reload."
-        return Change(title, server.journal, before, after, [_reload_step(server)], note=note)
+        change = Change(title, server.journal, before, after, [_reload_step(server)], note=note)
+        change.precheck = lambda: _precheck(server, path, before, after)
+        return change
     return Change(title, server.journal, before, after, note="every rule already decides where it should")
 
 

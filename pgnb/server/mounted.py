@@ -61,9 +61,20 @@ def followed_key(server: Server, path: str) -> MountedKey | None:
 
 
 def text_of(server: Server, mounted: MountedKey) -> str:
-    """The key's text in the object, which the file follows up to a minute later."""
+    """The key's text in the object, which the file follows up to a minute later.
+
+    Raises ParameterError where object or key is gone: a kubelet goes on showing the last text, and the next
+    pod would not start.
+    """
     found = server.cluster.get("configmaps", mounted.config_map) or {}
-    return str((found.get("data") or {}).get(mounted.key, ""))
+    data: Mapping[str, str] = found.get("data") or {}
+    if mounted.key not in data:
+        raise ParameterError(
+            f"{mounted.path} of {server.name} is mounted from a ConfigMap that lacks it",
+            found=f"configmap/{mounted.config_map} has no key {mounted.key} in its data",
+            remedy="Put it back first, with the text that the file still shows: the next pod needs it.",
+        )
+    return data[mounted.key]
 
 
 def _key_of(server: Server, mount: Mount, path: str) -> str:

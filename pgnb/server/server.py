@@ -159,11 +159,16 @@ class Server:
 
     @contextmanager
     def new_session(
-        self, database: str | None = None, *, statement_timeout: float | None = None
-    ) -> Iterator[Session]:
+        self, database: str | None = None, *, statement_timeout: float | None = None,
+        lock_timeout: float | None = None,
+    ) -> Iterator[Session]:  # fmt: skip
         """A session of its own, closed at the end: for load, sampling and long statements (0: no limit)."""
-        timeout = self.login.statement_timeout if statement_timeout is None else statement_timeout
-        login = replace(self.login, statement_timeout=timeout)
+        own = self.login
+        login = replace(
+            own,
+            statement_timeout=own.statement_timeout if statement_timeout is None else statement_timeout,
+            lock_timeout=own.lock_timeout if lock_timeout is None else lock_timeout,
+        )
         session = self._make_session(database or self.database, login)
         try:
             yield session

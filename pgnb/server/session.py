@@ -338,5 +338,10 @@ def _first_line(statement: Statement, connection: psycopg.Connection[Row]) -> st
 
 def spell_statement(statement: Statement) -> str:
     """A statement in one line for a journal, without secrets."""
+    return spell_whole(statement)[:200]
+
+
+def spell_whole(statement: Statement) -> str:
+    """The same, however long it is: for a reader who carries it out."""
     text = statement if isinstance(statement, str) else statement.as_string(None)
-    return masked(" ".join(text.split()))[:200]
+    return masked(" ".join(text.split()))

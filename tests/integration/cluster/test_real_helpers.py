@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pgnb.cluster import Cluster, HelperPod, Pod, SecretFile, connect
+from pgnb.cluster.helper_spec import LABELS
 from pgnb.errors import DeadlineExceeded, ExecFailed, ParameterError, PodError
 
 IMAGE = "postgres:17"
@@ -42,13 +43,14 @@ RESOURCES = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "1"
 
 def test_helpers_have_what_the_run_gives_to_all_of_them(cluster: Cluster, kubeconfig: Path) -> None:
     """Labels that a network policy lets in, annotations for a mesh, resources that a quota asks for."""
-    given = {"labels": {"db-client": "yes"}, "annotations": {"mesh/inject": "no"}, "resources": RESOURCES}
+    labels = {"db-client": "yes", "app.kubernetes.io/component": "database"}
+    given = {"labels": labels, "annotations": {"mesh/inject": "no"}, "resources": RESOURCES}
     with connect(str(kubeconfig), namespace=cluster.namespace, helper_pods=given).helper(
         HelperPod("dressed", IMAGE, (), labels={"own": "1"})
     ) as helper:
         found = cluster.get("pods", helper.pod.name)
     assert found is not None
-    assert found["metadata"]["labels"].items() >= {"db-client": "yes", "own": "1"}.items()
+    assert found["metadata"]["labels"].items() >= {"db-client": "yes", "own": "1", **LABELS}.items()
     assert found["metadata"]["annotations"]["mesh/inject"] == "no"
     assert found["spec"]["containers"][0]["resources"] == RESOURCES
 

@@ -258,7 +258,9 @@ def test_a_slot_of_another_database_is_refused(pair: Pair) -> None:
 
 
 @pytest.mark.long
-def test_whoever_holds_a_slot_up_is_named(pair: Pair) -> None:
+def test_whoever_holds_a_slot_up_is_named(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once its own timeout is over: the limit for locks is not that of a slot."""
+    monkeypatch.setattr(pair.publisher, "login", replace(pair.publisher.login, lock_timeout=0.2))
     pair.make_database("held", "CREATE TABLE a (id int PRIMARY KEY)")
     specs, done, ready = pair.specs("held"), threading.Event(), threading.Event()
 

@@ -287,7 +287,10 @@ def _slot_dropped(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("happens", "words"),
-    [(_scaled_back, "somebody scaled stranger back"), (_slot_dropped, f"the slot {SLOT} lost its WAL")],
+    [
+        (_scaled_back, "somebody scaled deployment/stranger back"),
+        (_slot_dropped, f"the slot {SLOT} lost its WAL"),
+    ],
 )
 def test_what_happens_while_the_backup_runs_is_seen_before_the_data_are_moved(
     stage: Stage, stranger: str, monkeypatch: pytest.MonkeyPatch, happens: Callable[[Stage], None], words: str
@@ -333,10 +336,13 @@ _RUN = """
 import sys
 from pathlib import Path
 from replication_stage import ROLE, SECRET, open_stage
-from pgnb.replication import plan_base_backup, replication_source
+from pgnb.replication import BackupOptions, plan_base_backup, replication_source
 stage = open_stage(Path(sys.argv[1]), sys.argv[2])
 source = replication_source(stage.primary, role=ROLE, secret=SECRET)
-plan_base_backup(stage.primary, "stranger", source, slot="slot_a", application_name="stranger").apply()
+slowly = BackupOptions("5M")
+plan_base_backup(
+    stage.primary, "stranger", source, slot="slot_a", application_name="stranger", options=slowly
+).apply()
 """
 
 

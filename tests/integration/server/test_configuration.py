@@ -324,6 +324,19 @@ def test_a_mount_that_lags_behind_its_config_map_is_waited_for_and_nothing_that_
     assert not mounted.plan_hba(rules)
 
 
+def test_a_config_map_that_lost_its_key_is_not_taken_for_an_empty_file(mounted: Server):
+    """The kubelet goes on showing the last text, with which the server runs well."""
+    found = mounted.cluster.get("configmaps", "mounted") or {}
+    kept = found["data"]["hba"]
+    mounted.cluster.patch("configmaps", "mounted", {"data": {"hba": None}}, "lose a key")
+    try:
+        with pytest.raises(ParameterError, match="mounted from a ConfigMap that lacks it"):
+            mounted.plan_hba([HbaRule("host", "replication", "replicator", "10.6.0.0/16")])
+    finally:
+        mounted.cluster.patch("configmaps", "mounted", {"data": {"hba": kept}}, "put it back")
+    assert not mounted.plan_hba([])
+
+
 def test_rules_that_were_written_and_not_loaded_are_loaded(restored: Server):
     """As a run leaves them that was killed between the two."""
     path = restored.facts.hba_file or ""

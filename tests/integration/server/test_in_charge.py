@@ -28,7 +28,7 @@ def test_it_is_refused_with_the_operators_own_way_unless_it_is_named(
 ) -> None:
     start_postgres(namespace, "theirs", patch=spilo)
     told: dict[str, Any] = {"password": "secret:theirs/password"}
-    refusing = connect(str(kubeconfig), namespace=namespace, dry_run=False, accept_operator="")
+    refusing = connect(str(kubeconfig), namespace=namespace, dry_run=False, accept_operator=[])
     for look in (
         lambda: find_server(refusing, "app=theirs", **told),
         lambda: old_primary(refusing, "theirs"),
@@ -36,13 +36,13 @@ def test_it_is_refused_with_the_operators_own_way_unless_it_is_named(
         with pytest.raises(GateClosed, match="application=spilo") as refused:
             look()
         assert "patronictl switchover" in refused.value.remedy
-        assert f"accept_operator = {PATRONI!r}" in refused.value.remedy
+        assert f"accept_operator = [{PATRONI!r}]" in refused.value.remedy
     assert not list(refusing.journal.changes)
-    planning = connect(str(kubeconfig), namespace=namespace, dry_run=True, accept_operator="")
+    planning = connect(str(kubeconfig), namespace=namespace, dry_run=True, accept_operator=[])
     find_server(planning, "app=theirs", **told).close()
     (kept,) = [one for one in planning.journal.checked if "Who is in charge" in one.title]
     assert kept.failed
-    for accepted in (PATRONI, None):
+    for accepted in (["CloudNativePG", PATRONI], None):
         cluster = connect(str(kubeconfig), namespace=namespace, dry_run=False, accept_operator=accepted)
         server = find_server(cluster, "app=theirs", **told)
         (check,) = [one for one in preflight(server).items if one.name == "in charge"]
