@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import click
+
 _HOOK = Path(__file__).with_name("hook")
 
 
@@ -41,4 +43,7 @@ def measured_runs(folder: Path) -> Iterator[tuple[Mapping[str, str], Callable[[]
 
 def _read(folder: Path) -> Sequence[Measured]:
     said = [json.loads(file.read_text("utf-8")) for file in folder.iterdir()]
-    return sorted((Measured.of(one) for one in said if one["journal"]), key=lambda one: one.run)
+    found = sorted((Measured.of(one) for one in said if one["journal"]), key=lambda one: one.run)
+    if not found:
+        raise click.ClickException("no kernel wrote what it used: see benchmarks/hook/sitecustomize.py")
+    return found

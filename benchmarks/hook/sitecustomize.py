@@ -41,6 +41,14 @@ def _begin(folder: str) -> None:
         said = {**counts, "peak": peak(), "journal": os.environ.get("PGNB_JOURNAL", "")}
         Path(folder, f"{os.getpid()}.json").write_text(json.dumps(said), "utf-8")
 
+    # A kernel ends by os._exit, before what was registered earlier.
+    leave = os._exit
+
+    def write_and_leave(status: int) -> None:
+        write()
+        leave(status)
+
+    os._exit = write_and_leave  # type: ignore[assignment]
     atexit.register(write)
 
 
