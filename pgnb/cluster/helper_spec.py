@@ -67,7 +67,8 @@ class HelperPod:
     `secret_env` maps variables to a Secret's name and key. `uid` and `gid` None: as the image says.
     `placement` is taken into the pod's spec as it is (node selector, tolerations, pull secrets, affinity),
     `pod_security` into its securityContext. `non_root`: the image's own user is known not to be root.
-    `start_timeout` in seconds, from its creation until its container runs.
+    `start_timeout` in seconds, from its creation until its container runs. `pinned_by` is the claim whose pod
+    says on which node it runs; empty: any of its claims.
     """
 
     name_prefix: str
@@ -77,6 +78,7 @@ class HelperPod:
     secret_env: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     secret_files: tuple[SecretFile, ...] = ()
     claims: Mapping[str, str] = field(default_factory=dict)
+    pinned_by: str = ""
     read_only: bool = False
     uid: int | None = None
     gid: int | None = None

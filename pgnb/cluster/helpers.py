@@ -134,7 +134,7 @@ def _sweep(api: Api, prefix: str) -> None:
 
 def _node_of_claims(api: Api, spec: HelperPod) -> str:
     """The node where a claim of the helper is mounted already: a ReadWriteOnce volume is nowhere else."""
-    wanted = set(spec.claims.values())
+    wanted = {spec.pinned_by} if spec.pinned_by else set(spec.claims.values())
     for pod in list_all(api, "pods") if wanted else []:
         volumes = pod["spec"].get("volumes") or []
         claims = {(volume.get("persistentVolumeClaim") or {}).get("claimName") for volume in volumes}

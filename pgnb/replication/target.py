@@ -74,13 +74,15 @@ class Target:
     def helper(self, prefix: str, argv: Sequence[str], *, uid: int, gid: int) -> HelperPod:
         """A helper pod on the target's volumes, placed and privileged as the server's own pod will be.
 
-        Other claims of the server are mounted as there: pg_wal or a tablespace may be a link into one.
+        Other claims that the server writes to are mounted as there: pg_wal or a tablespace may be a link into
+        one. They don't say on which node it runs: one that many pods share is on theirs, too.
         """
         user = self.user(User(uid, gid))
-        others = {m.path: m.claim for m in self.pod.mounts if m.claim and not m.sub_path}
+        others = {m.path: m.claim for m in self.pod.mounts if m.claim and not m.sub_path and not m.read_only}
         spec = HelperPod(
             prefix, self.pod.image, tuple(argv), claims={**others, self.mount.path: self.claim},
-            uid=user.uid, gid=user.gid, fs_group=volume_group(self.pod.spec, self.pod.container_spec, user),
+            pinned_by=self.claim, uid=user.uid, gid=user.gid,
+            fs_group=volume_group(self.pod.spec, self.pod.container_spec, user),
             start_timeout=self.start_timeout,
         )  # fmt: skip
         return spec.like(self.pod)

@@ -33,7 +33,8 @@ class Succession(Tabled):
 
     `candidate` is the standby that takes the role (or has it already), `others` the further standbys.
     `ended` are pods on their way out whose server is seen to have ended, by uid; `unreadable` says why the
-    old volume could not be worked on; `change` is what stands on the old primary's workload as in progress.
+    old volume could not be worked on, `data_only` that the old server's further claims keep a helper pod from
+    starting; `change` is what stands on the old primary's workload as in progress.
     `accepted_slots` are logical slots that may be lost, `confirmed` pods that somebody vouches for, `remains`
     what was read of the old primary's volume, `marked` whether standby.signal is there, `phases` what was
     done when; `quiet_from` is when writes were stopped, in a failover the newest commit that the candidate
@@ -52,6 +53,7 @@ class Succession(Tabled):
     marked: bool = False
     ended: dict[str, str] = field(default_factory=dict)
     unreadable: str = ""
+    data_only: bool = False
     change: RoleChange | None = None
     phases: list[Entry] = field(default_factory=list)
     quiet_from: datetime | None = None

@@ -23,7 +23,7 @@ from pgnb.operate.failover.readiness import switchover_checks
 from pgnb.operate.failover.remains import leave_signal
 from pgnb.operate.failover.service import switch
 from pgnb.operate.failover.succession import Succession
-from pgnb.operate.failover.volume import beside, fence_volume, helper_of
+from pgnb.operate.failover.volume import beside, fence_volume, open_on
 from pgnb.operate.failover.weak import weak_fence
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.replication.target import Target
@@ -97,7 +97,7 @@ class Switchover:
 
     def _open_helper(self, target: Target) -> Helper:
         return self._stack.enter_context(
-            self.pair.cluster.helper(helper_of(self.pair, target), lifetime=3600)
+            open_on(self.pair, target, start_timeout=target.start_timeout, lifetime=3600)
         )
 
     def stop_writes(self) -> str:

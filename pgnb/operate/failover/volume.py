@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from pgnb.cluster import Helper, HelperPod
@@ -70,9 +71,29 @@ def fence_volume(pair: Succession, target: Target, helper: Helper) -> str:
     return f"{pair.remains.state}, last checkpoint {pair.remains.checkpoint}; standby.signal is there"
 
 
-def open_on(pair: Succession, target: Target) -> AbstractContextManager[Helper]:
-    """A helper pod on the old primary's volume, for a block."""
-    return pair.cluster.helper(replace(helper_of(pair, target), start_timeout=_START), lifetime=900)
+@contextmanager
+def open_on(
+    pair: Succession, target: Target, *, start_timeout: float = _START, lifetime: float = 900
+) -> Iterator[Helper]:
+    """A helper pod on the old primary's volume, for a block.
+
+    Where it does not start with the server's other claims (one may be what is broken), the data's alone do
+    for the fence; WAL that lies elsewhere can't be read then.
+    """
+    spec = replace(helper_of(pair, target), start_timeout=start_timeout)
+    alone = replace(spec, claims={target.mount.path: target.claim})
+    with ExitStack() as stack:
+        if len(spec.claims) > 1 and not pair.data_only:
+            try:
+                helper = stack.enter_context(pair.cluster.helper(spec, lifetime=lifetime))
+            except LeaseLost:
+                raise
+            except PgnbError:
+                helper = stack.enter_context(pair.cluster.helper(alone, lifetime=lifetime))
+                pair.data_only = True
+        else:
+            helper = stack.enter_context(pair.cluster.helper(alone, lifetime=lifetime))
+        yield helper
 
 
 def helper_of(pair: Succession, target: Target) -> HelperPod:

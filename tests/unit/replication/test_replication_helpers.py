@@ -1,0 +1,73 @@
+"""Helper pods on a stopped server's claims: which they mount, and which of them says where they run."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pgnb.cluster import HelperPod, Pod, Workload, helpers
+from pgnb.errors import PodError
+from pgnb.operate.failover import volume
+from pgnb.replication.target import Target
+
+DATA = "/var/lib/postgresql/data"
+
+
+def target() -> Target:
+    """A server with WAL on a claim of its own, an archive that it writes to, and a read-only one."""
+    names = {"data": DATA, "wal": "/wal", "archive": "/archive", "restored": "/restored"}
+    mounts = [{"name": n, "mountPath": p, "readOnly": n == "restored"} for n, p in names.items()]
+    volumes = [{"name": n, "persistentVolumeClaim": {"claimName": n}} for n in names]
+    container = {"name": "db", "image": "postgres:17", "volumeMounts": mounts}
+    spec: dict[str, Any] = {"containers": [container], "volumes": volumes}
+    pod = Pod.of({"metadata": {"name": "p", "uid": "u"}, "spec": spec})
+    mount = pod.mount_of(DATA)
+    assert mount is not None
+    return Target(Workload("Deployment", "p", 0, "Recreate", "", (), {}), pod, DATA, mount)
+
+
+def running(node: str, claim: str) -> dict[str, Any]:
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}]
+    return {"spec": {"nodeName": node, "volumes": volumes}, "status": {"phase": "Running"}}
+
+
+def test_what_the_server_may_only_read_is_not_mounted() -> None:
+    claims = target().helper("look", (), uid=999, gid=999).claims
+    assert claims == {DATA: "data", "/wal": "wal", "/archive": "archive"}
+
+
+@pytest.mark.parametrize(
+    ("pods", "node"),
+    [
+        ([running("far", "archive")], ""),  # The scheduler knows where the data's volume can be.
+        ([running("far", "archive"), running("near", "data")], "near"),
+    ],
+)
+def test_a_claim_that_others_share_does_not_say_where_it_runs(
+    pods: list[dict[str, Any]], node: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(helpers, "list_all", lambda *_: pods)
+    api: Any = None
+    assert helpers._node_of_claims(api, target().helper("look", (), uid=999, gid=999)) == node
+
+
+def test_the_fence_needs_no_claim_but_the_datas(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[set[str]] = []
+
+    @contextmanager
+    def helper(spec: HelperPod, *, lifetime: float):
+        asked.append(set(spec.claims.values()))
+        if "archive" in asked[-1]:
+            raise PodError("cannot start: its archive is gone")
+        yield "helper"
+
+    owner = SimpleNamespace(uid=999, gid=999)
+    candidate = SimpleNamespace(owner=owner, pod=target().pod)
+    pair: Any = SimpleNamespace(cluster=SimpleNamespace(helper=helper), candidate=candidate, data_only=False)
+    for _ in range(2):
+        with volume.open_on(pair, target()) as found:
+            assert found == "helper"
+    assert asked == [{"data", "wal", "archive"}, {"data"}, {"data"}]
