@@ -12,6 +12,7 @@ from pgnb.checks import Check
 from pgnb.replication import scripts
 from pgnb.replication.judgement import DirectoryState
 from pgnb.server import Server
+from pgnb.server.preflight import REINDEX
 
 _REMEDY = (
     "Give the standby the primary's image: indexes on text would be searched in another order than they were"
@@ -32,15 +33,38 @@ def library_checks(primary: Server, state: DirectoryState | None) -> Iterator[Ch
     )  # fmt: skip
 
 
-def collation_checks(candidate: Server, *, planned: bool) -> Iterator[Check]:
-    """The collation versions that the candidate's databases record, held against those that it has.
+def collation_checks(candidate: Server, primary: Server | None = None) -> Iterator[Check]:
+    """The candidate's collation versions, held against the primary's and against the recorded ones.
 
-    Advice unless `planned`: where the primary is lost there may be no other candidate.
+    Only a difference between the two stops: both may have the same newer image, which a switchover does not
+    make worse. Advice where the primary is lost (None): there may be no other candidate.
     """
-    wrong = ", ".join(str(row["database"]) for row in candidate.query("replication/collation_mismatches"))
+    rows = candidate.query("replication/collation_versions")
+    wrong = {
+        str(row["database"])
+        for row in rows
+        if row["recorded"] is not None and row["recorded"] != row["actual"]
+    }
+    if primary is None:
+        yield Check(
+            "collation versions of the candidate", not wrong, _names(wrong, "as recorded"), "as recorded",
+            f"It has another version than the one its indexes were built with. Once promoted: {REINDEX}",
+            advice=True,
+        )  # fmt: skip
+        return
+    there = {row["database"]: row["actual"] for row in primary.query("replication/collation_versions")}
+    differ = {
+        str(row["database"]) for row in rows if there.get(row["database"], row["actual"]) != row["actual"]
+    }
     yield Check(
-        "collation versions of the candidate", not wrong, wrong or "as recorded", "as recorded",
-        "Its image has another C library or ICU than that of the primary. After a promotion: REINDEX what"
-        " depends on text, then ALTER DATABASE ... REFRESH COLLATION VERSION.",
-        advice=not planned,
+        "collation versions of the candidate", not differ, _names(differ, "the primary's"), "the primary's",
+        f"Its image has another C library or ICU than the primary's. {_REMEDY}",
     )  # fmt: skip
+    yield Check(
+        "collation versions", not wrong - differ, _names(wrong - differ, "as recorded"), "as recorded",
+        f"The image's libc or ICU changed under the indexes: {REINDEX}", advice=True,
+    )  # fmt: skip
+
+
+def _names(databases: set[str], none: str) -> str:
+    return ", ".join(sorted(databases)) or none

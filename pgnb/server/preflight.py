@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 WAL_RESERVE = 1024**3
 """Bytes that must be free for WAL that a slot retains while a standby is made."""
+REINDEX = "REINDEX what depends on text, then ALTER DATABASE … REFRESH COLLATION VERSION."
+"""What to do where a database records another collation version than the libraries have."""
 TOOLS = ("pg_basebackup", "pg_verifybackup", "psql")
 _LONG = 300.0
 _SETTINGS = (
@@ -66,8 +68,7 @@ def _content(row: Row) -> Iterable[Check]:
     yield Check.fact("databases", f"{row['databases']}, {spell_bytes(row['total_size'])}")
     wrong = ", ".join(row["collation_mismatches"])
     yield Check("collation versions", not wrong, wrong or "as recorded", "as recorded",
-                "The image's libc or ICU changed under the indexes: REINDEX, then ALTER DATABASE … REFRESH"
-                " COLLATION VERSION.", advice=True)  # fmt: skip
+                f"The image's libc or ICU changed under the indexes: {REINDEX}", advice=True)  # fmt: skip
     elsewhere = ", ".join(row["tablespaces"])
     yield Check("tablespaces", not elsewhere, elsewhere or "none", "none outside the data directory",
                 "A base backup needs a place for each on the standby.", advice=True)  # fmt: skip

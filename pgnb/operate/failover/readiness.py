@@ -125,7 +125,7 @@ def _stream(old: Server, candidate: Server) -> Iterator[Check]:
 def _fit(old: Server, candidate: Server) -> Iterator[Check]:
     """What the candidate would be as a primary."""
     yield from sizing_checks(old, candidate)
-    yield from collation_checks(candidate, planned=True)
+    yield from collation_checks(candidate, old)
     names = candidate.scalar("SHOW synchronous_standby_names")
     yield Check("asynchronous as a primary", not names, names or "empty", "empty",
                 "Its commits would wait for those standbys.", advice=True)  # fmt: skip
@@ -155,7 +155,7 @@ def _failover(pair: Succession) -> Iterator[Check]:
     if not pair.done:
         yield from _rights(pair)
         yield foremost(pair)
-        yield from collation_checks(pair.candidate, planned=False)
+        yield from collation_checks(pair.candidate)
         yield from _takes_over(pair)
 
 
