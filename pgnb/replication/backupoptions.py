@@ -17,14 +17,16 @@ _UNITS = {"": 1024, "k": 1024, "M": 1024**2}
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([kM]?)\Z")
 _LEAST, _MOST = 32 * 1024, 1024**3
 _CHECKPOINTS = ("fast", "spread")
-_COMPRESSION = re.compile(r"(client|server)-(gzip|lz4|zstd)(:[\w=,]+)?\Z")
+_COMPRESSES = 15
+"""The first major version whose server compresses a base backup."""
+_COMPRESSION = re.compile(r"server-(gzip|lz4|zstd)(:[\w=,]+)?\Z")
 
 
 @dataclass(frozen=True)
 class BackupOptions:
     """Options of pg_basebackup: `--max-rate`, `--checkpoint` and `--compress`; empty is without.
 
-    Raises ParameterError for what pg_basebackup would refuse.
+    Raises ParameterError for what pg_basebackup would refuse: without tar, only the server can compress.
     """
 
     max_rate: str = ""
@@ -60,7 +62,17 @@ class BackupOptions:
         return (f"--checkpoint={self.checkpoint}", *limits, *packed)
 
     def checks(self, primary: Server, data_bytes: int) -> Iterator[Check]:
-        """How long the copy takes at its limit, or at 100 MB/s, and whether a slot keeps its WAL: advice."""
+        """Whether the server can compress; how long the copy takes at its limit, or at 100 MB/s (advice)."""
+        if self.compression:
+            major = primary.facts.major
+            yield Check(
+                "backup_compression", major >= _COMPRESSES, f"PostgreSQL {major}", f"{_COMPRESSES} or later",
+                "An older server cannot compress a base backup: leave backup_compression empty.",
+            )  # fmt: skip
+        yield self._duration(primary, data_bytes)
+
+    def _duration(self, primary: Server, data_bytes: int) -> Check:
+        """Whether a slot keeps the WAL of the time that the copy takes."""
         seen = primary.one("replication/copy_estimate")
         rate = self.bytes_per_second or ASSUMED_RATE
         seconds = data_bytes / rate
@@ -70,7 +82,7 @@ class BackupOptions:
             f" {spell_bytes(wal)} of WAL meanwhile, by the average since {seen['since']:%Y-%m-%d %H:%M}"
         )
         kept = "no limit" if cap is None else spell_bytes(cap)
-        yield Check(
+        return Check(
             "WAL kept during the copy", cap is None or wal < cap, found, f"< max_slot_wal_keep_size, {kept}",
             "Raise max_slot_wal_keep_size for the time of the copy (a reload), as far as the disk has room.",
             advice=True,

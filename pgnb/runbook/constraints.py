@@ -135,7 +135,7 @@ _MOMENT = Constraint(_is_moment, "Write it as 2026-01-31 or 2026-01-31T04:00:00+
 _TLS = Constraint(lambda value: checked_tls(value) is value, "Name libpq's TLS options.")
 _RATE = Constraint(_matching(r"\d+(\.\d+)?[kM]?"), "Write bytes a second as pg_basebackup takes them: 50M.")
 _COMPRESSION = Constraint(
-    _matching(r"(client|server)-(gzip|lz4|zstd)(:[\w=,]+)?"), "Write server-lz4, server-zstd or server-gzip."
+    _matching(r"server-(gzip|lz4|zstd)(:[\w=,]+)?"), "Write server-lz4, server-zstd or server-gzip."
 )
 _SETTINGS = Constraint(_are_settings, "Name settings as in pg_settings.")
 _SECONDS = Constraint(_between(0, above=True), "Write a number above 0.")
