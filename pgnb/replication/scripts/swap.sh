@@ -18,7 +18,8 @@ fi
 # last in, so that no server takes the state between for a data directory. The phase says how far it was.
 new=$data/.pgnb-new old=$data/.pgnb-old phase=$data/.pgnb-phase
 entries() { ls -A "$1" | grep -v -x -e lost+found -e .pgnb-new -e .pgnb-old -e .pgnb-phase -e PG_VERSION; }
-move() { [ ! -e "$1/$3" ] || mv -f -- "$1/$3" "$2/"; }
+# A link is there, too, when what it leads to is not: pg_wal on a volume that is not mounted here.
+move() { [ ! -e "$1/$3" ] && [ ! -L "$1/$3" ] || mv -f -- "$1/$3" "$2/"; }
 if [ ! -e "$phase" ]; then
     [ -e "$new" ] || exit 0
     rm -rf -- "$old" && mkdir -m 0700 -- "$old" && echo out > "$phase" || exit 1

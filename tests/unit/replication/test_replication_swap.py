@@ -71,6 +71,17 @@ def test_at_the_root_of_the_mount_the_entries_are_renamed(tmp_path: Path) -> Non
     assert data.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_link_that_leads_nowhere_is_moved_too(tmp_path: Path) -> None:
+    data = tmp_path / "volume"
+    fill(data, "old")
+    fill(data / ".pgnb-new", "new")
+    (data / "pg_wal").symlink_to("/not mounted/old")
+    (data / ".pgnb-new" / "pg_wal").symlink_to("/not mounted/new")
+    assert swap(data, data) == 0
+    assert (data / "pg_wal").readlink() == Path("/not mounted/new")
+    assert (data / ".pgnb-old" / "pg_wal").readlink() == Path("/not mounted/old")
+
+
 def _after(moves: int, data: Path) -> None:
     """Stops the real program after so many renames of entries, as a killed pod would."""
     text = scripts.script("swap").replace('mv -f -- "$1/$3" "$2/"', 'counted "$1/$3" "$2/"')
