@@ -10,7 +10,7 @@ from time import monotonic
 from pgnb.checks import Check, Checks
 from pgnb.cluster import Helper, Pod
 from pgnb.cluster.lasting import assert_claims_kept
-from pgnb.errors import DeadlineExceeded, LeaseLost, ParameterError, PgnbError
+from pgnb.errors import ApiUnreachable, DeadlineExceeded, LeaseLost, ParameterError, PgnbError
 from pgnb.operate.failover.ended import running_pods
 from pgnb.operate.failover.inprogress import mark_phase
 from pgnb.operate.failover.readiness import failover_checks
@@ -228,7 +228,10 @@ def _looks(pair: Succession, helper: Helper | None) -> Callable[[], list[Pod]]:
 
 
 def wait_gone(pair: Succession) -> str:
-    """Wait for the old primary's pods to be gone, which other containers may delay; said, not raised."""
+    """Wait for the old primary's pods to be gone, which other containers may delay; said, not raised.
+
+    So is an API server that is away: what was done before stands without it.
+    """
     try:
         wait_until(
             f"no pod of {pair.old.name}",
@@ -238,9 +241,11 @@ def wait_gone(pair: Succession) -> str:
             every=0.2,
             describe=lambda pods: ", ".join(pod.name for pod in pods) or "none",
         )
+        replicas = pair.old.again().replicas
     except DeadlineExceeded as late:
         return f"still ending: {late.found}"
-    replicas = pair.old.again().replicas
+    except ApiUnreachable as away:
+        return f"not seen: {away.message}"
     return "gone" if not replicas else f"SCALED BACK to {replicas} by somebody else"
 
 
