@@ -16,7 +16,10 @@ _VERIFIES = ("verify-ca", "verify-full")
 
 
 def checked_tls(options: Mapping[str, str]) -> Mapping[str, str]:
-    """The options as they are. Raises ParameterError for what libpq does not know or could not carry out."""
+    """The options as they are. Raises ParameterError for what libpq does not know or could not carry out.
+
+    `sslrootcert=system` (libpq 16 and later) goes with verify-full only.
+    """
     for option, value in options.items():
         if option not in OPTIONS:
             raise ParameterError(
@@ -36,6 +39,12 @@ def checked_tls(options: Mapping[str, str]) -> Mapping[str, str]:
         raise ParameterError(
             f"replication_tls: sslmode {mode} needs sslrootcert",
             remedy="Name the authority's certificate: a file in the container of the server that connects.",
+        )
+    if options.get("sslrootcert") == "system" and mode != "verify-full":
+        raise ParameterError(
+            f"replication_tls: sslrootcert system cannot go with sslmode {mode}",
+            remedy="Set sslmode to verify-full: any host may have a certificate of a public authority. Or"
+            " name the authority's certificate.",
         )
     if ("sslcert" in options) != ("sslkey" in options):
         raise ParameterError(
