@@ -54,7 +54,10 @@ class Run:
 
     def text(self, target: str) -> str:
         """The page."""
-        return page(self.figures, target=target, seconds=60 * self._minutes, failed=self.failed)
+        told = {figure.row for figure in self.figures} | {words.partition(":")[0] for words in self.failed}
+        unasked = [name for name in ROWS if not any(row.startswith(name) for row in told)]
+        left = [*self.failed, *(f"{name}: this run was not asked for it" for name in unasked)]
+        return page(self.figures, target=target, seconds=60 * self._minutes, failed=left)
 
 
 @click.command()
