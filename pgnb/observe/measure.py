@@ -38,40 +38,27 @@ class Service(Tabled):
 
     def checks(self, *, longest: float) -> Checks:
         """Nothing that was acknowledged is missing, and no gap was longer than `longest` seconds."""
-        if self.unmeasured:
-            nobody = Check(
-                "measured by a client",
-                False,
-                self.unmeasured,
-                "a client in the cluster",
-                "Name the password as secret:NAME/KEY to have the time without service measured.",
-                advice=True,
-            )
-            return Checks.of("The client's side", [nobody], self.journal)
-        if self.not_started is not None:
-            error = self.not_started
-            nobody = Check(
-                "measured by a client",
-                False,
-                " ".join(f"none could be started: {error.message} {error.found}".split()),
-                "a client in the cluster",
-                error.remedy,
-            )
-            return Checks.of("The client's side", [nobody], self.journal)
-        if self.failed:
-            unmeasured = Check(
-                "measured to its end",
-                False,
-                self.failed,
-                "a row acknowledged afterwards",
-                "See whether clients can write through the Service now.",
-            )
+        if (unmeasured := self._not_measured()) is not None:
             return Checks.of("The client's side", [unmeasured], self.journal)
         if self.writing is None or self.found is None:
             items = [Check.fact("service", "nothing was done that could interrupt it")]
             return Checks.of("The client's side", items, self.journal)
         lost = Checks.of("The client's side", [self.found.check], self.journal)
         return lost + self.writing.checks(self.journal, longest=longest)
+
+    def _not_measured(self) -> Check | None:
+        """Why the measurement tells nothing; None where it came to its end, or was not asked for."""
+        name, wanted = "measured by a client", "a client in the cluster"
+        if self.unmeasured:
+            remedy = "Name the password as secret:NAME/KEY to have the time without service measured."
+            return Check(name, False, self.unmeasured, wanted, remedy, advice=True)
+        if (error := self.not_started) is not None:
+            found = " ".join(f"none could be started: {error.message} {error.found}".split())
+            return Check(name, False, found, wanted, error.remedy)
+        if self.failed:
+            remedy = "See whether clients can write through the Service now."
+            return Check("measured to its end", False, self.failed, "a row acknowledged afterwards", remedy)
+        return None
 
     @property
     def table(self) -> Table:
