@@ -181,11 +181,19 @@ class Replay:
         return value
 
     def _learn(self, recorded: Any, found: Any) -> None:
+        """A list has the version of the whole store, which others advance too. Where the recorded store had
+        not changed since an object did, both have one version; the object's own is the one that counts."""
         if isinstance(recorded, dict) and isinstance(found, dict):
             for key in recorded.keys() & found.keys():
                 if key in ("uid", "resourceVersion") and isinstance(found[key], str):
-                    self.learned[recorded[key]] = found[key]
+                    self._learn_word(recorded[key], found[key], of_list="uid" not in recorded)
                 self._learn(recorded[key], found[key])
+
+    def _learn_word(self, recorded: str, found: str, *, of_list: bool) -> None:
+        if of_list:
+            self.learned.setdefault(recorded, found)
+        else:
+            self.learned[recorded] = found
 
     def expected(self, entry: dict[str, Any]) -> Any:
         """The recorded answer, in the words of the cluster at hand and without what is never the same."""

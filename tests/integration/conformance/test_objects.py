@@ -36,6 +36,23 @@ def _known(body: Any) -> Any:
     return body
 
 
+def test_version_of_a_list_that_others_advanced_is_not_taken_for_an_objects(replay: Replay) -> None:
+    path = f"/api/v1/namespaces/{replay.namespace}/configmaps"
+    made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "versions"}}
+    answer = replay.api.call("POST", path, made)
+    version = answer.body["metadata"]["resourceVersion"]
+    alone = Replay(replay.api, replay.namespace)
+    recorded = {"metadata": {"uid": "recorded", "resourceVersion": "506"}}
+    alone.send(_recorded(f"{path}/versions", recorded))
+    replay.api.call("POST", path, {**made, "metadata": {"name": "meanwhile"}})
+    alone.send(_recorded(path, {"metadata": {"resourceVersion": "506"}, "items": []}))
+    assert alone.learned["506"] == version
+
+
+def _recorded(path: str, body: Any) -> dict[str, Any]:
+    return {"request": {"method": "GET", "path": path}, "response": {"body": body}}
+
+
 def test_pages_follow_each_other_to_the_end(replay: Replay) -> None:
     path = f"/api/v1/namespaces/{replay.namespace}/configmaps"
     everything = [item["metadata"]["name"] for item in replay.api.call("GET", path).body["items"]]
