@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,6 +70,12 @@ class Ground:
     def subscriber(self) -> Server:
         """The subscriber, which notebook 12 has made."""
         return find_server(self.cluster, SUBSCRIBER, password=SUBSCRIBER_PASSWORD)
+
+    @property
+    def password(self) -> str:
+        """The superuser's, from its Secret."""
+        encoded = self.kubectl("get", "secret", "postgres-primary", "-o", "jsonpath={.data.password}")
+        return b64decode(encoded).decode()
 
     @cached_property
     def tool(self) -> str:

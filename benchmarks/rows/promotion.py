@@ -18,7 +18,7 @@ from benchmarks.progress import say
 from benchmarks.scripts import AS_POSTGRES
 
 _CLAIM = "postgres-async-replica-data"
-_PROMOTED = "SELECT pg_promote(true, 60)"
+_PROMOTED = "SELECT pg_promote(false)"
 _CLIENT = {
     "apiVersion": "v1",
     "kind": "Pod",

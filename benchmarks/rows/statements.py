@@ -6,8 +6,11 @@ import re
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from benchmarks.figures import Figure, in_turn, seconds
+import psycopg
+
+from benchmarks.figures import Figure, Work, in_turn, seconds
 from benchmarks.ground import Ground, Size
+from benchmarks.sockets import connect_by_socket
 from pgnb.observe.load import run_load
 from pgnb.observe.sampler import LagSampler
 from pgnb.observe.scratch import Scratch
@@ -28,19 +31,33 @@ def one_statement(ground: Ground, size: Size) -> Sequence[Figure]:
     repetitions = size.many(size.repetitions)
     mine, others = in_turn(ask, lambda: ground.psql("SELECT 1"), repetitions)
     each = [taken / turns for taken in mine]
-    socket = [_on_the_socket(ground, turns) for _ in range(repetitions)]
-    again = [seconds(ask) / turns for _ in range(repetitions)]
     note = f"{turns} statements a repetition."
-    return [
-        Figure("statement", "one statement", "kubectl exec, psql -c", each, others, goal=0.02, note=note),
-        Figure(
-            "statement-socket", "one statement", "pgbench on the server's Unix socket, in its pod", again,
-            socket, goal=5, note="libpq where the server is: no network, no API server, no Python.",
-        ),
-    ]  # fmt: skip
+    by_exec = Figure(
+        "statement", "one statement", "kubectl exec, psql -c", each, others, goal=0.02, note=note
+    )
+    return [by_exec, _beside_the_socket(ground, ask, turns, repetitions)]
 
 
-def _on_the_socket(ground: Ground, turns: int) -> float:
+def _beside_the_socket(ground: Ground, ask: Work, turns: int, repetitions: int) -> Figure:
+    """By psycopg where this machine is the server's node, by pgbench in the pod elsewhere."""
+    connection = connect_by_socket(ground.primary, ground.password)
+    if connection is None:
+        peer, note = "pgbench on the server's Unix socket, in its pod", "No Python beside it."
+        mine = [seconds(ask) / turns for _ in range(repetitions)]
+        others = [_by_pgbench(ground, turns) for _ in range(repetitions)]
+    else:
+        peer, note = "psycopg on the server's Unix socket", "The same driver, without Kubernetes in between."
+        with connection:
+            mine, others = in_turn(ask, lambda: _by_psycopg(connection, turns), repetitions, divide=turns)
+    return Figure("statement-socket", "one statement", peer, mine, others, goal=5, note=note)
+
+
+def _by_psycopg(connection: psycopg.Connection, turns: int) -> None:
+    for _ in range(turns):
+        connection.execute("SELECT 1").fetchall()
+
+
+def _by_pgbench(ground: Ground, turns: int) -> float:
     """Seconds for one statement by pgbench in the pod."""
     inside = ["pgbench", "-n", "-U", "postgres", "-t", str(max(turns, 10)), "-f", "/dev/stdin", "postgres"]
     said = ground.kubectl("exec", "-i", ground.primary.pod.name, "--", *inside, given="SELECT 1;\n")

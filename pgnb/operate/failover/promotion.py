@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pgnb.checks import Checks, gate
-from pgnb.errors import VerificationFailed
+from pgnb.errors import DeadlineExceeded, VerificationFailed
 from pgnb.operate.failover.fence import fenced
 from pgnb.operate.failover.inprogress import mark_phase
 from pgnb.operate.failover.loss import Loss
 from pgnb.operate.failover.succession import Succession, foremost
 from pgnb.operate.failover.weak import weak_fence
 from pgnb.plan import Change, Confirmation, Step
+from pgnb.server import Server
 from pgnb.server.progress import marker
+from pgnb.wait import wait_until
 
 PARAMETER = "allow_promotion"
-_PATIENCE = 60
-"""Seconds that pg_promote waits for the promotion to be over."""
+_PATIENCE = 60.0
+"""Seconds within which the promotion has to be over."""
 
 
 def plan_promotion(pair: Succession, loss: Loss) -> Change:
@@ -34,7 +36,7 @@ def plan_promotion(pair: Succession, loss: Loss) -> Change:
     return Change(
         title, journal, f"{candidate.name}: standby, timeline {before}\n",
         f"{candidate.name}: primary, timeline {before + 1} or higher\n",
-        [Step(candidate.name, "SELECT pg_promote(true, 60), a first write", lambda: _promote(pair), True)],
+        [Step(candidate.name, "pg_promote, end of recovery, a first write", lambda: _promote(pair), True)],
         note=f"Loss: {loss.words}.", undo_text="none: the old primary can only follow (path = rejoin)",
         confirmations=[*_confirmations(loss), *weak_fence(pair)],
         precheck=lambda: fenced(pair) + _fit(pair, loss),
@@ -59,7 +61,7 @@ def _promote(pair: Succession) -> str:
 
 
 def promote(pair: Succession) -> str:
-    """pg_promote and its result, the new timeline, and a first write.
+    """Promote the candidate: pg_promote, the end of recovery, the new timeline, and a first write.
 
     Before, the workload of the old primary is marked: whoever would put it back meets a conflict then. Raises
     Conflict when somebody else was faster, GateClosed when the fence does not hold, VerificationFailed.
@@ -67,14 +69,27 @@ def promote(pair: Succession) -> str:
     candidate = pair.candidate
     mark_phase(pair, "promote")
     gate(fenced(pair))
-    rows = candidate.execute(
-        "SELECT pg_catalog.pg_promote(true, %s) AS promoted", (_PATIENCE,), what="SELECT pg_promote(true, 60)"
-    )
-    facts = candidate.refresh()
-    if not rows[0]["promoted"] or facts.in_recovery:
-        raise VerificationFailed(
-            f"{candidate.name} is not promoted", found=f"pg_promote: {rows[0]['promoted']}, {facts.role}",
-            remedy="Look at its log: it may still replay. The old primary stays fenced; run this again.",
-        )  # fmt: skip
+    candidate.execute("SELECT pg_catalog.pg_promote(false)", what="SELECT pg_promote(false)")
+    _wait_promoted(candidate)
+    facts, lsn = candidate.refresh(), marker(candidate)
     candidate.close_sessions()  # What a session read as a standby's would not be a primary's.
-    return f"a primary on timeline {facts.timeline}, first write at {marker(candidate)}"
+    return f"a primary on timeline {facts.timeline}, first write at {lsn}"
+
+
+def _wait_promoted(candidate: Server) -> None:
+    """pg_promote's own wait looks ten times a second only; clients wait meanwhile."""
+    try:
+        wait_until(
+            f"{candidate.name} to leave recovery",
+            lambda: candidate.scalar("SELECT pg_catalog.pg_is_in_recovery()"),
+            lambda in_recovery: in_recovery is False,
+            timeout=_PATIENCE,
+            every=0.005,
+            describe=lambda _: "in recovery",
+        )
+    except DeadlineExceeded as error:
+        raise VerificationFailed(
+            f"{candidate.name} is not promoted",
+            found=error.message,
+            remedy="Look at its log: it may still replay. The old primary stays fenced; run this again.",
+        ) from error

@@ -88,13 +88,13 @@ def _switch(pair: Succession, seen: Object) -> str:
         return switch(pair, seen)
 
 
-def switch(pair: Redirection, seen: Object | None = None) -> str:
+def switch(pair: Redirection, seen: Object | None = None, labels: Mapping[str, str] | None = None) -> str:
     """Patch the selector and see the endpoints follow; what they are then, in words.
 
-    `seen` is the Service as the plan saw it; without it, as it is now. Raises Conflict when somebody else
-    changed it since.
+    `seen` is the Service as the plan saw it, and `labels` are the candidate's own; without them, as they are
+    now. Raises Conflict when somebody else changed the Service since.
     """
-    service, wished = seen or read_service(pair), own_labels(pair.candidate)
+    service, wished = seen or read_service(pair), labels or own_labels(pair.candidate)
     former = dict.fromkeys(service["spec"]["selector"])
     body = {"spec": {"selector": {**former, **wished}}}
     pair.cluster.patch_as_seen(service, body, f"selector: {selector_words(wished)}")

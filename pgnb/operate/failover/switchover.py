@@ -21,7 +21,7 @@ from pgnb.operate.failover.putback import Before, against_putting_back, going_on
 from pgnb.operate.failover.quiet import Quiet
 from pgnb.operate.failover.readiness import switchover_checks
 from pgnb.operate.failover.remains import leave_signal
-from pgnb.operate.failover.service import switch
+from pgnb.operate.failover.service import own_labels, switch
 from pgnb.operate.failover.succession import Succession
 from pgnb.operate.failover.volume import beside, fence_volume, open_on
 from pgnb.operate.failover.weak import weak_fence
@@ -41,6 +41,7 @@ class Switchover:
     timeout: float
     quiet: Quiet
     before: Before
+    labels: dict[str, str] = field(default_factory=dict)
     helper: Helper | None = field(default=None, repr=False)
     scaled: bool = False
     signalled: bool = False
@@ -86,7 +87,11 @@ class Switchover:
         return "done"
 
     def stand_by(self) -> str:
-        """A helper that is there already when the server is gone; where its claim allows two pods."""
+        """A helper that is there already when the server is gone; where its claim allows two pods.
+
+        The candidate's labels are read here for the same reason: no client waits yet.
+        """
+        self.labels = own_labels(self.pair.candidate)
         target = self.pair.old.target
         if target is None:
             return f"none: {self.pair.old.weak}"
@@ -156,7 +161,7 @@ class Switchover:
 
     def lead_clients(self) -> str:
         """The Service, and the helper's end."""
-        words = switch(self.pair, self.before.service)
+        words = switch(self.pair, self.before.service, self.labels)
         self._stack.close()
         return f"{words}; the change of roles is {clear_mark(self.pair)}"
 
