@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from html import escape
 from typing import Literal, Protocol, runtime_checkable
 
-from tabulate import tabulate
-
 from pgnb.secrecy import masked
 
 Tone = Literal["", "good", "bad", "warn", "dim"]
@@ -105,6 +103,8 @@ class Table:
         return len(self.rows)
 
     def __str__(self) -> str:
+        from tabulate import tabulate  # Takes a tenth of a second to load, and most runs show no text.
+
         body = [[spell(value) for value in row] for row in self.rows]
         grid = tabulate(body, headers=self.columns, tablefmt="simple", disable_numparse=True) if body else ""
         return "\n".join(part for part in (masked(self.title), grid, masked(self.note)) if part)

@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-
 from pgnb.display import spell_seconds
 from pgnb.private import write_private
 from pgnb.runbook.jupyter import without_checkers
@@ -22,9 +20,6 @@ _POLICY = (
     '<meta http-equiv="Content-Security-Policy" content="'
     "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
     '">'
-)
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("pgnb.runbook", "templates"), autoescape=select_autoescape(), trim_blocks=True
 )
 
 
@@ -100,7 +95,11 @@ def write_index(
 
     `summary` and `plots` (file names in the archive's folder) stand above the records; red where it `failed`.
     """
-    template = _ENVIRONMENT.get_template("index.html")
+    from jinja2 import Environment, PackageLoader, select_autoescape  # The kernel is started before.
+
+    loader = PackageLoader("pgnb.runbook", "templates")
+    environment = Environment(loader=loader, autoescape=select_autoescape(), trim_blocks=True)
+    template = environment.get_template("index.html")
     records = sorted(archive.all(), key=lambda record: record.started, reverse=True)
     unreadable = archive.read()[1]
     if unreadable:
