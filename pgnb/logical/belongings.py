@@ -1,4 +1,4 @@
-"""What belongs to a database and is in no dump of it: its settings, those of roles, and who may use it.
+"""What belongs to a database and is in no dump of it: settings (also of roles), privileges, its comment.
 
 Without them a client finds another search_path after a cut-over, and a database that PUBLIC could not connect
 to is open. Source: the manual, pg_dump ("Notes") and pg_dumpall.
@@ -70,6 +70,7 @@ def missing_belongings(
     return [
         *_grants(grants, subscriber, list(databases), called),
         *_settings(settings, subscriber.query("logical/database_settings", wanted), called),
+        *_comments(publisher, subscriber, wanted, called),
     ]
 
 
@@ -89,8 +90,9 @@ def belongings_check(publisher: Server, subscriber: Server, databases: Sequence[
     """What the subscriber's databases lack of the publisher's settings and privileges, as statements."""
     lacking = [one.shown for one in missing_belongings(publisher, subscriber, databases)]
     return Check(
-        "settings and privileges of databases", not lacking, f"{len(lacking)} lack" if lacking else "alike",
-        "alike", "No dump has them. On the subscriber: " + "; ".join(lacking) + ".", advice=True,
+        "settings, privileges, comments of databases", not lacking,
+        f"{len(lacking)} lack" if lacking else "alike", "alike",
+        "No dump has them. On the subscriber: " + "; ".join(lacking) + ".", advice=True,
     )  # fmt: skip
 
 
@@ -103,6 +105,16 @@ def _settings(ours: Sequence[Any], theirs: Sequence[Any], called: Callable[[str]
         if row["role"]:
             whose = compose("ROLE {} IN {}", name(row["role"]), whose)
         yield Lacking.setting("ALTER {} SET {} = {}", whose, row["name"], row["value"])
+
+
+def _comments(
+    publisher: Server, subscriber: Server, wanted: dict[str, list[str]], called: Callable[[str], str]
+) -> Iterator[Lacking]:
+    there = {(r["database"], r["comment"]) for r in subscriber.query("logical/database_comments", wanted)}
+    for row in publisher.query("logical/database_comments", wanted):
+        if (row["database"], row["comment"]) not in there:
+            statement = compose("COMMENT ON DATABASE {} IS {}", name(called(row["database"])), row["comment"])
+            yield Lacking(statement, spell_whole(statement))
 
 
 def _grants(

@@ -158,15 +158,23 @@ def _identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Chec
 def _extensions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
     if not subscriber.present:
         return
-    available = {row["name"] for row in subscriber.query("logical/available_extensions")}
+    available = {row["name"]: row["version"] for row in subscriber.query("logical/available_extensions")}
     found = in_parallel(lambda spec: publisher.query("logical/extensions", database=spec.database), specs)
-    lacking = [
-        f"{spec.database}: {row['name']} {row['version']}"
-        for spec, rows in zip(specs, found, strict=True) for row in rows if row["name"] not in available
-    ]  # fmt: skip
+    used = [
+        (f"{spec.database}: {row['name']} {row['version']}", row["version"], available.get(row["name"]))
+        for spec, rows in zip(specs, found, strict=True)
+        for row in rows
+    ]
+    lacking = [words for words, _, theirs in used if theirs is None]
     yield Check(
         "extensions", not lacking, ", ".join(lacking) or "all available", "all available",
         "Use an image that has them for the subscriber.",
+    )  # fmt: skip
+    other = [f"{words}, there {theirs}" for words, ours, theirs in used if theirs not in (None, ours)]
+    yield Check(
+        "versions of extensions", not other, "; ".join(other) or "alike", "alike",
+        "A dump names no version, so the subscriber makes its default one: their functions may differ."
+        " Use one image for both, or ALTER EXTENSION … UPDATE on the publisher first.", advice=True,
     )  # fmt: skip
 
 

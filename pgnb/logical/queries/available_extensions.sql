@@ -1,2 +1,2 @@
--- The extensions that this server's image could create.
-SELECT name FROM pg_catalog.pg_available_extensions
+-- The extensions that this server's image could create, with the version that CREATE EXTENSION takes.
+SELECT name, default_version AS version FROM pg_catalog.pg_available_extensions

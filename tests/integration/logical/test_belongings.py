@@ -31,6 +31,7 @@ def test_a_database_that_is_made_has_them_and_is_no_wider_open(pair: Pair) -> No
         "ALTER DATABASE {database} SET app.tenant = 'it''s 100% hush'",
         "ALTER ROLE {role} SET app.jwt_secret = 'hush'",
         "ALTER DATABASE {database} SET default_transaction_read_only = off",
+        "COMMENT ON DATABASE {database} IS 'orders; 100% of them'",
         "REVOKE ALL ON DATABASE {database} FROM PUBLIC",
         "GRANT CONNECT ON DATABASE {database} TO {role} WITH GRANT OPTION",
     ):
@@ -43,7 +44,7 @@ def test_a_database_that_is_made_has_them_and_is_no_wider_open(pair: Pair) -> No
     carry_out(change)
     made = [entry.what for entry in there.journal.entries if entry.target == there.name]
     assert any("app.tenant" in what for what in made) and "hush" not in str(made)
-    for query in ("logical/database_settings", "logical/database_grants"):
+    for query in ("logical/database_settings", "logical/database_grants", "logical/database_comments"):
         assert _of(there, query, **wanted) == _of(here, query, **wanted)
     assert _of(there, "logical/role_settings", names=[ROLE]) == _of(
         here, "logical/role_settings", names=[ROLE]

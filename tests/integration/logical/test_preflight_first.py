@@ -61,6 +61,13 @@ def test_extensions_that_replication_does_not_carry_are_named(pair: Pair) -> Non
     assert publisher_preflight(pair.publisher, specs, accept_not_copied=["timescaledb"]).ok
 
 
+def test_another_version_of_an_extension_is_spoken_of(pair: Pair) -> None:
+    older = "SET allow_system_table_mods = on; UPDATE pg_extension SET extversion = '0.9'"
+    pair.make_database("aged", "CREATE TABLE t (id int PRIMARY KEY)", older)
+    advised = _advised(logical_preflight(pair.publisher, pair.subscriber, pair.specs("aged")))
+    assert advised["versions of extensions"] == "aged: plpgsql 0.9, there 1.0"
+
+
 def test_partitions_are_spoken_of_and_published_by_their_table_where_asked(pair: Pair) -> None:
     pair.make_database(
         "metered", "CREATE TABLE m (t int, v int, PRIMARY KEY (t, v)) PARTITION BY RANGE (t)",
