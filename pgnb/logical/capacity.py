@@ -1,7 +1,7 @@
 """What logical replication of several databases needs of both servers' settings, in numbers.
 
 With the defaults of four workers, six subscriptions starve their initial copies: the tables stay in state i,
-no error is counted, and only a line of the log says so (guard 42).
+no error is counted, and only a line of the log says so (fact 42).
 """
 
 from __future__ import annotations

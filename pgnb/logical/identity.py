@@ -1,4 +1,4 @@
-"""Replica identity: without one, UPDATE and DELETE fail on the publisher once a table is published (Q1).
+"""Replica identity: without one, UPDATE and DELETE fail on the publisher once a table is published (facts, Q1).
 
 The subscriber gets the publisher's, before a publication exists: without a key of its own that the publisher
 sends, its apply stops at the first UPDATE.
@@ -67,7 +67,7 @@ def unidentified_tables(publisher: Server, specs: Sequence[DatabaseSpec]) -> tup
     """The tables that are to be published and lack a replica identity, and what would give them one.
 
     A table without an index that may serve gets FULL; one of an extension is left to the extension. With
-    `via_root` the partitioned tables are among them. Source: pg_class, pg_index (Q1).
+    `via_root` the partitioned tables are among them. Source: pg_class, pg_index (facts, Q1).
     """
     found = in_parallel(lambda spec: list(_lacking(publisher, spec)), specs)
     return tuple(table for tables in found for table in tables)

@@ -1,6 +1,6 @@
 """Section 12.1 as checks that run: may these databases be replicated, from this server to that one?
 
-Guards 41-47, 49, 51 and 59. What would stop replication, or lose rows silently, stops; the rest is advice.
+Facts 41-47, 49, 51 and 59. What would stop replication, or lose rows silently, stops; the rest is advice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Planning publications: compared with what is there and altered; never dropped, nothing taken out.
 
 A publication that was dropped under a live subscription stalls it for good and loses rows silently, so no
-statement here drops one, or a table of one (guard 48 of the procedure's section 12.4).
+statement here drops one, or a table of one (fact 48 of the procedure's section 12.4).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What becomes of the subscriptions when their publisher fails over to a standby of its own (guard 58).
+"""What becomes of the subscriptions when their publisher fails over to a standby of its own (fact 58).
 
 Logical slots stay behind on the old primary unless the standby synchronises them (17). Slots that are made
 again after a promotion begin there: what was written before and had not arrived is missed without an error.

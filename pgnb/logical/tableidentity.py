@@ -1,7 +1,7 @@
 """By what UPDATE and DELETE find the rows of a published table, on either side, from the catalogs.
 
 The rules are PostgreSQL's own. The publisher refuses both on a published table without a replica identity
-(Q1). The subscriber looks a row up by its own identity index or primary key, each of whose columns the
+(facts, Q1). The subscriber looks a row up by its own identity index or primary key, each of whose columns the
 publisher must send as part of its identity; only a publisher that sends the full row needs no key there
 (relation.c, logicalrep_rel_mark_updatable).
 """

@@ -3,7 +3,7 @@
 A slot whose standby is away keeps every byte of WAL that is written. Then either the cap is reached, and
 the slot is lost at a checkpoint, after which its standby needs an archive or a new base backup; or the volume
 is full, and the primary stops. How soon depends on the rate at which WAL is written now, which takes two
-looks (guards 29 and 39).
+looks (facts 29 and 39).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A server's ConfigMap and the server, held against each other in both directions (guard 27)."""
+"""A server's ConfigMap and the server, held against each other in both directions (fact 27)."""
 
 from __future__ import annotations
 

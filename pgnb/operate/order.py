@@ -1,6 +1,6 @@
 """In which order a primary and its standbys get their settings, so that the plan may stop after any step.
 
-Five settings of a hot standby must never be lower than its primary's (the manual, 26.4.3; guard 16): so they
+Five settings of a hot standby must never be lower than its primary's (the manual, 26.4.3; fact 16): so they
 are raised on the standbys first, and lowered on the primary first. Whatever else a standby gets goes along
 with these, so that it restarts once.
 """

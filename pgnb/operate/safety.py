@@ -45,7 +45,7 @@ def _bytes(setting: Setting) -> int | None:
 
 
 def _room_checks(server: Server, setting: Setting) -> Iterable[Check]:
-    """wal_keep_size is a floor: so much WAL will lie there, slot or no slot (guard 27)."""
+    """wal_keep_size is a floor: so much WAL will lie there, slot or no slot (fact 27)."""
     space, wanted = wal_space(server), _bytes(setting) or 0
     held = int(server.scalar("SELECT coalesce(sum(size), 0) FROM pg_catalog.pg_ls_waldir()") or 0)
     if space is not None:

@@ -37,7 +37,7 @@ class Configuration:
 
 
 def read_config_map(server: Server, name: str) -> Configuration:
-    """What the ConfigMap asks for; its text is taken from the object, since a mount lags behind (guard 60).
+    """What the ConfigMap asks for; its text is taken from the object, since a mount lags behind (fact 60).
 
     Raises NotFound, and ParameterError for a line that the server would not understand.
     """

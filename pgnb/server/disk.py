@@ -42,7 +42,7 @@ def space_of(server: Server, path: str) -> Space:
 
 
 def owner_of(server: Server, path: str) -> Owner:
-    """Owner and mode of a path in the container, by `stat`: images differ in both (guard 66)."""
+    """Owner and mode of a path in the container, by `stat`: images differ in both (fact 66)."""
     uid, gid, mode = server.cluster.exec(server.pod, ["stat", "-c", "%u %g %a", path]).text.split()
     return Owner(int(uid), int(gid), mode)
 

@@ -1,6 +1,6 @@
 """Section 1 as checks that run: is this a server, and a place, that a standby can be made from?
 
-Guards 3, 4, 6, 16, 62-64 and 68. What must be so stops; what is worth knowing is advice. Nothing is changed.
+Facts 3, 4, 6, 16, 62-64 and 68. What must be so stops; what is worth knowing is advice. Nothing is changed.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _LONG = 60.0
 
 
 def plan_restart(server: Server, *, reason: str, timeout: float = 300.0) -> Change:
-    """The plan that restarts the server as Kubernetes does it (guards 62 and 63), behind `allow_restart`.
+    """The plan that restarts the server as Kubernetes does it (facts 62 and 63), behind `allow_restart`.
 
     A CHECKPOINT first, so that the shutdown is short; the workload's rollout (or scale to 0 and back), in
     which the old pod ends before the new one starts; then the same system identifier, timeline and role.

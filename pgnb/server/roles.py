@@ -48,7 +48,7 @@ class RolePlan:
 
 
 def plan_role(server: Server, role: str, secret_name: str, *, secret_key: str = DEFAULT_KEY) -> Change:
-    """The plan that gives the replication role what it needs (guard 9 of section 2.1).
+    """The plan that gives the replication role what it needs (fact 9 of section 2.1).
 
     The Secret is made with a random password where it is not there, and respected where it is. The server
     gets a verifier that is computed here, so that no password reaches a statement or a log. A role that is

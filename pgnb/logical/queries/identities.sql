@@ -1,4 +1,4 @@
--- By what UPDATE and DELETE find the rows of each logged table of this database (Q1). `form` is relreplident;
+-- By what UPDATE and DELETE find the rows of each logged table of this database (facts, Q1). `form` is relreplident;
 -- indexes: the unique ones that may serve as identity (valid, immediate, whole, over NOT NULL columns), the shortest
 -- first; roots: the partitioned tables above it, parents: the tables that it inherits from, as [schema, name], the
 -- nearest first; extension: whose member it is. `bytes` is its size.
