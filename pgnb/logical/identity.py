@@ -1,4 +1,4 @@
-"""Replica identity: without one, UPDATE and DELETE fail on the publisher once a table is published (facts, Q1).
+"""Replica identity: without one, UPDATE and DELETE of a published table fail on the publisher (facts, Q1).
 
 The subscriber gets the publisher's, before a publication exists: without a key of its own that the publisher
 sends, its apply stops at the first UPDATE.
