@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pgnb.checks import Check, Checks
 from pgnb.display import Table, Tabled
+from pgnb.logical.locks import lock_settings
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
@@ -46,8 +47,9 @@ def worker_settings(publisher: Server, subscriber: Server, specs: Sequence[Datab
 
     Each takes a slot and a walsender on the publisher, an apply worker and a replication origin on the
     subscriber; an initial copy takes one of each for each table at a time. Copies begin while the last
-    subscriptions are still being made, so there is room for both. Values are written as minima (">= 10"),
-    for `Server.plan_settings`. Source: the manual, 29.12 (configuration settings).
+    subscriptions are still being made, so there is room for both. The subscriber needs room for the locks of
+    the schemas that are loaded into it. Values are written as minima (">= 10"), for `plan_settings`.
+    Source: the manual, 29.12 (configuration settings).
     """
     here = publisher.one("logical/capacity")
     there = subscriber.one("logical/capacity") or {**here, "subscriptions": 0, "origins": 0, "slots": 0}
@@ -72,6 +74,7 @@ def worker_settings(publisher: Server, subscriber: Server, specs: Sequence[Datab
             origins: f">= {max(there['slots'], origin_count)}",
             "max_logical_replication_workers": f">= {workers}",
             "max_worker_processes": f">= {workers + there['max_parallel_workers'] + 1}",
+            **lock_settings(publisher, subscriber, specs),
         },
     )
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from logical_pair import Pair, start_pair
+from logical_pair import Pair, carry_out, start_pair
 
 from pgnb.logical.capacity import worker_settings
 from pgnb.logical.conflicts import read_incidents
+from pgnb.logical.databases import plan_databases
 from pgnb.logical.preflight import logical_preflight
+from pgnb.logical.schema import plan_schema
 from pgnb.plan import gate
 from pgnb.server.restart import plan_pending_restart
 
@@ -42,3 +44,23 @@ def test_ten_databases_are_set_up_with_the_numbers_that_they_need_and_no_more(pa
         restart.apply()
     assert pair.set_up(specs).ready
     assert read_incidents(pair.subscriber).items == ()
+
+
+def test_a_schema_of_many_tables_gets_room_for_its_locks_before_it_is_loaded(pair: Pair) -> None:
+    # PostgreSQL grants more than it promises; twice its room is refused for sure.
+    room = pair.subscriber.one("logical/lock_table")
+    tables = range(room["locks"] * room["holders"])
+    parts = [f"CREATE TABLE many_{number} (id int PRIMARY KEY)" for number in tables]
+    pair.make_database("many", *("; ".join(parts[start : start + 500]) for start in tables[::500]))
+    needs = worker_settings(pair.publisher, pair.subscriber, pair.specs("many"))
+    assert int(needs.subscriber["max_locks_per_transaction"].removeprefix(">= ")) > 2 * room["locks"]
+    checks = {one.name: one for one in logical_preflight(pair.publisher, pair.subscriber, pair.specs("many"))}
+    assert not checks["subscriber: max_locks_per_transaction"].ok
+    pair.subscriber.plan_settings(needs.subscriber, write_restart=True).apply()
+    restart = plan_pending_restart(pair.subscriber, needs.subscriber, allow=True)
+    gate(restart, allow_restart=True)
+    restart.apply()
+    carry_out(plan_databases(pair.publisher, pair.subscriber, pair.specs("many")))
+    carry_out(plan_schema(pair.publisher, pair.subscriber, pair.specs("many"), pair.origin))
+    again = worker_settings(pair.publisher, pair.subscriber, pair.specs("many"))
+    assert "max_locks_per_transaction" not in again.subscriber

@@ -1,0 +1,36 @@
+"""Room for the locks of a schema that is loaded in one transaction: one for each relation that it makes.
+
+Without it, the load of some ten thousand tables ends with "out of shared memory", after everything before it
+has been done. Source: the manual, 19.12 (max_locks_per_transaction).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+from pgnb.logical.parallel import AT_ONCE, in_parallel
+from pgnb.logical.schema import uncopied
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.server import Server
+
+SETTING = "max_locks_per_transaction"
+_MORE = 1.1
+"""Types, schemas and functions are locked as well, and other sessions hold locks meanwhile."""
+
+
+def lock_settings(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> dict[str, str]:
+    """Return what the subscriber needs so that the missing schemas can be loaded; empty where it has room.
+
+    Schemas are loaded side by side, so the largest of them count together. A subscriber that is not there yet
+    is taken for one with the publisher's numbers. Raises QueryFailed.
+    """
+    missing = uncopied(subscriber, specs) if subscriber.present else list(specs)
+    if not missing:
+        return {}
+    found = in_parallel(lambda spec: publisher.one("logical/relations", database=spec.database), missing)
+    needed = sum(sorted((int(row["relations"]) for row in found), reverse=True)[:AT_ONCE]) * _MORE
+    room = subscriber.one("logical/lock_table") or publisher.one("logical/lock_table")
+    if needed <= room["locks"] * room["holders"]:
+        return {}
+    return {SETTING: f">= {ceil(needed / room['holders'])}"}
