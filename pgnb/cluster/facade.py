@@ -199,6 +199,22 @@ class Cluster:
         """
         return helpers.run_helper(self.api, spec, timeout=timeout, check=check, on_log=on_log)
 
+    def left_helpers(self, work: str) -> tuple[Pod, ...]:
+        """Helpers that still work at `work` (HelperPod.work), and whose run was killed or let them go.
+
+        Those of a run that lives, or of another machine, where nobody can know, are not among them.
+        """
+        return helpers.left_helpers(self.api, work)
+
+    def take_over(
+        self, pod: Pod, *, timeout: float = 600.0, on_log: Callable[[str], None] | None = None
+    ) -> HelperResult:
+        """Follow one of `left_helpers` to its end and remove it; as `run_helper`, but for its start.
+
+        `on_log` gets the lines from now on.
+        """
+        return helpers.take_over(self.api, pod, timeout=timeout, on_log=on_log)
+
     def helper(self, spec: HelperPod, *, lifetime: float = 3600.0) -> AbstractContextManager[Helper]:
         """A helper pod that waits for commands, for work on a stopped server's volume; `spec.argv` is not
         used. It is removed at the end of the block, and ends by itself after `lifetime` seconds."""

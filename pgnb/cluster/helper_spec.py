@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pgnb.cluster.owner import ANNOTATION, this_process
+from pgnb.cluster.owner import ANNOTATION, WORK, this_process
 from pgnb.cluster.placement import helper_resources, placement
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.security import User, container_security
@@ -68,7 +68,8 @@ class HelperPod:
     `placement` is taken into the pod's spec as it is (node selector, tolerations, pull secrets, affinity),
     `pod_security` into its securityContext. `non_root`: the image's own user is known not to be root.
     `start_timeout` in seconds, from its creation until its container runs. `pinned_by` is the claim whose pod
-    says on which node it runs; empty: any of its claims.
+    says on which node it runs; empty: any of its claims. `work`, where it is to outlive a run that is killed:
+    what it works at, by which the next run finds it.
     """
 
     name_prefix: str
@@ -92,6 +93,7 @@ class HelperPod:
     pod_security: Mapping[str, Any] = field(default_factory=dict)
     non_root: bool = False
     start_timeout: float = START
+    work: str = ""
     files: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = ()
     """Volumes of another pod with their mounts, read-only: certificates at the paths where they are there."""
 
@@ -139,8 +141,9 @@ class HelperPod:
         spec |= {"initContainers": [self._copier()]} if self.secret_files else {}
         spec |= {"serviceAccountName": self.service_account} if self.service_account else {}
         spec |= {"nodeName": self.node} if self.node else {}
+        marks = {ANNOTATION: this_process(), **({WORK: self.work} if self.work else {})}
         meta = {"name": name, "labels": dict(self.labels) | dict(LABELS),
-                "annotations": {**self.annotations, ANNOTATION: this_process()}}  # fmt: skip
+                "annotations": {**self.annotations, **marks}}  # fmt: skip
         return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
     def _container(self) -> dict[str, Any]:

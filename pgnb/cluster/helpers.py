@@ -16,7 +16,7 @@ from pgnb.cluster.commands import ExecResult, exec_in
 from pgnb.cluster.helper_spec import CONTAINER, LABELS, HelperPod
 from pgnb.cluster.logs import LogLine, read_log
 from pgnb.cluster.objects import create, delete, get, list_all
-from pgnb.cluster.owner import ANNOTATION, has_died
+from pgnb.cluster.owner import ANNOTATION, WORK, has_died, this_process
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.selection import events_if_allowed
 from pgnb.cluster.sockets import Sockets
@@ -26,6 +26,8 @@ from pgnb.wait import wait_until
 
 _IDLE = ("sleep", "86400")
 _GONE = 60.0
+_TAIL = 20
+"""Lines of its log that are read of a helper that has worked for a while."""
 _SELECTOR = ",".join(f"{label}={value}" for label, value in LABELS.items())
 
 
@@ -69,19 +71,54 @@ def run_helper(
     with _created(api, spec, timeout) as name:
         wait_started(api, name, spec.start_timeout)
         lines: list[LogLine] = []
-        ended = wait_until(
-            f"{spec.argv[0]} in pod {name}",
-            lambda: _follow(api, name, lines, on_log),
-            lambda pod: bool(_terminated(pod)),
-            timeout=timeout,
-            every=0.25,
-            describe=lambda pod: lines[-1].text if lines else explain(pod) or "runs",
-        )
-        _follow(api, name, lines, on_log)
-    state = _terminated(ended)
-    result = HelperResult(int(state.get("exitCode", -1)), tuple(lines), monotonic() - started)
+        ended = _to_its_end(api, name, lines, on_log, timeout)
+    return _result(name, ended, lines, monotonic() - started, check=check)
+
+
+def left_helpers(api: Api, work: str) -> tuple[Pod, ...]:
+    """Helpers that still work at `work` for a run that is gone. See `Cluster.left_helpers`."""
+    left = [pod for pod in list_all(api, "pods", _SELECTOR) if _goes_on(pod) and _is_left(pod)]
+    return tuple(Pod.of(pod, CONTAINER) for pod in left if _marks(pod)[WORK] == work)
+
+
+def take_over(
+    api: Api, pod: Pod, *, timeout: float = 600.0, on_log: Callable[[str], None] | None = None
+) -> HelperResult:
+    """Follow a helper that another run left to its end and remove it. See `Cluster.take_over`."""
+    api.assert_applies(f"pod {pod.name} was not taken over")
+    started = monotonic()
+    try:
+        wait_started(api, pod.name, timeout)
+        lines = list(read_log(api, pod, tail=_TAIL, timestamps=True))
+        ended = _to_its_end(api, pod.name, lines, on_log, timeout)
+    finally:
+        _remove(api, pod.name, uid=pod.uid)
+    return _result(pod.name, ended, lines, monotonic() - started)
+
+
+def _to_its_end(
+    api: Api, name: str, lines: list[LogLine], on_log: Callable[[str], None] | None, timeout: float
+) -> Object:
+    """Take its log until it has ended; the pod as it is then."""
+    ended = wait_until(
+        f"the command of pod {name}",
+        lambda: _follow(api, name, lines, on_log),
+        lambda pod: bool(_terminated(pod)),
+        timeout=timeout,
+        every=0.25,
+        describe=lambda pod: lines[-1].text if lines else explain(pod) or "runs",
+    )
+    _follow(api, name, lines, on_log)
+    return ended
+
+
+def _result(
+    name: str, pod: Object, lines: Sequence[LogLine], seconds: float, *, check: bool = True
+) -> HelperResult:
+    state = _terminated(pod)
+    result = HelperResult(int(state.get("exitCode", -1)), tuple(lines), seconds)
     if check and result.exit_status:
-        raise _failed(name, spec, state, result)
+        raise _failed(name, pod, state, result)
     return result
 
 
@@ -115,13 +152,29 @@ def _suffix() -> str:
 def remove_left(api: Api) -> None:
     """Remove the helpers that a killed run of this machine left, which would go on until their deadline.
 
-    Whoever may not look for them, or remove them, goes on without: they end by themselves.
+    Those whose work another run takes over go on. Whoever may not look for them, or remove them, goes on
+    without: they end by themselves.
     """
     with suppress(AccessDenied, Conflict):
         for pod in list_all(api, "pods", _SELECTOR):
-            meta = pod["metadata"]
-            if has_died((meta.get("annotations") or {}).get(ANNOTATION, "")):
-                _remove(api, meta["name"], uid=meta["uid"])
+            if has_died(_marks(pod).get(ANNOTATION, "")) and not _goes_on(pod):
+                _remove(api, pod["metadata"]["name"], uid=pod["metadata"]["uid"])
+
+
+def _marks(pod: Object) -> dict[str, str]:
+    return pod["metadata"].get("annotations") or {}
+
+
+def _goes_on(pod: Object) -> bool:
+    """Whether it does work that outlives its run."""
+    alive = (pod.get("status") or {}).get("phase") in ("Pending", "Running")
+    return WORK in _marks(pod) and alive and not pod["metadata"].get("deletionTimestamp")
+
+
+def _is_left(pod: Object) -> bool:
+    """Whether nobody follows it: its run was killed, or it is this one's, which could not remove it."""
+    process = _marks(pod).get(ANNOTATION, "")
+    return has_died(process) or process == this_process() != ""
 
 
 def _sweep(api: Api, prefix: str) -> None:
@@ -203,11 +256,12 @@ def _terminated(pod: Object) -> dict[str, Any]:
     return ended
 
 
-def _failed(name: str, spec: HelperPod, state: dict[str, Any], result: HelperResult) -> ExecFailed:
+def _failed(name: str, pod: Object, state: dict[str, Any], result: HelperResult) -> ExecFailed:
     reason = " ".join(str(state[key]) for key in ("reason", "message") if state.get(key))
     tail = "\n".join(line.text for line in result.log[-15:])
+    program = pod["spec"]["containers"][0]["command"][0]
     return ExecFailed(
-        f"{spec.argv[0]} in the helper pod {name} ended with exit status {result.exit_status} ({reason})",
+        f"{program} in the helper pod {name} ended with exit status {result.exit_status} ({reason})",
         found=tail or "no output",
     )
 

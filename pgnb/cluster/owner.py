@@ -8,9 +8,11 @@ import platform
 
 from pgnb.process import has_died, this_process
 
-__all__ = ["ANNOTATION", "has_died", "this_process", "this_run"]
+__all__ = ["ANNOTATION", "WORK", "has_died", "this_process", "this_run"]
 
 ANNOTATION = "pgnb/process"
+WORK = "pgnb/work"
+"""What a helper works at, of one that goes on when its run is killed: the next run takes it over."""
 
 
 def this_run() -> str:

@@ -17,6 +17,7 @@ from pgnb.plan import Change, Confirmation, Step
 from pgnb.replication.backupoptions import BackupOptions
 from pgnb.replication.bootstrap import WIPE, Bootstrap
 from pgnb.replication.collation import library_checks
+from pgnb.replication.copies import earlier, look_by, running_helper
 from pgnb.replication.install import Role
 from pgnb.replication.judgement import DirectoryState, Judgement, judge
 from pgnb.replication.manifest import data_owner
@@ -29,6 +30,9 @@ from pgnb.server import Server
 
 ROOM = 1.1
 """The volume must have the primary's size and a tenth more free: WAL goes on being written meanwhile."""
+
+
+_NOTE = "The old data directory stays until the new standby streams; the primary goes on serving."
 
 
 def plan_base_backup(
@@ -56,7 +60,8 @@ def plan_base_backup(
         assert_slot(cluster, target, found, slot, application_name)
     owner = data_owner(primary)
     pod = running_pod(cluster, target)
-    state = look_at(primary, target, owner, pod)
+    copying = running_helper(primary, target)
+    state = look_at(primary, target, owner, pod, copying)
     if pod and state and streams_already(primary, pod, state, found, application_name):
         return _nothing_but_leftovers(cluster, target, pod, state, title)
     settings = config_settings(primary, config_map)
@@ -68,6 +73,7 @@ def plan_base_backup(
         interrupted=verdict is not None and verdict.kind == "interrupted",
         replacing=state is None or state.has_old or state.kind not in ("absent", "empty"),
         timeout=timeout, start_timeout=start_timeout, options=options or BackupOptions(),
+        earlier=earlier(primary, copying, state, slot),
     )  # fmt: skip
     return _change(title, work, state, verdict, wipe_standby_data)
 
@@ -134,13 +140,20 @@ def running_pod(cluster: Cluster, target: Target) -> Pod | None:
     return next((pod for pod in pods if pod.ready and not pod.deleting), None)
 
 
-def look_at(primary: Server, target: Target, owner: User, pod: Pod | None) -> DirectoryState | None:
-    """What lies there: by exec in the running server's pod, else by a helper; None where neither may be."""
+def look_at(
+    primary: Server, target: Target, owner: User, pod: Pod | None, copying: Pod | None = None
+) -> DirectoryState | None:
+    """What lies there: by exec in the running server's pod, else by a helper; None where neither may be.
+
+    `copying` is a helper pod of an earlier run that is on the volume already.
+    """
     cluster, bin_dir = primary.cluster, primary.facts.bin_dir
     if pod is not None:
         return inspect(
             lambda argv: cluster.exec(pod, argv), target.data_directory, target.mount.path, bin_dir
         )
+    if copying is not None and (seen := look_by(cluster, copying, target, bin_dir)) is not None:
+        return seen
     claim = cluster.get("persistentvolumeclaims", target.claim)
     if claim is not None and (claim.get("status") or {}).get("phase") == "Pending":
         return DirectoryState({"kind": "absent"})  # No volume is bound to it yet, so nothing lies there.
@@ -207,7 +220,7 @@ def _change(
     target, primary = work.target, work.primary
     change = Change(
         title, primary.journal, _before(target, verdict), _after(work), work.steps(),
-        note="The old data directory stays until the new standby streams; the primary goes on serving.",
+        note=" ".join(part for part in (work.earlier.words, _NOTE) if part),
         undo_text=f"scale {target.name} to 0; the former data are gone once the standby streams",
         confirmations=_confirmations(target, verdict),
         precheck=lambda: _precheck(work, state),

@@ -14,6 +14,7 @@ from pgnb.errors import ChangeFailed, Conflict, DeadlineExceeded, PgnbError
 from pgnb.plan import Step
 from pgnb.replication import scripts
 from pgnb.replication.backupoptions import BackupOptions
+from pgnb.replication.copies import Earlier, earlier, unfit, work_name
 from pgnb.replication.install import Role, install
 from pgnb.replication.judgement import DirectoryState, judge
 from pgnb.replication.progress import BackupProgress
@@ -48,6 +49,8 @@ class Bootstrap:
     timeout: float
     start_timeout: float
     options: BackupOptions = field(default_factory=BackupOptions)
+    earlier: Earlier = field(default_factory=Earlier)
+    """What runs before this one left, to go on with."""
     named: Collection[str] = ()
     """What the operator has confirmed by the time that the steps run (`Change.granted`)."""
     swapped: bool = False
@@ -59,7 +62,7 @@ class Bootstrap:
         stop = f"scale from {replicas} to 0 and see every pod gone" if replicas else "see that no pod is left"
         steps = [
             self._step(f"{stop}; see the slot {self.role.slot} free", self.stop),
-            self._step(f"pg_basebackup from {host} into {self.target.new}, then pg_verifybackup", self.copy),
+            self._step(self._copy_words(host), self.copy),
             self._step(
                 f"configure it, try the configuration, put it in the place of {name}'s data", self.install
             ),
@@ -67,6 +70,13 @@ class Bootstrap:
         ]
         last = self._step(f"remove the former data directory {self.target.old}", self.clean)
         return [*steps, last] if self.replacing else steps
+
+    def _copy_words(self, host: str) -> str:
+        if self.earlier.pod is not None:
+            return f"follow pod {self.earlier.pod.name}, which makes the base backup from {host} already"
+        if self.earlier.copy is not None and self.earlier.usable:
+            return f"take the verified base backup at {self.earlier.copy.directory}, if it is good still"
+        return f"pg_basebackup from {host} into {self.target.new}, then pg_verifybackup"
 
     def _step(self, what: str, act: Callable[[], str]) -> Step:
         return Step(self.target.name, what, lambda: self._guarded(act))
@@ -104,10 +114,33 @@ class Bootstrap:
             helper.exec(argv, timeout=600, changes="finish the swap that was interrupted")
 
     def copy(self) -> str:
-        """The base backup and its verification, in a helper pod whose end is the proof."""
-        progress = BackupProgress(self.primary, BACKUP_NAME)
-        self.back_up(progress.look)
-        return f"{progress.close()}, verified"
+        """The base backup and its verification, in a helper pod whose end is the proof, or an earlier one."""
+        pod = self.earlier.pod
+        running = pod is not None and self._runs(pod)
+        why = ""
+        if not running and (pod is not None or self.earlier.usable or self.interrupted):
+            found = self._look_again()
+            if found.usable:
+                return found.words
+            why = f"; {found.words}"
+        progress = BackupProgress(self.primary, BACKUP_NAME, resumed=running)
+        if pod is not None and running:
+            self.primary.cluster.take_over(pod, timeout=self.timeout, on_log=progress.look)
+        else:
+            self.back_up(progress.look)
+        return f"{progress.close()}, verified{why}"
+
+    def _runs(self, pod: Pod) -> bool:
+        """Whether that very pod is there; one that has ended well left its copy on the volume."""
+        found = self.primary.cluster.get("pods", pod.name)
+        return found is not None and found["metadata"]["uid"] == pod.uid
+
+    def _look_again(self) -> Earlier:
+        """What is left now that nobody else is on the volume."""
+        bin_dir = self.primary.facts.bin_dir
+        with self.primary.cluster.helper(self._helper(()), lifetime=3600) as helper:
+            state = inspect(helper.exec, self.target.directory, self.target.root, bin_dir)
+        return earlier(self.primary, None, state, self.role.slot)
 
     def back_up(self, on_log: Callable[[str], None]) -> HelperResult:
         """Run the helper pod to its end; `on_log` gets each line that it writes."""
@@ -116,6 +149,7 @@ class Bootstrap:
         login = self.source.passfile_arguments(HELPER_PASSFILE)
         arguments = (*login, *places, connection, *self.options.arguments)
         spec = self._helper(scripts.argv("passfile", "backup", args=arguments))
+        spec = replace(spec, work=work_name(self.primary, self.target))
         return self.primary.cluster.run_helper(
             self.source.given_to(spec, self.target.pod), timeout=self.timeout, on_log=on_log
         )
@@ -130,9 +164,20 @@ class Bootstrap:
             verdict = judge(state, self.primary.facts.system_identifier)
             if not (verdict.disposable or WIPE in self.named):
                 raise ChangeFailed("the data directory is not what was planned upon", found=verdict.words)
-            result = install(helper, self.target, self.role, bin_dir)
+            result = install(helper, self.target, self.role, bin_dir, self._directory(state))
         self.swapped = True
         return result
+
+    def _directory(self, state: DirectoryState) -> str:
+        """Where the base backup lies that goes in, once it is known to be one that can follow."""
+        copy = state.finished_copy
+        why = unfit(self.primary, copy, self.role.slot) if copy else "it is not complete, or was not verified"
+        if copy is None or why:
+            raise ChangeFailed(
+                "the base backup cannot be put in place", found=why,
+                remedy="The primary or its slot changed meanwhile: plan again.",
+            )  # fmt: skip
+        return copy.directory
 
     def _assert_still_stopped(self) -> None:
         """A person, an autoscaler or a GitOps tool may have started a server on the old data meanwhile."""
@@ -163,11 +208,14 @@ class Bootstrap:
         try:
             cluster.scale_and_wait(self.target.workload, 1, timeout=self.start_timeout)
             self.pod = cluster.pod(self.target.workload.selector, self.target.pod.container)
-            return wait_streaming(self.primary, self.role.slot, self.application_name)
+            words = wait_streaming(self.primary, self.role.slot, self.application_name)
         except DeadlineExceeded as late:
             raise ChangeFailed(
                 late.message, found=f"{late.found}; {self._log()}", remedy=late.remedy
             ) from late
+        mark = f"{self.target.data_directory}/.pgnb-verified"
+        cluster.exec(self.pod, ["rm", "-f", "--", mark], changes=f"remove {mark}")
+        return words
 
     def clean(self) -> str:
         """The former directory, removed in the standby's own pod: it has the volume mounted anyway."""
@@ -182,8 +230,10 @@ class Bootstrap:
         """Room, rights and programs of the standby's place; nothing where it could not be looked at."""
         if state is None or "free_kb" not in state.found:
             return []
+        needed = 0 if self.earlier.usable else needed
+        room = state.free_bytes + state.new_bytes  # What an earlier run has copied is gone on with, or goes.
         return [
-            Check("room on the volume", state.free_bytes >= needed, spell_bytes(state.free_bytes),
+            Check("room on the volume", room >= needed, spell_bytes(room),
                   f"≥ {spell_bytes(needed)}, beside the old data",
                   f"Enlarge the claim {self.target.claim}, or remove what is not needed on it."),
             Check("the volume can be written", not state.writable, state.writable or "yes",
@@ -207,6 +257,7 @@ class Bootstrap:
         """Pods that have the claim mounted and are none of the workload's own."""
         cluster = self.primary.cluster
         own = {pod.uid for pod in cluster.pods(self.target.workload.selector, self.target.pod.container)}
+        own |= {self.earlier.pod.uid} if self.earlier.pod else set()
         return [
             pod["metadata"]["name"]
             for pod in cluster.list("pods")

@@ -28,19 +28,21 @@ class Role:
     """The primary's five settings, which the standby must not be below."""
 
 
-def install(helper: Helper, target: Target, role: Role, bin_dir: str) -> str:
+def install(helper: Helper, target: Target, role: Role, bin_dir: str, directory: str) -> str:
     """Configure the new directory, try the configuration, and put the directory in its place.
 
+    It stands in its place already (`directory` is the data directory) where a run was killed behind the swap.
     The role stands in postgresql.auto.conf and nowhere else, since that file beats every other; the
     settings in the managed file that postgresql.conf includes, where the server reads that one. Raises
     ChangeFailed; then the data directory is still the old one.
     """
-    configure(helper, target.new, role, elsewhere=target.configured_elsewhere)
-    assert_startable(helper, target, role, bin_dir, target.new)
-    helper.exec(
-        scripts.argv("swap", args=(target.directory, target.root)), timeout=600,
-        changes=f"put {target.new} in the place of {target.directory}",
-    )  # fmt: skip
+    configure(helper, directory, role, elsewhere=target.configured_elsewhere)
+    assert_startable(helper, target, role, bin_dir, directory)
+    if directory != target.directory:
+        helper.exec(
+            scripts.argv("swap", args=(target.directory, target.root)), timeout=600,
+            changes=f"put {directory} in the place of {target.directory}",
+        )  # fmt: skip
     return "configured and in place; a former directory stays beside it until the standby streams"
 
 

@@ -14,6 +14,17 @@ _RECOVERY = ("in archive recovery", "shut down in recovery")
 
 
 @dataclass(frozen=True)
+class FinishedCopy:
+    """A base backup that is complete and verified and was never started; `age` is seconds, `start` an LSN."""
+
+    directory: str
+    age: int
+    start: str
+    timeline: int
+    system_identifier: str
+
+
+@dataclass(frozen=True)
 class DirectoryState:
     """What the script inspect.sh found: the data directory, its neighbours, and the volume's room (bytes)."""
 
@@ -90,6 +101,22 @@ class DirectoryState:
     def has_old(self) -> bool:
         """Whether a former data directory lies there still."""
         return "old" in self.found
+
+    @property
+    def new_bytes(self) -> int:
+        """What that base backup takes of the volume."""
+        return int(self.found.get("new_kb") or "0") * 1024
+
+    @property
+    def finished_copy(self) -> FinishedCopy | None:
+        """The complete and verified base backup beside the data directory, or in its place already."""
+        found = self.found
+        if "copy" not in found:
+            return None
+        return FinishedCopy(
+            found["copy"], int(found["copy_age"]), found.get("copy_start", ""),
+            int(found.get("copy_timeline") or 0), found.get("copy_system_identifier", ""),
+        )  # fmt: skip
 
     @property
     def user_data(self) -> bool:

@@ -9,9 +9,23 @@ above=$data
 while [ ! -e "$above" ]; do above=$(dirname "$above"); done
 if [ -w "$above" ]; then echo "writable=yes"; else echo "writable=no, $(stat -c '%n belongs to %u:%g (%a)' "$above")"; fi
 df -Pk "$above" | awk 'NR == 2 { print "free_kb=" $4 }'
-[ -e "$new" ] && echo "new=yes"
+[ -e "$new" ] && echo "new=yes" && echo "new_kb=$(du -sk "$new" 2>/dev/null | cut -f 1)"
 [ -e "$old" ] && echo "old=yes"
 [ -e "$data/.pgnb-phase" ] && echo "phase=$(cat "$data/.pgnb-phase")"
+
+# A base backup that was never started: beside the data, or put in their place. It is complete and verified where
+# its mark names its own manifest; a mark that came along with the source's files names another one.
+copy=$new
+[ -e "$copy" ] || copy=$data
+mark=$(cat "$copy/.pgnb-verified" 2>/dev/null)
+if [ -n "$mark" ] && [ "$mark" = "$(cksum < "$copy/backup_manifest")" ] && [ -s "$copy/backup_label" ]; then
+    echo "copy=$copy"
+    echo "copy_age=$(($(date +%s) - $(stat -c %Y "$copy/.pgnb-verified")))"
+    sed -n -e 's|^START WAL LOCATION: \([0-9A-F/]*\) .*|copy_start=\1|p' -e 's/^START TIMELINE: /copy_timeline=/p' \
+        "$copy/backup_label"
+    pg_controldata -D "$copy" | sed -n 's/^Database system identifier: */copy_system_identifier=/p'
+fi
+
 [ -e "$data" ] || { echo "kind=absent"; exit 0; }
 [ -d "$data" ] || { echo "kind=file"; exit 0; }
 echo "owner=$(stat -c '%u %g' "$data")"

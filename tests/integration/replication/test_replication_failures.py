@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import base64
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -229,6 +225,12 @@ def _delete_helper_in_the_middle(stage: Stage) -> str:
     return name
 
 
+def _forget_the_copy(stage: Stage) -> None:
+    """The finished one that an earlier test left would be used."""
+    pod, mark = stage.cluster.pod("app=stranger"), "/var/lib/postgresql/data/pgdata.pgnb-new/.pgnb-verified"
+    stage.cluster.exec(pod, ["rm", mark], changes="forget the copy")
+
+
 @pytest.fixture
 def large(stage: Stage) -> Iterator[None]:
     """So much to copy that a backup has a long middle: a file of 4 GB, all of it a hole."""
@@ -242,6 +244,7 @@ def test_a_backup_killed_in_the_middle_leaves_the_old_data_and_the_slot(
     stage: Stage, stranger: str, large: None
 ) -> None:
     before = restart_lsn(stage)
+    _forget_the_copy(stage)
     change = backup(stage, stranger, wipe_standby_data="stranger")
     with ThreadPoolExecutor(1) as killer:
         killed = killer.submit(_delete_helper_in_the_middle, stage)
@@ -336,49 +339,6 @@ def test_run_again_and_named_it_becomes_a_standby(stage: Stage, stranger: str) -
     beside = stage.cluster.exec(standby.pod, ["ls", f"{directory}/.."]).text
     assert "pgnb" not in beside
     standby.close()
-
-
-_RUN = """
-import sys
-from pathlib import Path
-from replication_stage import ROLE, SECRET, open_stage
-from pgnb.replication import BackupOptions, plan_base_backup, replication_source
-stage = open_stage(Path(sys.argv[1]), sys.argv[2])
-source = replication_source(stage.primary, role=ROLE, secret=SECRET)
-slowly = BackupOptions("5M")
-plan_base_backup(
-    stage.primary, "stranger", source, slot="slot_a", application_name="stranger", options=slowly
-).apply()
-"""
-
-
-def test_after_a_run_that_was_killed_the_next_one_waits_its_turn_and_succeeds(
-    stage: Stage, stranger: str
-) -> None:
-    """Stopped, it is this primary's own former standby, which is replaced without being named."""
-    stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", stranger), 0)
-    argv = [sys.executable, "-c", _RUN, str(stage.kubeconfig), stage.namespace]
-    with subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)}) as run:
-        wait_until(
-            "its backup", lambda: stage.primary.query("replication/backups"), bool, timeout=60, every=0.01
-        )
-        run.kill()
-    change = backup(stage, stranger)
-    assert "a former standby of this primary" in change.before
-    assert not change.confirmations
-    with pytest.raises(GateClosed) as closed:
-        change.apply()
-    assert f"nobody else on the volume: {helpers(stage)[0]['metadata']['name']}" in str(closed.value)
-    wait_until("its helper to end", lambda: helpers(stage), _all_ended, timeout=60)
-    carry_out(change)
-    standby = stage.server(stranger)
-    assert standby_checks(stage.primary, standby, slot=SLOT, application_name=stranger).ok
-    assert not helpers(stage)
-    standby.close()
-
-
-def _all_ended(pods: list[Object]) -> bool:
-    return all(pod["status"]["phase"] in ("Succeeded", "Failed") for pod in pods)
 
 
 def test_another_pod_on_the_volume_stops_it(stage: Stage, stranger: str) -> None:

@@ -103,9 +103,9 @@ def test_the_servers_own_words_are_kept() -> None:
 def test_progress_in_words() -> None:
     mega = 1024 * 1024
     assert words(0, None, 1.0, "waiting for checkpoint to finish") == "waiting for checkpoint to finish"
-    assert words(12 * mega, 48 * mega, 2.0, "") == "12.0 MB of 48.0 MB (25 %), 6.0 MB/s, 6.0 s left"
-    assert words(12 * mega, None, 2.0, "streaming") == "12.0 MB, 6.0 MB/s (streaming)"
-    assert "(100 %)" in words(50 * mega, 48 * mega, 2.0, "")
+    assert words(12 * mega, 48 * mega, 6.0 * mega, "") == "12.0 MB of 48.0 MB (25 %), 6.0 MB/s, 6.0 s left"
+    assert words(12 * mega, None, 6.0 * mega, "streaming") == "12.0 MB, 6.0 MB/s (streaming)"
+    assert "(100 %)" in words(50 * mega, 48 * mega, 6.0 * mega, "")
 
 
 @pytest.mark.parametrize("name", ["", "Replica", "my-slot", "a b", "x" * 64, "slot\n", "日本"])
