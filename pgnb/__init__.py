@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from pgnb.plan import gate
     from pgnb.replication import (
         BackupOptions,
+        layout_checks,
         plan_base_backup,
         plan_drop_slot,
         plan_slot,
@@ -202,6 +203,7 @@ _HOMES = {
     "pgnb.plan": ("gate",),
     "pgnb.replication": (
         "BackupOptions",
+        "layout_checks",
         "plan_base_backup",
         "plan_drop_slot",
         "plan_slot",
@@ -261,6 +263,7 @@ __all__ = [
     "hold_lease",
     "identity_checks",
     "judge_at_end",
+    "layout_checks",
     "limits",
     "logical_cutover",
     "logical_preflight",

@@ -94,6 +94,8 @@ class HelperPod:
     non_root: bool = False
     start_timeout: float = START
     work: str = ""
+    sub_paths: Mapping[str, str] = field(default_factory=dict)
+    """The subPath of a claim, by its mount path; without one the whole claim is mounted."""
     files: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = ()
     """Volumes of another pod with their mounts, read-only: certificates at the paths where they are there."""
 
@@ -153,7 +155,7 @@ class HelperPod:
             for variable, (name, key) in self.secret_env.items()
         ]
         mounts: list[dict[str, Any]] = [
-            {"name": f"claim-{number}", "mountPath": path, "readOnly": self.read_only}
+            {"name": f"claim-{number}", "mountPath": path, "readOnly": self.read_only, **self._sub_path(path)}
             for number, path in enumerate(self.claims)
         ]
         mounts += [{"name": "private", "mountPath": path} for path in self._private_directories()]
@@ -167,6 +169,9 @@ class HelperPod:
             "resources": dict(self.resources),
             "securityContext": self._security(),
         }
+
+    def _sub_path(self, path: str) -> dict[str, str]:
+        return {"subPath": self.sub_paths[path]} if path in self.sub_paths else {}
 
     def _copier(self) -> dict[str, Any]:
         pairs = [word for number, file in enumerate(self.secret_files)

@@ -3,6 +3,7 @@
 from pgnb.replication.backupoptions import BackupOptions
 from pgnb.replication.basebackup import plan_base_backup
 from pgnb.replication.checks import standby_checks
+from pgnb.replication.claims import layout_checks
 from pgnb.replication.proof import prove_source
 from pgnb.replication.rejoin import Rejoin, plan_rejoin
 from pgnb.replication.repoint import plan_repoint
@@ -31,6 +32,7 @@ __all__ = [
     "Source",
     "StandbyStatus",
     "five_checks",
+    "layout_checks",
     "plan_base_backup",
     "plan_drop_slot",
     "plan_rejoin",

@@ -6,31 +6,30 @@ directory, verify it, configure it, swap, start, see it stream, and only then re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster import Cluster, Pod
 from pgnb.cluster.security import User
-from pgnb.errors import NotFound, ParameterError
+from pgnb.errors import NotFound, ParameterError, PgnbError
 from pgnb.plan import Change, Confirmation, Step
+from pgnb.replication import scripts
 from pgnb.replication.backupoptions import BackupOptions
-from pgnb.replication.bootstrap import WIPE, Bootstrap
+from pgnb.replication.bootstrap import ROOM, WIPE, Bootstrap
 from pgnb.replication.collation import library_checks
-from pgnb.replication.copies import earlier, look_by, running_helper
+from pgnb.replication.copies import earlier, running_helper
 from pgnb.replication.install import Role
 from pgnb.replication.judgement import DirectoryState, Judgement, judge
 from pgnb.replication.manifest import data_owner
+from pgnb.replication.outside import Place, layout_of
 from pgnb.replication.sizing import checked, five
 from pgnb.replication.slots import Slot, slots
 from pgnb.replication.source import Source
 from pgnb.replication.status import senders
-from pgnb.replication.target import Target, find_target, inspect
+from pgnb.replication.target import Run, Target, find_target, inspect
 from pgnb.server import Server
-
-ROOM = 1.1
-"""The volume must have the primary's size and a tenth more free: WAL goes on being written meanwhile."""
-
 
 _NOTE = "The old data directory stays until the new standby streams; the primary goes on serving."
 
@@ -39,14 +38,15 @@ def plan_base_backup(
     primary: Server, standby: str, source: Source, *, slot: str, application_name: str,
     config_map: str = "", wipe_standby_data: str = "", container: str = "", data_directory: str = "",
     timeout: float = 6 * 3600.0, start_timeout: float = 300.0, slot_to_come: bool = False,
-    options: BackupOptions | None = None,
+    options: BackupOptions | None = None, tablespaces: Mapping[str, str] | None = None,
 ) -> Change:  # fmt: skip
     """Make the workload `standby` a streaming standby of the primary; nothing to do where it is one already.
 
     What lies in its data directory is looked at first: nothing, a fresh initdb, and this primary's own
     former standby are replaced; anything else needs `wipe_standby_data` to be the claim's name. `config_map`
     holds the standby's settings. `timeout` and `start_timeout` are seconds, for the copy and for the start
-    of each pod. `options` are those of pg_basebackup. `slot_to_come` says that the slot is made by the time
+    of each pod. `options` are those of pg_basebackup. `tablespaces` maps a path at the primary to another one
+    at the standby; without it each keeps its path. `slot_to_come` says that the slot is made by the time
     that these steps run. Raises ParameterError for a slot, a workload or a volume that cannot serve.
     """
     cluster, title = primary.cluster, f"base backup for {standby}"
@@ -58,22 +58,22 @@ def plan_base_backup(
     found = slots(primary).find(slot)
     if found is not None or not slot_to_come:
         assert_slot(cluster, target, found, slot, application_name)
-    owner = data_owner(primary)
-    pod = running_pod(cluster, target)
-    copying = running_helper(primary, target)
-    state = look_at(primary, target, owner, pod, copying)
+    owner, pod = data_owner(primary), running_pod(cluster, target)
+    state = look_at(primary, target, owner, pod) if pod else None
     if pod and state and streams_already(primary, pod, state, found, application_name):
         return _nothing_but_leftovers(cluster, target, pod, state, title)
+    layout, copying = layout_of(primary, target, tablespaces or {}), running_helper(primary, target)
+    state = look_at(primary, target, owner, pod, copying=copying, where=layout.places)
     settings = config_settings(primary, config_map)
     role = Role(source.connection(application_name), slot, settings, five(primary))
-    owner = (state.owner if state else None) or owner
     verdict = judge(state, primary.facts.system_identifier) if state else None
     work = Bootstrap(
-        primary, target, source, role, application_name, owner,
+        primary, target, source, role, application_name, (state.owner if state else None) or owner,
         interrupted=verdict is not None and verdict.kind == "interrupted",
         replacing=state is None or state.has_old or state.kind not in ("absent", "empty"),
         timeout=timeout, start_timeout=start_timeout, options=options or BackupOptions(),
         earlier=earlier(primary, copying, state, slot),
+        places=layout.places(state), moves=layout.moves(state),
     )  # fmt: skip
     return _change(title, work, state, verdict, wipe_standby_data)
 
@@ -141,19 +141,21 @@ def running_pod(cluster: Cluster, target: Target) -> Pod | None:
 
 
 def look_at(
-    primary: Server, target: Target, owner: User, pod: Pod | None, copying: Pod | None = None
-) -> DirectoryState | None:
+    primary: Server, target: Target, owner: User, pod: Pod | None, *,
+    copying: Pod | None = None, where: Callable[[DirectoryState], Sequence[Place]] = lambda state: (),
+) -> DirectoryState | None:  # fmt: skip
     """What lies there: by exec in the running server's pod, else by a helper; None where neither may be.
 
-    `copying` is a helper pod of an earlier run that is on the volume already.
+    `copying` is a helper pod of an earlier run that is on the volume already. `where` says, by what lies in
+    the data directory, which places outside of it are looked at, too.
     """
-    cluster, bin_dir = primary.cluster, primary.facts.bin_dir
+    cluster = primary.cluster
     if pod is not None:
-        return inspect(
-            lambda argv: cluster.exec(pod, argv), target.data_directory, target.mount.path, bin_dir
-        )
-    if copying is not None and (seen := look_by(cluster, copying, target, bin_dir)) is not None:
-        return seen
+        seen = replace(target, mount=replace(target.mount, sub_path=""))
+        return _inspected(primary, seen, lambda argv: cluster.exec(pod, argv), where)
+    if copying is not None:
+        with suppress(PgnbError):  # It may have ended just now; then a helper of this run's own looks.
+            return _inspected(primary, target, lambda argv: cluster.exec(copying, argv), where)
     claim = cluster.get("persistentvolumeclaims", target.claim)
     if claim is not None and (claim.get("status") or {}).get("phase") == "Pending":
         return DirectoryState({"kind": "absent"})  # No volume is bound to it yet, so nothing lies there.
@@ -165,7 +167,16 @@ def look_at(
         )
     spec = target.helper("pgnb-inspect", (), uid=owner.uid, gid=owner.gid)
     with cluster.helper(spec, lifetime=600) as helper:
-        return inspect(helper.exec, target.directory, target.root, bin_dir)
+        return _inspected(primary, target, helper.exec, where)
+
+
+def _inspected(
+    primary: Server, target: Target, run: Run, where: Callable[[DirectoryState], Sequence[Place]]
+) -> DirectoryState:
+    place = (target.directory, target.root, primary.facts.bin_dir)
+    state = inspect(run, *place)
+    bases = [one.base for one in where(state)]
+    return inspect(run, *place, bases) if bases else state
 
 
 def streams_already(
@@ -190,7 +201,7 @@ def _nothing_but_leftovers(
     paths = [beside.old, beside.new]
 
     def run() -> str:
-        argv = ["rm", "-rf", "--", *paths]
+        argv = scripts.argv("outside", "discard", args=(beside.directory, *paths))
         cluster.exec(pod, argv, timeout=3600, changes="remove what an earlier base backup left")
         return "removed"
 
@@ -222,7 +233,7 @@ def _change(
         title, primary.journal, _before(target, verdict), _after(work), work.steps(),
         note=" ".join(part for part in (work.earlier.words, _NOTE) if part),
         undo_text=f"scale {target.name} to 0; the former data are gone once the standby streams",
-        confirmations=_confirmations(target, verdict),
+        confirmations=_confirmations(target, verdict, state.outside if state else ""),
         precheck=lambda: _precheck(work, state),
     )  # fmt: skip
     change.granted |= {c.parameter for c in change.confirmations if wipe == c.value}
@@ -237,17 +248,19 @@ def _before(target: Target, verdict: Judgement | None) -> str:
 
 def _after(work: Bootstrap) -> str:
     settings = "".join(f"  {name} = {value}\n" for name, value in work.role.settings.items())
+    outside = "".join(f"  {place.words}\n" for place in work.places)
     return (
         f"{work.target.directory} on claim {work.target.claim}: a base backup of {work.primary.name}\n"
-        f"  primary_conninfo = {work.role.connection}\n  primary_slot_name = {work.role.slot}\n"
+        f"{outside}  primary_conninfo = {work.role.connection}\n  primary_slot_name = {work.role.slot}\n"
         f"{settings}replicas: 1\n"
     )
 
 
-def _confirmations(target: Target, verdict: Judgement | None) -> list[Confirmation]:
+def _confirmations(target: Target, verdict: Judgement | None, outside: str) -> list[Confirmation]:
     if verdict is None or verdict.disposable:
         return []
-    why = f"{target.directory} holds {verdict.words}; it would be removed once the standby streams."
+    also = f", with what it has at {outside}" if outside else ""
+    why = f"{target.directory} holds {verdict.words}; it would be removed{also} once the standby streams."
     return [Confirmation(WIPE, target.claim, why)]
 
 
@@ -257,14 +270,12 @@ def _precheck(work: Bootstrap, state: DirectoryState | None) -> Checks:
     before = primary.facts.system_identifier
     facts, room = primary.refresh(), primary.one("replication/room")
     volume = primary.one("replication/volume")
-    needed = int((volume["data_bytes"] + volume["wal_bytes"]) * ROOM)
-    spaces = ", ".join(volume["tablespaces"])
+    elsewhere = sum(place.outside.size for place in work.places)
+    needed = int((volume["data_bytes"] + volume["wal_bytes"] - elsewhere) * ROOM)
     senders_free, slots_free = room["max_senders"] - room["senders"], room["max_slots"] - room["slots"]
     items = [
         Check("primary", not facts.in_recovery and facts.system_identifier == before, facts.role, "primary",
               "It was demoted or replaced meanwhile: plan again."),
-        Check("tablespaces", not spaces, spaces or "none of its own", "none of its own",
-              "Their paths must exist on the standby: this runbook does not map them."),
         Check("free walsenders", senders_free >= 2, senders_free, 2, "Raise max_wal_senders (restart)."),
         Check("free slots", slots_free >= 1, slots_free, 1, "Raise max_replication_slots (restart)."),
         *work.place_checks(state, needed, facts.major),

@@ -17,6 +17,7 @@ from pgnb.replication.backupoptions import BackupOptions
 from pgnb.replication.copies import Earlier, earlier, unfit, work_name
 from pgnb.replication.install import Role, install
 from pgnb.replication.judgement import DirectoryState, judge
+from pgnb.replication.outside import Place, place_checks
 from pgnb.replication.progress import BackupProgress
 from pgnb.replication.proof import HELPER_PASSFILE
 from pgnb.replication.slots import slots
@@ -27,6 +28,8 @@ from pgnb.server import Server
 from pgnb.wait import wait_until
 
 _FREE_SLOT = 90.0
+ROOM = 1.1
+"""A volume must have the size of what comes and a tenth more free: WAL goes on being written meanwhile."""
 BACKUP_NAME = "pgnb_base_backup"
 WIPE = "wipe_standby_data"
 """The parameter that confirms, by the claim's name, that unknown data may be replaced."""
@@ -51,6 +54,10 @@ class Bootstrap:
     options: BackupOptions = field(default_factory=BackupOptions)
     earlier: Earlier = field(default_factory=Earlier)
     """What runs before this one left, to go on with."""
+    places: Sequence[Place] = ()
+    """Where pg_wal and tablespaces go that lie outside of the data directory."""
+    moves: str = ""
+    """Where pg_wal lay outside so far, of one that goes into the data directory."""
     named: Collection[str] = ()
     """What the operator has confirmed by the time that the steps run (`Change.granted`)."""
     swapped: bool = False
@@ -109,7 +116,7 @@ class Bootstrap:
         return result
 
     def _finish_swap(self) -> None:
-        argv = scripts.argv("swap", args=(self.target.directory, self.target.root))
+        argv = scripts.argv("outside", "swap", args=(self.target.directory, self.target.root))
         with self.primary.cluster.helper(self._helper(()), lifetime=3600) as helper:
             helper.exec(argv, timeout=600, changes="finish the swap that was interrupted")
 
@@ -145,10 +152,10 @@ class Bootstrap:
     def back_up(self, on_log: Callable[[str], None]) -> HelperResult:
         """Run the helper pod to its end; `on_log` gets each line that it writes."""
         connection = self.source.connection(BACKUP_NAME, HELPER_PASSFILE)
-        places = (self.target.new, self.primary.facts.bin_dir)
-        login = self.source.passfile_arguments(HELPER_PASSFILE)
-        arguments = (*login, *places, connection, *self.options.arguments)
-        spec = self._helper(scripts.argv("passfile", "backup", args=arguments))
+        login, target = self.source.passfile_arguments(HELPER_PASSFILE), self.target
+        places = (target.new, self.primary.facts.bin_dir, connection, target.directory, target.old)
+        arguments = (*login, *places, *_outside(self.places), *self.options.arguments)
+        spec = self._helper(scripts.argv("passfile", "outside", "backup", args=arguments))
         spec = replace(spec, work=work_name(self.primary, self.target))
         return self.primary.cluster.run_helper(
             self.source.given_to(spec, self.target.pod), timeout=self.timeout, on_log=on_log
@@ -222,7 +229,7 @@ class Bootstrap:
         if self.pod is None:
             return "not removed: no pod"
         seen = replace(self.target, mount=replace(self.target.mount, sub_path=""))
-        argv = ["rm", "-rf", "--", seen.old]
+        argv = scripts.argv("outside", "discard", args=(seen.directory, seen.old))
         self.primary.cluster.exec(self.pod, argv, timeout=3600, changes=f"remove {seen.old}")
         return "removed"
 
@@ -240,10 +247,10 @@ class Bootstrap:
                   f"by uid {self.owner.uid}", "Set fsGroup in the pod's securityContext, or chown it."),
             Check("PostgreSQL in the image", state.tools == major, state.tools or "none", major,
                   "The standby's image must have the primary's major version."),
-            Check("pg_wal", (wal := state.found.get("wal")) is None, wal or "in the data directory",
-                  "in the data directory",
-                  "The new standby's WAL goes there: see that the volume has room for it. What lies at that"
-                  " path stays, and can be removed once the standby streams.", advice=True),
+            Check("pg_wal", not self.moves, self.moves or "keeps its place", "keeps its place",
+                  "It goes into the data directory: see that this volume has room and speed for it, or mount"
+                  " a claim for it.", advice=True),
+            *([] if self.earlier.usable else place_checks(self.places, state, ROOM)),
         ]  # fmt: skip
 
     def pod_checks(self) -> Sequence[Check]:
@@ -263,7 +270,7 @@ class Bootstrap:
             for pod in cluster.list("pods")
             if pod["metadata"]["uid"] not in own
             and (pod.get("status") or {}).get("phase") in ("Pending", "Running")
-            and self.target.claim in _claims(pod["spec"])
+            and {self.target.claim, *(place.claim for place in self.places)} & _claims(pod["spec"])
         ]
 
     def _helper(self, argv: tuple[str, ...]) -> HelperPod:
@@ -303,6 +310,14 @@ class Bootstrap:
         except PgnbError as error:
             return f"{kept} {self.target.name} is still scaled to 0: {error.message}."
         return f"{kept} {self.target.name} is scaled to {former} again."
+
+
+def _outside(places: Sequence[Place]) -> tuple[str, ...]:
+    """As backup.sh takes it: the place of pg_wal, the number of tablespaces, and the two paths of each."""
+    wal = next((place.base for place in places if place.outside.wal), "")
+    spaces = [place for place in places if not place.outside.wal]
+    pairs = [path for place in spaces for path in (place.outside.path, place.base)]
+    return (wal, str(len(spaces)), *pairs)
 
 
 def _claims(spec: dict[str, object]) -> set[str]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgnb.cluster import Cluster, Pod
+from pgnb.cluster import Pod
 from pgnb.display import spell_seconds
-from pgnb.errors import PgnbError
 from pgnb.replication.judgement import DirectoryState, FinishedCopy
 from pgnb.replication.slots import Slot, slots
-from pgnb.replication.target import Target, inspect
+from pgnb.replication.target import Target
 from pgnb.server import Server
 from pgnb.server.progress import lsn_bytes
 
@@ -51,14 +50,6 @@ def work_name(primary: Server, target: Target) -> str:
 def running_helper(primary: Server, target: Target) -> Pod | None:
     """The helper pod of a run that is gone, which makes this very base backup still."""
     return next(iter(primary.cluster.left_helpers(work_name(primary, target))), None)
-
-
-def look_by(cluster: Cluster, pod: Pod, target: Target, bin_dir: str) -> DirectoryState | None:
-    """What lies in the target, seen from a helper pod that is there; None when that has just ended."""
-    try:
-        return inspect(lambda argv: cluster.exec(pod, argv), target.directory, target.root, bin_dir)
-    except PgnbError:
-        return None
 
 
 def earlier(primary: Server, pod: Pod | None, state: DirectoryState | None, slot: str) -> Earlier:

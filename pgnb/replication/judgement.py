@@ -103,6 +103,11 @@ class DirectoryState:
         return "old" in self.found
 
     @property
+    def outside(self) -> str:
+        """Where its links lead: pg_wal and tablespaces outside of the data directory."""
+        return self.found.get("outside", "")
+
+    @property
     def new_bytes(self) -> int:
         """What that base backup takes of the volume."""
         return int(self.found.get("new_kb") or "0") * 1024

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pgnb.cluster import Volume
+from pgnb.cluster import Volume, Workload
 from pgnb.cluster.placement import elsewhere
 from pgnb.cluster.security import User, container_security, pod_security, server_user
 from pgnb.cluster.templates import Manifest, rendered
 from pgnb.errors import ParameterError
+from pgnb.replication.claims import MANAGED_BY, more_claims
 from pgnb.replication.source import PASSFILE_DIRECTORY, PASSWORD_VARIABLE, Source
 from pgnb.server import Server
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
 _SCALED = ("Deployment", "StatefulSet")
 _COPIED = ("configMap", "secret", "projected", "emptyDir")
 _CUSTOM_CONFIG = "/etc/postgresql/custom-config"
@@ -29,20 +29,24 @@ def data_owner(primary: Server) -> User:
 
 def standby_manifests(
     primary: Server, name: str, source: Source, *,
-    config_map: str, replicas: int, file: str = "", size: str = "", storage_class: str = "",
+    config_map: str, live: Workload | None = None, file: str = "", size: str = "", storage_class: str = "",
+    tablespaces: Mapping[str, str] | None = None,
 ) -> list[Manifest]:  # fmt: skip
     """The manifests of one standby, as they would be applied.
 
-    `file` is the operator's own template (plain YAML is one too); `size` and `storage_class` replace those
-    of the primary's claim. Raises ParameterError for a file that is not there, not YAML, or without exactly
-    one Deployment or StatefulSet called `name`.
+    `live` is the workload where it is there already. `file` is the operator's own template (plain YAML is one
+    too); `size` and `storage_class` replace those of the primary's claim; `tablespaces` maps paths. Raises
+    ParameterError for a file that is not there, not YAML, or without exactly one Deployment or StatefulSet
+    called `name`.
     """
     volume = primary.cluster.volume(primary.pod, primary.facts.data_directory)
+    replicas = live.replicas if live else 0
     values = {
         **_from_primary(primary, volume), **_from_source(source), "name": name, "replicas": replicas,
         "labels": {"app": name, MANAGED_BY: "pgnb"}, "config_map": config_map,
         "size": size or volume.size or _DEFAULT_SIZE,
         "storage_class": storage_class or volume.storage_class,
+        "more_claims": more_claims(primary, name, live, tablespaces or {}),
     }  # fmt: skip
     manifests = rendered(file, "standby.yaml", values)
     workload = _workload_of(manifests, name, file or "standby.yaml")

@@ -6,6 +6,7 @@ the WAL is still there; else by a new base backup. Its own configuration is kept
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -62,27 +63,29 @@ class Wish:
     data_directory: str
     timeout: float
     start_timeout: float
+    tablespaces: Mapping[str, str]
 
 
 def plan_rejoin(
     old: str, new_primary: Server, *, source: Source, slot: str, application_name: str,
     config_map: str = "", way: str = "auto", discard_diverged: str = "",
     wipe_standby_data: str = "", container: str = "", data_directory: str = "",
-    timeout: float = 6 * 3600.0, start_timeout: float = 300.0,
+    timeout: float = 6 * 3600.0, start_timeout: float = 300.0, tablespaces: Mapping[str, str] | None = None,
 ) -> Rejoin:  # fmt: skip
     """Make the stopped workload `old` a streaming standby of `new_primary`; nothing to do where it is one.
 
     Its data are read by a helper pod on its volume; a plan-only run starts none, and then cannot tell the
     way. `source` leads to the new primary, where `slot` is made first. `config_map` holds a standby's
     settings, if it is to get others than its own. `way` is auto, follow, rewind or base backup. `timeout` and
-    `start_timeout` are seconds, for the copy and for the start.
+    `start_timeout` are seconds, for the copy and for the start. `tablespaces` maps the new primary's paths to
+    the old one's, for a base backup.
 
     Two confirmations, by the gate or as arguments: `discard_diverged` = `old`, where pg_rewind drops
     transactions that it committed behind the fork; `wipe_standby_data` = its claim, where a base backup
     replaces its data. Raises GateClosed while it runs, ParameterError for a way that its data do not allow.
     """
     wish = Wish(source, slot, application_name, config_map, wipe_standby_data, container, data_directory,
-                timeout, start_timeout)  # fmt: skip
+                timeout, start_timeout, tablespaces or {})  # fmt: skip
     title = f"rejoin of {old}"
     if not new_primary.present:
         return _unseen(new_primary, old, title)
@@ -232,7 +235,7 @@ def _by_base_backup(
         new_primary, target.workload.name, wish.source, slot=wish.slot,
         application_name=wish.application_name, config_map=wish.config_map, container=wish.container,
         data_directory=wish.data_directory, wipe_standby_data=wish.wipe_standby_data, timeout=wish.timeout,
-        start_timeout=wish.start_timeout, slot_to_come=True,
+        start_timeout=wish.start_timeout, slot_to_come=True, tablespaces=wish.tablespaces,
     )  # fmt: skip
     steps = [*_before_starting(new_primary, target, wish, owner), *change.steps]
     if former is not None and former.control.torn:

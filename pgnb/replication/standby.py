@@ -13,13 +13,16 @@ from pgnb.cluster.workloads import SCALED
 from pgnb.errors import ParameterError
 from pgnb.plan import Change, Step
 from pgnb.replication.basebackup import look_at, running_pod
+from pgnb.replication.claims import assert_placed, made_by_pgnb
 from pgnb.replication.login import logs_in
-from pgnb.replication.manifest import MANAGED_BY, data_owner, standby_manifests, with_passfile
+from pgnb.replication.manifest import data_owner, standby_manifests, with_passfile
 from pgnb.replication.sizing import Value, standby_settings
 from pgnb.replication.source import Source
 from pgnb.replication.status import senders
 from pgnb.replication.target import find_target, find_workload, template_pod
 from pgnb.server import Server
+
+_CLAIM = "PersistentVolumeClaim"
 
 
 def plan_standby_config(primary: Server, name: str, extra: Mapping[str, Value] | None = None) -> Change:
@@ -33,26 +36,30 @@ def plan_standby_config(primary: Server, name: str, extra: Mapping[str, Value] |
 def plan_standby_workload(
     primary: Server, name: str, source: Source, *, config_map: str, manifest: str = "",
     size: str = "", storage_class: str = "", container: str = "",
+    tablespaces: Mapping[str, str] | None = None,
 ) -> Change:  # fmt: skip
     """The claim, the Service and the Deployment of a standby, scaled to 0, or an existing workload adopted.
 
     Made from the template that ships with pgnb, or from the operator's own file `manifest`; image, size,
-    storage class, command and certificates are the primary's. A workload of that name that pgnb did not make
-    is adopted: it only gets the passfile, so that its server can log in at the source; a standby that
-    streams already is left alone. Raises ParameterError.
+    storage class, command and certificates are the primary's, and so are claims for pg_wal and tablespaces
+    (`tablespaces` maps a path there to another one here). A workload of that name that pgnb did not make is
+    adopted: it only gets the passfile, so that its server can log in at the source; a standby that streams
+    already is left alone. Raises ParameterError.
     """
     cluster = primary.cluster
     live = find_workload(cluster, name)
-    if live is not None and not _made_by_pgnb(live):
-        return _plan_adoption(primary, live, source, container)
+    if live is not None and not made_by_pgnb(live):
+        return _plan_adoption(primary, live, source, container, tablespaces or {})
     manifests = standby_manifests(
-        primary, name, source, config_map=config_map, replicas=live.replicas if live else 0,
-        file=manifest, size=size, storage_class=storage_class,
+        primary, name, source, config_map=config_map, live=live,
+        file=manifest, size=size, storage_class=storage_class, tablespaces=tablespaces,
     )  # fmt: skip
-    if live is not None:
-        manifests = [m for m in manifests if m["kind"] != "PersistentVolumeClaim"]
-    change = cluster.plan_apply(manifests, f"standby {name}")
     workload = next(m for m in manifests if m["kind"] in SCALED)
+    if live is None or not live.replicas:
+        assert_placed(primary, Workload.of(workload), container, tablespaces or {})
+    if live is not None:
+        manifests = [m for m in manifests if not _is_there(cluster, m)]
+    change = cluster.plan_apply(manifests, f"standby {name}")
     change.precheck = lambda: _precheck(primary, name, workload)
     change.note = f"{change.note} It is scaled to 0 until the base backup is there.".strip() if change else ""
     return change
@@ -65,12 +72,15 @@ def _precheck(primary: Server, name: str, workload: Mapping[str, Any]) -> Checks
     return Checks.of(title, primary.cluster.pod_checks(pods), primary.journal)
 
 
-def _made_by_pgnb(workload: Workload) -> bool:
-    labels = workload.object["metadata"].get("labels") or {}
-    return bool(labels.get(MANAGED_BY) == "pgnb")
+def _is_there(cluster: Cluster, manifest: Mapping[str, Any]) -> bool:
+    """Whether it is a claim that is there: what it asks for cannot be changed."""
+    name = manifest["metadata"]["name"]
+    return manifest["kind"] == _CLAIM and cluster.get("persistentvolumeclaims", name) is not None
 
 
-def _plan_adoption(primary: Server, live: Workload, source: Source, container: str) -> Change:
+def _plan_adoption(
+    primary: Server, live: Workload, source: Source, container: str, tablespaces: Mapping[str, str]
+) -> Change:
     cluster, title = primary.cluster, f"adopt {live.label} as a standby"
     pod = template_pod(live, container)
     _assert_fits(primary, live, pod.image)
@@ -82,6 +92,7 @@ def _plan_adoption(primary: Server, live: Workload, source: Source, container: s
             "It can log in at the source already." if not patch else "It streams from this primary already."
         )
         return Change(title, cluster.journal, note=words)
+    assert_placed(primary, live, container, tablespaces)
     change = cluster.plan_apply(_partial(live, patch), title)
     if live.replicas:
         change.steps = [_stop_step(cluster, live), *change.steps]

@@ -78,9 +78,12 @@ class Target:
         one. They don't say on which node it runs: one that many pods share is on theirs, too.
         """
         user = self.user(User(uid, gid))
-        others = {m.path: m.claim for m in self.pod.mounts if m.claim and not m.sub_path and not m.read_only}
+        mounts = [m for m in self.pod.mounts if m.claim and not m.read_only and "$(" not in m.sub_path]
+        others = [m for m in mounts if m.path != self.mount.path]
+        claims = {**{m.path: m.claim for m in others}, self.mount.path: self.claim}
         spec = HelperPod(
-            prefix, self.pod.image, tuple(argv), claims={**others, self.mount.path: self.claim},
+            prefix, self.pod.image, tuple(argv), claims=claims,
+            sub_paths={m.path: m.sub_path for m in others if m.sub_path},
             pinned_by=self.claim, uid=user.uid, gid=user.gid,
             fs_group=volume_group(self.pod.spec, self.pod.container_spec, user),
             start_timeout=self.start_timeout,
@@ -127,6 +130,13 @@ def find_target(
     workload = find_workload(cluster, name)
     if workload is None:
         return None
+    return target_of(cluster, workload, container=container, data_directory=data_directory)
+
+
+def target_of(
+    cluster: Cluster, workload: Workload, *, container: str = "", data_directory: str = ""
+) -> Target:
+    """A workload as a standby's place. Raises as `find_target` does."""
     pod = template_pod(workload, container)
     directory = data_directory or _data_directory(cluster, workload, pod)
     mount = pod.mount_of(directory)
@@ -196,6 +206,12 @@ def _asked(cluster: Cluster, workload: Workload, pod: Pod) -> str:
     return cluster.run_helper(HelperPod("pgnb-inspect", pod.image, argv).like(pod), check=False).text
 
 
-def inspect(run: Run, data_directory: str, mount: str, bin_dir: str) -> DirectoryState:
-    """What lies in a data directory; `run` runs an argv in a container that has the volume mounted."""
-    return DirectoryState.of(run(scripts.argv("libc", "inspect", args=(data_directory, mount, bin_dir))).text)
+def inspect(
+    run: Run, data_directory: str, mount: str, bin_dir: str, places: Sequence[str] = ()
+) -> DirectoryState:
+    """What lies in a data directory; `run` runs an argv in a container that has the volume mounted.
+
+    `places` are looked at as well: where the next base backup has its WAL or a tablespace.
+    """
+    arguments = (data_directory, mount, bin_dir, *places)
+    return DirectoryState.of(run(scripts.argv("libc", "outside", "inspect", args=arguments)).text)

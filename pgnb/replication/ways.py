@@ -47,9 +47,7 @@ def obstacles(
         return {"follow": words, "rewind": words, "base backup": ()}
     if broken := _against_both(former):
         return {"follow": broken, "rewind": broken, "base backup": ()}
-    outside = (
-        ("it has tablespaces of its own, whose volumes a helper pod does not have",) if tablespaces else ()
-    )
+    outside = ("it has tablespaces, which pgnb does not rewind",) if tablespaces else ()
     rewind = (*_against_rewind(former, oldest), *outside)
     return {"follow": _against_follow(former, oldest), "rewind": rewind, "base backup": ()}
 

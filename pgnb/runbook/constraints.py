@@ -92,6 +92,10 @@ def _are_settings(value: Any) -> bool:
     return all(re.fullmatch(r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)?", name) for name in value)
 
 
+def _are_paths(value: Any) -> bool:
+    return all(str(path).startswith("/") for pair in value.items() for path in pair)
+
+
 _PLACE = Constraint(
     _matching(r"secret:[^/\s:]+/[^/\s]+|env:[A-Za-z_]\w*|passfile:\S.*|pod-env:[A-Za-z_][-\w.]*"),
     "Write secret:NAME/KEY, env:VARIABLE, passfile:PATH or pod-env:VARIABLE; never the password itself.",
@@ -137,6 +141,9 @@ _RATE = Constraint(_matching(r"\d+(\.\d+)?[kM]?"), "Write bytes a second as pg_b
 _COMPRESSION = Constraint(
     _matching(r"server-(gzip|lz4|zstd)(:[\w=,]+)?"), "Write server-lz4, server-zstd or server-gzip."
 )
+_PATHS = Constraint(
+    _are_paths, "Write whole paths: the tablespace's at the primary, and its place at the standby."
+)
 _SETTINGS = Constraint(_are_settings, "Name settings as in pg_settings.")
 _SECONDS = Constraint(_between(0, above=True), "Write a number above 0.")
 _NUMBER = Constraint(_between(0), "Write a number, 0 or more.")
@@ -166,6 +173,7 @@ CONSTRAINTS: Mapping[str, Constraint] = {
     "accept_lost_slots": _SLOTS,
     "*_networks": _NETWORK,
     "replication_tls": _TLS,
+    "tablespaces": _PATHS,
     "max_rate": _RATE,
     "backup_compression": _COMPRESSION,
     "user": _DATABASE,

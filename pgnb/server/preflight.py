@@ -43,7 +43,7 @@ def preflight(server: Server, *, wal_reserve: int = WAL_RESERVE) -> Checks:
     row = server.one("preflight")
     items = [*_identity(server, row), *_content(row), *_activity(row), *_protection(server, row)]
     if isinstance(server.route, ThroughPod):
-        items += [*_place(server), *_disk(server, wal_reserve), _tools(server)]
+        items += [*_place(server), *_outside(server, row), *_disk(server, wal_reserve), _tools(server)]
     return Checks.of(title, items, server.journal)
 
 
@@ -69,9 +69,6 @@ def _content(row: Row) -> Iterable[Check]:
     wrong = ", ".join(row["collation_mismatches"])
     yield Check("collation versions", not wrong, wrong or "as recorded", "as recorded",
                 f"The image's libc or ICU changed under the indexes: {REINDEX}", advice=True)  # fmt: skip
-    elsewhere = ", ".join(row["tablespaces"])
-    yield Check("tablespaces", not elsewhere, elsewhere or "none", "none outside the data directory",
-                "A base backup needs a place for each on the standby.", advice=True)  # fmt: skip
 
 
 def _activity(row: Row) -> Iterable[Check]:
@@ -155,6 +152,29 @@ def _place(server: Server) -> Iterable[Check]:
     tools = ", ".join(workload.managed_by)
     yield Check("managed by", not tools, tools or "nobody that can be seen", "nobody else",
                 "It may take changes back: change its source instead.", advice=True)  # fmt: skip
+
+
+def _outside(server: Server, row: Row) -> Iterable[Check]:
+    """Where tablespaces and pg_wal lie, which 03 gives a standby of its own making claims for."""
+    paths: list[str] = row["tablespaces"]
+    lost = [path for path in paths if not server.cluster.volume(server.pod, path).claim]
+    without = f" On no claim: {', '.join(lost)}; 03 refuses them without a place." if lost else ""
+    way = (
+        "03 gives a standby a claim for each, at the same path; one that you made needs a claim mounted"
+        " there, or another place named by tablespaces. An old primary that has some returns by a base"
+        f" backup, not by pg_rewind.{without}"
+    )
+    found = ", ".join(_at(server, path) for path in paths) or "none"
+    yield Check("tablespaces", not paths, found, "none outside the data directory", way, advice=True)
+    link = server.cluster.exec(
+        server.pod, ["readlink", "-m", f"{server.facts.data_directory}/pg_wal"], check=False
+    )
+    yield Check.fact("pg_wal", _at(server, link.text or f"{server.facts.data_directory}/pg_wal"))
+
+
+def _at(server: Server, path: str) -> str:
+    volume = server.cluster.volume(server.pod, path)
+    return f"{path} on {volume}"
 
 
 def _disk(server: Server, wal_reserve: int) -> Iterable[Check]:

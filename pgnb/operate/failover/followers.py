@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pgnb.checks import Checks
 from pgnb.errors import NotFound
@@ -17,12 +17,13 @@ from pgnb.server import Server
 def plan_return(
     pair: Succession, source: Source, *, slot: str, application_name: str, config_map: str = "",
     discard_diverged: str = "", wipe_standby_data: str = "", start_timeout: float = 300.0,
+    tablespaces: Mapping[str, str] | None = None,
 ) -> Change:  # fmt: skip
     """The old primary as a standby of the new one, the gentlest way that its data allow.
 
     It takes the slot's and the standby's name that the candidate had. Empty on the path `failover`, which
     leaves it fenced. In a plan-only run before the roles have changed, the plan is only named.
-    `start_timeout` in seconds, for each pod to start.
+    `start_timeout` in seconds, for each pod to start. `tablespaces` maps paths, for a base backup.
     Confirmations, and what is raised: see `plan_rejoin`.
     """
     title, old = f"{pair.old.name} returns as a standby", pair.old
@@ -34,7 +35,7 @@ def plan_return(
         old.workload.name, pair.candidate, source=source, slot=slot, application_name=application_name,
         config_map=config_map, discard_diverged=discard_diverged, wipe_standby_data=wipe_standby_data,
         container=old.container, data_directory=old.target.data_directory if old.target else "",
-        start_timeout=start_timeout,
+        start_timeout=start_timeout, tablespaces=tablespaces,
     )  # fmt: skip
     return _timed(pair, change, "the old primary returns")
 

@@ -1,22 +1,44 @@
 # A base backup into a directory of its own, beside the data directory, which it does not touch.
-# Arguments: the passfile to write, host, port, role; then the new directory, a directory of PostgreSQL's
-# programs to look in behind PATH, the connection's text, and further options of pg_basebackup. The password comes in a file and goes no
-# further than into the passfile: in the environment of pg_basebackup, -R would write it to the configuration.
-# No slot is named: the backup's WAL comes through a temporary one, so that a backup that fails leaves the
-# standby's slot where it was. The mark at the end says that this very backup is complete and verified. Progress comes once a second, since its output is no terminal.
+# Arguments: the passfile to write, host, port, role; then the new directory, a directory of PostgreSQL's programs to
+# look in behind PATH, the connection's text; the data directory and the former one; a place for pg_wal outside of the
+# new directory (may be empty); how many tablespaces there are, and for each its path at the source and its place; then
+# further options of pg_basebackup. A place in use is left alone: the one beside it is taken. The password comes in a
+# file and goes no further than into the passfile: in the environment of pg_basebackup, -R would write it to the
+# configuration. No slot is named: the backup's WAL comes through a temporary one, so that a backup that fails leaves
+# the standby's slot where it was. The mark at the end says that this very backup is complete and verified. Progress
+# comes once a second, since its output is no terminal.
 write_passfile "$1" "$2" "$3" "$4" || exit 1
-new=$5 connection=$7
+new=$5 connection=$7 data=$8 old=$9
 export PATH=$PATH${6:+:$6}
-shift 7
+shift 9
+wal=$1 spaces=$2
+shift 2
 
 umask 077
-rm -rf -- "$new" || exit 1
+discard "$new" "$data" || exit 1
 mkdir -p -- "$(dirname "$new")" || exit 1
+# A place is noted before anything comes there, and only while nothing is there.
+take() {
+    place=$(unused "$1" "$data" "$old")
+    [ -z "$(ls -A "$place" 2> /dev/null | grep -v -x lost+found)" ] || { echo "$place is not empty"; exit 1; }
+    printf '%s\n' "$place" >> "$new.places" || exit 1
+}
+if [ -n "$wal" ]; then
+    take "$wal"
+    set -- "$@" "--waldir=$place"
+fi
+while [ "$spaces" -gt 0 ]; do
+    take "$2"
+    set -- "$@" "--tablespace-mapping=$(printf '%s' "$1" | sed 's/=/\\=/g')=$(printf '%s' "$place" | sed 's/=/\\=/g')"
+    shift 2
+    spaces=$((spaces - 1))
+done
+[ ! -e "$new.places" ] || sync -- "$new.places" 2> /dev/null || sync
 pg_basebackup -d "$connection" -D "$new" --format=plain --write-recovery-conf --wal-method=stream \
     --no-password --progress "$@" || exit 1
 chmod 0700 "$new" || exit 1
 echo "copied; verifying"
 pg_verifybackup --quiet "$new" || exit 1
-cksum < "$new/backup_manifest" > "$new/.pgnb-verified" || exit 1
+rm -f -- "$new.places" && cksum < "$new/backup_manifest" > "$new/.pgnb-verified" || exit 1
 sync -- "$new/.pgnb-verified" 2> /dev/null || sync
 echo "verified"

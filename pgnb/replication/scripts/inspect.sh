@@ -1,7 +1,9 @@
 # What a data directory is, without touching it. Arguments: the data directory, the volume's mount point,
-# and a directory of PostgreSQL's programs to look in behind PATH. Writes KEY=VALUE lines.
+# a directory of PostgreSQL's programs to look in behind PATH; then places for what the next base backup has outside
+# of its data directory. Writes KEY=VALUE lines.
 data=$1 mount=$2
 export PATH=$PATH${3:+:$3} LC_ALL=C
+shift 3
 
 if [ "$data" = "$mount" ]; then new=$data/.pgnb-new old=$data/.pgnb-old; else new=$data.pgnb-new old=$data.pgnb-old; fi
 echo "tools=$(postgres --version 2>/dev/null | sed 's/^[^0-9]*\([0-9]*\).*/\1/')"
@@ -12,6 +14,20 @@ df -Pk "$above" | awk 'NR == 2 { print "free_kb=" $4 }'
 [ -e "$new" ] && echo "new=yes" && echo "new_kb=$(du -sk "$new" 2>/dev/null | cut -f 1)"
 [ -e "$old" ] && echo "old=yes"
 [ -e "$data/.pgnb-phase" ] && echo "phase=$(cat "$data/.pgnb-phase")"
+number=0
+for base in "$@"; do
+    number=$((number + 1))
+    place=$(unused "$base" "$data" "$old")
+    above=$place
+    while [ ! -e "$above" ]; do above=$(dirname "$above"); done
+    echo "place_$number=$place"
+    df -Pk "$above" | awk -v n="$number" 'NR == 2 { print "place_" n "_free_kb=" $4 }'
+    [ -w "$above" ] || echo "place_${number}_refused=$(stat -c '%n belongs to %u:%g (%a)' "$above")"
+    # What an unfinished base backup left there goes when the next one begins.
+    among "$place" "$(links "$new"; cat "$new.places" 2>/dev/null)" && continue
+    entries=$(ls -A "$place" 2>/dev/null | grep -v -x lost+found | head -n 8 | tr '\n' ' ')
+    [ -z "$entries" ] || echo "place_${number}_refused=$place is not empty: $entries"
+done
 
 # A base backup that was never started: beside the data, or put in their place. It is complete and verified where
 # its mark names its own manifest; a mark that came along with the source's files names another one.
@@ -31,7 +47,7 @@ fi
 echo "owner=$(stat -c '%u %g' "$data")"
 [ -r "$data" ] && [ -x "$data" ] || { echo "kind=unreadable"; exit 0; }
 
-entries=$(ls -A "$data" | grep -v -x -e lost+found -e .pgnb-new -e .pgnb-old -e .pgnb-phase | head -n 8)
+entries=$(ls -A "$data" | grep -v -x -e lost+found -e .pgnb-new -e .pgnb-new.places -e .pgnb-old -e .pgnb-phase | head -n 8)
 if [ -z "$entries" ]; then echo "kind=empty"; exit 0; fi
 echo "entries=$(echo "$entries" | tr '\n' ' ')"
 if ! [ -s "$data/PG_VERSION" ] || ! [ -s "$data/global/pg_control" ]; then echo "kind=other"; exit 0; fi
@@ -40,6 +56,7 @@ echo "kind=cluster"
 echo "version=$(cat "$data/PG_VERSION")"
 [ -e "$data/standby.signal" ] && echo "signal=yes"
 [ -L "$data/pg_wal" ] && echo "wal=$(readlink "$data/pg_wal")"
+echo "outside=$(links "$data" | sed ':a; N; $!ba; s/\n/, /g')"
 [ -e "$data/backup_label" ] && echo "backup_label=yes"
 # In the server's own container its processes can be seen, with titles that say what they do.
 grep -l -z 'walreceiver streaming' /proc/[0-9]*/cmdline 2>/dev/null | grep -q . && echo "receiver=streaming"

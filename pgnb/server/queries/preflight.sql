@@ -11,7 +11,7 @@ SELECT pg_catalog.version() AS build,
        (SELECT coalesce(array_agg(application_name::text), '{}') FROM pg_catalog.pg_stat_replication) AS standbys,
        (SELECT coalesce(array_agg(slot_name::text ORDER BY slot_name), '{}')
           FROM pg_catalog.pg_replication_slots) AS slots,
-       (SELECT coalesce(array_agg(spcname::text), '{}') FROM pg_catalog.pg_tablespace
-         WHERE pg_catalog.pg_tablespace_location(oid) <> '') AS tablespaces,
+       (SELECT coalesce(array_agg(pg_catalog.pg_tablespace_location(oid) ORDER BY spcname), '{}')
+          FROM pg_catalog.pg_tablespace WHERE pg_catalog.pg_tablespace_location(oid) LIKE '/%') AS tablespaces,
        (SELECT last_archived_time FROM pg_catalog.pg_stat_archiver) AS last_archived,
        (SELECT failed_count FROM pg_catalog.pg_stat_archiver) AS archive_failures

@@ -14,7 +14,7 @@ LABEL = "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\nSTART TI
 
 
 def inspected(data: Path) -> DirectoryState:
-    argv = scripts.argv("libc", "inspect", args=(str(data), str(data.parent), ""))
+    argv = scripts.argv("libc", "outside", "inspect", args=(str(data), str(data.parent), ""))
     return DirectoryState.of(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
 
 

@@ -29,6 +29,7 @@ VALUES: dict[str, Any] = {
     "args": ["postgres", "-c", "log_line_prefix=%m [%p] 'x' "], "data_directory": "/data/pg",
     "resources": {"limits": {"memory": "1Gi"}}, "mount": "/data", "config_map": "standby-config",
     "config_mount": "/etc/postgresql/custom-config",
+    "more_claims": [],
     "more_mounts": [{"name": "tls", "mountPath": "/tls"}],
     "more_volumes": [{"name": "tls", "secret": {"secretName": "tls"}}],
 }  # fmt: skip

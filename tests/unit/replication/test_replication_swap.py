@@ -11,7 +11,9 @@ from pgnb.replication import scripts
 
 
 def swap(data: Path, mount: Path) -> int:
-    return subprocess.run(scripts.argv("swap", args=(str(data), str(mount))), check=False).returncode
+    return subprocess.run(
+        scripts.argv("outside", "swap", args=(str(data), str(mount))), check=False
+    ).returncode
 
 
 def fill(directory: Path, word: str, *names: str) -> None:
@@ -84,7 +86,7 @@ def test_a_link_that_leads_nowhere_is_moved_too(tmp_path: Path) -> None:
 
 def _after(moves: int, data: Path) -> None:
     """Stops the real program after so many renames of entries, as a killed pod would."""
-    text = scripts.script("swap").replace('mv -f -- "$1/$3" "$2/"', 'counted "$1/$3" "$2/"')
+    text = scripts.script("outside", "swap").replace('mv -f -- "$1/$3" "$2/"', 'counted "$1/$3" "$2/"')
     counter = data.parent / "count"
     head = (
         f'counted() {{ echo x >> {counter}; [ "$(wc -l < {counter})" -le {moves} ] || kill -9 0;'
@@ -111,3 +113,50 @@ def test_stopped_after_any_rename_it_goes_on_at_the_root(tmp_path: Path, moves: 
     assert words(data) == {"new"}
     assert words(data / ".pgnb-old") == {"old"}
     assert not (data / ".pgnb-phase").exists()
+
+
+def linked(data: Path, wal: Path, space: Path) -> None:
+    """A data directory of version 17 with WAL and a tablespace outside, beside files of somebody else's."""
+    (data / "pg_tblspc").mkdir(parents=True)
+    (data / "PG_VERSION").write_text("17\n")
+    (data / "pg_wal").symlink_to(wal)
+    (data / "pg_tblspc" / "16384").symlink_to(space)
+    for path in (
+        wal / "000000010000000000000001",
+        space / "PG_17_202406281" / "5",
+        space / "PG_16_202307071",
+    ):
+        path.mkdir(parents=True)
+    (space / "somebody's").write_text("")
+
+
+def discard(data: Path, *unused: Path) -> None:
+    argv = scripts.argv("outside", "discard", args=(str(data), *map(str, unused)))
+    subprocess.run(argv, check=True)
+
+
+def test_a_former_directory_goes_with_its_own_files_outside_and_no_others(tmp_path: Path) -> None:
+    data, old = tmp_path / "pgdata", tmp_path / "pgdata.pgnb-old"
+    linked(old, tmp_path / "wal", tmp_path / "space")
+    discard(data, old)
+    assert {path.name for path in tmp_path.rglob("*")} == {"space", "PG_16_202307071", "somebody's"}
+
+
+def test_what_the_data_directory_in_use_leads_to_stays(tmp_path: Path) -> None:
+    data, old = tmp_path / "pgdata", tmp_path / "pgdata.pgnb-old"
+    for directory in (data, old):
+        directory.mkdir()
+        (directory / "pg_wal").symlink_to(tmp_path / "wal")
+    (tmp_path / "wal" / "000000010000000000000001").mkdir(parents=True)
+    discard(data, old)
+    assert not old.exists()
+    assert (tmp_path / "wal" / "000000010000000000000001").exists()
+
+
+def test_an_unfinished_copy_goes_with_the_places_that_it_had_noted(tmp_path: Path) -> None:
+    data, new = tmp_path / "pgdata", tmp_path / "pgdata.pgnb-new"
+    new.mkdir()
+    (tmp_path / "space" / "PG_17_202406281").mkdir(parents=True)
+    (tmp_path / "pgdata.pgnb-new.places").write_text(f"{tmp_path / 'space'}\n")
+    discard(data, new)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,166 @@
+"""The claims that a standby made by pgnb gets for pg_wal and tablespaces, told before they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from pgnb.checks import Check, Checks
+from pgnb.cluster import Mount, Pod, Workload
+from pgnb.errors import ParameterError
+from pgnb.replication.outside import Outside, mapped, obstacle, outside_of
+from pgnb.replication.target import (
+    Target,
+    data_directory_named,
+    find_workload,
+    target_of,
+    template_pod,
+)
+from pgnb.server import Server
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+_DATA, _OURS = "pgnb-data", "pgnb-"
+_TAKEN = ("data", "passfile", "config")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim beside the data's, as the template fills it in."""
+
+    name: str
+    volume: str
+    mount: str
+    size: str
+    storage_class: str
+    access_modes: tuple[str, ...]
+
+
+def made_by_pgnb(workload: Workload) -> bool:
+    """Whether pgnb made it from its template."""
+    return bool((workload.object["metadata"].get("labels") or {}).get(MANAGED_BY) == "pgnb")
+
+
+def more_claims(
+    primary: Server, name: str, live: Workload | None, tablespaces: Mapping[str, str]
+) -> list[dict[str, object]]:
+    """One for each volume with pg_wal or a tablespace, at the primary's path or at the one that is wanted.
+
+    A workload that is there (`live`) keeps those that it has, and gets new ones only while it is stopped.
+    """
+    claims = _there(live) if live else {}
+    if live is None or not live.replicas:
+        outside = outside_of(primary)
+        for one in outside:
+            path = mapped(outside, tablespaces).get(one.path, one.path)
+            at = _volume_of_its_own(primary, one)
+            where = at.path if at and path == one.path else path
+            if at and not any(
+                f"{where}/".startswith(f"{taken}/") for taken in (_data_mount(primary), *claims)
+            ):
+                claims[where] = _claim(primary, name, at, where, len(claims))
+    return [asdict(claim) for claim in claims.values()]
+
+
+def _volume_of_its_own(primary: Server, one: Outside) -> Mount | None:
+    """The primary's claim that holds it, other than its data's, and not mounted in the data directory."""
+    directory, at = primary.facts.data_directory, primary.pod.mount_of(one.path)
+    data = primary.pod.mount_of(directory)
+    inside = at is not None and at.path.startswith(f"{directory}/")
+    return at if at and at.claim and at != data and not inside else None
+
+
+def _data_mount(primary: Server) -> str:
+    mount = primary.pod.mount_of(primary.facts.data_directory)
+    return mount.path if mount else primary.facts.data_directory
+
+
+def _claim(primary: Server, name: str, at: Mount, where: str, number: int) -> Claim:
+    volume = primary.cluster.volume(primary.pod, at.path)
+    word = f"{at.volume[:40]}-{number + 1}" if number or at.volume in _TAKEN else at.volume[:40]
+    modes = volume.access_modes or ("ReadWriteOnce",)
+    return Claim(f"{name}-{word}", f"{_OURS}{word}", where, volume.size, volume.storage_class, modes)
+
+
+def _there(live: Workload) -> dict[str, Claim]:
+    """Those of a workload that is there, by their mount's path."""
+    mounts = [m for m in template_pod(live).mounts if m.claim and m.volume.startswith(_OURS)]
+    return {
+        m.path: Claim(m.claim, m.volume, m.path, "1Gi", "", ("ReadWriteOnce",))
+        for m in mounts
+        if m.volume != _DATA
+    }
+
+
+def layout_checks(
+    primary: Server, standby: str, tablespaces: Mapping[str, str] | None = None, *, manifest: str = ""
+) -> Checks:
+    """Where pg_wal and each tablespace of the primary goes at the standby; before anything is made.
+
+    `tablespaces` maps paths at the primary to others at the standby. A tablespace without a place that lasts
+    stops; pg_wal without one goes into the data directory. Raises ParameterError for a path that is none.
+    """
+    title = f"Places of {standby} for what {primary.name} has outside of its data directory"
+    outside = outside_of(primary) if primary.present else ()
+    paths = mapped(outside, tablespaces or {}) if primary.present else {}
+    live = find_workload(primary.cluster, standby)
+    items = [Check.fact("pg_wal and tablespaces", "in the data directory")]
+    if outside and live is None and manifest:
+        items = [Check.fact(one.words, f"{one.path}; its place is your manifest's") for one in outside]
+    elif outside:
+        target = _target(primary, standby, live, tablespaces or {})
+        items = [_check(one, paths.get(one.path, one.path), target) for one in outside]
+    return Checks.of(title, items, primary.journal)
+
+
+def _check(one: Outside, path: str, target: Target) -> Check:
+    stands = obstacle(path, target)
+    mount = target.pod.mount_of(path)
+    found = stands or f"{path}, on claim {mount.claim if mount else ''}"
+    if one.wal:
+        way = "The standby's WAL lies on its data volume, or where its own pg_wal is a link to."
+        return Check(one.name, not stands, found, "a claim of the standby's", way, advice=True)
+    way = f'Mount a claim there, or name a place on one: tablespaces = {{"{one.path}": "/PATH"}}.'
+    return Check(one.words, not stands, found, "a claim of the standby's", f"{way} {_again(target)}".strip())
+
+
+def _again(target: Target) -> str:
+    running = target.workload.replicas and made_by_pgnb(target.workload)
+    return "Or scale it to 0 and run 03 again, which adds a claim for each." if running else ""
+
+
+def _target(primary: Server, name: str, live: Workload | None, tablespaces: Mapping[str, str]) -> Target:
+    """The standby's place, as it is or as pgnb's template will make it."""
+    if live is not None and (live.replicas or not made_by_pgnb(live)):
+        return target_of(primary.cluster, live)
+    directory, mount = primary.facts.data_directory, _data_mount(primary)
+    claims = more_claims(primary, name, live, tablespaces)
+    pairs = [(_DATA, mount, f"{name}-data"), *((c["volume"], c["mount"], c["name"]) for c in claims)]
+    server = {
+        "name": "server",
+        "volumeMounts": [{"name": volume, "mountPath": path} for volume, path, _ in pairs],
+    }
+    volumes = [{"name": volume, "persistentVolumeClaim": {"claimName": claim}} for volume, _, claim in pairs]
+    meta = {"name": name, "uid": "", "labels": {}}
+    pod = Pod.of({"metadata": meta, "spec": {"containers": [server], "volumes": volumes}, "status": {}})
+    data = pod.mount_of(directory)
+    assert data is not None
+    return Target(live or Workload("Deployment", name, 0, "Recreate", "", (), {"metadata": meta}), pod,
+                  f"{mount}/pgdata" if directory == mount else directory, data)  # fmt: skip
+
+
+def assert_placed(
+    primary: Server, workload: Workload, container: str, tablespaces: Mapping[str, str]
+) -> None:
+    """Each tablespace has a place in a workload that is there or will be made. Raises ParameterError."""
+    if not data_directory_named(template_pod(workload, container)):
+        return  # Where its data lie is asked when its volume is looked at.
+    outside = outside_of(primary)
+    target, paths = target_of(primary.cluster, workload, container=container), mapped(outside, tablespaces)
+    failed: Sequence[Check] = [
+        check for one in outside if (check := _check(one, paths.get(one.path, one.path), target)).stops
+    ]
+    if failed:
+        raise ParameterError(
+            f"a tablespace of {primary.name} has no place in {workload.label}",
+            found="; ".join(f"{check.name}: {check.found}" for check in failed), remedy=failed[0].remedy,
+        )  # fmt: skip

@@ -1,0 +1,6 @@
+# Removes data directories that are not in use, each with its WAL and tablespaces outside of it. Arguments: the data
+# directory in use, then those.
+data=$1
+shift
+for directory in "$@"; do discard "$directory" "$data" || exit 1; done
+exit 0
