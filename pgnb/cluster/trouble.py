@@ -26,6 +26,9 @@ _NO_SUCH_IMAGE = ("not found", "denied", "unauthorized", "manifest unknown")
 """What a registry says when asking again is in vain; a timeout or a 500 is not among it."""
 
 
+_FAILURES = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox")
+_UNDER_WAY = ("TriggeredScaleUp", "SuccessfulAttachVolume", "VolumePermissionChangeInProgress", "Pulling")
+"""Events of a pod that will start: a node is added, a volume attached or given its group, an image pulled."""
 _NOT_THERE = re.compile(r'(secret|configmap) "[^"]+" not found|references non-existent (secret|config) key')
 """What the kubelet says of a volume whose object or key is not there (kubelet: MountVolume.SetUp failed)."""
 
@@ -33,7 +36,8 @@ _NOT_THERE = re.compile(r'(secret|configmap) "[^"]+" not found|references non-ex
 def explain(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
     """Phase, reason and message of what keeps a pod from being Ready; empty when it is Ready.
 
-    `events` are the pod's own: some reasons (a volume that cannot be mounted) stand nowhere else.
+    `events` are the pod's own, oldest first: some reasons stand nowhere else, such as a volume that cannot be
+    mounted, and so does what is under way, such as a node that is added.
     """
     status = pod.get("status") or {}
     if pod.get("metadata", {}).get("deletionTimestamp"):
@@ -42,7 +46,7 @@ def explain(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) ->
         return _ended(status)
     if condition(pod, "Ready").get("status") == "True":
         return ""
-    found = [text for text in (_unschedulable(pod), *_containers(status), _mount(events)) if text]
+    found = [text for text in (_unschedulable(pod), *_containers(status), _latest(events)) if text]
     return "; ".join(found) or f"{status.get('phase', 'Unknown')}, not Ready yet"
 
 
@@ -121,9 +125,17 @@ def _terminated(name: str, ended: Mapping[str, Any], restarts: int = 0) -> str:
 
 
 def _mount(events: Iterable[Mapping[str, Any]]) -> str:
-    kinds = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox")
-    said = [event.get("message", "") for event in events if event.get("reason") in kinds]
+    said = [event.get("message", "") for event in events if event.get("reason") in _FAILURES]
     return said[-1] if said else ""
+
+
+def _latest(events: Iterable[Mapping[str, Any]]) -> str:
+    """What volumes, image or nodes keep a pod waiting for, as it was told last."""
+    told = [event for event in events if event.get("reason") in (*_FAILURES, *_UNDER_WAY)]
+    if not told:
+        return ""
+    reason, message = told[-1]["reason"], str(told[-1].get("message", ""))
+    return message if reason in _FAILURES else f"{reason}: {message}"
 
 
 def _all_statuses(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:

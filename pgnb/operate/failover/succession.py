@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, cast, get_args
 
@@ -38,7 +38,8 @@ class Succession(Tabled):
     `accepted_slots` are logical slots that may be lost, `confirmed` pods that somebody vouches for, `remains`
     what was read of the old primary's volume, `marked` whether standby.signal is there, `phases` what was
     done when; `quiet_from` is when writes were stopped, in a failover the newest commit that the candidate
-    has; `lost_commits` is the failover's loss at most, None: unknown.
+    has; `lost_commits` is the failover's loss at most, None: unknown. `fencing_timeout`: seconds for a helper
+    pod on the old volume to start, before the fence is weak.
     """
 
     cluster: Cluster = field(repr=False)
@@ -58,6 +59,7 @@ class Succession(Tabled):
     phases: list[Entry] = field(default_factory=list)
     quiet_from: datetime | None = None
     lost_commits: int | None = None
+    fencing_timeout: float = 60.0
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -135,14 +137,17 @@ def _words(server: Server) -> Cell:
 def succession(
     cluster: Cluster, path: str, *, primary: str, standby_selector: str, service: str, candidate: str = "",
     container: str = "", user: str = "postgres", password: str = "", data_directory: str = "",
-    accept_lost_slots: str = "", expect: str = "",
+    accept_lost_slots: str = "", expect: str = "", start_timeout: float = 300.0,
+    fencing_timeout: float = 60.0,
 ) -> Succession:  # fmt: skip
     """Find everybody's part. `primary` is the old primary's Deployment or StatefulSet, whatever became of it.
 
     `candidate` names a standby by its workload or pod; empty: the one that is a primary already, else the
     one that received most. `accept_lost_slots`: logical slots that a switchover may leave behind, by name,
-    joined by ", ". `expect`: the system identifier that every server which answers must have. Raises
-    ParameterError, PodError, NotFound, and WrongServer, also for two primaries among the standbys.
+    joined by ", ". `expect`: the system identifier that every server which answers must have. `start_timeout`
+    and `fencing_timeout`: seconds for a helper pod on the old primary's volume to start, where the change of
+    roles needs it, and where it can go on without it. Raises ParameterError, PodError, NotFound, and
+    WrongServer, also for two primaries among the standbys.
     """
     if path not in get_args(Path):
         raise ParameterError(
@@ -159,6 +164,8 @@ def succession(
         data_directory=data_directory,
         likely_directory=chosen.facts.data_directory if chosen.present else "",
     )
+    if old.target is not None:
+        old.target = replace(old.target, start_timeout=start_timeout)
     found, _ = old.server() if expect else (None, "")
     for one in (*([found] if found else []), *(one for one in standbys if one.present)):
         assert_expected(one.name, one.facts, expect)
@@ -172,6 +179,7 @@ def succession(
         service,
         accept_lost_slots,
         change=role_change_of(old.workload.object),
+        fencing_timeout=fencing_timeout,
     )
 
 

@@ -15,8 +15,6 @@ from pgnb.server.progress import replay_progress
 from pgnb.wait import wait_until
 
 _SETTLE = 5.0
-_START = 60.0
-"""Seconds for a helper pod on the volume to start; what keeps it (node, image, volume) is no dead end."""
 _SHARED_CLAIM = "ReadWriteOncePod"
 _PLACED_BY = ("hostname", "topology.")
 
@@ -73,14 +71,14 @@ def fence_volume(pair: Succession, target: Target, helper: Helper) -> str:
 
 @contextmanager
 def open_on(
-    pair: Succession, target: Target, *, start_timeout: float = _START, lifetime: float = 900
+    pair: Succession, target: Target, *, start_timeout: float | None = None, lifetime: float = 900
 ) -> Iterator[Helper]:
-    """A helper pod on the old primary's volume, for a block.
+    """A helper pod on the old primary's volume, for a block; it starts within `fencing_timeout`, or as told.
 
     Where it does not start with the server's other claims (one may be what is broken), the data's alone do
     for the fence; WAL that lies elsewhere can't be read then.
     """
-    spec = replace(helper_of(pair, target), start_timeout=start_timeout)
+    spec = replace(helper_of(pair, target), start_timeout=start_timeout or pair.fencing_timeout)
     alone = replace(spec, claims={target.mount.path: target.claim})
     with ExitStack() as stack:
         if len(spec.claims) > 1 and not pair.data_only:

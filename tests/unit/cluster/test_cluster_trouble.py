@@ -53,6 +53,28 @@ def test_knows_what_may_still_come(name: str) -> None:
     assert not hopeless(failing(name)[0])
 
 
+def test_says_what_is_under_way_while_a_pod_waits_for_its_node_its_volume_or_its_image() -> None:
+    pod = {"metadata": {"name": "p"}, "spec": {}, "status": {"phase": "Pending"}}
+    told = [
+        ("FailedAttachVolume", "Multi-Attach error for volume pv-1", "Multi-Attach error for volume pv-1"),
+        (
+            "SuccessfulAttachVolume",
+            "AttachVolume.Attach succeeded",
+            "SuccessfulAttachVolume: AttachVolume.Att",
+        ),
+        (
+            "VolumePermissionChangeInProgress",
+            "Setting volume ownership",
+            "VolumePermissionChangeInProgress: S",
+        ),
+        ("Pulling", "Pulling image postgres:17", "Pulling: Pulling image postgres:17"),
+        ("Started", "Started container", "Pulling: Pulling image postgres:17"),
+    ]
+    for number, (*_, words) in enumerate(told, 1):
+        events = [{"reason": reason, "message": message} for reason, message, _ in told[:number]]
+        assert explain(pod, events).startswith(words)
+
+
 def test_a_helper_does_not_wait_for_an_object_that_nobody_made() -> None:
     pod, events = failing("no-volume")
     assert hopeless(pod, events) == "FailedMount"

@@ -60,13 +60,16 @@ def test_the_fence_needs_no_claim_but_the_datas(monkeypatch: pytest.MonkeyPatch)
     @contextmanager
     def helper(spec: HelperPod, *, lifetime: float):
         asked.append(set(spec.claims.values()))
+        assert spec.start_timeout == 420.0
         if "archive" in asked[-1]:
             raise PodError("cannot start: its archive is gone")
         yield "helper"
 
     owner = SimpleNamespace(uid=999, gid=999)
     candidate = SimpleNamespace(owner=owner, pod=target().pod)
-    pair: Any = SimpleNamespace(cluster=SimpleNamespace(helper=helper), candidate=candidate, data_only=False)
+    pair: Any = SimpleNamespace(
+        cluster=SimpleNamespace(helper=helper), candidate=candidate, data_only=False, fencing_timeout=420.0
+    )
     for _ in range(2):
         with volume.open_on(pair, target()) as found:
             assert found == "helper"
