@@ -9,18 +9,27 @@ from typing import Any
 
 from pgnb.display import Table
 from pgnb.errors import ParameterError
+from pgnb.runbook.catalogue import notebooks
 from pgnb.runbook.declaration import Parameter, parse
+from pgnb.runbook.params import declared, unknown
 from pgnb.runbook.values import check_values
+
+_INJECTED = "# Parameters\n"
+"""How the cell begins that papermill adds."""
 
 
 def check_parameters() -> Table:
     """Check the values of the notebook's parameters, before anything is connected; show what was given.
 
     Returns a table of the values that are not the defaults. Raises ParameterError for a value that cannot be
-    right: another type, form, range or name than the parameter takes, or a secret.
+    right: another type, form, range or name than the parameter takes, or a secret; and for a name given by
+    papermill that no notebook takes.
     """
     names = sys._getframe(1).f_globals  # The cell's: a notebook has one namespace.
-    return check_given(_declared_in(names.get("In", ())) or _annotated_in(names), names)
+    inputs = names.get("In", ())
+    parameters = _declared_in(inputs) or _annotated_in(names)
+    _refuse_unknown(parameters, _injected_in(inputs))
+    return check_given(parameters, names)
 
 
 def check_given(declared: Sequence[Parameter], names: Mapping[str, Any]) -> Table:
@@ -36,6 +45,29 @@ def check_given(declared: Sequence[Parameter], names: Mapping[str, Any]) -> Tabl
     rows = [(p.name, repr(values[p.name])) for p in declared if values.get(p.name, p.default) != p.default]
     note = f"{len(declared) - len(rows)} of {len(declared)} parameters have their defaults."
     return Table.of(("parameter", "value"), rows, title="Given", note=note)
+
+
+def _refuse_unknown(parameters: Sequence[Parameter], injected: Sequence[str]) -> None:
+    """Raise ParameterError for a name that papermill set, and that no notebook takes: it sets any name.
+
+    A file of parameters is shared, so a name that only another notebook takes is none of this one's.
+    """
+    own = [parameter.name for parameter in parameters]
+    strange = [name for name in injected if name not in own]
+    if strange and own:
+        others = {parameter.name for path in notebooks().values() for parameter in declared(path)}
+        if nobody := [name for name in strange if name not in others]:
+            raise unknown(nobody[0], "this notebook", parameters, [*own, *others])
+
+
+def _injected_in(inputs: Sequence[str]) -> list[str]:
+    """The names that papermill's own cell sets; it stands behind the parameters cell."""
+    source = next((source for source in reversed(inputs) if source.startswith(_INJECTED)), "")
+    try:
+        assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+    except SyntaxError:
+        return []  # A cell of somebody's own that begins alike.
+    return [target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)]
 
 
 def _declared_in(inputs: Sequence[str]) -> tuple[Parameter, ...]:

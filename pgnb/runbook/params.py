@@ -97,7 +97,7 @@ def validate(
     names, others = {p.name for p in parameters}, set(known_elsewhere)
     for name, value in values.items():
         if name not in names | others:
-            raise _unknown(name, notebook, parameters, [*names, *others])
+            raise unknown(name, notebook.name, parameters, [*names, *others])
         if name not in names:
             _refuse_secret_elsewhere(name, value)
     return check_values(parameters, {name: value for name, value in values.items() if name in names})
@@ -108,10 +108,11 @@ def _refuse_secret_elsewhere(name: str, value: Any) -> None:
         refuse_secret(name, value)
 
 
-def _unknown(
-    name: str, notebook: Path, parameters: Iterable[Parameter], names: Sequence[str]
+def unknown(
+    name: str, notebook: str, parameters: Iterable[Parameter], names: Sequence[str]
 ) -> ParameterError:
-    message = f"{notebook.name} has no parameter {name!r}"
+    """Return the refusal of a name that is none of `names`, with those that it may have been meant for."""
+    message = f"{notebook} has no parameter {name!r}"
     places = [p.name for p in parameters if p.name.endswith("_password_from")]
     if is_secret_name(name) and places:
         return ParameterError(
