@@ -21,10 +21,12 @@ for base in "$@"; do
     above=$place
     while [ ! -e "$above" ]; do above=$(dirname "$above"); done
     echo "place_$number=$place"
-    df -Pk "$above" | awk -v n="$number" 'NR == 2 { print "place_" n "_free_kb=" $4 }'
+    # What an earlier base backup left there is gone on with, or goes when the next one begins.
+    ours=0
+    among "$place" "$(links "$new"; cat "$new.places" 2>/dev/null)" && ours=$(du -sk "$place" 2>/dev/null | cut -f 1)
+    df -Pk "$above" | awk -v n="$number" -v ours="${ours:-0}" 'NR == 2 { print "place_" n "_free_kb=" $4 + ours }'
     [ -w "$above" ] || echo "place_${number}_refused=$(stat -c '%n belongs to %u:%g (%a)' "$above")"
-    # What an unfinished base backup left there goes when the next one begins.
-    among "$place" "$(links "$new"; cat "$new.places" 2>/dev/null)" && continue
+    [ "$ours" = 0 ] || continue
     entries=$(ls -A "$place" 2>/dev/null | grep -v -x lost+found | head -n 8 | tr '\n' ' ')
     [ -z "$entries" ] || echo "place_${number}_refused=$place is not empty: $entries"
 done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -13,8 +14,9 @@ from pgnb.replication.judgement import DirectoryState
 LABEL = "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\nSTART TIMELINE: 3\n"
 
 
-def inspected(data: Path) -> DirectoryState:
-    argv = scripts.argv("libc", "outside", "inspect", args=(str(data), str(data.parent), ""))
+def inspected(data: Path, *places: Path) -> DirectoryState:
+    arguments = (str(data), str(data.parent), "", *map(str, places))
+    argv = scripts.argv("libc", "outside", "inspect", args=arguments)
     return DirectoryState.of(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
 
 
@@ -55,3 +57,27 @@ def test_an_unfinished_copy_is_none(tmp_path: Path, file: str, content: str) -> 
 def test_data_that_are_in_use_are_no_copy(tmp_path: Path) -> None:
     (backup(tmp_path / "pgdata") / "backup_label").rename(tmp_path / "pgdata" / "backup_label.old")
     assert inspected(tmp_path / "pgdata").finished_copy is None
+
+
+def test_what_lies_in_a_place_is_refused_unless_an_unfinished_copy_left_it(tmp_path: Path) -> None:
+    place = tmp_path / "space"
+    (place / "PG_17_202406281").mkdir(parents=True)
+    state = inspected(tmp_path / "pgdata", place)
+    assert state.found["place_1_refused"].startswith(f"{place} is not empty: PG_17_202406281")
+    (tmp_path / "pgdata.pgnb-new.places").write_text(f"{place}\n")
+    assert "place_1_refused" not in inspected(tmp_path / "pgdata", place).found
+
+
+def test_a_place_that_the_data_directory_leads_to_is_left_alone(tmp_path: Path) -> None:
+    place, data = tmp_path / "wal", tmp_path / "pgdata"
+    data.mkdir()
+    (data / "pg_wal").symlink_to(place)
+    assert inspected(data, place).found["place_1"] == f"{place}.2"
+
+
+def test_what_looks_into_a_volume_fits_into_a_url() -> None:
+    places = [f"/tablespaces/of-a-name-of-some-length/{number}" for number in range(10)]
+    argv = scripts.argv(
+        "libc", "outside", "inspect", args=("/var/lib/postgresql/data/pgdata",) * 3 + (*places,)
+    )
+    assert sum(len("&command=") + len(quote_plus(word)) for word in argv) < 8000
