@@ -211,7 +211,10 @@ CHOICES: Mapping[str, tuple[frozenset[str], ...]] = {
     ),
     "remedy": (frozenset({"", "enable", "refresh", "skip", "resync", "recreate", "workers"}),),
     "backup_checkpoint": (frozenset({"fast", "spread"}),),
-    "accept_not_copied": (frozenset({"large objects", "unlogged tables"}),),
+    "accept_not_copied": (
+        frozenset({"large objects", "unlogged tables"})
+        | {"timescaledb", "citus", "citus_columnar", "columnar", "bdr", "spock"},
+    ),
 }
 """The words that a parameter takes; of several sets it is the one that has the notebook's default."""
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from pgnb.errors import ParameterError
+from pgnb.logical.uncarried import _STOPPING, NEVER_COPIED
 from pgnb.runbook import params
 
 
@@ -104,3 +105,9 @@ def test_files_that_are_no_notebooks_are_refused(make_notebook, tmp_path: Path):
         params.declared(tmp_path / "x.ipynb")
     with pytest.raises(ParameterError, match="there is no notebook"):
         params.declared(tmp_path / "y.ipynb")
+
+
+@pytest.mark.parametrize("named", [*NEVER_COPIED, *_STOPPING])
+def test_what_a_remedy_says_to_accept_can_be_given(named):
+    notebook = Path(__file__).parents[3] / "notebooks" / "12_logical_replication.ipynb"
+    assert params.validate(notebook, {"accept_not_copied": [named]}) == {"accept_not_copied": [named]}
