@@ -58,7 +58,8 @@ def published_tables(server: Server, database: str, publication: str) -> tuple[P
 
 def _publication_of(row: Mapping[str, Any]) -> Publication:
     tables = tuple(
-        PublishedTable(t["schema"], t["name"], tuple(t["columns"]), t["where"]) for t in row["tables"]
+        PublishedTable(t["schema"], t["name"], tuple(t["columns"]), t["where"], only=True)
+        for t in row["tables"]
     )
     holds = Wish(row["all_tables"], tuple(row["schemas"]), tables)
     return Publication(row["name"], holds, row["operations"], row["via_root"])

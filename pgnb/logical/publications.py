@@ -169,7 +169,7 @@ def publication_objects(wish: Wish) -> Any:
 
 def _table(table: PublishedTable) -> Any:
     columns = join(", ", [name(column) for column in table.columns])
-    parts: list[Any] = [name(table.schema, table.name)]
+    parts: list[Any] = [*([compose("ONLY")] if table.only else []), name(table.schema, table.name)]
     if table.columns:
         parts.append(compose("({})", columns))
     if table.where:
@@ -199,7 +199,12 @@ def _text(states: Sequence[tuple[DatabaseSpec, Publication | None]]) -> str:
 
 def _note(plans: Sequence[_Plan]) -> str:
     extra = [f"{plan.spec.database}: {', '.join(plan.extra)}" for plan in plans if plan.extra]
-    return f"Published beside what was wished, and left as it is: {'; '.join(extra)}." if extra else ""
+    later = [f"{plan.spec.database}: {plan.spec.wish.later}" for plan in plans if plan.spec.wish.excluded]
+    words = [
+        *([f"Published beside what was wished, and left as it is: {'; '.join(extra)}."] if extra else ()),
+        *([f"{'; '.join(later)}. 12.7 adds them."] if later else ()),
+    ]
+    return " ".join(words)
 
 
 def _undo_text(changed: Sequence[_Plan]) -> str:

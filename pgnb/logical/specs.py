@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pgnb.display import Table, Tabled
 from pgnb.errors import ParameterError
+from pgnb.logical.excluding import without_excluded
 from pgnb.logical.names import LONGEST, publication_name, slot_name, subscription_name
 from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish, operations_of, wish_of
 from pgnb.server import Server
@@ -83,7 +84,8 @@ def database_specs(
     """The specs of those databases; without names of every one of the publisher, its maintenance database,
     templates and scratch databases left out.
 
-    `publish` maps a database to what is published of it, "all" where it is not named: see `wish_of`.
+    `publish` maps a database to what is published of it, "all" where it is not named: see `wish_of`. Where it
+    excludes tables, the others are read from the catalog and named.
     `operations` and `via_root` as DatabaseSpec has them.
     Raises ParameterError for names that are not there, are given twice, or cannot be used.
     """
@@ -94,12 +96,11 @@ def database_specs(
     if publisher.present:
         _refuse("not on the publisher", [name for name in chosen if name not in found], found)
     _refuse("in publish, but not among the databases", [n for n in wishes if n not in chosen], chosen)
-    return Specs(
-        tuple(
-            DatabaseSpec.of(name, wishes.get(name, "all"), operations=operations, via_root=via_root)
-            for name in chosen
-        )
-    )
+    specs = [
+        DatabaseSpec.of(name, wishes.get(name, "all"), operations=operations, via_root=via_root)
+        for name in chosen
+    ]
+    return Specs(tuple(replace(s, wish=without_excluded(publisher, s.database, s.wish)) for s in specs))
 
 
 def _every_one(publisher: Server) -> list[str]:

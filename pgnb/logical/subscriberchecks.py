@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pgnb.checks import Check
 from pgnb.errors import GateClosed
 from pgnb.logical.catalog import read_catalog
+from pgnb.logical.extensiontables import extension_table_checks
 from pgnb.logical.parallel import in_parallel
 from pgnb.logical.schema import uncopied
 from pgnb.logical.schemadiff import differences
@@ -54,6 +55,7 @@ def subscriber_checks(
     if copy_data:
         chosen = [spec for spec in filled if spec in fresh]
         yield from in_parallel(lambda spec: _rows(publisher, subscriber, spec), chosen)
+        yield from extension_table_checks(publisher, subscriber, fresh, there)
     yield from _keys(publisher, subscriber, filled)
 
 
@@ -98,7 +100,9 @@ def _schema(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
 
 
 def _rows(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
-    published = published_by(spec.wish, read_identities(publisher, spec.database).values())
+    """Of the users' own tables; those of extensions are checked apart."""
+    tables = read_identities(publisher, spec.database).values()
+    published = published_by(spec.wish, [table for table in tables if not table.extension])
     names = dict.fromkeys(sent_as(spec.wish, one, via_root=spec.via_root) for one in published)
     marker = (MARKER.schema, MARKER.name)
     wrong = filled_tables(subscriber, spec.database, [one for one in names if one != marker])

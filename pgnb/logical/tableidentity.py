@@ -12,11 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pgnb.logical.wishes import Named as Named
 from pgnb.logical.wishes import Wish
 from pgnb.server import Server
 
-Named = tuple[str, str]
-"""A schema and a name in it."""
 FULL, INDEX, DEFAULT, NOTHING = "f", "i", "d", "n"
 
 
@@ -132,15 +131,16 @@ def _identity(row: Mapping[str, Any]) -> TableIdentity:
 def published_by(wish: Wish, tables: Iterable[TableIdentity]) -> list[TableIdentity]:
     """The ordinary tables, partitions among them, that such a publication publishes."""
     listed = {(one.schema, one.name) for one in wish.tables}
-    return [table for table in tables if table.kind == "r" and _covers(wish, listed, table)]
+    with_children = {(one.schema, one.name) for one in wish.tables if not one.only}
+    return [t for t in tables if t.kind == "r" and _covers(wish, listed, with_children, t)]
 
 
-def _covers(wish: Wish, listed: Set[Named], table: TableIdentity) -> bool:
+def _covers(wish: Wish, listed: Set[Named], with_children: Set[Named], table: TableIdentity) -> bool:
     branch = (table.named, *table.roots)
     return (
         wish.all_tables
         or any(name in listed or name[0] in wish.schemas for name in branch)
-        or any(name in listed for name in table.parents)
+        or any(name in with_children for name in table.parents)
     )
 
 

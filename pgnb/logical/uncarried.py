@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from pgnb.checks import Check
 from pgnb.logical.parallel import in_parallel
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.tableidentity import TableIdentity, published_by, read_identities
+from pgnb.logical.tableidentity import published_by, read_identities
+from pgnb.logical.wishes import exclusion
 from pgnb.server import Server
 from pgnb.server.rows import Row
 
@@ -48,8 +49,8 @@ _CHILDREN = (
     " tables are listed, it must be added to the publication, too."
 )
 _OWNED = (
-    "They are published and copied with the rest; where CREATE EXTENSION filled them on the subscriber, empty"
-    " them there, or list the tables in publish."
+    "They are published and copied with the rest. Where CREATE EXTENSION fills them on the subscriber, leave"
+    " them out: {}."
 )
 
 
@@ -101,13 +102,14 @@ def shape_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[C
         children = [table.words for table in chosen if table.parents]
         if children:
             yield _advice(spec, "inherited tables", children, _CHILDREN)
-        owned = _owned(chosen)
+        owned = [table for table in chosen if table.extension]
         if owned:
-            yield _advice(spec, "tables of extensions", [f"{t} ({e})" for t, e in owned.items()], _OWNED)
-
-
-def _owned(tables: Sequence[TableIdentity]) -> Mapping[str, str]:
-    return {table.words: table.extension for table in tables if table.extension}
+            remedy = _OWNED.format(exclusion(spec.database, [table.named for table in owned]))
+            yield _advice(spec, "tables of extensions", [f"{t.words} ({t.extension})" for t in owned], remedy)
+        if spec.wish.excluded:
+            yield Check(f"{spec.database}: what is left out", False, spec.wish.words, "all tables",
+                        f"{spec.wish.later[0].upper()}{spec.wish.later[1:]}: 12.7 adds them. What is left out"
+                        " is on the publisher alone, also after a cut-over.", advice=True)  # fmt: skip
 
 
 def _advice(spec: DatabaseSpec, what: str, names: Sequence[str], remedy: str) -> Check:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pgnb.errors import ParameterError
@@ -13,21 +13,31 @@ _PART = r'"(?:[^"]|"")+"|[^".\s][^".]*'
 _QUALIFIED = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<name>{_PART}|\*)\Z")
 _KEYS = {"table", "columns", "where"}
 ALL_OPERATIONS = "insert, update, delete, truncate"
+_EXCEPT = "except"
 _FORMS = (
-    '"all", or a list of "table", "schema.table", "schema.*" or'
-    ' {"table": "schema.table", "columns": ["a", "b"], "where": "a > 0"}; a name with a dot or a quote in it'
+    '"all", or a list of "table", "schema.table", "schema.*",'
+    ' {"table": "schema.table", "columns": ["a", "b"], "where": "a > 0"} or {"except": ["schema.table"]},'
+    ' which stands alone (all tables but these) or beside "schema.*"; a name with a dot or a quote in it'
     ' is written "My.Table" in double quotes, and is otherwise taken as it is'
 )
 
 
+Named = tuple[str, str]
+"""A schema and a name in it."""
+
+
 @dataclass(frozen=True)
 class PublishedTable:
-    """One table of a publication; no columns: all of them; `where`: SQL that chooses the rows (15)."""
+    """One table of a publication; no columns: all of them; `where`: SQL that chooses the rows (15).
+
+    `only`: without the tables that inherit from it, which PostgreSQL else publishes with it.
+    """
 
     schema: str
     name: str
     columns: tuple[str, ...] = ()
     where: str = ""
+    only: bool = field(default=False, compare=False)
 
     @property
     def words(self) -> str:
@@ -43,19 +53,33 @@ MARKER = PublishedTable("pgnb", "marker")
 
 @dataclass(frozen=True)
 class Wish:
-    """All tables, or every table of some schemas (15) and some tables."""
+    """All tables, or every table of some schemas (15) and some tables.
+
+    `excluded` are tables (schema, name; * for each of the schema) that are left out: `excluding` lists the
+    others, and `said` is then what was asked for, in words.
+    """
 
     all_tables: bool = True
     schemas: tuple[str, ...] = ()
     tables: tuple[PublishedTable, ...] = ()
+    excluded: tuple[Named, ...] = field(default=(), compare=False)
+    said: str = field(default="", compare=False)
 
     @property
     def words(self) -> str:
         """What is published, in one line."""
+        if self.said:
+            return self.said
         if self.all_tables:
             return "all tables"
         schemas = [f"every table of {schema}" for schema in self.schemas]
         return ", ".join([*schemas, *(table.words for table in self.tables if table != MARKER)])
+
+    @property
+    def later(self) -> str:
+        """What becomes of tables that are made later, where some are excluded."""
+        where = f", but in the schemas {', '.join(self.schemas)}" if self.schemas else ""
+        return f"tables that are made later are not published{where}"
 
     @property
     def needs_15(self) -> bool:
@@ -72,8 +96,11 @@ def wish_of(published: Any) -> Wish:
         return Wish()
     if not isinstance(published, Sequence) or isinstance(published, str) or not published:
         raise _unusable(published)
-    schemas, tables = [], []
+    schemas, tables, excluded = [], [], []
     for entry in published:
+        if isinstance(entry, Mapping) and _EXCEPT in entry:
+            excluded += _excluded(entry)
+            continue
         table = _table_of(entry)
         if table.name == "*":
             schemas.append(table.schema)
@@ -82,7 +109,29 @@ def wish_of(published: Any) -> Wish:
     names = [(table.schema, table.name) for table in tables]
     if len(set(names)) < len(names):
         raise ParameterError("a table is named twice", found=", ".join(t.words for t in tables))
-    return Wish(False, tuple(dict.fromkeys(schemas)), (*tables, MARKER))
+    if excluded and tables and not schemas:
+        raise _unusable(published)
+    every = bool(excluded) and not schemas
+    return Wish(every, tuple(dict.fromkeys(schemas)), (*tables, MARKER), tuple(dict.fromkeys(excluded)))
+
+
+def _excluded(entry: Mapping[str, Any]) -> list[Named]:
+    names = entry[_EXCEPT]
+    if set(entry) != {_EXCEPT} or not isinstance(names, list | tuple) or not names:
+        raise _unusable(entry)
+    if not all(isinstance(name, str) for name in names):
+        raise _unusable(entry)
+    return [qualified(name) for name in names]
+
+
+def exclusion(database: str, tables: Sequence[Named]) -> str:
+    """What excludes those tables, as a line of a file of parameters."""
+    names = ", ".join(f"{_quoted(schema)}.{_quoted(table)}" for schema, table in tables)
+    return f"publish: {{{database}: [{{except: [{names}]}}]}}"
+
+
+def _quoted(part: str) -> str:
+    return part if re.fullmatch(r"[^\W\d]\w*", part) else '"{}"'.format(part.replace('"', '""'))
 
 
 def operations_of(given: str) -> str:

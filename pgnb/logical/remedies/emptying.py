@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from pgnb.logical.catalog import Named
+from pgnb.logical.tableidentity import Named, read_identities
 from pgnb.plan import Step
 from pgnb.server import Server, compose, join, name
 from pgnb.server.session import Statement
@@ -21,10 +22,11 @@ def empty_tables(subscriber: Server, database: str, tables: Sequence[Named]) -> 
     """
     if not tables:
         return "no table to empty"
+    names = _names(subscriber, database, tables)
     if _referrers(subscriber, database, tables):
-        statements, how = _deletes(tables), "by DELETE: tables outside refer to them"
+        statements, how = _deletes(names), "by DELETE: tables outside refer to them"
     else:
-        statements = [compose("TRUNCATE TABLE {}", _names(tables))]
+        statements = [compose("TRUNCATE TABLE {}", join(", ", names))]
         how = "by TRUNCATE"
     with subscriber.new_session(database, statement_timeout=_NO_LIMIT) as session:
         session.execute("BEGIN")
@@ -46,10 +48,13 @@ def _referrers(subscriber: Server, database: str, tables: Sequence[Named]) -> bo
     return bool(subscriber.query("logical/referrers", named, database=database))
 
 
-def _deletes(tables: Sequence[Named]) -> list[Statement]:
+def _deletes(names: Sequence[Any]) -> list[Statement]:
     as_replica: Statement = "SET LOCAL session_replication_role = replica"
-    return [as_replica, *(compose("DELETE FROM {}", name(*table)) for table in tables)]
+    return [as_replica, *(compose("DELETE FROM {}", one) for one in names)]
 
 
-def _names(tables: Sequence[Named]) -> Statement:
-    return join(", ", [name(*table) for table in tables])
+def _names(subscriber: Server, database: str, tables: Sequence[Named]) -> list[Any]:
+    """As a statement names them: tables that inherit from one keep their rows, partitions are its rows."""
+    known = read_identities(subscriber, database)
+    partitioned = {table.named for table in known.values() if table.kind == "p"}
+    return [name(*t) if t in partitioned else compose("ONLY {}", name(*t)) for t in tables]

@@ -165,7 +165,7 @@ def _others(work: _Resync) -> Wish | None:
         return None
     named = {(t.schema, t.name): t for t in found.holds.tables}
     rest = [
-        named.get((t.schema, t.table), PublishedTable(t.schema, t.table))
+        named.get((t.schema, t.table), PublishedTable(t.schema, t.table, only=True))
         for t in tables if (t.schema, t.table) != work.table
     ]  # fmt: skip
     return Wish(False, (), tuple(rest))

@@ -1,0 +1,116 @@
+"""All tables but some: a publication says it only by naming the others, as they are when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+
+from pgnb.errors import ParameterError
+from pgnb.logical.tableidentity import TableIdentity, read_identities
+from pgnb.logical.wishes import MARKER, Named, PublishedTable, Wish
+from pgnb.server import Server
+
+_EVERY = "*"
+_SCHEMAS_SINCE = 15
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What is left of a database's tables once some are excluded.
+
+    A partitioned table of which a partition is excluded is published by its other partitions.
+    """
+
+    tables: Mapping[Named, TableIdentity]
+    wish: Wish
+
+    @cached_property
+    def reachable(self) -> Sequence[TableIdentity]:
+        """Every table that the wish would publish without its exclusions."""
+        schemas, own = self.wish.schemas, MARKER.schema
+        return [
+            table for table in self.tables.values()
+            if any(not schemas or name[0] in schemas for name in (table.named, *table.roots))
+            and table.schema != own
+        ]  # fmt: skip
+
+    @cached_property
+    def gone(self) -> Set[Named]:
+        """The excluded tables and every partition below them."""
+        named = {table.named for table in self.reachable if self._is_named(table.named)}
+        return {t.named for t in self.reachable if named.intersection((t.named, *t.roots))}
+
+    def _is_named(self, table: Named) -> bool:
+        return table in self.wish.excluded or (table[0], _EVERY) in self.wish.excluded
+
+    @property
+    def unmet(self) -> Sequence[Named]:
+        """Exclusions that leave nothing out."""
+        there = {name for table in self.gone for name in (table, (table[0], _EVERY))}
+        return [name for name in self.wish.excluded if name not in there]
+
+    def whole_schemas(self) -> tuple[str, ...]:
+        """Schemas that can be published as such: nothing of theirs is excluded."""
+        split = {name[0] for table in self.gone for name in (table, *self.tables[table].roots)}
+        chosen = self.wish.schemas or sorted({table.schema for table in self.reachable})
+        return tuple(schema for schema in chosen if schema not in split)
+
+    def listed(self, whole: Sequence[str]) -> list[PublishedTable]:
+        """The tables that are published by name, beside those schemas."""
+        left_out = self.gone | {root for table in self.gone for root in self.tables[table].roots}
+        kept = {table.named: table for table in self.reachable if table.named not in left_out}
+        return [
+            PublishedTable(table.schema, table.table, only=table.kind == "r")
+            for table in kept.values()
+            if not any(root in kept for root in table.roots) and table.schema not in whole
+        ]
+
+
+def without_excluded(publisher: Server, database: str, wish: Wish) -> Wish:
+    """The wish with what is left named in full, where it excludes tables; else the wish itself.
+
+    Raises ParameterError for an exclusion that leaves nothing out, and where nothing is left.
+    """
+    if not wish.excluded or not publisher.present:
+        return wish
+    choice = _Choice(read_identities(publisher, database), wish)
+    _refuse(database, choice)
+    listed_in_part = any(table.columns for table in wish.tables)
+    by_schema = publisher.facts.major >= _SCHEMAS_SINCE and not listed_in_part
+    whole = choice.whole_schemas() if by_schema else ()
+    named = {(table.schema, table.name): table for table in [*choice.listed(whole), *wish.tables]}
+    if not whole and set(named) == {(MARKER.schema, MARKER.name)}:
+        raise ParameterError(
+            f"{database}: nothing is left to publish", found=_said(wish),
+            remedy="Exclude less in publish, or leave the database out of databases.",
+        )  # fmt: skip
+    return Wish(False, whole, tuple(named.values()), wish.excluded, _said(wish))
+
+
+def _refuse(database: str, choice: _Choice) -> None:
+    if choice.unmet:
+        raise ParameterError(
+            f"{database}: excluded in publish, but not among what it publishes: {_words(choice.unmet)}",
+            remedy="Write it as it is in the catalog: names are case-sensitive here, and without a schema it"
+            " is one of public. Views, unlogged and foreign tables are never published.",
+        )
+    both = [table.words for table in choice.wish.tables if (table.schema, table.name) in choice.gone]
+    if both:
+        raise ParameterError(
+            f"{database}: both named and excluded in publish", found=", ".join(both),
+            remedy="Take it out of one of the two.",
+        )  # fmt: skip
+
+
+def _said(wish: Wish) -> str:
+    tables = [table.words for table in wish.tables if table != MARKER]
+    every = [f"every table of {schema}" for schema in wish.schemas] or ["all tables"]
+    return f"{', '.join([*every, *tables])} but {_words(wish.excluded)}"
+
+
+def _words(names: Sequence[Named]) -> str:
+    return ", ".join(
+        f"every table of {schema}" if table == _EVERY else PublishedTable(schema, table).words
+        for schema, table in names
+    )

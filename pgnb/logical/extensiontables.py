@@ -1,0 +1,88 @@
+"""Extensions' tables that CREATE EXTENSION fills: a publication of all tables has them, and a copy fails.
+
+PostGIS' spatial_ref_sys is the best known. Such a table is found by its rows on the subscriber, or, before
+the extension is there, by rows on the publisher that a dump leaves to it (pg_extension_config_dump).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pgnb.checks import Check
+from pgnb.errors import QueryFailed
+from pgnb.logical.parallel import in_parallel
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.tableidentity import Named, published_by, read_identities
+from pgnb.logical.targets import filled_tables
+from pgnb.logical.wishes import exclusion
+from pgnb.server import Server
+from pgnb.server.rows import Row
+
+_BROUGHT = "SELECT (SELECT count(*) FROM ONLY {0}) > (SELECT count(*) FROM ONLY {0} {1}) AS brought"
+_REMEDY = (
+    "Leave them out: {}. The subscriber then has the rows of its own extension. To replicate them all the"
+    " same, make the extension in that database of the subscriber and empty its tables there."
+)
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """An extension's table that is published and holds rows on the subscriber, or will."""
+
+    table: Named
+    extension: str
+    when: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.table[0]}.{self.table[1]} ({self.extension}, {self.when})"
+
+
+def extension_table_checks(
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], there: frozenset[str]
+) -> Iterator[Check]:
+    """Check that no extension's published table has rows on the subscriber, now or once the schema is copied.
+
+    `there`: the databases that the subscriber has. Raises QueryFailed.
+    """
+    found = in_parallel(lambda spec: _filled(publisher, subscriber, spec, there), specs)
+    for spec, filled in zip(specs, found, strict=True):
+        remedy = _REMEDY.format(exclusion(spec.database, [one.table for one in filled])) if filled else ""
+        yield Check(f"{spec.database}: extensions' tables before the copy", not filled,
+                    ", ".join(one.words for one in filled) or "no rows", "no rows", remedy)  # fmt: skip
+
+
+def _filled(
+    publisher: Server, subscriber: Server, spec: DatabaseSpec, there: frozenset[str]
+) -> list[_Filled]:
+    published = {t.named for t in published_by(spec.wish, read_identities(publisher, spec.database).values())}
+    rows = publisher.query("logical/extension_tables", database=spec.database)
+    owned = {(row["schema"], row["table"]): row for row in rows}
+    owned = {named: row for named, row in owned.items() if named in published}
+    if not owned:
+        return []
+    held = spec.database in there
+    made = _extensions(subscriber, spec.database) if held else frozenset()
+    full = set(filled_tables(subscriber, spec.database, list(owned))) if held else set()
+    found = []
+    for named, row in owned.items():
+        if ".".join(named) in full:
+            found.append(_Filled(named, row["extension"], "has rows on the subscriber"))
+        elif row["extension"] not in made and _brought(publisher, spec.database, row):
+            found.append(_Filled(named, row["extension"], "which fills it when it is made there"))
+    return found
+
+
+def _extensions(server: Server, database: str) -> frozenset[str]:
+    return frozenset(row["name"] for row in server.query("logical/extensions", database=database))
+
+
+def _brought(publisher: Server, database: str, row: Row) -> bool:
+    """Whether the extension brought rows along; a table that cannot be read may hold some."""
+    if not row["condition"]:
+        return False
+    try:
+        return bool(publisher.scalar(_BROUGHT.format(row["quoted"], row["condition"]), database=database))
+    except QueryFailed:
+        return True
