@@ -21,6 +21,7 @@ from tenacity.wait import wait_random_exponential
 from pgnb.cluster.helper_spec import HelperOptions
 from pgnb.cluster.kubeconfig import Target, renewed
 from pgnb.cluster.refusals import is_unknown_user, refusal
+from pgnb.cluster.server_spec import ServerOptions
 from pgnb.errors import AccessDenied, ApiUnreachable, GateClosed, PgnbError
 from pgnb.journal import Journal
 
@@ -56,6 +57,7 @@ class Api:
     journal: Journal
     timeout: float = 10.0
     helper_options: HelperOptions = field(default_factory=HelperOptions, repr=False, compare=False)
+    server_options: ServerOptions = field(default_factory=ServerOptions, repr=False, compare=False)
     own: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What changes of this run made of objects, by uid: see `unchanged`."""
     _pool: urllib3.PoolManager = field(init=False, repr=False, compare=False)

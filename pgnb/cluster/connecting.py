@@ -11,6 +11,7 @@ from pgnb.cluster.helper_spec import LABELS, HelperOptions
 from pgnb.cluster.helpers import remove_left
 from pgnb.cluster.kubeconfig import read_target
 from pgnb.cluster.objects import get, list_all
+from pgnb.cluster.server_spec import MANAGED_BY, ServerOptions
 from pgnb.errors import ClusterError, ParameterError
 from pgnb.journal import Journal
 
@@ -22,6 +23,7 @@ def connect(
     kubeconfig: str = "", context: str = "", namespace: str = "", *,
     dry_run: bool | str = "auto", timeout: float = 10.0, accept_operator: Sequence[str] | None = None,
     helper_pods: Mapping[str, Mapping[str, Any]] | None = None,
+    server_pods: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Cluster:  # fmt: skip
     """The cluster that the parameters name, once its API server has answered.
 
@@ -30,17 +32,20 @@ def connect(
     True plans only; "auto" carries changes out only in a namespace that is labelled pgnb/practice=true.
     `timeout` is in seconds, for one request. `accept_operator`: a server that an operator is in charge of is
     refused unless it is one of these, by name; None asks nothing. `helper_pods`: labels,
-    annotations and resources of the pods that pgnb starts beside servers. Helper pods that a killed run left
+    annotations and resources of the pods that pgnb starts beside servers; `server_pods`: these, service
+    account and variables of the standbys and subscribers that it makes. Helper pods that a killed run left
     are removed, unless this one only plans. Raises ApiUnreachable, AccessDenied, ParameterError.
     """
     wanted = _dry_run(dry_run)
     target = read_target(kubeconfig, context, namespace)
-    options = HelperOptions.of(helper_pods or {})
-    api = Api(target, Journal.from_environment(dry_run=True), timeout, options)
+    options, servers = HelperOptions.of(helper_pods or {}), ServerOptions.of(server_pods or {})
+    api = Api(target, Journal.from_environment(dry_run=True), timeout, options, servers)
     cluster = Cluster(api, accept_operator=accept_operator)
     _ = cluster.version
     if options.labels:
-        _assert_unselected(api, options.labels)
+        _assert_unselected(api, "helper_pods", {**options.labels, **LABELS})
+    if servers.labels:
+        _assert_unselected(api, "server_pods", {**servers.labels, MANAGED_BY: "pgnb"})
     api.journal.dry_run = _only_plan(api) if wanted is None else wanted
     api.journal.facts(cluster=target.server_url, context=target.context, namespace=target.namespace)
     if not api.journal.dry_run:
@@ -48,9 +53,8 @@ def connect(
     return cluster
 
 
-def _assert_unselected(api: Api, labels: Mapping[str, str]) -> None:
-    """A helper must be no endpoint of a Service, and no pod of a workload, which would adopt or end it."""
-    worn = {**labels, **LABELS}
+def _assert_unselected(api: Api, parameter: str, worn: Mapping[str, str]) -> None:
+    """What is made must be no endpoint of a Service, and no workload's pod, which would adopt or end it."""
     taken = [
         f"{kind.removesuffix('s')}/{item['metadata']['name']}"
         for kind in ("services", "deployments", "statefulsets")
@@ -59,7 +63,7 @@ def _assert_unselected(api: Api, labels: Mapping[str, str]) -> None:
     ]
     if taken:
         raise ParameterError(
-            "helper_pods: these labels would make helpers part of what selects them",
+            f"{parameter}: these labels would make the pods part of what selects them",
             found=", ".join(taken),
             remedy="Leave out a label of their selectors; a network policy can select by another one.",
         )

@@ -32,6 +32,7 @@ from pgnb.cluster.manifests import Manifests, apply_rights, plan_apply
 from pgnb.cluster.passwords import Secret
 from pgnb.cluster.pods import POSTGRES_PORT, Pod
 from pgnb.cluster.rolechange import Interrupted, told_changes
+from pgnb.cluster.server_spec import ServerOptions
 from pgnb.cluster.sockets import Sockets
 from pgnb.cluster.workloads import Volume, Workload
 from pgnb.display import Cell, Table, card
@@ -67,6 +68,11 @@ class Cluster:
     def namespace(self) -> str:
         """The namespace that everything happens in."""
         return self.api.namespace
+
+    @property
+    def server_options(self) -> ServerOptions:
+        """What the run gives to the pods of servers that it makes."""
+        return self.api.server_options
 
     @property
     def server_url(self) -> str:

@@ -92,8 +92,12 @@ def admission_remedy(message: str) -> str:
     if "must specify" in message:
         return (
             "A ResourceQuota of the namespace wants requests and limits of every container: set resources in"
-            " the pod template of the server, from which what is made beside it takes its own, or give the"
-            " namespace a LimitRange with defaults."
+            " the pod template of the server, from which what is made beside it takes its own, in helper_pods"
+            " and server_pods, or give the namespace a LimitRange with defaults."
+        )
+    if "security context constraint" in message:
+        return (
+            "Name the service account of a fitting constraint: server_pods = {service_account: {name: NAME}}."
         )
     if "violates PodSecurity" in message:
         return "The namespace's pod security level refuses this pod: see the fields that the message names."

@@ -9,6 +9,7 @@ from typing import Any
 
 from pgnb.checks import Checks
 from pgnb.cluster.admission import pod_of_workload
+from pgnb.cluster.environment import taken_over
 from pgnb.cluster.placement import elsewhere
 from pgnb.cluster.security import User, container_security, pod_security
 from pgnb.cluster.templates import rendered
@@ -20,6 +21,7 @@ from pgnb.tls import checked_tls, files_of
 from pgnb.wait import wait_until
 
 _TEMPLATE = "subscriber.yaml"
+_OWN_VARIABLES = ("PGDATA", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_INITDB_ARGS")
 _DEFAULT_SIZE = "10Gi"
 _PASSWORD_BYTES = 24
 _START = 180.0
@@ -46,10 +48,12 @@ def plan_subscriber(
         return Change(title, publisher.journal, note=f"The {there} {name} is there; it is taken as it is.")
     secret = secret or name
     given = publisher.pod.files(files_of(checked_tls(tls or {})))
-    values = _values(publisher, name, secret, size, storage_class)
+    values = _values(publisher, name, secret, size, storage_class, own_file=bool(file))
     volumes = {volume["name"]: volume for volume, _ in given}
     values |= {"more_volumes": list(volumes.values()), "more_mounts": [mount for _, mount in given]}
     manifests = rendered(file, _TEMPLATE, values)
+    for workload in (manifest for manifest in manifests if manifest["kind"] in SCALED):
+        cluster.server_options.dress(workload, publisher.pod.container)
     plan = cluster.plan_apply(manifests, title)
     lacks_secret = cluster.get("secrets", secret) is None
     first = [_secret_step(publisher, secret)] if lacks_secret else []
@@ -76,7 +80,9 @@ def _pods_tried(publisher: Server, name: str, manifests: Sequence[Mapping[str, A
     return Checks.of(title, publisher.cluster.pod_checks(pods), publisher.journal)
 
 
-def _values(publisher: Server, name: str, secret: str, size: str, storage_class: str) -> dict[str, Any]:
+def _values(
+    publisher: Server, name: str, secret: str, size: str, storage_class: str, *, own_file: bool
+) -> dict[str, Any]:
     """What the template is filled with: image, user and room of the publisher."""
     pod, owner = publisher.pod, User(publisher.owner.uid, publisher.owner.gid)
     volume = publisher.cluster.volume(pod, publisher.facts.data_directory)
@@ -88,6 +94,8 @@ def _values(publisher: Server, name: str, secret: str, size: str, storage_class:
         "initdb_args": "--data-checksums" if publisher.facts.checksums else "",
         "pod_security": pod_security(pod.spec, owner), "container_security": container_security(owner),
         "placement": elsewhere(pod.spec),
+        **taken_over(pod.container_spec, publisher.cluster.server_options.env, own=_OWN_VARIABLES,
+                     passwords={"secretKeyRef": {"name": secret, "key": "password"}}, own_file=own_file),
         "resources": pod.container_spec.get("resources"), "pull_secrets": pod.spec.get("imagePullSecrets"),
         "size": size or volume.size or _DEFAULT_SIZE, "access_modes": list(volume.access_modes)
         or ["ReadWriteOnce"], "storage_class": storage_class or volume.storage_class,

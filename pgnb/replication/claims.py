@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster import Mount, Pod, Workload
+from pgnb.cluster.server_spec import MANAGED_BY
 from pgnb.errors import ParameterError
 from pgnb.replication.outside import Outside, mapped, obstacle, outside_of
 from pgnb.replication.target import (
@@ -18,7 +19,6 @@ from pgnb.replication.target import (
 )
 from pgnb.server import Server
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
 _DATA, _OURS = "pgnb-data", "pgnb-"
 _TAKEN = ("data", "passfile", "config")
 

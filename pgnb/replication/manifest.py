@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pgnb.cluster import Volume, Workload
+from pgnb.cluster.environment import taken_over
 from pgnb.cluster.placement import elsewhere
 from pgnb.cluster.security import User, container_security, pod_security, server_user
+from pgnb.cluster.server_spec import MANAGED_BY
 from pgnb.cluster.templates import Manifest, rendered
 from pgnb.errors import ParameterError
-from pgnb.replication.claims import MANAGED_BY, more_claims
+from pgnb.replication.claims import more_claims
 from pgnb.replication.source import PASSFILE_DIRECTORY, PASSWORD_VARIABLE, Source
 from pgnb.server import Server
 
@@ -43,6 +45,8 @@ def standby_manifests(
     replicas = live.replicas if live else 0
     values = {
         **_from_primary(primary, volume), **_from_source(source), "name": name, "replicas": replicas,
+        **taken_over(primary.pod.container_spec, primary.cluster.server_options.env, own=("PGDATA",),
+                     own_file=bool(file)),
         "labels": {"app": name, MANAGED_BY: "pgnb"}, "config_map": config_map,
         "size": size or volume.size or _DEFAULT_SIZE,
         "storage_class": storage_class or volume.storage_class,
@@ -51,6 +55,7 @@ def standby_manifests(
     manifests = rendered(file, "standby.yaml", values)
     workload = _workload_of(manifests, name, file or "standby.yaml")
     workload["spec"]["replicas"] = replicas
+    primary.cluster.server_options.dress(workload, primary.pod.container)
     return manifests
 
 

@@ -14,6 +14,7 @@ from pgnb.errors import ParameterError
 from pgnb.plan import Change, Step
 from pgnb.replication.basebackup import look_at, running_pod
 from pgnb.replication.claims import assert_placed, made_by_pgnb
+from pgnb.replication.entrypoint import refuse_forgetful
 from pgnb.replication.login import logs_in
 from pgnb.replication.manifest import data_owner, standby_manifests, with_passfile
 from pgnb.replication.sizing import Value, standby_settings
@@ -44,12 +45,14 @@ def plan_standby_workload(
     storage class, command and certificates are the primary's, and so are claims for pg_wal and tablespaces
     (`tablespaces` maps a path there to another one here). A workload of that name that pgnb did not make is
     adopted: it only gets the passfile, so that its server can log in at the source; a standby that streams
-    already is left alone. Raises ParameterError.
+    already is left alone. Raises ParameterError, and GateClosed for an image that runs no standby.
     """
     cluster = primary.cluster
     live = find_workload(cluster, name)
     if live is not None and not made_by_pgnb(live):
         return _plan_adoption(primary, live, source, container, tablespaces or {})
+    if not manifest:
+        refuse_forgetful(primary, primary.pod.container_spec)
     manifests = standby_manifests(
         primary, name, source, config_map=config_map, live=live,
         file=manifest, size=size, storage_class=storage_class, tablespaces=tablespaces,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -17,6 +18,8 @@ from pgnb.replication.judgement import DirectoryState
 Run = Callable[[Sequence[str]], ExecResult]
 _KINDS = ("Deployment", "StatefulSet")
 _CONFIG_FILE = "config_file"
+_SHELLS = ("sh", "bash", "dash", "ash", "busybox")
+_SCRIPT = re.compile("-[a-z]*c")
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Target:
     def _settings(self) -> list[tuple[str, str]]:
         """What the command line sets: `-c name=value`, `-cname=value` and `--name=value`."""
         spec = self.pod.container_spec
-        words = [*(spec.get("command") or []), *(spec.get("args") or [])]
+        words = _without_script([*(spec.get("command") or []), *(spec.get("args") or [])])
         pairs = [b for a, b in pairwise(words) if a == "-c" and "=" in b]
         pairs += [word[2:] for word in words if word.startswith(("-c", "--")) and "=" in word]
         split = [pair.partition("=")[::2] for pair in pairs]
@@ -118,6 +121,13 @@ class Target:
     def again(self, cluster: Cluster) -> Target:
         """The same place as it is now."""
         return replace(self, workload=cluster.find_workload(self.workload.kind, self.workload.name))
+
+
+def _without_script(words: Sequence[str]) -> Sequence[str]:
+    """A command line without the script of a shell (`bash -c SCRIPT`) that runs before the server."""
+    shell = bool(words) and words[0].rpartition("/")[2] in _SHELLS
+    script = next((n for n, word in enumerate(words) if shell and _SCRIPT.fullmatch(word)), None)
+    return words if script is None else words[script + 2 :]
 
 
 def find_target(

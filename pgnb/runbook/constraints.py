@@ -18,6 +18,7 @@ from typing import Any
 
 from pgnb.errors import ParameterError
 from pgnb.runbook.declaration import Parameter
+from pgnb.secrecy import masked_setting
 from pgnb.tls import checked_tls
 
 
@@ -96,6 +97,15 @@ def _are_paths(value: Any) -> bool:
     return all(str(path).startswith("/") for pair in value.items() for path in pair)
 
 
+def _no_secret_in(value: Any) -> bool:
+    """Whether no variable of a server is given a secret's own text."""
+    env = value.get("env") or {}
+    given = {name: one.get("value") for name, one in env.items() if isinstance(one, Mapping)}
+    return not any(
+        isinstance(text, str) and masked_setting(name, text) != text for name, text in given.items()
+    )
+
+
 _PLACE = Constraint(
     _matching(r"secret:[^/\s:]+/[^/\s]+|env:[A-Za-z_]\w*|passfile:\S.*|pod-env:[A-Za-z_][-\w.]*"),
     "Write secret:NAME/KEY, env:VARIABLE, passfile:PATH or pod-env:VARIABLE; never the password itself.",
@@ -137,6 +147,11 @@ _SIZE = Constraint(
 _IDENTIFIER = Constraint(_matching(r"\d{1,20}"), "Write the number that pg_control_system() shows.")
 _MOMENT = Constraint(_is_moment, "Write it as 2026-01-31 or 2026-01-31T04:00:00+09:00.")
 _TLS = Constraint(lambda value: checked_tls(value) is value, "Name libpq's TLS options.")
+_SERVERS = Constraint(
+    _no_secret_in,
+    "A parameter is never a secret: name where it is kept, {secretKeyRef: {name: SECRET, key: KEY}}.",
+    hidden=True,
+)
 _RATE = Constraint(_matching(r"\d+(\.\d+)?[kM]?"), "Write bytes a second as pg_basebackup takes them: 50M.")
 _COMPRESSION = Constraint(
     _matching(r"server-(gzip|lz4|zstd)(:[\w=,]+)?"), "Write server-lz4, server-zstd or server-gzip."
@@ -174,6 +189,7 @@ CONSTRAINTS: Mapping[str, Constraint] = {
     "*_networks": _NETWORK,
     "replication_tls": _TLS,
     "tablespaces": _PATHS,
+    "server_pods": _SERVERS,
     "max_rate": _RATE,
     "backup_compression": _COMPRESSION,
     "user": _DATABASE,

@@ -79,6 +79,8 @@ class Scheduler(Controller):
         wanted = (pod["spec"].get("nodeSelector") or {}).items()
         if node["spec"].get("unschedulable"):
             return f"1 node(s) were unschedulable.{_NO_HELP}"
+        if _repels(node, pod):
+            return f"1 node(s) had untolerated taint(s).{_NO_HELP}"
         if not wanted <= (node["metadata"].get("labels") or {}).items():
             return f"1 node(s) didn't match Pod's node affinity/selector.{_NO_HELP}"
         short = self._short_of(pod, node)
@@ -117,6 +119,22 @@ class Scheduler(Controller):
         self.store.modify(
             "pods", *key_of(pod), lambda current: _set_scheduled(current, note, why), subresource="status"
         )
+
+
+def _repels(node: Object, pod: Object) -> bool:
+    """Whether the node has a taint against scheduling that the pod does not tolerate."""
+    tolerations = pod["spec"].get("tolerations") or []
+    taints = [t for t in node["spec"].get("taints") or () if t["effect"] in ("NoSchedule", "NoExecute")]
+    return not all(any(_tolerates(toleration, taint) for toleration in tolerations) for taint in taints)
+
+
+def _tolerates(toleration: Object, taint: Object) -> bool:
+    if toleration.get("effect") not in (None, "", taint["effect"]):
+        return False
+    if toleration.get("operator") == "Exists":
+        return toleration.get("key") in (None, "", taint["key"])
+    same = toleration.get("key") == taint["key"]
+    return bool(same and toleration.get("value", "") == taint.get("value", ""))
 
 
 def _set_scheduled(pod: Object, head: Object, tail: Object | None = None) -> None:

@@ -38,6 +38,12 @@ def test_a_configuration_file_of_its_own_is_no_option(args: tuple[str, ...]) -> 
     assert target(*args).options() == ("-c", "work_mem=4MB")
 
 
+@pytest.mark.parametrize("shell", [("bash", "-c"), ("/bin/sh", "-ec"), ("bash", "-o", "pipefail", "-c")])
+def test_a_shell_s_script_before_the_server_is_no_option(shell: tuple[str, ...]) -> None:
+    script = 'LANG=C exec docker-entrypoint.sh postgres "$@"'
+    assert target(*shell, script, "entrypoint", "-c", "work_mem=4MB").options() == ("-c", "work_mem=4MB")
+
+
 def test_the_data_directorys_own_file_is_not_elsewhere() -> None:
     assert not target().configured_elsewhere
     assert not target("-c", f"config_file={DATA}/postgresql.conf").configured_elsewhere

@@ -32,6 +32,7 @@ VALUES: dict[str, Any] = {
     "more_claims": [],
     "more_mounts": [{"name": "tls", "mountPath": "/tls"}],
     "more_volumes": [{"name": "tls", "secret": {"secretName": "tls"}}],
+    "env": [{"name": "TZ", "value": "UTC"}], "env_from": [],
 }  # fmt: skip
 
 

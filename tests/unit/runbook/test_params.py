@@ -111,3 +111,14 @@ def test_files_that_are_no_notebooks_are_refused(make_notebook, tmp_path: Path):
 def test_what_a_remedy_says_to_accept_can_be_given(named):
     notebook = Path(__file__).parents[3] / "notebooks" / "12_logical_replication.ipynb"
     assert params.validate(notebook, {"accept_not_copied": [named]}) == {"accept_not_copied": [named]}
+
+
+@pytest.mark.parametrize("number", ["03_replica_bootstrap", "12_logical_replication"])
+def test_a_server_s_variable_refers_to_a_secret_and_is_none(number):
+    notebook = Path(__file__).parents[3] / "notebooks" / f"{number}.ipynb"
+    reference = {"secretKeyRef": {"name": "db", "key": "password"}}
+    given = {"server_pods": {"env": {"POSTGRESQL_PASSWORD": reference, "TZ": {"value": "UTC"}}}}
+    assert params.validate(notebook, given) == given
+    with pytest.raises(ParameterError, match="is of another form") as refused:
+        params.validate(notebook, {"server_pods": {"env": {"POSTGRESQL_PASSWORD": {"value": "hunter2"}}}})
+    assert "hunter2" not in str(refused.value)
