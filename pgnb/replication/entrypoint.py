@@ -1,30 +1,57 @@
-"""Whether a server of the primary's image stays a standby when its container starts again."""
+"""Whether a server of an image keeps its role in replication when its container starts again.
+
+Bitnami's entry point removes standby.signal at each start, and makes it again where the variable
+POSTGRESQL_REPLICATION_MODE is slave: a standby may come back as a second primary, a promoted one as a
+standby.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pgnb.checks import Check
 from pgnb.errors import GateClosed
 from pgnb.server import Server
 
 _SCRIPTS = "/opt/bitnami/scripts/libpostgresql.sh"
-"""Bitnami's image: at each start it removes standby.signal, unless POSTGRESQL_REPLICATION_MODE is slave."""
-_FORGETS = ("grep", "-qs", "standby.signal", _SCRIPTS)
+_DECIDES = ("grep", "-qs", "standby.signal", _SCRIPTS)
+_MODES = ("POSTGRESQL_REPLICATION_MODE", "POSTGRES_REPLICATION_MODE")
+_OWN_WAY = (
+    "Let the chart make its standbys (architecture: replication) and change roles, or run the server by a"
+    " manifest of your own (standby_manifest) whose command is its program: [postgres, -D, DIRECTORY]."
+)
 
 
 def refuse_forgetful(primary: Server, container: Mapping[str, Any]) -> None:
-    """Raise GateClosed where the entry point of the primary's image would make a primary of a standby.
-
-    A container whose own command begins with the server's program has no entry point before it.
-    """
-    words = [*(container.get("command") or ())]
-    if words and words[0].rpartition("/")[2] == "postgres":
-        return
-    if primary.cluster.exec(primary.pod, _FORGETS, check=False).exit_status == 0:
+    """Raise GateClosed where a standby of the primary's image in that container would not stay one."""
+    if _by_entry_point(container) and not _is_slave(container) and _decides(primary):
         raise GateClosed(
             "the primary's image makes a standby a primary at the next start of its container",
-            found=f"{_SCRIPTS} removes standby.signal",
-            remedy="Let the chart make its standbys (architecture: replication), or give a manifest of your"
-            " own (standby_manifest) whose command is the server's program: [postgres, -D, DIRECTORY].",
-        )
+            found=f"{_SCRIPTS} removes standby.signal", remedy=_OWN_WAY,
+        )  # fmt: skip
+
+
+def role_checks(old: Server, candidate: Server) -> Iterator[Check]:
+    """Check that, after a switchover, both keep their new roles when their containers start again."""
+    for what, server, wrong in (
+        ("the old primary would stay a standby", old, not _is_slave(old.pod.container_spec)),
+        ("the candidate would stay a primary", candidate, _is_slave(candidate.pod.container_spec)),
+    ):
+        decided = wrong and _by_entry_point(server.pod.container_spec) and _decides(server)
+        found = f"no: {_SCRIPTS} decides at each start" if decided else "nothing decides otherwise"
+        yield Check(what, not decided, found, "yes", _OWN_WAY)
+
+
+def _decides(server: Server) -> bool:
+    """Whether the image of the running container has that entry point."""
+    return server.cluster.exec(server.pod, _DECIDES, check=False).exit_status == 0
+
+
+def _by_entry_point(container: Mapping[str, Any]) -> bool:
+    words = list(container.get("command") or ())
+    return not words or words[0].rpartition("/")[2] != "postgres"
+
+
+def _is_slave(container: Mapping[str, Any]) -> bool:
+    return any(e["name"] in _MODES and e.get("value") == "slave" for e in container.get("env") or ())

@@ -87,6 +87,8 @@ def _plan_adoption(
     cluster, title = primary.cluster, f"adopt {live.label} as a standby"
     pod = template_pod(live, container)
     _assert_fits(primary, live, pod.image)
+    if pod.image == primary.pod.image:
+        refuse_forgetful(primary, pod.container_spec)
     owner = _owner_there(primary, live, pod)
     there = logs_in(live, pod.container, source, owner)
     patch = {} if there else with_passfile(pod.spec, pod.container, source, owner)

@@ -11,6 +11,7 @@ from pgnb.display import spell_bytes
 from pgnb.operate.failover.quiet import read_only_by_default
 from pgnb.operate.failover.succession import Succession, foremost
 from pgnb.replication.collation import collation_checks
+from pgnb.replication.entrypoint import role_checks
 from pgnb.replication.sizing import sizing_checks
 from pgnb.replication.slots import slots
 from pgnb.replication.status import receiver
@@ -142,6 +143,7 @@ def _kept(old: Server, pair: Succession) -> Iterator[Check]:
                 "none, or synchronised", f"{_LOST_SLOTS} accept_lost_slots = {lost!r}.")  # fmt: skip
     yield Check("the volume can be fenced", pair.old.target is not None, pair.old.volume, "a claim",
                 "Scale 0 alone is a weak fence: let nobody scale it back.", advice=True)  # fmt: skip
+    yield from role_checks(old, pair.candidate)
     allowed = old.facts.allow_alter_system
     yield Check("writes can be stopped", allowed, f"allow_alter_system = {allowed}", True,
                 "Allow it for the switchover.")  # fmt: skip
