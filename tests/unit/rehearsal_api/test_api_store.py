@@ -146,8 +146,11 @@ def test_whoever_waits_for_events_is_released_by_close(store: Store) -> None:
     async def follow() -> list[str]:
         subscription = store.subscribe("configmaps")
         asyncio.get_running_loop().call_later(0.01, store.create, "configmaps", config())
-        asyncio.get_running_loop().call_later(0.02, subscription.close)
-        return [event.type async for event in subscription]
+        found = []
+        async for event in subscription:
+            found.append(event.type)
+            asyncio.get_running_loop().call_soon(subscription.close)
+        return found
 
     assert asyncio.run(follow()) == ["ADDED"]
 
