@@ -18,6 +18,7 @@ ROOTS = (
     *(f"io.k8s.api.core.v1.{kind}" for kind in ("ConfigMap", "Endpoints", "Event", "Namespace")),
     *(f"io.k8s.api.core.v1.{kind}" for kind in ("Node", "PersistentVolume", "PersistentVolumeClaim", "Pod")),
     *(f"io.k8s.api.core.v1.{kind}" for kind in ("Secret", "Service", "ServiceAccount")),
+    *(f"io.k8s.api.core.v1.{kind}" for kind in ("LimitRange", "ResourceQuota")),
     *(f"io.k8s.api.apps.v1.{k}" for k in ("ControllerRevision", "Deployment", "ReplicaSet", "StatefulSet")),
     *(f"io.k8s.api.rbac.v1.{k}" for k in ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")),
     *(f"io.k8s.api.authorization.v1.{k}" for k in ("SelfSubjectAccessReview", "SelfSubjectRulesReview")),

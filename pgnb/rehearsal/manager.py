@@ -12,6 +12,7 @@ from pgnb.rehearsal.controllers.endpoints import EndpointsController
 from pgnb.rehearsal.controllers.garbage import GarbageCollector
 from pgnb.rehearsal.controllers.jobs import JobController
 from pgnb.rehearsal.controllers.namespaces import NamespaceController
+from pgnb.rehearsal.controllers.quotas import QuotaController
 from pgnb.rehearsal.controllers.replicasets import ReplicaSetController
 from pgnb.rehearsal.controllers.scheduler import Scheduler
 from pgnb.rehearsal.controllers.statefulsets import StatefulSetController
@@ -32,4 +33,5 @@ def controllers(
         JobController(store),
         EndpointsController(store),
         GarbageCollector(store),
+        QuotaController(store),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pgnb.rehearsal.api import podsecurity
+from pgnb.rehearsal.api import limitranges, podsecurity, quotas
 from pgnb.rehearsal.api.completion import complete, keep_allocated
 from pgnb.rehearsal.api.objects import Object
 from pgnb.rehearsal.api.resources import BY_PLURAL, Resource
@@ -18,18 +18,23 @@ if TYPE_CHECKING:
 def on_create(store: Store, resource: Resource, new: Object) -> None:
     """Completes a new object in place and validates it; StatusError 403, 404, 422."""
     _check_namespace(store, resource, new)
+    limitranges.set_defaults(store, resource, new)
     complete(store, resource, new)
     _raise(resource, new, created(resource, new))
+    limitranges.check(store, resource, new)
     if resource.plural == "pods":
         podsecurity.check(resource, store.find("namespaces", None, new["metadata"]["namespace"]) or {}, new)
+    quotas.check(store, resource, new)
 
 
 def on_update(store: Store, resource: Resource, old: Object, new: Object, subresource: str) -> None:
-    """Completes an updated object in place and validates it; StatusError 422. A status is not validated."""
+    """Completes an updated object in place and validates it (not a status); StatusError 403, 422."""
     if subresource in ("status", "binding"):
         return
     keep_allocated(store, resource, old, new, subresource)
     _raise(resource, new, updated(resource, old, new))
+    limitranges.check_update(store, resource, old, new)
+    quotas.check(store, resource, new, old)
 
 
 def _raise(resource: Resource, obj: Object, errors: list[FieldError]) -> None:

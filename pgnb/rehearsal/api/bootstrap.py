@@ -94,6 +94,7 @@ def _view_rules() -> list[dict[str, Any]]:
     """Everything in a namespace but secrets, roles and bindings."""
     return [
         _rule([""], [*_CORE, *_POD_STATES, "namespaces"], _READ),
+        _rule([""], ["limitranges", "resourcequotas", "resourcequotas/status"], _READ),
         _rule(["apps"], ["controllerrevisions", *_WORKLOADS], _READ),
         _rule(["batch"], ["jobs", "jobs/status"], _READ),
         _rule(["discovery.k8s.io"], ["endpointslices"], _READ),

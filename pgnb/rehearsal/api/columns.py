@@ -114,6 +114,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _SELECTOR,
     ),
     "leases": (_NAME, Column("Holder", _at("spec", "holderIdentity")), _AGE),
+    "limitranges": (_NAME, _CREATED),
     "namespaces": (_NAME, Column("Status", _at("status", "phase")), _AGE),
     "nodes": (
         _NAME,
@@ -170,6 +171,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _AGE,
         *_CONTAINERS,
         _SELECTOR,
+    ),
+    "resourcequotas": (
+        _NAME,
+        Column("Request", kindcells.quota_requests),
+        Column("Limit", kindcells.quota_limits),
+        _AGE,
     ),
     "rolebindings": _BINDING,
     "roles": (_NAME, _CREATED),

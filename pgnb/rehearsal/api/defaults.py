@@ -228,6 +228,20 @@ def _storage_class(obj: Object) -> None:
     _fill(obj, reclaimPolicy="Delete", volumeBindingMode="Immediate")
 
 
+def _quota(obj: Object) -> None:
+    obj.setdefault("spec", {})
+    obj.setdefault("status", {})
+
+
+def _limit_range(obj: Object) -> None:
+    """A container's default limit is its maximum, its default request that limit, else its minimum."""
+    for item in obj.setdefault("spec", {}).get("limits") or ():
+        if item.get("type") == "Container":
+            for key, source in (("default", "max"), ("defaultRequest", "default"), ("defaultRequest", "min")):
+                filled = {**(item.get(source) or {}), **(item.get(key) or {})}
+                item |= {key: filled} if filled else {}
+
+
 def _endpoint_slice(obj: Object) -> None:
     for port in obj.get("ports") or ():
         _fill(port, name="", protocol="TCP")
@@ -245,11 +259,13 @@ _SETTERS: dict[str, Callable[[Object], None]] = {
     "endpoints": _endpoints,
     "endpointslices": _endpoint_slice,
     "jobs": _job,
+    "limitranges": _limit_range,
     "namespaces": _namespace,
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume_object,
     "pods": _pod,
     "replicasets": _replica_set,
+    "resourcequotas": _quota,
     "rolebindings": _binding,
     "secrets": _secret,
     "services": _service,

@@ -160,6 +160,21 @@ def node_address(kind: str) -> Callable[[Object], str]:
     return cell
 
 
+def quota_requests(obj: Object) -> str:
+    """What a quota limits but for limits: `name: used/hard`."""
+    return _quota(obj, lambda name: not name.startswith("limits."))
+
+
+def quota_limits(obj: Object) -> str:
+    """The limits that a quota limits: `name: used/hard`."""
+    return _quota(obj, lambda name: name.startswith("limits."))
+
+
+def _quota(obj: Object, shown: Callable[[str], bool]) -> str:
+    hard, used = (lookup(obj, "status", key) or {} for key in ("hard", "used"))
+    return ", ".join(f"{name}: {used.get(name, 0)}/{hard[name]}" for name in sorted(hard) if shown(name))
+
+
 def role(obj: Object) -> str:
     """The role that a binding refers to."""
     reference = obj.get("roleRef") or {}

@@ -29,6 +29,8 @@ _MESSAGES = {
     "LocalObjectReference": "1 name",
     "Namespace": _OBJECT.format(spec="NamespaceSpec"),
     "NamespaceSpec": "1 finalizers:*",
+    "ResourceQuota": _OBJECT.format(spec="ResourceQuotaSpec"),
+    "ResourceQuotaSpec": "1 hard:quantity-map, 2 scopes:*",
     "Role": "1 metadata:ObjectMeta, 2 rules:PolicyRule*",
     "ClusterRole": "1 metadata:ObjectMeta, 2 rules:PolicyRule*",
     "PolicyRule": "1 verbs:*, 2 apiGroups:*, 3 resources:*, 4 resourceNames:*, 5 nonResourceURLs:*",
@@ -63,6 +65,8 @@ _MESSAGES = {
     "IntOrString": "1 type:int, 2 intVal:int?, 3 strVal",
     "Entry": "1 key, 2 value",
     "BytesEntry": "1 key, 2 value:raw",
+    "QuantityEntry": "1 key, 2 value:Quantity",
+    "Quantity": "1 string",
 }
 
 
@@ -85,6 +89,7 @@ def _parsed(text: str) -> dict[int, _Field]:
     return fields
 
 
+_ENTRIES = {"map": "Entry", "bytes-map": "BytesEntry", "quantity-map": "QuantityEntry"}
 _TABLE = {message: _parsed(text) for message, text in _MESSAGES.items()}
 
 
@@ -119,17 +124,22 @@ def _message(name: str, data: bytes) -> dict[str, Any]:
 
 
 def _add(result: dict[str, Any], field: _Field, value: int | bytes) -> None:
-    if field.type in ("map", "bytes-map"):
-        entry = _message("Entry" if field.type == "map" else "BytesEntry", _bytes(value))
-        content = entry.get("value", b"" if field.type == "bytes-map" else "")
-        text = base64.b64encode(content).decode() if isinstance(content, bytes) else content
-        result.setdefault(field.name, {})[entry.get("key", "")] = text
+    if field.type in _ENTRIES:
+        entry = _message(_ENTRIES[field.type], _bytes(value))
+        result.setdefault(field.name, {})[entry.get("key", "")] = _content(field, entry.get("value"))
         return
     decoded = _value(field, value)
     if field.many:
         result.setdefault(field.name, []).append(decoded)
     elif field.kept or decoded not in ("", 0, False, {}, None):
         result[field.name] = decoded
+
+
+def _content(field: _Field, value: Any) -> str:
+    """The value of a map's entry; protobuf leaves out what is empty."""
+    if field.type == "bytes-map":
+        return base64.b64encode(value or b"").decode()
+    return str(value["string"] if field.type == "quantity-map" else value or "")
 
 
 def _value(field: _Field, value: int | bytes) -> Any:

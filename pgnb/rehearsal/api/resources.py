@@ -81,6 +81,7 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("configmaps", "ConfigMap", short_names=("cm",)),
     Resource("endpoints", "Endpoints", short_names=("ep",), singular_name="endpoints"),
     Resource("events", "Event", short_names=("ev",), fields=EVENT_FIELDS),
+    Resource("limitranges", "LimitRange", short_names=("limits",)),
     Resource(
         "namespaces",
         "Namespace",
@@ -121,6 +122,13 @@ RESOURCES: tuple[Resource, ...] = (
         fields=POD_FIELDS,
         returns_deleted=True,
         generation=True,
+    ),
+    Resource(
+        "resourcequotas",
+        "ResourceQuota",
+        short_names=("quota",),
+        subresources=("status",),
+        returns_deleted=True,
     ),
     Resource("secrets", "Secret", fields=("type",)),
     Resource(

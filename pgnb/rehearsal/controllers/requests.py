@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from pgnb.rehearsal.node.quantities import parse
+from pgnb.rehearsal.podresources import effective
+from pgnb.rehearsal.quantities import parse
 
 Amounts = dict[str, Decimal]
 
@@ -22,15 +23,6 @@ def total(maps: Iterable[Mapping[str, Any]]) -> Amounts:
 
 
 def requests_of(pod: Mapping[str, Any]) -> Amounts:
-    """What a pod asks for: the sum of its containers, at least the largest init container, and its place."""
-    spec = pod["spec"]
-    wanted = total(_requests(container) for container in spec["containers"])
-    for container in spec.get("initContainers") or ():
-        for name, amount in total([_requests(container)]).items():
-            wanted[name] = max(wanted.get(name, Decimal(0)), amount)
-    return wanted | {"pods": Decimal(1)}
-
-
-def _requests(container: Mapping[str, Any]) -> Mapping[str, Any]:
-    resources = container.get("resources") or {}
-    return dict(resources.get("limits") or {}) | dict(resources.get("requests") or {})
+    """What a pod asks for, and its place."""
+    wanted = effective(pod["spec"], "requests")
+    return {name: quantity.value for name, quantity in wanted.items()} | {"pods": Decimal(1)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pgnb.rehearsal.node.quantities import divided
+from pgnb.rehearsal.quantities import divided
 
 if TYPE_CHECKING:
     from pgnb.rehearsal.api.store import Object

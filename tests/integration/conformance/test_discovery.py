@@ -16,6 +16,7 @@ NEEDED = {
         *("configmaps", "endpoints", "events", "namespaces", "nodes", "persistentvolumeclaims"),
         *("persistentvolumes", "pods", "pods/exec", "pods/log", "pods/portforward", "secrets"),
         *("serviceaccounts", "serviceaccounts/token", "services"),
+        *("limitranges", "resourcequotas", "resourcequotas/status"),
     ),
     "/apis/apps/v1": (
         "controllerrevisions",

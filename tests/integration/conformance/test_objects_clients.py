@@ -94,6 +94,7 @@ CREATED = [
     ("rolebinding", "--clusterrole=view", "--user=ann"),
     ("deployment", "--image=postgres:17", "--replicas=0"),
     ("service", "clusterip", "--tcp=5432:5432"),
+    ("quota", "--hard=cpu=1500m,pods=3"),
 ]
 
 

@@ -49,6 +49,13 @@ def test_a_pods_status_word(name: str) -> None:
     assert table(BY_PLURAL["pods"], [FAILED[name]], {})["rows"][0]["cells"][2] == CELLS[name][2]
 
 
+def test_a_quotas_row_has_what_is_used_of_how_much() -> None:
+    status = {"hard": {"limits.cpu": "2", "pods": "4", "cpu": "1"}, "used": {"pods": "1", "cpu": "500m"}}
+    quota = {"metadata": {"name": "q"}, "status": status}
+    cells = table(BY_PLURAL["resourcequotas"], [quota], {})["rows"][0]["cells"]
+    assert cells[:3] == ["q", "cpu: 500m/1, pods: 1/4", "limits.cpu: 0/2"]
+
+
 @pytest.mark.parametrize("entry", TABLES, ids=[entry["what"] for entry in TABLES])
 def test_columns_are_those_of_a_real_server(entry: dict[str, Any]) -> None:
     plural = entry["what"].removeprefix("table of ")

@@ -10,8 +10,8 @@ from pgnb.rehearsal.api.store import Store
 from pgnb.rehearsal.node.environment import ConfigError, Surroundings, command_line, environment, expand
 from pgnb.rehearsal.node.fields import field
 from pgnb.rehearsal.node.making import user
-from pgnb.rehearsal.node.quantities import divided, parse
 from pgnb.rehearsal.pods.images import Image
+from pgnb.rehearsal.quantities import divided, parse
 
 
 @pytest.fixture

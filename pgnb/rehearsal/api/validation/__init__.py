@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pgnb.rehearsal.api.objects import Object
 from pgnb.rehearsal.api.resources import Resource
 from pgnb.rehearsal.api.status import FieldError
-from pgnb.rehearsal.api.validation import changes, kinds, workloads
+from pgnb.rehearsal.api.validation import changes, kinds, limits, workloads
 from pgnb.rehearsal.api.validation.metadata import metadata_errors, metadata_update_errors
 from pgnb.rehearsal.api.validation.pods import pod_errors
 
@@ -25,9 +25,11 @@ _RULES: dict[str, Rules] = {
     "deployments": workloads.deployment_errors,
     "jobs": workloads.job_errors,
     "leases": kinds.lease_errors,
+    "limitranges": limits.limit_range_errors,
     "persistentvolumeclaims": kinds.claim_errors,
     "pods": pod_errors,
     "replicasets": workloads.replica_set_errors,
+    "resourcequotas": limits.quota_errors,
     "rolebindings": kinds.binding_errors,
     "roles": kinds.role_errors,
     "secrets": kinds.secret_errors,

@@ -150,6 +150,10 @@ def _claim(old: Object, new: Object) -> list[FieldError]:
     return [forbidden_value("spec", f"{text}\n{_difference(old['spec'], new['spec'])}")]
 
 
+def _quota(old: Object, new: Object) -> list[FieldError]:
+    return [*_fixed(old, new, "spec", "scopes"), *_fixed(old, new, "spec", "scopeSelector")]
+
+
 def _role_reference(old: Object, new: Object) -> list[FieldError]:
     if old.get("roleRef") == new.get("roleRef"):
         return []
@@ -164,6 +168,7 @@ _RULES: dict[str, Callable[[Object, Object], list[FieldError]]] = {
     "persistentvolumeclaims": _claim,
     "pods": _pod,
     "replicasets": _selector,
+    "resourcequotas": _quota,
     "rolebindings": _role_reference,
     "secrets": _secret,
     "services": _service,

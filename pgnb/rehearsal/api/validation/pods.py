@@ -16,6 +16,7 @@ from pgnb.rehearsal.api.status import (
     required,
 )
 from pgnb.rehearsal.api.validation import names
+from pgnb.rehearsal.api.validation.limits import container_errors
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
@@ -102,6 +103,7 @@ def _container_errors(container: Object, where: str, volumes: set[Any], seen: se
         *_env_errors(container, where),
         *_mount_errors(container, where, volumes),
         *_probe_errors(container, where),
+        *container_errors(container, where),
     ]
 
 
