@@ -108,6 +108,7 @@ if TYPE_CHECKING:
         slots,
         slots_as_wished,
         standby_checks,
+        standby_pod_checks,
         standby_status,
     )
     from pgnb.runbook.given import check_parameters
@@ -217,6 +218,7 @@ _HOMES = {
         "slots",
         "slots_as_wished",
         "standby_checks",
+        "standby_pod_checks",
         "standby_status",
     ),
     "pgnb.runbook.given": ("check_parameters",),
@@ -332,6 +334,7 @@ __all__ = [
     "slots",
     "slots_as_wished",
     "standby_checks",
+    "standby_pod_checks",
     "standby_status",
     "subscription_rules",
     "succession",

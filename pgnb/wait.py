@@ -73,22 +73,23 @@ def wait_until(
     timeout: float,
     every: float = 0.1,
     describe: Callable[[T], str] = str,
-    remedy: str = "",
+    remedy: str | Callable[[T], str] = "",
 ) -> T:
     """Call `probe` until `done` holds for what it returns, and return that.
 
     `timeout` and `every` are seconds. After two seconds a line shows `what` and `describe(state)`. An API
     server that is away meanwhile is waited for as well, until the same deadline: what is waited for goes on
-    without it. Raises DeadlineExceeded with what was seen last, ApiUnreachable when the API server is away at
-    the deadline; other errors of `probe` go on as they are.
+    without it. `remedy` may depend on the last state. Raises DeadlineExceeded with what was seen last,
+    ApiUnreachable when the API server is away at the deadline; other errors of `probe` go on as they are.
     """
     progress, deadline, pause = Progress(f"waiting for {what}"), monotonic() + timeout, Event()
+    seen: list[T] = []
     while True:
         try:
             state = probe()
             if done(state):
                 break
-            words = describe(state)
+            words, seen = describe(state), [state]
         except ApiUnreachable as away:
             if monotonic() > deadline:
                 progress.close("gave up")
@@ -97,7 +98,9 @@ def wait_until(
         left = deadline - monotonic()
         if left <= 0:
             progress.close("gave up")
-            raise DeadlineExceeded(f"{what}: not within {spell_seconds(timeout)}", found=words, remedy=remedy)
+            advice = remedy if isinstance(remedy, str) else "".join(remedy(one) for one in seen)
+            late = f"{what}: not within {spell_seconds(timeout)}"
+            raise DeadlineExceeded(late, found=words, remedy=advice)
         if monotonic() - progress.started > SHOWN_AFTER:
             progress.show(f"{words} ({spell_seconds(left)} left)")
         pause.wait(min(every, left))

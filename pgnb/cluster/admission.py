@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pgnb.checks import Check
 from pgnb.cluster.client import Api
 from pgnb.cluster.objects import events_of, get
-from pgnb.cluster.refusals import admission_remedy
 from pgnb.cluster.resources import resource
 from pgnb.cluster.workloads import Workload
 from pgnb.errors import AccessDenied, ClusterError, Rejected
 
 _TRIED = "pgnb-dry-run"
-_HOPELESS = ("violates PodSecurity", "must specify", "unable to validate against any security context")
+_HOPELESS = (
+    "violates PodSecurity", "must specify", "usage per ", "unable to validate against any security context",
+)  # fmt: skip
 """Words of refusals that time alone does not change."""
 
 
-def pod_checks(api: Api, pods: Mapping[str, Mapping[str, Any]]) -> list[Check]:
+def pod_checks(
+    api: Api, pods: Mapping[str, Mapping[str, Any]], *, replacing: Collection[str] = ()
+) -> list[Check]:
     """Check by a dry run that the API server would take each pod: `pods` are manifests by what they are for.
 
-    Quotas, limit ranges, Pod Security and admission webhooks answer as they would later. Nothing is made.
+    Quotas, limit ranges, Pod Security and admission webhooks answer as they would later. Nothing is made. Of
+    pods that come after another one has gone (`replacing`) a quota that is full now says nothing yet.
     """
-    return [_pod_check(api, what, manifest) for what, manifest in pods.items()]
+    return [_pod_check(api, what, manifest, what in replacing) for what, manifest in pods.items()]
 
 
 def pod_of_workload(workload: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,13 +43,18 @@ def pod_of_workload(workload: Mapping[str, Any]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod}
 
 
-def _pod_check(api: Api, what: str, manifest: Mapping[str, Any]) -> Check:
-    path = resource("pods").path(api.namespace)
+def _pod_check(api: Api, what: str, manifest: Mapping[str, Any], replaces: bool) -> Check:
+    path, wanted = resource("pods").path(api.namespace), "a pod that the API server takes"
     try:
         api.call("POST", path, query={"dryRun": "All"}, body=manifest)
-    except (AccessDenied, Rejected) as refused:
-        return Check(what, False, refused.message, "a pod that the API server takes", refused.remedy)
-    return Check(what, True, "the API server would take it", "a pod that the API server takes")
+    except AccessDenied as refused:
+        if api.journal.dry_run:
+            return Check.fact(what, f"not tried, for this user may make no pod: {refused.message}")
+        return Check(what, False, refused.message, wanted, refused.remedy)
+    except Rejected as refused:
+        later = replaces and "exceeded quota" in refused.message
+        return Check(what, False, refused.message, wanted, refused.remedy, advice=later)
+    return Check(what, True, "the API server would take it", wanted)
 
 
 def not_created(api: Api, workload: Workload) -> str:
@@ -68,8 +77,3 @@ def not_created(api: Api, workload: Workload) -> str:
 def hopeless_refusal(message: str) -> bool:
     """Whether waiting does not help against a controller's refusal."""
     return any(words in message for words in _HOPELESS)
-
-
-def remedy_of(message: str) -> str:
-    """What helps against a refusal of a pod."""
-    return admission_remedy(message) or "See the events of its ReplicaSet or StatefulSet."

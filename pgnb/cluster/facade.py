@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -237,9 +237,19 @@ class Cluster:
         """
         helpers.wait_started(self.api, name, timeout)
 
-    def pod_checks(self, pods: Mapping[str, Mapping[str, Any]]) -> Sequence[Check]:
-        """Checks, by a dry run on the API server, that it would take each of these pods (by what it is)."""
-        return admission.pod_checks(self.api, pods)
+    def pod_checks(
+        self, pods: Mapping[str, Mapping[str, Any]], *, replacing: Collection[str] = ()
+    ) -> Sequence[Check]:
+        """Checks, by a dry run on the API server, that it would take each of these pods (by what it is).
+
+        `replacing`: those that come after another one has gone; a quota that is full now is advice there.
+        """
+        return admission.pod_checks(self.api, pods, replacing=replacing)
+
+    def helper_checks(self, spec: HelperPod) -> Sequence[Check]:
+        """A check, by a dry run on the API server, that it would take such a helper pod."""
+        manifest = self.helper_manifest(spec, f"{spec.name_prefix}-dry-run", seconds=60)
+        return self.pod_checks({"helper pods": manifest})
 
     # Workloads
 

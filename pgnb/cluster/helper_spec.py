@@ -37,7 +37,7 @@ class SecretFile:
 class HelperOptions:
     """What every helper pod of a run gets: labels for network policies, annotations for meshes, resources.
 
-    The resources count where the server that a helper stands beside has none.
+    The resources go before those that a helper takes over from the server that it stands beside.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -120,7 +120,7 @@ class HelperPod:
             self,
             labels={**options.labels, **self.labels},
             annotations={**options.annotations, **self.annotations},
-            resources=self.resources or options.resources,
+            resources=options.resources or self.resources,
         )
 
     def with_files_of(self, pod: Pod, paths: Sequence[str]) -> HelperPod:

@@ -20,7 +20,7 @@ from pgnb.cluster.owner import ANNOTATION, WORK, has_died, this_process
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.selection import events_if_allowed
 from pgnb.cluster.sockets import Sockets
-from pgnb.cluster.trouble import explain, hopeless
+from pgnb.cluster.trouble import explain, hopeless, remedy_for
 from pgnb.errors import AccessDenied, Conflict, ExecFailed, NotFound, PodError
 from pgnb.wait import wait_until
 
@@ -203,14 +203,19 @@ def wait_started(api: Api, name: str, timeout: float) -> Object:
         pod = _read(api, name)
         events = () if _has_started(pod) else events_if_allowed(api, pod)
         if reason := hopeless(pod, events):
-            raise PodError(f"the helper pod {name} cannot start: {reason}", found=explain(pod, events))
+            found = explain(pod, events)
+            raise PodError(
+                f"the helper pod {name} cannot start: {reason}", found=found, remedy=remedy_for(found)
+            )
         return pod
 
     return wait_until(
         f"the helper pod {name} to start", probe, _has_started, timeout=timeout, every=0.2,
         describe=lambda pod: explain(pod, events_if_allowed(api, pod)) or "runs",
-        remedy="See its events: a node, a volume, a quota or an image may be missing. A volume that attaches"
-        " slowly needs a longer start_timeout.",
+        remedy=lambda pod: (
+            f"{remedy_for(explain(pod, events_if_allowed(api, pod)), 'See its events.')} A node, a volume or"
+            " an image that comes slowly needs a longer start_timeout."
+        ),
     )  # fmt: skip
 
 

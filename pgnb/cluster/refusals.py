@@ -16,6 +16,11 @@ _FORBIDDEN = re.compile(
 )
 _CONFLICT = re.compile(r'conflict with "(?P<manager>[^"]+)"(?: with subresource "[^"]*")?(?: using \S+)?')
 _UNKNOWN = "401"
+_LIMIT_RANGE = re.compile(r"(minimum|maximum) \S+ usage per |max limit to request ratio per ")
+_RESOURCES = (
+    'helper_pods = {"resources": {"requests": {"cpu": "100m", "memory": "128Mi"},'
+    ' "limits": {"cpu": "1", "memory": "256Mi"}}}'
+)
 _PLAIN: Mapping[int, tuple[type[ClusterError], str]] = {
     404: (NotFound, ""),
     409: (Conflict, "Read it again and repeat; somebody else changed it meanwhile."),
@@ -86,14 +91,22 @@ def _forbidden(message: str, request: str) -> ClusterError:
 
 
 def admission_remedy(message: str) -> str:
-    """What helps against a refusal by a quota, by Pod Security, or by an admission webhook."""
+    """What helps against a refusal by a quota, a limit range or Pod Security; empty for another one."""
     if "exceeded quota" in message:
-        return "Raise the ResourceQuota of the namespace or free some of it."
+        return (
+            "Raise the ResourceQuota of the namespace, free some of it, or let the pod ask for less: helper"
+            f" pods by the parameter {_RESOURCES}."
+        )
     if "must specify" in message:
         return (
             "A ResourceQuota of the namespace wants requests and limits of every container: set resources in"
-            " the pod template of the server, from which what is made beside it takes its own, in helper_pods"
-            " and server_pods, or give the namespace a LimitRange with defaults."
+            " the pod template of the server, from which what is made beside it takes its own, or by the"
+            " parameters helper_pods and server_pods; or give the namespace a LimitRange with defaults."
+        )
+    if _LIMIT_RANGE.search(message):
+        return (
+            "A LimitRange of the namespace bounds what a container, a pod or a claim may ask for: change the"
+            " resources of the server's pod template, or those given by helper_pods and server_pods."
         )
     if "security context constraint" in message:
         return (

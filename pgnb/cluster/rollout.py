@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pgnb.checks import Check, Checks
-from pgnb.cluster.admission import hopeless_refusal, not_created, remedy_of
+from pgnb.cluster.admission import hopeless_refusal, not_created
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.lasting import assert_claims_kept
 from pgnb.cluster.objects import (
@@ -23,7 +23,7 @@ from pgnb.cluster.objects import (
     send_patch_as_seen,
 )
 from pgnb.cluster.selection import account
-from pgnb.cluster.trouble import explain, hopeless
+from pgnb.cluster.trouble import explain, hopeless, remedy_for
 from pgnb.cluster.workloads import Workload, read_workload
 from pgnb.errors import ParameterError, PodError
 from pgnb.plan import Change, Step
@@ -33,6 +33,9 @@ TIMEOUT = 300.0
 """Seconds to wait for pods to go or to become Ready, unless the caller says otherwise."""
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 """The annotation of the pod template that `kubectl rollout restart` writes."""
+_HELD_BACK = "See the pod's events and log; a finalizer or a node that is gone can hold a pod back."
+_NOT_READY = "See the new pod's events and log."
+_NOT_MADE = "See the events of its ReplicaSet or StatefulSet."
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def wait_scaled(
         timeout=timeout,
         every=0.2,
         describe=lambda pods: pods.states,
-        remedy="See the pod's events and log; a finalizer or a node that is gone can hold a pod back.",
+        remedy=lambda pods: remedy_for(pods.states, _HELD_BACK if not replicas else _NOT_READY),
     )
     return "no pod is left" if not replicas else state.states
 
@@ -186,21 +189,22 @@ def _wait_rolled_out(
         timeout=timeout,
         every=0.2,
         describe=lambda _: _pods(api, workload).states,
-        remedy="See the new pod's events and log.",
+        remedy=lambda _: remedy_for(_pods(api, workload).states, _NOT_READY),
     )
 
 
 def _hopeful(workload: Workload, pods: _Pods, old: frozenset[str]) -> _Pods:
     if not pods.found and hopeless_refusal(pods.states):
         raise PodError(
-            f"{workload.label}: no pod can be created", found=pods.states, remedy=remedy_of(pods.states)
-        )
+            f"{workload.label}: no pod can be created", found=pods.states,
+            remedy=remedy_for(pods.states, _NOT_MADE),
+        )  # fmt: skip
     new = [pod for pod in pods.found if pod["metadata"]["uid"] not in old]
     if reasons := [reason for pod in new if (reason := hopeless(pod))]:
         raise PodError(
             f"{workload.label}: its new pod cannot start ({reasons[0]})",
             found=pods.states,
-            remedy="Mend what it says; the workload stays as it is now.",
+            remedy=f"{remedy_for(pods.states, 'Mend what it says.')} The workload stays as it is now.",
         )
     return pods
 

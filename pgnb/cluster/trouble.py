@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pgnb.cluster.refusals import admission_remedy
+
 _MEANING: Mapping[str, str] = {
     "ErrImagePull": "the image cannot be pulled: see its name, tag and pull secret",
     "ImagePullBackOff": "the image cannot be pulled: see its name, tag and pull secret",
@@ -29,6 +31,23 @@ _NO_SUCH_IMAGE = ("not found", "denied", "unauthorized", "manifest unknown")
 _FAILURES = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox")
 _UNDER_WAY = ("TriggeredScaleUp", "SuccessfulAttachVolume", "VolumePermissionChangeInProgress", "Pulling")
 """Events of a pod that will start: a node is added, a volume attached or given its group, an image pulled."""
+_REMEDIES: tuple[tuple[str, str], ...] = (
+    (r"Unschedulable.*Insufficient", "Free room on a node, add one, or let the pod ask for less."),
+    (r"Unschedulable.*taint", "Give the pod a toleration of the taint that is named, or take it away."),
+    (r"Unschedulable.*(affinity|selector)",
+     "Its node selector, affinity or volume fits no node: compare them with the nodes' labels and zones."),
+    (r"Unschedulable.*(?i:persistentvolumeclaim)", "See the claim's events: is its storage class there?"),
+    (r"Unschedulable", "See what the scheduler says of each node."),
+    (r"ErrImage|ImagePullBackOff|InvalidImageName",
+     "See the image's name and tag, its pull secret, and whether the node reaches the registry."),
+    (r"CreateContainerConfigError", "Make the Secret, ConfigMap or key that it names."),
+    (r"RunContainerError|CreateContainerError", "See its command, mounts and securityContext."),
+    (r"Multi-Attach|AttachVolume",
+     "The volume is still attached to another node: see which pod has it, and whether the node lives."),
+    (r"MountVolume|Unable to attach or mount", "Make what the volume names, or see the volume's driver."),
+    (r"CrashLoopBackOff|ended with exit status", "See the container's log (kubectl logs --previous)."),
+)  # fmt: skip
+"""Words of `explain`, and what helps; the first that is found counts."""
 _NOT_THERE = re.compile(r'(secret|configmap) "[^"]+" not found|references non-existent (secret|config) key')
 """What the kubelet says of a volume whose object or key is not there (kubelet: MountVolume.SetUp failed)."""
 
@@ -60,6 +79,12 @@ def hopeless(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -
     waiting = [status.get("state", {}).get("waiting") or {} for status in statuses]
     reason = next((str(state["reason"]) for state in waiting if _in_vain(state)), "")
     return reason or ("FailedMount" if _NOT_THERE.search(_mount(events)) else "")
+
+
+def remedy_for(words: str, otherwise: str = "") -> str:
+    """What helps against what holds a pod back, or keeps it from being made, in the words of `explain`."""
+    known = (remedy for pattern, remedy in _REMEDIES if re.search(pattern, words, re.DOTALL))
+    return admission_remedy(words) or next(known, otherwise)
 
 
 def _in_vain(waiting: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from pgnb.logical.parallel import in_parallel
 from pgnb.logical.publications import plan_publications, update_checks
 from pgnb.logical.rights import set_up_rights
 from pgnb.logical.roles import role_checks
+from pgnb.logical.schema import dump_pod
 from pgnb.logical.slots import blocker_words, slot_blockers
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscriberchecks import subscriber_checks
@@ -102,13 +103,19 @@ def pair_checks(
     A physical standby is refused as a subscriber: it is read-only. With `databases`, one that is still to be
     made included, so is a user who lacks a right that their set-up takes: `secret` is the Secret that is made
     for the replicating role where it isn't there ("" makes none), `allow_restart` whether servers restart.
+    Where pods will be made beside the publisher, the API server is asked by a dry run whether it takes them.
     """
     title = f"May {publisher.name} publish to {subscriber.name}?"
     checks = Checks.of(title, _servers(publisher, subscriber), publisher.journal)
     if checks.failed or not databases:
         return checks
     rights = set_up_rights(publisher, subscriber, databases, secret=secret, allow_restart=allow_restart)
-    return checks + publisher.cluster.access_checks(rights) if rights else checks
+    if not rights:
+        return checks
+    checks += publisher.cluster.access_checks(rights)
+    if checks.failed or not {("create", "pods")} & {(right.verb, right.resource) for right in rights}:
+        return checks
+    return checks + Checks.of(title, publisher.cluster.helper_checks(dump_pod(publisher)), publisher.journal)
 
 
 def _servers(publisher: Server, subscriber: Server) -> Iterator[Check]:

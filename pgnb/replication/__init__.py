@@ -11,7 +11,7 @@ from pgnb.replication.sizing import five_checks, standby_settings
 from pgnb.replication.slot_checks import slot_checks, slots_as_wished
 from pgnb.replication.slots import Slot, Slots, plan_drop_slot, plan_slot, plan_slots, slots
 from pgnb.replication.source import Source, replication_source
-from pgnb.replication.standby import plan_standby_config, plan_standby_workload
+from pgnb.replication.standby import plan_standby_config, plan_standby_workload, standby_pod_checks
 from pgnb.replication.status import (
     Receiver,
     ReplicationStatus,
@@ -48,6 +48,7 @@ __all__ = [
     "slots",
     "slots_as_wished",
     "standby_checks",
+    "standby_pod_checks",
     "standby_settings",
     "standby_status",
 ]

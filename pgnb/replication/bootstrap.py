@@ -32,6 +32,7 @@ ROOM = 1.1
 """A volume must have the size of what comes and a tenth more free: WAL goes on being written meanwhile."""
 BACKUP_NAME = "pgnb_base_backup"
 WIPE = "wipe_standby_data"
+_OWN = "the standby's pod"
 """The parameter that confirms, by the claim's name, that unknown data may be replaced."""
 
 
@@ -257,8 +258,8 @@ class Bootstrap:
         """Whether the API server would take the pods that are to come: the helper's and the standby's own."""
         cluster, name = self.primary.cluster, "pgnb-base-backup-dry-run"
         helper = cluster.helper_manifest(self._helper(("true",)), name, seconds=60)
-        own = pod_of_workload(self.target.workload.object)
-        return self.primary.cluster.pod_checks({"the base backup's pod": helper, "the standby's pod": own})
+        pods = {"the base backup's pod": helper, _OWN: pod_of_workload(self.target.workload.object)}
+        return cluster.pod_checks(pods, replacing=(_OWN,) if self.target.workload.replicas else ())
 
     def strangers(self) -> list[str]:
         """Pods that have the claim mounted and are none of the workload's own."""

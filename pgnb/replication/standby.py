@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pgnb.checks import Checks
-from pgnb.cluster import Cluster, Pod, Workload
+from pgnb.checks import Check, Checks
+from pgnb.cluster import Cluster, HelperPod, Pod, Workload
 from pgnb.cluster.admission import pod_of_workload
-from pgnb.cluster.security import User, effective_uid
+from pgnb.cluster.security import User, effective_uid, server_user
 from pgnb.cluster.workloads import SCALED
 from pgnb.errors import ParameterError
 from pgnb.plan import Change, Step
@@ -63,16 +63,47 @@ def plan_standby_workload(
     if live is not None:
         manifests = [m for m in manifests if not _is_there(cluster, m)]
     change = cluster.plan_apply(manifests, f"standby {name}")
-    change.precheck = lambda: _precheck(primary, name, workload)
+    change.precheck = lambda: _tried(primary, name, workload)
     change.note = f"{change.note} It is scaled to 0 until the base backup is there.".strip() if change else ""
     return change
 
 
-def _precheck(primary: Server, name: str, workload: Mapping[str, Any]) -> Checks:
+def standby_pod_checks(
+    primary: Server, name: str, source: Source, *, config_map: str, manifest: str = "", container: str = "",
+    tablespaces: Mapping[str, str] | None = None,
+) -> Checks:  # fmt: skip
+    """Check that the API server would take each pod that section 3 makes, by dry runs: nothing is made.
+
+    They are the standby's own and the helpers beside it; the arguments are those of `plan_standby_workload`.
+    A standby that streams from this primary already needs none.
+    """
+    live = find_workload(primary.cluster, name)
+    if live is not None and _streams(primary, live):
+        none = Check.fact("pods", "none is made: the standby streams from this primary already")
+        return Checks.of(_title(name), [none], primary.journal)
+    if live is not None and not made_by_pgnb(live):
+        return _tried(primary, name, live.object, container)
+    manifests = standby_manifests(
+        primary, name, source, config_map=config_map, live=live, file=manifest, tablespaces=tablespaces
+    )
+    return _tried(primary, name, next(m for m in manifests if m["kind"] in SCALED))
+
+
+def _title(name: str) -> str:
+    return f"would the cluster take the pods of the standby {name}?"
+
+
+def _tried(primary: Server, name: str, workload: Mapping[str, Any], container: str = "") -> Checks:
     """Tried before anything is made: a refused pod would show only after the copy, as a missing one."""
-    pods = {"the standby's pod": pod_of_workload(workload)}
-    title = f"before the standby {name} is made"
-    return Checks.of(title, primary.cluster.pod_checks(pods), primary.journal)
+    own, pod = "the standby's pod", template_pod(Workload.of({**workload}), container)
+    user = server_user(pod.spec, pod.container_spec, data_owner(primary))
+    helper = HelperPod("pgnb-base-backup", pod.image, ("true",), uid=user.uid, gid=user.gid).like(pod)
+    cluster, runs = primary.cluster, bool(workload["spec"].get("replicas"))
+    items = [
+        *cluster.pod_checks({own: pod_of_workload(workload)}, replacing=(own,) if runs else ()),
+        *cluster.helper_checks(helper),
+    ]
+    return Checks.of(_title(name), items, primary.journal)
 
 
 def _is_there(cluster: Cluster, manifest: Mapping[str, Any]) -> bool:

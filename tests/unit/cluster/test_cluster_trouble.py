@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from replaying import failing, recorded_pod
 
-from pgnb.cluster.trouble import explain, hopeless
+from pgnb.cluster.trouble import explain, hopeless, remedy_for
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,38 @@ def test_a_helper_does_not_wait_for_an_object_that_nobody_made() -> None:
     assert hopeless(pod, events) == "FailedMount"
     slow = [{"reason": "FailedMount", "message": "Unable to attach or mount volumes: timed out waiting"}]
     assert not hopeless(pod, slow)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("image-missing", "pull secret"),
+        ("no-configmap", "Make the Secret, ConfigMap or key"),
+        ("no-claim", "claim's events"),
+        ("no-volume", "Make what the volume names"),
+        ("bad-command", "command, mounts and securityContext"),
+        ("too-big", "let the pod ask for less"),
+        ("crash", "kubectl logs --previous"),
+    ],
+)
+def test_says_what_helps(name: str, remedy: str) -> None:
+    pod, events = failing(name)
+    assert remedy in remedy_for(explain(pod, events), "nothing known")
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        ("Unschedulable: 0/2 nodes are available: 2 node(s) had untolerated taint {db: }", "toleration"),
+        ("Unschedulable: 0/1 nodes are available: 1 node(s) had volume node affinity conflict", "zones"),
+        (
+            'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) db-0',
+            "attached to another",
+        ),
+        ('pods "a" is forbidden: exceeded quota: q, requested: pods=1', "Raise the ResourceQuota"),
+        ('pods "a" is forbidden: maximum cpu usage per Container is 1, but limit is 2', "A LimitRange"),
+        ("nothing that is known", "nothing known"),
+    ],
+)
+def test_says_what_helps_against_a_scheduler_a_volume_and_a_refusal(words: str, remedy: str) -> None:
+    assert remedy in remedy_for(words, "nothing known")

@@ -238,6 +238,12 @@ def test_wait_until_returns_what_it_waited_for():
     assert wait_until("three", lambda: next(states), lambda n: n == 3, timeout=60, every=0.001) == 3
 
 
+def test_what_helps_can_depend_on_what_was_seen_last() -> None:
+    with pytest.raises(DeadlineExceeded) as caught:
+        wait_until("seven", lambda: 6, lambda n: n == 7, timeout=0.01, remedy=lambda n: f"add {7 - n}")
+    assert caught.value.remedy == "add 1"
+
+
 def test_wait_until_gives_up_at_the_deadline_with_what_was_seen_last():
     with pytest.raises(DeadlineExceeded, match="seven: not within 50 ms") as caught:
         wait_until("seven", lambda: 5, lambda n: n == 7, timeout=0.05, remedy="Wait longer.")
