@@ -33,7 +33,7 @@ _UNDER_WAY = ("TriggeredScaleUp", "SuccessfulAttachVolume", "VolumePermissionCha
 """Events of a pod that will start: a node is added, a volume attached or given its group, an image pulled."""
 _REMEDIES: tuple[tuple[str, str], ...] = (
     (r"Unschedulable.*Insufficient", "Free room on a node, add one, or let the pod ask for less."),
-    (r"Unschedulable.*taint", "Give the pod a toleration of the taint that is named, or take it away."),
+    (r"Unschedulable.*taint", "Give the pod a toleration of the nodes' taints (kubectl describe node)."),
     (r"Unschedulable.*(affinity|selector)",
      "Its node selector, affinity or volume fits no node: compare them with the nodes' labels and zones."),
     (r"Unschedulable.*(?i:persistentvolumeclaim)", "See the claim's events: is its storage class there?"),

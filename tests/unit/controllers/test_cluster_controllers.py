@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from controller_bench import NAMESPACE, NODE, template
 
 from pgnb.rehearsal.controllers.requests import requests_of, total
@@ -184,3 +185,40 @@ def test_what_a_pod_asks_for() -> None:
     init = [{"resources": {"requests": {"cpu": "2"}}}]
     asked = requests_of({"spec": {"containers": containers, "initContainers": init}})
     assert asked == total([{"cpu": "2", "memory": "1Gi", "pods": 1}])
+
+
+NODE_TAINTED = "0/1 nodes are available: 1 node(s) had untolerated taint(s)"
+
+
+@pytest.mark.parametrize(
+    ("taint", "toleration", "bound"),
+    [
+        ({"effect": "NoSchedule"}, {}, False),
+        ({"effect": "NoSchedule"}, {"operator": "Exists"}, True),
+        ({"effect": "NoSchedule"}, {"key": "db", "operator": "Exists", "effect": "NoExecute"}, False),
+        ({"effect": "NoSchedule", "value": "a"}, {"key": "db", "value": "b"}, False),
+        ({"effect": "NoExecute", "value": "a"}, {"key": "db", "value": "a"}, True),
+        ({"effect": "PreferNoSchedule"}, {}, True),
+    ],
+)
+def test_a_taint_keeps_pods_away_that_do_not_tolerate_it(
+    bench: Any, taint: dict[str, str], toleration: dict[str, str], bound: bool
+) -> None:
+    async def scenario() -> None:
+        async with bench() as b:
+            taints = {"taints": [{"key": "db", **taint}]}
+            b.store.modify("nodes", None, NODE, lambda node: node["spec"].update(taints))
+            _pod(b, "one", tolerations=[toleration] if toleration else [])
+
+            def placed() -> Any:
+                return b.pods()[0]["spec"].get("nodeName") == NODE
+
+            if bound:
+                await b.until(placed)
+                return
+            (said,) = await b.until(lambda: b.events("FailedScheduling"))
+            assert said.startswith(NODE_TAINTED)
+            b.store.modify("nodes", None, NODE, lambda node: node["spec"].pop("taints"))
+            await b.until(placed)
+
+    asyncio.run(scenario())
