@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster import Cluster, HelperPod
-from pgnb.errors import ClusterError
+from pgnb.cluster.helper_spec import START
+from pgnb.errors import ClusterError, DeadlineExceeded
 from pgnb.replication import scripts
 from pgnb.replication.manifest import data_owner
 from pgnb.replication.slots import slots
@@ -46,12 +47,13 @@ class Proof:
 
 def prove_source(
     primary: Server, source: Source, standby: str = "", *,
-    slot: str, application_name: str = "", standby_container: str = "",
+    slot: str, application_name: str = "", standby_container: str = "", start_timeout: float = START,
 ) -> Checks:  # fmt: skip
     """From a helper pod on the standby's own place: name, port, role, password, pg_hba.conf, identity, slot.
 
     `standby` is the workload's name; while it is not there yet, the helper has the primary's image. A slot
-    that `application_name` itself reads from is as good as a free one. Each failure is told apart, with the
+    that `application_name` itself reads from is as good as a free one. `start_timeout` in seconds, for the
+    helper to start. Each failure is told apart, with the
     server's own words. A plan-only run starts no pod and checks what the primary knows.
     """
     title = f"{source.host}:{source.port} can feed {standby or 'a standby'}"
@@ -60,7 +62,8 @@ def prove_source(
         shown = [*items, _untried(primary, words)]
         return Checks.of(title, shown, primary.journal, observed=True)
     target = find_target(primary.cluster, standby, container=standby_container) if standby else None
-    return Checks.of(title, [*_from_there(primary, source, target), *items], primary.journal)
+    spec = replace(_helper(primary, source, target), start_timeout=start_timeout)
+    return Checks.of(title, [*_from_there(primary, source, spec), *items], primary.journal)
 
 
 def _untried(primary: Server, words: str) -> Check:
@@ -115,11 +118,10 @@ def _role_words(role: Mapping[str, object]) -> str:
     return f"{login} {replicates}{', expired' if role['expired'] else ''}"
 
 
-def _from_there(primary: Server, source: Source, target: Target | None) -> list[Check]:
-    spec = _helper(primary, source, target)
+def _from_there(primary: Server, source: Source, spec: HelperPod) -> list[Check]:
     try:
         result = primary.cluster.run_helper(spec, timeout=_TIMEOUT)
-    except ClusterError as error:
+    except (ClusterError, DeadlineExceeded) as error:
         found = f"{error.message}: {error.found}"
         return [
             Check("a pod where the standby will run", False, found, "runs", error.remedy or "See its events.")
