@@ -13,6 +13,7 @@ import pytest
 from pgnb.cluster import Cluster, HelperPod, Pod, SecretFile, connect
 from pgnb.cluster.helper_spec import LABELS
 from pgnb.errors import DeadlineExceeded, ExecFailed, ParameterError, PodError
+from pgnb.rehearsal.client import Client
 
 IMAGE = "postgres:17"
 KILLED = """
@@ -81,16 +82,55 @@ def test_a_status_other_than_0(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "words"),
+    ("spec", "words", "remedy"),
     [
-        (HelperPod("x", "no-such-image:1", ("true",)), "ErrImagePull"),
-        (HelperPod("x", IMAGE, ("true",), secret_env={"A": ("nope", "b")}), 'secret "nope" not found'),
+        (HelperPod("x", "no-such-image:1", ("true",)), "ErrImagePull", "pull secret"),
+        (
+            HelperPod("x", IMAGE, ("true",), secret_env={"A": ("nope", "b")}),
+            'secret "nope" not found',
+            "Make the Secret",
+        ),
+        (
+            HelperPod("x", IMAGE, ("true",), secret_files=(SecretFile("nope", "b", "/private/b"),)),
+            'MountVolume.SetUp failed for volume "secret-0" : secret "nope" not found',
+            "Make what the volume names",
+        ),
     ],
+    ids=["image", "environment", "volume"],
 )
-def test_a_pod_that_cannot_start(cluster: Cluster, spec: HelperPod, words: str) -> None:
+def test_a_pod_that_cannot_start(cluster: Cluster, spec: HelperPod, words: str, remedy: str) -> None:
     with pytest.raises(PodError, match="cannot start") as caught:
         cluster.run_helper(spec)
     assert words in caught.value.found
+    assert remedy in caught.value.remedy
+
+
+def test_a_stateful_set_whose_claim_a_quota_refuses_is_told_in_its_words(
+    cluster: Cluster, api: Client, namespace: str, kubeconfig: Path
+) -> None:
+    """A StatefulSet has no condition for it: its event says so."""
+    meta = {"name": "small", "namespace": namespace}
+    hard = {"requests.storage": "1Gi"}
+    api.create(f"/api/v1/namespaces/{namespace}/resourcequotas", {"metadata": meta, "spec": {"hard": hard}})
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}
+    template = {
+        "metadata": {"labels": {"app": "db"}},
+        "spec": {"containers": [{"name": "postgres", "image": IMAGE, "command": ["sleep", "60"]}]},
+    }
+    spec = {
+        "replicas": 0,
+        "selector": {"matchLabels": {"app": "db"}},
+        "serviceName": "db",
+        "template": template,
+        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}],
+    }
+    here = connect(str(kubeconfig), namespace=namespace, dry_run=False)
+    here.create({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec})
+    with pytest.raises(DeadlineExceeded) as caught:
+        here.scale_and_wait(here.find_workload("StatefulSet", "db"), 1, timeout=2)
+    here.close()
+    assert "exceeded quota: small, requested: requests.storage=2Gi" in caught.value.found
+    assert "Raise the ResourceQuota" in caught.value.remedy
 
 
 def test_a_program_that_is_not_in_the_image(cluster: Cluster) -> None:
