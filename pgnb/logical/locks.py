@@ -12,6 +12,7 @@ from math import ceil
 from pgnb.logical.parallel import AT_ONCE, in_parallel
 from pgnb.logical.schema import uncopied
 from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.targets import databases_of
 from pgnb.server import Server
 
 SETTING = "max_locks_per_transaction"
@@ -22,10 +23,13 @@ _MORE = 1.1
 def lock_settings(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> dict[str, str]:
     """Return what the subscriber needs so that the missing schemas can be loaded; empty where it has room.
 
-    Schemas are loaded side by side, so the largest of them count together. A subscriber that is not there yet
-    is taken for one with the publisher's numbers. Raises QueryFailed.
+    A database that the publisher lacks too holds nothing to be loaded. Schemas are loaded side by side, so the
+    largest of them count together. A subscriber that is not there yet is taken for one with the publisher's
+    numbers. Raises QueryFailed.
     """
-    missing = uncopied(subscriber, specs) if subscriber.present else list(specs)
+    here = databases_of(publisher)
+    there = [spec for spec in specs if spec.database in here]
+    missing = uncopied(subscriber, there) if subscriber.present else there
     if not missing:
         return {}
     found = in_parallel(lambda spec: publisher.one("logical/relations", database=spec.database), missing)
