@@ -10,6 +10,16 @@ shift 8
 umask 077
 fail() { echo "$1"; exit 1; }
 
+# The settings that the control file keeps, as the server had them. Recovery writes there those that it runs with,
+# and the server's configuration may be elsewhere: pg_rewind would miss wal_log_hints, and prepared transactions room.
+as_it_ran() {
+    pg_controldata -D "$data" | sed -nE \
+        -e 's/^(wal_level|wal_log_hints|max_connections|max_worker_processes) setting: +/\1=/p' \
+        -e 's/^(max_wal_senders|track_commit_timestamp) setting: +/\1=/p' \
+        -e 's/^max_prepared_xacts setting: +/max_prepared_transactions=/p' \
+        -e 's/^max_locks_per_xact setting: +/max_locks_per_transaction=/p'
+}
+
 # Nobody else has the volume: whoever calls this has seen that. In another pod's namespace of processes the
 # number in postmaster.pid would be taken for a living postmaster.
 rm -f -- "$data/postmaster.pid"
@@ -20,6 +30,7 @@ case $(pg_controldata -D "$data" | sed -n 's/^Database cluster state: *//p') in
     echo "recovering from the crash"
     rm -f -- "$data/standby.signal"
     [ -e "$data/postgresql.conf" ] || { : > /tmp/pgnb-empty.conf; set -- -c config_file=/tmp/pgnb-empty.conf "$@"; }
+    for setting in $(as_it_ran); do set -- -c "$setting" "$@"; done
     recovered=
     postgres --single -F -D "$data" "$@" template1 < /dev/null 2>&1 || recovered=no
     : > "$data/standby.signal"
