@@ -31,6 +31,8 @@ from pgnb.server import Rows, Server, compose, name
 from pgnb.server.queries import sql_of
 
 _ENDS_ITSELF = re.compile(r"(?:^|;)\s*(BEGIN|START|COMMIT|END|ROLLBACK|ABORT)\b", re.IGNORECASE)
+_ATTACHED = re.compile(r"^ALTER TABLE ONLY .+ ATTACH PARTITION .+;$", re.MULTILINE)
+_INDEX_ATTACHED = re.compile(r"^ALTER INDEX .+ ATTACH PARTITION .+;$", re.MULTILINE)
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
 
 
@@ -259,8 +261,19 @@ def _wrong(table: Named, rows: Rows) -> str:
 def _copy_definition(work: _Adding) -> str:
     with dump_helper(work.publisher, work.subscriber, work.origin) as helper:
         text = dump_schema(work.publisher, helper, work.origin, work.spec.database, tables=work.branch)
-    load(work.subscriber, work.spec.database, text)
+    load(work.subscriber, work.spec.database, _attached_last(text))
     return "made"
+
+
+def _attached_last(dump: str) -> str:
+    """The dump with the partitions attached once they have their own keys.
+
+    pg_dump attaches them first. A partitioned table that is there already has its keys, and gives them to
+    what is attached, so that those of the dump would be second ones; equal ones it takes as its own.
+    """
+    tables, indexes = _ATTACHED.findall(dump), _INDEX_ATTACHED.findall(dump)
+    rest = _INDEX_ATTACHED.sub("", _ATTACHED.sub("", dump))
+    return "\n".join([rest, *tables, *indexes])
 
 
 def _publication_steps(work: _Adding) -> list[Step]:

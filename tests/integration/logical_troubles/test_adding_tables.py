@@ -69,6 +69,30 @@ def test_a_table_that_stalled_the_subscription_is_made_from_its_dump(stage: Stag
 
 
 @pytest.mark.parametrize(
+    ("shape", "later"),
+    [("PARTITION BY RANGE (id)", "CREATE TABLE later PARTITION OF m FOR VALUES FROM (0) TO (10)"),
+     pytest.param("", "CREATE TABLE later (PRIMARY KEY (id)) INHERITS (m)", marks=pytest.mark.long)],
+)  # fmt: skip
+def test_a_partition_or_child_that_was_made_later_is_found_and_added(
+    stage: Stage, shape: str, later: str
+) -> None:
+    """As an extension makes them on the publisher alone: the apply stands still for every table."""
+    spec = stage.replicated(f"later_{len(shape)}")
+    database = spec.database
+    root = f"CREATE TABLE m (id int PRIMARY KEY) {shape}"
+    carry_out(adding(stage, spec, "m", root))
+    stage.publisher.execute(f"{later}; INSERT INTO later VALUES (1); INSERT INTO t VALUES (90, 'behind it')",
+                            database=database)  # fmt: skip
+    assert stage.find(spec, "missing-table").subject == "public.later"
+    carry_out(adding(stage, spec, "later"))
+    stage.wait_ready(spec)
+    assert stage.same(spec, "later")
+    assert stage.same(spec, "m")
+    assert stage.same(spec, "t")
+    assert stage.diagnose(spec).kinds == frozenset()
+
+
+@pytest.mark.parametrize(
     ("table", "ddl", "words"),
     [("missing", "", "is not on the publisher"),
      ("missing", "CREATE TABLE missing (id int PRIMARY KEY); COMMIT", "begins or ends a transaction")],
