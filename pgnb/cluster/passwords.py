@@ -58,7 +58,7 @@ def secret_values(api: Api, name: str) -> Mapping[str, bytes]:
 def secret_value(api: Api, name: str, key: str) -> Secret:
     """One key of a Secret as text, without a newline at its end (as `kubectl create --from-file` leaves).
 
-    Raises NotFound without it, and ParameterError for one that is no text.
+    Raises NotFound without it, and ParameterError for one that is no text, or that no passfile can hold.
     """
     values = secret_values(api, name)
     if key not in values:
@@ -69,7 +69,19 @@ def secret_value(api: Api, name: str, key: str) -> Secret:
         )
     remedy = "Put a text there: kubectl create secret generic takes it from a file as it is."
     text = decoded(values[key], f"the key {key!r} of the Secret {name}", remedy=remedy)
-    return Secret(f"secret/{name} key {key}", text.removesuffix("\n"))
+    return Secret(f"secret/{name} key {key}", _one_line(text.removesuffix("\n"), name, key))
+
+
+def _one_line(text: str, name: str, key: str) -> str:
+    """The password itself. libpq ends a passfile's line at a line break, so that it would never fit."""
+    broken = [words for sign, words in (("\r", "a carriage return"), ("\n", "a line break")) if sign in text]
+    if broken:
+        raise ParameterError(
+            f"the key {key!r} of the Secret {name} holds {' and '.join(broken)}, which no passfile can",
+            found="Windows' line end" if text.endswith("\r") else "a text of several lines",
+            remedy="Make the key again from the password alone (printf %s), not from a file with line ends.",
+        )
+    return text
 
 
 def resolve_password(api: Api, reference: str, pod: Pod | None = None, user: str = "") -> Secret:

@@ -110,6 +110,21 @@ def test_a_service_that_leads_elsewhere_is_no_source(stage: Stage) -> None:
     assert "postgres-primary" in str(refused.value)
 
 
+def test_of_a_headless_service_and_one_with_an_address_the_latter_is_the_source(stage: Stage) -> None:
+    """As charts make both; a name that follows the pods would be a source, too, but is not asked for."""
+    spec = {"clusterIP": "None", "selector": {"app": "postgres-primary"}, "ports": [{"port": 5432}]}
+    headless = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "nodes"}, "spec": spec}
+    stage.cluster.apply(headless)
+    assert replication_source(stage.primary, role=ROLE, secret=SECRET).host == "postgres-primary"
+    assert replication_source(stage.primary, role=ROLE, secret=SECRET, service="nodes").host == "nodes"
+    second = {key: value for key, value in spec.items() if key != "clusterIP"}
+    stage.cluster.apply(headless | {"metadata": {"name": "second"}, "spec": second})
+    with pytest.raises(ParameterError, match="several Services lead to the primary") as refused:
+        replication_source(stage.primary, role=ROLE, secret=SECRET)
+    stage.cluster.delete("services", "second")
+    assert set(refused.value.found.split(", ")) == {"nodes", "postgres-primary", "second"}
+
+
 @pytest.fixture(scope="module")
 def stranger(stage: Stage, start_postgres: Callable[..., Any]) -> str:
     """A server with rows of its own, adopted as a standby's workload."""

@@ -51,6 +51,15 @@ def test_a_key_that_is_no_text_is_named_and_not_shown(replay: Replay, cluster: C
     assert caught.value.__context__ is None, "it would hold the bytes"
 
 
+@pytest.mark.parametrize("text", ["hunter2\r\n", "hunter2\r", "hunter2\nmore", "hunter2\n\n"])
+def test_a_password_that_no_passfile_can_hold_is_said(replay: Replay, cluster: Cluster, text: str) -> None:
+    keep(replay, "creds", password=text)
+    with pytest.raises(ParameterError, match="key 'password' of the Secret creds holds") as refused:
+        cluster.resolve_password("secret:creds/password")
+    assert "hunter2" not in str(refused.value)
+    assert ("Windows" in refused.value.found) == ("\r" in text)
+
+
 def test_a_passfile_that_is_no_text(cluster: Cluster, tmp_path: Path) -> None:
     file = tmp_path / "pgpass"
     file.write_bytes(b"*:*:*:postgres:caf\xe9\n")
