@@ -23,7 +23,7 @@ _MORE = 1.1
 def lock_settings(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> dict[str, str]:
     """Return what the subscriber needs so that the missing schemas can be loaded; empty where it has room.
 
-    A database that the publisher lacks too holds nothing to be loaded. Schemas are loaded side by side, so the
+    A database that the publisher lacks too has nothing to load. Schemas are loaded side by side, so the
     largest of them count together. A subscriber that is not there yet is taken for one with the publisher's
     numbers. Raises QueryFailed.
     """
