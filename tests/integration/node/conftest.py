@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
 from pgnb.rehearsal.client import Client
 
 IMAGE = "postgres:17"
+Follow = Callable[[], AbstractContextManager[IO[str]]]
 SLEEP = {"command": ["sh", "-c", "trap 'exit 0' INT TERM; sleep 1000 & wait"]}
 """A container that does nothing and stops when it is asked to, as sleep alone does not as PID 1."""
 _PATIENCE = 120.0
@@ -108,3 +111,17 @@ def shared(
 def pods(api: Client, namespace: str, kubectl: Callable[..., subprocess.CompletedProcess[str]]) -> Pods:
     """Pods in a namespace of the test's own."""
     return Pods(api, namespace, kubectl)
+
+
+@pytest.fixture
+def followed(pods: Pods, kubectl_path: str, kubeconfig: Path) -> Follow:
+    """The log of pod `p` as `kubectl logs -f` shows it, from when it has connected to the pod's end."""
+    command = [kubectl_path, "--kubeconfig", str(kubeconfig), "logs", "-n", pods.namespace, "-f", "p"]
+
+    @contextmanager
+    def follow() -> Iterator[IO[str]]:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            yield process.stdout
+
+    return follow

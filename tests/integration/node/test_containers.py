@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.integration.node.conftest import SLEEP, Pods
+from tests.integration.node.conftest import SLEEP, Follow, Pods
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -139,27 +139,28 @@ def test_on_failure_only_failures_are_repeated(pods: Pods) -> None:
     assert pods.status("p")["restartCount"] == 1
 
 
-def test_a_signal_that_is_ignored_is_followed_by_sigkill(pods: Pods) -> None:
+def test_a_signal_that_is_ignored_is_followed_by_sigkill(pods: Pods, followed: Follow) -> None:
     deaf = "trap 'echo signal' INT TERM; while :; do sleep 0.1; echo alive; done"
     pods.run("p", {"command": ["sh", "-c", deaf]}, terminationGracePeriodSeconds=3)
-    pods.delete("p")
-    assert pods.get("p")["metadata"]["deletionGracePeriodSeconds"] == 3
-    said = pods.kubectl("logs", "-n", pods.namespace, "-f", "p").stdout.split()
+    with followed() as log:
+        assert log.readline() == "alive\n"
+        pods.delete("p")
+        assert pods.get("p")["metadata"]["deletionGracePeriodSeconds"] == 3
+        said = log.read().split()
     # Killed by what it can't ignore, and not before it had time to end by itself.
     assert "alive" in said[said.index("signal") + 1 :]
     pods.until(lambda: pods.gone("p"), "gone")
 
 
-def test_pre_stop_runs_before_the_signal(pods: Pods) -> None:
-    container = {
-        "command": ["sh", "-c", "trap 'echo signal; exit 0' INT TERM; while :; do sleep 0.05; done"],
-        "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", "echo hook > /proc/1/fd/1; sleep 0.3"]}}},
-    }
+def test_pre_stop_runs_before_the_signal(pods: Pods, followed: Follow) -> None:
+    script = "trap 'echo signal; exit 0' INT TERM; echo ready; while :; do sleep 0.05; done"
+    hook = ["sh", "-c", "echo hook > /proc/1/fd/1; sleep 0.3"]
+    container = {"command": ["sh", "-c", script], "lifecycle": {"preStop": {"exec": {"command": hook}}}}
     pods.run("p", container, terminationGracePeriodSeconds=600)  # More than this test waits for anything.
-    follow = pods.kubectl  # the log ends with the pod, so it is followed while the pod goes
-    pods.delete("p")
-    said = follow("logs", "-n", pods.namespace, "-f", "p").stdout
-    assert said.split() == ["hook", "signal"]
+    with followed() as log:
+        assert log.readline() == "ready\n"
+        pods.delete("p")
+        assert log.read().split() == ["hook", "signal"]
     pods.until(lambda: pods.gone("p"), "gone")
 
 
