@@ -12,7 +12,7 @@ PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 # One core checks types while the other begins with the tests; what fails of either fails both.
 BESIDE_CHECK := @$(MAKE) --no-print-directory --jobs=2 check
 
-.PHONY: rehearse test test-short test-long test-all test-everything lab bench check clean lock
+.PHONY: rehearse test test-short test-long test-all test-real test-everything lab bench check clean lock
 
 rehearse: $(VENV)/.installed  ## the procedure on a rehearsal cluster, with records and an index page
 	$(BIN)/pgnb rehearse
@@ -28,6 +28,9 @@ test-short: $(VENV)/.installed
 
 test-long: $(VENV)/.installed  ## what takes long: other versions of PostgreSQL, killed kernels, rare shapes, drills
 	$(PYTEST) -m long
+
+test-real: $(VENV)/.installed  ## servers as people run them, on the cluster of PGNB_REAL_KUBECONFIG: CONTRIBUTING.md
+	$(BIN)/pytest tests/real
 
 test-everything: $(VENV)/.installed
 	$(PYTEST)
