@@ -32,13 +32,15 @@ def test_a_standby_and_a_subscriber_are_made_where_a_quota_wants_limits(place: P
     place.passes("02", "03", "04", "12")
 
 
-def test_a_server_without_limits_is_told_before_anything_is_made(place: Place) -> None:
+def test_a_server_without_limits_is_told_before_anything_is_made_and_what_helps_helps(place: Place) -> None:
     place.start_primary(plain)
     place.passes("02")
     limit(place)
-    place.stops("03", "failed quota: small: must specify limits.cpu for: ", "helper_pods")
+    place.stops("03", "failed quota: small: must specify limits.cpu for: ", "helper_pods and server_pods")
     place.stops("12", "failed quota: small: must specify limits.cpu for: ")
     assert place.cluster.get("configmaps", "postgres-async-replica-config") is None
+    given = {"helper_pods": {"resources": SMALL}, "server_pods": {"resources": SMALL}}
+    place.passes("03", "04", "12", **given)
 
 
 def test_a_limit_range_gives_what_a_quota_wants(place: Place) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -119,16 +118,13 @@ def test_a_server_without_limits_is_told_before_anything_is_made(
 
 
 @pytest.mark.long
-def test_with_the_resources_by_parameter_and_template_a_standby_is_made(
-    bare: None, namespace: str, kubeconfig: Path, tmp_path: Path
+def test_with_the_resources_by_parameter_a_standby_is_made(
+    bare: None, namespace: str, kubeconfig: Path
 ) -> None:
-    own = (files("pgnb") / "manifests" / "standby.yaml").read_text(encoding="utf-8")
-    given = "{% set resources = " + repr(SMALL) + " %}\n"
-    (tmp_path / "standby.yaml").write_text(given + own)
-    options = {"manifest": str(tmp_path / "standby.yaml")}
-    with opened(kubeconfig, namespace, helper_pods={"resources": SMALL}) as stage:
-        gate(asked(stage, "small", **options))
-        source = stage.workload("small", "small_slot", **options)
+    given = {"helper_pods": {"resources": SMALL}, "server_pods": {"resources": SMALL}}
+    with opened(kubeconfig, namespace, **given) as stage:
+        gate(asked(stage, "small"))
+        source = stage.workload("small", "small_slot")
         gate(prove_source(stage.primary, source, "small", slot="small_slot", application_name="small"))
         carry_out(stage.backup("small", "small_slot"))
 
