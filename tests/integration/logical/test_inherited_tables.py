@@ -10,6 +10,7 @@ from pgnb.operate.published import compare_published
 from pgnb.plan import gate
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("table", ["child", "parent"])
 def test_of_a_parent_and_its_child_each_is_copied_anew_by_itself(pair: Pair, table: str) -> None:
     pair.make_database(
