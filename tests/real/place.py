@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import uuid
@@ -62,7 +63,8 @@ class Place:
     def run(self, number: str, **parameters: Any) -> Run:
         """Run a notebook by `pgnb run`, carried out, with parameters beside the usual ones."""
         file = self.records / f"{number}-{uuid.uuid4().hex[:6]}.yaml"
-        file.write_text(yaml.safe_dump({**self._usual(), **parameters}), encoding="utf-8")
+        given = json.loads(json.dumps({**self._usual(), **parameters}))  # copies, or YAML has aliases
+        file.write_text(yaml.safe_dump(given), encoding="utf-8")
         argv = [sys.executable, "-m", "pgnb", "run", number, "-f", str(file), "--no-progress"]
         argv += ["--records", str(self.records / "records")]
         done = subprocess.run(
