@@ -201,7 +201,7 @@ def _nothing_but_leftovers(
     paths = [beside.old, beside.new]
 
     def run() -> str:
-        argv = scripts.argv("outside", "discard", args=(beside.directory, *paths))
+        argv = scripts.argv("outside", "clear", "discard", args=(beside.directory, *paths))
         cluster.exec(pod, argv, timeout=3600, changes="remove what an earlier base backup left")
         return "removed"
 

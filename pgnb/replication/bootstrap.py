@@ -117,7 +117,7 @@ class Bootstrap:
         return result
 
     def _finish_swap(self) -> None:
-        argv = scripts.argv("outside", "swap", args=(self.target.directory, self.target.root))
+        argv = scripts.argv("outside", "clear", "swap", args=(self.target.directory, self.target.root))
         with self.primary.cluster.helper(self._helper(()), lifetime=3600) as helper:
             helper.exec(argv, timeout=600, changes="finish the swap that was interrupted")
 
@@ -156,7 +156,7 @@ class Bootstrap:
         login, target = self.source.passfile_arguments(HELPER_PASSFILE), self.target
         places = (target.new, self.primary.facts.bin_dir, connection, target.directory, target.old)
         arguments = (*login, *places, *_outside(self.places), *self.options.arguments)
-        spec = self._helper(scripts.argv("passfile", "outside", "backup", args=arguments))
+        spec = self._helper(scripts.argv("passfile", "outside", "clear", "backup", args=arguments))
         spec = replace(spec, work=work_name(self.primary, self.target))
         return self.primary.cluster.run_helper(
             self.source.given_to(spec, self.target.pod), timeout=self.timeout, on_log=on_log
@@ -230,7 +230,7 @@ class Bootstrap:
         if self.pod is None:
             return "not removed: no pod"
         seen = replace(self.target, mount=replace(self.target.mount, sub_path=""))
-        argv = scripts.argv("outside", "discard", args=(seen.directory, seen.old))
+        argv = scripts.argv("outside", "clear", "discard", args=(seen.directory, seen.old))
         self.primary.cluster.exec(self.pod, argv, timeout=3600, changes=f"remove {seen.old}")
         return "removed"
 

@@ -40,7 +40,7 @@ def install(helper: Helper, target: Target, role: Role, bin_dir: str, directory:
     assert_startable(helper, target, role, bin_dir, directory)
     if directory != target.directory:
         helper.exec(
-            scripts.argv("outside", "swap", args=(target.directory, target.root)), timeout=600,
+            scripts.argv("outside", "clear", "swap", args=(target.directory, target.root)), timeout=600,
             changes=f"put {directory} in the place of {target.directory}",
         )  # fmt: skip
     return "configured and in place; a former directory stays beside it until the standby streams"

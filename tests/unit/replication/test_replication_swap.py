@@ -12,7 +12,7 @@ from pgnb.replication import scripts
 
 def swap(data: Path, mount: Path) -> int:
     return subprocess.run(
-        scripts.argv("outside", "swap", args=(str(data), str(mount))), check=False
+        scripts.argv("outside", "clear", "swap", args=(str(data), str(mount))), check=False
     ).returncode
 
 
@@ -86,7 +86,9 @@ def test_a_link_that_leads_nowhere_is_moved_too(tmp_path: Path) -> None:
 
 def _after(moves: int, data: Path) -> None:
     """Stops the real program after so many renames of entries, as a killed pod would."""
-    text = scripts.script("outside", "swap").replace('mv -f -- "$1/$3" "$2/"', 'counted "$1/$3" "$2/"')
+    text = scripts.script("outside", "clear", "swap").replace(
+        'mv -f -- "$1/$3" "$2/"', 'counted "$1/$3" "$2/"'
+    )
     counter = data.parent / "count"
     head = (
         f'counted() {{ echo x >> {counter}; [ "$(wc -l < {counter})" -le {moves} ] || kill -9 0;'
@@ -115,6 +117,19 @@ def test_stopped_after_any_rename_it_goes_on_at_the_root(tmp_path: Path, moves: 
     assert not (data / ".pgnb-phase").exists()
 
 
+WAL = (
+    "000000010000000000000001", "000000010000000000000002.partial", "00000002.history", "xlogtemp.29",
+    "000000010000000000000001.00000028.backup",
+    "archive_status/000000010000000000000001.00000028.backup.done",
+    "archive_status/000000010000000000000001.ready", "archive_status/00000002.history.done",
+    "summaries/0000000100000000010000280000000002000028.summary",
+)  # fmt: skip
+SOMEBODYS = (
+    "20241001.sql.gz", "20241001-dump/table", "summaries/of the year", "archive_status/note", "ABCDEF01",
+    "000000010000000000000003.gz", "00000001000000000000000A/kept", "PG_17_notes",
+)  # fmt: skip
+
+
 def linked(data: Path, wal: Path, space: Path) -> None:
     """A data directory of version 17 with WAL and a tablespace outside, beside files of somebody else's."""
     (data / "pg_tblspc").mkdir(parents=True)
@@ -122,16 +137,19 @@ def linked(data: Path, wal: Path, space: Path) -> None:
     (data / "pg_wal").symlink_to(wal)
     (data / "pg_tblspc" / "16384").symlink_to(space)
     for path in (
-        wal / "000000010000000000000001",
+        wal / "archive_status",
+        wal / "summaries",
         space / "PG_17_202406281" / "5",
         space / "PG_16_202307071",
     ):
         path.mkdir(parents=True)
+    for name in WAL:
+        (wal / name).write_text("")
     (space / "somebody's").write_text("")
 
 
 def discard(data: Path, *unused: Path) -> None:
-    argv = scripts.argv("outside", "discard", args=(str(data), *map(str, unused)))
+    argv = scripts.argv("outside", "clear", "discard", args=(str(data), *map(str, unused)))
     subprocess.run(argv, check=True)
 
 
@@ -142,12 +160,26 @@ def test_a_former_directory_goes_with_its_own_files_outside_and_no_others(tmp_pa
     assert {path.name for path in tmp_path.rglob("*")} == {"space", "PG_16_202307071", "somebody's"}
 
 
+@pytest.mark.parametrize("of_wal", [True, False])
+def test_files_that_are_not_postgresqls_stay_whatever_lies_beside_them(tmp_path: Path, of_wal: bool) -> None:
+    data, old, place = tmp_path / "pgdata", tmp_path / "pgdata.pgnb-old", tmp_path / "shared"
+    linked(old, place if of_wal else tmp_path / "wal", tmp_path / "space" if of_wal else place)
+    for name in SOMEBODYS:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text("")
+    discard(data, old)
+    assert not (tmp_path / "wal").exists()
+    left = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
+    assert left - {"somebody's"} == set(SOMEBODYS)
+
+
 def test_what_the_data_directory_in_use_leads_to_stays(tmp_path: Path) -> None:
     data, old = tmp_path / "pgdata", tmp_path / "pgdata.pgnb-old"
     for directory in (data, old):
         directory.mkdir()
         (directory / "pg_wal").symlink_to(tmp_path / "wal")
-    (tmp_path / "wal" / "000000010000000000000001").mkdir(parents=True)
+    (tmp_path / "wal").mkdir()
+    (tmp_path / "wal" / "000000010000000000000001").write_text("")
     discard(data, old)
     assert not old.exists()
     assert (tmp_path / "wal" / "000000010000000000000001").exists()
