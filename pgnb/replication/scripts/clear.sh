@@ -20,8 +20,12 @@ clear_space() {
     rmdir -- "$1" 2> /dev/null || :
 }
 
-# Removes a data directory with all that it has outside. Arguments: it, and a data directory whose places are kept.
+# Removes a data directory with all that it has outside. Its mark goes first, so that what a stopped removal leaves is
+# taken for no complete base backup. Arguments: it, and a data directory whose places are kept.
 discard() {
+    if [ -e "$1/.pgnb-verified" ]; then
+        rm -f -- "$1/.pgnb-verified" && { sync -- "$1" 2> /dev/null || sync; } || return 1
+    fi
     kept=$(links "$2")
     version=$(cat "$1/PG_VERSION" 2> /dev/null)
     wal_link "$1" | unkept clear_wal || return 1

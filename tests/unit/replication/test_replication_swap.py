@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -192,3 +193,24 @@ def test_an_unfinished_copy_goes_with_the_places_that_it_had_noted(tmp_path: Pat
     (tmp_path / "pgdata.pgnb-new.places").write_text(f"{tmp_path / 'space'}\n")
     discard(data, new)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("removals", range(8))
+def test_a_copy_whose_removal_was_stopped_is_no_complete_one(tmp_path: Path, removals: int) -> None:
+    data, new = tmp_path / "pgdata", tmp_path / "pgdata.pgnb-new"
+    linked(new, tmp_path / "wal", tmp_path / "space")
+    (new / ".pgnb-verified").write_text("")
+    before = {str(path) for path in tmp_path.rglob("*")}
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "rm").write_text(
+        f"#!/bin/sh\necho x >> {tmp_path}/count\n"
+        f'[ "$(wc -l < {tmp_path}/count)" -le {removals} ] || kill -9 0\nexec /bin/rm "$@"\n'
+    )
+    (tmp_path / "bin" / "rm").chmod(0o755)
+    argv = scripts.argv("outside", "clear", "discard", args=(str(data), str(new)))
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    subprocess.run(argv, check=False, start_new_session=True, env=environment)
+    after = {str(path) for path in tmp_path.rglob("*")}
+    assert (new / ".pgnb-verified").exists() == (before <= after)
+    discard(data, new)
+    assert not new.exists() and not (tmp_path / "wal").exists()
