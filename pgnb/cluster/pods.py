@@ -38,6 +38,11 @@ class Mount:
         """The PersistentVolumeClaim's name; empty when it is not one."""
         return self.name if self.source == "persistentVolumeClaim" else ""
 
+    @property
+    def varies(self) -> bool:
+        """Whether each pod may have a directory of its own there, by its variables (subPathExpr)."""
+        return "$(" in self.sub_path
+
 
 @dataclass(frozen=True)
 class EnvRef:

@@ -23,7 +23,7 @@ from pgnb.replication.copies import earlier, running_helper
 from pgnb.replication.install import Role
 from pgnb.replication.judgement import DirectoryState, Judgement, judge
 from pgnb.replication.manifest import data_owner
-from pgnb.replication.outside import Place, layout_of
+from pgnb.replication.outside import Place, layout_of, on_other_claims
 from pgnb.replication.sizing import checked, five
 from pgnb.replication.slots import Slot, slots
 from pgnb.replication.source import Source
@@ -270,7 +270,7 @@ def _precheck(work: Bootstrap, state: DirectoryState | None) -> Checks:
     before = primary.facts.system_identifier
     facts, room = primary.refresh(), primary.one("replication/room")
     volume = primary.one("replication/volume")
-    elsewhere = sum(place.outside.size for place in work.places)
+    elsewhere = on_other_claims(work.places, target.claim)
     needed = int((volume["data_bytes"] + volume["wal_bytes"] - elsewhere) * ROOM)
     senders_free, slots_free = room["max_senders"] - room["senders"], room["max_slots"] - room["slots"]
     items = [

@@ -17,7 +17,7 @@ from pgnb.replication.backupoptions import BackupOptions
 from pgnb.replication.copies import Earlier, earlier, unfit, work_name
 from pgnb.replication.install import Role, install
 from pgnb.replication.judgement import DirectoryState, judge
-from pgnb.replication.outside import Place, place_checks
+from pgnb.replication.outside import Place, left_by_earlier, place_checks
 from pgnb.replication.progress import BackupProgress
 from pgnb.replication.proof import HELPER_PASSFILE
 from pgnb.replication.slots import slots
@@ -239,7 +239,9 @@ class Bootstrap:
         if state is None or "free_kb" not in state.found:
             return []
         needed = 0 if self.earlier.usable else needed
-        room = state.free_bytes + state.new_bytes  # What an earlier run has copied is gone on with, or goes.
+        # What an earlier run has copied is gone on with, or goes.
+        copied = state.new_bytes + left_by_earlier(self.places, state, self.target.claim)
+        room = state.free_bytes + copied
         return [
             Check("room on the volume", room >= needed, spell_bytes(room),
                   f"≥ {spell_bytes(needed)}, beside the old data",
@@ -251,7 +253,7 @@ class Bootstrap:
             Check("pg_wal", not self.moves, self.moves or "keeps its place", "keeps its place",
                   "It goes into the data directory: see that this volume has room and speed for it, or mount"
                   " a claim for it.", advice=True),
-            *([] if self.earlier.usable else place_checks(self.places, state, ROOM)),
+            *([] if self.earlier.usable else place_checks(self.places, state, ROOM, self.target.claim)),
         ]  # fmt: skip
 
     def pod_checks(self) -> Sequence[Check]:

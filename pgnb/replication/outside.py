@@ -1,14 +1,14 @@
 """What a data directory has outside of itself, pg_wal and tablespaces, and where a standby gets it.
 
-The links in a data directory are absolute, so a place has one path, in the server's pod and in a helper's. A
-place in use is never written to: the next base backup takes the one beside it (PLACE.2, PLACE.3).
+A link is read as a whole path, which is the same one in the server's pod and in a helper's. A place in use is
+never written to: the next base backup takes the one beside it (PLACE.2, PLACE.3).
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgnb.checks import Check
@@ -19,7 +19,7 @@ from pgnb.replication.target import Target
 from pgnb.server import Server
 
 WAL = "pg_wal"
-_BESIDE = re.compile(r"\.[23]\Z")
+_BESIDE = re.compile(r"\.[2-9]\Z")
 
 
 @dataclass(frozen=True)
@@ -96,22 +96,43 @@ class Layout:
         pg_wal goes where the standby's own link leads (`state`), else where the primary's does, if a claim is
         mounted there. Raises ParameterError for a tablespace without a place, or on a claim of the primary's.
         """
-        wal = _wal_place(self.outside, self.target, state)
-        spaces = [self._space(one) for one in self.outside if not one.wal]
+        links = state.outside.split(", ") if state else []
+        wal = self._wal(state, links)
+        spaces = [self._space(one, links) for one in self.outside if not one.wal]
         found = tuple(place for place in (wal, *spaces) if place)
         _assert_own_claims(self.primary, self.target, found)
         return found
 
-    def _space(self, one: Outside) -> Place:
+    def _wal(self, state: DirectoryState | None, links: Collection[str]) -> Place | None:
+        found = next((one for one in self.outside if one.wal), None)
+        own = state.found.get("wal", "") if state else ""
+        for path in (own, found.path if found else ""):
+            if path and not obstacle(path, self.target):
+                size = found.size if found else int(self.primary.one("replication/volume")["wal_bytes"])
+                one = found or Outside(WAL, path, size, wal=True)
+                return _place(one, self._base(path, links), self.target)
+        return None
+
+    def _space(self, one: Outside, links: Collection[str]) -> Place:
         path, name = self.paths[one.path], self.target.name
-        place = _place(one, path, self.target)
-        if place is None:
+        if obstacle(path, self.target):
             raise ParameterError(
                 f"the {one.words} has no place in {name}", found=obstacle(path, self.target),
                 remedy=f"Mount a claim at {path} in its pod, or name another place on one:"
                 f' tablespaces = {{"{one.path}": "/PATH"}}.',
             )  # fmt: skip
-        return place
+        return _place(one, self._base(path, links) if path == one.path else path, self.target)
+
+    def _base(self, path: str, links: Collection[str]) -> str:
+        """A path without the suffix of an earlier base backup, where the standby leads to it or beside it.
+
+        It keeps one that leads out of its mount without it, or to the place of another tablespace.
+        """
+        base, pod = _BESIDE.sub("", path), self.target.pod
+        mount = pod.mount_of(path)
+        ours = any(_BESIDE.sub("", link) == base for link in links)
+        there = mount is not None and base != mount.path and pod.mount_of(base) == mount
+        return base if ours and there and base not in self.paths.values() else path
 
     def moves(self, state: DirectoryState | None) -> str:
         """What is to be known where pg_wal lay outside so far, and goes into the data directory."""
@@ -140,22 +161,11 @@ def _mounted_apart(primary: Server) -> str:
     return apart.path if apart is not None and apart != primary.pod.mount_of(directory) else ""
 
 
-def _wal_place(outside: Sequence[Outside], target: Target, state: DirectoryState | None) -> Place | None:
-    found = next((one for one in outside if one.wal), None)
-    own = state.found.get("wal", "") if state else ""
-    for path in (own, found.path if found else ""):
-        if path and (place := _place(found or Outside(WAL, path, 0, wal=True), path, target)):
-            return place
-    return None
-
-
-def _place(one: Outside, path: str, target: Target) -> Place | None:
-    """The place at that path; below a mount's root, which may hold lost+found."""
-    if obstacle(path, target):
-        return None
-    mount, base = target.pod.mount_of(path), _BESIDE.sub("", path)
+def _place(one: Outside, path: str, target: Target) -> Place:
+    """The place at a path that is on a claim; below a mount's root, which may hold lost+found."""
+    mount = target.pod.mount_of(path)
     assert mount is not None
-    inside = base if base != mount.path else f"{mount.path}/{WAL if one.wal else 'tablespace'}"
+    inside = path if path != mount.path else f"{mount.path}/{WAL if one.wal else 'tablespace'}"
     return Place(one, inside, mount.claim)
 
 
@@ -166,6 +176,8 @@ def obstacle(path: str, target: Target) -> str:
         return f"{path} lies in the image's own layer"
     if not mount.claim or mount.read_only:
         return f"{path} lies in {'a read-only ' if mount.read_only else ''}{mount.source} at {mount.path}"
+    if mount.varies:
+        return f"{path} lies in a directory that varies by pod ({mount.sub_path} at {mount.path})"
     if f"{path}/".startswith(f"{target.data_directory}/"):
         return f"{path} lies in the data directory itself"
     if mount.path == target.mount.path and mount.sub_path:
@@ -194,21 +206,51 @@ def _assert_own_claims(primary: Server, target: Target, found: Iterable[Place]) 
         )  # fmt: skip
 
 
-def place_checks(found: Sequence[Place], state: DirectoryState | None, spare: float) -> list[Check]:
-    """Whether each place is empty and has room for what comes, times `spare`, as the volumes were found."""
-    if state is None:
+def place_checks(
+    found: Sequence[Place], state: DirectoryState | None, spare: float, data_claim: str
+) -> list[Check]:
+    """Whether each place is empty and may be written, and each claim has room for what comes, times `spare`.
+
+    The room on the data's claim is not asked here: the data take some of it, too (`on_other_claims`).
+    """
+    if state is None or not found or "place_1" not in state.found:
         return []
-    checks = []
-    for number, place in enumerate(found, 1):
-        chosen = state.found.get(f"place_{number}")
-        if chosen is None:
-            continue
-        refused = state.found.get(f"place_{number}_refused", "")
-        free, needed = int(state.found[f"place_{number}_free_kb"]) * 1024, int(place.outside.size * spare)
-        room = f"{chosen}: {refused or f'empty, {spell_bytes(free)} free'}"
-        checks.append(Check(
-            place.outside.words, not refused and free >= needed, room, f"empty, ≥ {spell_bytes(needed)} free",
-            f"What lies there belongs to no data directory that pgnb knows: see what it is, and empty it; or"
-            f" enlarge the claim {place.claim}.",
-        ))  # fmt: skip
-    return checks
+    checks = [check for number, place in enumerate(found, 1) for check in _as_found(number, place, state)]
+    others = dict.fromkeys(place.claim for place in found if place.claim != data_claim)
+    return checks + [_room(claim, found, state, spare) for claim in others]
+
+
+def _as_found(number: int, place: Place, state: DirectoryState) -> list[Check]:
+    chosen, holds = state.found[f"place_{number}"], state.found.get(f"place_{number}_holds", "")
+    belongs, words = state.found.get(f"place_{number}_belongs", ""), place.outside.words
+    return [
+        Check(words, not holds, f"{chosen} is not empty: {holds}" if holds else f"{chosen}: empty", "empty",
+              "What lies there belongs to no data directory that pgnb knows: see what it is, and empty it."),
+        Check(f"{words}: its place can be written", not belongs, belongs or "yes", "by the server's user",
+              "Set fsGroup in the pod's securityContext, or chown it."),
+    ]  # fmt: skip
+
+
+def _room(claim: str, found: Sequence[Place], state: DirectoryState, spare: float) -> Check:
+    numbers = [number for number, place in enumerate(found, 1) if place.claim == claim]
+    free = min(_bytes(state, f"place_{number}_free_kb") for number in numbers)
+    free += left_by_earlier(found, state, claim)
+    needed = int(sum(found[number - 1].outside.size for number in numbers) * spare)
+    remedy = f"Enlarge the claim {claim}, or remove what is not needed on it."
+    return Check(f"room on claim {claim}", free >= needed, spell_bytes(free),
+                 f"≥ {spell_bytes(needed)}", remedy)  # fmt: skip
+
+
+def left_by_earlier(found: Sequence[Place], state: DirectoryState, claim: str) -> int:
+    """Bytes of that claim which an earlier base backup takes at these places: it is gone on with, or goes."""
+    there = (number for number, place in enumerate(found, 1) if place.claim == claim)
+    return sum(_bytes(state, f"place_{number}_ours_kb") for number in there)
+
+
+def on_other_claims(found: Iterable[Place], claim: str) -> int:
+    """Bytes that lie on other claims than that one."""
+    return sum(place.outside.size for place in found if place.claim != claim)
+
+
+def _bytes(state: DirectoryState, key: str) -> int:
+    return int(state.found.get(key) or "0") * 1024

@@ -81,7 +81,7 @@ class Target:
         one. They don't say on which node it runs: one that many pods share is on theirs, too.
         """
         user = self.user(User(uid, gid))
-        mounts = [m for m in self.pod.mounts if m.claim and not m.read_only and "$(" not in m.sub_path]
+        mounts = [m for m in self.pod.mounts if m.claim and not m.read_only and not m.varies]
         others = [m for m in mounts if m.path != self.mount.path]
         claims = {**{m.path: m.claim for m in others}, self.mount.path: self.claim}
         spec = HelperPod(

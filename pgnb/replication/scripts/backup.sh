@@ -19,7 +19,7 @@ discard "$new" "$data" || exit 1
 mkdir -p -- "$(dirname "$new")" || exit 1
 # A place is noted before anything comes there, and only while nothing is there.
 take() {
-    place=$(unused "$1" "$data" "$old")
+    place=$(unused "$1" "$(cat "$new.places" 2> /dev/null)" "$data" "$old")
     [ -z "$(ls -A "$place" 2> /dev/null | grep -v -x lost+found)" ] || { echo "$place is not empty"; exit 1; }
     printf '%s\n' "$place" >> "$new.places" || exit 1
 }

@@ -14,21 +14,24 @@ df -Pk "$above" | awk 'NR == 2 { print "free_kb=" $4 }'
 [ -e "$new" ] && echo "new=yes" && echo "new_kb=$(du -sk "$new" 2>/dev/null | cut -f 1)"
 [ -e "$old" ] && echo "old=yes"
 [ -e "$data/.pgnb-phase" ] && echo "phase=$(cat "$data/.pgnb-phase")"
-number=0
+number=0 chosen=
 for base in "$@"; do
     number=$((number + 1))
-    place=$(unused "$base" "$data" "$old")
+    place=$(unused "$base" "$chosen" "$data" "$old")
+    chosen="$chosen
+$place"
     above=$place
     while [ ! -e "$above" ]; do above=$(dirname "$above"); done
     echo "place_$number=$place"
     # What an earlier base backup left there is gone on with, or goes when the next one begins.
     ours=0
     among "$place" "$(links "$new"; cat "$new.places" 2>/dev/null)" && ours=$(du -sk "$place" 2>/dev/null | cut -f 1)
-    df -Pk "$above" | awk -v n="$number" -v ours="${ours:-0}" 'NR == 2 { print "place_" n "_free_kb=" $4 + ours }'
-    [ -w "$above" ] || echo "place_${number}_refused=$(stat -c '%n belongs to %u:%g (%a)' "$above")"
+    echo "place_${number}_ours_kb=$ours"
+    df -Pk "$above" | awk -v n="$number" 'NR == 2 { print "place_" n "_free_kb=" $4 }'
+    [ -w "$above" ] || echo "place_${number}_belongs=$(stat -c '%n belongs to %u:%g (%a)' "$above")"
     [ "$ours" = 0 ] || continue
     entries=$(ls -A "$place" 2>/dev/null | grep -v -x lost+found | head -n 8 | tr '\n' ' ')
-    [ -z "$entries" ] || echo "place_${number}_refused=$place is not empty: $entries"
+    [ -z "$entries" ] || echo "place_${number}_holds=$entries"
 done
 
 # A base backup that was never started: beside the data, or put in their place. It is complete and verified where
@@ -57,7 +60,7 @@ if ! [ -s "$data/PG_VERSION" ] || ! [ -s "$data/global/pg_control" ]; then echo 
 echo "kind=cluster"
 echo "version=$(cat "$data/PG_VERSION")"
 [ -e "$data/standby.signal" ] && echo "signal=yes"
-[ -L "$data/pg_wal" ] && echo "wal=$(readlink "$data/pg_wal")"
+[ -L "$data/pg_wal" ] && echo "wal=$(wal_link "$data")"
 echo "outside=$(links "$data" | sed ':a; N; $!ba; s/\n/, /g')"
 [ -e "$data/backup_label" ] && echo "backup_label=yes"
 # In the server's own container its processes can be seen, with titles that say what they do.

@@ -63,9 +63,9 @@ def test_what_lies_in_a_place_is_refused_unless_an_unfinished_copy_left_it(tmp_p
     place = tmp_path / "space"
     (place / "PG_17_202406281").mkdir(parents=True)
     state = inspected(tmp_path / "pgdata", place)
-    assert state.found["place_1_refused"].startswith(f"{place} is not empty: PG_17_202406281")
+    assert state.found["place_1_holds"] == "PG_17_202406281"
     (tmp_path / "pgdata.pgnb-new.places").write_text(f"{place}\n")
-    assert "place_1_refused" not in inspected(tmp_path / "pgdata", place).found
+    assert "place_1_holds" not in inspected(tmp_path / "pgdata", place).found
 
 
 def test_a_place_that_the_data_directory_leads_to_is_left_alone(tmp_path: Path) -> None:
