@@ -282,7 +282,6 @@ def _precheck(work: Bootstrap, state: DirectoryState | None) -> Checks:
         *library_checks(primary, state),
         *work.options.checks(primary, volume["data_bytes"]),
         *work.pod_checks(),
-        Check("nobody else on the volume", not (others := work.strangers()), ", ".join(others) or "nobody",
-              "nobody", f"Wait until it ends, or delete it; it has mounted the claim {target.claim}."),
+        *work.volume_checks(),
     ]  # fmt: skip
     return Checks.of(f"Before the base backup for {target.name}", items, primary.journal)

@@ -263,8 +263,19 @@ class Bootstrap:
         pods = {"the base backup's pod": helper, _OWN: pod_of_workload(self.target.workload.object)}
         return cluster.pod_checks(pods, replacing=(_OWN,) if self.target.workload.replicas else ())
 
-    def strangers(self) -> list[str]:
-        """Pods that have the claim mounted and are none of the workload's own."""
+    def volume_checks(self) -> list[Check]:
+        """Whether others have the data's claim mounted, which stops, or a place's, which many may share."""
+        data = self.target.claim
+        others = dict.fromkeys(place.claim for place in self.places if place.claim != data)
+        checks = [_alone("the volume", data, self.strangers(), "Wait until it ends, or delete it")]
+        for claim in others:
+            paths = ", ".join(place.base for place in self.places if place.claim == claim)
+            way = f"See that it leaves {paths} alone"
+            checks.append(_alone(f"claim {claim}", claim, self.strangers(claim), way, advice=True))
+        return checks
+
+    def strangers(self, claim: str = "") -> list[str]:
+        """Pods that have the claim mounted, without one the data's, and are none of the workload's own."""
         cluster = self.primary.cluster
         own = {pod.uid for pod in cluster.pods(self.target.workload.selector, self.target.pod.container)}
         own |= {self.earlier.pod.uid} if self.earlier.pod else set()
@@ -273,7 +284,7 @@ class Bootstrap:
             for pod in cluster.list("pods")
             if pod["metadata"]["uid"] not in own
             and (pod.get("status") or {}).get("phase") in ("Pending", "Running")
-            and {self.target.claim, *(place.claim for place in self.places)} & _claims(pod["spec"])
+            and (claim or self.target.claim) in _claims(pod["spec"])
         ]
 
     def _helper(self, argv: tuple[str, ...]) -> HelperPod:
@@ -321,6 +332,13 @@ def _outside(places: Sequence[Place]) -> tuple[str, ...]:
     spaces = [place for place in places if not place.outside.wal]
     pairs = [path for place in spaces for path in (place.outside.path, place.base)]
     return (wal, str(len(spaces)), *pairs)
+
+
+def _alone(where: str, claim: str, others: Sequence[str], way: str, *, advice: bool = False) -> Check:
+    return Check(
+        f"nobody else on {where}", not others, ", ".join(others) or "nobody", "nobody",
+        f"{way}; it has mounted the claim {claim}.", advice=advice,
+    )  # fmt: skip
 
 
 def _claims(spec: dict[str, object]) -> set[str]:
