@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster import Mount, Pod, Workload
 from pgnb.cluster.server_spec import MANAGED_BY
 from pgnb.errors import ParameterError
 from pgnb.replication.outside import Outside, mapped, obstacle, outside_of
+from pgnb.replication.status import senders
 from pgnb.replication.target import (
     Target,
     data_directory_named,
     find_workload,
+    inspect,
     target_of,
     template_pod,
 )
@@ -47,26 +49,45 @@ def more_claims(
 
     A workload that is there (`live`) keeps those that it has, and gets new ones only while it is stopped.
     """
-    claims = _there(live) if live else {}
+    outside, pod = outside_of(primary), primary.pod
+    paths, volumes = mapped(outside, tablespaces), volumes_apart(pod, primary.facts.data_directory, outside)
+    wanted = {paths.get(path, path): at for path, at in volumes.items()}
+    claims = _there(primary, live, wanted) if live else {}
     if live is None or not live.replicas:
-        outside = outside_of(primary)
-        for one in outside:
-            path = mapped(outside, tablespaces).get(one.path, one.path)
-            at = _volume_of_its_own(primary, one)
-            where = at.path if at and path == one.path else path
-            if at and not any(
-                f"{where}/".startswith(f"{taken}/") for taken in (_data_mount(primary), *claims)
-            ):
-                claims[where] = _claim(primary, name, at, where, len(claims))
+        for where, at in new_mounts(_data_mount(primary), volumes, paths, claims).items():
+            number = len(claims)
+            word = f"{at.volume[:40]}-{number + 1}" if number or at.volume in _TAKEN else at.volume[:40]
+            claims[where] = _claim(primary, at.path, f"{name}-{word}", f"{_OURS}{word}", where)
     return [asdict(claim) for claim in claims.values()]
 
 
-def _volume_of_its_own(primary: Server, one: Outside) -> Mount | None:
-    """The primary's claim that holds it, other than its data's, and not mounted in the data directory."""
-    directory, at = primary.facts.data_directory, primary.pod.mount_of(one.path)
-    data = primary.pod.mount_of(directory)
-    inside = at is not None and at.path.startswith(f"{directory}/")
-    return at if at and at.claim and at != data and not inside else None
+def volumes_apart(pod: Pod, directory: str, outside: Iterable[Outside]) -> dict[str, Mount]:
+    """The primary's claims with pg_wal or a tablespace, by its path; not its data's, nor one inside them."""
+    at = {one.path: pod.mount_of(one.path) for one in outside}
+    return {
+        path: mount
+        for path, mount in at.items()
+        if mount and mount.claim and mount != pod.mount_of(directory)
+        and not mount.path.startswith(f"{directory}/")
+    }  # fmt: skip
+
+
+def new_mounts(
+    data_mount: str, volumes: Mapping[str, Mount], paths: Mapping[str, str], there: Collection[str]
+) -> dict[str, Mount]:
+    """Where a claim is to be mounted that is not there, with the primary's volume that it is like.
+
+    What keeps its path needs a mount where the primary has one, also below the data's mount; a path that the
+    operator names (`paths`) needs none below a mount that there will be.
+    """
+    kept = {mount.path: mount for path, mount in volumes.items() if paths.get(path, path) == path}
+    found = {where: mount for where, mount in kept.items() if where not in there}
+    for path, mount in volumes.items():
+        where = paths.get(path, path)
+        mounts = (data_mount, *there, *found)
+        if where != path and not any(f"{where}/".startswith(f"{above}/") for above in mounts):
+            found[where] = mount
+    return found
 
 
 def _data_mount(primary: Server) -> str:
@@ -74,21 +95,25 @@ def _data_mount(primary: Server) -> str:
     return mount.path if mount else primary.facts.data_directory
 
 
-def _claim(primary: Server, name: str, at: Mount, where: str, number: int) -> Claim:
-    volume = primary.cluster.volume(primary.pod, at.path)
-    word = f"{at.volume[:40]}-{number + 1}" if number or at.volume in _TAKEN else at.volume[:40]
-    modes = volume.access_modes or ("ReadWriteOnce",)
-    return Claim(f"{name}-{word}", f"{_OURS}{word}", where, volume.size, volume.storage_class, modes)
+def _claim(primary: Server, at: str, name: str, volume: str, where: str) -> Claim:
+    """A claim like the primary's at that path."""
+    like = primary.cluster.volume(primary.pod, at)
+    modes = like.access_modes or ("ReadWriteOnce",)
+    return Claim(name, volume, where, like.size, like.storage_class, modes)
 
 
-def _there(live: Workload) -> dict[str, Claim]:
-    """Those of a workload that is there, by their mount's path."""
+def _there(primary: Server, live: Workload, wanted: Mapping[str, Mount]) -> dict[str, Claim]:
+    """Those of a workload that is there, by their mount's path; one that was deleted is made again.
+
+    Then it is like the primary's volume for what is `wanted` there, and like its data's where nothing is.
+    """
     mounts = [m for m in template_pod(live).mounts if m.claim and m.volume.startswith(_OURS)]
-    return {
-        m.path: Claim(m.claim, m.volume, m.path, "1Gi", "", ("ReadWriteOnce",))
-        for m in mounts
-        if m.volume != _DATA
-    }
+    claims = {}
+    for mount in (m for m in mounts if m.volume != _DATA):
+        held = (at.path for path, at in wanted.items() if f"{path}/".startswith(f"{mount.path}/"))
+        like = next(held, primary.facts.data_directory)
+        claims[mount.path] = _claim(primary, like, mount.claim, mount.volume, mount.path)
+    return claims
 
 
 def layout_checks(
@@ -104,12 +129,32 @@ def layout_checks(
     paths = mapped(outside, tablespaces or {}) if primary.present else {}
     live = find_workload(primary.cluster, standby)
     items = [Check.fact("pg_wal and tablespaces", "in the data directory")]
-    if outside and live is None and manifest:
+    if outside and live is not None and _streams(primary, live):
+        words = "where it is: the standby streams from this primary already"
+        items = [Check.fact(one.words, words) for one in outside]
+    elif outside and live is None and manifest:
         items = [Check.fact(one.words, f"{one.path}; its place is your manifest's") for one in outside]
     elif outside:
         target = _target(primary, standby, live, tablespaces or {})
         items = [_check(one, paths.get(one.path, one.path), target) for one in outside]
     return Checks.of(title, items, primary.journal)
+
+
+def _streams(primary: Server, live: Workload) -> bool:
+    """Whether its server follows this primary, by its pod's address, or by what the pod itself shows."""
+    cluster = primary.cluster
+    pods = [pod for pod in cluster.pods(live.selector) if pod.ready and not pod.deleting]
+    addresses = {pod.ip for pod in pods}
+    if any(one.streaming and one.address in addresses for one in senders(primary)):
+        return True
+    if not pods:
+        return False
+    target = target_of(cluster, live)
+    seen = replace(target, mount=replace(target.mount, sub_path=""))
+    state = inspect(
+        lambda argv: cluster.exec(pods[0], argv), seen.directory, seen.root, primary.facts.bin_dir
+    )
+    return state.system_identifier == primary.facts.system_identifier and state.follows and state.receiving
 
 
 def _check(one: Outside, path: str, target: Target) -> Check:

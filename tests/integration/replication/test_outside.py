@@ -10,6 +10,7 @@ import pytest
 from rejoin_stage import Nodes
 from replication_stage import Stage, carry_out, open_stage
 
+from pgnb.cluster import HelperPod
 from pgnb.errors import GateClosed, ParameterError
 from pgnb.rehearsal.client import Client
 from pgnb.replication import (
@@ -20,6 +21,7 @@ from pgnb.replication import (
     standby_checks,
 )
 from pgnb.server.preflight import preflight
+from pgnb.wait import wait_until
 
 pytestmark = pytest.mark.long
 
@@ -120,6 +122,31 @@ def test_copied_again_it_takes_the_places_beside_and_empties_the_former_ones(sta
         assert_apart(stage, "one", "slot_1", f"/wal/pg_wal{suffix}", f"/ts/fast{suffix}")
 
 
+def test_a_claim_that_was_deleted_is_made_again_like_the_primarys(stage: Stage, api: Client) -> None:
+    stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", "one"), 0)
+    claims = f"/api/v1/namespaces/{stage.namespace}/persistentvolumeclaims"
+    api.request("DELETE", f"{claims}/one-ts-2")
+    wait_until(
+        "the claim to be gone",
+        lambda: api.find(f"{claims}/one-ts-2"),
+        lambda claim: claim is None,
+        timeout=60,
+    )
+    carry_out(plan_standby_workload(stage.primary, "one", stage.source(), config_map="one-config"))
+    claim = stage.cluster.get("persistentvolumeclaims", "one-ts-2")
+    assert claim is not None
+    assert claim["spec"]["resources"]["requests"]["storage"] == "2Gi"
+    owner, image = stage.primary.owner, stage.primary.pod.image
+    other = HelperPod("job", image, (), claims={"/shared": "one-ts-2"}, uid=owner.uid, gid=owner.gid)
+    with stage.cluster.helper(other) as job:
+        checks = {check.name: check for check in stage.backup("one", "slot_1").precheck()}
+        assert checks["nobody else on the volume"].ok
+        shared = checks["nobody else on claim one-ts-2"]
+        assert (shared.found, shared.stops) == (job.pod.name, False)
+        assert "it has mounted the claim one-ts-2" in shared.remedy
+    carry_out(stage.backup("one", "slot_1"))
+
+
 def test_an_adopted_standby_keeps_its_own_split_and_the_tablespace_goes_where_it_is_told(
     stage: Stage, start: Callable[[str, list[str]], None]
 ) -> None:
@@ -143,6 +170,7 @@ def test_an_adopted_standby_keeps_its_own_split_and_the_tablespace_goes_where_it
     stage.cluster.exec(pod, ["rmdir", "/other/fast/somebody's"], changes="and without them")
     carry_out(stage.backup("adopted", "slot_2", tablespaces=mapping))
     assert_apart(stage, "adopted", "slot_2", "/own-wal/pg_wal.2", "/other/fast")
+    assert layout_checks(stage.primary, "adopted").ok  # It streams: nothing of it is to be placed.
 
 
 def test_a_former_primary_returns_with_both(stage: Stage) -> None:

@@ -13,6 +13,7 @@ import pytest
 from pgnb.cluster import Pod, Workload
 from pgnb.errors import ParameterError
 from pgnb.replication import scripts
+from pgnb.replication.claims import new_mounts, volumes_apart
 from pgnb.replication.judgement import DirectoryState
 from pgnb.replication.outside import (
     Layout,
@@ -186,3 +187,29 @@ def test_inspect_writes_whole_numbers_however_much_room_there_is(tmp_path: Path)
     environment = {**os.environ, "PATH": f"{df.parent}:{os.environ['PATH']}"}
     text = subprocess.run(argv, capture_output=True, text=True, check=True, env=environment).stdout
     assert DirectoryState.of(text).found["place_1_free_kb"] == "2277490000"
+
+
+def claimed(
+    *paths: str, mounts: tuple[str, ...], mapping: dict[str, str] | None = None, there: str = ""
+) -> list[str]:
+    """Where a standby gets claims, of a primary with these mounts beside its data's."""
+    pod = pod_with("primary", {path: {} for path in ("/data", *mounts)})
+    outside = [Outside(f"t{number}", path, GIB) for number, path in enumerate(paths)]
+    volumes = volumes_apart(pod, DATA, outside)
+    return list(new_mounts("/data", volumes, mapping or {}, there.split()))
+
+
+def test_a_volume_below_the_datas_or_below_another_one_gets_a_claim() -> None:
+    assert claimed("/data/ts/a", mounts=("/data/ts",)) == ["/data/ts"]
+    assert claimed("/ts/a", "/ts/big/b", mounts=("/ts", "/ts/big")) == ["/ts", "/ts/big"]
+    assert claimed("/ts/a", "/ts/big/b", mounts=("/ts", "/ts/big"), there="/ts") == ["/ts/big"]
+
+
+def test_no_claim_where_none_is_needed() -> None:
+    assert claimed("/data/ts", mounts=()) == []
+    assert claimed("/ts/a", "/ts/b", mounts=("/ts",)) == ["/ts"]
+    assert claimed("/ts/a", mounts=("/ts",), there="/ts") == []
+    assert claimed(f"{DATA}/ts/a", mounts=(f"{DATA}/ts",)) == []
+    told = {"/ts/a": "/data/a", "/ts/b": "/wal/b", "/ts/c": "/other"}
+    paths = ("/ts/a", "/ts/b", "/ts/c", "/wal/pg_wal")
+    assert claimed(*paths, mounts=("/ts", "/wal"), mapping=told) == ["/wal", "/other"]
