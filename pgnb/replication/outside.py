@@ -63,14 +63,18 @@ def outside_of(primary: Server) -> tuple[Outside, ...]:
     return (Outside(WAL, posixpath.normpath(posixpath.join(directory, link)), size, wal=True), *spaces)
 
 
-def mapped(outside: Iterable[Outside], mapping: Mapping[str, str]) -> Mapping[str, str]:
+def mapped(
+    outside: Iterable[Outside], mapping: Mapping[str, str], *, parameter: str = "tablespaces"
+) -> Mapping[str, str]:
     """The tablespaces' paths at the primary, each with its path at the standby. Raises ParameterError."""
     paths = [one.path for one in outside if not one.wal]
     unknown = ", ".join(path for path in mapping if path not in paths)
     relative = ", ".join(path for path in mapping.values() if not path.startswith("/"))
     if unknown or relative:
         raise ParameterError(
-            "tablespaces maps a path that is no tablespace's" if unknown else "tablespaces needs whole paths",
+            f"{parameter} maps a path that is no tablespace's"
+            if unknown
+            else f"{parameter} needs whole paths",
             found=unknown or relative,
             remedy=f"The primary's tablespaces are at {', '.join(paths) or 'no path of their own'}.",
         )
@@ -119,7 +123,7 @@ class Layout:
             raise ParameterError(
                 f"the {one.words} has no place in {name}", found=obstacle(path, self.target),
                 remedy=f"Mount a claim at {path} in its pod, or name another place on one:"
-                f' tablespaces = {{"{one.path}": "/PATH"}}.',
+                f' tablespaces = {{"{one.path}": "/PATH"}} (rejoin_tablespaces in 09).',
             )  # fmt: skip
         return _place(one, self._base(path, links) if path == one.path else path, self.target)
 

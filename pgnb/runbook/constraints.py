@@ -157,7 +157,8 @@ _COMPRESSION = Constraint(
     _matching(r"server-(gzip|lz4|zstd)(:[\w=,]+)?"), "Write server-lz4, server-zstd or server-gzip."
 )
 _PATHS = Constraint(
-    _are_paths, "Write whole paths: the tablespace's at the primary, and its place at the standby."
+    _are_paths,
+    "Write whole paths: the tablespace's where it is copied from, and its place where it is copied to.",
 )
 _SETTINGS = Constraint(_are_settings, "Name settings as in pg_settings.")
 _SECONDS = Constraint(_between(0, above=True), "Write a number above 0.")
@@ -190,6 +191,7 @@ CONSTRAINTS: Mapping[str, Constraint] = {
     "replication_tls": _TLS,
     "tablespaces": _PATHS,
     "server_pods": _SERVERS,
+    "rejoin_tablespaces": _PATHS,
     "max_rate": _RATE,
     "backup_compression": _COMPRESSION,
     "user": _DATABASE,

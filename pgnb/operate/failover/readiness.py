@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster import Right
@@ -12,6 +12,7 @@ from pgnb.operate.failover.quiet import read_only_by_default
 from pgnb.operate.failover.succession import Succession, foremost
 from pgnb.replication.collation import collation_checks
 from pgnb.replication.entrypoint import role_checks
+from pgnb.replication.outside import mapped, outside_of
 from pgnb.replication.sizing import sizing_checks
 from pgnb.replication.slots import slots
 from pgnb.replication.status import receiver
@@ -29,13 +30,18 @@ _LOST_SLOTS = (
 
 
 def path_checks(
-    pair: Succession, *, allow_promotion: bool | None = None, allow_rejoin: bool | None = None
-) -> Checks:
+    pair: Succession, *, allow_promotion: bool | None = None, allow_rejoin: bool | None = None,
+    rejoin_tablespaces: Mapping[str, str] | None = None,
+) -> Checks:  # fmt: skip
     """The checks of the chosen path; those of a path that was gone already say so.
 
     `allow_promotion` is asked about on the paths switchover and failover, `allow_rejoin` on the path rejoin:
     False stops there, so that without its permission no path changes anything. None: asked for later.
+    `rejoin_tablespaces` is what `plan_return` gets as tablespaces. Raises ParameterError, before a promotion,
+    where it names what is no tablespace of the new primary's.
     """
+    if rejoin_tablespaces and pair.candidate.present:
+        mapped(outside_of(pair.candidate), rejoin_tablespaces, parameter="rejoin_tablespaces")
     checks = _path_checks(pair)
     name, allowed = (
         ("allow_rejoin", allow_rejoin) if pair.path == "rejoin" else ("allow_promotion", allow_promotion)
