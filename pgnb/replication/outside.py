@@ -6,7 +6,6 @@ never written to: the next base backup takes the one beside it (PLACE.2, PLACE.3
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pgnb.errors import ParameterError
 from pgnb.replication.judgement import DirectoryState
 from pgnb.replication.target import Target
 from pgnb.server import Server
+from pgnb.server.disk import wal_directory
 
 WAL = "pg_wal"
 _BESIDE = re.compile(r"\.[2-9]\Z")
@@ -54,13 +54,11 @@ class Place:
 def outside_of(primary: Server) -> tuple[Outside, ...]:
     """What the primary's data directory has outside: pg_wal, where that is a link, then its tablespaces."""
     spaces = [Outside(**row) for row in primary.query("replication/tablespaces")]
-    directory = primary.facts.data_directory
-    argv = ["readlink", "--", f"{directory}/{WAL}"]
-    link = primary.cluster.exec(primary.pod, argv, check=False).text
-    if not link:
+    path = wal_directory(primary)
+    if path == f"{primary.facts.data_directory}/{WAL}":
         return tuple(spaces)
     size = int(primary.one("replication/volume")["wal_bytes"])
-    return (Outside(WAL, posixpath.normpath(posixpath.join(directory, link)), size, wal=True), *spaces)
+    return (Outside(WAL, path, size, wal=True), *spaces)
 
 
 def mapped(

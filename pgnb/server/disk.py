@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,6 +40,13 @@ def space_of(server: Server, path: str) -> Space:
     if len(fields) < 6 or not (fields[1].isdigit() and fields[3].isdigit()):
         raise ServerError(f"{server.name}: df does not say how much is free", found=result.text[:200])
     return Space(path, int(fields[1]) * 1024, int(fields[3]) * 1024)
+
+
+def wal_directory(server: Server) -> str:
+    """Where pg_wal lies: below the data directory, or where its link leads; by a `readlink` of any image."""
+    directory = server.facts.data_directory
+    link = server.cluster.exec(server.pod, ["readlink", "--", f"{directory}/pg_wal"], check=False).text
+    return posixpath.normpath(posixpath.join(directory, link or "pg_wal"))
 
 
 def owner_of(server: Server, path: str) -> Owner:

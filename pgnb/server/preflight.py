@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pgnb.checks import Check, Checks
 from pgnb.cluster.operators import operator_of
 from pgnb.display import spell_bytes, spell_seconds
-from pgnb.server.disk import missing_tools, space_of
+from pgnb.server.disk import missing_tools, space_of, wal_directory
 from pgnb.server.facts import NEWEST, OLDEST
 from pgnb.server.route import ThroughPod
 from pgnb.server.rows import Row
@@ -166,10 +166,7 @@ def _outside(server: Server, row: Row) -> Iterable[Check]:
     )
     found = ", ".join(_at(server, path) for path in paths) or "none"
     yield Check("tablespaces", not paths, found, "none outside the data directory", way, advice=True)
-    link = server.cluster.exec(
-        server.pod, ["readlink", "-m", f"{server.facts.data_directory}/pg_wal"], check=False
-    )
-    yield Check.fact("pg_wal", _at(server, link.text or f"{server.facts.data_directory}/pg_wal"))
+    yield Check.fact("pg_wal", _at(server, wal_directory(server)))
 
 
 def _at(server: Server, path: str) -> str:
