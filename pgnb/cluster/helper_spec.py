@@ -154,9 +154,10 @@ class HelperPod:
             {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}
             for variable, (name, key) in self.secret_env.items()
         ]
+        names = self._claim_volumes()
         mounts: list[dict[str, Any]] = [
-            {"name": f"claim-{number}", "mountPath": path, "readOnly": self.read_only, **self._sub_path(path)}
-            for number, path in enumerate(self.claims)
+            {"name": names[claim], "mountPath": path, "readOnly": self.read_only, **self._sub_path(path)}
+            for path, claim in self.claims.items()
         ]
         mounts += [{"name": "private", "mountPath": path} for path in self._private_directories()]
         mounts += [dict(mount) | {"readOnly": True} for _, mount in self.files]
@@ -169,6 +170,10 @@ class HelperPod:
             "resources": dict(self.resources),
             "securityContext": self._security(),
         }
+
+    def _claim_volumes(self) -> dict[str, str]:
+        """The volume of each claim, once: a kubelet starts no pod that names one claim by two volumes."""
+        return {claim: f"claim-{number}" for number, claim in enumerate(dict.fromkeys(self.claims.values()))}
 
     def _sub_path(self, path: str) -> dict[str, str]:
         return {"subPath": self.sub_paths[path]} if path in self.sub_paths else {}
@@ -193,8 +198,8 @@ class HelperPod:
 
     def _volumes(self) -> list[dict[str, Any]]:
         volumes: list[dict[str, Any]] = [
-            {"name": f"claim-{number}", "persistentVolumeClaim": {"claimName": claim}}
-            for number, claim in enumerate(self.claims.values())
+            {"name": name, "persistentVolumeClaim": {"claimName": claim}}
+            for claim, name in self._claim_volumes().items()
         ]
         volumes += [
             {"name": f"secret-{number}", "secret": {"secretName": file.secret, "items": [_item(file.key)]}}

@@ -19,7 +19,12 @@ DATA = "/var/lib/postgresql/data"
 def target() -> Target:
     """A server with WAL on a claim of its own, an archive that it writes to, and a read-only one."""
     names = {"data": DATA, "wal": "/wal", "archive": "/archive", "restored": "/restored"}
-    mounts = [{"name": n, "mountPath": p, "readOnly": n == "restored"} for n, p in names.items()]
+    return server([{"name": n, "mountPath": p, "readOnly": n == "restored"} for n, p in names.items()])
+
+
+def server(mounts: list[dict[str, Any]]) -> Target:
+    """A stopped server with those mounts, each of the claim that is named as its volume."""
+    names = {mount["name"] for mount in mounts}
     volumes = [{"name": n, "persistentVolumeClaim": {"claimName": n}} for n in names]
     container = {"name": "db", "image": "postgres:17", "volumeMounts": mounts}
     spec: dict[str, Any] = {"containers": [container], "volumes": volumes}
@@ -37,6 +42,24 @@ def running(node: str, claim: str) -> dict[str, Any]:
 def test_what_the_server_may_only_read_is_not_mounted() -> None:
     claims = target().helper("look", (), uid=999, gid=999).claims
     assert claims == {DATA: "data", "/wal": "wal", "/archive": "archive"}
+
+
+def test_a_claim_with_several_mounts_is_one_volume_of_a_helper() -> None:
+    """A kubelet never starts a pod that names one claim by two volumes."""
+    one = [
+        {"name": "one", "mountPath": DATA, "subPath": "pgdata"},
+        {"name": "one", "mountPath": "/logs", "subPath": "logs"},
+        {"name": "ts", "mountPath": "/ts"},
+        {"name": "one", "mountPath": "/wal", "subPath": "wal"},
+    ]
+    spec = server(one).helper("look", ("true",), uid=999, gid=999).manifest("look", seconds=60)["spec"]
+    claims = {v["name"]: v["persistentVolumeClaim"]["claimName"] for v in spec["volumes"]}
+    assert sorted(claims.values()) == ["one", "ts"]
+    mounts = spec["containers"][0]["volumeMounts"]
+    found = {m["mountPath"]: (claims[m["name"]], m.get("subPath")) for m in mounts}
+    # The data's claim is mounted whole: a base backup is made beside the subPath.
+    assert found == {DATA: ("one", None), "/logs": ("one", "logs"), "/ts": ("ts", None), "/wal": ("one", "wal")}
+    assert len(mounts) == len(found)
 
 
 @pytest.mark.parametrize(
