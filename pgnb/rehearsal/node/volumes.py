@@ -49,6 +49,19 @@ class PodVolumes:
         for volume in self._origins.pod["spec"].get("volumes") or ():
             if volume["name"] not in self._sources:
                 self._sources[volume["name"]] = self._made(volume)
+        self._assert_once()
+
+    def _assert_once(self) -> None:
+        """A kubelet mounts a claim for one volume of a pod, and waits in vain for a second one of it."""
+        seen: set[str] = set()
+        for volume in self._origins.pod["spec"].get("volumes") or ():
+            claim = (volume.get("persistentVolumeClaim") or {}).get("claimName", "")
+            if claim in seen:
+                raise MountError(
+                    f"Unable to attach or mount volumes: unmounted volumes=[{volume['name']}],"
+                    " unattached volumes=[], failed to process volumes=[]: context deadline exceeded"
+                )
+            seen |= {claim} if claim else set()
 
     def refresh(self, plural: str, name: str) -> None:
         """Show what a ConfigMap or Secret holds now, in every volume made from it.

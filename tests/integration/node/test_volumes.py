@@ -52,6 +52,22 @@ def test_a_volume_that_is_missing_is_waited_for(pods: Pods) -> None:
     pods.until(lambda: pods.condition("p", "Ready") == "True", "Ready")
 
 
+def test_a_claim_that_two_volumes_name_is_mounted_once_and_waited_for_in_vain(pods: Pods) -> None:
+    """As kubernetes/kubernetes#82526 and #132921 tell; with one volume for both mounts it starts."""
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+    pods.create("persistentvolumeclaims", "one", spec=spec)
+    volumes = [{"name": name, "persistentVolumeClaim": {"claimName": "one"}} for name in ("a", "b")]
+    mounts = [{"name": name, "mountPath": f"/{name}", "subPath": name} for name in ("a", "b")]
+    pods.run("twice", SLEEP | {"volumeMounts": mounts}, volumes=volumes, wait="")
+    pods.run(
+        "once", SLEEP | {"volumeMounts": [mount | {"name": "a"} for mount in mounts]}, volumes=volumes[:1]
+    )
+    pods.until(lambda: "FailedMount" in pods.reasons("twice"), "FailedMount")
+    assert pods.status("twice")["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    events = pods.api.get(pods.path("events?fieldSelector=reason%3DFailedMount"))["items"]
+    assert "unmounted volumes=[b]" in json.dumps(events)
+
+
 def test_a_secret_can_not_be_a_passfile(pods: Pods) -> None:
     """With fsGroup the file is 0640, which libpq refuses; without, it is root's and can't be read."""
     pods.create("secrets", "pass", stringData={"pgpass": "*:*:*:*:word"})
