@@ -208,6 +208,7 @@ class Cluster:
     def left_helpers(self, work: str) -> tuple[Pod, ...]:
         """Helpers that still work at `work` (HelperPod.work), and whose run was killed or let them go.
 
+        Those that have not started are removed by the next run that applies, as other helpers are.
         Those of a run that lives, or of another machine, where nobody can know, are not among them.
         """
         return helpers.left_helpers(self.api, work)

@@ -88,7 +88,6 @@ def take_over(
     api.assert_applies(f"pod {pod.name} was not taken over")
     started = monotonic()
     try:
-        wait_started(api, pod.name, timeout)
         lines = list(read_log(api, pod, tail=_TAIL, timestamps=True))
         ended = _to_its_end(api, pod.name, lines, on_log, timeout)
     finally:
@@ -166,9 +165,9 @@ def _marks(pod: Object) -> dict[str, str]:
 
 
 def _goes_on(pod: Object) -> bool:
-    """Whether it does work that outlives its run."""
-    alive = (pod.get("status") or {}).get("phase") in ("Pending", "Running")
-    return WORK in _marks(pod) and alive and not pod["metadata"].get("deletionTimestamp")
+    """Whether it does work that outlives its run; one that has not started may never do so, nor ever end."""
+    runs = (pod.get("status") or {}).get("phase") == "Running"
+    return WORK in _marks(pod) and runs and not pod["metadata"].get("deletionTimestamp")
 
 
 def _is_left(pod: Object) -> bool:

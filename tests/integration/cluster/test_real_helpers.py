@@ -16,18 +16,32 @@ from pgnb.errors import DeadlineExceeded, ExecFailed, ParameterError, PodError
 from pgnb.rehearsal.client import Client
 
 IMAGE = "postgres:17"
+HELPERS = "app.kubernetes.io/component=helper"
 KILLED = """
 import os, signal, sys
 from pgnb.cluster import HelperPod, connect
 with connect(sys.argv[1], namespace=sys.argv[2], dry_run=False).helper(HelperPod("left", "postgres:17", ())):
     os.kill(os.getpid(), signal.SIGKILL)
 """
+WORKING = """
+import os, signal, sys
+from pgnb.cluster import HelperPod, connect, helpers
+wait = helpers.wait_started
+def killed(api, name, timeout):
+    if sys.argv[3] == "started":
+        wait(api, name, timeout)
+    os.kill(os.getpid(), signal.SIGKILL)
+helpers.wait_started = killed
+spec = HelperPod("work", "postgres:17", ("sleep", "3600"), work="the work",
+                 placement={} if sys.argv[3] == "started" else {"nodeSelector": {"disk": "none has this"}})
+connect(sys.argv[1], namespace=sys.argv[2], dry_run=False).run_helper(spec)
+"""
 
 
 @pytest.fixture(autouse=True)
 def none_left(cluster: Cluster) -> object:
     yield
-    assert cluster.list("pods", "app.kubernetes.io/component=helper") == []
+    assert cluster.list("pods", HELPERS) == []
 
 
 def test_output_arrives_as_it_is_written(cluster: Cluster, pod: Pod) -> None:
@@ -157,13 +171,30 @@ def test_what_a_killed_run_left_is_removed_by_the_next_that_applies(
 ) -> None:
     def connected_again(*, dry_run: bool) -> list[str]:
         connect(str(kubeconfig), namespace=cluster.namespace, dry_run=dry_run).close()
-        return [pod.name for pod in cluster.pods("app.kubernetes.io/component=helper")]
+        return [pod.name for pod in cluster.pods(HELPERS)]
 
     with cluster.helper(HelperPod("living", IMAGE, ())) as living:
         command = [sys.executable, "-c", KILLED, str(kubeconfig), cluster.namespace]
         assert subprocess.run(command).returncode == -signal.SIGKILL
         assert len(connected_again(dry_run=True)) == 2
         assert connected_again(dry_run=False) == [living.pod.name]
+
+
+@pytest.mark.parametrize("state", ["started", "unscheduled"])
+def test_work_that_a_killed_run_left_goes_on_once_it_has_started(
+    cluster: Cluster, kubeconfig: Path, state: str
+) -> None:
+    """A pod that no node takes never ends by itself, and its image or claim may have been corrected since."""
+    command = [sys.executable, "-c", WORKING, str(kubeconfig), cluster.namespace, state]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    (left,) = cluster.pods(HELPERS)
+    found = cluster.left_helpers("the work")
+    connect(str(kubeconfig), namespace=cluster.namespace, dry_run=False).close()
+    names = [pod.name for pod in cluster.pods(HELPERS)]
+    assert names == [pod.name for pod in found] == ([left.name] if state == "started" else [])
+    for pod in found:
+        with pytest.raises(DeadlineExceeded):
+            cluster.take_over(pod, timeout=0.5)
 
 
 def test_a_password_as_a_file_that_libpq_takes(cluster: Cluster) -> None:
