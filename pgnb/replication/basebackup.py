@@ -71,6 +71,7 @@ def plan_base_backup(
         primary, target, source, role, application_name, (state.owner if state else None) or owner,
         interrupted=verdict is not None and verdict.kind == "interrupted",
         replacing=state is None or state.has_old or state.kind not in ("absent", "empty"),
+        unused=state is not None and state.unused,
         timeout=timeout, start_timeout=start_timeout, options=options or BackupOptions(),
         earlier=earlier(primary, copying, state, slot),
         places=layout.places(state), moves=layout.moves(state),

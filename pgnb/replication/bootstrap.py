@@ -59,6 +59,8 @@ class Bootstrap:
     """Where pg_wal and tablespaces go that lie outside of the data directory."""
     moves: str = ""
     """Where pg_wal lay outside so far, of one that goes into the data directory."""
+    unused: bool = False
+    """Whether a base backup is in place already that an earlier run made and that never streamed."""
     named: Collection[str] = ()
     """What the operator has confirmed by the time that the steps run (`Change.granted`)."""
     swapped: bool = False
@@ -117,7 +119,9 @@ class Bootstrap:
         return result
 
     def _finish_swap(self) -> None:
-        argv = scripts.argv("outside", "clear", "swap", args=(self.target.directory, self.target.root))
+        argv = scripts.argv(
+            "outside", "clear", "swap", args=(self.target.directory, self.target.root, "former")
+        )
         with self.primary.cluster.helper(self._helper(()), lifetime=3600) as helper:
             helper.exec(argv, timeout=600, changes="finish the swap that was interrupted")
 
@@ -172,7 +176,8 @@ class Bootstrap:
             verdict = judge(state, self.primary.facts.system_identifier)
             if not (verdict.disposable or WIPE in self.named):
                 raise ChangeFailed("the data directory is not what was planned upon", found=verdict.words)
-            result = install(helper, self.target, self.role, bin_dir, self._directory(state))
+            goes = "unused" if state.unused and verdict.kind == "own standby" else "former"
+            result = install(helper, self.target, self.role, bin_dir, self._directory(state), goes=goes)
         self.swapped = True
         return result
 
@@ -302,15 +307,18 @@ class Bootstrap:
 
     def _state_after_failure(self) -> str:
         if self.swapped:
-            return (
-                f"The new data directory is in place; the former one is at {self.target.old}. Mend what the"
-                " log says, then run this again."
-            )
+            former = f"; the former one is at {self.target.old}" if self.replacing else ""
+            return f"The new data directory is in place{former}. Mend what the log says, then run this again."
         return f"{self._put_back()} Run this again when the cause is gone."
 
     def _put_back(self) -> str:
-        """Before the swap the old data are untouched: the workload gets the replicas that it had."""
-        kept = f"The old data directory is as it was, and the slot {self.role.slot} was not moved."
+        """Before the swap the data are untouched: the workload gets the replicas that it had."""
+        place = (
+            f"The base backup of an earlier run is in place; the former data are at {self.target.old}"
+            if self.unused
+            else "The old data directory is as it was"
+        )
+        kept = f"{place}, and the slot {self.role.slot} was not moved."
         former = self.target.workload.replicas
         if self.swapped or not former:
             return f"{kept} {self.target.name} stays scaled to 0."

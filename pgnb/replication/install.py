@@ -28,10 +28,14 @@ class Role:
     """The primary's five settings, which the standby must not be below."""
 
 
-def install(helper: Helper, target: Target, role: Role, bin_dir: str, directory: str) -> str:
+def install(
+    helper: Helper, target: Target, role: Role, bin_dir: str, directory: str, *, goes: str = "former"
+) -> str:
     """Configure the new directory, try the configuration, and put the directory in its place.
 
     It stands in its place already (`directory` is the data directory) where a run was killed behind the swap.
+    `goes` says what is removed where former data lie beside the data directory: those, or the `unused` base
+    backup that is in place.
     The role stands in postgresql.auto.conf and nowhere else, since that file beats every other; the
     settings in the managed file that postgresql.conf includes, where the server reads that one. Raises
     ChangeFailed; then the data directory is still the old one.
@@ -40,7 +44,7 @@ def install(helper: Helper, target: Target, role: Role, bin_dir: str, directory:
     assert_startable(helper, target, role, bin_dir, directory)
     if directory != target.directory:
         helper.exec(
-            scripts.argv("outside", "clear", "swap", args=(target.directory, target.root)), timeout=600,
+            scripts.argv("outside", "clear", "swap", args=(target.directory, target.root, goes)), timeout=600,
             changes=f"put {directory} in the place of {target.directory}",
         )  # fmt: skip
     return "configured and in place; a former directory stays beside it until the standby streams"

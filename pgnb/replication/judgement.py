@@ -61,6 +61,11 @@ class DirectoryState:
         return "signal" in self.found and self.found.get("state") == "in archive recovery"
 
     @property
+    def unused(self) -> bool:
+        """Whether it is a base backup put in place, with the former data beside it, that never streamed."""
+        return "marked" in self.found and self.standby and self.has_old
+
+    @property
     def receiving(self) -> bool:
         """Whether a receiver streams in the container that was looked into."""
         return self.found.get("receiver") == "streaming"
@@ -167,6 +172,9 @@ def judge(state: DirectoryState, system_identifier: str) -> Judgement:
 
 
 def _of_this_cluster(state: DirectoryState, size: str) -> Judgement:
+    if state.unused:
+        words = f"a base backup of this primary ({size}), put in place by an earlier run, that never streamed"
+        return Judgement("own standby", words)
     if state.standby:
         return Judgement("own standby", f"a former standby of this primary ({size})")
     words = f"this cluster's data ({size}), state {state.found.get('state')!r}: it was a primary itself"

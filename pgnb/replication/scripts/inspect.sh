@@ -38,8 +38,8 @@ done
 # its mark names its own manifest; a mark that came along with the source's files names another one.
 copy=$new
 [ -e "$copy" ] || copy=$data
-mark=$(cat "$copy/.pgnb-verified" 2>/dev/null)
-if [ -n "$mark" ] && [ "$mark" = "$(cksum < "$copy/backup_manifest")" ] && [ -s "$copy/backup_label" ]; then
+marked() { [ -s "$1/.pgnb-verified" ] && [ "$(cat "$1/.pgnb-verified")" = "$(cksum < "$1/backup_manifest")" ]; }
+if marked "$copy" && [ -s "$copy/backup_label" ]; then
     echo "copy=$copy"
     echo "copy_age=$(($(date +%s) - $(stat -c %Y "$copy/.pgnb-verified")))"
     sed -n -e 's|^START WAL LOCATION: \([0-9A-F/]*\) .*|copy_start=\1|p' -e 's/^START TIMELINE: /copy_timeline=/p' \
@@ -63,6 +63,8 @@ echo "version=$(cat "$data/PG_VERSION")"
 [ -L "$data/pg_wal" ] && echo "wal=$(wal_link "$data")"
 echo "outside=$(links "$data" | sed ':a; N; $!ba; s/\n/, /g')"
 [ -e "$data/backup_label" ] && echo "backup_label=yes"
+# The mark goes once the standby streams.
+marked "$data" && echo "marked=yes"
 # In the server's own container its processes can be seen, with titles that say what they do.
 grep -l -z 'walreceiver streaming' /proc/[0-9]*/cmdline 2>/dev/null | grep -q . && echo "receiver=streaming"
 echo "used_kb=$(du -sk "$data" 2>/dev/null | cut -f 1)"

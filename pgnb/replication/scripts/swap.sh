@@ -1,15 +1,20 @@
 # Puts the new data directory in the place of the old one, which stays beside it until the standby streams; an older
-# one that lies there goes, with what it has outside.
-# Arguments: the data directory and the volume's mount point. Run again after an interruption, it goes on.
-data=$1 mount=$2
+# one that lies there goes, with what it has outside. Where a base backup that never streamed is in place, that one goes
+# instead, and the former data that it replaced stay.
+# Arguments: the data directory, the volume's mount point, and which one goes: former or unused. Run again after an
+# interruption, it goes on.
+data=$1 mount=$2 goes=$3
 # The files are on disk already, by pg_basebackup; here the directory's entries follow.
 lasting() { sync -- "$1" 2> /dev/null || sync; }
 
 if [ "$data" != "$mount" ]; then
-    new=$data.pgnb-new old=$data.pgnb-old
+    new=$data.pgnb-new old=$data.pgnb-old unused=$data.pgnb-unused
     if [ -e "$data" ] && [ -e "$new" ]; then
-        discard "$old" "$data" && mv -T -- "$data" "$old" || exit 1
+        if [ "$goes" = unused ]; then to=$unused; else to=$old; discard "$old" "$data"; fi &&
+            mv -T -- "$data" "$to" || exit 1
     fi
+    # While it is there the data directory is not, so a run that was stopped here comes here again.
+    discard "$unused" "$old" || exit 1
     [ -e "$new" ] || { [ -e "$data" ]; exit; }
     mkdir -p -- "$(dirname "$data")" && mv -T -- "$new" "$data" && lasting "$(dirname "$data")" && exit 0
     exit 1
@@ -17,19 +22,25 @@ fi
 
 # The data directory is the volume's root: it cannot be renamed, so its entries are, PG_VERSION first out and
 # last in, so that no server takes the state between for a data directory. The phase says how far it was.
-new=$data/.pgnb-new old=$data/.pgnb-old phase=$data/.pgnb-phase
-entries() { ls -A "$1" | grep -v -x -e lost+found -e .pgnb-new -e .pgnb-new.places -e .pgnb-old -e .pgnb-phase -e PG_VERSION; }
+new=$data/.pgnb-new old=$data/.pgnb-old unused=$data/.pgnb-unused phase=$data/.pgnb-phase
+entries() { ls -A "$1" | grep -v -x -e lost+found -e '[.]pgnb-\(new\|new[.]places\|old\|unused\|phase\)' -e PG_VERSION; }
 # A link is there, too, when what it leads to is not: pg_wal on a volume that is not mounted here.
 move() { [ ! -e "$1/$3" ] && [ ! -L "$1/$3" ] || mv -f -- "$1/$3" "$2/"; }
 if [ ! -e "$phase" ]; then
     [ -e "$new" ] || exit 0
-    discard "$old" "$data" && mkdir -m 0700 -- "$old" && echo out > "$phase" || exit 1
+    if [ "$goes" = unused ]; then
+        mkdir -p -m 0700 -- "$unused" && echo aside > "$phase" || exit 1
+    else
+        discard "$old" "$data" && mkdir -m 0700 -- "$old" && echo out > "$phase" || exit 1
+    fi
 fi
-if [ "$(cat "$phase")" = out ]; then
-    move "$data" "$old" PG_VERSION || exit 1
-    entries "$data" | while IFS= read -r entry; do move "$data" "$old" "$entry" || exit 1; done || exit 1
+case $(cat "$phase") in out) to=$old ;; aside) to=$unused ;; *) to= ;; esac
+if [ -n "$to" ]; then
+    move "$data" "$to" PG_VERSION || exit 1
+    entries "$data" | while IFS= read -r entry; do move "$data" "$to" "$entry" || exit 1; done || exit 1
     echo in > "$phase" || exit 1
 fi
+discard "$unused" "$old" || exit 1
 entries "$new" | while IFS= read -r entry; do move "$new" "$data" "$entry" || exit 1; done || exit 1
 move "$new" "$data" PG_VERSION && rmdir -- "$new" && chmod 0700 "$data" && rm -f -- "$phase" && lasting "$data" && exit 0
 exit 1

@@ -14,8 +14,9 @@ import pytest
 from replication_stage import Stage, carry_out, open_stage
 
 from pgnb.cluster import Object
-from pgnb.errors import GateClosed
+from pgnb.errors import ChangeFailed, GateClosed
 from pgnb.replication import plan_slot, standby_checks
+from pgnb.replication.target import find_target
 from pgnb.wait import wait_until
 
 pytestmark = pytest.mark.long
@@ -69,6 +70,14 @@ def assert_standby(stage: Stage) -> None:
         standby.close()
 
 
+def renew_slot(stage: Stage) -> None:
+    """Make the slot anew, behind WAL that a copy needs."""
+    stage.primary.execute("SELECT pg_drop_replication_slot(%s)", (SLOT,))
+    stage.primary.execute("SELECT pg_switch_wal()")
+    stage.primary.execute("CHECKPOINT")
+    carry_out(plan_slot(stage.primary, SLOT))
+
+
 @pytest.fixture
 def again(stage: Stage) -> Iterator[Stage]:
     """The stage as the next run has it: connected anew, which removes what killed runs left."""
@@ -119,13 +128,36 @@ def test_a_copy_that_is_finished_is_used(again: Stage, before: str) -> None:
     after.primary.close()
 
 
+def test_the_former_data_outlive_a_copy_that_is_in_place_and_unfit(again: Stage) -> None:
+    data = "/var/lib/postgresql/data/pgdata"
+    carry_out(again.backup(NAME, SLOT))
+    pod = again.cluster.pod(f"app={NAME}")
+    again.cluster.exec(pod, ["touch", f"{data}/former"], changes="a mark")
+    again.cluster.scale_and_wait(again.cluster.find_workload("Deployment", NAME), 0)
+    killed(again, "start")
+    renew_slot(again)
+    failing = again.backup(NAME, SLOT)
+    assert "put in place by an earlier run, that never streamed" in str(failing)
+    again.primary.execute("SELECT pg_drop_replication_slot(%s)", (SLOT,))
+    with pytest.raises(ChangeFailed) as failed:
+        failing.apply()
+    assert f"The base backup of an earlier run is in place; the former data are at {data}.pgnb-old" in str(
+        failed.value
+    )
+    carry_out(plan_slot(again.primary, SLOT))
+    killed(again, "start")
+    target = find_target(again.cluster, NAME)
+    assert target is not None
+    with again.cluster.helper(target.helper("look", (), uid=999, gid=999)) as helper:
+        helper.exec(["ls", f"{data}.pgnb-old/former"])
+        helper.exec(["ls", f"{data}/.pgnb-verified"])
+    carry_out(again.backup(NAME, SLOT))
+    assert_standby(again)
+
+
 def test_a_copy_whose_wal_the_slot_has_let_go_is_made_again(again: Stage) -> None:
     killed(again, "install")
-    primary = again.primary
-    primary.execute("SELECT pg_drop_replication_slot(%s)", (SLOT,))
-    primary.execute("SELECT pg_switch_wal()")
-    primary.execute("CHECKPOINT")
-    carry_out(plan_slot(primary, SLOT))
+    renew_slot(again)
     change = again.backup(NAME, SLOT)
     assert "is made again: the slot slot_k keeps WAL from" in str(change)
     assert "pg_basebackup from" in str(change)

@@ -59,6 +59,20 @@ def test_data_that_are_in_use_are_no_copy(tmp_path: Path) -> None:
     assert inspected(tmp_path / "pgdata").finished_copy is None
 
 
+def test_a_copy_in_place_is_unused_until_it_streams(tmp_path: Path) -> None:
+    """Until then the former data beside it are kept, whatever becomes of the copy."""
+    data = backup(tmp_path / "pgdata")
+    for name in ("PG_VERSION", "standby.signal", "global/pg_control"):
+        (data / name).parent.mkdir(exist_ok=True)
+        (data / name).write_text("17\n")
+    assert not inspected(data).unused
+    (tmp_path / "pgdata.pgnb-old").mkdir()
+    (tmp_path / "pgdata.pgnb-new").mkdir()  # a copy that replaces it, unfinished
+    assert inspected(data).unused
+    (data / ".pgnb-verified").unlink()
+    assert not inspected(data).unused
+
+
 def test_what_lies_in_a_place_is_refused_unless_an_unfinished_copy_left_it(tmp_path: Path) -> None:
     place = tmp_path / "space"
     (place / "PG_17_202406281").mkdir(parents=True)

@@ -58,7 +58,12 @@ def test_a_claim_with_several_mounts_is_one_volume_of_a_helper() -> None:
     mounts = spec["containers"][0]["volumeMounts"]
     found = {m["mountPath"]: (claims[m["name"]], m.get("subPath")) for m in mounts}
     # The data's claim is mounted whole: a base backup is made beside the subPath.
-    assert found == {DATA: ("one", None), "/logs": ("one", "logs"), "/ts": ("ts", None), "/wal": ("one", "wal")}
+    assert found == {
+        DATA: ("one", None),
+        "/logs": ("one", "logs"),
+        "/ts": ("ts", None),
+        "/wal": ("one", "wal"),
+    }
     assert len(mounts) == len(found)
 
 

@@ -11,10 +11,9 @@ import pytest
 from pgnb.replication import scripts
 
 
-def swap(data: Path, mount: Path) -> int:
-    return subprocess.run(
-        scripts.argv("outside", "clear", "swap", args=(str(data), str(mount))), check=False
-    ).returncode
+def swap(data: Path, mount: Path, goes: str = "former") -> int:
+    argv = scripts.argv("outside", "clear", "swap", args=(str(data), str(mount), goes))
+    return subprocess.run(argv, check=False).returncode
 
 
 def fill(directory: Path, word: str, *names: str) -> None:
@@ -85,7 +84,7 @@ def test_a_link_that_leads_nowhere_is_moved_too(tmp_path: Path) -> None:
     assert (data / ".pgnb-old" / "pg_wal").readlink() == Path("/not mounted/old")
 
 
-def _after(moves: int, data: Path) -> None:
+def _after(moves: int, data: Path, goes: str) -> None:
     """Stops the real program after so many renames of entries, as a killed pod would."""
     text = scripts.script("outside", "clear", "swap").replace(
         'mv -f -- "$1/$3" "$2/"', 'counted "$1/$3" "$2/"'
@@ -95,27 +94,56 @@ def _after(moves: int, data: Path) -> None:
         f'counted() {{ echo x >> {counter}; [ "$(wc -l < {counter})" -le {moves} ] || kill -9 0;'
         ' mv -f -- "$1" "$2"; }\n'
     )
-    argv = ["sh", "-c", head + text, "swap", str(data), str(data)]
+    argv = ["sh", "-c", head + text, "swap", str(data), str(data), goes]
     subprocess.run(argv, check=False, start_new_session=True)
 
 
+@pytest.mark.parametrize("goes", ["former", "unused"])
 @pytest.mark.parametrize("moves", range(9))
-def test_stopped_after_any_rename_it_goes_on_at_the_root(tmp_path: Path, moves: int) -> None:
+def test_stopped_after_any_rename_it_goes_on_at_the_root(tmp_path: Path, moves: int, goes: str) -> None:
     data = tmp_path / "volume"
-    fill(data, "old")
+    fill(data, "old" if goes == "former" else "never started")
+    if goes == "unused":
+        fill(data / ".pgnb-old", "old")
     fill(data / ".pgnb-new", "new")
-    _after(moves, data)
+    _after(moves, data, goes)
     if moves < 8:
         assert (data / ".pgnb-phase").exists()
-        versions = [data / "PG_VERSION", data / ".pgnb-new" / "PG_VERSION", data / ".pgnb-old" / "PG_VERSION"]
         half = [file for file in data.iterdir() if file.is_file() and file.name != ".pgnb-phase"]
         # A server must not take a mixture for a data directory: PG_VERSION stands there only with all of one.
-        if versions[0].exists():
+        if (data / "PG_VERSION").exists():
             assert len({file.read_text() for file in half}) == 1
     assert swap(data, data) == 0
     assert words(data) == {"new"}
     assert words(data / ".pgnb-old") == {"old"}
-    assert not (data / ".pgnb-phase").exists()
+    assert {path.name for path in data.glob(".pgnb*")} == {".pgnb-old"}
+
+
+@pytest.mark.parametrize("root", [False, True])
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_base_backup_in_place_that_never_streamed_goes_and_the_former_data_stay(
+    tmp_path: Path, root: bool, stopped: bool
+) -> None:
+    data = tmp_path / "volume"
+    beside = "volume/" if root else "volume"
+    new, old, unused = (tmp_path / f"{beside}.pgnb-{word}" for word in ("new", "old", "unused"))
+    fill(data, "never started")
+    fill(old, "old")
+    fill(new, "new")
+    for directory, name in ((data, "2"), (old, "1"), (new, "3")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "000000010000000000000001").write_text("")
+        (directory / "pg_wal").symlink_to(tmp_path / name)
+    if stopped and not root:  # before what went aside was removed
+        data.rename(unused)
+    elif stopped:
+        _after(3, data, "unused")
+    assert swap(data, data if root else tmp_path, "former" if stopped else "unused") == 0
+    assert words(data) == {"new"}
+    assert words(old) == {"old"}
+    assert not unused.exists()
+    kept = [(tmp_path / name / "000000010000000000000001").exists() for name in "123"]
+    assert kept == [True, False, True]
 
 
 WAL = (
