@@ -19,7 +19,7 @@ from pgnb.replication import scripts
 from pgnb.replication.backupoptions import BackupOptions
 from pgnb.replication.bootstrap import ROOM, WIPE, Bootstrap
 from pgnb.replication.collation import library_checks
-from pgnb.replication.copies import earlier, running_helper
+from pgnb.replication.copies import earlier, running_helper, work_name
 from pgnb.replication.install import Role
 from pgnb.replication.judgement import DirectoryState, Judgement, judge
 from pgnb.replication.manifest import data_owner
@@ -62,9 +62,11 @@ def plan_base_backup(
     state = look_at(primary, target, owner, pod) if pod else None
     if pod and state and streams_already(primary, pod, state, found, application_name):
         return _nothing_but_leftovers(cluster, target, pod, state, title)
-    layout, copying = layout_of(primary, target, tablespaces or {}), running_helper(primary, target)
+    layout = layout_of(primary, target, tablespaces or {})
+    name = work_name(primary, target, layout.paths)
+    copying = running_helper(primary, name)
     state = look_at(primary, target, owner, pod, copying=copying, where=layout.places)
-    settings = config_settings(primary, config_map)
+    settings, places = config_settings(primary, config_map), layout.places(state)
     role = Role(source.connection(application_name), slot, settings, five(primary))
     verdict = judge(state, primary.facts.system_identifier) if state else None
     work = Bootstrap(
@@ -73,8 +75,8 @@ def plan_base_backup(
         replacing=state is None or state.has_old or state.kind not in ("absent", "empty"),
         unused=state is not None and state.unused,
         timeout=timeout, start_timeout=start_timeout, options=options or BackupOptions(),
-        earlier=earlier(primary, copying, state, slot),
-        places=layout.places(state), moves=layout.moves(state),
+        work=name, earlier=earlier(primary, copying, state, slot, places), places=places,
+        moves=layout.moves(state),
     )  # fmt: skip
     return _change(title, work, state, verdict, wipe_standby_data)
 

@@ -14,7 +14,7 @@ from pgnb.errors import ChangeFailed, Conflict, DeadlineExceeded, PgnbError
 from pgnb.plan import Step
 from pgnb.replication import scripts
 from pgnb.replication.backupoptions import BackupOptions
-from pgnb.replication.copies import Earlier, earlier, unfit, work_name
+from pgnb.replication.copies import Earlier, earlier, unfit
 from pgnb.replication.install import Role, install
 from pgnb.replication.judgement import DirectoryState, judge
 from pgnb.replication.outside import Place, left_by_earlier, place_checks
@@ -53,6 +53,8 @@ class Bootstrap:
     timeout: float
     start_timeout: float
     options: BackupOptions = field(default_factory=BackupOptions)
+    work: str = ""
+    """What its helper works at, by which the next run finds it."""
     earlier: Earlier = field(default_factory=Earlier)
     """What runs before this one left, to go on with."""
     places: Sequence[Place] = ()
@@ -152,7 +154,7 @@ class Bootstrap:
         bin_dir = self.primary.facts.bin_dir
         with self.primary.cluster.helper(self._helper(()), lifetime=3600) as helper:
             state = inspect(helper.exec, self.target.directory, self.target.root, bin_dir)
-        return earlier(self.primary, None, state, self.role.slot)
+        return earlier(self.primary, None, state, self.role.slot, self.places)
 
     def back_up(self, on_log: Callable[[str], None]) -> HelperResult:
         """Run the helper pod to its end; `on_log` gets each line that it writes."""
@@ -161,7 +163,7 @@ class Bootstrap:
         places = (target.new, self.primary.facts.bin_dir, connection, target.directory, target.old)
         arguments = (*login, *places, *_outside(self.places), *self.options.arguments)
         spec = self._helper(scripts.argv("passfile", "outside", "clear", "backup", args=arguments))
-        spec = replace(spec, work=work_name(self.primary, self.target))
+        spec = replace(spec, work=self.work)
         return self.primary.cluster.run_helper(
             self.source.given_to(spec, self.target.pod), timeout=self.timeout, on_log=on_log
         )
@@ -184,7 +186,9 @@ class Bootstrap:
     def _directory(self, state: DirectoryState) -> str:
         """Where the base backup lies that goes in, once it is known to be one that can follow."""
         copy = state.finished_copy
-        why = unfit(self.primary, copy, self.role.slot) if copy else "it is not complete, or was not verified"
+        why = "it is not complete, or was not verified"
+        if copy is not None:
+            why = unfit(self.primary, copy, self.role.slot, self.places)
         if copy is None or why:
             raise ChangeFailed(
                 "the base backup cannot be put in place", found=why,

@@ -22,6 +22,10 @@ class FinishedCopy:
     start: str
     timeline: int
     system_identifier: str
+    wal: str = ""
+    """Where its pg_wal leads, which is a link then."""
+    spaces: tuple[str, ...] = ()
+    """Where its tablespaces are, in the order of their links' names."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ class DirectoryState:
         return FinishedCopy(
             found["copy"], int(found["copy_age"]), found.get("copy_start", ""),
             int(found.get("copy_timeline") or 0), found.get("copy_system_identifier", ""),
+            found.get("copy_wal", ""), tuple(filter(None, found.get("copy_spaces", "").split("\t"))),
         )  # fmt: skip
 
     @property

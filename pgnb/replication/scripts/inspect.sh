@@ -44,8 +44,16 @@ if marked "$copy" && [ -s "$copy/backup_label" ]; then
     echo "copy_age=$(($(date +%s) - $(stat -c %Y "$copy/.pgnb-verified")))"
     sed -n -e 's|^START WAL LOCATION: \([0-9A-F/]*\) .*|copy_start=\1|p' -e 's/^START TIMELINE: /copy_timeline=/p' \
         "$copy/backup_label"
+    echo "copy_wal=$(readlink "$copy/pg_wal")"
+    echo "copy_spaces=$(for link in "$copy"/pg_tblspc/*; do readlink "$link"; done | tr '\n' '\t')"
     pg_controldata -D "$copy" | sed -n 's/^Database system identifier: */copy_system_identifier=/p'
 fi
+
+# Amid a swap the former data are beside.
+in=$data
+[ -e "$data/PG_VERSION" ] || in=$old
+[ -L "$in/pg_wal" ] && echo "wal=$(wal_link "$in")"
+echo "outside=$(links "$in" | sed ':a; N; $!ba; s/\n/, /g')"
 
 [ -e "$data" ] || { echo "kind=absent"; exit 0; }
 [ -d "$data" ] || { echo "kind=file"; exit 0; }
@@ -60,8 +68,6 @@ if ! [ -s "$data/PG_VERSION" ] || ! [ -s "$data/global/pg_control" ]; then echo 
 echo "kind=cluster"
 echo "version=$(cat "$data/PG_VERSION")"
 [ -e "$data/standby.signal" ] && echo "signal=yes"
-[ -L "$data/pg_wal" ] && echo "wal=$(wal_link "$data")"
-echo "outside=$(links "$data" | sed ':a; N; $!ba; s/\n/, /g')"
 [ -e "$data/backup_label" ] && echo "backup_label=yes"
 # The mark goes once the standby streams.
 marked "$data" && echo "marked=yes"

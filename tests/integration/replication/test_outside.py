@@ -113,13 +113,24 @@ def test_a_standby_of_pgnbs_gets_claims_for_both(stage: Stage) -> None:
 
 
 def test_copied_again_it_takes_the_places_beside_and_empties_the_former_ones(stage: Stage) -> None:
-    for suffix in (".2", ""):
-        stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", "one"), 0)
-        assert not plan_standby_workload(
-            stage.primary, "one", stage.source(), config_map="one-config"
-        )  # Its claims are there.
-        carry_out(stage.backup("one", "slot_1"))
-        assert_apart(stage, "one", "slot_1", f"/wal/pg_wal{suffix}", f"/ts/fast{suffix}")
+    stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", "one"), 0)
+    assert not plan_standby_workload(
+        stage.primary, "one", stage.source(), config_map="one-config"
+    )  # Its claims are there.
+    carry_out(stage.backup("one", "slot_1"))
+    assert_apart(stage, "one", "slot_1", "/wal/pg_wal.2", "/ts/fast.2")
+
+
+def test_a_finished_copy_is_used_while_its_places_are_those_that_are_planned(stage: Stage) -> None:
+    stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", "one"), 0)
+    for step in stage.backup("one", "slot_1").steps[:2]:
+        step.run()
+    other = stage.backup("one", "slot_1", tablespaces={"/ts/fast": "/ts/other"})
+    assert "is made again: it has tablespaces at /ts/fast, and /ts/other is planned" in str(other)
+    same = stage.backup("one", "slot_1")
+    assert "by an earlier run, is used" in str(same)
+    carry_out(same)
+    assert_apart(stage, "one", "slot_1", "/wal/pg_wal", "/ts/fast")
 
 
 def test_a_claim_that_was_deleted_is_made_again_like_the_primarys(stage: Stage, api: Client) -> None:

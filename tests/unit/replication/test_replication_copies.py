@@ -9,7 +9,9 @@ from urllib.parse import quote_plus
 import pytest
 
 from pgnb.replication import scripts
-from pgnb.replication.judgement import DirectoryState
+from pgnb.replication.copies import misplaced
+from pgnb.replication.judgement import DirectoryState, FinishedCopy
+from pgnb.replication.outside import Outside, Place
 
 LABEL = "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\nSTART TIMELINE: 3\n"
 
@@ -37,6 +39,52 @@ def test_a_verified_copy_is_found_beside_the_data_and_in_their_place(tmp_path: P
     copy = inspected(tmp_path / "pgdata").finished_copy
     assert copy is not None
     assert (copy.directory, copy.start, copy.timeline) == (str(made), "0/2000028", 3)
+
+
+def test_where_a_copy_has_its_wal_and_its_tablespaces(tmp_path: Path) -> None:
+    made = backup(tmp_path / "pgdata.pgnb-new")
+    (made / "pg_wal").symlink_to("/wal/pg_wal.2")
+    (made / "pg_tblspc").mkdir()
+    for number, path in (("9", "/ts/late"), ("16384", "/ts/with blank")):
+        (made / "pg_tblspc" / number).symlink_to(path)
+    copy = inspected(tmp_path / "pgdata").finished_copy
+    assert copy is not None
+    assert (copy.wal, copy.spaces) == ("/wal/pg_wal.2", ("/ts/with blank", "/ts/late"))
+
+
+def test_where_the_former_data_have_their_wal_is_known_amid_a_swap(tmp_path: Path) -> None:
+    old = tmp_path / "pgdata.pgnb-old"
+    old.mkdir()
+    (old / "pg_wal").symlink_to("/own/pg_wal")
+    found = inspected(tmp_path / "pgdata").found
+    assert (found["kind"], found["wal"], found["outside"]) == ("absent", "/own/pg_wal", "/own/pg_wal")
+
+
+@pytest.mark.parametrize(
+    ("wal", "spaces", "words"),
+    [
+        ("/wal/pg_wal", ("/ts/a", "/ts/b"), ""),
+        ("/wal/pg_wal.3", ("/ts/a.2", "/ts/b"), ""),
+        ("", ("/ts/a", "/ts/b"), "it has pg_wal in the data directory, and /wal/pg_wal is planned"),
+        (
+            "/wal/pg_wal",
+            ("/ts/b", "/ts/a"),
+            "it has tablespaces at /ts/b, /ts/a, and /ts/a, /ts/b is planned",
+        ),
+        ("/wal/pg_wal", ("/ts/a",), "it has tablespaces at /ts/a, and /ts/a, /ts/b is planned"),
+        ("/wal/pg_wal", (), "it has tablespaces at no place of their own, and"),
+        ("/wal/pg_wal", ("/ts/a", "/ts/b", "/ts/c"), "and /ts/a, /ts/b is planned"),
+    ],
+)
+def test_a_copy_with_other_places_than_planned_is_not_used(
+    wal: str, spaces: tuple[str, ...], words: str
+) -> None:
+    copy = FinishedCopy("/data", 1, "0/28", 1, "7", wal, spaces)
+    planned = [Place(Outside(path, path, 1, wal=path == "/wal/pg_wal"), path, "c")
+               for path in ("/wal/pg_wal", "/ts/a", "/ts/b")]  # fmt: skip
+    assert words in misplaced(copy, planned)
+    assert bool(misplaced(copy, planned)) is bool(words)
+    assert not misplaced(FinishedCopy("/data", 1, "0/28", 1, "7"), [])
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from pgnb.cluster import HelperPod, Pod, Workload, helpers
 from pgnb.errors import PodError
 from pgnb.operate.failover import volume
+from pgnb.replication.copies import work_name
 from pgnb.replication.target import Target
 
 DATA = "/var/lib/postgresql/data"
@@ -102,3 +103,11 @@ def test_the_fence_needs_no_claim_but_the_datas(monkeypatch: pytest.MonkeyPatch)
         with volume.open_on(pair, target()) as found:
             assert found == "helper"
     assert asked == [{"data", "wal", "archive"}, {"data"}, {"data"}]
+
+
+def test_a_helper_that_copies_tablespaces_to_other_places_does_other_work() -> None:
+    """So the next run with other places does not follow it, and says that somebody is on the volume."""
+    primary: Any = SimpleNamespace(facts=SimpleNamespace(system_identifier="7"))
+    kept, moved = (work_name(primary, target(), {"/ts/a": to}) for to in ("/ts/a", "/ts/b"))
+    assert kept == f"base backup of 7 into data:{DATA}, /ts/a into /ts/a"
+    assert moved == f"base backup of 7 into data:{DATA}, /ts/a into /ts/b"
