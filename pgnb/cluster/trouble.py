@@ -48,6 +48,8 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     (r"CrashLoopBackOff|ended with exit status", "See the container's log (kubectl logs --previous)."),
 )  # fmt: skip
 """Words of `explain`, and what helps; the first that is found counts."""
+_DONE = ("Pulled", "Created", "Started")
+"""Events behind which nothing that was told before is waited for."""
 _NOT_THERE = re.compile(r'(secret|configmap) "[^"]+" not found|references non-existent (secret|config) key')
 """What the kubelet says of a volume whose object or key is not there (kubelet: MountVolume.SetUp failed)."""
 
@@ -65,7 +67,8 @@ def explain(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) ->
         return _ended(status)
     if condition(pod, "Ready").get("status") == "True":
         return ""
-    found = [text for text in (_unschedulable(pod), *_containers(status), _latest(events)) if text]
+    told = "" if _all_started(status) else _latest(events)
+    found = [text for text in (_unschedulable(pod), *_containers(status), told) if text]
     return "; ".join(found) or f"{status.get('phase', 'Unknown')}, not Ready yet"
 
 
@@ -118,6 +121,11 @@ def _unschedulable(pod: Mapping[str, Any]) -> str:
     return f"{scheduled.get('reason', 'Unschedulable')}: {scheduled.get('message', '')}".rstrip(": ")
 
 
+def _all_started(status: Mapping[str, Any]) -> bool:
+    states = [entry.get("state") or {} for entry in status.get("containerStatuses") or []]
+    return bool(states) and all("running" in state or "terminated" in state for state in states)
+
+
 def _containers(status: Mapping[str, Any]) -> list[str]:
     return [text for entry in _all_statuses(status) if (text := _container(entry))]
 
@@ -156,8 +164,8 @@ def _mount(events: Iterable[Mapping[str, Any]]) -> str:
 
 def _latest(events: Iterable[Mapping[str, Any]]) -> str:
     """What volumes, image or nodes keep a pod waiting for, as it was told last."""
-    told = [event for event in events if event.get("reason") in (*_FAILURES, *_UNDER_WAY)]
-    if not told:
+    told = [event for event in events if event.get("reason") in (*_FAILURES, *_UNDER_WAY, *_DONE)]
+    if not told or told[-1]["reason"] in _DONE:
         return ""
     reason, message = told[-1]["reason"], str(told[-1].get("message", ""))
     return message if reason in _FAILURES else f"{reason}: {message}"

@@ -68,11 +68,21 @@ def test_says_what_is_under_way_while_a_pod_waits_for_its_node_its_volume_or_its
             "VolumePermissionChangeInProgress: S",
         ),
         ("Pulling", "Pulling image postgres:17", "Pulling: Pulling image postgres:17"),
-        ("Started", "Started container", "Pulling: Pulling image postgres:17"),
+        ("Pulled", "Successfully pulled image", "Pending, not Ready yet"),
+        ("Pulling", "Pulling image of a sidecar", "Pulling: Pulling image of a sidecar"),
+        ("Started", "Started container", "Pending, not Ready yet"),
     ]
     for number, (*_, words) in enumerate(told, 1):
         events = [{"reason": reason, "message": message} for reason, message, _ in told[:number]]
         assert explain(pod, events).startswith(words)
+
+
+def test_what_was_under_way_is_no_reason_once_the_containers_run() -> None:
+    """One event may be all that is left: others are dropped where there are many."""
+    pod, _ = failing("never-ready")
+    text = explain(pod, [{"reason": "Pulling", "message": "Pulling image postgres:17"}])
+    assert "runs but is not ready" in text
+    assert "Pulling" not in text
 
 
 def test_a_helper_does_not_wait_for_an_object_that_nobody_made() -> None:
