@@ -7,13 +7,13 @@ directory, verify it, configure it, swap, start, see it stream, and only then re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster import Cluster, Pod
 from pgnb.cluster.security import User
-from pgnb.errors import NotFound, ParameterError, PgnbError
+from pgnb.errors import DeadlineExceeded, NotFound, ParameterError, PgnbError
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.replication import scripts
 from pgnb.replication.backupoptions import BackupOptions
@@ -155,10 +155,14 @@ def look_at(
     cluster = primary.cluster
     if pod is not None:
         seen = replace(target, mount=replace(target.mount, sub_path=""))
-        return _inspected(primary, seen, lambda argv: cluster.exec(pod, argv), where)
+        return _inspected(primary, seen, partial(cluster.exec, pod), where)
     if copying is not None:
-        with suppress(PgnbError):  # It may have ended just now; then a helper of this run's own looks.
-            return _inspected(primary, target, lambda argv: cluster.exec(copying, argv), where)
+        try:
+            return _inspected(primary, target, partial(cluster.exec, copying), where)
+        except DeadlineExceeded:
+            raise
+        except PgnbError:  # It may have ended just now; then a helper of this run's own looks.
+            pass
     claim = cluster.get("persistentvolumeclaims", target.claim)
     if claim is not None and (claim.get("status") or {}).get("phase") == "Pending":
         return DirectoryState({"kind": "absent"})  # No volume is bound to it yet, so nothing lies there.
@@ -169,17 +173,20 @@ def look_at(
             f"the claim {target.claim} of {target.name} is not there", remedy="Make it (section 3.2)."
         )
     spec = target.helper("pgnb-inspect", (), uid=owner.uid, gid=owner.gid)
-    with cluster.helper(spec, lifetime=600) as helper:
+    with cluster.helper(spec, lifetime=3600) as helper:
         return _inspected(primary, target, helper.exec, where)
 
 
 def _inspected(
     primary: Server, target: Target, run: Run, where: Callable[[DirectoryState], Sequence[Place]]
 ) -> DirectoryState:
-    place = (target.directory, target.root, primary.facts.bin_dir)
-    state = inspect(run, *place)
-    bases = [one.base for one in where(state)]
-    return inspect(run, *place, bases) if bases else state
+    return inspect(
+        run,
+        target.directory,
+        target.root,
+        primary.facts.bin_dir,
+        lambda leads: [p.base for p in where(leads)],
+    )
 
 
 def streams_already(

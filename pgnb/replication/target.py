@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 from pgnb.cluster import Cluster, ExecResult, HelperPod, Mount, Pod, Workload
 from pgnb.cluster.helper_spec import START
@@ -15,7 +15,17 @@ from pgnb.errors import NotFound, ParameterError
 from pgnb.replication import scripts
 from pgnb.replication.judgement import DirectoryState
 
-Run = Callable[[Sequence[str]], ExecResult]
+_LOOK = 1800.0
+"""Seconds for a look at a volume: the sizes of its directories are counted file by file."""
+
+
+class Run(Protocol):
+    """Runs an argv in a container that has a volume mounted."""
+
+    def __call__(self, argv: Sequence[str], *, timeout: float) -> ExecResult:
+        """Its output; `timeout` in seconds. Raises when it fails, or takes longer."""
+
+
 _KINDS = ("Deployment", "StatefulSet")
 _CONFIG_FILE = "config_file"
 _SHELLS = ("sh", "bash", "dash", "ash", "busybox")
@@ -217,11 +227,15 @@ def _asked(cluster: Cluster, workload: Workload, pod: Pod) -> str:
 
 
 def inspect(
-    run: Run, data_directory: str, mount: str, bin_dir: str, places: Sequence[str] = ()
-) -> DirectoryState:
+    run: Run, data_directory: str, mount: str, bin_dir: str,
+    where: Callable[[DirectoryState], Sequence[str]] = lambda leads: (),
+) -> DirectoryState:  # fmt: skip
     """What lies in a data directory; `run` runs an argv in a container that has the volume mounted.
 
-    `places` are looked at as well: where the next base backup has its WAL or a tablespace.
+    `where` says, by where its links lead, which places are looked at as well: where the next base backup has
+    its WAL or a tablespace.
     """
-    arguments = (data_directory, mount, bin_dir, *places)
-    return DirectoryState.of(run(scripts.argv("libc", "outside", "inspect", args=arguments)).text)
+    leads = run(scripts.argv("outside", "leads", args=(data_directory, mount)), timeout=_LOOK).text
+    arguments = (data_directory, mount, bin_dir, *where(DirectoryState.of(leads)))
+    found = run(scripts.argv("libc", "outside", "inspect", args=arguments), timeout=_LOOK).text
+    return DirectoryState.of(f"{leads}\n{found}")

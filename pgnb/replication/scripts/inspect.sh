@@ -49,12 +49,6 @@ if marked "$copy" && [ -s "$copy/backup_label" ]; then
     pg_controldata -D "$copy" | sed -n 's/^Database system identifier: */copy_system_identifier=/p'
 fi
 
-# Amid a swap the former data are beside.
-in=$data
-[ -e "$data/PG_VERSION" ] || in=$old
-[ -L "$in/pg_wal" ] && echo "wal=$(wal_link "$in")"
-echo "outside=$(links "$in" | sed ':a; N; $!ba; s/\n/, /g')"
-
 [ -e "$data" ] || { echo "kind=absent"; exit 0; }
 [ -d "$data" ] || { echo "kind=file"; exit 0; }
 echo "owner=$(stat -c '%u %g' "$data")"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote_plus
 
 import pytest
 
+from pgnb.cluster import ExecResult
 from pgnb.replication import scripts
 from pgnb.replication.copies import misplaced
 from pgnb.replication.judgement import DirectoryState, FinishedCopy
 from pgnb.replication.outside import Outside, Place
+from pgnb.replication.target import inspect
 
 LABEL = "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\nSTART TIMELINE: 3\n"
 
@@ -56,8 +59,27 @@ def test_where_the_former_data_have_their_wal_is_known_amid_a_swap(tmp_path: Pat
     old = tmp_path / "pgdata.pgnb-old"
     old.mkdir()
     (old / "pg_wal").symlink_to("/own/pg_wal")
-    found = inspected(tmp_path / "pgdata").found
-    assert (found["kind"], found["wal"], found["outside"]) == ("absent", "/own/pg_wal", "/own/pg_wal")
+    argv = scripts.argv("outside", "leads", args=(str(tmp_path / "pgdata"), str(tmp_path)))
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    assert said == "wal=/own/pg_wal\noutside=/own/pg_wal\n"
+
+
+def test_a_look_is_given_time_and_counts_each_directory_once(tmp_path: Path) -> None:
+    """What has millions of files is counted for minutes, and an exec has one minute otherwise."""
+    ran: list[tuple[str, float]] = []
+
+    def run(argv: Sequence[str], *, timeout: float = 60.0) -> ExecResult:
+        ran.append((argv[2], timeout))
+        begun = subprocess.run(argv, capture_output=True, check=True)
+        return ExecResult(tuple(argv), begun.stdout, begun.stderr, begun.returncode, 0.0)
+
+    data = backup(tmp_path / "pgdata")
+    (data / "PG_VERSION").write_text("17")
+    (data / "pg_wal").symlink_to(tmp_path / "wal")
+    state = inspect(run, str(data), str(tmp_path), "", lambda leads: [leads.found["wal"]])
+    assert state.found["place_1"] == f"{tmp_path / 'wal'}.2"
+    assert min(timeout for _, timeout in ran) >= 600
+    assert [script.count("du -sk") > 0 for script, _ in ran] == [False, True]
 
 
 @pytest.mark.parametrize(
