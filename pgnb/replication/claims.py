@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster import Mount, Pod, Workload
@@ -151,9 +152,7 @@ def _streams(primary: Server, live: Workload) -> bool:
         return False
     target = target_of(cluster, live)
     seen = replace(target, mount=replace(target.mount, sub_path=""))
-    state = inspect(
-        lambda argv: cluster.exec(pods[0], argv), seen.directory, seen.root, primary.facts.bin_dir
-    )
+    state = inspect(partial(cluster.exec, pods[0]), seen.directory, seen.root, primary.facts.bin_dir)
     return state.system_identifier == primary.facts.system_identifier and state.follows and state.receiving
 
 

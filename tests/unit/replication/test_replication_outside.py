@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pgnb.cluster import Pod, Workload
+from pgnb.cluster import ExecResult, Pod, Workload
 from pgnb.errors import ParameterError
 from pgnb.replication import scripts
 from pgnb.replication.claims import new_mounts, volumes_apart
@@ -24,7 +25,7 @@ from pgnb.replication.outside import (
     on_other_claims,
     place_checks,
 )
-from pgnb.replication.target import Target
+from pgnb.replication.target import Target, inspect
 
 DATA = "/data/pgdata"
 GIB = 1 << 30
@@ -92,10 +93,11 @@ def test_a_directory_that_varies_by_pod_is_no_place_since_no_helper_has_it() -> 
 
 
 def inspected(data: Path, *places: str, user: int | None = None) -> DirectoryState:
-    arguments = (str(data), str(data.parent), "", *places)
-    argv = scripts.argv("libc", "outside", "inspect", args=arguments)
-    run = subprocess.run(argv, capture_output=True, text=True, check=True, user=user)
-    return DirectoryState.of(run.stdout)
+    def run(argv: Sequence[str], *, timeout: float) -> ExecResult:
+        done = subprocess.run(argv, capture_output=True, check=True, user=user, timeout=timeout)
+        return ExecResult(tuple(argv), done.stdout, done.stderr, done.returncode, 0.0)
+
+    return inspect(run, str(data), str(data.parent), "", lambda _leads: places)
 
 
 def test_no_two_places_are_the_same(tmp_path: Path) -> None:
