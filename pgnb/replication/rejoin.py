@@ -24,6 +24,7 @@ from pgnb.replication.basebackup import (
     streams_already,
 )
 from pgnb.replication.bootstrap import Bootstrap
+from pgnb.replication.entrypoint import refuse_forgetful
 from pgnb.replication.former import Former, look_into
 from pgnb.replication.install import Role
 from pgnb.replication.judgement import DirectoryState
@@ -82,7 +83,8 @@ def plan_rejoin(
 
     Two confirmations, by the gate or as arguments: `discard_diverged` = `old`, where pg_rewind drops
     transactions that it committed behind the fork; `wipe_standby_data` = its claim, where a base backup
-    replaces its data. Raises GateClosed while it runs, ParameterError for a way that its data do not allow.
+    replaces its data. Raises GateClosed while it runs, or for an image that runs no standby, ParameterError
+    for a way that its data do not allow.
     """
     wish = Wish(source, slot, application_name, config_map, wipe_standby_data, container, data_directory,
                 timeout, start_timeout, tablespaces or {})  # fmt: skip
@@ -98,6 +100,8 @@ def plan_rejoin(
         return Rejoin(
             title, new_primary.journal, note=f"{target.name} streams from {new_primary.name} already."
         )
+    if target.pod.image == new_primary.pod.image:
+        refuse_forgetful(new_primary, target.pod.container_spec)
     if cluster.dry_run:
         return _unseen(new_primary, target.name, title)
     _assert_ready(cluster, new_primary, target, wish)

@@ -16,6 +16,7 @@ from pgnb.logical.subscriber import plan_subscriber
 from pgnb.rehearsal.client import Client
 from pgnb.replication import plan_standby_workload
 from pgnb.replication.entrypoint import role_checks
+from pgnb.replication.rejoin import plan_rejoin
 from pgnb.server import find_server
 from pgnb.wait import wait_until
 
@@ -204,6 +205,8 @@ def test_an_image_that_forgets_that_it_is_a_standby_is_refused(
     with pytest.raises(GateClosed, match="makes a standby a primary") as refused:
         plan_standby_workload(made.primary, "standby", source, config_map="c")
     assert "standby_manifest" in refused.value.remedy
+    with pytest.raises(GateClosed, match="makes a standby a primary"):
+        plan_rejoin("forgetful", made.primary, source=source, slot="s", application_name="a")
     after = {check.name: check.ok for check in role_checks(made.primary, made.primary)}
     assert after == {
         "the old primary would stay a standby": False,
