@@ -79,6 +79,7 @@ def test_an_extension_that_will_fill_its_table_is_known_before_it_is_made(pair: 
     assert name not in _stopped(logical_preflight(here, there, specs, settings=False))
 
 
+@pytest.mark.long
 def test_partitions_and_children_that_are_left_out_are_not_published_by_their_parents(pair: Pair) -> None:
     pair.make_database(
         "shapes", "CREATE TABLE m (t int PRIMARY KEY) PARTITION BY RANGE (t)",

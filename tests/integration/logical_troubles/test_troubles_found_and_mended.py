@@ -69,6 +69,7 @@ def test_a_conflict_is_told_with_its_row_and_skipped_by_its_lsn(stage: Stage) ->
     ]
 
 
+@pytest.mark.long
 def test_a_skip_that_came_too_late_is_refused(stage: Stage) -> None:
     spec = stage.replicated("late")
     stage.subscriber.execute("INSERT INTO u VALUES (30, 'local')", database="late")

@@ -45,6 +45,7 @@ def stage(
     made.cluster.close()
 
 
+@pytest.mark.long
 def test_a_proof_that_no_node_takes_ends_at_its_limit_with_the_schedulers_words(stage: Stage) -> None:
     source = stage.source()
     plan_slot(stage.primary, "late").apply()

@@ -120,6 +120,7 @@ def test_a_standby_has_the_primary_s_environment_by_reference_and_what_the_run_g
     run.cluster.close()
 
 
+@pytest.mark.long
 def test_a_pod_without_the_toleration_stays_pending_in_the_scheduler_s_words(stage: Stage) -> None:
     container = {"name": "c", "image": "postgres:17", "command": ["sleep", "1000"]}
     spec = {"containers": [container], "tolerations": [{"key": "dedicated", "value": "other"}]}

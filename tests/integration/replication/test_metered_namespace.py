@@ -92,6 +92,7 @@ def test_a_standby_is_made_where_a_quota_wants_limits(stage: Stage) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_subscriber_is_made_where_a_quota_wants_limits(stage: Stage) -> None:
     carry_out(plan_subscriber(stage.primary, "subscriber"))
     subscriber = find_server(stage.cluster, "app=subscriber", password="secret:subscriber/password")
