@@ -149,10 +149,7 @@ def succession(
     roles needs it, and where it can go on without it. Raises ParameterError, PodError, NotFound, and
     WrongServer, also for two primaries among the standbys.
     """
-    if path not in get_args(Path):
-        raise ParameterError(
-            f"there is no path {path!r}", remedy=f"Set path to one of {', '.join(get_args(Path))}."
-        )
+    _assert_known(path)
     standbys = find_standbys(cluster, standby_selector, user=user, password=password)
     chosen = _named(cluster, standbys, candidate) if candidate else _foremost(standbys)
     old = old_primary(
@@ -181,6 +178,13 @@ def succession(
         change=role_change_of(old.workload.object),
         fencing_timeout=fencing_timeout,
     )
+
+
+def _assert_known(path: str) -> None:
+    if path not in get_args(Path):
+        raise ParameterError(
+            f"there is no path {path!r}", remedy=f"Set path to one of {', '.join(get_args(Path))}."
+        )
 
 
 def _named(cluster: Cluster, standbys: tuple[Server, ...], name: str) -> Server:
