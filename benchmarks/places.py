@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.ground import NAMESPACE, Ground
 from pgnb.cluster import connect
-from pgnb.rehearsal import lifecycle
+from pgnb_rehearsal import lifecycle
 
 REHEARSAL = "rehearsal"
 _SAMPLE = Path(__file__).parents[1] / "pgnb" / "manifests" / "sample"

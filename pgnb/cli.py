@@ -15,7 +15,7 @@ from pgnb.runbook import verdict
 _LOADED = {
     "run": "pgnb.runbook.commands", "records": "pgnb.runbook.commands",
     "parameters": "pgnb.runbook.commands", "notebooks": "pgnb.runbook.commands",
-    "rehearsal": "pgnb.rehearsal.commands", "rehearse": "pgnb.rehearse.commands",
+    "rehearsal": "pgnb_rehearsal.commands", "rehearse": "pgnb_rehearsal.drills.commands",
 }  # fmt: skip
 """Where the other commands are. Jupyter's packages take seconds to load, and not every command needs them."""
 

@@ -1,4 +1,4 @@
-"""Makes pgnb/rehearsal/api/schemas.json from the schemas of a Kubernetes release.
+"""Makes rehearsal/pgnb_rehearsal/api/schemas.json from the schemas of a Kubernetes release.
 
     pip download --no-deps kubernetes-validate && unzip -d DIR kubernetes_validate-*.whl
     python scripts/rehearsal_schemas.py DIR/kubernetes_validate/kubernetes-json-schema/v1.36.0-local
@@ -81,7 +81,7 @@ def main(source: Path) -> None:
         if name not in made:
             made[name] = trimmed(definitions[name])
             wanted.extend(references(made[name]))
-    target = Path(__file__).parent.parent / "pgnb/rehearsal/api/schemas.json"
+    target = Path(__file__).parent.parent / "rehearsal/pgnb_rehearsal/api/schemas.json"
     lines = [f"{json.dumps(name)}: {json.dumps(made[name], sort_keys=True)}" for name in sorted(made)]
     target.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 

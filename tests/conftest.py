@@ -20,11 +20,11 @@ from typing import Any
 
 import pytest
 
-from pgnb.rehearsal import lifecycle
-from pgnb.rehearsal.client import Client
-from pgnb.rehearsal.kubeconfig import read_access
-from pgnb.rehearsal.lifecycle import Rehearsal
-from pgnb.rehearsal.waiting import until
+from pgnb_rehearsal import lifecycle
+from pgnb_rehearsal.client import Client
+from pgnb_rehearsal.kubeconfig import read_access
+from pgnb_rehearsal.lifecycle import Rehearsal
+from pgnb_rehearsal.waiting import until
 from tests.versions import USUAL
 
 VOLUME_DELAY = 0.5

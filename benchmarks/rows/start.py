@@ -10,7 +10,7 @@ from benchmarks.figures import Figure, seconds
 from benchmarks.ground import Ground, Size
 from benchmarks.places import REHEARSAL
 from benchmarks.scripts import AS_POSTGRES
-from pgnb.rehearsal import lifecycle
+from pgnb_rehearsal import lifecycle
 
 _POD = {
     "apiVersion": "v1",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgnb.cluster import Cluster, connect
-from pgnb.rehearsal.lifecycle import Rehearsal
+from pgnb_rehearsal.lifecycle import Rehearsal
 from pgnb.runbook.records import Archive
 from pgnb.server import Server, find_server
 from tests.notebooks.runs import NAMESPACE, PASSWORD, SUBSCRIBER_SECRET

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from pgnb.cli import main
-from pgnb.rehearsal import lifecycle
+from pgnb_rehearsal import lifecycle
 from pgnb.runbook.records import Archive
 
 pytestmark = pytest.mark.long

@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pgnb.rehearsal.api.access import Credentials
-from pgnb.rehearsal.api.objects import Object
-from pgnb.rehearsal.api.server import build_app
-from pgnb.rehearsal.api.status import StatusError
-from pgnb.rehearsal.api.store import Store
+from pgnb_rehearsal.api.access import Credentials
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.server import build_app
+from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Store
 
 
 class NoNode:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pgnb.rehearsal.client import Client
-from pgnb.rehearsal.kubeconfig import read_access
+from pgnb_rehearsal.client import Client
+from pgnb_rehearsal.kubeconfig import read_access
 from tests.integration.conformance.served import served_api
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from failover_stage import Family, open_family
 
-from pgnb.rehearsal.client import Client
-from pgnb.rehearsal.waiting import until
+from pgnb_rehearsal.client import Client
+from pgnb_rehearsal.waiting import until
 from tests.conftest import postgres_objects
 from tests.versions import USUAL
 

@@ -15,12 +15,12 @@ import pytest
 from click.testing import CliRunner
 
 from pgnb.errors import RehearsalError
-from pgnb.rehearsal import lifecycle
-from pgnb.rehearsal.client import Client
-from pgnb.rehearsal.commands import rehearsal as commands
-from pgnb.rehearsal.kubeconfig import read_access
-from pgnb.rehearsal.lifecycle import Rehearsal
-from pgnb.rehearsal.waiting import until
+from pgnb_rehearsal import lifecycle
+from pgnb_rehearsal.client import Client
+from pgnb_rehearsal.commands import rehearsal as commands
+from pgnb_rehearsal.kubeconfig import read_access
+from pgnb_rehearsal.lifecycle import Rehearsal
+from pgnb_rehearsal.waiting import until
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_nothing_is_left_after_kill_9(home: Path, server_objects: Any, victim: s
 def _victim(running: Rehearsal, which: str) -> int:
     if which == "wrapper":
         return running.pid
-    wanted = {"daemon": "pgnb.rehearsal.daemon", "postgres": "postgres"}[which]
+    wanted = {"daemon": "pgnb_rehearsal.daemon", "postgres": "postgres"}[which]
     return min(pid for pid in processes_of(wanted) if pid in descendants(running.pid))
 
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import pytest
 
-from pgnb.rehearsal.client import Client
+from pgnb_rehearsal.client import Client
 
 IMAGE = "postgres:17"
 Follow = Callable[[], AbstractContextManager[IO[str]]]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from replication_stage import Stage, open_stage
 
-from pgnb.rehearsal.client import Client
+from pgnb_rehearsal.client import Client
 from pgnb.replication import plan_slot, prove_source
 
 LABEL = "pgnb-late-nodes"

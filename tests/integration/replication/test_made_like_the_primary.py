@@ -13,7 +13,7 @@ from replication_stage import Stage, carry_out, open_stage
 from pgnb.cluster import connect
 from pgnb.errors import GateClosed, ParameterError
 from pgnb.logical.subscriber import plan_subscriber
-from pgnb.rehearsal.client import Client
+from pgnb_rehearsal.client import Client
 from pgnb.replication import plan_standby_workload
 from pgnb.replication.entrypoint import role_checks
 from pgnb.replication.rejoin import plan_rejoin

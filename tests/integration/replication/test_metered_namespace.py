@@ -15,7 +15,7 @@ from pgnb.errors import DeadlineExceeded, GateClosed, PodError
 from pgnb.logical.preflight import pair_checks
 from pgnb.logical.subscriber import plan_subscriber
 from pgnb.plan import gate
-from pgnb.rehearsal.client import Client
+from pgnb_rehearsal.client import Client
 from pgnb.replication import prove_source, standby_pod_checks
 from pgnb.server import Server, find_server
 from pgnb.wait import wait_until

@@ -12,7 +12,7 @@ from replication_stage import Stage, carry_out, open_stage
 
 from pgnb.cluster import HelperPod
 from pgnb.errors import GateClosed, ParameterError
-from pgnb.rehearsal.client import Client
+from pgnb_rehearsal.client import Client
 from pgnb.replication import (
     layout_checks,
     plan_slot,

@@ -10,7 +10,7 @@ import pytest
 from rejoin_stage import FIRST, SECOND, Nodes, short_grace
 from replication_stage import ROLE, carry_out, open_stage
 
-from pgnb.rehearsal.client import Client
+from pgnb_rehearsal.client import Client
 
 pytestmark = pytest.mark.long
 _CONF = """\

@@ -12,7 +12,7 @@ from replication_stage import Stage, carry_out, open_stage
 
 from pgnb.errors import GateClosed, PodError
 from pgnb.logical.subscriber import plan_subscriber
-from pgnb.rehearsal.client import Client
+from pgnb_rehearsal.client import Client
 from pgnb.replication import plan_standby_workload
 
 RESTRICTED = {

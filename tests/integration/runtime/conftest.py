@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 from runtime_machine import Machine
 
-from pgnb.rehearsal.pods import wrapper
-from pgnb.rehearsal.pods.container import Container, Mount
-from pgnb.rehearsal.pods.runtime import Runtime
-from pgnb.rehearsal.pods.sandbox import Sandbox
+from pgnb_rehearsal.pods import wrapper
+from pgnb_rehearsal.pods.container import Container, Mount
+from pgnb_rehearsal.pods.runtime import Runtime
+from pgnb_rehearsal.pods.sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")

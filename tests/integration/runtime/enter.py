@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from pgnb.errors import RehearsalError
-from pgnb.rehearsal.pods import wrapper
+from pgnb_rehearsal.pods import wrapper
 
 if __name__ == "__main__":
     directory = Path(sys.argv[1])

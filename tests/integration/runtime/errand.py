@@ -12,9 +12,9 @@ import socket
 import sys
 from pathlib import Path
 
-from pgnb.rehearsal.pods.container import Container, ContainerSpec, Mount
-from pgnb.rehearsal.pods.identity import container_id
-from pgnb.rehearsal.pods.runtime import Runtime
+from pgnb_rehearsal.pods.container import Container, ContainerSpec, Mount
+from pgnb_rehearsal.pods.identity import container_id
+from pgnb_rehearsal.pods.runtime import Runtime
 
 
 async def main(directory: Path, listener: socket.socket) -> None:

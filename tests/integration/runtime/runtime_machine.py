@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pgnb.rehearsal.pods import identity
-from pgnb.rehearsal.pods.container import Container, ContainerSpec, Mount
-from pgnb.rehearsal.pods.process import ExecProcess
-from pgnb.rehearsal.pods.runtime import Runtime
-from pgnb.rehearsal.pods.sandbox import Sandbox
+from pgnb_rehearsal.pods import identity
+from pgnb_rehearsal.pods.container import Container, ContainerSpec, Mount
+from pgnb_rehearsal.pods.process import ExecProcess
+from pgnb_rehearsal.pods.runtime import Runtime
+from pgnb_rehearsal.pods.sandbox import Sandbox
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from runtime_machine import Machine
 
-from pgnb.rehearsal.pods.container import Container, Mount
-from pgnb.rehearsal.pods.errors import ContainerGone, StartError
-from pgnb.rehearsal.pods.sandbox import Sandbox
+from pgnb_rehearsal.pods.container import Container, Mount
+from pgnb_rehearsal.pods.errors import ContainerGone, StartError
+from pgnb_rehearsal.pods.sandbox import Sandbox
 
 FAILED = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: "

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from runtime_machine import Machine
 
-from pgnb.rehearsal.pods.container import Container
-from pgnb.rehearsal.pods.errors import StartError
-from pgnb.rehearsal.pods.sandbox import Sandbox
+from pgnb_rehearsal.pods.container import Container
+from pgnb_rehearsal.pods.errors import StartError
+from pgnb_rehearsal.pods.sandbox import Sandbox
 
 Server = tuple[Sandbox, Container]
 

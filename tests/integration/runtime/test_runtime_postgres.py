@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from runtime_machine import Machine
 
-from pgnb.rehearsal.pods.container import Container, Mount
-from pgnb.rehearsal.pods.sandbox import Sandbox
+from pgnb_rehearsal.pods.container import Container, Mount
+from pgnb_rehearsal.pods.sandbox import Sandbox
 
 DATA = "/var/lib/postgresql/data"
 PASSWORD = {"POSTGRES_PASSWORD": 'it\'s a "secret" $HOME'}

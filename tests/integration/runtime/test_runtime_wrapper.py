@@ -18,9 +18,9 @@ import pytest
 
 import pgnb
 from pgnb.errors import RehearsalError
-from pgnb.rehearsal.pods import identity, probe, wrapper
-from pgnb.rehearsal.postgres.binaries import OVERRIDE, installations
-from pgnb.rehearsal.waiting import until
+from pgnb_rehearsal.pods import identity, probe, wrapper
+from pgnb_rehearsal.postgres.binaries import OVERRIDE, installations
+from pgnb_rehearsal.waiting import until
 
 pytestmark = pytest.mark.long
 
@@ -147,7 +147,7 @@ def test_the_kernels_refusal_is_explained(tmp_path: Path) -> None:
     # In a user namespace whose own limit is 0 the kernel refuses to make another, as some machines do.
     script = (
         "echo 0 > /proc/sys/user/max_user_namespaces && exec "
-        f"{sys.executable} -c 'from pgnb.rehearsal.pods import probe; probe.check()'"
+        f"{sys.executable} -c 'from pgnb_rehearsal.pods import probe; probe.check()'"
     )
     root = str(Path(pgnb.__file__).parents[1])
     done = subprocess.run(

@@ -15,7 +15,7 @@ import yaml
 from pgnb.cluster import Cluster
 from pgnb.cluster.client import Api
 from pgnb.cluster.sockets import Sockets
-from pgnb.rehearsal.client import Client
+from pgnb_rehearsal.client import Client
 
 Right = tuple[str, str]
 """Verb and resource, the subresource behind a slash."""

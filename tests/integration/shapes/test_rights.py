@@ -13,7 +13,7 @@ from restricted import granted, kubeconfig_of_account, recorded
 
 from pgnb.cluster import connect
 from pgnb.errors import AccessDenied, GateClosed
-from pgnb.rehearsal.client import Client
+from pgnb_rehearsal.client import Client
 
 pytestmark = pytest.mark.long
 

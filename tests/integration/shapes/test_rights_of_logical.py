@@ -21,7 +21,7 @@ from pgnb.errors import GateClosed
 from pgnb.logical.quiet import read_silence
 from pgnb.operate.cutover import logical_cutover, plan_cutover
 from pgnb.plan import gate
-from pgnb.rehearsal.client import Client
+from pgnb_rehearsal.client import Client
 from pgnb.server import Server, find_server
 from tests.notebooks.snapshot import snapshot
 

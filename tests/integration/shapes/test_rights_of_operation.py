@@ -12,7 +12,7 @@ from cells import performed
 from restricted import Right, granted, kubeconfig_of_account, recorded
 
 from pgnb.errors import GateClosed
-from pgnb.rehearsal.client import Client
+from pgnb_rehearsal.client import Client
 
 pytestmark = pytest.mark.long
 

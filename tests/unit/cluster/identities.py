@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pgnb.rehearsal.certificates import issue
+from pgnb_rehearsal.certificates import issue
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from controller_bench import NAMESPACE, NODE, Bench
 
-from pgnb.rehearsal.api.bootstrap import bootstrap
-from pgnb.rehearsal.api.store import Store
-from pgnb.rehearsal.cluster_objects import create_cluster_objects
-from pgnb.rehearsal.manager import controllers
+from pgnb_rehearsal.api.bootstrap import bootstrap
+from pgnb_rehearsal.api.store import Store
+from pgnb_rehearsal.cluster_objects import create_cluster_objects
+from pgnb_rehearsal.manager import controllers
 
 
 @pytest.fixture

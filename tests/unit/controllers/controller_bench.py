@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from pgnb.rehearsal.api.store import Object, Store
-from pgnb.rehearsal.controllers.clock import now
+from pgnb_rehearsal.api.store import Object, Store
+from pgnb_rehearsal.controllers.clock import now
 
 NAMESPACE = "ns"
 NODE = "node"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from controller_bench import NAMESPACE, NODE, template
 
-from pgnb.rehearsal.controllers.requests import requests_of, total
+from pgnb_rehearsal.controllers.requests import requests_of, total
 
 
 def _pod(b: Any, name: str, **spec: Any) -> Any:

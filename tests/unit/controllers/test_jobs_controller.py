@@ -7,7 +7,7 @@ from typing import Any
 
 from controller_bench import NAMESPACE, template
 
-from pgnb.rehearsal.controllers.jobs import TRACKING
+from pgnb_rehearsal.controllers.jobs import TRACKING
 
 
 def _job(b: Any, **spec: Any) -> None:

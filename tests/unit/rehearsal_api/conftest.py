@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pgnb.rehearsal.api.bootstrap import bootstrap
-from pgnb.rehearsal.api.store import Store
+from pgnb_rehearsal.api.bootstrap import bootstrap
+from pgnb_rehearsal.api.store import Store
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from pgnb.rehearsal.api.apply import applied
-from pgnb.rehearsal.api.fields import from_fields_v1, to_fields_v1
-from pgnb.rehearsal.api.ownership import entries
-from pgnb.rehearsal.api.resources import BY_PLURAL
-from pgnb.rehearsal.api.status import StatusError
-from pgnb.rehearsal.api.store import Store
+from pgnb_rehearsal.api.apply import applied
+from pgnb_rehearsal.api.fields import from_fields_v1, to_fields_v1
+from pgnb_rehearsal.api.ownership import entries
+from pgnb_rehearsal.api.resources import BY_PLURAL
+from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Store
 
 DEPLOYMENTS = BY_PLURAL["deployments"]
 Config = dict[str, Any]

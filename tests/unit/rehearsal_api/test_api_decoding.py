@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from pgnb.rehearsal.api.bodies import read_yaml
-from pgnb.rehearsal.api.decoding import decode
-from pgnb.rehearsal.api.options import delete_options, write_options
-from pgnb.rehearsal.api.protobuf import read_protobuf
-from pgnb.rehearsal.api.requests import parse_request
-from pgnb.rehearsal.api.resources import BY_PLURAL
-from pgnb.rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.bodies import read_yaml
+from pgnb_rehearsal.api.decoding import decode
+from pgnb_rehearsal.api.options import delete_options, write_options
+from pgnb_rehearsal.api.protobuf import read_protobuf
+from pgnb_rehearsal.api.requests import parse_request
+from pgnb_rehearsal.api.resources import BY_PLURAL
+from pgnb_rehearsal.api.status import StatusError
 
 
 def test_unknown_fields_are_found_with_their_place() -> None:

@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from pgnb.rehearsal.api.access import Credentials
-from pgnb.rehearsal.api.objects import Object
-from pgnb.rehearsal.api.server import build_app
-from pgnb.rehearsal.api.store import Store
+from pgnb_rehearsal.api.access import Credentials
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.server import build_app
+from pgnb_rehearsal.api.store import Store
 
 TOKEN = "administrator"
 BASE = "/api/v1/namespaces/default"

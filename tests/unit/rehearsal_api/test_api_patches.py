@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from pgnb.rehearsal.api.objects import copied
-from pgnb.rehearsal.api.patch import json_patch, merge_patch
-from pgnb.rehearsal.api.resources import BY_PLURAL
-from pgnb.rehearsal.api.schema import schema_of
-from pgnb.rehearsal.api.status import StatusError
-from pgnb.rehearsal.api.strategic import strategic_merge
+from pgnb_rehearsal.api.objects import copied
+from pgnb_rehearsal.api.patch import json_patch, merge_patch
+from pgnb_rehearsal.api.resources import BY_PLURAL
+from pgnb_rehearsal.api.schema import schema_of
+from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.strategic import strategic_merge
 
 DOCUMENT = {"a": {"b": [1, 2]}, "x/y": 1, "m~n": 2}
 

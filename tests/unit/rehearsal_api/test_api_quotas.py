@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pgnb.rehearsal.api.podcompletion import qos_class
-from pgnb.rehearsal.api.quotas import used
-from pgnb.rehearsal.api.status import StatusError
-from pgnb.rehearsal.api.store import Store
+from pgnb_rehearsal.api.podcompletion import qos_class
+from pgnb_rehearsal.api.quotas import used
+from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Store
 
 Object = dict[str, Any]
 HARD = {"requests.cpu": "1", "requests.memory": "1Gi", "limits.cpu": "2", "limits.memory": "2Gi"}

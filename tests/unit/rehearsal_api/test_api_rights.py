@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from pgnb.rehearsal.api import rbac
-from pgnb.rehearsal.api.access import ADMIN, ANONYMOUS, Credentials, User, service_account_user
-from pgnb.rehearsal.api.escalation import check_escalation
-from pgnb.rehearsal.api.rbac import Wish
-from pgnb.rehearsal.api.resources import BY_PLURAL
-from pgnb.rehearsal.api.status import StatusError
-from pgnb.rehearsal.api.store import Store
+from pgnb_rehearsal.api import rbac
+from pgnb_rehearsal.api.access import ADMIN, ANONYMOUS, Credentials, User, service_account_user
+from pgnb_rehearsal.api.escalation import check_escalation
+from pgnb_rehearsal.api.rbac import Wish
+from pgnb_rehearsal.api.resources import BY_PLURAL
+from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Store
 
 OPERATOR = service_account_user("default", "operator")
 

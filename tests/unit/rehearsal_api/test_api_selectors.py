@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pgnb.rehearsal.api.resources import BY_PLURAL
-from pgnb.rehearsal.api.selectors import field_selector, label_selector
-from pgnb.rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.resources import BY_PLURAL
+from pgnb_rehearsal.api.selectors import field_selector, label_selector
+from pgnb_rehearsal.api.status import StatusError
 
 LABELS = {"app": "x", "tier": "db", "empty": "", "size": "10"}
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pgnb.rehearsal.api.resources import BY_PLURAL
-from pgnb.rehearsal.api.status import StatusError
-from pgnb.rehearsal.api.store import Store
-from pgnb.rehearsal.api.watching import Change, Event, History, everything_of
+from pgnb_rehearsal.api.resources import BY_PLURAL
+from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Store
+from pgnb_rehearsal.api.watching import Change, Event, History, everything_of
 
 
 def config(name: str = "a", **more: Any) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def test_every_resource_can_be_found_by_its_plural() -> None:
 
 
 def test_a_follower_that_is_too_slow_is_cut_off(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgnb.rehearsal.api.watching.LONGEST_QUEUE", 2)
+    monkeypatch.setattr("pgnb_rehearsal.api.watching.LONGEST_QUEUE", 2)
     follower = store.subscribe("configmaps")
     for name in ("a", "b", "c"):
         assert not follower.closed

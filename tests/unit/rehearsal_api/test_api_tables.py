@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from pgnb.rehearsal.api.cells import human_duration
-from pgnb.rehearsal.api.columns import COLUMNS
-from pgnb.rehearsal.api.negotiation import accepts_aggregated, negotiated
-from pgnb.rehearsal.api.resources import BY_PLURAL, RESOURCES
-from pgnb.rehearsal.api.status import StatusError
-from pgnb.rehearsal.api.tables import table
+from pgnb_rehearsal.api.cells import human_duration
+from pgnb_rehearsal.api.columns import COLUMNS
+from pgnb_rehearsal.api.negotiation import accepts_aggregated, negotiated
+from pgnb_rehearsal.api.resources import BY_PLURAL, RESOURCES
+from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.tables import table
 
 RECORDINGS = Path(__file__).parents[2] / "data" / "real-kubernetes"
 

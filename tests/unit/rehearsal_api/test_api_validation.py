@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pgnb.rehearsal.api.podcompletion import qos_class
-from pgnb.rehearsal.api.status import StatusError
-from pgnb.rehearsal.api.store import Store
+from pgnb_rehearsal.api.podcompletion import qos_class
+from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Store
 
 Object = dict[str, Any]
 

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from pgnb.rehearsal.api.store import Store
-from pgnb.rehearsal.node.environment import ConfigError, Surroundings, command_line, environment, expand
-from pgnb.rehearsal.node.fields import field
-from pgnb.rehearsal.node.making import user
-from pgnb.rehearsal.pods.images import Image
-from pgnb.rehearsal.quantities import divided, parse
+from pgnb_rehearsal.api.store import Store
+from pgnb_rehearsal.node.environment import ConfigError, Surroundings, command_line, environment, expand
+from pgnb_rehearsal.node.fields import field
+from pgnb_rehearsal.node.making import user
+from pgnb_rehearsal.pods.images import Image
+from pgnb_rehearsal.quantities import divided, parse
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pgnb.rehearsal.api.store import Store
-from pgnb.rehearsal.node.hosts import HostsFile, Name, names
-from pgnb.rehearsal.node.services import Address, routes
+from pgnb_rehearsal.api.store import Store
+from pgnb_rehearsal.node.hosts import HostsFile, Name, names
+from pgnb_rehearsal.node.services import Address, routes
 
 
 @pytest.fixture

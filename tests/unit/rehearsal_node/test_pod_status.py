@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pgnb.rehearsal.node.states import ContainerState, Running, State, Terminated, Waiting
-from pgnb.rehearsal.node.status import PodFacts, phase, pod_status
+from pgnb_rehearsal.node.states import ContainerState, Running, State, Terminated, Waiting
+from pgnb_rehearsal.node.status import PodFacts, phase, pod_status
 
 _RECORDINGS = Path(__file__).parents[2] / "data" / "real-kubernetes"
 _FAILURES = {

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from pgnb.rehearsal.api.store import Store
-from pgnb.rehearsal.node.atomic import AtomicVolume
-from pgnb.rehearsal.node.environment import ConfigError
-from pgnb.rehearsal.node.payloads import File, MountError, Origins, payload, refers_to
-from pgnb.rehearsal.node.volumes import Place, PodVolumes, effective_mode
+from pgnb_rehearsal.api.store import Store
+from pgnb_rehearsal.node.atomic import AtomicVolume
+from pgnb_rehearsal.node.environment import ConfigError
+from pgnb_rehearsal.node.payloads import File, MountError, Origins, payload, refers_to
+from pgnb_rehearsal.node.volumes import Place, PodVolumes, effective_mode
 
 
 @pytest.fixture

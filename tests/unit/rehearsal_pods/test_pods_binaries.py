@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgnb.errors import RehearsalError
-from pgnb.rehearsal.postgres import binaries
+from pgnb_rehearsal.postgres import binaries
 
 
 def test_the_wheel_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

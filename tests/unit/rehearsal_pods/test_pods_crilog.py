@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from pgnb.rehearsal.pods.crilog import LARGEST_LINE, ContainerLog, timestamp
+from pgnb_rehearsal.pods.crilog import LARGEST_LINE, ContainerLog, timestamp
 
 LINE = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z) (stdout|stderr) ([FP]) (.*)")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgnb.rehearsal.pods import identity
+from pgnb_rehearsal.pods import identity
 
 WHOLE = "         0          0 4294967295\n"
 

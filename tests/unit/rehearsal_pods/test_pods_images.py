@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pgnb.rehearsal.pods import images
-from pgnb.rehearsal.pods.errors import ImageNotFound
-from pgnb.rehearsal.postgres.binaries import Installation
+from pgnb_rehearsal.pods import images
+from pgnb_rehearsal.pods.errors import ImageNotFound
+from pgnb_rehearsal.postgres.binaries import Installation
 
 SERVED = (
     Installation("17.10", 17, ((Path("/opt/a"), "/usr/lib/postgresql/17"),), ()),

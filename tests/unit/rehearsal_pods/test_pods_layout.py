@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pgnb.rehearsal.pods import images, layout
-from pgnb.rehearsal.pods.container import ContainerSpec
-from pgnb.rehearsal.postgres.binaries import Installation
+from pgnb_rehearsal.pods import images, layout
+from pgnb_rehearsal.pods.container import ContainerSpec
+from pgnb_rehearsal.postgres.binaries import Installation
 
 INSTALLATION = Installation("17.10", 17, ((Path("/opt/a"), "/usr/lib/postgresql/17"),), ())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pgnb.rehearsal.pods import messages
+from pgnb_rehearsal.pods import messages
 
 
 def test_descriptors_arrive_open_and_close_on_exec() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from pgnb.rehearsal.pods import network
+from pgnb_rehearsal.pods import network
 
 
 def test_addresses_are_distinct_and_in_the_pod_network() -> None:

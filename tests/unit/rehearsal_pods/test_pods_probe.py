@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgnb.errors import RehearsalError
-from pgnb.rehearsal.pods import probe
+from pgnb_rehearsal.pods import probe
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_another_system_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_machine_without_ip_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgnb.rehearsal.pods.network.ip_command", lambda: None)
+    monkeypatch.setattr("pgnb_rehearsal.pods.network.ip_command", lambda: None)
     with pytest.raises(RehearsalError, match="network cannot be set up") as raised:
         probe.require_basics()
     assert "Install the package iproute2" in raised.value.remedy

@@ -9,8 +9,8 @@ from pathlib import Path
 from pgnb.cluster import LogLine
 from pgnb.journal import Journal
 from pgnb.observe.acknowledged import Found, Writing, writing_of
-from pgnb.rehearse.interruptions import Ran, acts_of, interruptions
-from pgnb.rehearse.promise import Loss, Promise, Word
+from pgnb_rehearsal.drills.interruptions import Ran, acts_of, interruptions
+from pgnb_rehearsal.drills.promise import Loss, Promise, Word
 from pgnb.runbook import catalogue
 from pgnb.runbook.records import Archive
 

@@ -1,0 +1,110 @@
+"""Section 12 practised: set-up, growth, three troubles mended, and a cut-over while clients write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from pgnb.errors import DeadlineExceeded
+from pgnb.logical.diagnosis import LogicalFinding
+from pgnb.observe.acknowledged import Found, Writing
+from pgnb.observe.writer import Writer, start_client
+from pgnb_rehearsal.drills.promise import Promise, Word
+from pgnb_rehearsal.drills.stage import PASSWORD, PRIMARY, Stage, last_word, sample_client
+from pgnb_rehearsal.drills.troubles import SUBSCRIBER, SUBSCRIBER_PASSWORD, pair_of
+from pgnb.server import Server, find_server
+from pgnb.wait import wait_until
+
+_NEW_DATABASE = "new_database"
+_BY_SEQUENCE = (
+    "CREATE TABLE heartbeat (id bigserial PRIMARY KEY, written_at timestamptz NOT NULL"
+    " DEFAULT clock_timestamp())"
+)
+_APP_PASSWORD = "secret:postgres-primary/app-password"  # noqa: S105  where it is kept, not what it is
+_FOLLOWS = 60.0
+
+
+def practise_logical(stage: Stage) -> bool:
+    """Section 12 from the first check to the way back; False at the first that did not go as it should."""
+    if not _set_up(stage):
+        return False
+    with _client_by_sequence(stage) as writer:
+        return _mend(stage) and _cut_over(stage) and _conclude(stage, writer)
+
+
+def _set_up(stage: Stage) -> bool:
+    wishes = {"allow_restart": True, "allow_replica_identity": True}
+    passed = stage.run("12", **wishes) and stage.run("12_07")
+    return passed and stage.run("12_08", database=_NEW_DATABASE, database_ddl=_BY_SEQUENCE)
+
+
+@contextmanager
+def _client_by_sequence(stage: Stage) -> Iterator[Writer]:
+    """A client whose keys a sequence gives out: left behind at the cut-over, it would meet its own rows."""
+    with stage.cluster(acting=True) as cluster:
+        publisher = find_server(cluster, PRIMARY, password=PASSWORD)
+        writer = start_client(publisher, _NEW_DATABASE, _APP_PASSWORD, user="app", host="postgres-primary")
+        publisher.close()
+        try:
+            yield writer
+        finally:
+            writer.stop()
+
+
+def _mend(stage: Stage) -> bool:
+    """Each trouble hits a database of its own; two of them while a client writes there."""
+    with pair_of(stage) as pair:
+        found = _tell("a row was written on the subscriber", pair.conflict(_NEW_DATABASE))
+        here = {"remedy_database": _NEW_DATABASE, "remedy_table": "public.heartbeat"}
+        passed = stage.run("12_09", remedy="skip", confirm_remedy=found.lsn or "", **here)
+        # What was skipped is missing for good; a new copy brings it.
+        passed = passed and stage.run("12_09", remedy="resync", confirm_remedy="public.heartbeat", **here)
+        if not passed:
+            return False
+        _tell("a table was made on the publisher first", pair.table_made_first("crm", "news"))
+        if not stage.run("12_07", database="crm", table="public.news", table_ddl=""):
+            return False
+        _tell("the slot was dropped", pair.lost_slot("shop"))
+        return stage.run("12_09", remedy="recreate", remedy_database="shop", confirm_remedy="sub_shop")
+
+
+def _tell(what: str, finding: LogicalFinding) -> LogicalFinding:
+    click.echo(f"{what}: 12.9 finds in {finding.database}: {finding.title}: {finding.subject}")
+    return finding
+
+
+def _cut_over(stage: Stage) -> bool:
+    click.echo("planned cut-over, with a way back")
+    return stage.run("12_10", allow_cutover=True, allow_restart=True, reverse_service="postgres-subscriber")
+
+
+def _conclude(stage: Stage, writer: Writer) -> bool:
+    """Both clients' words, on the server that they write to now and on the one that follows it."""
+    with stage.cluster() as cluster:
+        primary = find_server(cluster, SUBSCRIBER, password=SUBSCRIBER_PASSWORD)
+        follower = find_server(cluster, PRIMARY, password=PASSWORD)
+        clients = (sample_client(cluster), writer)
+        words = [_word(stage, client, primary, follower) for client in clients]
+        primary.close()
+        follower.close()
+        return stage.tell(Promise.of(words, cluster.journal))
+
+
+def _word(stage: Stage, client: Writer, primary: Server, follower: Server) -> Word:
+    writing = last_word(client)
+    found = (client.found(primary, writing), _arrived(client, follower, writing))
+    return Word(writing, found, stage.ran)
+
+
+def _arrived(client: Writer, follower: Server, writing: Writing) -> Found:
+    """The rows on the follower, once they have arrived; what is missing there when time is up."""
+    try:
+        return wait_until(
+            f"the rows on {follower.name}", lambda: client.found(follower, writing),
+            lambda found: not found.missing, timeout=_FOLLOWS, every=0.2,
+            describe=lambda found: f"{len(found.missing)} missing",
+        )  # fmt: skip
+    except DeadlineExceeded:
+        return client.found(follower, writing)

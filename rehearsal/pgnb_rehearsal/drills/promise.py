@@ -1,0 +1,121 @@
+"""What clients were told while the runbooks ran, held against the servers: the promise, kept or broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pgnb.checks import Check, Checks
+from pgnb.display import spell_seconds
+from pgnb.journal import Journal
+from pgnb.observe.acknowledged import Found, Writing
+from pgnb_rehearsal.drills.interruptions import Interruption, Interruptions, Ran, interruptions
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss that a failover announced: at most so many commits, None where it could not tell how many."""
+
+    most: int | None
+
+    @property
+    def words(self) -> str:
+        """The announced number."""
+        return "an unknown number of" if self.most is None else f"at most {self.most:,}"
+
+    def check(self, found: Found) -> Check:
+        """Whether no more is missing than was announced."""
+        lost = len(found.missing)
+        return Check(
+            f"acknowledged rows on {found.server}", self.most is None or lost <= self.most,
+            f"{lost:,} missing", f"{self.words} missing, as notebook 09 announced",
+            "More is gone than was announced: keep every volume and log as it is.",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Word:
+    """What one client was told, how much of it is there on which server, and what ran meanwhile."""
+
+    writing: Writing
+    found: tuple[Found, ...]
+    ran: tuple[Ran, ...] = ()
+
+    @cached_property
+    def interruptions(self) -> Interruptions:
+        """What held the client up."""
+        return interruptions(self.writing, self.ran)
+
+    @property
+    def lost(self) -> int:
+        """How many of the acknowledged rows are missing, on the server that misses most."""
+        return max((len(one.missing) for one in self.found), default=0)
+
+    @property
+    def summary(self) -> str:
+        """A line for each figure."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        writing = self.writing
+        yield f"client  {writing.acknowledged:,} rows acknowledged ({writing.name})"
+        for one in self.found:
+            yield f"found   {one.acknowledged - len(one.missing):,} on {one.server}"
+        yield from self._gaps()
+        yield f"machine {writing.machine}"
+        yield f"keys    {writing.duplicates or 'no'} duplicates met"
+
+    def _gaps(self) -> Iterator[str]:
+        if self.interruptions.longest is None:
+            yield "gap     –, too few rows"
+        for number, item in enumerate(self.interruptions.named):
+            yield f"gap     {self._told(item)}" + (", the longest in its writes" if number == 0 else "")
+            yield f"ran     {item.cause}"
+
+    def _told(self, item: Interruption) -> str:
+        refused = ", the client was refused" if item.refused else ""
+        return f"{self.writing.meter.explain(item.gap)} at {item.gap.start:%H:%M:%S} UTC{refused}"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Every client's word, and whether all of it is true."""
+
+    words: tuple[Word, ...]
+    checks: Checks
+    loss: Loss | None = None
+
+    @classmethod
+    def of(cls, words: Sequence[Word], journal: Journal, *, loss: Loss | None = None) -> Promise:
+        """The promise that no row is missing and that writes were interrupted only where that was allowed.
+
+        `loss`: what a failover announced; so many rows may be missing.
+        """
+        items = [loss.check(one) if loss else one.check for word in words for one in word.found]
+        for word in words:
+            items += [word.writing.kept_on, word.writing.no_duplicates, word.interruptions.check]
+        return cls(tuple(words), Checks.of("The promise", items, journal), loss)
+
+    @property
+    def summary(self) -> str:
+        """The promise, kept or broken, a line for each figure."""
+        return "\n".join([*(word.summary for word in self.words), self._verdict])
+
+    @property
+    def _verdict(self) -> str:
+        if not self.checks.ok:
+            broken = "; ".join(f"{c.name}: {c.found} (wanted {c.wanted})" for c in self.checks.failed)
+            return f"PROMISE BROKEN: {broken}"
+        lost = max((word.lost for word in self.words), default=0)
+        if lost and self.loss:
+            return f"loss was announced: {lost:,} of {self.loss.words} acknowledged rows; writing went on"
+        return f"promise kept: no acknowledged row is missing, and {self._writes}"
+
+    @property
+    def _writes(self) -> str:
+        real = [item for word in self.words for item in word.interruptions.items if item.ran]
+        if not real:
+            return "no write was interrupted by the procedure"
+        longest = spell_seconds(max(item.gap.seconds for item in real))
+        return f"writes were interrupted only where it was allowed ({longest} at most)"

@@ -1,0 +1,174 @@
+"""The stage of a rehearsal: a cluster for as long as it takes, notebooks run on it, and the client's word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import click
+
+from pgnb import plots
+from pgnb.cluster import Cluster, connect
+from pgnb.display import spell_seconds
+from pgnb.errors import DeadlineExceeded
+from pgnb.journal import Journal
+from pgnb.observe.acknowledged import Writing
+from pgnb.observe.measure import next_row
+from pgnb.observe.writer import Writer
+from pgnb.private import private_opener
+from pgnb_rehearsal import lifecycle
+from pgnb_rehearsal.lifecycle import Rehearsal
+from pgnb_rehearsal.drills.interruptions import Ran, acts_of
+from pgnb_rehearsal.drills.promise import Loss, Promise, Word
+from pgnb.runbook import catalogue, pages, params, runner
+from pgnb.runbook.kernels import Kernels
+from pgnb.runbook.records import Archive
+from pgnb.server import find_server
+from pgnb.server.progress import marker
+
+NAMESPACE = "postgres-async-replication"
+PASSWORD = "secret:postgres-primary/password"  # noqa: S105  where it is kept, not what it is
+PRIMARY = "app=postgres-primary"
+STANDBY = "app=postgres-async-replica"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A running rehearsal cluster, and the archive that its notebooks' records go to.
+
+    `journal` is of what the rehearsal itself does to the servers, as a crash.
+    """
+
+    running: Rehearsal
+    archive: Archive
+    journal: Journal = field(default_factory=Journal)
+
+    def run(self, number: str, **parameters: Any) -> bool:
+        """Run one notebook with the stage's target, and say how it went; False when it did not pass."""
+        return self.run_all([number], **parameters)
+
+    def run_all(self, numbers: Sequence[str], **parameters: Any) -> bool:
+        """Run notebooks one after the other, until one does not pass."""
+        chosen = [catalogue.select([number])[0] for number in numbers]
+        with Kernels() as kernels:
+            pairs = zip(chosen, [*chosen[1:], None], strict=True)
+            return all(self._run(notebook, parameters, kernels, following) for notebook, following in pairs)
+
+    def _run(
+        self, notebook: Path, parameters: Mapping[str, Any], kernels: Kernels, following: Path | None
+    ) -> bool:
+        target = {"kubeconfig": str(self.running.kubeconfig), "context": self.running.context}
+        given = {**target, "namespace": NAMESPACE, "dry_run": "false", **parameters}
+        taken = params.validate(notebook, given, given)
+        record = runner.run(
+            notebook, taken, self.archive, progress=False, kernels=kernels, following=following
+        )
+        click.echo(f"{record.verdict:<8}{record.notebook:<26}{spell_seconds(record.seconds):>8}")
+        if record.exit_code:
+            click.echo(record.error, err=True)
+        return record.exit_code == 0
+
+    @contextmanager
+    def cluster(self, *, acting: bool = False) -> Iterator[Cluster]:
+        """The cluster as an observer sees it, who changes nothing; `acting`: as somebody who may."""
+        context = self.running.context
+        found = connect(str(self.running.kubeconfig), context, NAMESPACE, dry_run=not acting)
+        try:
+            yield found
+        finally:
+            found.close()
+
+    @property
+    def ran(self) -> tuple[Ran, ...]:
+        """What was done so far: the acts of the runs' journals, and the rehearsal's own."""
+        own = (
+            Ran(one.at, one.at + timedelta(seconds=one.seconds), one.target, one.what, allowed=True)
+            for one in self.journal.entries
+        )
+        return (*acts_of(self.archive), *own)
+
+    def conclude(
+        self, *, writable: str = PRIMARY, others: Sequence[str] = (), loss: Loss | None = None
+    ) -> bool:
+        """Hold the sample's client's word against the servers, write the index page, and say the end.
+
+        `writable` and `others` select the servers that must have every acknowledged row, except for the
+        `loss` that a failover announced. False when the promise was broken.
+        """
+        with self.cluster() as cluster:
+            word = _word_of_sample(cluster, writable, others, self.ran)
+            return self.tell(Promise.of([word], cluster.journal, loss=loss))
+
+    def tell(self, promise: Promise) -> bool:
+        """Write the index page with every client's gaps, and say the end; False when a promise was broken."""
+        names = [f"client-{number}.png" for number in range(1, len(promise.words) + 1)]
+        for name, word in zip(names, promise.words, strict=True):
+            named = [(item.gap, item.cause) for item in word.interruptions.named]
+            with open(self.archive.folder / name, "wb", opener=private_opener) as file:
+                plots.gaps(word.writing, named=named).savefig(file, format="png")
+        index = pages.write_index(
+            self.archive, summary=promise.summary, plots=names, failed=not promise.checks.ok
+        )
+        click.echo(f"{promise.summary}\nindex   {index.resolve()}")
+        return promise.checks.ok
+
+
+def sample_client(cluster: Cluster) -> Writer:
+    """The client that comes with the sample primary."""
+    return Writer(cluster, "app=sample-writer", "shop", "heartbeat")
+
+
+def last_word(client: Writer) -> Writing:
+    """What a client was told up to a row of now; one that has ended is taken as it is."""
+    try:
+        return next_row(client, datetime.now(UTC))
+    except DeadlineExceeded:
+        return client.report()
+
+
+def _word_of_sample(cluster: Cluster, writable: str, others: Sequence[str], ran: tuple[Ran, ...]) -> Word:
+    """Look for every row that the sample's client was told is committed, on each server."""
+    primary = find_server(cluster, writable, password=PASSWORD)
+    rest = [find_server(cluster, selector, password=PASSWORD) for selector in others]
+    writer = sample_client(cluster)
+    writing = last_word(writer)
+    lsn = marker(primary)
+    found = (writer.found(primary, writing), *(writer.found(one, writing, lsn=lsn) for one in rest))
+    for server in (primary, *rest):
+        server.close()
+    return Word(writing, found, ran)
+
+
+@contextmanager
+def on_stage(
+    name: str, state_home: Path | None, records: Path, *, keep: bool, **options: Any
+) -> Iterator[Stage]:
+    """A rehearsal cluster for the block; `keep` leaves it up, as is one that was up before."""
+    began = monotonic()
+    was_there = lifecycle.status(name, state_home=state_home) is not None
+    running = lifecycle.up(name, state_home=state_home, on_progress=_say, **options)
+    _say(f"rehearsal cluster {name!r} is up after {spell_seconds(monotonic() - began)}")
+    try:
+        yield Stage(running, Archive(records))
+    finally:
+        if not (keep or was_there):
+            lifecycle.down(name, state_home=state_home)
+    click.echo(f"took    {spell_seconds(monotonic() - began)}")
+    if keep or was_there:
+        _say_how_to_go_on(running)
+
+
+def _say(text: str) -> None:
+    click.echo(f"        {text}", err=True)
+
+
+def _say_how_to_go_on(running: Rehearsal) -> None:
+    click.echo("the cluster stays up:")
+    click.echo(f"  kubectl --kubeconfig {running.kubeconfig} get pods -A")
+    click.echo("  jupyter lab notebooks")
+    click.echo(f"  pgnb rehearsal down --name {running.name}")
