@@ -36,8 +36,8 @@ test-everything: $(VENV)/.installed
 	$(PYTEST)
 
 check: $(VENV)/.installed  ## style, types and layers
-	$(BIN)/ruff check pgnb tests benchmarks
-	$(BIN)/ruff format --check pgnb tests benchmarks
+	$(BIN)/ruff check pgnb rehearsal tests benchmarks
+	$(BIN)/ruff format --check pgnb rehearsal tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
@@ -55,8 +55,8 @@ clean:
 lock:  ## requirements-dev.lock anew, from what pyproject.toml asks for
 	scripts/lock-requirements
 
-$(VENV)/.installed: pyproject.toml setup.py requirements-dev.lock
+$(VENV)/.installed: pyproject.toml setup.py rehearsal/pyproject.toml requirements-dev.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.lock
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . --editable rehearsal
 	touch $@

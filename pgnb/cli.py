@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,29 +16,34 @@ from pgnb.runbook import verdict
 _LOADED = {
     "run": "pgnb.runbook.commands", "records": "pgnb.runbook.commands",
     "parameters": "pgnb.runbook.commands", "notebooks": "pgnb.runbook.commands",
-    "rehearsal": "pgnb_rehearsal.commands", "rehearse": "pgnb_rehearsal.drills.commands",
 }  # fmt: skip
 """Where the other commands are. Jupyter's packages take seconds to load, and not every command needs them."""
+_ADDED = "pgnb.commands"
+"""The group of entry points by which another distribution adds commands."""
+_REHEARSAL = ("rehearsal", "rehearse")
+"""Commands that pgnb-rehearsal adds, which an operator's installation does not have."""
 
 
 class _Group(click.Group):
     """Shows pgnb's errors as they are, without a traceback; bad input ends with status 2.
 
-    Commands are loaded when they are called: an operator's installation lacks the rehearsal's packages.
+    Commands are loaded when they are called. Other distributions add theirs by entry points.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *_LOADED])
+        added = [point.name for point in entry_points(group=_ADDED)]
+        return sorted({*super().list_commands(ctx), *_LOADED, *added})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _LOADED:
-            return super().get_command(ctx, cmd_name)
-        try:
+        if cmd_name in _LOADED:
             return cast("click.Command", getattr(import_module(_LOADED[cmd_name]), cmd_name))
-        except ModuleNotFoundError as error:
-            raise click.ClickException(
-                f"the rehearsal's packages are not installed (no {error.name}): pip install 'pgnb[rehearsal]'"
-            ) from error
+        if (own := super().get_command(ctx, cmd_name)) is not None:
+            return own
+        for point in entry_points(group=_ADDED, name=cmd_name):
+            return cast("click.Command", point.load())
+        if cmd_name in _REHEARSAL:
+            raise click.ClickException("the rehearsal is not installed: pip install ./rehearsal in the clone")
+        return None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

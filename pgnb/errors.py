@@ -22,8 +22,7 @@ PgnbError
 ├── VerificationFailed    something was applied, and what was found afterwards is not what was wished
 ├── ChangeFailed          a change stopped halfway; says what was put back
 ├── DeadlineExceeded      a condition was not met in time; says what was seen last
-├── RecordError           a record or the chain of records cannot be written, read or trusted
-└── RehearsalError        the rehearsal cluster cannot start or stop on this machine
+└── RecordError           a record or the chain of records cannot be written, read or trusted
 """
 
 from __future__ import annotations
@@ -142,7 +141,3 @@ class DeadlineExceeded(PgnbError):
 
 class RecordError(PgnbError):
     """A record or the chain of records cannot be written, read or trusted."""
-
-
-class RehearsalError(PgnbError):
-    """The rehearsal cluster cannot start or stop on this machine."""

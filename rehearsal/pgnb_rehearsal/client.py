@@ -8,9 +8,9 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
-from pgnb.errors import RehearsalError
 from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.resources import by_kind
+from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.kubeconfig import Access
 
 MANAGER = "pgnb-rehearsal"

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import yaml
 
-from pgnb.errors import RehearsalError
 from pgnb_rehearsal import certificates, sample
 from pgnb_rehearsal.client import Client
 from pgnb_rehearsal.cluster_objects import API_CLUSTER_IP
+from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.kubeconfig import Access, context_name, read_access, write_kubeconfig
 from pgnb_rehearsal.pods import images, wrapper
 from pgnb_rehearsal.pods.network import NODE_ADDRESS

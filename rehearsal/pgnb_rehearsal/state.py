@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pgnb.errors import RehearsalError
+from pgnb_rehearsal.errors import RehearsalError
 
 LAUNCHER = b"pgnb_rehearsal.pods.launcher"
 """The module that a cluster's PID 1 was started as (pods/wrapper.py): `-m`, it, a descriptor, the log."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from threading import Event
 
-from pgnb.errors import RehearsalError
+from pgnb_rehearsal.errors import RehearsalError
 
 _EVERY, _MOST = 0.02, 0.2
 """Seconds between the first looks, and in the end."""

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from pgnb.cli import main
-from pgnb_rehearsal import lifecycle
 from pgnb.runbook.records import Archive
+from pgnb_rehearsal import lifecycle
 
 pytestmark = pytest.mark.long
 

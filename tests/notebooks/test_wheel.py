@@ -67,7 +67,7 @@ def test_it_knows_its_notebooks(pgnb: Path, elsewhere: Path) -> None:
 def test_it_lacks_the_rehearsal_and_says_how_to_get_it(pgnb: Path, elsewhere: Path) -> None:
     done = subprocess.run([str(pgnb), "rehearsal", "up"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert "pip install 'pgnb[rehearsal]'" in done.stderr
+    assert "pip install ./rehearsal" in done.stderr
 
 
 def test_it_runs_a_notebook_on_a_cluster(pgnb: Path, elsewhere: Path, given: dict[str, str]) -> None:
@@ -92,6 +92,18 @@ def test_papermill_runs_them_without_a_warning(pgnb: Path, elsewhere: Path, give
     said = _done(command)
     assert "Executing notebook with kernel" in said
     assert "warn" not in said.lower()
+
+
+def test_the_other_distribution_adds_the_rehearsal(
+    pgnb: Path, elsewhere: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The last one here: the environment has its commands from now on."""
+    sources = tmp_path_factory.mktemp("sources")
+    shutil.copytree(ROOT / "rehearsal", sources, dirs_exist_ok=True)
+    _done([str(pgnb.with_name("pip")), "install", "--quiet", str(sources)])
+    said = _done([str(pgnb), "--help"])
+    assert "rehearsal" in said and "rehearse" in said
+    assert "--many-users" in _done([str(pgnb), "rehearsal", "up", "--help"])
 
 
 def _done(command: list[str]) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pgnb.errors import RehearsalError
 from pgnb_rehearsal.api.resources import Resource
+from pgnb_rehearsal.errors import RehearsalError
 
 
 class StatusError(RehearsalError):

@@ -11,11 +11,11 @@ from pgnb.errors import DeadlineExceeded
 from pgnb.logical.diagnosis import LogicalFinding
 from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.writer import Writer, start_client
+from pgnb.server import Server, find_server
+from pgnb.wait import wait_until
 from pgnb_rehearsal.drills.promise import Promise, Word
 from pgnb_rehearsal.drills.stage import PASSWORD, PRIMARY, Stage, last_word, sample_client
 from pgnb_rehearsal.drills.troubles import SUBSCRIBER, SUBSCRIBER_PASSWORD, pair_of
-from pgnb.server import Server, find_server
-from pgnb.wait import wait_until
 
 _NEW_DATABASE = "new_database"
 _BY_SEQUENCE = (

@@ -21,15 +21,15 @@ from pgnb.observe.acknowledged import Writing
 from pgnb.observe.measure import next_row
 from pgnb.observe.writer import Writer
 from pgnb.private import private_opener
-from pgnb_rehearsal import lifecycle
-from pgnb_rehearsal.lifecycle import Rehearsal
-from pgnb_rehearsal.drills.interruptions import Ran, acts_of
-from pgnb_rehearsal.drills.promise import Loss, Promise, Word
 from pgnb.runbook import catalogue, pages, params, runner
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive
 from pgnb.server import find_server
 from pgnb.server.progress import marker
+from pgnb_rehearsal import lifecycle
+from pgnb_rehearsal.drills.interruptions import Ran, acts_of
+from pgnb_rehearsal.drills.promise import Loss, Promise, Word
+from pgnb_rehearsal.lifecycle import Rehearsal
 
 NAMESPACE = "postgres-async-replication"
 PASSWORD = "secret:postgres-primary/password"  # noqa: S105  where it is kept, not what it is

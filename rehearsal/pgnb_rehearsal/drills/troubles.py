@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from pgnb.logical.diagnosis import LogicalFinding, diagnose_logical
 from pgnb.logical.specs import DatabaseSpec
-from pgnb_rehearsal.drills.stage import PASSWORD, PRIMARY, Stage
 from pgnb.server import Server, compose, find_server, name
 from pgnb.wait import wait_until
+from pgnb_rehearsal.drills.stage import PASSWORD, PRIMARY, Stage
 
 SUBSCRIBER = "app=postgres-subscriber"
 SUBSCRIBER_PASSWORD = "secret:postgres-subscriber/password"  # noqa: S105  where it is kept, not what it is

@@ -13,8 +13,8 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pgnb.errors import RehearsalError
 from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.node.backoff import MOUNT_FIRST, MOUNT_MOST, BackOff
 from pgnb_rehearsal.node.crew import Crew
 from pgnb_rehearsal.node.hosts import HostsFile

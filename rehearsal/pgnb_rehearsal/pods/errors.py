@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgnb.errors import RehearsalError
+from pgnb_rehearsal.errors import RehearsalError
 
 
 class ImageNotFound(RehearsalError):

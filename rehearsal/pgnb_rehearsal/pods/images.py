@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgnb.errors import RehearsalError
+from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.pods.errors import ImageNotFound
 from pgnb_rehearsal.postgres.binaries import Installation, installations
 
@@ -66,7 +66,7 @@ def require(tag: str) -> None:
         raise RehearsalError(
             f"This machine has no PostgreSQL for the image postgres:{tag}.",
             found=f"the rehearsal cluster serves {_names(served)}",
-            remedy="name one of them, `pip install 'pgnb[rehearsal]'`, or set PGNB_PG_BIN",
+            remedy="name one of them, `pip install ./rehearsal`, or set PGNB_PG_BIN",
         ) from None
 
 

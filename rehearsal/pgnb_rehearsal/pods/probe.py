@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pgnb.errors import RehearsalError
+from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.pods import network
 
 SETTINGS = Path("/proc/sys")

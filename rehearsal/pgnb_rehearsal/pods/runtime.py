@@ -10,7 +10,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
-from pgnb.errors import RehearsalError
+from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.pods import identity, images, network
 from pgnb_rehearsal.pods.container import Container, ContainerSpec
 from pgnb_rehearsal.pods.control import Control, Refusal, container_error, release

@@ -18,10 +18,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pgnb.errors import RehearsalError
+import pgnb
+from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.pods import messages, probe
 
-_ROOT = Path(__file__).resolve().parents[3]
+_ROOTS = (Path(__file__).resolve().parents[2], Path(pgnb.__file__).resolve().parents[1])
 _PATIENCE = 20.0
 
 
@@ -91,8 +92,9 @@ def _start(job: dict[str, Any], log: Path, report: int, env: dict[str, str]) -> 
 
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which this very package is found, installed or not."""
-    return {**given, "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), given.get("PYTHONPATH", "")]))}
+    """The environment in which these very packages are found, installed or not."""
+    places = [*map(str, _ROOTS), given.get("PYTHONPATH", "")]
+    return {**given, "PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
 def _await_report(reader: int) -> dict[str, Any]:

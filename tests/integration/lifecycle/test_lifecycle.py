@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pgnb.errors import RehearsalError
 from pgnb_rehearsal import lifecycle
 from pgnb_rehearsal.client import Client
 from pgnb_rehearsal.commands import rehearsal as commands
+from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.kubeconfig import read_access
 from pgnb_rehearsal.lifecycle import Rehearsal
 from pgnb_rehearsal.waiting import until

@@ -18,8 +18,8 @@ from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
 from pgnb.logical.targets import PARTS_SINCE
 from pgnb.operate.published import compare_published
-from pgnb_rehearsal.client import Client
 from pgnb.wait import wait_until
+from pgnb_rehearsal.client import Client
 from tests.versions import majors
 
 pytestmark = pytest.mark.long

@@ -15,8 +15,8 @@ from pgnb.observe.acknowledged import Writing
 from pgnb.observe.measure import next_row
 from pgnb.observe.scratch import Scratch
 from pgnb.observe.writer import Writer, start_writer
-from pgnb_rehearsal.drills.interruptions import Interruptions, Ran, interruptions
 from pgnb.wait import wait_until
+from pgnb_rehearsal.drills.interruptions import Interruptions, Ran, interruptions
 
 _HOLD = "DO $$ BEGIN LOCK TABLE heartbeat; PERFORM pg_sleep({}); END $$"
 _BASELINE = 300

@@ -16,12 +16,12 @@ from rejoin_stage import FIRST, SECOND, Nodes
 from replication_stage import Stage, carry_out, open_stage
 
 from pgnb.checks import verify
+from pgnb.replication import standby_checks
 from pgnb_rehearsal.client import Client
 from pgnb_rehearsal.kubeconfig import read_access
 from pgnb_rehearsal.lifecycle import Rehearsal
 from pgnb_rehearsal.pods.identity import first_of_many
 from pgnb_rehearsal.waiting import until
-from pgnb.replication import standby_checks
 
 pytestmark = [
     pytest.mark.long,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from replication_stage import Stage, open_stage
 
-from pgnb_rehearsal.client import Client
 from pgnb.replication import plan_slot, prove_source
+from pgnb_rehearsal.client import Client
 
 LABEL = "pgnb-late-nodes"
 

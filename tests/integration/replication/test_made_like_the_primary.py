@@ -13,12 +13,12 @@ from replication_stage import Stage, carry_out, open_stage
 from pgnb.cluster import connect
 from pgnb.errors import GateClosed, ParameterError
 from pgnb.logical.subscriber import plan_subscriber
-from pgnb_rehearsal.client import Client
 from pgnb.replication import plan_standby_workload
 from pgnb.replication.entrypoint import role_checks
 from pgnb.replication.rejoin import plan_rejoin
 from pgnb.server import find_server
 from pgnb.wait import wait_until
+from pgnb_rehearsal.client import Client
 
 _ASKS = """
 [ -n "$POSTGRESQL_PASSWORD" ] || { echo 'POSTGRESQL_PASSWORD is empty or not set.'; exit 1; }

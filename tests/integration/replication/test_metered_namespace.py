@@ -15,10 +15,10 @@ from pgnb.errors import DeadlineExceeded, GateClosed, PodError
 from pgnb.logical.preflight import pair_checks
 from pgnb.logical.subscriber import plan_subscriber
 from pgnb.plan import gate
-from pgnb_rehearsal.client import Client
 from pgnb.replication import prove_source, standby_pod_checks
 from pgnb.server import Server, find_server
 from pgnb.wait import wait_until
+from pgnb_rehearsal.client import Client
 
 HARD = {"requests.cpu": "4", "requests.memory": "4Gi", "limits.cpu": "8", "limits.memory": "8Gi"}
 RESOURCES = {"requests": {"cpu": "200m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}

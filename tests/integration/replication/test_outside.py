@@ -12,7 +12,6 @@ from replication_stage import Stage, carry_out, open_stage
 
 from pgnb.cluster import HelperPod
 from pgnb.errors import GateClosed, ParameterError
-from pgnb_rehearsal.client import Client
 from pgnb.replication import (
     layout_checks,
     plan_slot,
@@ -22,6 +21,7 @@ from pgnb.replication import (
 )
 from pgnb.server.preflight import preflight
 from pgnb.wait import wait_until
+from pgnb_rehearsal.client import Client
 
 pytestmark = pytest.mark.long
 

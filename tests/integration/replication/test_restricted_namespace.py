@@ -12,8 +12,8 @@ from replication_stage import Stage, carry_out, open_stage
 
 from pgnb.errors import GateClosed, PodError
 from pgnb.logical.subscriber import plan_subscriber
-from pgnb_rehearsal.client import Client
 from pgnb.replication import plan_standby_workload
+from pgnb_rehearsal.client import Client
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,

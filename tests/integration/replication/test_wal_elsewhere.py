@@ -11,9 +11,9 @@ from rejoin_stage import FIRST, SECOND, Nodes
 from replication_stage import carry_out, open_stage
 
 from pgnb.cluster import connect
-from pgnb_rehearsal.client import Client
 from pgnb.replication.target import find_target, inspect
 from pgnb.server import find_server
+from pgnb_rehearsal.client import Client
 
 pytestmark = pytest.mark.long
 

@@ -11,7 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
-from pgnb.errors import RehearsalError
+from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.pods import wrapper
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 import pgnb
-from pgnb.errors import RehearsalError
+import pgnb_rehearsal
+from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.pods import identity, probe, wrapper
 from pgnb_rehearsal.postgres.binaries import OVERRIDE, installations
 from pgnb_rehearsal.waiting import until
@@ -25,6 +26,9 @@ from pgnb_rehearsal.waiting import until
 pytestmark = pytest.mark.long
 
 NOBODY = 65534
+_PACKAGES = os.pathsep.join(
+    str(Path(package.__file__ or "").parents[1]) for package in (pgnb, pgnb_rehearsal)
+)
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,14 @@ def starter(request: pytest.FixtureRequest, tmp_path: Path) -> Starter:
     here = Path(__file__).parent
     for name in ("enter.py", "errand.py"):
         shutil.copy(here / name, tmp_path / name)
-    root = Path(pgnb.__file__).parents[1]
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(root)}
+    roots = [Path(package.__file__ or "").parent for package in (pgnb, pgnb_rehearsal)]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": _PACKAGES}
     if request.param == "whoever runs the tests" or os.geteuid() != 0:
         return Starter([sys.executable], env, tmp_path)
     # Neither the checkout nor the environment may be readable to others: give them copies.
     source = installations(for_others=False)[0].binds[0][0]
-    shutil.copytree(root / "pgnb", tmp_path / "pgnb", ignore=shutil.ignore_patterns("__pycache__"))
+    for root in roots:
+        shutil.copytree(root, tmp_path / root.name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(source, tmp_path / "postgresql", symlinks=True)
     subprocess.run(["chmod", "-R", "go+rX", str(tmp_path)], check=True)
     for directory in (tmp_path, *tmp_path.parents):
@@ -149,10 +154,9 @@ def test_the_kernels_refusal_is_explained(tmp_path: Path) -> None:
         "echo 0 > /proc/sys/user/max_user_namespaces && exec "
         f"{sys.executable} -c 'from pgnb_rehearsal.pods import probe; probe.check()'"
     )
-    root = str(Path(pgnb.__file__).parents[1])
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "sh", "-c", script],
-        env=os.environ | {"PYTHONPATH": root},
+        env=os.environ | {"PYTHONPATH": _PACKAGES},
         capture_output=True,
         text=True,
         timeout=60,

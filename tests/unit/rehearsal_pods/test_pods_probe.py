@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pgnb.errors import RehearsalError
+from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.pods import probe
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from pgnb.cluster import LogLine
 from pgnb.journal import Journal
 from pgnb.observe.acknowledged import Found, Writing, writing_of
-from pgnb_rehearsal.drills.interruptions import Ran, acts_of, interruptions
-from pgnb_rehearsal.drills.promise import Loss, Promise, Word
 from pgnb.runbook import catalogue
 from pgnb.runbook.records import Archive
+from pgnb_rehearsal.drills.interruptions import Ran, acts_of, interruptions
+from pgnb_rehearsal.drills.promise import Loss, Promise, Word
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _DUPLICATE = 'ERROR:  duplicate key value violates unique constraint "heartbeat_pkey"'

@@ -1,0 +1,9 @@
+"""What the rehearsal cluster raises."""
+
+from __future__ import annotations
+
+from pgnb.errors import PgnbError
+
+
+class RehearsalError(PgnbError):
+    """The rehearsal cluster cannot start or stop on this machine."""
