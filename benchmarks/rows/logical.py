@@ -16,6 +16,7 @@ from pgnb.logical.specs import database_specs
 from pgnb.operate.published import compare_published
 from pgnb.plan import gate
 from pgnb.server import Server
+from pgnb.server.configure import plan_settings
 from pgnb.server.restart import plan_pending_restart
 
 _TABLE = "CREATE TABLE t{number} (id serial PRIMARY KEY, data text, created_at timestamptz DEFAULT now())"
@@ -98,7 +99,7 @@ def make_room(place: Ground, names: Sequence[str]) -> None:
     """Raise what the databases' subscriptions need, with the restarts that it takes."""
     needs = worker_settings(place.primary, place.subscriber, database_specs(place.primary, names))
     for server, wished in ((place.primary, needs.publisher), (place.subscriber, needs.subscriber)):
-        server.plan_settings(wished, write_restart=True).apply()
+        plan_settings(server, wished, write_restart=True).apply()
         restart = plan_pending_restart(server, wished, allow=True)
         gate(restart, allow_restart=True)
         restart.apply()

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from pgnb.checks import Check, Checks
 from pgnb.server import Server
-from pgnb.server.configmap import SETTINGS_KEY
+from pgnb.server.configmap import SETTINGS_KEY, drift
 from pgnb.server.conftext import MANAGED_FILE
 from pgnb.server.route import ThroughPod
 
@@ -50,7 +50,7 @@ def _of_server(server: Server, name: str) -> Iterable[Check]:
             "A pod that is made anew elsewhere would not have these settings (02, 03).", advice=True,
         )  # fmt: skip
         return
-    found = server.drift(name)
+    found = drift(server, name)
     yield from found
     asked = {check.name.lower() for check in found}
     for row in server.query("file_settings"):

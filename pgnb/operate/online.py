@@ -20,6 +20,8 @@ from pgnb.operate.safety import safety_checks
 from pgnb.operate.stages import Block, Together, follower_checks, restart_checks, steps_of
 from pgnb.plan import Applied, Change, Confirmation
 from pgnb.server import Server
+from pgnb.server.configmap import plan_config_map
+from pgnb.server.configure import plan_settings
 from pgnb.server.restart import PARAMETER, plan_pending_restart, plan_restart, restart_rights
 from pgnb.server.settings import Setting
 
@@ -149,10 +151,10 @@ def _blocks(stages: Sequence[Stage], maps: Mapping[Server, str], allow_restart: 
 def _block(stage: Stage, config_map: str, allow_restart: bool) -> Block:
     server = stage.server
     found = tuple(server.settings(stage.wishes))
-    change = server.plan_settings(stage.wishes, write_restart=allow_restart)
+    change = plan_settings(server, stage.wishes, write_restart=allow_restart)
     late = set() if allow_restart else {setting.name.lower() for setting in change.waiting}
     written = {name: value for name, value in stage.wishes.items() if name.lower() not in late}
-    config = server.plan_config_map(config_map, written) if config_map and written else _nothing(server)
+    config = plan_config_map(server, config_map, written) if config_map and written else _nothing(server)
     restart = plan_pending_restart(server, stage.wishes, allow=allow_restart)
     return Block(stage, found, change, config, restart, change.places)
 

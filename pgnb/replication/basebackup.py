@@ -30,6 +30,7 @@ from pgnb.replication.source import Source
 from pgnb.replication.status import senders
 from pgnb.replication.target import Run, Target, find_target, inspect
 from pgnb.server import Server
+from pgnb.server.configmap import read_config_map
 
 _NOTE = "The old data directory stays until the new standby streams; the primary goes on serving."
 
@@ -226,7 +227,7 @@ def config_settings(primary: Server, config_map: str) -> Mapping[str, str]:
     if not config_map:
         return {}
     try:
-        settings = primary.read_config_map(config_map).settings
+        settings = read_config_map(primary, config_map).settings
     except NotFound:
         if primary.journal.dry_run:
             return {}

@@ -17,6 +17,7 @@ from pgnb.replication.status import Receiver, receiver
 from pgnb.replication.streaming import streaming, wait_streaming
 from pgnb.replication.timelines import fork, history_of
 from pgnb.server import Server
+from pgnb.server.configure import plan_settings
 from pgnb.server.conninfo import merged, parts_of, without_password
 from pgnb.server.progress import lsn_bytes, lsn_text
 from pgnb.wait import wait_until
@@ -92,7 +93,7 @@ def _steps_changed(
 ) -> Change:  # fmt: skip
     """The settings' own change, with what goes before and after it."""
     slot = plan_slot(new_primary, wished["primary_slot_name"], consumer=name)
-    change = standby.plan_settings(wished)
+    change = plan_settings(standby, wished)
     workload = standby.cluster.workload(standby.pod)
     restart = not logs_in(workload, standby.pod.container, source, data_owner(standby))
     if not slot and not change and not restart and streaming(new_primary, wished["primary_slot_name"], name):

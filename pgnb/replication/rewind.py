@@ -17,6 +17,7 @@ from pgnb.replication.proof import HELPER_PASSFILE
 from pgnb.replication.source import Source
 from pgnb.replication.target import Target
 from pgnb.server import HbaRule, Server, compose, name
+from pgnb.server.hba import explain_hba, plan_hba
 from pgnb.wait import wait_until
 
 REWIND_NAME = "pgnb_rewind"
@@ -137,9 +138,9 @@ def _execute(primary: Server, source: Source, template: str) -> None:
 
 def _open_door(primary: Server, source: Source, address: str) -> Callable[[], object]:
     """A rule for the helper's address, where no rule lets it in; what takes it back."""
-    if primary.explain_hba(source.database, source.role, address).lets_in:
+    if explain_hba(primary, source.database, source.role, address).lets_in:
         return lambda: None
     network = f"{address}/{ip_address(address).max_prefixlen}"
-    done = primary.plan_hba([HbaRule("host", source.database, source.role, network)]).apply()
+    done = plan_hba(primary, [HbaRule("host", source.database, source.role, network)]).apply()
     undo = done.undo
     return (lambda: undo().apply()) if undo is not None else lambda: None

@@ -22,6 +22,7 @@ from pgnb.replication.source import Source
 from pgnb.replication.status import senders
 from pgnb.replication.target import find_target, find_workload, template_pod
 from pgnb.server import Server
+from pgnb.server.configmap import plan_config_map
 
 _CLAIM = "PersistentVolumeClaim"
 
@@ -31,7 +32,7 @@ def plan_standby_config(primary: Server, name: str, extra: Mapping[str, Value] |
 
     Its pg_hba.conf is left as it is, where there is one: the base backup brings the primary's rules along.
     """
-    return primary.plan_config_map(name, standby_settings(primary, extra))
+    return plan_config_map(primary, name, standby_settings(primary, extra))
 
 
 def plan_standby_workload(

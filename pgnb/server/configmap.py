@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pgnb.checks import Check, Checks
 from pgnb.errors import NotFound, ParameterError
@@ -19,11 +18,9 @@ from pgnb.server.hba import read_hba, rule_of
 from pgnb.server.hbarule import HbaRule
 from pgnb.server.hbatext import rules_of, with_rules
 from pgnb.server.mounted import manifest_of
+from pgnb.server.server import Server
 from pgnb.server.settings import Setting
 from pgnb.server.values import Wanted, normalise, value_of
-
-if TYPE_CHECKING:
-    from pgnb.server.server import Server
 
 SETTINGS_KEY, HBA_KEY = "postgresql.conf", "pg_hba.conf"
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from pgnb.checks import Check, Checks
 from pgnb.display import Table
@@ -23,12 +22,10 @@ from pgnb.server.files import Place, look_at, read_file
 from pgnb.server.places import GENERATED, cap_checks
 from pgnb.server.reload import reload_configuration
 from pgnb.server.rows import Row
+from pgnb.server.server import Server
 from pgnb.server.settings import Setting
 from pgnb.server.startable import start_checks
 from pgnb.server.values import Wanted, Wish, value_of
-
-if TYPE_CHECKING:
-    from pgnb.server.server import Server
 
 _AUTO = "postgresql.auto.conf"
 _RIGHTS = (

@@ -5,12 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pgnb.errors import ServerError
-
-if TYPE_CHECKING:
-    from pgnb.server.server import Server
+from pgnb.server.server import Server
 
 _MISSING = 'for tool; do command -v "$tool" >/dev/null || echo "$tool"; done'
 
@@ -22,15 +19,6 @@ class Space:
     path: str
     size: int
     free: int
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Who owns a directory, and its mode in octal."""
-
-    uid: int
-    gid: int
-    mode: str
 
 
 def space_of(server: Server, path: str) -> Space:
@@ -47,12 +35,6 @@ def wal_directory(server: Server) -> str:
     directory = server.facts.data_directory
     link = server.cluster.exec(server.pod, ["readlink", "--", f"{directory}/pg_wal"], check=False).text
     return posixpath.normpath(posixpath.join(directory, link or "pg_wal"))
-
-
-def owner_of(server: Server, path: str) -> Owner:
-    """Owner and mode of a path in the container, by `stat`: images differ in both (fact 66)."""
-    uid, gid, mode = server.cluster.exec(server.pod, ["stat", "-c", "%u %g %a", path]).text.split()
-    return Owner(int(uid), int(gid), mode)
 
 
 def missing_tools(server: Server, tools: Sequence[str]) -> list[str]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pgnb.errors import ChangeFailed, PgnbError
 from pgnb.server.files import read_file, remove_file, write_file
+from pgnb.server.server import Server
 from pgnb.server.session import compose, name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
-
-    from pgnb.server.server import Server
 
 
 @dataclass(frozen=True)

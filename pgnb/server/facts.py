@@ -18,6 +18,15 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True)
+class Owner:
+    """Who owns a directory, and its mode in octal."""
+
+    uid: int
+    gid: int
+    mode: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """One server's identity and places, from pg_settings, pg_control_system() and pg_config.
 

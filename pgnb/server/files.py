@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from pgnb.errors import ExecFailed, QueryFailed, ServerError
 from pgnb.server.route import ThroughPod
+from pgnb.server.server import Server
 from pgnb.texts import decoded
-
-if TYPE_CHECKING:
-    from pgnb.server.server import Server
 
 # Constant programs; what varies reaches them as arguments. A failure ends with status 1 and no other: the
 # postmaster, as PID 1, may adopt what an aborted exec leaves, and takes other statuses for a crash.

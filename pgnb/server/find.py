@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from pgnb.cluster import Cluster, Pod
 from pgnb.errors import PodError
 from pgnb.plan import Change
 from pgnb.server.facts import assert_expected
@@ -11,9 +10,6 @@ from pgnb.server.incharge import assert_nobody_in_charge
 from pgnb.server.route import Absent, ThroughPod
 from pgnb.server.server import Server
 from pgnb.server.session import Login
-
-if TYPE_CHECKING:
-    from pgnb.cluster import Cluster, Pod
 
 
 def find_server(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
 
 from pgnb.checks import Check, Checks
 from pgnb.display import Cell, Table, Tabled
@@ -19,9 +18,7 @@ from pgnb.server.mounted import config_map_of, followed_key, mounted_steps, text
 from pgnb.server.places import assert_lasts
 from pgnb.server.reload import reload_configuration
 from pgnb.server.rows import Row
-
-if TYPE_CHECKING:
-    from pgnb.server.server import Server
+from pgnb.server.server import Server
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,6 +65,23 @@ class HbaRules(Tabled):
 def read_hba(server: Server, client: Client | None = None) -> HbaRules:
     """The rules as they stand in the file, and which decides for a client. Source: pg_hba_file_rules."""
     return HbaRules(tuple(server.query("hba_rules")), client)
+
+
+def explain_hba(
+    server: Server,
+    database: str = "",
+    user: str = "",
+    address: str = "",
+    *,
+    replication: bool = False,
+    ssl: bool = False,
+) -> HbaRules:
+    """Return the rules of pg_hba.conf in order and, for a client, which one decides.
+
+    `address` is the client's; empty: it comes by the socket. Without `user` no client is asked about. Raises
+    QueryFailed.
+    """
+    return read_hba(server, Client(database, user, address, replication, ssl) if user else None)
 
 
 def rule_of(row: Row) -> HbaRule:

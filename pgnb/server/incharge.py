@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pgnb.checks import Check, Checks, gate
+from pgnb.cluster import Cluster, Pod
 from pgnb.cluster.operators import operator_of
-
-if TYPE_CHECKING:
-    from pgnb.cluster import Cluster, Pod
 
 PARAMETER = "accept_operator"
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pgnb.cluster import Cluster, Mount
 from pgnb.errors import ChangeFailed, ParameterError
 from pgnb.plan import Step
 from pgnb.server.files import read_file
 from pgnb.server.route import ThroughPod
+from pgnb.server.server import Server
 from pgnb.wait import wait_until
-
-if TYPE_CHECKING:
-    from pgnb.cluster import Cluster, Mount
-    from pgnb.server.server import Server
 
 MOUNT_DEADLINE = 180.0
 """Seconds; a kubelet's volume of a ConfigMap follows the object up to a minute later, and more."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING
 
 from pgnb.errors import ClusterError
 from pgnb.server.hbarule import network
-
-if TYPE_CHECKING:
-    from pgnb.server.server import Server
+from pgnb.server.server import Server
 
 _FALLBACK_PREFIX = {4: 16, 6: 64}
 

@@ -8,7 +8,6 @@ long as the data.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster.quantity import quantity
@@ -19,11 +18,9 @@ from pgnb.server.files import look_at, read_file
 from pgnb.server.hbarule import HbaRule
 from pgnb.server.hbatext import with_rules
 from pgnb.server.route import ThroughPod
+from pgnb.server.server import Server
 from pgnb.server.settings import Setting
 from pgnb.server.values import Wanted
-
-if TYPE_CHECKING:
-    from pgnb.server.server import Server
 
 _CAP, _KEPT, _BETWEEN = "max_slot_wal_keep_size", "wal_keep_size", "max_wal_size"
 _MB = 1024 * 1024

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster.operators import operator_of
@@ -16,9 +15,7 @@ from pgnb.server.disk import missing_tools, space_of, wal_directory
 from pgnb.server.facts import NEWEST, OLDEST
 from pgnb.server.route import ThroughPod
 from pgnb.server.rows import Row
-
-if TYPE_CHECKING:
-    from pgnb.server.server import Server
+from pgnb.server.server import Server
 
 WAL_RESERVE = 1024**3
 """Bytes that must be free for WAL that a slot retains while a standby is made."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from pgnb.server.server import Server
 from pgnb.wait import wait_until
-
-if TYPE_CHECKING:
-    from pgnb.server.server import Server
 
 RELOAD_DEADLINE = 30.0
 """Seconds; a busy postmaster takes milliseconds."""

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pgnb.checks import Check, Checks
 from pgnb.cluster import Right
 from pgnb.display import spell_seconds
 from pgnb.errors import VerificationFailed
 from pgnb.plan import Change, Confirmation, Step
+from pgnb.server.server import Server
 from pgnb.server.values import Wanted
-
-if TYPE_CHECKING:
-    from pgnb.server.server import Server
 
 PARAMETER = "allow_restart"
 _LONG = 60.0

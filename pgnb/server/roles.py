@@ -6,17 +6,14 @@ import base64
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pgnb.checks import Check, Checks
+from pgnb.cluster import Right, Secret
 from pgnb.errors import NotFound, ParameterError, QueryFailed
 from pgnb.plan import Change, Step
 from pgnb.server.scram import verifier_of, verifies
+from pgnb.server.server import Server
 from pgnb.server.session import compose, join, name
-
-if TYPE_CHECKING:
-    from pgnb.cluster import Right, Secret
-    from pgnb.server.server import Server
 
 DEFAULT_KEY = "password"
 """The key under which a Secret of Kubernetes' type basic-auth keeps a password."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from threading import RLock
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from pgnb.cluster import Cluster, Forward, Pod
 from pgnb.errors import ClusterError, ConnectionFailed
-
-if TYPE_CHECKING:
-    from pgnb.cluster import Cluster, Forward, Pod
 
 
 class Route(Protocol):

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pgnb.checks import Checks
+from pgnb.cluster import Cluster, Pod
 from pgnb.display import Table, card, spell_bytes
 from pgnb.errors import ConnectionFailed, GateClosed, ServerError, WrongServer
 from pgnb.journal import Journal
-from pgnb.plan import Change
-from pgnb.server.configmap import Configuration, drift, plan_config_map, read_config_map
-from pgnb.server.configure import SettingsChange, plan_settings
-from pgnb.server.disk import Owner, owner_of
-from pgnb.server.facts import Facts, read_facts
-from pgnb.server.hba import HbaRules, plan_hba, read_hba
-from pgnb.server.hbarule import Client, HbaRule
-from pgnb.server.places import configuration_checks
-from pgnb.server.preflight import WAL_RESERVE, preflight
+from pgnb.server.facts import Facts, Owner, read_facts
 from pgnb.server.queries import is_name, sql_of
-from pgnb.server.restart import plan_restart
-from pgnb.server.roles import DEFAULT_KEY, plan_role
 from pgnb.server.route import Absent, Direct, Route, ThroughPod
 from pgnb.server.rows import Params, Row, Rows
 from pgnb.server.session import Login, Session, Statement, spell_statement
 from pgnb.server.settings import SettingsTable, read_settings
 from pgnb.server.values import Wanted
-
-if TYPE_CHECKING:
-    from pgnb.cluster import Cluster, Pod
 
 
 class Server:
@@ -224,62 +211,12 @@ class Server:
         columns = ("database", "owner", "size", "encoding", "collation", "sessions")
         return Table.of(columns, shown, title=f"Databases of {self.name}")
 
-    def preflight(self, *, wal_reserve: int = WAL_RESERVE) -> Checks:
-        """The checks of section 1; `wal_reserve` in bytes; see `pgnb.server.preflight`."""
-        return preflight(self, wal_reserve=wal_reserve)
-
     @cached_property
     def owner(self) -> Owner:
-        """Who owns the data directory; read by exec, once."""
-        return owner_of(self, self.facts.data_directory)
-
-    def plan_settings(self, wanted: Mapping[str, Wanted], *, write_restart: bool = False) -> SettingsChange:
-        """The plan that gives settings their wished values; see `pgnb.server.configure`."""
-        return plan_settings(self, wanted, write_restart=write_restart)
-
-    def plan_hba(self, rules: Sequence[HbaRule]) -> Change:
-        """The plan after which each rule decides for the connections it describes; see `pgnb.server.hba`."""
-        return plan_hba(self, rules)
-
-    def plan_config_map(
-        self, config_map: str, wanted: Mapping[str, Wanted], rules: Sequence[HbaRule] = (), *,
-        write_restart: bool = True,
-    ) -> Change:  # fmt: skip
-        """The plan after which a ConfigMap asks for these settings and rules; see `pgnb.server.configmap`."""
-        return plan_config_map(self, config_map, wanted, rules, write_restart=write_restart)
-
-    def configuration_checks(self, wanted: Mapping[str, Wanted], rules: Sequence[HbaRule]) -> Checks:
-        """The checks of where settings and rules would stand, and of caps; see `pgnb.server.places`."""
-        return configuration_checks(self, wanted, rules)
-
-    def read_config_map(self, config_map: str) -> Configuration:
-        """The settings and rules that a ConfigMap asks for."""
-        return read_config_map(self, config_map)
-
-    def drift(self, config_map: str) -> Checks:
-        """The ConfigMap held against the server."""
-        return drift(self, config_map)
-
-    def plan_role(self, role: str, secret_name: str, *, secret_key: str = DEFAULT_KEY) -> Change:
-        """The plan that gives a role what replication needs; see `pgnb.server.roles`."""
-        return plan_role(self, role, secret_name, secret_key=secret_key)
-
-    def plan_restart(self, *, reason: str, timeout: float = 300.0) -> Change:
-        """The plan that restarts the server, behind `allow_restart`; see `pgnb.server.restart`."""
-        return plan_restart(self, reason=reason, timeout=timeout)
-
-    def explain_hba(
-        self,
-        database: str = "",
-        user: str = "",
-        address: str = "",
-        *,
-        replication: bool = False,
-        ssl: bool = False,
-    ) -> HbaRules:
-        """The rules of pg_hba.conf in order and, for a client, which decides (no address: the socket)."""
-        client = Client(database, user, address, replication, ssl) if user else None
-        return read_hba(self, client)
+        """Who owns the data directory, and its mode; read by exec, once: images differ in both (fact 66)."""
+        argv = ["stat", "-c", "%u %g %a", self.facts.data_directory]
+        uid, gid, mode = self.cluster.exec(self.pod, argv).text.split()
+        return Owner(int(uid), int(gid), mode)
 
     @property
     def table(self) -> Table:

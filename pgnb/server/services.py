@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pgnb.server.server import Server
+from pgnb.server.server import Server
 
 Service = Mapping[str, Any]
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from pgnb.cluster import Cluster, Pod
 from pgnb.display import Table
 from pgnb.errors import PodError
 from pgnb.server.find import find_server
 from pgnb.server.server import Server
 from pgnb.server.values import Wanted
-
-if TYPE_CHECKING:
-    from pgnb.cluster import Cluster, Pod
 
 _POD_NAME = "statefulset.kubernetes.io/pod-name"
 

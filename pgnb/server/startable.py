@@ -7,13 +7,10 @@ value by itself, and sees none of these.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pgnb.checks import Check
+from pgnb.server.server import Server
 from pgnb.server.settings import Setting
-
-if TYPE_CHECKING:
-    from pgnb.server.server import Server
 
 _LOOKED_AT = (
     "wal_level", "archive_mode", "max_wal_senders", "max_replication_slots", "max_connections",

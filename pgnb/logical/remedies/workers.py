@@ -9,6 +9,7 @@ from pgnb.logical.diagnosis.seen import Workers
 from pgnb.logical.remedies.subscription import PARAMETER
 from pgnb.plan import Change, Confirmation
 from pgnb.server import Server
+from pgnb.server.configure import plan_settings
 from pgnb.server.restart import restart_rights
 
 SETTING = "max_logical_replication_workers"
@@ -23,7 +24,7 @@ def plan_workers(subscriber: Server, *, allow_restart: bool = False) -> Change:
     nothing is written where the right to restart it is missing. Raises as plan_settings.
     """
     found = Workers(**subscriber.one("logical/worker_room"))
-    change = subscriber.plan_settings(_wanted(found), write_restart=True)
+    change = plan_settings(subscriber, _wanted(found), write_restart=True)
     why = f"{found.subscriptions} subscriptions and their copies need {found.needed} workers."
     if allow_restart:
         change.precheck = _with_rights(subscriber, change.precheck)

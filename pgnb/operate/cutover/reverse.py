@@ -13,6 +13,8 @@ from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.operate.cutover.parties import Cutover
 from pgnb.plan import Change, Step
 from pgnb.replication import replication_source
+from pgnb.server.hba import plan_hba
+from pgnb.server.roles import plan_role
 
 _ORIGIN_SINCE = 16
 WRITE_ANYWAY = "SET default_transaction_read_only = off"
@@ -33,7 +35,7 @@ def plan_way_back(cut: Cutover, networks: Sequence[str]) -> Change:
         return Change(title, cut.cluster.journal, note="No way back is asked for (reverse_service is empty).")
     rules = subscription_rules(cut.role, networks, tls=target.facts.ssl)
     parts = [
-        target.plan_role(cut.role, cut.secret), plan_reader(target, cut.role), target.plan_hba(rules),
+        plan_role(target, cut.role, cut.secret), plan_reader(target, cut.role), plan_hba(target, rules),
         plan_subscriber_identity(cut.publisher, target, cut.specs),
     ]  # fmt: skip
     steps = [Step(target.name, part.title, lambda part=part: part.apply().outcome, True)  # type: ignore[misc]

@@ -12,6 +12,8 @@ from pgnb.replication.rejoin import plan_rejoin
 from pgnb.replication.repoint import plan_repoint
 from pgnb.replication.source import Source
 from pgnb.server import Server
+from pgnb.server.configmap import read_config_map
+from pgnb.server.configure import plan_settings
 
 
 def plan_return(
@@ -66,10 +68,10 @@ def plan_settings_of_primary(pair: Succession, config_map: str) -> Change:
     if not pair.done:
         return _later(title, pair, f"the settings of the ConfigMap {config_map}")
     try:
-        wished = pair.candidate.read_config_map(config_map).settings
+        wished = read_config_map(pair.candidate, config_map).settings
     except NotFound:
         return Change(title, pair.cluster.journal, note=f"There is no ConfigMap {config_map}.")
-    return pair.candidate.plan_settings(wished)
+    return plan_settings(pair.candidate, wished)
 
 
 def _slot_of(standby: Server) -> str:

@@ -21,6 +21,7 @@ from pgnb.operate.cutover.parties import Cutover
 from pgnb.plan import Applied, Change, gate
 from pgnb.replication import replication_source
 from pgnb.server import Server, find_server
+from pgnb.server.roles import plan_role
 from pgnb.wait import wait_until
 
 ROLE, SECRET, PUBLISHER, SUBSCRIBER = "replicator", "replication", "postgres-primary", "postgres-subscriber"
@@ -95,7 +96,7 @@ def start_stage(kubeconfig: str, namespace: str, start_postgres: Callable[..., A
         start_postgres(namespace, name, args=_LOGICAL)
     cluster = connect(kubeconfig, "", namespace, dry_run=False)
     stage = Stage(kubeconfig, cluster, server_of(cluster, PUBLISHER), server_of(cluster, SUBSCRIBER))
-    carry_out(stage.publisher.plan_role(ROLE, SECRET))
+    carry_out(plan_role(stage.publisher, ROLE, SECRET))
     carry_out(plan_reader(stage.publisher, ROLE))
     for database in DATABASES:
         stage.publisher.execute(f'CREATE DATABASE "{database}"')

@@ -20,7 +20,10 @@ from pgnb.replication import (
     slots,
 )
 from pgnb.server import HbaRule, Server, compose, name
+from pgnb.server.hba import plan_hba
 from pgnb.server.progress import marker, wait_replayed
+from pgnb.server.restart import plan_restart
+from pgnb.server.roles import plan_role
 from pgnb.wait import wait_until
 
 ROLE, SECRET, SLOT, NAME = "replicator", "replication", "replica_slot", "standby"
@@ -97,7 +100,7 @@ class SickPair:
 
     def restart_standby(self) -> None:
         """Replace its pod."""
-        carry_out(self.standby.plan_restart(reason="a test"), allow_restart=True)
+        carry_out(plan_restart(self.standby, reason="a test"), allow_restart=True)
         self.standby.reopen()
 
     def rebuild(self) -> None:
@@ -180,8 +183,8 @@ def quick(standby: Server) -> None:
 
 def make_standby(primary: Server) -> None:
     """Sections 2.1 to 3.3 for a standby of the name `NAME`."""
-    carry_out(primary.plan_role(ROLE, SECRET))
-    carry_out(primary.plan_hba([HbaRule("host", "replication", ROLE, "10.0.0.0/8")]))
+    carry_out(plan_role(primary, ROLE, SECRET))
+    carry_out(plan_hba(primary, [HbaRule("host", "replication", ROLE, "10.0.0.0/8")]))
     source = replication_source(primary, role=ROLE, secret=SECRET)
     carry_out(plan_slot(primary, SLOT))
     carry_out(plan_standby_config(primary, f"{NAME}-config"))

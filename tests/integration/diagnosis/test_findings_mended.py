@@ -11,6 +11,8 @@ from pgnb.checks import verify
 from pgnb.cluster import connect
 from pgnb.errors import VerificationFailed
 from pgnb.replication import plan_slot
+from pgnb.server.restart import plan_restart
+from pgnb.server.roles import plan_role
 from pgnb.wait import wait_until
 
 SOURCE = f"host=primary user={ROLE} application_name={NAME} passfile=/run/pgnb/passfile"
@@ -49,7 +51,7 @@ def test_wrong_password_of_the_role(pair: SickPair) -> None:
     assert "is not the one in the Secret replication" in finding.cause
     assert any("password authentication failed" in line for line in finding.evidence)
     assert "another" not in str(finding).replace("another one", "")
-    carry_out(pair.primary.plan_role(ROLE, SECRET))
+    carry_out(plan_role(pair.primary, ROLE, SECRET))
 
 
 def test_pg_hba_conf_rejects(pair: SickPair) -> None:
@@ -223,7 +225,7 @@ def test_a_selector_that_means_another_server(pair: SickPair) -> None:
 def test_a_setting_waits_then_is_too_low_then_waits_on_the_standby(pair: SickPair) -> None:
     set_system(pair.primary, "max_connections", "120")
     assert "max_connections" in pair.found("pending-restart").evidence[0]
-    carry_out(pair.primary.plan_restart(reason="a test"), allow_restart=True)
+    carry_out(plan_restart(pair.primary, reason="a test"), allow_restart=True)
     pair.primary.reopen()
     finding = pair.found("setting-too-low")
     assert "max_connections = 100, the primary has 120" in finding.evidence

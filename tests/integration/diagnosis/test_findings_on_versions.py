@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sick_pair import ROLE, SECRET, SickPair, altered, carry_out, set_system
 
+from pgnb.server.roles import plan_role
 from tests.versions import images
 
 pytestmark = [pytest.mark.long, pytest.mark.parametrize("image", images(), indirect=True, scope="module")]
@@ -20,7 +21,7 @@ def test_the_connection(pair: SickPair) -> None:
     pair.primary.execute("ALTER ROLE replicator REPLICATION PASSWORD 'another'", what="another password")
     pair.cut_off()
     pair.found("wrong-password")
-    carry_out(pair.primary.plan_role(ROLE, SECRET))
+    carry_out(plan_role(pair.primary, ROLE, SECRET))
     pair.healthy()
 
 

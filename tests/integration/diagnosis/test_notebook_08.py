@@ -10,6 +10,7 @@ from sick_pair import NAME, PASSWORD, ROLE, SECRET, SLOT, SickPair, carry_out
 
 from pgnb.runbook import catalogue, params, runner
 from pgnb.runbook.records import Archive, Record
+from pgnb.server.roles import plan_role
 
 pytestmark = pytest.mark.long
 
@@ -39,6 +40,6 @@ def test_green_when_healthy_red_when_sick_and_green_when_mended(
     assert red.verdict == "failed"
     assert "the password is wrong" in red.error
     assert run(pair, kubeconfig, tmp_path / "4", "true").verdict == "failed"
-    carry_out(pair.primary.plan_role(ROLE, SECRET))
+    carry_out(plan_role(pair.primary, ROLE, SECRET))
     pair.healthy()
     assert run(pair, kubeconfig, tmp_path / "5", "false").verdict == "passed"

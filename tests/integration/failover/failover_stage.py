@@ -20,6 +20,8 @@ from pgnb.replication import (
 )
 from pgnb.replication.source import Source
 from pgnb.server import HbaRule, Server, find_server
+from pgnb.server.hba import plan_hba
+from pgnb.server.roles import plan_role
 from pgnb.wait import wait_until
 
 ROLE, SECRET, PRIMARY = "replicator", "replication", "postgres-primary"
@@ -41,8 +43,8 @@ class Family:
 
     def source(self) -> Source:
         """The source with its role, Secret and rule of pg_hba.conf in place."""
-        carry_out(self.primary.plan_role(ROLE, SECRET))
-        carry_out(self.primary.plan_hba([HbaRule("host", "replication", ROLE, "10.0.0.0/8")]))
+        carry_out(plan_role(self.primary, ROLE, SECRET))
+        carry_out(plan_hba(self.primary, [HbaRule("host", "replication", ROLE, "10.0.0.0/8")]))
         return replication_source(self.primary, role=ROLE, secret=SECRET)
 
     def add(self, name: str) -> Server:

@@ -11,6 +11,8 @@ from pgnb.logical.survival import survival_checks
 from pgnb.operate.failover import path_checks, plan_switchover
 from pgnb.replication import slots
 from pgnb.server import Server
+from pgnb.server.configure import plan_settings
+from pgnb.server.hba import plan_hba
 from pgnb.server.restart import plan_pending_restart
 from pgnb.wait import wait_until
 
@@ -23,7 +25,7 @@ SPEC = DatabaseSpec.of("postgres")
 def publisher(family: Family) -> Family:
     """The primary with a logical slot that a standby could take over."""
     wished = {"wal_level": "logical"}
-    carry_out(family.primary.plan_settings(wished, write_restart=True))
+    carry_out(plan_settings(family.primary, wished, write_restart=True))
     carry_out(plan_pending_restart(family.primary, wished, allow=True), allow_restart=True)
     create_slot(family.primary, SPEC, two_phase=False, failover=True, timeout=30)
     return family
@@ -45,10 +47,10 @@ def test_a_slot_that_would_be_left_behind_closes_the_gate_until_it_is_named(publ
 def test_a_slot_that_is_synchronised_goes_along(publisher: Family) -> None:
     standby = publisher.server("replica-a")
     # Synchronisation is an ordinary session in a database: the rule for `replication` does not let it in.
-    carry_out(publisher.primary.plan_hba(subscription_rules(ROLE, ["10.0.0.0/8"], tls=False)))
-    carry_out(publisher.primary.plan_settings({"synchronized_standby_slots": "replica_a"}))
+    carry_out(plan_hba(publisher.primary, subscription_rules(ROLE, ["10.0.0.0/8"], tls=False)))
+    carry_out(plan_settings(publisher.primary, {"synchronized_standby_slots": "replica_a"}))
     wished = {"wal_level": "logical", "sync_replication_slots": "on", "hot_standby_feedback": "on"}
-    carry_out(standby.plan_settings(wished, write_restart=True))
+    carry_out(plan_settings(standby, wished, write_restart=True))
     carry_out(plan_pending_restart(standby, wished, allow=True), allow_restart=True)
     assert survival_checks(publisher.primary, [SPEC]).items[-1].ok
     # The standby takes a slot over once it has the WAL and the catalog's rows that the slot needs.

@@ -20,6 +20,7 @@ from pgnb.logical.wishes import ALL_OPERATIONS
 from pgnb.plan import Change, gate
 from pgnb.replication import Source, replication_source
 from pgnb.server import Server, compose, find_server, name
+from pgnb.server.roles import plan_role
 
 ROLE, SECRET = "replicator", "replication"
 PUBLISHER, SUBSCRIBER = "publisher", "subscriber"
@@ -92,7 +93,7 @@ def start_pair(
     start_postgres(namespace, SUBSCRIBER, args=args[1], image=images[1])
     cluster = connect(kubeconfig, "", namespace, dry_run=False)
     publisher = _server(cluster, PUBLISHER)
-    carry_out(publisher.plan_role(ROLE, SECRET))
+    carry_out(plan_role(publisher, ROLE, SECRET))
     carry_out(plan_reader(publisher, ROLE))
     publisher.close()
     cluster.close()

@@ -15,6 +15,7 @@ from pgnb.logical.databases import plan_databases
 from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.schema import plan_schema
 from pgnb.plan import gate
+from pgnb.server.configure import plan_settings
 from pgnb.server.restart import plan_pending_restart
 
 pytestmark = pytest.mark.long
@@ -38,7 +39,7 @@ def test_ten_databases_are_set_up_with_the_numbers_that_they_need_and_no_more(pa
     assert not logical_preflight(pair.publisher, pair.subscriber, specs).ok
     needs = worker_settings(pair.publisher, pair.subscriber, specs)
     for server, wanted in ((pair.publisher, needs.publisher), (pair.subscriber, needs.subscriber)):
-        server.plan_settings(wanted, write_restart=True).apply()
+        plan_settings(server, wanted, write_restart=True).apply()
         restart = plan_pending_restart(server, wanted, allow=True)
         gate(restart, allow_restart=True)
         restart.apply()
@@ -56,7 +57,7 @@ def test_a_schema_of_many_tables_gets_room_for_its_locks_before_it_is_loaded(pai
     assert int(needs.subscriber["max_locks_per_transaction"].removeprefix(">= ")) > 2 * room["locks"]
     checks = {one.name: one for one in logical_preflight(pair.publisher, pair.subscriber, pair.specs("many"))}
     assert not checks["subscriber: max_locks_per_transaction"].ok
-    pair.subscriber.plan_settings(needs.subscriber, write_restart=True).apply()
+    plan_settings(pair.subscriber, needs.subscriber, write_restart=True).apply()
     restart = plan_pending_restart(pair.subscriber, needs.subscriber, allow=True)
     gate(restart, allow_restart=True)
     restart.apply()

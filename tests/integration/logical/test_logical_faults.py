@@ -19,6 +19,7 @@ from pgnb.logical.schema import plan_schema
 from pgnb.logical.specs import Specs
 from pgnb.operate.published import compare_published
 from pgnb.server import Server
+from pgnb.server.configure import plan_settings
 from pgnb.wait import wait_until
 
 pytestmark = pytest.mark.long
@@ -32,7 +33,7 @@ def slow(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., 
     """A pair whose walsenders and workers give up soon: a connection that hangs is not what is tested."""
     impatient = (*PUBLISHER_ARGS, "-c", "wal_sender_timeout=5s")
     made = start_pair(str(kubeconfig), module_namespace, start_postgres, args=(impatient, SUBSCRIBER_ARGS))
-    carry_out(made.subscriber.plan_settings({"wal_receiver_timeout": "5s"}))
+    carry_out(plan_settings(made.subscriber, {"wal_receiver_timeout": "5s"}))
     yield made
     made.close()
 

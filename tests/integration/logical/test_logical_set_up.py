@@ -28,6 +28,7 @@ from pgnb.operate.published import compare_published
 from pgnb.plan import gate
 from pgnb.replication import replication_source
 from pgnb.server import compose, name
+from pgnb.server.roles import plan_role
 
 HARD = ("Sales-2026", 'a "b"; DROP TABLE x;--', "百分率 100%s", "o'clock=1 \\ b", "k" * 63, "顧" * 21)
 LONG_TABLE = "T" * 63
@@ -90,7 +91,7 @@ HARD_ROLES = ('Re: "pl" \\ o\'r 100%s', "複" * 21, "r" * 63, "drop;--")
 )
 def test_roles_with_hard_names_own_and_replicate(pair: Pair, role: str) -> None:
     secret, database = f"role-{HARD_ROLES.index(role)}", f"of {role}"[:20]
-    carry_out(pair.publisher.plan_role(role, secret))
+    carry_out(plan_role(pair.publisher, role, secret))
     carry_out(plan_reader(pair.publisher, role))
     pair.make_database(
         database, compose("CREATE TABLE a (id int PRIMARY KEY)"), "INSERT INTO a VALUES (1)",

@@ -12,6 +12,7 @@ from trouble_stage import Stage, carry_out, start_stage
 from pgnb.errors import GateClosed
 from pgnb.logical.remedies import pending_workers
 from pgnb.plan import gate
+from pgnb.server.configure import plan_settings
 from pgnb.server.restart import plan_pending_restart
 
 pytestmark = pytest.mark.long
@@ -34,7 +35,7 @@ def restart(stage: Stage, wanted: dict[str, int]) -> None:
 def test_too_few_workers_are_told_from_a_copy_that_waits_and_given(small: Stage) -> None:
     first, second = small.replicated("first"), small.replicated("second")
     few = {"max_logical_replication_workers": 2}
-    carry_out(small.subscriber.plan_settings(few, write_restart=True))
+    carry_out(plan_settings(small.subscriber, few, write_restart=True))
     restart(small, few)
     for server in (small.subscriber, small.publisher):
         server.execute("CREATE TABLE waiting (id integer PRIMARY KEY)", database="first")

@@ -17,7 +17,9 @@ from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.plan import Change, gate
 from pgnb.replication import Source, replication_source
 from pgnb.server import HbaRule, Server, find_server
+from pgnb.server.hba import plan_hba
 from pgnb.server.progress import lsn_bytes, marker
+from pgnb.server.roles import plan_role
 from pgnb.wait import wait_until
 
 ROLE, SECRET = "replicator", "replication"
@@ -186,7 +188,7 @@ def start_stage(kubeconfig: str, namespace: str, start_postgres: Callable[..., A
                                                         "-c", "max_replication_slots=60"))  # fmt: skip
     start_postgres(namespace, "postgres-subscriber", args=args)
     stage = open_servers(kubeconfig, connect(kubeconfig, "", namespace, dry_run=False))
-    carry_out(stage.publisher.plan_role(ROLE, SECRET))
+    carry_out(plan_role(stage.publisher, ROLE, SECRET))
     stage.publisher.execute(f"GRANT pg_read_all_data TO {ROLE}")
-    carry_out(stage.publisher.plan_hba([HbaRule("host", "all", ROLE, "10.0.0.0/8")]))
+    carry_out(plan_hba(stage.publisher, [HbaRule("host", "all", ROLE, "10.0.0.0/8")]))
     return stage

@@ -13,6 +13,7 @@ from pgnb.cluster import connect
 from pgnb.plan import gate
 from pgnb.replication import plan_slots
 from pgnb.server import HbaRule, find_server
+from pgnb.server.hba import plan_hba
 from pgnb.wait import wait_until
 
 _STANDBY = """\
@@ -30,7 +31,7 @@ def trio(kubeconfig: Path, module_namespace: str, start_postgres: Callable[..., 
     cluster = connect(str(kubeconfig), "", module_namespace, dry_run=False)
     primary = find_server(cluster, "app=primary", password=PASSWORD)
     rule = HbaRule("host", "replication", "postgres", "10.0.0.0/8")
-    for change in (primary.plan_hba([rule]), plan_slots(primary, ["standby_a", "standby_b"])):
+    for change in (plan_hba(primary, [rule]), plan_slots(primary, ["standby_a", "standby_b"])):
         gate(change)
         change.apply()
     for letter in "ab":

@@ -17,6 +17,8 @@ from pgnb.replication import (
     replication_source,
 )
 from pgnb.server import HbaRule, Server, find_server
+from pgnb.server.hba import plan_hba
+from pgnb.server.roles import plan_role
 
 ROLE, SECRET = "replicator", "replication"
 ROWS = 20_000
@@ -44,8 +46,8 @@ class Stage:
     def source(self) -> Source:
         """The source with its role, Secret and rule of pg_hba.conf in place."""
         for change in (
-            self.primary.plan_role(ROLE, SECRET),
-            self.primary.plan_hba([HbaRule("host", "replication", ROLE, "10.0.0.0/8")]),
+            plan_role(self.primary, ROLE, SECRET),
+            plan_hba(self.primary, [HbaRule("host", "replication", ROLE, "10.0.0.0/8")]),
         ):
             carry_out(change)
         return replication_source(self.primary, role=ROLE, secret=SECRET)

@@ -21,6 +21,8 @@ from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.plan import gate
 from pgnb.replication import plan_base_backup, prove_source, replication_source
 from pgnb.server import HbaRule, find_server
+from pgnb.server.hba import plan_hba
+from pgnb.server.roles import plan_role
 from pgnb.wait import wait_until
 from tests.certificates import Authority
 
@@ -68,8 +70,8 @@ def stage(
     stage.primary.execute("ALTER SYSTEM SET ssl = on")
     stage.primary.execute("SELECT pg_reload_conf()")
     wait_until("TLS", lambda: stage.primary.scalar("SHOW ssl"), lambda on: on == "on", timeout=20)
-    carry_out(stage.primary.plan_role(ROLE, SECRET))
-    carry_out(stage.primary.plan_hba([HbaRule("hostssl", "replication", ROLE, "10.0.0.0/8")]))
+    carry_out(plan_role(stage.primary, ROLE, SECRET))
+    carry_out(plan_hba(stage.primary, [HbaRule("hostssl", "replication", ROLE, "10.0.0.0/8")]))
     yield stage
     stage.primary.close()
     stage.cluster.close()
@@ -101,7 +103,7 @@ def test_a_subscription_is_made_over_tls_and_verifies_the_publisher(stage: Stage
     publisher.execute("CREATE TABLE t (id int PRIMARY KEY)", database="shop")
     publisher.execute("INSERT INTO t SELECT generate_series(1, 9)", database="shop")
     carry_out(plan_reader(publisher, ROLE))
-    carry_out(publisher.plan_hba(subscription_rules(ROLE, ["10.0.0.0/8"], tls=True)))
+    carry_out(plan_hba(publisher, subscription_rules(ROLE, ["10.0.0.0/8"], tls=True)))
     subscriber.execute("CREATE DATABASE shop")
     specs = database_specs(publisher, ["shop"])
     origin = replication_source(publisher, role=ROLE, secret=SECRET, tls=VERIFIED)

@@ -19,7 +19,7 @@ from pgnb.replication.repoint import plan_repoint
 from pgnb.replication.target import find_target
 from pgnb.server import Server
 from pgnb.server.files import read_file
-from pgnb.server.hba import hba_change
+from pgnb.server.hba import explain_hba, hba_change
 from pgnb.server.progress import marker, wait_replayed
 
 pytestmark = pytest.mark.long
@@ -154,7 +154,7 @@ def test_rows_behind_the_fork_are_dropped_by_pg_rewind_only_when_named(nodes: No
 def test_what_let_pg_rewind_in_is_taken_back(nodes: Nodes) -> None:
     rights = nodes.primary.query("replication/rewind_rights", {"role": ROLE})
     assert len(rights) == 4
-    rules = nodes.primary.explain_hba("postgres", ROLE, "10.9.9.9")
+    rules = explain_hba(nodes.primary, "postgres", ROLE, "10.9.9.9")
     assert not rules.lets_in
     assert not [row for row in rules.rows if row["netmask"] == "255.255.255.255" and ROLE in row["user_name"]]
     journal = str(nodes.stage.cluster.journal.table)

@@ -32,6 +32,8 @@ from pgnb.replication.bootstrap import Bootstrap
 from pgnb.replication.collation import collation_checks, library_checks
 from pgnb.replication.judgement import DirectoryState
 from pgnb.server import HbaRule
+from pgnb.server.hba import plan_hba
+from pgnb.server.roles import plan_role
 from pgnb.wait import wait_until
 
 pytestmark = pytest.mark.long
@@ -79,7 +81,7 @@ def test_a_secret_that_is_not_there_keeps_the_helper_from_starting(stage: Stage)
 
 
 def test_a_rule_that_is_missing_is_told_in_the_servers_words(stage: Stage) -> None:
-    carry_out(stage.primary.plan_role(ROLE, SECRET))
+    carry_out(plan_role(stage.primary, ROLE, SECRET))
     found = failures(stage, source_of(stage))
     assert set(found) == {"replication session (pg_hba.conf)"}
     check = found["replication session (pg_hba.conf)"]
@@ -88,7 +90,7 @@ def test_a_rule_that_is_missing_is_told_in_the_servers_words(stage: Stage) -> No
 
 
 def test_password_name_and_port_are_told_apart(stage: Stage) -> None:
-    stage.primary.plan_hba([HbaRule("host", "replication", ROLE, "10.0.0.0/8")]).apply()
+    plan_hba(stage.primary, [HbaRule("host", "replication", ROLE, "10.0.0.0/8")]).apply()
     source = source_of(stage)
     assert failures(stage, source) == {}
     with other_password(stage):

@@ -11,8 +11,13 @@ from pgnb.checks import verify
 from pgnb.cluster import Cluster
 from pgnb.errors import ChangeFailed, GateClosed, ParameterError, ServerError, VerificationFailed
 from pgnb.server import Client, HbaRule, Server, find_server, pod_networks
+from pgnb.server.configmap import plan_config_map
+from pgnb.server.configure import plan_settings
 from pgnb.server.files import read_file
+from pgnb.server.hba import explain_hba, plan_hba
 from pgnb.server.mounted import manifest_of, wait_mounted
+from pgnb.server.restart import plan_restart
+from pgnb.server.roles import plan_role
 from pgnb.wait import wait_until
 
 WISHES = {
@@ -64,14 +69,14 @@ def test_a_file_that_is_not_utf_8_is_named_and_stays_as_it_is(server: Server):
     put(text + "# 設定\n".encode("euc-jp"))
     try:
         with pytest.raises(ServerError, match=r"pg_hba\.conf is not UTF-8") as caught:
-            server.plan_hba([HbaRule("host", "replication", "replicator", "10.0.0.0/8")])
+            plan_hba(server, [HbaRule("host", "replication", "replicator", "10.0.0.0/8")])
     finally:
         put(text)
     assert "iconv" in caught.value.remedy
 
 
 def test_what_takes_a_reload_is_in_force_and_what_takes_a_restart_is_told(restored: Server):
-    change = restored.plan_settings(WISHES)
+    change = plan_settings(restored, WISHES)
     assert "wal_keep_size = '256MB'" in change.diff
     assert [setting.name for setting in change.waiting] == ["wal_level"]
     assert "wal_level" in str(change.restart_table)
@@ -85,10 +90,10 @@ def test_what_takes_a_reload_is_in_force_and_what_takes_a_restart_is_told(restor
 
 
 def test_the_second_run_changes_nothing(restored: Server):
-    restored.plan_settings(WISHES, write_restart=True).apply()
+    plan_settings(restored, WISHES, write_restart=True).apply()
     assert restored.settings(WISHES)["wal_level"].pending_restart
     before = files(restored)
-    again = restored.plan_settings(WISHES, write_restart=True)
+    again = plan_settings(restored, WISHES, write_restart=True)
     assert not again
     assert not again.apply().changed
     assert files(restored) == before
@@ -96,7 +101,7 @@ def test_the_second_run_changes_nothing(restored: Server):
 
 def test_the_undo_leaves_every_file_as_it_was(restored: Server):
     before = files(restored)
-    applied = restored.plan_settings(WISHES, write_restart=True).apply()
+    applied = plan_settings(restored, WISHES, write_restart=True).apply()
     assert files(restored) != before
     assert applied.undo is not None
     applied.undo().apply()
@@ -106,7 +111,7 @@ def test_the_undo_leaves_every_file_as_it_was(restored: Server):
 
 def test_a_setting_of_alter_system_stays_there(restored: Server):
     restored.execute("ALTER SYSTEM SET work_mem = '5MB'")
-    applied = restored.plan_settings({"work_mem": "6MB"}).apply()
+    applied = plan_settings(restored, {"work_mem": "6MB"}).apply()
     assert (
         restored.settings(["work_mem"])["work_mem"].source.rpartition(":")[0].endswith("postgresql.auto.conf")
     )
@@ -118,7 +123,7 @@ def test_a_setting_of_alter_system_stays_there(restored: Server):
 
 def test_a_value_that_only_the_server_can_refuse_is_put_back_before_any_reload(restored: Server):
     before, loaded = files(restored), restored.scalar("SELECT pg_conf_load_time()")
-    change = restored.plan_settings({"log_timezone": "Mars/Phobos", "work_mem": "9MB"})
+    change = plan_settings(restored, {"log_timezone": "Mars/Phobos", "work_mem": "9MB"})
     with pytest.raises(ChangeFailed) as refused:
         change.apply()
     assert "log_timezone" in refused.value.found
@@ -129,12 +134,12 @@ def test_a_value_that_only_the_server_can_refuse_is_put_back_before_any_reload(r
 
 def test_a_restart_setting_that_the_server_would_not_take_is_put_back(restored: Server):
     before = files(restored)
-    change = restored.plan_settings(
-        {"unix_socket_permissions": "0777", "cluster_name": "ab\tc"}, write_restart=True
+    change = plan_settings(
+        restored, {"unix_socket_permissions": "0777", "cluster_name": "ab\tc"}, write_restart=True
     )
     change.apply()
     assert restored.settings(["cluster_name"])["cluster_name"].pending_restart
-    change = restored.plan_settings({"recovery_target_lsn": "nonsense"}, write_restart=True)
+    change = plan_settings(restored, {"recovery_target_lsn": "nonsense"}, write_restart=True)
     now = files(restored)
     with pytest.raises(ChangeFailed, match="recovery_target_lsn"):
         change.apply()
@@ -144,9 +149,9 @@ def test_a_restart_setting_that_the_server_would_not_take_is_put_back(restored: 
 def test_a_combination_that_would_keep_the_server_from_starting_is_stopped(restored: Server):
     before = files(restored)
     with pytest.raises(GateClosed, match="wal_level"):
-        restored.plan_settings({"wal_level": "minimal"}, write_restart=True).apply()
+        plan_settings(restored, {"wal_level": "minimal"}, write_restart=True).apply()
     with pytest.raises(GateClosed, match="no_such_library"):
-        restored.plan_settings({"shared_preload_libraries": "no_such_library"}, write_restart=True).apply()
+        plan_settings(restored, {"shared_preload_libraries": "no_such_library"}, write_restart=True).apply()
     assert files(restored) == before
 
 
@@ -154,21 +159,21 @@ def test_a_bad_line_of_somebody_else_stops_before_anything_is_written(restored: 
     append(restored, restored.facts.data_directory + "/postgresql.auto.conf", "no_such_setting = 'x'")
     before = files(restored)
     with pytest.raises(GateClosed, match="no_such_setting"):
-        restored.plan_settings({"work_mem": "9MB"}).apply()
+        plan_settings(restored, {"work_mem": "9MB"}).apply()
     assert files(restored) == before
 
 
 def test_files_that_changed_since_the_plan_stop_it(restored: Server):
-    change = restored.plan_settings({"work_mem": "9MB"})
+    change = plan_settings(restored, {"work_mem": "9MB"})
     append(restored, restored.facts.config_file, "# by hand")
     with pytest.raises(GateClosed, match="plan again"):
         change.apply()
 
 
 def test_a_line_below_the_include_is_won_over(restored: Server):
-    restored.plan_settings({"work_mem": "9MB"}).apply()
+    plan_settings(restored, {"work_mem": "9MB"}).apply()
     append(restored, restored.facts.config_file, "work_mem = '3MB'")
-    restored.plan_settings({"work_mem": "10MB"}).apply()
+    plan_settings(restored, {"work_mem": "10MB"}).apply()
     assert restored.settings(["work_mem"])["work_mem"].shown == "10MB"
 
 
@@ -183,58 +188,58 @@ def test_a_line_below_the_include_is_won_over(restored: Server):
 )
 def test_wishes_that_cannot_be_granted_are_refused_with_a_way_out(server: Server, wanted, words):
     with pytest.raises(ParameterError) as refused:
-        server.plan_settings(wanted)
+        plan_settings(server, wanted)
     assert words in str(refused.value)
 
 
 def test_a_setting_of_the_command_line_is_refused_with_the_place_to_change_it(find: Callable[..., Server]):
     fixed = find("fixed", args=("-c", "wal_keep_size=64MB"))
     with pytest.raises(ParameterError) as refused:
-        fixed.plan_settings({"wal_keep_size": "1GB"})
+        plan_settings(fixed, {"wal_keep_size": "1GB"})
     assert "command line" in refused.value.found
     assert "spec.template" in refused.value.remedy
-    assert not fixed.plan_settings({"wal_keep_size": "64MB"})
+    assert not plan_settings(fixed, {"wal_keep_size": "64MB"})
 
 
 def test_rules_decide_and_are_there_once(restored: Server):
     rules = [HbaRule("host", "replication", "replicator", one) for one in pod_networks(restored)]
-    change = restored.plan_hba(rules)
+    change = plan_hba(restored, rules)
     assert "replicator" in change.diff
     applied = change.apply()
-    seen = restored.explain_hba("", "replicator", restored.pod.ip, replication=True)
+    seen = explain_hba(restored, "", "replicator", restored.pod.ip, replication=True)
     assert seen.lets_in
     assert "decides" in str(seen)
-    assert not restored.plan_hba(rules)
+    assert not plan_hba(restored, rules)
     assert applied.undo is not None
     applied.undo().apply()
-    assert not restored.explain_hba("", "replicator", restored.pod.ip, replication=True).lets_in
+    assert not explain_hba(restored, "", "replicator", restored.pod.ip, replication=True).lets_in
 
 
 def test_a_rule_that_the_server_refuses_is_put_back(restored: Server):
     before = files(restored)
     with pytest.raises(ChangeFailed, match="not changed"):
-        restored.plan_hba([HbaRule("host", "all", "x", "all", "ldap", "no_such=option")]).apply()
+        plan_hba(restored, [HbaRule("host", "all", "x", "all", "ldap", "no_such=option")]).apply()
     assert files(restored) == before
 
 
 def test_a_rule_that_would_shut_pgnb_out_is_stopped(restored: Server):
     before = files(restored)
     with pytest.raises(GateClosed, match="own way in"):
-        restored.plan_hba([HbaRule("host", "all", "postgres", "127.0.0.0/8", "reject")]).apply()
+        plan_hba(restored, [HbaRule("host", "all", "postgres", "127.0.0.0/8", "reject")]).apply()
     assert files(restored) == before
 
 
 def test_a_bad_line_in_pg_hba_stops_a_change_of_it(restored: Server):
     append(restored, restored.facts.hba_file, "host all all 10.0.0.0/8 no_such_method")
     with pytest.raises(GateClosed, match="no_such_method"):
-        restored.plan_hba([HbaRule("host", "replication", "replicator", "10.0.0.0/8")]).apply()
+        plan_hba(restored, [HbaRule("host", "replication", "replicator", "10.0.0.0/8")]).apply()
 
 
 def test_the_rules_explain_who_gets_in(server: Server):
-    assert server.explain_hba("postgres", "postgres", "127.0.0.1").lets_in
-    assert server.explain_hba("postgres", "app", "192.0.2.1").deciding is not None
-    assert server.explain_hba("", "app", "192.0.2.1", replication=True).deciding is None
-    assert "No rule lets" in str(server.explain_hba("", "app", "192.0.2.1", replication=True))
+    assert explain_hba(server, "postgres", "postgres", "127.0.0.1").lets_in
+    assert explain_hba(server, "postgres", "app", "192.0.2.1").deciding is not None
+    assert explain_hba(server, "", "app", "192.0.2.1", replication=True).deciding is None
+    assert "No rule lets" in str(explain_hba(server, "", "app", "192.0.2.1", replication=True))
     assert Client("postgres", "app").address == ""
 
 
@@ -242,11 +247,11 @@ def test_a_plan_only_run_plans_and_leaves_everything_as_it_is(planning: Cluster,
     planned = find_server(planning, server.selector, password="secret:primary/password")
     before = files(server)
     try:
-        settings = planned.plan_settings(WISHES, write_restart=True)
-        rules = planned.plan_hba([HbaRule("host", "replication", "replicator", "10.0.0.0/8")])
-        config_map = planned.plan_config_map("never", WISHES)
-        role = planned.plan_role("never", "never")
-        restart = planned.plan_restart(reason="a test")
+        settings = plan_settings(planned, WISHES, write_restart=True)
+        rules = plan_hba(planned, [HbaRule("host", "replication", "replicator", "10.0.0.0/8")])
+        config_map = plan_config_map(planned, "never", WISHES)
+        role = plan_role(planned, "never", "never")
+        restart = plan_restart(planned, reason="a test")
         for change in (settings, rules, config_map, role, restart):
             assert change
             assert not change.apply().changed
@@ -280,11 +285,11 @@ def mounted(cluster: Cluster, find: Callable[..., Server]) -> Server:
 
 
 def test_where_the_main_file_is_mounted_settings_go_by_alter_system(mounted: Server):
-    applied = mounted.plan_settings({"wal_keep_size": "32MB"}).apply()
+    applied = plan_settings(mounted, {"wal_keep_size": "32MB"}).apply()
     setting = mounted.settings({"wal_keep_size": "32MB"})["wal_keep_size"]
     assert setting.met
     assert "postgresql.auto.conf" in setting.source
-    assert not mounted.plan_settings({"wal_keep_size": "32MB"})
+    assert not plan_settings(mounted, {"wal_keep_size": "32MB"})
     assert applied.undo is not None
     applied.undo().apply()
     assert mounted.settings(["wal_keep_size"])["wal_keep_size"].value == "0"
@@ -292,15 +297,15 @@ def test_where_the_main_file_is_mounted_settings_go_by_alter_system(mounted: Ser
 
 def test_where_pg_hba_is_mounted_the_config_map_is_changed_and_the_mount_waited_for(mounted: Server):
     rules = [HbaRule("host", "replication", "replicator", "10.0.0.0/8")]
-    applied = mounted.plan_hba(rules).apply()
+    applied = plan_hba(mounted, rules).apply()
     stands = (mounted.cluster.get("configmaps", "mounted") or {})["data"]["hba"]
     assert rules[0].line in stands
     assert read_file(mounted, "/etc/postgresql/pg_hba.conf") == stands
-    assert mounted.explain_hba("", "replicator", "10.1.1.1", replication=True).lets_in
-    assert not mounted.plan_hba(rules)
+    assert explain_hba(mounted, "", "replicator", "10.1.1.1", replication=True).lets_in
+    assert not plan_hba(mounted, rules)
     assert applied.undo is not None
     applied.undo().apply()
-    assert not mounted.explain_hba("", "replicator", "10.1.1.1", replication=True).lets_in
+    assert not explain_hba(mounted, "", "replicator", "10.1.1.1", replication=True).lets_in
 
 
 def test_a_mount_that_lags_behind_its_config_map_is_waited_for_and_nothing_that_stands_there_is_lost(
@@ -311,7 +316,7 @@ def test_a_mount_that_lags_behind_its_config_map_is_waited_for_and_nothing_that_
     data = (mounted.cluster.get("configmaps", "mounted") or {})["data"]
     somebody = {"hba": data["hba"] + "host all auditor 10.8.0.0/16 reject\n"}
     mounted.cluster.apply(manifest_of(mounted.cluster, "mounted", somebody), force=True)
-    change = mounted.plan_hba(rules)
+    change = plan_hba(mounted, rules)
     wait_mounted(mounted, "/etc/postgresql/pg_hba.conf", somebody["hba"])
     assert change.apply().changed
     assert "auditor" in (read_file(mounted, "/etc/postgresql/pg_hba.conf") or "")
@@ -319,9 +324,9 @@ def test_a_mount_that_lags_behind_its_config_map_is_waited_for_and_nothing_that_
     mounted.cluster.apply(manifest_of(mounted.cluster, "mounted", {"hba": data["hba"]}), force=True)
     wait_mounted(mounted, "/etc/postgresql/pg_hba.conf", data["hba"])
     mounted.cluster.apply(manifest_of(mounted.cluster, "mounted", {"hba": asked}), force=True)
-    mounted.plan_hba(rules).apply()
+    plan_hba(mounted, rules).apply()
     assert read_file(mounted, "/etc/postgresql/pg_hba.conf") == asked
-    assert not mounted.plan_hba(rules)
+    assert not plan_hba(mounted, rules)
 
 
 def test_a_config_map_that_lost_its_key_is_not_taken_for_an_empty_file(mounted: Server):
@@ -331,31 +336,31 @@ def test_a_config_map_that_lost_its_key_is_not_taken_for_an_empty_file(mounted: 
     mounted.cluster.patch("configmaps", "mounted", {"data": {"hba": None}}, "lose a key")
     try:
         with pytest.raises(ParameterError, match="mounted from a ConfigMap that lacks it"):
-            mounted.plan_hba([HbaRule("host", "replication", "replicator", "10.6.0.0/16")])
+            plan_hba(mounted, [HbaRule("host", "replication", "replicator", "10.6.0.0/16")])
     finally:
         mounted.cluster.patch("configmaps", "mounted", {"data": {"hba": kept}}, "put it back")
-    assert not mounted.plan_hba([])
+    assert not plan_hba(mounted, [])
 
 
 def test_rules_that_were_written_and_not_loaded_are_loaded(restored: Server):
     """As a run leaves them that was killed between the two."""
     path = restored.facts.hba_file or ""
     rules = [HbaRule("host", "replication", "replicator", "10.7.0.0/16")]
-    restored.plan_hba(rules).apply()
+    plan_hba(restored, rules).apply()
     wait_until(
         "the file to be younger than the last reload",
         lambda: restored.cluster.exec(restored.pod, ["touch", path], changes="edit by hand"),
-        lambda _: bool(restored.plan_hba(rules)),
+        lambda _: bool(plan_hba(restored, rules)),
         timeout=10.0,
         every=0.2,
         remedy="",
     )
-    assert restored.plan_hba(rules).apply().changed
-    assert not restored.plan_hba(rules)
+    assert plan_hba(restored, rules).apply().changed
+    assert not plan_hba(restored, rules)
 
 
 def test_a_mounted_text_that_the_server_refuses_is_put_back(mounted: Server):
     before = (mounted.cluster.get("configmaps", "mounted") or {})["data"]
     with pytest.raises(ChangeFailed, match="does not accept"):
-        mounted.plan_hba([HbaRule("host", "all", "x", "10.0.0.0/8", "ldap", "no_such=option")]).apply()
+        plan_hba(mounted, [HbaRule("host", "all", "x", "10.0.0.0/8", "ldap", "no_such=option")]).apply()
     assert (mounted.cluster.get("configmaps", "mounted") or {})["data"] == before

@@ -11,6 +11,10 @@ from pgnb.cluster import Cluster
 from pgnb.errors import GateClosed, ParameterError
 from pgnb.plan import Change, gate
 from pgnb.server import HbaRule, Server, find_server
+from pgnb.server.configmap import plan_config_map
+from pgnb.server.configure import plan_settings
+from pgnb.server.hba import plan_hba
+from pgnb.server.places import configuration_checks
 
 RULE = HbaRule("host", "replication", "replicator", "10.0.0.0/8")
 _FILL = """
@@ -45,7 +49,7 @@ def carry_out(change: Change) -> None:
 
 
 def test_a_setting_goes_where_the_next_pod_reads_it(bitnami: Server, cluster: Cluster) -> None:
-    carry_out(bitnami.plan_settings({"wal_keep_size": "128MB"}))
+    carry_out(plan_settings(bitnami, {"wal_keep_size": "128MB"}))
     assert bitnami.scalar("SHOW wal_keep_size") == "128MB"
     workload = cluster.workload(bitnami.pod)
     cluster.scale_and_wait(workload, 0)
@@ -58,29 +62,29 @@ def test_a_setting_goes_where_the_next_pod_reads_it(bitnami: Server, cluster: Cl
 
 def test_a_rule_is_not_written_where_it_would_be_lost(bitnami: Server) -> None:
     with pytest.raises(ParameterError, match="does not outlive the pod") as refused:
-        bitnami.plan_hba([RULE])
+        plan_hba(bitnami, [RULE])
     assert "emptyDir at /conf" in str(refused.value)
     assert "pgHbaConfiguration" in str(refused.value)
 
 
 def test_the_places_are_gated_before_the_first_change(bitnami: Server, server: Server) -> None:
     with pytest.raises(GateClosed, match=r"where rules of pg_hba\.conf stand"):
-        gate(bitnami.configuration_checks({"wal_keep_size": "256MB"}, [RULE]))
-    checks = gate(server.configuration_checks({"wal_keep_size": "256MB"}, [RULE]))
+        gate(configuration_checks(bitnami, {"wal_keep_size": "256MB"}, [RULE]))
+    checks = gate(configuration_checks(server, {"wal_keep_size": "256MB"}, [RULE]))
     assert not checks.failed
     stands = HbaRule("host", "all", "all", "all")
-    assert not bitnami.configuration_checks({"wal_keep_size": "256MB"}, [stands]).failed
+    assert not configuration_checks(bitnami, {"wal_keep_size": "256MB"}, [stands]).failed
 
 
 def test_a_cap_above_the_volume_is_refused_before_anything_is_changed(server: Server) -> None:
     """The claim asks for 1 Gi; the file system below it is the machine's, and larger."""
     cap = {"max_slot_wal_keep_size": "10GB"}
     with pytest.raises(GateClosed, match=r"the cap is smaller than the volume: 10(\.0)? GB"):
-        gate(server.configuration_checks(cap, []))
+        gate(configuration_checks(server, cap, []))
     with pytest.raises(GateClosed, match="Lower max_slot_wal_keep_size"):
-        server.plan_settings(cap).apply()
+        plan_settings(server, cap).apply()
     assert server.scalar("SHOW max_slot_wal_keep_size") == "-1"
-    checks = server.configuration_checks({"max_slot_wal_keep_size": "512MB"}, [])
+    checks = configuration_checks(server, {"max_slot_wal_keep_size": "512MB"}, [])
     room = next(check for check in checks.items if check.name == "room for all WAL that may be kept")
     assert not checks.failed
     assert room.advice
@@ -89,9 +93,9 @@ def test_a_cap_above_the_volume_is_refused_before_anything_is_changed(server: Se
 def test_what_waits_for_a_restart_stays_out_of_a_config_map_until_it_is_allowed(server: Server) -> None:
     """A mounted ConfigMap is read by the next start of the pod, which may be an eviction."""
     wanted = {"wal_level": "logical", "wal_keep_size": "96MB"}
-    change = server.plan_config_map("places", wanted, write_restart=False)
+    change = plan_config_map(server, "places", wanted, write_restart=False)
     assert "wal_keep_size" in change.diff
     assert "wal_level" not in change.diff
     assert "waits for a restart that is not allowed: wal_level" in change.note
-    assert "wal_level" in server.plan_config_map("places", wanted, write_restart=True).diff
+    assert "wal_level" in plan_config_map(server, "places", wanted, write_restart=True).diff
     assert server.cluster.get("configmaps", "places") is None

@@ -12,8 +12,12 @@ from pgnb.checks import gate, verify
 from pgnb.errors import GateClosed, ParameterError, PodError, QueryFailed
 from pgnb.plan import gate as gate_change
 from pgnb.server import HbaRule, Server, compose, find_server, name, role_checks
+from pgnb.server.configmap import drift, plan_config_map, read_config_map
+from pgnb.server.configure import plan_settings
+from pgnb.server.hba import explain_hba, plan_hba
 from pgnb.server.preflight import preflight
-from pgnb.server.restart import plan_pending_restart
+from pgnb.server.restart import plan_pending_restart, plan_restart
+from pgnb.server.roles import plan_role
 from pgnb.server.scram import verifier_of
 from pgnb.server.standbys import find_standbys
 from tests.versions import majors
@@ -28,7 +32,7 @@ def failed(server: Server) -> dict[str, str]:
 
 
 def test_an_ordinary_primary_passes_and_gets_advice(server: Server):
-    checks = gate(server.preflight())
+    checks = gate(preflight(server))
     assert checks.ok
     found = {check.name: check for check in checks}
     assert found["version"].found == server.facts.version_text
@@ -45,7 +49,7 @@ def test_what_goes_on_in_the_server_is_seen(server: Server):
     server.execute("SELECT pg_create_physical_replication_slot('seen', true)")
     server.execute(compose("CREATE DATABASE {}", name("plain")))
     try:
-        checks = {check.name: check for check in server.preflight()}
+        checks = {check.name: check for check in preflight(server)}
         assert checks["replication slots"].found == "seen"
         assert str(checks["databases"].found).startswith("2, ")
         assert "plain" in str(server.databases())
@@ -56,7 +60,7 @@ def test_what_goes_on_in_the_server_is_seen(server: Server):
 
 def test_too_little_room_stops(server: Server):
     with pytest.raises(GateClosed, match="free on the data volume"):
-        gate(server.preflight(wal_reserve=2**60))
+        gate(preflight(server, wal_reserve=2**60))
 
 
 def test_data_that_would_not_outlive_the_pod_stops(find: Callable[..., Server]):
@@ -70,7 +74,7 @@ def test_data_that_would_not_outlive_the_pod_stops(find: Callable[..., Server]):
     found = failed(fleeting)
     assert "emptyDir" in found["data outlives the pod"]
     assert found["update strategy"] == "RollingUpdate"
-    restart = fleeting.plan_restart(reason="a test")
+    restart = plan_restart(fleeting, reason="a test")
     gate_change(restart, allow_restart=True)
     with pytest.raises(GateClosed, match="outlives the pod"):
         restart.apply()
@@ -84,10 +88,10 @@ def test_a_login_with_few_rights_gets_as_far_as_they_reach(server: Server):
         assert limited.facts.system_identifier == server.facts.system_identifier
         assert limited.facts.data_directory == server.facts.data_directory
         assert not limited.facts.superuser
-        assert limited.preflight().ok
+        assert preflight(limited).ok
         assert limited.settings(["wal_level"])["wal_level"].value == "replica"
         with pytest.raises(QueryFailed) as refused:
-            limited.plan_settings({"work_mem": "9MB"})
+            plan_settings(limited, {"work_mem": "9MB"})
         assert refused.value.sqlstate == "42501"
         assert "pg_read_all_settings" in refused.value.remedy
     finally:
@@ -101,7 +105,7 @@ def role_attributes(server: Server, role: str) -> tuple[bool, bool, bool]:
 
 
 def test_the_role_is_made_with_a_password_that_nothing_shows(server: Server):
-    change = server.plan_role("replicator", "replication")
+    change = plan_role(server, "replicator", "replication")
     assert "replicator" in change.diff
     applied = change.apply()
     password = server.cluster.secret_value("replication", "password").reveal()
@@ -113,13 +117,13 @@ def test_the_role_is_made_with_a_password_that_nothing_shows(server: Server):
     assert "SCRAM-SHA-256$" not in shown
     log = "".join(line.text for line in server.cluster.logs(server.pod, tail=500))
     assert password not in log
-    assert not server.plan_role("replicator", "replication")
+    assert not plan_role(server, "replicator", "replication")
 
 
 def test_the_role_signs_in_with_the_secrets_password(server: Server):
-    server.plan_role("replicator", "replication").apply()
+    plan_role(server, "replicator", "replication").apply()
     rules = [HbaRule("host", "postgres", "replicator", "127.0.0.1/32")]
-    applied = server.plan_hba(rules).apply()
+    applied = plan_hba(server, rules).apply()
     assert applied.undo is not None
     signed_in = find_server(
         server.cluster, server.selector, user="replicator", password="secret:replication/password"
@@ -137,7 +141,7 @@ def test_a_role_that_lacks_something_is_altered_and_its_secret_respected(server:
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "partial"},
         "stringData": {"password": "päss wörd"},
     })  # fmt: skip
-    change = server.plan_role("partial", "partial")
+    change = plan_role(server, "partial", "partial")
     assert "ALTER ROLE partial LOGIN REPLICATION VALID UNTIL" in str(change)
     change.apply()
     assert role_attributes(server, "partial") == (True, True, False)
@@ -145,13 +149,13 @@ def test_a_role_that_lacks_something_is_altered_and_its_secret_respected(server:
     assert server.cluster.secret_value("partial", "password").reveal() == "päss wörd"
     server.execute(compose("ALTER ROLE partial PASSWORD {}", verifier_of("another")), what="another")
     assert "another one" in str(role_checks(server, "partial", "partial"))
-    server.plan_role("partial", "partial").apply()
+    plan_role(server, "partial", "partial").apply()
     verify(role_checks(server, "partial", "partial"))
     server.execute("DROP ROLE partial")
 
 
 def test_the_undo_removes_role_and_secret(server: Server):
-    applied = server.plan_role("passing", "passing").apply()
+    applied = plan_role(server, "passing", "passing").apply()
     assert applied.undo is not None
     applied.undo().apply()
     assert server.query("role", {"role": "passing"}) == []
@@ -161,24 +165,24 @@ def test_the_undo_removes_role_and_secret(server: Server):
 @pytest.mark.parametrize("role", ["", "pg_replicator", "public", "x" * 64])
 def test_a_name_that_no_role_can_have_is_refused(server: Server, role):
     with pytest.raises(ParameterError, match="not a name for a role"):
-        server.plan_role(role, "replication")
+        plan_role(server, role, "replication")
 
 
 def test_a_config_map_is_made_kept_and_held_against_the_server(server: Server):
-    change = server.plan_config_map(CONFIG, WISHES, [RULE])
+    change = plan_config_map(server, CONFIG, WISHES, [RULE])
     change.apply()
     data = server.cluster.get("configmaps", CONFIG)["data"]
     assert "wal_keep_size = '256MB'" in data["postgresql.conf"]
     assert "max_wal_senders = '10'" in data["postgresql.conf"]
     assert RULE.line in data["pg_hba.conf"]
-    assert not server.plan_config_map(CONFIG, WISHES, [RULE])
-    asked = server.read_config_map(CONFIG)
+    assert not plan_config_map(server, CONFIG, WISHES, [RULE])
+    asked = read_config_map(server, CONFIG)
     assert asked.rules == (RULE,)
-    apart = {check.name for check in server.drift(CONFIG) if not check.ok}
+    apart = {check.name for check in drift(server, CONFIG) if not check.ok}
     assert apart == {"wal_keep_size", RULE.line}
-    settings = server.plan_settings(asked.settings).apply()
-    rules = server.plan_hba(asked.rules).apply()
-    assert all(check.ok for check in server.drift(CONFIG))
+    settings = plan_settings(server, asked.settings).apply()
+    rules = plan_hba(server, asked.rules).apply()
+    assert all(check.ok for check in drift(server, CONFIG))
     for applied in (settings, rules):
         assert applied.undo is not None
         applied.undo().apply()
@@ -188,7 +192,7 @@ def test_a_config_maps_other_lines_are_kept(server: Server):
     text = "# ours\nwork_mem = 8MB   # small\nlog_statement = 'ddl'\nwal_keep_size = 0.25GB\n"
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}}
     server.cluster.create({**manifest, "data": {"postgresql.conf": text, "notes": "n"}})
-    applied = server.plan_config_map("kept", {**WISHES, "work_mem": "9MB"}).apply()
+    applied = plan_config_map(server, "kept", {**WISHES, "work_mem": "9MB"}).apply()
     data = server.cluster.get("configmaps", "kept")["data"]
     assert data["notes"] == "n"
     assert data["postgresql.conf"].startswith(
@@ -201,12 +205,12 @@ def test_a_config_maps_other_lines_are_kept(server: Server):
 
 def test_what_the_server_would_refuse_is_not_written_into_a_config_map(server: Server):
     with pytest.raises(ParameterError, match="wal_keep_size"):
-        server.plan_config_map("refused", {"wal_keep_size": "much"})
+        plan_config_map(server, "refused", {"wal_keep_size": "much"})
     server.cluster.create({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "odd"},
         "data": {"postgresql.conf": "wal_keep_size = much\nno_such = 1\nwork_mem = 4MB\n"},
     })  # fmt: skip
-    assert {check.name for check in server.drift("odd") if not check.ok} == {"wal_keep_size", "no_such"}
+    assert {check.name for check in drift(server, "odd") if not check.ok} == {"wal_keep_size", "no_such"}
 
 
 @pytest.mark.parametrize("strategy", ["Recreate", "RollingUpdate"])
@@ -217,9 +221,9 @@ def test_a_restart_brings_the_same_server_in_another_pod(find: Callable[..., Ser
 
     restarted = find(f"restart-{strategy.lower()}", patch=patch)
     wishes = {"wal_level": "logical", "wal_log_hints": True}
-    restarted.plan_settings(wishes, write_restart=True).apply()
+    plan_settings(restarted, wishes, write_restart=True).apply()
     before, pod = restarted.facts, restarted.pod.name
-    change = restarted.plan_restart(reason="wal_level = logical waits for it")
+    change = plan_restart(restarted, reason="wal_level = logical waits for it")
     with pytest.raises(GateClosed, match="allow_restart"):
         change.apply()
     assert restarted.facts == before
@@ -236,12 +240,12 @@ def test_a_restart_brings_the_same_server_in_another_pod(find: Callable[..., Ser
 def test_another_major_version_gets_the_same(find: Callable[..., Server], major: int):
     other = find(f"postgres-{major}", image=f"postgres:{major}")
     assert other.facts.major == major
-    assert other.preflight().ok
-    other.plan_settings({"wal_keep_size": "64MB"}).apply()
+    assert preflight(other).ok
+    plan_settings(other, {"wal_keep_size": "64MB"}).apply()
     verify(other.settings({"wal_keep_size": "64MB"}).checks)
-    other.plan_hba([RULE]).apply()
-    assert other.explain_hba("", "replicator", "10.244.0.9", replication=True).lets_in
-    other.plan_role("replicator", f"replication-{major}").apply()
+    plan_hba(other, [RULE]).apply()
+    assert explain_hba(other, "", "replicator", "10.244.0.9", replication=True).lets_in
+    plan_role(other, "replicator", f"replication-{major}").apply()
     verify(role_checks(other, "replicator", f"replication-{major}"))
 
 

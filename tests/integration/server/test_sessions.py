@@ -22,6 +22,10 @@ from pgnb.errors import (
 )
 from pgnb.plan import Change, Step
 from pgnb.server import Server, compose, find_server, literal, name
+from pgnb.server.configure import plan_settings
+from pgnb.server.hba import plan_hba
+from pgnb.server.preflight import preflight
+from pgnb.server.restart import plan_restart
 from pgnb.wait import wait_until
 from tests.interrupts import interrupted
 
@@ -246,10 +250,10 @@ def test_a_plan_only_run_goes_on_where_a_server_is_not_there_yet(planning: Clust
     assert absent.scalar("SELECT 1") is None
     assert absent.facts.role == "not there yet"
     assert "not there yet" in str(absent)
-    assert not absent.plan_settings({"work_mem": "8MB"})
-    assert not absent.plan_hba([])
-    assert not absent.plan_restart(reason="a test")
-    assert not absent.preflight().ok
+    assert not plan_settings(absent, {"work_mem": "8MB"})
+    assert not plan_hba(absent, [])
+    assert not plan_restart(absent, reason="a test")
+    assert not preflight(absent).ok
     assert "not there yet" in str(absent.settings(["work_mem"]).table)
 
 

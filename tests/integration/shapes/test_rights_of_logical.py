@@ -22,6 +22,8 @@ from pgnb.logical.quiet import read_silence
 from pgnb.operate.cutover import logical_cutover, plan_cutover
 from pgnb.plan import gate
 from pgnb.server import Server, find_server
+from pgnb.server.configure import plan_settings
+from pgnb.server.restart import plan_restart
 from pgnb_rehearsal.client import Client
 from tests.notebooks.snapshot import snapshot
 
@@ -152,8 +154,8 @@ def test_each_notebook_has_the_rights_that_it_needs_and_no_other(stage: Stage) -
 def _leave_one_worker(stage: Stage) -> None:
     """Work for 12.9, which mends it by a restart."""
     subscriber = stage.server(SUBSCRIBER)
-    subscriber.plan_settings({WORKERS: 1}, write_restart=True).apply()
-    restart = subscriber.plan_restart(reason="too few workers are wished")
+    plan_settings(subscriber, {WORKERS: 1}, write_restart=True).apply()
+    restart = plan_restart(subscriber, reason="too few workers are wished")
     gate(restart, allow_restart=True)
     restart.apply()
     subscriber.close()

@@ -14,6 +14,12 @@ def test_every_name_resolves():
         assert getattr(pgnb, name) is not None
 
 
+def test_editors_are_told_the_same():
+    lines = [f"from {home} import {name} as {name}" for name, home in pgnb._HOME_OF.items()]
+    stub = Path(pgnb.__file__).with_suffix(".pyi")
+    assert sorted(stub.read_text("utf-8").splitlines()) == sorted(lines), f"write {stub.name} anew"
+
+
 def test_nothing_else_is_promised():
     assert set(dir(pgnb)) == set(pgnb.__all__)
 
