@@ -15,9 +15,9 @@ from pgnb.replication.bootstrap import BACKUP_NAME, Bootstrap
 from pgnb.replication.install import Role
 from pgnb.replication.manifest import data_owner
 from pgnb.replication.progress import BackupProgress
-from pgnb.replication.source import replication_source
 from pgnb.replication.standby import plan_standby_workload
 from pgnb.replication.target import find_target
+from pgnb.server.source import replication_source
 
 _STANDBY, _CONFIG_MAP, _SECRET = (
     "postgres-async-replica",

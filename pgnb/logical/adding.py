@@ -15,7 +15,6 @@ from pgnb.checks import Check, Checks
 from pgnb.errors import ChangeFailed, GateClosed, ParameterError
 from pgnb.logical.catalog import Catalog, Named, TableShape, read_catalog
 from pgnb.logical.identity import plan_subscriber_identity
-from pgnb.logical.origin import Origin
 from pgnb.logical.publication import Publication, read_publications
 from pgnb.logical.publications import publication_objects
 from pgnb.logical.schema import DUMP_RIGHTS, dump_helper, dump_schema, load
@@ -29,6 +28,7 @@ from pgnb.logical.wishes import PublishedTable, Wish, qualified
 from pgnb.plan import Change, Step
 from pgnb.server import Rows, Server, compose, name
 from pgnb.server.queries import sql_of
+from pgnb.server.source import Source
 
 _ENDS_ITSELF = re.compile(r"(?:^|;)\s*(BEGIN|START|COMMIT|END|ROLLBACK|ABORT)\b", re.IGNORECASE)
 _ATTACHED = re.compile(r"^ALTER TABLE ONLY .+ ATTACH PARTITION .+;$", re.MULTILINE)
@@ -46,7 +46,7 @@ class _Adding:
     table: Named
     ddl: str
     owner: str
-    origin: Origin
+    origin: Source
     ours: TableShape | None
     theirs: TableShape | None
     publication: Publication
@@ -108,7 +108,7 @@ class _Adding:
 
 
 def plan_add_table(
-    publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Origin, table: str, *,
+    publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Source, table: str, *,
     ddl: str = "", owner: str = "", first_rows: str = "", via_root: bool = False,
 ) -> Change:  # fmt: skip
     """The plan after which the table is replicated: made where it lacks, published, refreshed, copied.
@@ -141,7 +141,7 @@ def _look(
     publisher: Server,
     subscriber: Server,
     spec: DatabaseSpec,
-    origin: Origin,
+    origin: Source,
     table: Named,
     ddl: str,
     owner: str,

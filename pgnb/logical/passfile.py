@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 
 from pgnb.errors import NotFound, ServerError
-from pgnb.logical.origin import Origin
 from pgnb.plan import Step
 from pgnb.server import Server
+from pgnb.server.source import Source
 from pgnb.texts import decoded
 
 _NAME = "pgnb.passfile"
@@ -32,7 +32,7 @@ def passfile_path(subscriber: Server) -> str:
     return f"{subscriber.facts.data_directory}/{_NAME}"
 
 
-def passfile_line(origin: Origin, password: str) -> str:
+def passfile_line(origin: Source, password: str) -> str:
     """The publisher's line, for any database: host:port:*:user:password, colons and backslashes escaped."""
     fields = (origin.host, str(origin.port), "*", origin.role, password)
     return ":".join(field if field == "*" else _escaped(field) for field in fields)
@@ -44,7 +44,7 @@ def with_line(text: str, line: str) -> str:
     return "".join(f"{each}\n" for each in dict.fromkeys((*lines, line)))
 
 
-def passfile_step(subscriber: Server, origin: Origin) -> Step | None:
+def passfile_step(subscriber: Server, origin: Source) -> Step | None:
     """The step that writes the publisher's line, or None where the passfile has it already."""
     path = passfile_path(subscriber)
     if not subscriber.present or _fits(subscriber, origin):
@@ -60,7 +60,7 @@ def passfile_step(subscriber: Server, origin: Origin) -> Step | None:
     return Step(subscriber.name, what, run, journalled=True)
 
 
-def _fits(subscriber: Server, origin: Origin) -> bool:
+def _fits(subscriber: Server, origin: Source) -> bool:
     try:
         return _wished(subscriber, origin) == _read(subscriber)
     except NotFound:
@@ -68,7 +68,7 @@ def _fits(subscriber: Server, origin: Origin) -> bool:
         return False
 
 
-def _wished(subscriber: Server, origin: Origin) -> str:
+def _wished(subscriber: Server, origin: Source) -> str:
     password = subscriber.cluster.secret_value(origin.secret, origin.secret_key)
     return with_line(_read(subscriber), passfile_line(origin, password.reveal()))
 

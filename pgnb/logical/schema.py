@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from pgnb.cluster import Cluster, HelperPod, Right
 from pgnb.cluster.helpers import Helper
-from pgnb.logical.origin import Origin
 from pgnb.logical.parallel import each, in_parallel
 from pgnb.logical.schemadiff import SchemaComparison, compare_schemas
 from pgnb.logical.specs import DatabaseSpec
@@ -22,6 +21,7 @@ from pgnb.logical.targets import databases_of
 from pgnb.plan import Change, Step
 from pgnb.server import Server
 from pgnb.server.conninfo import conninfo
+from pgnb.server.source import Source
 
 _PASSFILE = "/run/pgnb-secret/passfile"
 """Beside the password's own file, in a volume of memory."""
@@ -47,7 +47,7 @@ class _State:
 
 
 def plan_schema(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], origin: Origin, *,
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], origin: Source, *,
     timeout: float = DUMP_TIMEOUT,
 ) -> Change:  # fmt: skip
     """The plan that copies the schema into each of the subscriber's databases that holds nothing yet.
@@ -77,7 +77,7 @@ def plan_schema(
 
 
 def copy_schemas(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], origin: Origin, *,
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], origin: Source, *,
     timeout: float = DUMP_TIMEOUT,
 ) -> str:  # fmt: skip
     """Dump and load each database's schema, in parallel, journalled; what was done, in words."""
@@ -92,7 +92,7 @@ def copy_schemas(
 
 
 @contextmanager
-def dump_helper(publisher: Server, subscriber: Server, origin: Origin) -> Iterator[Helper]:
+def dump_helper(publisher: Server, subscriber: Server, origin: Source) -> Iterator[Helper]:
     """A helper pod in which pg_dump of the publisher's own version can run, with a passfile in its memory.
 
     The certificates that the origin names are mounted as in the subscriber's pod.
@@ -111,7 +111,7 @@ def dump_pod(publisher: Server) -> HelperPod:
 
 
 def dump_schema(
-    publisher: Server, helper: Helper, origin: Origin, database: str, *,
+    publisher: Server, helper: Helper, origin: Source, database: str, *,
     tables: Sequence[tuple[str, str]] = (), timeout: float = DUMP_TIMEOUT,
 ) -> str:  # fmt: skip
     """The DDL of a database, or of some of its tables (schema, name), as SQL that a session can carry out.

@@ -16,7 +16,6 @@ from pgnb.checks import Checks
 from pgnb.errors import GateClosed, PgnbError
 from pgnb.logical.names import stand_in_name
 from pgnb.logical.options import spelled, subscription_options
-from pgnb.logical.origin import Origin, connection
 from pgnb.logical.parallel import each, in_parallel
 from pgnb.logical.passfile import passfile_path, passfile_step
 from pgnb.logical.publication import Published, published_tables
@@ -27,6 +26,7 @@ from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.targets import all_target_checks, databases_of
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.server import Server, compose, join, name
+from pgnb.server.source import Source
 
 _ONLY_WHEN_MADE = ("failover", "two_phase")
 """Options that take a disabled subscription, or none at all, to be altered: left as they are."""
@@ -57,17 +57,17 @@ class _Wish:
 
     publisher: Server
     subscriber: Server
-    origin: Origin
+    origin: Source
     options: Mapping[str, Any]
     copy_data: bool
     slot_timeout: float
 
     def connection(self, spec: DatabaseSpec) -> str:
-        return connection(self.origin, spec.database, passfile_path(self.subscriber))
+        return self.origin.subscription(spec.database, passfile_path(self.subscriber))
 
 
 def plan_subscriptions(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], origin: Origin, *,
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], origin: Source, *,
     copy_data: bool = True, options: Mapping[str, Any] | None = None, slot_timeout: float = SLOT_TIMEOUT,
 ) -> Change:  # fmt: skip
     """The plan after which each database is subscribed to, all its published tables included.

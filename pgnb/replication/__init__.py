@@ -10,7 +10,6 @@ from pgnb.replication.repoint import plan_repoint
 from pgnb.replication.sizing import five_checks, standby_settings
 from pgnb.replication.slot_checks import slot_checks, slots_as_wished
 from pgnb.replication.slots import Slot, Slots, plan_drop_slot, plan_slot, plan_slots, slots
-from pgnb.replication.source import Source, replication_source
 from pgnb.replication.standby import plan_standby_config, plan_standby_workload, standby_pod_checks
 from pgnb.replication.status import (
     Receiver,
@@ -20,6 +19,7 @@ from pgnb.replication.status import (
     replication_status,
     standby_status,
 )
+from pgnb.server.source import Source, replication_source
 
 __all__ = [
     "BackupOptions",

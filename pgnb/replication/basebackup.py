@@ -15,7 +15,6 @@ from pgnb.cluster import Cluster, Pod
 from pgnb.cluster.security import User
 from pgnb.errors import DeadlineExceeded, NotFound, ParameterError, PgnbError
 from pgnb.plan import Change, Confirmation, Step
-from pgnb.replication import scripts
 from pgnb.replication.backupoptions import BackupOptions
 from pgnb.replication.bootstrap import ROOM, WIPE, Bootstrap
 from pgnb.replication.collation import library_checks
@@ -26,11 +25,11 @@ from pgnb.replication.manifest import data_owner
 from pgnb.replication.outside import Place, layout_of, on_other_claims
 from pgnb.replication.sizing import checked, five
 from pgnb.replication.slots import Slot, slots
-from pgnb.replication.source import Source
 from pgnb.replication.status import senders
 from pgnb.replication.target import Run, Target, find_target, inspect
-from pgnb.server import Server
+from pgnb.server import Server, scripts
 from pgnb.server.configmap import read_config_map
+from pgnb.server.source import Source
 
 _NOTE = "The old data directory stays until the new standby streams; the primary goes on serving."
 

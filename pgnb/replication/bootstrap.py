@@ -12,7 +12,6 @@ from pgnb.cluster.security import User
 from pgnb.display import spell_bytes
 from pgnb.errors import ChangeFailed, Conflict, DeadlineExceeded, PgnbError
 from pgnb.plan import Step
-from pgnb.replication import scripts
 from pgnb.replication.backupoptions import BackupOptions
 from pgnb.replication.copies import Earlier, earlier, unfit
 from pgnb.replication.install import Role, install
@@ -21,10 +20,10 @@ from pgnb.replication.outside import Place, left_by_earlier, place_checks
 from pgnb.replication.progress import BackupProgress
 from pgnb.replication.proof import HELPER_PASSFILE
 from pgnb.replication.slots import slots
-from pgnb.replication.source import Source
 from pgnb.replication.streaming import wait_streaming
 from pgnb.replication.target import Target, inspect
-from pgnb.server import Server
+from pgnb.server import Server, scripts
+from pgnb.server.source import Source
 from pgnb.wait import wait_until
 
 _FREE_SLOT = 90.0
@@ -122,7 +121,10 @@ class Bootstrap:
 
     def _finish_swap(self) -> None:
         argv = scripts.argv(
-            "outside", "clear", "swap", args=(self.target.directory, self.target.root, "former")
+            "outside",
+            "clear",
+            "swap",
+            args=(self.target.directory, self.target.root, "former"),
         )
         with self.primary.cluster.helper(self._helper(()), lifetime=3600) as helper:
             helper.exec(argv, timeout=600, changes="finish the swap that was interrupted")

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.checks import Check
-from pgnb.replication import scripts
 from pgnb.replication.judgement import DirectoryState
-from pgnb.server import Server
+from pgnb.server import Server, scripts
 from pgnb.server.preflight import REINDEX
 
 _REMEDY = (

@@ -9,7 +9,7 @@ from pgnb.cluster import Cluster, Workload, objects
 from pgnb.cluster.security import User, effective_uid, server_user
 from pgnb.plan import Step
 from pgnb.replication.manifest import passfile_patch
-from pgnb.replication.source import PASSWORD_VARIABLE, Source
+from pgnb.server.source import PASSWORD_VARIABLE, Source
 
 _ARGUMENTS = 4
 """The passfile's program ends with path, host, port and role; its text may be of an earlier version."""

@@ -13,8 +13,8 @@ from pgnb.cluster.server_spec import MANAGED_BY
 from pgnb.cluster.templates import Manifest, rendered
 from pgnb.errors import ParameterError
 from pgnb.replication.claims import more_claims
-from pgnb.replication.source import PASSFILE_DIRECTORY, PASSWORD_VARIABLE, Source
 from pgnb.server import Server
+from pgnb.server.source import PASSFILE_DIRECTORY, PASSWORD_VARIABLE, Source
 
 _SCALED = ("Deployment", "StatefulSet")
 _COPIED = ("configMap", "secret", "projected", "emptyDir")

@@ -10,13 +10,12 @@ from pgnb.checks import Check, Checks
 from pgnb.cluster import Cluster, HelperPod
 from pgnb.cluster.helper_spec import START
 from pgnb.errors import ClusterError, DeadlineExceeded
-from pgnb.replication import scripts
 from pgnb.replication.manifest import data_owner
 from pgnb.replication.slots import slots
-from pgnb.replication.source import Source
 from pgnb.replication.status import STREAMING
 from pgnb.replication.target import Target, find_target
-from pgnb.server import Server
+from pgnb.server import Server, scripts
+from pgnb.server.source import Source
 
 _PROOF = re.compile(r"proof (?P<status>\d+) (?P<name>\w+)\Z")
 HELPER_PASSFILE = "/tmp/pgnb-passfile"

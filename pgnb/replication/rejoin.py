@@ -33,11 +33,11 @@ from pgnb.replication.manifest import data_owner
 from pgnb.replication.returning import Returning
 from pgnb.replication.sizing import five
 from pgnb.replication.slots import plan_slot, slots
-from pgnb.replication.source import Source
 from pgnb.replication.target import Target, find_target, inspect
 from pgnb.replication.timelines import history_of
 from pgnb.replication.ways import Way, choose
 from pgnb.server import Server
+from pgnb.server.source import Source
 
 
 @dataclass(repr=False)

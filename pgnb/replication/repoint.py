@@ -12,7 +12,6 @@ from pgnb.plan import Change, Step
 from pgnb.replication.login import login_step, logs_in
 from pgnb.replication.manifest import data_owner
 from pgnb.replication.slots import plan_slot
-from pgnb.replication.source import Source
 from pgnb.replication.status import Receiver, receiver
 from pgnb.replication.streaming import streaming, wait_streaming
 from pgnb.replication.timelines import fork, history_of
@@ -20,6 +19,7 @@ from pgnb.server import Server
 from pgnb.server.configure import plan_settings
 from pgnb.server.conninfo import merged, parts_of, without_password
 from pgnb.server.progress import lsn_bytes, lsn_text
+from pgnb.server.source import Source
 from pgnb.wait import wait_until
 
 _END_RECEIVER = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_wal_receiver"

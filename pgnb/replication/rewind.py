@@ -12,12 +12,11 @@ from time import monotonic
 from pgnb.cluster import Helper
 from pgnb.display import spell_seconds
 from pgnb.errors import ChangeFailed
-from pgnb.replication import scripts
 from pgnb.replication.proof import HELPER_PASSFILE
-from pgnb.replication.source import Source
 from pgnb.replication.target import Target
-from pgnb.server import HbaRule, Server, compose, name
+from pgnb.server import HbaRule, Server, compose, name, scripts
 from pgnb.server.hba import explain_hba, plan_hba
+from pgnb.server.source import Source
 from pgnb.wait import wait_until
 
 REWIND_NAME = "pgnb_rewind"

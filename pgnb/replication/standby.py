@@ -18,11 +18,11 @@ from pgnb.replication.entrypoint import refuse_forgetful
 from pgnb.replication.login import logs_in
 from pgnb.replication.manifest import data_owner, standby_manifests, with_passfile
 from pgnb.replication.sizing import Value, standby_settings
-from pgnb.replication.source import Source
 from pgnb.replication.status import senders
 from pgnb.replication.target import find_target, find_workload, template_pod
 from pgnb.server import Server
 from pgnb.server.configmap import plan_config_map
+from pgnb.server.source import Source
 
 _CLAIM = "PersistentVolumeClaim"
 

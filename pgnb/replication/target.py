@@ -237,5 +237,8 @@ def inspect(
     """
     leads = run(scripts.argv("outside", "leads", args=(data_directory, mount)), timeout=_LOOK).text
     arguments = (data_directory, mount, bin_dir, *where(DirectoryState.of(leads)))
-    found = run(scripts.argv("libc", "outside", "inspect", args=arguments), timeout=_LOOK).text
+    found = run(
+        scripts.argv("libc", "outside", "inspect", args=arguments),
+        timeout=_LOOK,
+    ).text
     return DirectoryState.of(f"{leads}\n{found}")

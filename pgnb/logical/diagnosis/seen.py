@@ -17,58 +17,9 @@ from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.updates import Obstacle, standing_obstacles
+from pgnb.logical.workers import Apply, Workers
 from pgnb.server import Server
-from pgnb.server.progress import lsn_bytes
 from pgnb.wait import wait_until
-
-_SETTLED = 1.5
-"""Seconds that an apply worker must live to count as alive: one that meets a conflict dies much sooner."""
-
-
-@dataclass(frozen=True)
-class Apply:
-    """The apply of one subscription; ages in seconds, None where there is no worker (or no message yet)."""
-
-    database: str
-    subscription: str
-    enabled: bool
-    pid: int | None
-    worker_age: float | None
-    message_age: float | None
-    remote_lsn: str | None
-
-    @property
-    def settled(self) -> bool:
-        """Whether it need not be looked at again: it stays, or is not meant to run."""
-        return not self.enabled or (self.worker_age is not None and self.worker_age > _SETTLED)
-
-    def behind(self, lsn: str) -> bool:
-        """Whether the transaction that finishes at `lsn` is not applied yet."""
-        return self.remote_lsn is None or lsn_bytes(lsn) >= lsn_bytes(self.remote_lsn)
-
-    def meets(self, incident: Incident) -> bool:
-        """Whether an incident of the apply still holds; one without an LSN does while no worker stays."""
-        if incident.lsn is not None:
-            return self.behind(incident.lsn)
-        return not self.settled or not self.enabled
-
-
-@dataclass(frozen=True)
-class Workers:
-    """The subscriber's workers and what bounds them; durations in milliseconds."""
-
-    running: int
-    subscriptions: int
-    max_workers: int
-    max_sync_workers: int
-    max_processes: int
-    retry_ms: int
-    timeout_ms: int
-
-    @property
-    def needed(self) -> int:
-        """One for each subscription, and those that copy tables for one of them."""
-        return self.subscriptions + self.max_sync_workers
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from pgnb.errors import ParameterError
 from pgnb.logical.diagnosis.finding import LogicalDiagnosis
-from pgnb.logical.origin import Origin
 from pgnb.logical.remedies.identity import plan_identity
 from pgnb.logical.remedies.recreate import plan_recreate
 from pgnb.logical.remedies.resync import plan_resync
@@ -16,6 +15,7 @@ from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.wishes import qualified
 from pgnb.plan import Change
 from pgnb.server import Server
+from pgnb.server.source import Source
 
 REMEDIES = ("enable", "refresh", "identity", "workers", "resync", "recreate", "skip")
 """What loses nothing first; skip, which leaves changes out for good, last."""
@@ -23,7 +23,7 @@ REMEDIES = ("enable", "refresh", "identity", "workers", "resync", "recreate", "s
 
 def plan_remedy(
     publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], diagnosis: LogicalDiagnosis,
-    origin: Origin, *, remedy: str, database: str = "", table: str = "", allow_restart: bool = False,
+    origin: Source, *, remedy: str, database: str = "", table: str = "", allow_restart: bool = False,
 ) -> Change:  # fmt: skip
     """The plan of one remedy, by its name; an empty one is nothing to change.
 

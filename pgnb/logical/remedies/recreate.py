@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from pgnb.checks import Check, Checks
-from pgnb.logical.origin import Origin
 from pgnb.logical.publication import published_tables
 from pgnb.logical.remedies.emptying import empty_step
 from pgnb.logical.remedies.identity import arrival_check
@@ -18,13 +17,14 @@ from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.logical.targets import copy_checks, target_checks
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.server import Server, compose, name
+from pgnb.server.source import Source
 from pgnb.wait import wait_until
 
 _KEPT = ("streaming", "binary", "synchronous_commit", "disable_on_error", "origin", "failover")
 _FREED_WITHIN = 30.0
 
 
-def plan_recreate(publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Origin) -> Change:
+def plan_recreate(publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Source) -> Change:
     """Drop the subscription, empty its tables, and subscribe again with a new slot; asks for its name.
 
     Its options are kept. A run that was stopped halfway is taken up where it stands. Applying checks first
@@ -102,7 +102,7 @@ def _slot_step(publisher: Server, slot: str) -> Step:
 
 
 def _subscribe_step(
-    publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Origin, options: dict[str, Any]
+    publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Source, options: dict[str, Any]
 ) -> Step:
     def run() -> str:
         change = plan_subscriptions(publisher, subscriber, [spec], origin, options=options)

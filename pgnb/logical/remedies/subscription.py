@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pgnb.checks import Check, Checks
 from pgnb.errors import GateClosed
-from pgnb.logical.diagnosis.seen import Apply
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.subscriptions import refresh
+from pgnb.logical.workers import Apply
 from pgnb.plan import Change, Confirmation, Step
 from pgnb.server import Server, compose, name
 from pgnb.server.progress import lsn_bytes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pgnb.checks import Checks
-from pgnb.logical.diagnosis.seen import Workers
 from pgnb.logical.remedies.subscription import PARAMETER
+from pgnb.logical.workers import Workers
 from pgnb.plan import Change, Confirmation
 from pgnb.server import Server
 from pgnb.server.configure import plan_settings

@@ -15,9 +15,9 @@ from pgnb.logical.subscription import read_subscriptions
 from pgnb.operate.cutover.parties import Cutover
 from pgnb.operate.cutover.publishing import publish, unpublished
 from pgnb.operate.cutover.status import CutoverStatus, gaps_of
-from pgnb.operate.failover.service import switch
 from pgnb.plan import Step
 from pgnb.server import compose, name
+from pgnb.server.services import switch
 
 
 @dataclass

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.measure import Service, next_row, started
+from pgnb.observe.phases import measured_silence, plot_phases
 from pgnb.observe.plots import Plot
 from pgnb.observe.scratch import Scratch
 from pgnb.observe.writer import Writer, make_table
 from pgnb.operate.cutover.parties import Cutover
-from pgnb.operate.phases import measured_silence, plot_phases
 from pgnb.server.scratch import CUTOVER
 
 

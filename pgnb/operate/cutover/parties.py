@@ -17,7 +17,7 @@ from pgnb.logical.parallel import in_parallel
 from pgnb.logical.specs import DatabaseSpec, Specs, database_specs
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.targets import databases_of
-from pgnb.operate.phases import timed_phase
+from pgnb.observe.phases import timed_phase
 from pgnb.server import Login, Server, find_server
 from pgnb.server.route import Absent
 from pgnb.tls import checked_tls

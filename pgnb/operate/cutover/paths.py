@@ -12,8 +12,8 @@ from pgnb.operate.cutover.planned import Handover
 from pgnb.operate.cutover.publishing import unpublished
 from pgnb.operate.cutover.status import CutoverStatus, cutover_status, unfinished
 from pgnb.operate.cutover.unblocking import GO_ON, reasons_against
-from pgnb.operate.failover.service import read_service
 from pgnb.plan import Change, Confirmation, Step
+from pgnb.server.services import read_service
 
 
 def plan_cutover(cut: Cutover) -> Change:

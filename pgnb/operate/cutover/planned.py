@@ -20,9 +20,9 @@ from pgnb.operate.cutover.parties import Cutover
 from pgnb.operate.cutover.reverse import follow
 from pgnb.operate.cutover.status import CutoverStatus
 from pgnb.operate.cutover.unblocking import put_back, standing_specs
-from pgnb.operate.failover.service import switch
 from pgnb.plan import Step
 from pgnb.server import compose, name
+from pgnb.server.services import switch
 
 
 @dataclass

@@ -12,9 +12,9 @@ from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.operate.cutover.parties import Cutover
 from pgnb.plan import Change, Step
-from pgnb.replication import replication_source
 from pgnb.server.hba import plan_hba
 from pgnb.server.roles import plan_role
+from pgnb.server.source import replication_source
 
 _ORIGIN_SINCE = 16
 WRITE_ANYWAY = "SET default_transaction_read_only = off"

@@ -16,7 +16,7 @@ from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.targets import databases_of
 from pgnb.operate.cutover.parties import Cutover
-from pgnb.operate.failover.service import own_labels, read_service, selector_words
+from pgnb.server.services import own_labels, read_service, selector_words
 
 COLUMNS = ("database", "writes", "tables ready", "confirmed", "rows", "sequences", "subscription", "slot",
            "way back")  # fmt: skip

@@ -14,7 +14,7 @@ from pgnb.logical.quiet import let_writes_in
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.operate.cutover.parties import Cutover
-from pgnb.operate.failover.service import own_labels, read_service, selector_words
+from pgnb.server.services import own_labels, read_service, selector_words
 
 GO_ON = (
     "The writes stay stopped on {publisher}. See where the Service leads, and which server the clients write"

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from pgnb.checks import Check, Checks
 from pgnb.operate.failover.quiet import read_only_by_default
-from pgnb.operate.failover.service import own_labels, read_service, selector_words
 from pgnb.operate.failover.succession import Succession
 from pgnb.replication.slots import slots
 from pgnb.replication.status import senders
 from pgnb.server import Server
+from pgnb.server.services import own_labels, read_service, selector_words
 
 
 def succession_checks(pair: Succession) -> Checks:

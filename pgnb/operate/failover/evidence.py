@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pgnb.errors import PgnbError
 from pgnb.journal import Entry
 from pgnb.observe.measure import Service, measure_service
+from pgnb.observe.phases import measured_silence, plot_phases
 from pgnb.observe.plots import Plot
 from pgnb.operate.failover.quiet import read_only_by_default
 from pgnb.operate.failover.succession import Succession
-from pgnb.operate.phases import measured_silence, plot_phases
 
 
 @contextmanager

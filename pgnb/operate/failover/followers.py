@@ -10,10 +10,10 @@ from pgnb.operate.failover.succession import Succession
 from pgnb.plan import Change, Step
 from pgnb.replication.rejoin import plan_rejoin
 from pgnb.replication.repoint import plan_repoint
-from pgnb.replication.source import Source
 from pgnb.server import Server
 from pgnb.server.configmap import read_config_map
 from pgnb.server.configure import plan_settings
+from pgnb.server.source import Source
 
 
 def plan_return(

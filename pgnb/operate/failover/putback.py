@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from pgnb.cluster import Object
 from pgnb.errors import LeaseLost, PgnbError
-from pgnb.operate.failover.service import read_service, selector_words
 from pgnb.operate.failover.succession import Succession
 from pgnb.server import Server
+from pgnb.server.services import read_service, selector_words
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,19 @@ from datetime import datetime
 from typing import Literal, cast, get_args
 
 from pgnb.checks import Check
-from pgnb.cluster import Cluster, Object
+from pgnb.cluster import Cluster
 from pgnb.cluster.rolechange import RoleChange, role_change_of
 from pgnb.display import Cell, Table, Tabled, card
 from pgnb.errors import ParameterError, WrongServer
 from pgnb.journal import Entry
+from pgnb.observe.phases import timed_phase
 from pgnb.operate.failover.old import OldPrimary, old_primary
 from pgnb.operate.failover.remains import Remains
-from pgnb.operate.phases import timed_phase
-from pgnb.replication.source import Source
 from pgnb.server import Server
 from pgnb.server.facts import assert_expected
 from pgnb.server.progress import lsn_bytes, replay_progress
+from pgnb.server.services import port_of
+from pgnb.server.source import Source
 from pgnb.server.standbys import find_standbys
 from pgnb.tls import checked_tls
 
@@ -89,7 +90,7 @@ class Succession(Tabled):
         found = self.cluster.get("services", self.service)
         if found is None:
             raise ParameterError(f"there is no Service {self.service}", remedy="Name it by primary_service.")
-        port = reaching_port(found, self.candidate) or int(found["spec"]["ports"][0]["port"])
+        port = port_of(found, self.candidate) or int(found["spec"]["ports"][0]["port"])
         return Source(self.service, port, role, secret, secret_key, checked_tls(tls or {}))
 
     @contextmanager
@@ -110,18 +111,6 @@ class Succession(Tabled):
         facts |= {f"follows: {one.name}": _words(one) for one in self.others}
         facts["clients' Service"] = self.service
         return card("Succession", facts)
-
-
-def reaching_port(service: Object, server: Server) -> int | None:
-    """The Service's port that would end at the server's; None when none does."""
-    if not server.present:
-        return None
-    named = {p.get("name"): p["containerPort"] for p in server.pod.container_spec.get("ports") or []}
-    for port in service["spec"].get("ports") or []:
-        target = port.get("targetPort", port["port"])
-        if named.get(target, target) == server.facts.port:
-            return int(port["port"])
-    return None
 
 
 def _words(server: Server) -> Cell:

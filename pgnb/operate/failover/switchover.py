@@ -21,7 +21,6 @@ from pgnb.operate.failover.putback import Before, against_putting_back, going_on
 from pgnb.operate.failover.quiet import Quiet
 from pgnb.operate.failover.readiness import switchover_checks
 from pgnb.operate.failover.remains import leave_signal
-from pgnb.operate.failover.service import own_labels, switch
 from pgnb.operate.failover.succession import Succession
 from pgnb.operate.failover.volume import beside, fence_volume, open_on
 from pgnb.operate.failover.weak import weak_fence
@@ -29,6 +28,7 @@ from pgnb.plan import Change, Confirmation, Step
 from pgnb.replication.target import Target
 from pgnb.server import Server
 from pgnb.server.progress import marker, replay_progress, wait_replayed
+from pgnb.server.services import own_labels, switch
 from pgnb.wait import wait_until
 
 

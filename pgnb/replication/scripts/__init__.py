@@ -1,23 +1,17 @@
-"""Programs for `sh`, constant texts in files; what varies reaches them as arguments."""
+"""The programs of physical replication, and beside them those of the server's floor."""
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
+from pgnb.server import scripts as server
+
+_PACKAGES = (__name__, server.__name__)
 
 
-@cache
 def script(*names: str) -> str:
-    """The text of one or more scripts, in order, as one program, without comments and indentation.
-
-    An exec carries it in its URL, of which servers and proxies take 8 KB.
-    """
-    folder = files(__name__)
-    texts = [(folder / f"{name}.sh").read_text(encoding="utf-8") for name in names]
-    lines = [line.strip() for text in texts for line in text.splitlines()]
-    return "\n".join(line for line in lines if line and not line.startswith("#"))
+    """The text of one or more scripts as one program."""
+    return server.script(*names, packages=_PACKAGES)
 
 
 def argv(*names: str, args: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The argv that runs those scripts with `args` as their positional parameters."""
-    return ("sh", "-c", script(*names), f"pgnb-{names[-1]}", *args)
+    return server.argv(*names, args=args, packages=_PACKAGES)

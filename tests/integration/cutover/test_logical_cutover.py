@@ -25,8 +25,8 @@ from pgnb.operate.cutover import (
     unblocking,
 )
 from pgnb.operate.cutover.planned import Handover
-from pgnb.operate.failover.service import switch
 from pgnb.plan import gate
+from pgnb.server.services import switch
 from pgnb.wait import wait_until
 
 INSERTS = (

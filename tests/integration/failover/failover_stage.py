@@ -18,10 +18,10 @@ from pgnb.replication import (
     plan_standby_workload,
     replication_source,
 )
-from pgnb.replication.source import Source
 from pgnb.server import HbaRule, Server, find_server
 from pgnb.server.hba import plan_hba
 from pgnb.server.roles import plan_role
+from pgnb.server.source import Source
 from pgnb.wait import wait_until
 
 ROLE, SECRET, PRIMARY = "replicator", "replication", "postgres-primary"

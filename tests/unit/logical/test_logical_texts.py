@@ -15,7 +15,7 @@ from pgnb.logical.names import publication_name, slot_name, subscription_name
 from pgnb.logical.options import spelled, subscription_options
 from pgnb.logical.passfile import passfile_line, with_line
 from pgnb.logical.wishes import MARKER, PublishedTable, qualified, wish_of
-from pgnb.replication.source import Source
+from pgnb.server.source import Source
 
 NAMES = (
     "db1", "Sales-2026", "sales-2026", "sales_2026", 'a "b"; DROP TABLE x;--', "百分率 100%s",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from pgnb.journal import Entry
-from pgnb.operate.phases import phases_title, plot_phases
+from pgnb.observe.phases import phases_title, plot_phases
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PHASES = [Entry(NOW + timedelta(seconds=4.5 + n), "pod", f"phase {n}", "done", True, 0.5) for n in range(4)]

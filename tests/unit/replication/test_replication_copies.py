@@ -162,6 +162,9 @@ def test_a_place_that_the_data_directory_leads_to_is_left_alone(tmp_path: Path) 
 def test_what_looks_into_a_volume_fits_into_a_url() -> None:
     places = [f"/tablespaces/of-a-name-of-some-length/{number}" for number in range(10)]
     argv = scripts.argv(
-        "libc", "outside", "inspect", args=("/var/lib/postgresql/data/pgdata",) * 3 + (*places,)
+        "libc",
+        "outside",
+        "inspect",
+        args=("/var/lib/postgresql/data/pgdata",) * 3 + (*places,),
     )
     assert sum(len("&command=") + len(quote_plus(word)) for word in argv) < 8000

@@ -14,7 +14,7 @@ from pgnb.cluster.templates import rendered
 from pgnb.errors import ParameterError
 from pgnb.replication.login import logs_in
 from pgnb.replication.manifest import _workload_of, with_passfile
-from pgnb.replication.source import PASSFILE_DIRECTORY, Source
+from pgnb.server.source import PASSFILE_DIRECTORY, Source
 
 OWNER = User(70, 70)
 SOURCE = Source("postgres-primary", 5432, "replicator", "replication")

@@ -127,7 +127,12 @@ def test_wal_that_a_relative_link_leads_to_goes_with_its_directory(tmp_path: Pat
         directory.mkdir()
     (tmp_path / old / "pg_wal").symlink_to("../wal")
     (wal / "000000010000000000000001").write_text("")
-    argv = scripts.argv("outside", "clear", "discard", args=(str(data), str(tmp_path / old)))
+    argv = scripts.argv(
+        "outside",
+        "clear",
+        "discard",
+        args=(str(data), str(tmp_path / old)),
+    )
     subprocess.run(argv, check=True)
     assert not wal.exists()
 
@@ -184,7 +189,10 @@ def test_inspect_writes_whole_numbers_however_much_room_there_is(tmp_path: Path)
     (place / "PG_17_202406281").mkdir(parents=True)
     (tmp_path / "pgdata.pgnb-new.places").write_text(f"{place}\n")
     argv = scripts.argv(
-        "libc", "outside", "inspect", args=(str(tmp_path / "pgdata"), str(tmp_path), "", str(place))
+        "libc",
+        "outside",
+        "inspect",
+        args=(str(tmp_path / "pgdata"), str(tmp_path), "", str(place)),
     )
     environment = {**os.environ, "PATH": f"{df.parent}:{os.environ['PATH']}"}
     text = subprocess.run(argv, capture_output=True, text=True, check=True, env=environment).stdout

@@ -11,10 +11,10 @@ from pgnb.cluster.security import User
 from pgnb.errors import ParameterError
 from pgnb.replication.former import Control, Divergence, Former
 from pgnb.replication.login import logs_in
-from pgnb.replication.source import Source
 from pgnb.replication.timelines import Fork, History, fork, segment_of, segment_start
 from pgnb.replication.ways import choose
 from pgnb.server.conninfo import merged, parts_of
+from pgnb.server.source import Source
 
 MB = 1024 * 1024
 SECOND = History.of(2, "1\t0/3000000\tno recovery target specified\n")

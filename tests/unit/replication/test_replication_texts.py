@@ -11,12 +11,12 @@ import pytest
 
 from pgnb.cluster import HelperPod, Pod
 from pgnb.errors import ParameterError
-from pgnb.replication import scripts
 from pgnb.replication.progress import words
 from pgnb.replication.proof import checks_of, read_proofs
 from pgnb.replication.slots import check_slot_name
-from pgnb.replication.source import PASSFILE, Source
+from pgnb.server import scripts
 from pgnb.server.conninfo import conninfo, without_password
+from pgnb.server.source import PASSFILE, Source
 
 SOURCE = Source("postgres-primary", 5432, "replicator", "replication")
 

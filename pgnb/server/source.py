@@ -1,4 +1,6 @@
-"""Where a standby gets its data from: address, role and Secret, as primary_conninfo will name them."""
+"""Where another server gets its data from: address, role and Secret, as primary_conninfo and a subscription's
+conninfo name them, never a password.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pgnb.cluster import HelperPod, Pod, SecretFile
 from pgnb.display import Table, Tabled, card
 from pgnb.errors import NotFound, ParameterError
-from pgnb.replication import scripts
-from pgnb.server import Server
+from pgnb.server import scripts
 from pgnb.server.conninfo import conninfo
+from pgnb.server.server import Server
 from pgnb.server.services import Service, port_of, services_of
 from pgnb.tls import checked_tls, files_of
 
@@ -23,7 +25,7 @@ PASSWORD_VARIABLE = "PGNB_PASSWORD"  # noqa: S105  a variable's name, not its va
 
 @dataclass(frozen=True, repr=False)
 class Source(Tabled):
-    """The primary as a standby reaches it: host, port and role, and the Secret that holds the password.
+    """The primary or publisher as another server reaches it: host, port, role, and the password's Secret.
 
     `database` is what slot synchronisation connects to (17). `tls` are libpq's TLS options; their paths are
     those of the container that connects.
@@ -46,6 +48,19 @@ class Source(Tabled):
                 "user": self.role,
                 "dbname": self.database,
                 "application_name": application_name,
+                "passfile": passfile,
+                **self.tls,
+            }
+        )
+
+    def subscription(self, database: str, passfile: str) -> str:
+        """The text of a subscription's connection (subconninfo) to one of the server's databases."""
+        return conninfo(
+            {
+                "host": self.host,
+                "port": self.port,
+                "user": self.role,
+                "dbname": database,
                 "passfile": passfile,
                 **self.tls,
             }
