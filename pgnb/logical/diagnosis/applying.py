@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pgnb.display import spell_seconds
+from pgnb.findings import Finding
 from pgnb.logical.catalog import Named
 from pgnb.logical.conflicts import Incident, Trouble
-from pgnb.logical.diagnosis.finding import LogicalFinding
 from pgnb.logical.diagnosis.judging import (
     MISSING_TABLE,
     Findings,
@@ -50,16 +50,21 @@ def _quiet_at_most(evidence: Evidence) -> float:
     return timeout / 2 + _SILENCE if timeout else float("inf")
 
 
-def _failing(seen: DatabaseSeen, incident: Incident) -> LogicalFinding:
+def _failing(seen: DatabaseSeen, incident: Incident) -> Finding:
     kind = _APPLY_KINDS.get(incident.trouble, "apply-fails")
     mend, remedy = _ROW_MENDS.get(kind, _ROW_MENDS["apply-fails"])
     if kind in _SKIPPABLE:
         mend = f"{mend} {_SKIP if incident.lsn else _NO_SKIP}"
-    return LogicalFinding(
-        kind, seen.spec.database, incident.table or seen.spec.subscription, _CAUSES[kind],
-        (f"log: {incident.words}", *(seen.rows if kind == "conflict" else ()), *retained(seen)), mend,
-        remedy, incident.lsn,
-    )  # fmt: skip
+    return Finding(
+        kind,
+        incident.table or seen.spec.subscription,
+        _CAUSES[kind],
+        (f"log: {incident.words}", *(seen.rows if kind == "conflict" else ()), *retained(seen)),
+        mend,
+        database=seen.spec.database,
+        remedy_id=remedy,
+        lsn=incident.lsn,
+    )
 
 
 _CAUSES = {
@@ -72,7 +77,8 @@ _CAUSES = {
 _ROW_MENDS = {
     "conflict": (
         "Remove or change the row on the subscriber; the apply goes on by itself."
-        " Disabling and enabling cures nothing.", "",
+        " Disabling and enabling cures nothing.",
+        "",
     ),
     "missing-table": (MISSING_TABLE[1], ""),
     "refused-row": (
@@ -81,10 +87,11 @@ _ROW_MENDS = {
     ),
     "no-replica-identity": (
         "Give the subscriber's table the publisher's replica identity; the apply goes on by itself. FULL on"
-        " the publisher helps later rows alone, not those that wait.", "identity",
+        " the publisher helps later rows alone, not those that wait.",
+        "identity",
     ),
     "apply-fails": ("Correct what the log says; the apply goes on by itself.", ""),
-}  # fmt: skip
+}
 _SKIPPABLE = ("conflict", "refused-row", "apply-fails")
 _SKIP = (
     "Only if the row cannot be corrected there: remedy = 'skip' leaves that whole transaction out, its"
@@ -96,7 +103,7 @@ _NO_SKIP = (
 )
 
 
-def _no_worker(seen: DatabaseSeen, evidence: Evidence, failing: list[Incident]) -> LogicalFinding:
+def _no_worker(seen: DatabaseSeen, evidence: Evidence, failing: list[Incident]) -> Finding:
     workers = evidence.workers
     if failing:
         return _dead(seen, f"log: {failing[-1].words}")
@@ -104,36 +111,47 @@ def _no_worker(seen: DatabaseSeen, evidence: Evidence, failing: list[Incident]) 
         return _too_few(seen, evidence, f"the subscription {seen.spec.subscription} has no apply worker")
     if seen.publisher_silent:
         return _dead(seen, f"the publisher does not answer: {seen.publisher_silent}")
-    return LogicalFinding(
-        "no-worker", seen.spec.database, seen.spec.subscription, "it does not start, or does not stay",
-        (f"pg_stat_subscription has no worker that lives longer than {spell_seconds(_STARTUP)}",
-         *logged(seen, "other"), *retained(seen)),
+    return Finding(
+        "no-worker",
+        seen.spec.subscription,
+        "it does not start, or does not stay",
+        (
+            f"pg_stat_subscription has no worker that lives longer than {spell_seconds(_STARTUP)}",
+            *logged(seen, "other"),
+            *retained(seen),
+        ),
         "Read the subscriber's log; pg_stat_activity shows the logical replication launcher.",
-    )  # fmt: skip
+        database=seen.spec.database,
+    )
 
 
-def _dead(seen: DatabaseSeen, found: str) -> LogicalFinding:
+def _dead(seen: DatabaseSeen, found: str) -> Finding:
     connection = seen.subscription.connection if seen.subscription else ""
-    return LogicalFinding(
-        "dead-connection", seen.spec.database, seen.spec.subscription,
+    return Finding(
+        "dead-connection",
+        seen.spec.subscription,
         "the publisher is not reached, does not let the role in, or answers no more",
         (found, f"connection: {connection}", *retained(seen)),
         "See that the Service leads to the publisher, that pg_hba.conf lets the role in and that its password"
         " is the Secret's (12_logical_replication checks all three); the worker tries again by itself.",
-    )  # fmt: skip
+        database=seen.spec.database,
+    )
 
 
-def _too_few(seen: DatabaseSeen, evidence: Evidence, found: str) -> LogicalFinding:
+def _too_few(seen: DatabaseSeen, evidence: Evidence, found: str) -> Finding:
     workers = evidence.workers
     warned = [i.words for i in evidence.incidents if i.trouble == "no worker"][-1:]
-    return LogicalFinding(
-        "too-few-workers", seen.spec.database, seen.spec.subscription,
+    return Finding(
+        "too-few-workers",
+        seen.spec.subscription,
         f"{workers.running} of max_logical_replication_workers = {workers.max_workers} run;"
         f" {workers.subscriptions} subscriptions and their copies need {workers.needed}",
         (found, *(f"log: {text}" for text in warned)),
         f"Raise max_logical_replication_workers to {workers.needed} or more, and max_worker_processes"
-        f" ({workers.max_processes} now) above that; both take a restart of the subscriber.", "workers",
-    )  # fmt: skip
+        f" ({workers.max_processes} now) above that; both take a restart of the subscriber.",
+        database=seen.spec.database,
+        remedy_id="workers",
+    )
 
 
 def copy_findings(seen: DatabaseSeen, evidence: Evidence) -> Findings:
@@ -149,14 +167,18 @@ def copy_findings(seen: DatabaseSeen, evidence: Evidence) -> Findings:
         yield _too_few(seen, evidence, f"{', '.join(map(words, waiting))}: {_STATES['i']} (state i)")
 
 
-def _stalled(seen: DatabaseSeen, key: Named, incident: Incident) -> LogicalFinding:
+def _stalled(seen: DatabaseSeen, key: Named, incident: Incident) -> Finding:
     state = seen.states[key]
     cause, mend = _STALLS.get(incident.trouble, _REFUSED)
-    return LogicalFinding(
-        "stalled-sync", seen.spec.database, words(key), cause,
-        (f"log: {incident.words}", f"state {state}: {_STATES.get(state, state)}", *retained(seen)), mend,
-        "resync",
-    )  # fmt: skip
+    return Finding(
+        "stalled-sync",
+        words(key),
+        cause,
+        (f"log: {incident.words}", f"state {state}: {_STATES.get(state, state)}", *retained(seen)),
+        mend,
+        database=seen.spec.database,
+        remedy_id="resync",
+    )
 
 
 _REFUSED = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pgnb.logical.diagnosis.finding import LogicalDiagnosis, LogicalFinding
+from pgnb.findings import Diagnosis, Finding
 from pgnb.logical.diagnosis.rules import database_findings
 from pgnb.logical.diagnosis.seen import Evidence, collect
 from pgnb.logical.specs import DatabaseSpec
@@ -15,9 +15,14 @@ PATIENCE = 8.0
 
 
 def diagnose_logical(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *,
-    log_lines: int = 2000, patience: float = PATIENCE, show_rows: bool = False,
-) -> LogicalDiagnosis:  # fmt: skip
+    publisher: Server,
+    subscriber: Server,
+    specs: Sequence[DatabaseSpec],
+    *,
+    log_lines: int = 2000,
+    patience: float = PATIENCE,
+    show_rows: bool = False,
+) -> Diagnosis:
     """What is wrong with the replication of these databases, the worst first; changes nothing.
 
     Rests on the catalogs and statistics of both sides and on the last `log_lines` lines of the subscriber's
@@ -28,17 +33,20 @@ def diagnose_logical(
     """
     databases = [spec.database for spec in specs]
     if not subscriber.present:
-        return LogicalDiagnosis((), tuple(databases))
+        return Diagnosis((), databases=tuple(databases))
     evidence = collect(publisher, subscriber, specs, lines=log_lines, patience=patience, show_rows=show_rows)
-    return LogicalDiagnosis.of(list(_findings(evidence)), databases)
+    return Diagnosis.of(_findings(evidence), databases=databases)
 
 
-def _findings(evidence: Evidence) -> Iterator[LogicalFinding]:
+def _findings(evidence: Evidence) -> Iterator[Finding]:
     for seen in evidence.databases:
         yield from database_findings(seen, evidence)
     if evidence.log_refused and evidence.databases:
-        yield LogicalFinding(
-            "log-not-read", evidence.databases[0].spec.database, "the log",
-            "conflicts are told by the log alone, so they may be missing here", (evidence.log_refused,),
+        yield Finding(
+            "log-not-read",
+            "the log",
+            "conflicts are told by the log alone, so they may be missing here",
+            (evidence.log_refused,),
             "Give the login pods/log, and pg_read_server_files where the logging collector is on.",
-        )  # fmt: skip
+            database=evidence.databases[0].spec.database,
+        )

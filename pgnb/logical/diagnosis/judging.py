@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.display import spell_bytes
+from pgnb.findings import Finding
 from pgnb.logical.catalog import Named
 from pgnb.logical.conflicts import Incident, Trouble
-from pgnb.logical.diagnosis.finding import LogicalFinding
 from pgnb.logical.diagnosis.seen import DatabaseSeen
 
-Findings = Iterator[LogicalFinding]
+Findings = Iterator[Finding]
 MISSING_TABLE = (
     "the table was made on the publisher first, so every table of the subscription waits",
     "Section 12.7 (12_07_add_table) makes it there; the apply goes on by itself.",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pgnb.display import spell_bytes
+from pgnb.findings import Finding
 from pgnb.logical.diagnosis.applying import apply_findings, copy_findings
-from pgnb.logical.diagnosis.finding import LogicalFinding
 from pgnb.logical.diagnosis.judging import MISSING_TABLE, Findings, current, logged, retained, words
 from pgnb.logical.diagnosis.seen import DatabaseSeen, Evidence
 from pgnb.logical.names import stand_in_name
@@ -29,32 +29,41 @@ def database_findings(seen: DatabaseSeen, evidence: Evidence) -> Findings:
         yield from rule(seen)
 
 
-def _absent(seen: DatabaseSeen) -> LogicalFinding | None:
+def _absent(seen: DatabaseSeen) -> Finding | None:
     spec = seen.spec
     if seen.missing:
-        return LogicalFinding(
-            "no-database", spec.database, spec.database, "it was never made there, or was dropped",
+        return Finding(
+            "no-database",
+            spec.database,
+            "it was never made there, or was dropped",
             ("pg_database of the subscriber has no such name",),
             "Section 12.8 (12_08_add_database) makes it.",
-        )  # fmt: skip
+            database=spec.database,
+        )
     if seen.subscription is None:
-        return LogicalFinding(
-            "no-subscription", spec.database, spec.subscription, "it was never made, or was dropped",
+        return Finding(
+            "no-subscription",
+            spec.subscription,
+            "it was never made, or was dropped",
             ("pg_subscription of the subscriber has no such name for this database",),
             "Section 12.4 (12_logical_replication) makes it.",
-        )  # fmt: skip
+            database=spec.database,
+        )
     if seen.publication is None and not seen.publisher_silent:
-        return LogicalFinding(
-            "no-publication", spec.database, spec.publication,
+        return Finding(
+            "no-publication",
+            spec.publication,
             "it was dropped under a live subscription, or never made",
             ("pg_publication of the publisher has no such name",),
             "Section 12.4 makes it again (12_logical_replication). Rows written while it was not there may"
-            " be missing: compare the counts, and recreate the subscription where they differ.", "recreate",
-        )  # fmt: skip
+            " be missing: compare the counts, and recreate the subscription where they differ.",
+            database=spec.database,
+            remedy_id="recreate",
+        )
     return None
 
 
-def _lost_slot(seen: DatabaseSeen) -> LogicalFinding | None:
+def _lost_slot(seen: DatabaseSeen) -> Finding | None:
     subscription = seen.subscription
     if subscription is None or seen.publisher_silent:
         return None
@@ -69,15 +78,18 @@ def _lost_slot(seen: DatabaseSeen) -> LogicalFinding | None:
     else:
         reason = slot.invalidation_reason or "the WAL that it kept is removed"
         found, cause = f"wal_status = {slot.wal_status}", f"the publisher gave it up: {reason}"
-    return LogicalFinding(
-        "lost-slot", seen.spec.database, subscription.slot or subscription.name, cause,
+    return Finding(
+        "lost-slot",
+        subscription.slot or subscription.name,
+        cause,
         (found, *logged(seen, "no slot", "connection")),
         "Nothing brings its changes back. Recreate the subscription with a new copy of its tables.",
-        "recreate",
-    )  # fmt: skip
+        database=seen.spec.database,
+        remedy_id="recreate",
+    )
 
 
-def _disabled(seen: DatabaseSeen) -> LogicalFinding | None:
+def _disabled(seen: DatabaseSeen) -> Finding | None:
     subscription = seen.subscription
     if subscription is None or subscription.enabled:
         return None
@@ -89,11 +101,16 @@ def _disabled(seen: DatabaseSeen) -> LogicalFinding | None:
         if by_itself
         else "Enable it."
     )
-    return LogicalFinding(
-        "disabled", seen.spec.database, subscription.name, cause,
+    return Finding(
+        "disabled",
+        subscription.name,
+        cause,
         ("subenabled = false", *((error.words,) if error else ()), *retained(seen)),
-        f"{after} Meanwhile the slot keeps WAL on the publisher.", "enable", error.lsn if error else None,
-    )  # fmt: skip
+        f"{after} Meanwhile the slot keeps WAL on the publisher.",
+        database=seen.spec.database,
+        remedy_id="enable",
+        lsn=error.lsn if error else None,
+    )
 
 
 def _not_refreshed(seen: DatabaseSeen) -> Findings:
@@ -101,24 +118,34 @@ def _not_refreshed(seen: DatabaseSeen) -> Findings:
     for key in sorted(seen.published - seen.states.keys()):
         short = key[1] if key[0] == "public" else words(key)
         if short in lacking:
-            yield LogicalFinding(
-                "missing-table", seen.spec.database, words(key), MISSING_TABLE[0],
-                ("published, but not in the subscriber's catalog",), MISSING_TABLE[1],
-            )  # fmt: skip
+            yield Finding(
+                "missing-table",
+                words(key),
+                MISSING_TABLE[0],
+                ("published, but not in the subscriber's catalog",),
+                MISSING_TABLE[1],
+                database=seen.spec.database,
+            )
         elif _stands_in(seen):
-            yield LogicalFinding(
-                "resync-unfinished", seen.spec.database, words(key),
+            yield Finding(
+                "resync-unfinished",
+                words(key),
                 "the run that took it out of the subscription, to copy it anew, did not end",
                 (f"the subscription reads {stand_in_name(seen.spec.publication)}, which lacks this table",),
-                "Resync that table again: it goes on from here. A REFRESH would not bring it back.", "resync",
-            )  # fmt: skip
+                "Resync that table again: it goes on from here. A REFRESH would not bring it back.",
+                database=seen.spec.database,
+                remedy_id="resync",
+            )
         else:
-            yield LogicalFinding(
-                "not-refreshed", seen.spec.database, words(key),
+            yield Finding(
+                "not-refreshed",
+                words(key),
                 "it was published after the subscription's last REFRESH; its rows are skipped silently",
                 ("published and there on both sides, but not in pg_subscription_rel",),
-                "ALTER SUBSCRIPTION ... REFRESH PUBLICATION, which copies its rows.", "refresh",
-            )  # fmt: skip
+                "ALTER SUBSCRIPTION ... REFRESH PUBLICATION, which copies its rows.",
+                database=seen.spec.database,
+                remedy_id="refresh",
+            )
 
 
 def _stands_in(seen: DatabaseSeen) -> bool:
@@ -132,20 +159,29 @@ def _schema(seen: DatabaseSeen) -> Findings:
     wrong = [d for d in seen.differences if d.effect != "later" and d.what not in apart]
     if wrong:
         lines = tuple(f"{d.table}: {d.what}: {d.publisher} / {d.subscriber}" for d in wrong)
-        yield LogicalFinding(
-            "schema-differs", seen.spec.database, ", ".join(dict.fromkeys(d.table for d in wrong)),
-            "rows of these tables cannot arrive, or some cannot", lines,
+        yield Finding(
+            "schema-differs",
+            ", ".join(dict.fromkeys(d.table for d in wrong)),
+            "rows of these tables cannot arrive, or some cannot",
+            lines,
             "Alter the subscriber's tables; logical replication carries no DDL.",
-        )  # fmt: skip
+            database=seen.spec.database,
+        )
 
 
 def _obstacles(seen: DatabaseSeen) -> Findings:
     """Known from the catalogs, before the first UPDATE: refused by the publisher, or by the apply."""
     for one in seen.obstacles:
         cause, remedy = _OBSTACLES[one.kind]
-        yield LogicalFinding(
-            one.kind, seen.spec.database, one.table, cause, (one.found,), one.remedy, remedy
-        )  # fmt: skip
+        yield Finding(
+            one.kind,
+            one.table,
+            cause,
+            (one.found,),
+            one.remedy,
+            database=seen.spec.database,
+            remedy_id=remedy,
+        )
 
 
 _OBSTACLES = {
@@ -158,24 +194,34 @@ _OBSTACLES = {
 def _slot_at_risk(seen: DatabaseSeen) -> Findings:
     slot = seen.slot
     if slot and slot.wal_status == "unreserved":
-        yield LogicalFinding(
-            "slot-at-risk", seen.spec.database, slot.name,
+        yield Finding(
+            "slot-at-risk",
+            slot.name,
             "it is behind by more than max_slot_wal_keep_size: the next checkpoint removes its WAL",
             (f"wal_status = unreserved, {spell_bytes(slot.retained_bytes)} retained",),
             "Raise max_slot_wal_keep_size on the publisher now (06_online_changes), then mend the apply.",
-        )  # fmt: skip
+            database=seen.spec.database,
+        )
 
 
 def _missing_rows(seen: DatabaseSeen) -> Findings:
     for incident in seen.incidents:
         if incident.trouble == "missing row":
-            yield LogicalFinding(
-                "missing-rows", seen.spec.database, incident.table,
-                "an UPDATE or DELETE found no row on the subscriber, and was left out", (incident.words,),
-                "Compare the counts; resync that table where they differ.", "resync",
-            )  # fmt: skip
+            yield Finding(
+                "missing-rows",
+                incident.table,
+                "an UPDATE or DELETE found no row on the subscriber, and was left out",
+                (incident.words,),
+                "Compare the counts; resync that table where they differ.",
+                database=seen.spec.database,
+                remedy_id="resync",
+            )
 
 
 _ALWAYS: tuple[Callable[[DatabaseSeen], Findings], ...] = (
-    _not_refreshed, _schema, _obstacles, _slot_at_risk, _missing_rows,
-)  # fmt: skip
+    _not_refreshed,
+    _schema,
+    _obstacles,
+    _slot_at_risk,
+    _missing_rows,
+)

@@ -62,9 +62,14 @@ class Evidence:
 
 
 def collect(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, lines: int, patience: float,
+    publisher: Server,
+    subscriber: Server,
+    specs: Sequence[DatabaseSpec],
+    *,
+    lines: int,
+    patience: float,
     show_rows: bool = False,
-) -> Evidence:  # fmt: skip
+) -> Evidence:
     """Look at both sides and at the subscriber's log; `patience`: seconds for young workers to live or die.
 
     Without `show_rows` the values of rows are left out.
@@ -131,10 +136,16 @@ def _slots(publisher: Server) -> tuple[Mapping[str, LogicalSlot], str]:
 
 
 def _look(
-    publisher: Server, subscriber: Server, spec: DatabaseSpec, silent: str,
-    slots: Mapping[str, LogicalSlot], apply: Apply | None, own: tuple[Incident, ...],
-    *, show_rows: bool,
-) -> DatabaseSeen:  # fmt: skip
+    publisher: Server,
+    subscriber: Server,
+    spec: DatabaseSpec,
+    silent: str,
+    slots: Mapping[str, LogicalSlot],
+    apply: Apply | None,
+    own: tuple[Incident, ...],
+    *,
+    show_rows: bool,
+) -> DatabaseSeen:
     subscription = read_subscriptions(subscriber, spec.database).get(spec.subscription)
     named = {"subscription": spec.subscription}
     known = subscriber.query("logical/copying", named, database=spec.database)
@@ -166,9 +177,13 @@ def _latest(apply: Apply | None, own: Sequence[Incident]) -> Incident | None:
 
 
 def _rows(
-    servers: Sequence[Server], spec: DatabaseSpec, tables: Iterable[Named], incident: Incident | None, *,
+    servers: Sequence[Server],
+    spec: DatabaseSpec,
+    tables: Iterable[Named],
+    incident: Incident | None,
+    *,
     show: bool,
-) -> tuple[str, ...]:  # fmt: skip
+) -> tuple[str, ...]:
     if incident is None:
         return ()
     table = next((key for key in tables if incident.table == f"{key[0]}.{key[1]}"), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pgnb.errors import ParameterError
-from pgnb.logical.diagnosis.finding import LogicalDiagnosis
+from pgnb.findings import Diagnosis
 from pgnb.logical.remedies.identity import plan_identity
 from pgnb.logical.remedies.recreate import plan_recreate
 from pgnb.logical.remedies.resync import plan_resync
@@ -22,7 +22,7 @@ REMEDIES = ("enable", "refresh", "identity", "workers", "resync", "recreate", "s
 
 
 def plan_remedy(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], diagnosis: LogicalDiagnosis,
+    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], diagnosis: Diagnosis,
     origin: Source, *, remedy: str, database: str = "", table: str = "", allow_restart: bool = False,
 ) -> Change:  # fmt: skip
     """The plan of one remedy, by its name; an empty one is nothing to change.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgnb.operate.diagnosis.finding import Diagnosis, Finding
+from pgnb.findings import Diagnosis, Finding
 from pgnb.operate.diagnosis.rules.configuration import configuration_findings
 from pgnb.operate.diagnosis.rules.connection import connection_findings
 from pgnb.operate.diagnosis.rules.history import history_findings

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 
 from pgnb.errors import DeadlineExceeded
-from pgnb.logical.diagnosis import LogicalFinding
+from pgnb.logical.diagnosis import Finding
 from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.writer import Writer, start_client
 from pgnb.server import Server, find_server
@@ -70,7 +70,7 @@ def _mend(stage: Stage) -> bool:
         return stage.run("12_09", remedy="recreate", remedy_database="shop", confirm_remedy="sub_shop")
 
 
-def _tell(what: str, finding: LogicalFinding) -> LogicalFinding:
+def _tell(what: str, finding: Finding) -> Finding:
     click.echo(f"{what}: 12.9 finds in {finding.database}: {finding.title}: {finding.subject}")
     return finding
 

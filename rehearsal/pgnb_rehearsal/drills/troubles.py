@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pgnb.logical.diagnosis import LogicalFinding, diagnose_logical
+from pgnb.logical.diagnosis import Finding, diagnose_logical
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.server import Server, compose, find_server, name
 from pgnb.wait import wait_until
@@ -26,19 +26,19 @@ class Pair:
     publisher: Server
     subscriber: Server
 
-    def conflict(self, database: str) -> LogicalFinding:
+    def conflict(self, database: str) -> Finding:
         """Somebody writes on the subscriber a row whose key the publisher's sequence gives out soon."""
         statement = "INSERT INTO heartbeat (id) SELECT max(id) + {} FROM heartbeat"
         self.subscriber.execute(compose(statement, _AHEAD), database=database)
         return self._found("conflict", database)
 
-    def table_made_first(self, database: str, table: str) -> LogicalFinding:
+    def table_made_first(self, database: str, table: str) -> Finding:
         """Somebody makes a table on the publisher, and a row in it, before the subscriber has it."""
         for statement in ("CREATE TABLE {} (id int PRIMARY KEY)", "INSERT INTO {} VALUES (1)"):
             self.publisher.execute(compose(statement, name(table)), database=database)
         return self._found("missing-table", database)
 
-    def lost_slot(self, database: str) -> LogicalFinding:
+    def lost_slot(self, database: str) -> Finding:
         """Somebody drops the slot of a subscription that stood still for a moment."""
         spec = DatabaseSpec.of(database)
         known = name(spec.subscription)
@@ -52,7 +52,7 @@ class Pair:
         self.subscriber.execute(compose("ALTER SUBSCRIPTION {} ENABLE", known), database=database)
         return self._found("lost-slot", database)
 
-    def _found(self, kind: str, database: str) -> LogicalFinding:
+    def _found(self, kind: str, database: str) -> Finding:
         diagnosis = wait_until(
             f"{kind} to be found in {database}",
             lambda: diagnose_logical(self.publisher, self.subscriber, [DatabaseSpec.of(database)]),

@@ -66,7 +66,7 @@ class SickPair:
         assert finding is not None
         assert finding.cause
         assert all(finding.evidence)
-        assert finding.mend
+        assert finding.remedy
         assert finding.title in str(seen.map)
         assert finding.cause in str(seen)
         assert not seen.checks(self.cluster.journal).ok or finding.severity == "advice"

@@ -125,7 +125,7 @@ def test_slot_in_use_by_another(pair: SickPair) -> None:
 
 def test_standby_streams_without_its_slot(pair: SickPair) -> None:
     with altered(pair.standby, "primary_slot_name", ""):
-        assert SLOT in pair.found("slot-not-used").mend
+        assert SLOT in pair.found("slot-not-used").remedy
 
 
 def test_slot_that_no_standby_is_set_to(pair: SickPair) -> None:
@@ -137,7 +137,7 @@ def test_slot_that_no_standby_is_set_to(pair: SickPair) -> None:
 def test_replay_paused(pair: SickPair) -> None:
     pair.standby.query("SELECT pg_wal_replay_pause()")
     finding = pair.found("replay-paused")
-    assert "pg_wal_replay_resume()" in finding.mend
+    assert "pg_wal_replay_resume()" in finding.remedy
     pair.standby.query("SELECT pg_wal_replay_resume()")
 
 

@@ -48,7 +48,7 @@ def test_slot_at_risk_then_lost(pair: SickPair) -> None:
             pair.found("slot-lost", "wal-removed")
         lost = pair.found("slot-lost", "wal-removed")
         assert "max_slot_wal_keep_size = 16 MB" in lost.cause
-        assert "03" in lost.mend
+        assert "03" in lost.remedy
     pair.rebuild()
     pair.healthy()
 
@@ -105,7 +105,7 @@ def test_a_server_that_does_not_start_tells_why(pair: SickPair) -> None:
     assert any("shared_bufers" in line for line in finding.evidence)
     not_ready = pair.look().find("pod-not-ready")
     assert not_ready is not None
-    assert "kubectl logs" in not_ready.mend
+    assert "kubectl logs" in not_ready.remedy
     pair.cluster.scale_and_wait(deployment, 0)
     target = find_target(pair.cluster, NAME)
     assert target is not None

@@ -90,8 +90,8 @@ def test_a_conflict_is_told_in_the_words_of_the_version(mixed: Pair, specs: Spec
     assert finding.subject == "public.kept"
     assert [word for word in ("local", "remote") if word not in "\n".join(finding.evidence)] == []
     skippable = mixed.subscriber.facts.major >= 15
-    assert (finding.lsn is not None, finding.remedy) == (bool(skippable), "")
-    assert ("remedy = 'skip'" in finding.mend) == bool(skippable)
+    assert (finding.lsn is not None, finding.remedy_id) == (bool(skippable), "")
+    assert ("remedy = 'skip'" in finding.remedy) == bool(skippable)
     mixed.subscriber.execute("DELETE FROM kept WHERE id = 2000", database="mixed")
     wait_applied(mixed.publisher, mixed.subscriber, specs, timeout=30)
     assert not compare_published(mixed.publisher, mixed.subscriber, specs).different

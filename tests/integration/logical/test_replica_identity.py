@@ -126,7 +126,7 @@ def test_a_subscriber_without_the_key_is_found_before_the_first_update_and_remed
         "the apply to stop", lambda: diagnose_logical(pair.publisher, pair.subscriber, specs),
         lambda found: "no-replica-identity" in found.kinds, timeout=30,
     )  # fmt: skip
-    assert {finding.remedy for finding in stuck} == {"identity"}
+    assert {finding.remedy_id for finding in stuck} == {"identity"}
     change = plan_remedy(
         pair.publisher, pair.subscriber, specs, stuck, pair.origin, remedy="identity", database="lost_key"
     )

@@ -26,7 +26,7 @@ def test_a_table_that_is_out_is_found_and_no_other_is_touched_until_it_is_back(
 ) -> None:
     spec = begun(stage, f"out {steps}", steps)
     finding = stage.diagnose(spec).find("resync-unfinished")
-    assert (finding.subject, finding.remedy) == ("public.t", "resync")
+    assert (finding.subject, finding.remedy_id) == ("public.t", "resync")
     assert not stage.remedy(spec, "refresh")
     with pytest.raises(GateClosed, match="another table's new copy was begun"):
         stage.remedy(spec, "resync", "u")

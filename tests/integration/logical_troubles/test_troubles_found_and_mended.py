@@ -43,8 +43,8 @@ def test_a_conflict_is_told_with_its_row_and_skipped_by_its_lsn(stage: Stage) ->
     assert "local" in evidence
     assert "remote" in evidence
     assert finding.lsn in evidence
-    assert finding.remedy == ""  # What loses rows for good is told last, and never as the column's word.
-    assert finding.mend.index("Remove or change the row") < finding.mend.index("remedy = 'skip'")
+    assert finding.remedy_id == ""  # What loses rows for good is told last, and never as the column's word.
+    assert finding.remedy.index("Remove or change the row") < finding.remedy.index("remedy = 'skip'")
     hidden = stage.diagnose(spec, show_rows=False)
     told = "\n".join(hidden.findings[0].evidence)
     assert [word for word in ("77", "remote", '"local"') if word in told] == []
@@ -90,11 +90,11 @@ def test_a_conflict_of_a_parallel_apply_is_told_with_its_row_and_cannot_be_skipp
     stage.subscriber.execute("INSERT INTO t VALUES (77, 'local')", database="parallel")
     stage.publisher.execute("INSERT INTO t VALUES (77, 'remote')", database="parallel")
     finding = stage.find(spec, "conflict")
-    assert (finding.subject, finding.lsn, finding.remedy) == ("public.t", None, "")
+    assert (finding.subject, finding.lsn, finding.remedy_id) == ("public.t", None, "")
     evidence = "\n".join(finding.evidence)
     assert "local" in evidence
     assert "remote" in evidence
-    assert "cannot be skipped" in finding.mend
+    assert "cannot be skipped" in finding.remedy
     assert "apply-fails" not in stage.diagnose(spec).kinds
     with pytest.raises(GateClosed, match="no transaction that could be skipped"):
         stage.remedy(spec, "skip")
@@ -142,7 +142,7 @@ def test_a_copy_that_ended_unflushed_before_a_crash_is_made_anew(stage: Stage) -
     spec = stage.replicated("unflushed")
     stage.subscriber.execute(_UNFLUSHED, database="unflushed")
     finding = stage.find(spec, "stalled-sync")
-    assert (finding.subject, finding.remedy) == ("public.t", "resync")
+    assert (finding.subject, finding.remedy_id) == ("public.t", "resync")
     assert "_sync_" in finding.evidence[0]
     assert "nothing to copy it by" in finding.cause
     stage.publisher.execute("INSERT INTO t VALUES (91, 'meanwhile')", database="unflushed")

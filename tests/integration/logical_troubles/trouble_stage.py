@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgnb.cluster import Cluster, connect
-from pgnb.logical.diagnosis import LogicalDiagnosis, diagnose_logical
+from pgnb.logical.diagnosis import Diagnosis, diagnose_logical
 from pgnb.logical.markers import plan_markers
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.remedies import plan_remedy
@@ -65,7 +65,7 @@ class Stage:
         self.wait_ready(spec)
         return spec
 
-    def diagnose(self, *specs: DatabaseSpec, show_rows: bool = True) -> LogicalDiagnosis:
+    def diagnose(self, *specs: DatabaseSpec, show_rows: bool = True) -> Diagnosis:
         return diagnose_logical(
             self.publisher, self.subscriber, specs, patience=_PATIENCE, show_rows=show_rows
         )

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pgnb.cluster import LogLine
-from pgnb.operate.diagnosis.finding import Diagnosis, Finding
-from pgnb.operate.diagnosis.kinds import AREAS, KINDS
+from pgnb.findings import AREAS, KINDS, Diagnosis, Finding
 from pgnb.operate.diagnosis.reach import connection_parts
 from pgnb.operate.diagnosis.words import grave, kind_of, last_complaint, stamped
 

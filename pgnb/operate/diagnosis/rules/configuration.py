@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgnb.operate.diagnosis.finding import Finding
+from pgnb.findings import Finding
 from pgnb.operate.diagnosis.seen import Evidence, ServerSeen
 from pgnb.operate.diagnosis.words import lines_about
 
@@ -24,28 +24,32 @@ def configuration_findings(evidence: Evidence) -> Iterator[Finding]:
 def _files(one: ServerSeen) -> Iterator[Finding]:
     if one.broken_settings:
         yield Finding(
-            "broken-configuration", one.name,
+            "broken-configuration",
+            one.name,
             "One bad line makes every reload fail as a whole, and the next start FATAL.",
             (*one.broken_settings, *lines_about(one.log, "broken-configuration", limit=1)),
             "Correct or remove that line; 02 (section 2.2) and 06 validate before they reload. See it again"
             " by: SELECT * FROM pg_file_settings WHERE error IS NOT NULL",
-        )  # fmt: skip
+        )
     if one.broken_rules:
         yield Finding(
-            "broken-hba", one.name,
+            "broken-hba",
+            one.name,
             "One bad line keeps every rule of pg_hba.conf as it was, and makes the next start FATAL.",
             (*one.broken_rules, *lines_about(one.log, "broken-hba", limit=1)),
             "Correct or remove that line (02, section 2.2). See it again by: SELECT * FROM"
             " pg_hba_file_rules WHERE error IS NOT NULL",
-        )  # fmt: skip
+        )
 
 
 def _pending(one: ServerSeen, names: tuple[str, ...]) -> Finding:
     return Finding(
-        "pending-restart", one.name, "The files have values that only a start of the server reads.",
+        "pending-restart",
+        one.name,
+        "The files have values that only a start of the server reads.",
         (f"pg_settings.pending_restart: {', '.join(names)}",),
         "A planned restart: 02 with allow_restart = true (the primary), 06 (section 6.2, the standby).",
-    )  # fmt: skip
+    )
 
 
 def _name(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
@@ -63,9 +67,10 @@ def _name(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
         f" {known!r} is what a receiver is called that was given no name." if known == _FALLBACK else ""
     )
     yield Finding(
-        "application-name", standby.name,
+        "application-name",
+        standby.name,
         f"The primary_conninfo in force says otherwise; the last file wins (postgresql.auto.conf).{fallback}",
         (f"pg_stat_replication: application_name {known!r}, wished {wished!r}", *places),
         "ALTER SYSTEM SET primary_conninfo on the standby, with application_name in it, then a reload (06,"
         " section 6.2).",
-    )  # fmt: skip
+    )

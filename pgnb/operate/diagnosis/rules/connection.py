@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.display import spell_seconds
-from pgnb.operate.diagnosis.finding import Finding
+from pgnb.findings import Finding
 from pgnb.operate.diagnosis.seen import Evidence, Reach, ServerSeen
 from pgnb.operate.diagnosis.words import kind_of, last_complaint, lines_about
 from pgnb.replication.proof import Proof
@@ -44,11 +44,15 @@ def _obstacle(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
     ours = primary.facts.system_identifier if primary else ""
     if reach.identity and ours and reach.identity != ours:
         yield Finding(
-            "unreachable", standby.name, "The name leads to another server than this primary.",
-            (f"{reach.host}:{reach.port} answers with system identifier {reach.identity}, the primary's is"
-             f" {ours}",),
+            "unreachable",
+            standby.name,
+            "The name leads to another server than this primary.",
+            (
+                f"{reach.host}:{reach.port} answers with system identifier {reach.identity}, the primary's is"
+                f" {ours}",
+            ),
             "See which pods the Service selects: kubectl get endpoints " + reach.host,
-        )  # fmt: skip
+        )
 
 
 def _unreachable(standby: ServerSeen, reach: Reach) -> Finding:
@@ -61,25 +65,32 @@ def _unreachable(standby: ServerSeen, reach: Reach) -> Finding:
         else "The Service has no Ready endpoint, the port is wrong, or a NetworkPolicy stands between."
     )
     return Finding(
-        "unreachable", standby.name, cause,
-        (f"tried from {standby.name}: {reach.host}:{reach.port}: {what} {words}".rstrip(),
-         *lines_about(standby.log, "unreachable", limit=1)),
+        "unreachable",
+        standby.name,
+        cause,
+        (
+            f"tried from {standby.name}: {reach.host}:{reach.port}: {what} {words}".rstrip(),
+            *lines_about(standby.log, "unreachable", limit=1),
+        ),
         f"kubectl get services,endpoints {reach.host}; then the Service, or primary_conninfo on the standby"
         " (06, section 6.2).",
-    )  # fmt: skip
+    )
 
 
 def _rejected(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
     row = standby.hba.deciding if standby.hba is not None else None
     deciding = f"{row['file_name']}:{row['line_number']} ({row['auth_method']})" if row else "no rule"
     return Finding(
-        "hba-rejects", standby.name,
+        "hba-rejects",
+        standby.name,
         "A rule that rejects stands in front." if row else "No rule of pg_hba.conf matches.",
-        (f"tried from {standby.name}: {_one_line(session)}",
-         f"for replication by {reach.role} from {standby.pod.ip} decides: {deciding}"),
+        (
+            f"tried from {standby.name}: {_one_line(session)}",
+            f"for replication by {reach.role} from {standby.pod.ip} decides: {deciding}",
+        ),
         f"A rule of the database `replication` for {reach.role} and {standby.pod.ip}, in front of what"
         " rejects it (02, section 2.2, replication_networks).",
-    )  # fmt: skip
+    )
 
 
 def _password(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
@@ -98,37 +109,46 @@ def _password(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Pr
         cause = "Role, Secret and the standby's passfile do not have the same password."
         mend = "02 (the role that replicates), with replication_secret; then restart the standby."
     return Finding(
-        "wrong-password", standby.name, cause,
-        (f"tried from {standby.name}: {_one_line(session)}", *said), mend,
-    )  # fmt: skip
+        "wrong-password",
+        standby.name,
+        cause,
+        (f"tried from {standby.name}: {_one_line(session)}", *said),
+        mend,
+    )
 
 
 def _no_replication(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
     role = evidence.role
     lacks = f"the role {reach.role} lacks {', '.join(role.missing)}" if role and role.missing else reach.role
     return Finding(
-        "no-replication", standby.name, f"A receiver needs a role with LOGIN REPLICATION: {lacks}.",
+        "no-replication",
+        standby.name,
+        f"A receiver needs a role with LOGIN REPLICATION: {lacks}.",
         (f"tried from {standby.name}: {_one_line(session)}",),
         f"02 (the role that replicates), or ALTER ROLE {reach.role} LOGIN REPLICATION on the primary.",
-    )  # fmt: skip
+    )
 
 
 def _no_sender(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
     primary = evidence.primary
     used = tuple(f"{s.application_name} from {s.address}" for s in primary.senders) if primary else ()
     return Finding(
-        "no-free-sender", standby.name, "max_wal_senders (or max_connections) of the primary is used up.",
+        "no-free-sender",
+        standby.name,
+        "max_wal_senders (or max_connections) of the primary is used up.",
         (f"tried from {standby.name}: {_one_line(session)}", *used),
         "Stop a consumer that is not needed, or raise it (02, takes a restart; on the standbys first, 06).",
-    )  # fmt: skip
+    )
 
 
 def _otherwise(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
     return Finding(
-        "receiver-dead", standby.name, f"{reach.host} refuses the connection, by its own words.",
+        "receiver-dead",
+        standby.name,
+        f"{reach.host} refuses the connection, by its own words.",
         (f"tried from {standby.name}: {_one_line(session)}",),
         "See its words: TLS (sslmode), a state that passes, a limit; the primary's log says more.",
-    )  # fmt: skip
+    )
 
 
 def _nobody(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
@@ -150,22 +170,29 @@ def _by_its_words(evidence: Evidence, standby: ServerSeen) -> Finding:
     kind, line = last_complaint(standby.log)
     if kind and not (tried and kind in _ABOUT):
         return Finding(
-            kind, standby.name, "The standby's receiver says so itself.", (line,),
+            kind,
+            standby.name,
+            "The standby's receiver says so itself.",
+            (line,),
             "See the section of this finding: 02 (connection, role, slot), 03 (a new base backup).",
-        )  # fmt: skip
+        )
     text = standby.condition.settings.get("primary_conninfo") if standby.condition else ""
     cause = (
-        "primary_conninfo names nobody to receive from." if not text
+        "primary_conninfo names nobody to receive from."
+        if not text
         else "The connection works when it is tried; the receiver is between two attempts, or was stopped."
-        if tried else "Nothing on its way was found; its log has the last word."
-    )  # fmt: skip
+        if tried
+        else "Nothing on its way was found; its log has the last word."
+    )
     state = standby.receiver.status if standby.receiver else None
     return Finding(
-        "receiver-dead", standby.name, cause,
+        "receiver-dead",
+        standby.name,
+        cause,
         (f"pg_stat_wal_receiver: {state or 'no row'}", *((line,) if line else ())),
         "Set primary_conninfo (03 does, or 06, section 6.2) and reload; look again after"
         " wal_retrieve_retry_interval.",
-    )  # fmt: skip
+    )
 
 
 def _half_open(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
@@ -178,13 +205,17 @@ def _half_open(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
     limit = _SILENT * timeout if timeout else 60.0
     if silent > limit or (evidence.sender_to(standby) is None and _feeds_nobody(evidence)):
         yield Finding(
-            "receiver-dead", standby.name, "It says that it streams, but nothing comes: the connection is"
+            "receiver-dead",
+            standby.name,
+            "It says that it streams, but nothing comes: the connection is"
             " half open, or its process stands still.",
-            (f"pg_stat_wal_receiver: {receiver.status}, last message {spell_seconds(silent)} ago",
-             f"wal_receiver_timeout {spell_seconds(timeout)}"),
+            (
+                f"pg_stat_wal_receiver: {receiver.status}, last message {spell_seconds(silent)} ago",
+                f"wal_receiver_timeout {spell_seconds(timeout)}",
+            ),
             "It ends by wal_receiver_timeout and connects anew; or SELECT pg_terminate_backend("
             f"{receiver.receiver_pid}) on the standby.",
-        )  # fmt: skip
+        )
 
 
 def _feeds_nobody(evidence: Evidence) -> bool:

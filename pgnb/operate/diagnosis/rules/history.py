@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgnb.operate.diagnosis.finding import Finding
+from pgnb.findings import Finding
 from pgnb.operate.diagnosis.seen import Evidence, ServerSeen
 from pgnb.operate.diagnosis.words import lines_about
 
@@ -29,10 +29,13 @@ def history_findings(evidence: Evidence) -> Iterator[Finding]:
         return
     if primary.facts.in_recovery:
         yield Finding(
-            "no-primary", primary.name, "The server that is taken for the primary is a standby: fenced,"
-            " switched over, or the selector is not right.", ("pg_is_in_recovery() is true",),
+            "no-primary",
+            primary.name,
+            "The server that is taken for the primary is a standby: fenced,"
+            " switched over, or the selector is not right.",
+            ("pg_is_in_recovery() is true",),
             "Look where the primary is now (00); a failover is section 9.",
-        )  # fmt: skip
+        )
     for standby in evidence.standbys:
         if standby.asked:
             yield from history_of(standby, primary)
@@ -52,22 +55,30 @@ def history_of(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
 def _other_system(standby: ServerSeen, primary: ServerSeen) -> Finding:
     alone = "" if standby.facts.in_recovery else ", and it is no standby at all"
     return Finding(
-        "other-system", standby.name, f"Its data directory was made by another initdb{alone}: it can never"
-        " follow this primary.",
-        (f"pg_control_system(): {standby.facts.system_identifier}, the primary's is"
-         f" {primary.facts.system_identifier}", *lines_about(standby.log, "other-system", limit=1)),
+        "other-system",
+        standby.name,
+        f"Its data directory was made by another initdb{alone}: it can never follow this primary.",
+        (
+            f"pg_control_system(): {standby.facts.system_identifier}, the primary's is"
+            f" {primary.facts.system_identifier}",
+            *lines_about(standby.log, "other-system", limit=1),
+        ),
         _BASE_BACKUP,
-    )  # fmt: skip
+    )
 
 
 def _split_brain(standby: ServerSeen, primary: ServerSeen) -> Finding:
     both = "" if primary.facts.in_recovery else " Both servers take writes now, and their rows go apart."
     return Finding(
-        "split-brain", standby.name, f"It was promoted, or started without standby.signal.{both}",
-        (f"pg_is_in_recovery() is false on {standby.name}, timeline {standby.facts.timeline}",
-         f"{primary.name} is {primary.facts.role}, timeline {primary.facts.timeline}"),
+        "split-brain",
+        standby.name,
+        f"It was promoted, or started without standby.signal.{both}",
+        (
+            f"pg_is_in_recovery() is false on {standby.name}, timeline {standby.facts.timeline}",
+            f"{primary.name} is {primary.facts.role}, timeline {primary.facts.timeline}",
+        ),
         "Decide which one stays; fence the other at once (kubectl scale --replicas=0), then rejoin it (09).",
-    )  # fmt: skip
+    )
 
 
 def _other_timeline(standby: ServerSeen, primary: ServerSeen) -> Finding:
@@ -78,8 +89,12 @@ def _other_timeline(standby: ServerSeen, primary: ServerSeen) -> Finding:
         else "The primary's history left the standby's before the point up to which the standby has replayed."
     )
     return Finding(
-        "other-timeline", standby.name, cause,
-        (f"timeline {standby.facts.timeline}, the primary's is {primary.facts.timeline}",
-         *lines_about(standby.log, "other-timeline", limit=1)),
+        "other-timeline",
+        standby.name,
+        cause,
+        (
+            f"timeline {standby.facts.timeline}, the primary's is {primary.facts.timeline}",
+            *lines_about(standby.log, "other-timeline", limit=1),
+        ),
         "Rejoin it: pg_rewind where it can, else a new base backup (09).",
-    )  # fmt: skip
+    )

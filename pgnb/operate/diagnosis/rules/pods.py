@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.display import spell_bytes
-from pgnb.operate.diagnosis.finding import Finding
+from pgnb.findings import Finding
 from pgnb.operate.diagnosis.seen import Evidence, ServerSeen
 from pgnb.operate.diagnosis.words import kind_of, lines_about, stamped
 
 _LAST_LINES = 4
 _CAUSES_IN_LOGS = (
-    "broken-configuration", "broken-hba", "setting-too-low", "disk-full", "wal-removed", "other-system",
-    "other-timeline", "wrong-password", "hba-rejects", "no-replication", "unreachable", "slot-missing",
-)  # fmt: skip
+    "broken-configuration",
+    "broken-hba",
+    "setting-too-low",
+    "disk-full",
+    "wal-removed",
+    "other-system",
+    "other-timeline",
+    "wrong-password",
+    "hba-rejects",
+    "no-replication",
+    "unreachable",
+    "slot-missing",
+)
 _TOLD = "Its server says so itself, in the last words of its log."
 
 
@@ -21,17 +31,22 @@ def pod_findings(evidence: Evidence) -> Iterator[Finding]:
     """Whether everything that was looked for is there, Ready and answering, with room on its disk."""
     for part, selector in evidence.missing:
         yield Finding(
-            "no-pod", f"{part} ({selector})", "No pod matches the selector: the workload is scaled to 0, or"
-            " its labels or the namespace are others.", (f"selector {selector}: no pod",),
+            "no-pod",
+            f"{part} ({selector})",
+            "No pod matches the selector: the workload is scaled to 0, or"
+            " its labels or the namespace are others.",
+            (f"selector {selector}: no pod",),
             "kubectl get deployments,statefulsets,pods --show-labels; then scale it, or name another"
             " selector. A standby that was never made: 03.",
-        )  # fmt: skip
+        )
     if len(found := [one for one in evidence.primaries if one.asked]) > 1:
         yield Finding(
-            "several-pods", found[0].name, "The selector of the primary matches more than one server.",
+            "several-pods",
+            found[0].name,
+            "The selector of the primary matches more than one server.",
             tuple(f"{one.name}: {one.facts.role}" for one in found),
             "Give primary_selector a label that only the primary's pod has.",
-        )  # fmt: skip
+        )
     for one in evidence.seen:
         yield from _about(one, evidence.wish.min_free)
 
@@ -42,9 +57,12 @@ def _about(one: ServerSeen, min_free: float) -> Iterator[Finding]:
         yield from _told_by_its_log(one)
     elif not one.asked:
         yield Finding(
-            "no-session", one.name, "The pod is Ready, but our own login gets no session.", (one.refused,),
+            "no-session",
+            one.name,
+            "The pod is Ready, but our own login gets no session.",
+            (one.refused,),
             "See user and primary_password_from; the server's own words stand above.",
-        )  # fmt: skip
+        )
     if one.disk is not None and one.disk.size:
         percent = 100 * one.disk.free / one.disk.size
         if percent < min_free:
@@ -54,9 +72,12 @@ def _about(one: ServerSeen, min_free: float) -> Iterator[Finding]:
 def _not_ready(one: ServerSeen) -> Finding:
     last = tuple(stamped(line) for line in one.log[-_LAST_LINES:])
     return Finding(
-        "pod-not-ready", one.name, one.pod.trouble, (*one.events[-2:], *last),
+        "pod-not-ready",
+        one.name,
+        one.pod.trouble,
+        (*one.events[-2:], *last),
         f"kubectl describe pod {one.pod.name}; kubectl logs {one.pod.name} --previous",
-    )  # fmt: skip
+    )
 
 
 def _told_by_its_log(one: ServerSeen) -> Iterator[Finding]:
@@ -92,8 +113,10 @@ def _nearly_full(one: ServerSeen, percent: float, min_free: float) -> Finding:
         "Slots that nobody reads from keep WAL." if kept else "No slot explains it: data, logs or archive."
     )
     return Finding(
-        "disk-nearly-full", one.name, cause,
+        "disk-nearly-full",
+        one.name,
+        cause,
         (f"df {one.disk.path}: {free} ({percent:.1f} %, wanted {min_free:g} %)", *holding),
         "Enlarge the claim; cap what slots keep (max_slot_wal_keep_size), drop the slots that nobody needs"
         " (07, section 7).",
-    )  # fmt: skip
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgnb.operate.diagnosis.finding import Finding
+from pgnb.findings import Finding
 from pgnb.operate.diagnosis.seen import Evidence, ServerSeen
 from pgnb.operate.diagnosis.words import lines_about
 from pgnb.replication.sizing import FIVE
@@ -36,12 +36,13 @@ def _too_low(standby: ServerSeen, low: tuple[str, ...]) -> Finding:
     paused = receiver is not None and receiver.paused
     now = "Replay has stopped for it" if paused else "Replay will stop as soon as the primary's value arrives"
     return Finding(
-        "setting-too-low", standby.name,
+        "setting-too-low",
+        standby.name,
         f"{now}, and the standby's next start with it fails until the setting is raised.",
         (*low, *lines_about(standby.log, "setting-too-low", limit=1)),
         "Raise it in the standby's configuration and restart the standby (06, section 6.2): the standby is"
         " raised first, the primary lowered first.",
-    )  # fmt: skip
+    )
 
 
 def _paused(standby: ServerSeen) -> Finding:
@@ -49,9 +50,12 @@ def _paused(standby: ServerSeen) -> Finding:
     assert receiver is not None
     behind = receiver.unreplayed_bytes or 0
     return Finding(
-        "replay-paused", standby.name,
+        "replay-paused",
+        standby.name,
         "Somebody paused it (pg_wal_replay_pause, or recovery_target_action = pause).",
-        (f"pg_get_wal_replay_pause_state(): {receiver.pause_state}",
-         f"replayed {receiver.replayed_lsn}, {behind:,} bytes received and not replayed"),
+        (
+            f"pg_get_wal_replay_pause_state(): {receiver.pause_state}",
+            f"replayed {receiver.replayed_lsn}, {behind:,} bytes received and not replayed",
+        ),
         "SELECT pg_wal_replay_resume() on the standby, once nobody needs the pause.",
-    )  # fmt: skip
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.display import spell_bytes
-from pgnb.operate.diagnosis.finding import Finding
+from pgnb.findings import Finding
 from pgnb.operate.diagnosis.rules.history import history_of
 from pgnb.operate.diagnosis.seen import Evidence, ServerSeen
 from pgnb.operate.diagnosis.words import lines_about
@@ -49,11 +49,12 @@ def _of(evidence: Evidence, standby: ServerSeen, primary: ServerSeen) -> Iterato
 def _missing(standby: ServerSeen, primary: ServerSeen, name: str) -> Finding:
     there = ", ".join(slot.name for slot in primary.slots) or "none"
     return Finding(
-        "slot-missing", standby.name,
+        "slot-missing",
+        standby.name,
         f"The primary has no slot {name}: never made, dropped, or left behind at a failover.",
         (f"slots of {primary.name}: {there}", *lines_about(standby.log, "slot-missing", limit=1)),
         "Make it (02, section 2.3); the standby takes it up by itself while the primary still has its WAL.",
-    )  # fmt: skip
+    )
 
 
 def _in_use(standby: ServerSeen, slot: Slot) -> Iterator[Finding]:
@@ -65,21 +66,26 @@ def _in_use(standby: ServerSeen, slot: Slot) -> Iterator[Finding]:
         else "Another standby streams from it: each needs a slot of its own."
     )
     yield Finding(
-        "slot-in-use", standby.name, cause,
+        "slot-in-use",
+        standby.name,
+        cause,
         (f"slot {slot.name}: {slot.words}", *lines_about(standby.log, "slot-in-use", limit=1)),
-        "Wait, or pg_terminate_backend of that pid." if stale else
-        f"Find the consumer by its address ({slot.consumer_address or 'local'}): give it a slot of its own"
-        " (02, section 2.3) and set its primary_slot_name. Taking another name for this standby leaves an"
-        " orphan.",
-    )  # fmt: skip
+        "Wait, or pg_terminate_backend of that pid."
+        if stale
+        else f"Find the consumer by its address ({slot.consumer_address or 'local'}): give it a slot of"
+        " its own (02, section 2.3) and set its primary_slot_name. Taking another name for this standby"
+        " leaves an orphan.",
+    )
 
 
 def _not_used(standby: ServerSeen, wished: str, own: str) -> Finding:
     return Finding(
-        "slot-not-used", standby.name, "Nothing keeps the WAL that it still needs while it is away.",
+        "slot-not-used",
+        standby.name,
+        "Nothing keeps the WAL that it still needs while it is away.",
         (f"primary_slot_name = {own!r}, wished {wished!r}",),
         f"ALTER SYSTEM SET primary_slot_name = '{wished}' on the standby, then a reload (06, section 6.2).",
-    )  # fmt: skip
+    )
 
 
 def _removed(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
@@ -94,13 +100,18 @@ def _removed(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
         return
     archive = standby.condition.settings.get("restore_command") if standby.condition else ""
     yield Finding(
-        "wal-removed", standby.name, "The primary removed it: no slot kept it, or the slot's cap was"
+        "wal-removed",
+        standby.name,
+        "The primary removed it: no slot kept it, or the slot's cap was"
         " reached. A larger wal_keep_size brings nothing back.",
-        (f"needed from {lsn_text(needed)}, the oldest on {primary.name} is {lsn_text(oldest)}"
-         f" ({spell_bytes(oldest - needed)} missing)", f"restore_command: {archive or 'none'}",
-         *lines_about(standby.log, "wal-removed", limit=1)),
+        (
+            f"needed from {lsn_text(needed)}, the oldest on {primary.name} is {lsn_text(oldest)}"
+            f" ({spell_bytes(oldest - needed)} missing)",
+            f"restore_command: {archive or 'none'}",
+            *lines_about(standby.log, "wal-removed", limit=1),
+        ),
         "A new base backup (03); or restore_command on the standby, where an archive has that WAL.",
-    )  # fmt: skip
+    )
 
 
 def _state(slot: Slot, primary: ServerSeen, wanted: set[str]) -> Iterator[Finding]:
@@ -109,17 +120,26 @@ def _state(slot: Slot, primary: ServerSeen, wanted: set[str]) -> Iterator[Findin
     if slot.lost:
         why = f" ({slot.invalidation_reason})" if slot.invalidation_reason else ""
         yield Finding(
-            "slot-lost", subject, f"WAL that it should have kept is gone{why}: the cap was reached"
-            f" (max_slot_wal_keep_size = {cap} MB).", seen, _ANEW,
-        )  # fmt: skip
+            "slot-lost",
+            subject,
+            f"WAL that it should have kept is gone{why}: the cap was reached"
+            f" (max_slot_wal_keep_size = {cap} MB).",
+            seen,
+            _ANEW,
+        )
     elif slot.wal_status == "unreserved":
         yield Finding(
-            "slot-at-risk", subject, "It is beyond its cap; the next checkpoint removes its WAL.",
+            "slot-at-risk",
+            subject,
+            "It is beyond its cap; the next checkpoint removes its WAL.",
             (*seen, f"safe_wal_size {spell_bytes(slot.safe_wal_size)}"),
             "Raise max_slot_wal_keep_size now (06, section 6.1) and let its standby catch up.",
-        )  # fmt: skip
+        )
     elif not slot.active and slot.reserved and not slot.temporary and slot.name not in wanted:
         yield Finding(
-            "slot-for-nobody", subject, "No standby here is set to it, and WAL is kept for it without end.",
-            seen, "Drop it by name, if its consumer is gone for good (07, section 7).",
-        )  # fmt: skip
+            "slot-for-nobody",
+            subject,
+            "No standby here is set to it, and WAL is kept for it without end.",
+            seen,
+            "Drop it by name, if its consumer is gone for good (07, section 7).",
+        )
