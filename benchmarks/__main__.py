@@ -63,13 +63,17 @@ class Run:
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(ROWS)))
 @click.option(
-    "--out", type=click.Path(path_type=Path),
+    "--out",
+    type=click.Path(path_type=Path),
     help=f"Where the page goes; {_PAGE} where every row is measured, standard output where some are.",
-)  # fmt: skip
+)
 @click.option(
-    "--repetitions", type=click.IntRange(min=1), default=5, show_default=True,
+    "--repetitions",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
     help="Of each row at most; one that takes long has fewer.",
-)  # fmt: skip
+)
 @click.option("--quick", is_flag=True, help="Only to see that a row works: its figures mean nothing.")
 def main(names: Sequence[str], out: Path | None, repetitions: int, *, quick: bool) -> None:
     """Measure each row beside its peer, on the cluster of $KUBECONFIG or on a rehearsal cluster."""

@@ -113,9 +113,11 @@ class Ground:
     def pgnb(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         """The pgnb command, in a process of its own, with more in its environment."""
         done = subprocess.run(
-            [sys.executable, "-m", "pgnb", *arguments], capture_output=True, text=True,
+            [sys.executable, "-m", "pgnb", *arguments],
+            capture_output=True,
+            text=True,
             env=os.environ | (environment or {}),
-        )  # fmt: skip
+        )
         if done.returncode:
             raise click.ClickException(
                 f"pgnb {' '.join(arguments[:3])}: {(done.stdout + done.stderr)[-800:]}"

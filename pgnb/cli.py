@@ -14,9 +14,11 @@ from pgnb.errors import ParameterError, PgnbError
 from pgnb.runbook import verdict
 
 _LOADED = {
-    "run": "pgnb.runbook.commands", "records": "pgnb.runbook.commands",
-    "parameters": "pgnb.runbook.commands", "notebooks": "pgnb.runbook.commands",
-}  # fmt: skip
+    "run": "pgnb.runbook.commands",
+    "records": "pgnb.runbook.commands",
+    "parameters": "pgnb.runbook.commands",
+    "notebooks": "pgnb.runbook.commands",
+}
 """Where the other commands are. Jupyter's packages take seconds to load, and not every command needs them."""
 _ADDED = "pgnb.commands"
 """The group of entry points by which another distribution adds commands."""

@@ -90,11 +90,14 @@ class Change:
         self.granted |= met
         items = [
             Check(
-                f"confirmed by {c.parameter}", c.parameter in self.granted, parameters.get(c.parameter),
-                c.value, f"{c.why} To allow it, set the parameter {c.parameter} = {c.value!r}.",
+                f"confirmed by {c.parameter}",
+                c.parameter in self.granted,
+                parameters.get(c.parameter),
+                c.value,
+                f"{c.why} To allow it, set the parameter {c.parameter} = {c.value!r}.",
             )
             for c in (self.confirmations if self else ())
-        ]  # fmt: skip
+        ]
         return Checks.of(self.title, items, self.journal)
 
     def apply(self) -> Applied:

@@ -49,9 +49,15 @@ def base_backup(ground: Ground, size: Size) -> Sequence[Figure]:
     note = "From the pod's creation to pg_basebackup's end, a fast checkpoint on both sides."
     return [
         Figure("base-backup", what, peer, copied, raw, goal=1.05, note=note),
-        Figure("base-backup-verified", f"{what}, and pg_verifybackup", peer, whole, raw,
-               note="What 03 does: the procedure verifies nothing."),
-    ]  # fmt: skip
+        Figure(
+            "base-backup-verified",
+            f"{what}, and pg_verifybackup",
+            peer,
+            whole,
+            raw,
+            note="What 03 does: the procedure verifies nothing.",
+        ),
+    ]
 
 
 def _prepared(place: Ground, megabytes: int) -> Bootstrap:
@@ -66,9 +72,17 @@ def _prepared(place: Ground, megabytes: int) -> Bootstrap:
     assert target is not None  # it was made the line before
     role = Role(source.connection("async_replica"), "replica_slot", {}, {})
     return Bootstrap(
-        place.primary, target, source, role, "async_replica", data_owner(place.primary), interrupted=False,
-        replacing=False, timeout=3600, start_timeout=300,
-    )  # fmt: skip
+        place.primary,
+        target,
+        source,
+        role,
+        "async_replica",
+        data_owner(place.primary),
+        interrupted=False,
+        replacing=False,
+        timeout=3600,
+        start_timeout=300,
+    )
 
 
 def _verifying(result: HelperResult) -> float:

@@ -44,11 +44,23 @@ def scale(ground: Ground, size: Size) -> Sequence[Figure]:
     growth = [took[tables] / (databases * tables) for tables in (many, few)]
     return [
         Figure("logical-scale", what, "the procedure's loop", [took[usual]], [loop], goal=0.1, note=note),
-        Figure("logical-growth", f"time a table with {many} tables a database", f"with {few}",
-               growth[:1], growth[1:], goal=1.0, note="1 is linear; below, the fixed part is spread."),
-        Figure("counts-published", f"counts of {databases * usual:,} published tables on both sides",
-               "one plain session a database and side", counted, plain),
-    ]  # fmt: skip
+        Figure(
+            "logical-growth",
+            f"time a table with {many} tables a database",
+            f"with {few}",
+            growth[:1],
+            growth[1:],
+            goal=1.0,
+            note="1 is linear; below, the fixed part is spread.",
+        ),
+        Figure(
+            "counts-published",
+            f"counts of {databases * usual:,} published tables on both sides",
+            "one plain session a database and side",
+            counted,
+            plain,
+        ),
+    ]
 
 
 def with_subscriber(place: Ground) -> None:

@@ -50,10 +50,16 @@ def ten_thousand(ground: Ground, size: Size) -> Sequence[Figure]:
     plain = "plain sessions that {} on both sides, in a process with pgnb loaded".format
     return [
         *_figures("05", tables, counting, counted, plain("count the tables one by one")),
-        *_figures("12", tables, setting_up, read, plain("read tables and columns"),
-                  note="The whole set-up, with copy_data = false: no initial copy of the (empty) tables."),
+        *_figures(
+            "12",
+            tables,
+            setting_up,
+            read,
+            plain("read tables and columns"),
+            note="The whole set-up, with copy_data = false: no initial copy of the (empty) tables.",
+        ),
         *_figures("12.9", tables, diagnosing, read, plain("read tables and columns")),
-    ]  # fmt: skip
+    ]
 
 
 def _figures(

@@ -30,10 +30,16 @@ def fixed_cost(ground: Ground, size: Size) -> Sequence[Figure]:
     note = "pgnb also writes the record, the HTML page and the index."
     return [
         Figure(
-            "notebook", "the fixed cost of a notebook", "plain papermill", mine, others,
-            goal=1.5, absolute=True, note=note,
+            "notebook",
+            "the fixed cost of a notebook",
+            "plain papermill",
+            mine,
+            others,
+            goal=1.5,
+            absolute=True,
+            note=note,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _papermill(notebook: Path, output: Path) -> None:

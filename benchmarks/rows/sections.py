@@ -53,7 +53,13 @@ def round_trips(ground: Ground, _size: Size) -> Sequence[Figure]:
         "sql": ("round trips to PostgreSQL", [run.statements for run in runs]),
     }
     return [
-        Figure(f"round-trips-{kind}", f"{what} in 02 to 05", "none", [float(sum(counts))], unit="",
-               note=f"In this order: {', '.join(map(str, counts))}.")
+        Figure(
+            f"round-trips-{kind}",
+            f"{what} in 02 to 05",
+            "none",
+            [float(sum(counts))],
+            unit="",
+            note=f"In this order: {', '.join(map(str, counts))}.",
+        )
         for kind, (what, counts) in kinds.items()
-    ]  # fmt: skip
+    ]

@@ -113,10 +113,17 @@ def tps(ground: Ground, size: Size) -> Sequence[Figure]:
     note = f"{length} s each, one client, in the order without, with, with, without; a standby follows."
     return [
         Figure(
-            "tps", what, "pgbench alone", rates[True], rates[False], unit="TPS", goal=0.99,
-            side="at least", note=note,
+            "tps",
+            what,
+            "pgbench alone",
+            rates[True],
+            rates[False],
+            unit="TPS",
+            goal=0.99,
+            side="at least",
+            note=note,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _pgbench(ground: Ground, *arguments: str) -> str:

@@ -14,6 +14,22 @@ from pgnb.cluster.pods import EnvRef, Mount, Pod
 from pgnb.cluster.workloads import Volume, Workload
 
 __all__ = [
-    "RIGHTS", "Cluster", "EnvRef", "ExecResult", "Forward", "Helper", "HelperPod", "HelperResult", "LogLine",
-    "Mount", "Object", "Pod", "Right", "Secret", "SecretFile", "Volume", "Workload", "connect",
-]  # fmt: skip
+    "RIGHTS",
+    "Cluster",
+    "EnvRef",
+    "ExecResult",
+    "Forward",
+    "Helper",
+    "HelperPod",
+    "HelperResult",
+    "LogLine",
+    "Mount",
+    "Object",
+    "Pod",
+    "Right",
+    "Secret",
+    "SecretFile",
+    "Volume",
+    "Workload",
+    "connect",
+]

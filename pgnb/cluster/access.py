@@ -69,16 +69,31 @@ RIGHTS: tuple[Right, ...] = (
     Right("create", "leases", "coordination.k8s.io", why="to be the only one who changes a database's role"),
     Right("patch", "leases", "coordination.k8s.io", why="to renew and to release that lease"),
     Right("list", "events", why="to say why a pod does not start", advice=True),
-    Right("list", "endpointslices", "discovery.k8s.io", advice=True,
-          why="to see that clients are led to a new primary (sections 9 and 12.10)"),
+    Right(
+        "list",
+        "endpointslices",
+        "discovery.k8s.io",
+        advice=True,
+        why="to see that clients are led to a new primary (sections 9 and 12.10)",
+    ),
     Right("list", "deployments", "apps", why="to name a change of roles that was interrupted", advice=True),
     Right("list", "statefulsets", "apps", why="to name a change of roles that was interrupted", advice=True),
-    Right("list", "horizontalpodautoscalers", "autoscaling", advice=True,
-          why="to see who could scale a fenced server back (section 9)"),
-    Right("list", "scaledobjects", "keda.sh", advice=True,
-          why="to see who could scale a fenced server back (section 9)"),
+    Right(
+        "list",
+        "horizontalpodautoscalers",
+        "autoscaling",
+        advice=True,
+        why="to see who could scale a fenced server back (section 9)",
+    ),
+    Right(
+        "list",
+        "scaledobjects",
+        "keda.sh",
+        advice=True,
+        why="to see who could scale a fenced server back (section 9)",
+    ),
     Right("list", "cronjobs", "batch", why="to find scheduled backups (section 11)", advice=True),
-)  # fmt: skip
+)
 """What sections 1 to 12 of the procedure need, each with its reason; pgnb/manifests/rbac.yaml gives them.
 
 A WebSocket begins with GET, so exec and port-forward need `get`, and from Kubernetes 1.35 on `create`, too
@@ -121,11 +136,14 @@ def access_checks(api: Api, rights: Iterable[Right] = RIGHTS) -> Checks:
 
 def _impostor(found: str) -> Check:
     return Check(
-        "the API server proves who it is", False, found, "https, with its certificate checked",
+        "the API server proves who it is",
+        False,
+        found,
+        "https, with its certificate checked",
         "Whoever is on the way can pose as it, and then has this user's token and the passwords that are"
         " read. Put certificate-authority-data into the kubeconfig, and take insecure-skip-tls-verify out.",
         advice=True,
-    )  # fmt: skip
+    )
 
 
 def _check(api: Api, right: Right, allowed: bool, rules: Sequence[Rule]) -> Check:

@@ -14,8 +14,11 @@ from pgnb.errors import AccessDenied, ClusterError, Rejected
 
 _TRIED = "pgnb-dry-run"
 _HOPELESS = (
-    "violates PodSecurity", "must specify", "usage per ", "unable to validate against any security context",
-)  # fmt: skip
+    "violates PodSecurity",
+    "must specify",
+    "usage per ",
+    "unable to validate against any security context",
+)
 """Words of refusals that time alone does not change."""
 
 

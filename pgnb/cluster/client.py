@@ -77,9 +77,15 @@ class Api:
         return self.target.namespace
 
     def call(
-        self, method: str, path: str, *, query: Query | None = None, body: object = None,
-        content_type: str = "application/json", timeout: float = 0.0,
-    ) -> Object:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+        timeout: float = 0.0,
+    ) -> Object:
         """Make a request and return its JSON. Raises what `refusal` makes of an error, or ApiUnreachable."""
         data = self.read(method, path, query=query, body=body, content_type=content_type, timeout=timeout)
         try:
@@ -89,9 +95,15 @@ class Api:
         return answer if isinstance(answer, dict) else {"items": answer}
 
     def read(
-        self, method: str, path: str, *, query: Query | None = None, body: object = None,
-        content_type: str = "application/json", timeout: float = 0.0,
-    ) -> bytes:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+        timeout: float = 0.0,
+    ) -> bytes:
         """Make a request and return the bytes of its answer.
 
         Reads are repeated when the server is busy; whatever was answered 401, so that nothing was done, is
@@ -154,9 +166,13 @@ class Api:
             headers["Content-Type"] = content_type
         try:
             answer = self._pool.request(
-                method, self.target.server_url + url, body=content, headers=headers,
-                timeout=urllib3.Timeout(total=limit), retries=False,
-            )  # fmt: skip
+                method,
+                self.target.server_url + url,
+                body=content,
+                headers=headers,
+                timeout=urllib3.Timeout(total=limit),
+                retries=False,
+            )
         except urllib3.exceptions.HTTPError as error:
             raise Busy(self._no_answer(error, limit)) from error
         return self._accepted(answer, f"{method} {url.partition('?')[0]}")

@@ -35,9 +35,15 @@ class ExecResult:
 
 
 def exec_in(
-    sockets: Sockets, pod: Pod, argv: Sequence[str], *,
-    stdin: bytes = b"", timeout: float = 60.0, check: bool = True, changes: str = "",
-) -> ExecResult:  # fmt: skip
+    sockets: Sockets,
+    pod: Pod,
+    argv: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    timeout: float = 60.0,
+    check: bool = True,
+    changes: str = "",
+) -> ExecResult:
     """Run `argv` in the pod's container. See `Cluster.exec`."""
     journal = sockets.api.journal
     if not changes:

@@ -20,11 +20,16 @@ PRACTICE = "pgnb/practice"
 
 
 def connect(
-    kubeconfig: str = "", context: str = "", namespace: str = "", *,
-    dry_run: bool | str = "auto", timeout: float = 10.0, accept_operator: Sequence[str] | None = None,
+    kubeconfig: str = "",
+    context: str = "",
+    namespace: str = "",
+    *,
+    dry_run: bool | str = "auto",
+    timeout: float = 10.0,
+    accept_operator: Sequence[str] | None = None,
     helper_pods: Mapping[str, Mapping[str, Any]] | None = None,
     server_pods: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Cluster:  # fmt: skip
+) -> Cluster:
     """The cluster that the parameters name, once its API server has answered.
 
     `kubeconfig`: a file (`~` and `$VARIABLES` are expanded); empty: `$KUBECONFIG`, `~/.kube/config`, or the
@@ -85,9 +90,11 @@ def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 def _holds(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     value, values = labels.get(rule["key"]), rule.get("values") or []
     return {
-        "In": value in values, "NotIn": value not in values,
-        "Exists": value is not None, "DoesNotExist": value is None,
-    }[rule["operator"]]  # fmt: skip
+        "In": value in values,
+        "NotIn": value not in values,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }[rule["operator"]]
 
 
 def _dry_run(value: bool | str) -> bool | None:

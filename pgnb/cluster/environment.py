@@ -16,24 +16,51 @@ Entry = Mapping[str, Any]
 NOT_CARRIED: Mapping[str, tuple[str, ...]] = {
     "the template has its own": ("PGDATA",),
     "libpq's defaults: how a standby connects stands in its primary_conninfo": (
-        "PGHOST", "PGHOSTADDR", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGPASSFILE", "PGSERVICE",
-        "PGSERVICEFILE", "PGSYSCONFDIR", "PGOPTIONS", "PGAPPNAME", "PGTARGETSESSIONATTRS", "PGSSL*",
+        "PGHOST",
+        "PGHOSTADDR",
+        "PGUSER",
+        "PGDATABASE",
+        "PGPASSWORD",
+        "PGPASSFILE",
+        "PGSERVICE",
+        "PGSERVICEFILE",
+        "PGSYSCONFDIR",
+        "PGOPTIONS",
+        "PGAPPNAME",
+        "PGTARGETSESSIONATTRS",
+        "PGSSL*",
     ),
     "an image makes a new server with them on an empty volume, which would look Ready and follow nobody": (
-        "POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE", "POSTGRES_USER", "POSTGRES_USER_FILE", "POSTGRES_DB",
-        "POSTGRES_DB_FILE", "POSTGRES_HOST_AUTH_METHOD", "POSTGRES_INITDB_ARGS", "POSTGRES_INITDB_ARGS_FILE",
-        "POSTGRES_INITDB_WALDIR", "POSTGRESQL_INITDB_*", "POSTGRESQL_INITSCRIPTS_*",
+        "POSTGRES_PASSWORD",
+        "POSTGRES_PASSWORD_FILE",
+        "POSTGRES_USER",
+        "POSTGRES_USER_FILE",
+        "POSTGRES_DB",
+        "POSTGRES_DB_FILE",
+        "POSTGRES_HOST_AUTH_METHOD",
+        "POSTGRES_INITDB_ARGS",
+        "POSTGRES_INITDB_ARGS_FILE",
+        "POSTGRES_INITDB_WALDIR",
+        "POSTGRESQL_INITDB_*",
+        "POSTGRESQL_INITSCRIPTS_*",
     ),
     "the role in replication is pgnb's to give": (
-        "POSTGRES_REPLICATION_MODE", "POSTGRESQL_REPLICATION_MODE", "POSTGRES_MASTER_HOST",
-        "POSTGRESQL_MASTER_HOST", "POSTGRES_REPLICATION_*", "POSTGRESQL_REPLICATION_*", "POSTGRES_MASTER_*",
-        "POSTGRESQL_MASTER_*", "POSTGRESQL_CLUSTER_APP_NAME", "POSTGRESQL_NUM_SYNCHRONOUS_REPLICAS",
+        "POSTGRES_REPLICATION_MODE",
+        "POSTGRESQL_REPLICATION_MODE",
+        "POSTGRES_MASTER_HOST",
+        "POSTGRESQL_MASTER_HOST",
+        "POSTGRES_REPLICATION_*",
+        "POSTGRESQL_REPLICATION_*",
+        "POSTGRES_MASTER_*",
+        "POSTGRESQL_MASTER_*",
+        "POSTGRESQL_CLUSTER_APP_NAME",
+        "POSTGRESQL_NUM_SYNCHRONOUS_REPLICAS",
         "POSTGRESQL_SYNCHRONOUS_*",
     ),
     "another manager's: the server would join what it manages": tuple(
         f"{prefix}*" for one in KNOWN for prefix in one.variables
     ),
-}  # fmt: skip
+}
 """Variables that stay behind, and why; a * stands for any end."""
 _NAMES = [name for names in NOT_CARRIED.values() for name in names]
 _STAYS = re.compile("|".join(re.escape(name).replace(r"\*", r"\w*") for name in _NAMES))
@@ -50,9 +77,13 @@ _REFERENCES = re.compile(r"(\$\(\w+\))+")
 
 
 def taken_over(
-    container: Mapping[str, Any], given: Sequence[Entry], *, own: Collection[str], own_file: bool,
+    container: Mapping[str, Any],
+    given: Sequence[Entry],
+    *,
+    own: Collection[str],
+    own_file: bool,
     passwords: Entry | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The values `env` and `env_from` of a template: what that container has, as a further server's takes it.
 
     `given` are the operator's own entries, which count instead; `own` are names that the template sets. With

@@ -20,7 +20,7 @@ from pgnb.cluster import (
     rollout,
     selection,
     workloads,
-)  # fmt: skip
+)
 from pgnb.cluster.access import RIGHTS, Right
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.commands import ExecResult
@@ -133,9 +133,15 @@ class Cluster:
     # Rights
 
     def may(
-        self, verb: str, resource: str, *, group: str = "", subresource: str = "", name: str = "",
+        self,
+        verb: str,
+        resource: str,
+        *,
+        group: str = "",
+        subresource: str = "",
+        name: str = "",
         namespace: str | None = None,
-    ) -> bool:  # fmt: skip
+    ) -> bool:
         """Whether the user may do that (a self-subject access review)."""
         whole = f"{resource}/{subresource}" if subresource else resource
         return access.may(self.api, Right(verb, whole, group, name=name), namespace)
@@ -163,9 +169,15 @@ class Cluster:
         return selection.again(self.api, pod)
 
     def exec(
-        self, pod: Pod, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0,
-        check: bool = True, changes: str = "",
-    ) -> ExecResult:  # fmt: skip
+        self,
+        pod: Pod,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float = 60.0,
+        check: bool = True,
+        changes: str = "",
+    ) -> ExecResult:
         """Run `argv` (never a shell's text) in the pod's container.
 
         `stdin` is sent and closed. `timeout` in seconds. `changes` says for the journal what the command
@@ -177,15 +189,29 @@ class Cluster:
         )
 
     def logs(
-        self, pod: Pod, *, container: str = "", tail: int | None = None, since: timedelta | None = None,
-        since_time: datetime | None = None, previous: bool = False, timestamps: bool = False,
+        self,
+        pod: Pod,
+        *,
+        container: str = "",
+        tail: int | None = None,
+        since: timedelta | None = None,
+        since_time: datetime | None = None,
+        previous: bool = False,
+        timestamps: bool = False,
         limit_bytes: int = logs.LIMIT,
-    ) -> Sequence[LogLine]:  # fmt: skip
+    ) -> Sequence[LogLine]:
         """Lines of a container's log: the last `tail`, or since then, `limit_bytes` bytes at most."""
         return logs.read_log(
-            self.api, pod, container=container, tail=tail, since=since, since_time=since_time,
-            previous=previous, timestamps=timestamps, limit_bytes=limit_bytes,
-        )  # fmt: skip
+            self.api,
+            pod,
+            container=container,
+            tail=tail,
+            since=since,
+            since_time=since_time,
+            previous=previous,
+            timestamps=timestamps,
+            limit_bytes=limit_bytes,
+        )
 
     def forward(self, pod: Pod, port: int = POSTGRES_PORT) -> Forward:
         """Where a pod's port can be reached from here. Close it, or use it as a context manager."""
@@ -194,9 +220,13 @@ class Cluster:
     # Helper pods
 
     def run_helper(
-        self, spec: HelperPod, *, timeout: float = 600.0, check: bool = True,
+        self,
+        spec: HelperPod,
+        *,
+        timeout: float = 600.0,
+        check: bool = True,
         on_log: Callable[[str], None] | None = None,
-    ) -> HelperResult:  # fmt: skip
+    ) -> HelperResult:
         """Run a helper pod to its end; it is removed whatever happens, also on an interrupt.
 
         `timeout` in seconds, from its start; `on_log` gets each line of its output. Raises PodError when it
@@ -275,9 +305,14 @@ class Cluster:
         return rollout.scale_and_wait(self.api, workload, replicas, timeout=timeout)
 
     def plan_restart(
-        self, workload: Workload, *, volume: Volume, reason: str, timeout: float = rollout.TIMEOUT,
+        self,
+        workload: Workload,
+        *,
+        volume: Volume,
+        reason: str,
+        timeout: float = rollout.TIMEOUT,
         before: Callable[[], str] | None = None,
-    ) -> Change:  # fmt: skip
+    ) -> Change:
         """A plan that replaces the pod, the old one gone before the new one starts; `before` runs first.
 
         `volume` is where the server's data lies (`cluster.volume`): on none that lasts, it refuses.

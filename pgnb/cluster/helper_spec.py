@@ -144,8 +144,11 @@ class HelperPod:
         spec |= {"serviceAccountName": self.service_account} if self.service_account else {}
         spec |= {"nodeName": self.node} if self.node else {}
         marks = {ANNOTATION: this_process(), **({WORK: self.work} if self.work else {})}
-        meta = {"name": name, "labels": dict(self.labels) | dict(LABELS),
-                "annotations": {**self.annotations, **marks}}  # fmt: skip
+        meta = {
+            "name": name,
+            "labels": dict(self.labels) | dict(LABELS),
+            "annotations": {**self.annotations, **marks},
+        }
         return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
     def _container(self) -> dict[str, Any]:
@@ -179,10 +182,15 @@ class HelperPod:
         return {"subPath": self.sub_paths[path]} if path in self.sub_paths else {}
 
     def _copier(self) -> dict[str, Any]:
-        pairs = [word for number, file in enumerate(self.secret_files)
-                 for word in (f"/pgnb-secret-{number}/{file.key}", file.path)]  # fmt: skip
-        mounts = [{"name": f"secret-{n}", "mountPath": f"/pgnb-secret-{n}", "readOnly": True}
-                  for n in range(len(self.secret_files))]  # fmt: skip
+        pairs = [
+            word
+            for number, file in enumerate(self.secret_files)
+            for word in (f"/pgnb-secret-{number}/{file.key}", file.path)
+        ]
+        mounts = [
+            {"name": f"secret-{n}", "mountPath": f"/pgnb-secret-{n}", "readOnly": True}
+            for n in range(len(self.secret_files))
+        ]
         mounts += [{"name": "private", "mountPath": path} for path in self._private_directories()]
         return {
             "name": "copy-secrets",

@@ -53,9 +53,14 @@ class Helper:
     _sockets: Sockets
 
     def exec(
-        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0, check: bool = True,
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float = 60.0,
+        check: bool = True,
         changes: str = "",
-    ) -> ExecResult:  # fmt: skip
+    ) -> ExecResult:
         """Run a command in it. See `Cluster.exec`."""
         return exec_in(
             self._sockets, self.pod, argv, stdin=stdin, timeout=timeout, check=check, changes=changes
@@ -63,9 +68,13 @@ class Helper:
 
 
 def run_helper(
-    api: Api, spec: HelperPod, *, timeout: float = 600.0, check: bool = True,
+    api: Api,
+    spec: HelperPod,
+    *,
+    timeout: float = 600.0,
+    check: bool = True,
     on_log: Callable[[str], None] | None = None,
-) -> HelperResult:  # fmt: skip
+) -> HelperResult:
     """Run a helper pod to its end and remove it. See `Cluster.run_helper`."""
     started = monotonic()
     with _created(api, spec, timeout) as name:
@@ -209,13 +218,17 @@ def wait_started(api: Api, name: str, timeout: float) -> Object:
         return pod
 
     return wait_until(
-        f"the helper pod {name} to start", probe, _has_started, timeout=timeout, every=0.2,
+        f"the helper pod {name} to start",
+        probe,
+        _has_started,
+        timeout=timeout,
+        every=0.2,
         describe=lambda pod: explain(pod, events_if_allowed(api, pod)) or "runs",
         remedy=lambda pod: (
             f"{remedy_for(explain(pod, events_if_allowed(api, pod)), 'See its events.')} A node, a volume or"
             " an image that comes slowly needs a longer start_timeout."
         ),
-    )  # fmt: skip
+    )
 
 
 def _has_started(pod: Object) -> bool:
@@ -276,6 +289,9 @@ def _remove(api: Api, name: str, *, uid: str = "") -> None:
         if not delete(api, "pods", name, uid=uid, grace=0, guarded=False):
             return
     wait_until(
-        f"the helper pod {name} to be gone", lambda: get(api, "pods", name), lambda pod: pod is None,
-        timeout=_GONE, describe=lambda pod: explain(pod) if pod else "gone",
-    )  # fmt: skip
+        f"the helper pod {name} to be gone",
+        lambda: get(api, "pods", name),
+        lambda pod: pod is None,
+        timeout=_GONE,
+        describe=lambda pod: explain(pod) if pod else "gone",
+    )

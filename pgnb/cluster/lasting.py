@@ -8,9 +8,21 @@ from typing import Any
 from pgnb.errors import ParameterError
 
 _ON_A_NETWORK = (
-    "nfs", "iscsi", "fc", "rbd", "cephfs", "glusterfs", "cinder", "awsElasticBlockStore", "azureDisk",
-    "azureFile", "gcePersistentDisk", "vsphereVolume", "portworxVolume", "photonPersistentDisk",
-)  # fmt: skip
+    "nfs",
+    "iscsi",
+    "fc",
+    "rbd",
+    "cephfs",
+    "glusterfs",
+    "cinder",
+    "awsElasticBlockStore",
+    "azureDisk",
+    "azureFile",
+    "gcePersistentDisk",
+    "vsphereVolume",
+    "portworxVolume",
+    "photonPersistentDisk",
+)
 """Volumes that a pod's spec names without a claim, and that are there without the pod."""
 _HOSTNAME = "kubernetes.io/hostname"
 

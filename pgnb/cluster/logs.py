@@ -26,10 +26,18 @@ class LogLine:
 
 
 def read_log(
-    api: Api, pod: Pod, *, container: str = "", tail: int | None = None, since: timedelta | None = None,
-    since_time: datetime | None = None, previous: bool = False, timestamps: bool = False,
-    limit_bytes: int = LIMIT, timeout: float = 30.0,
-) -> list[LogLine]:  # fmt: skip
+    api: Api,
+    pod: Pod,
+    *,
+    container: str = "",
+    tail: int | None = None,
+    since: timedelta | None = None,
+    since_time: datetime | None = None,
+    previous: bool = False,
+    timestamps: bool = False,
+    limit_bytes: int = LIMIT,
+    timeout: float = 30.0,
+) -> list[LogLine]:
     """The last lines of a container's log. See `Cluster.logs`."""
     query: dict[str, str | int | bool] = {"container": container or pod.container, "limitBytes": limit_bytes}
     query |= {"previous": True} if previous else {}

@@ -47,7 +47,8 @@ def plan_apply(api: Api, manifests: Manifests, title: str) -> Change:
     wishes = [_compare(api, manifest) for manifest in _read(manifests)]
     changed = [wish for wish in wishes if wish.changes]
     return Change(
-        title, api.journal,
+        title,
+        api.journal,
         before="---\n".join(_yaml(wish.before, None) for wish in changed),
         after="---\n".join(_yaml(wish.after, wish.before) for wish in changed),
         steps=[_step(api, wish) for wish in changed],
@@ -55,7 +56,7 @@ def plan_apply(api: Api, manifests: Manifests, title: str) -> Change:
         undo_text="; ".join(_undo_text(wish) for wish in changed),
         confirmations=_confirmations(changed),
         undo=lambda: _plan_undo(api, title, changed),
-    )  # fmt: skip
+    )
 
 
 def apply_rights(api: Api, manifests: Manifests) -> list[Right]:
@@ -155,12 +156,13 @@ def _plan_undo(api: Api, title: str, changed: Sequence[_Wish]) -> Change:
     claims = [w.manifest["metadata"]["name"] for w in made if w.manifest["kind"] == "PersistentVolumeClaim"]
     why = "What lies on the volume is deleted with its claim."
     return Change(
-        f"Undo: {title}", api.journal,
+        f"Undo: {title}",
+        api.journal,
         before="---\n".join(_yaml(wish.after, None) for wish in reversed(changed)),
         after="---\n".join(_yaml(wish.before, None) for wish in reversed(changed) if wish.before),
         steps=[_undo_step(api, wish) for wish in reversed(changed)],
         confirmations=[Confirmation("delete_claim", ", ".join(claims), why)] if claims else [],
-    )  # fmt: skip
+    )
 
 
 def _undo_step(api: Api, wish: _Wish) -> Step:

@@ -8,9 +8,14 @@ from typing import Any
 from pgnb.cluster.quantity import quantity
 
 _PLACED_BY = (
-    "nodeSelector", "tolerations", "imagePullSecrets", "affinity", "runtimeClassName", "priorityClassName",
+    "nodeSelector",
+    "tolerations",
+    "imagePullSecrets",
+    "affinity",
+    "runtimeClassName",
+    "priorityClassName",
     "schedulerName",
-)  # fmt: skip
+)
 _ONE_NODE = "kubernetes.io/hostname"
 _BY_DEFAULT = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 """Tolerations that the API server gives to every pod."""

@@ -86,12 +86,24 @@ class Pod:
         chosen = choose_container(pod, container)
         state = _status_of(status, chosen["name"])
         return cls(
-            meta["name"], meta.get("namespace", ""), meta["uid"], chosen["name"], chosen.get("image", ""),
-            status.get("phase", "Unknown"), _is_ready(pod), status.get("podIP", ""), spec.get("nodeName", ""),
-            int(state.get("restartCount", 0)), tuple(c["name"] for c in spec["containers"]),
-            meta.get("labels") or {}, _owner(meta), _mounts(spec, chosen), _env(chosen),
-            explain(pod, events), pod,
-        )  # fmt: skip
+            meta["name"],
+            meta.get("namespace", ""),
+            meta["uid"],
+            chosen["name"],
+            chosen.get("image", ""),
+            status.get("phase", "Unknown"),
+            _is_ready(pod),
+            status.get("podIP", ""),
+            spec.get("nodeName", ""),
+            int(state.get("restartCount", 0)),
+            tuple(c["name"] for c in spec["containers"]),
+            meta.get("labels") or {},
+            _owner(meta),
+            _mounts(spec, chosen),
+            _env(chosen),
+            explain(pod, events),
+            pod,
+        )
 
     @property
     def deleting(self) -> bool:
@@ -171,11 +183,12 @@ def choose_container(pod: Mapping[str, Any], name: str = "") -> Mapping[str, Any
     if len(found) == 1:
         return found[0]
     raise PodError(
-        f"pod {pod['metadata']['name']} has no container {name!r}" if name
+        f"pod {pod['metadata']['name']} has no container {name!r}"
+        if name
         else f"which container of pod {pod['metadata']['name']} runs PostgreSQL cannot be told",
         found="; ".join(f"{c['name']} ({c.get('image', '')})" for c in containers),
         remedy="Name one of them by the parameter for the container.",
-    )  # fmt: skip
+    )
 
 
 def likely_container(pod: Mapping[str, Any], name: str = "") -> str:
@@ -232,10 +245,14 @@ def _mount(entry: Mapping[str, Any], volume: Mapping[str, Any], spec: Mapping[st
     inside = volume.get(source) or {}
     name = next((str(inside[key]) for key in _SOURCE_NAMES if inside.get(key)), "")
     return Mount(
-        entry["mountPath"].rstrip("/") or "/", entry["name"], source, name,
-        entry.get("subPath", "") or entry.get("subPathExpr", ""), bool(entry.get("readOnly")),
+        entry["mountPath"].rstrip("/") or "/",
+        entry["name"],
+        source,
+        name,
+        entry.get("subPath", "") or entry.get("subPathExpr", ""),
+        bool(entry.get("readOnly")),
         outlives_pod(source, spec),
-    )  # fmt: skip
+    )
 
 
 def _env(container: Mapping[str, Any]) -> tuple[EnvRef, ...]:

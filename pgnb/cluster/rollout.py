@@ -73,9 +73,13 @@ def scale_and_wait(api: Api, workload: Workload, replicas: int, *, timeout: floa
 
 
 def wait_scaled(
-    api: Api, workload: Workload, replicas: int, old: frozenset[str] = frozenset(), *,
+    api: Api,
+    workload: Workload,
+    replicas: int,
+    old: frozenset[str] = frozenset(),
+    *,
     timeout: float = TIMEOUT,
-) -> str:  # fmt: skip
+) -> str:
     """Wait until exactly `replicas` pods are there, all Ready; what was found, in words.
 
     Raises PodError at once for a pod that cannot start, unless it is one of the `old` (by uid), which may
@@ -109,21 +113,32 @@ def plan_scale(api: Api, workload: Workload, replicas: int, *, timeout: float = 
     if workload.replicas == replicas:
         return Change(title, api.journal, note=f"{workload.label} is scaled to {replicas} already")
     step = Step(
-        workload.label, f"scale from {workload.replicas} to {replicas}, and wait",
-        lambda: scale_and_wait(api, workload, replicas, timeout=timeout), journalled=True,
-    )  # fmt: skip
+        workload.label,
+        f"scale from {workload.replicas} to {replicas}, and wait",
+        lambda: scale_and_wait(api, workload, replicas, timeout=timeout),
+        journalled=True,
+    )
     return Change(
-        title, api.journal, f"replicas: {workload.replicas}", f"replicas: {replicas}", [step],
+        title,
+        api.journal,
+        f"replicas: {workload.replicas}",
+        f"replicas: {replicas}",
+        [step],
         note=_note(workload),
         undo_text=f"scale back to {workload.replicas}",
         undo=lambda: plan_scale(api, _again(api, workload), workload.replicas, timeout=timeout),
-    )  # fmt: skip
+    )
 
 
 def plan_restart(
-    api: Api, workload: Workload, *, data: str, reason: str, timeout: float = TIMEOUT,
+    api: Api,
+    workload: Workload,
+    *,
+    data: str,
+    reason: str,
+    timeout: float = TIMEOUT,
     before: Callable[[], str] | None = None,
-) -> Change:  # fmt: skip
+) -> Change:
     """A plan that replaces the workload's one pod by a new one, the old one gone before the new one starts.
 
     `data` is the volume's description for the check that it outlives the pod (empty: it does not);
@@ -134,13 +149,14 @@ def plan_restart(
     if workload.strategy == "OnDelete":
         assert_claims_kept(workload.label, workload.object["spec"])
     return Change(
-        f"Restart {workload.label}", api.journal,
+        f"Restart {workload.label}",
+        api.journal,
         f"{RESTARTED}: {_restarted(workload)}" if rolls else f"replicas: {workload.replicas}",
         f"{RESTARTED}: now" if rolls else f"replicas: 0, then {workload.replicas}",
         _restart_steps(api, workload, rolls, timeout, before),
         note=f"Because {reason}. {_note(workload)}".strip(),
         precheck=lambda: _safe_to_restart(api, workload, data),
-    )  # fmt: skip
+    )
 
 
 def _restart_steps(
@@ -151,13 +167,17 @@ def _restart_steps(
         what = "roll out: the old pod ends, then the new one starts; wait until it is Ready"
         return [*first, Step(workload.label, what, lambda: roll_out(api, workload, timeout=timeout), True)]
     down = Step(
-        workload.label, "scale to 0 and see every pod gone",
-        lambda: scale_and_wait(api, workload, 0, timeout=timeout), True,
-    )  # fmt: skip
+        workload.label,
+        "scale to 0 and see every pod gone",
+        lambda: scale_and_wait(api, workload, 0, timeout=timeout),
+        True,
+    )
     up = Step(
-        workload.label, f"scale to {workload.replicas} and wait until it is Ready",
-        lambda: scale_and_wait(api, workload, workload.replicas, timeout=timeout), True,
-    )  # fmt: skip
+        workload.label,
+        f"scale to {workload.replicas} and wait until it is Ready",
+        lambda: scale_and_wait(api, workload, workload.replicas, timeout=timeout),
+        True,
+    )
     return [*first, down, up]
 
 
@@ -196,9 +216,10 @@ def _wait_rolled_out(
 def _hopeful(workload: Workload, pods: _Pods, old: frozenset[str]) -> _Pods:
     if not pods.found and hopeless_refusal(pods.states):
         raise PodError(
-            f"{workload.label}: no pod can be created", found=pods.states,
+            f"{workload.label}: no pod can be created",
+            found=pods.states,
             remedy=remedy_for(pods.states, _NOT_MADE),
-        )  # fmt: skip
+        )
     new = [pod for pod in pods.found if pod["metadata"]["uid"] not in old]
     if reasons := [reason for pod in new if (reason := hopeless(pod))]:
         raise PodError(
@@ -226,12 +247,15 @@ def _safe_to_restart(api: Api, workload: Workload, data: str) -> Checks:
     wrong = [explain(pod) for pod in pods.found if explain(pod)]
     items = [
         Check(
-            "data outlives the pod", bool(data), data or "not on a persistent volume", "a persistent volume",
+            "data outlives the pod",
+            bool(data),
+            data or "not on a persistent volume",
+            "a persistent volume",
             "A restart would lose every row: move the data to a PersistentVolumeClaim first.",
         ),
         Check("one pod", len(pods.found) == 1, len(pods.found), 1, "Let earlier changes finish first."),
         Check("the pod is well", not wrong, "; ".join(wrong) or "Ready", "Ready", "Mend it first."),
-    ]  # fmt: skip
+    ]
     return Checks.of(f"Before the restart of {workload.label}", items, api.journal)
 
 

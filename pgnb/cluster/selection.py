@@ -81,8 +81,14 @@ def _none_ready(api: Api, selector: str, found: Sequence[Object]) -> PodError:
 
 def _none_at_all(api: Api, selector: str) -> PodError:
     others = list_all(api, "pods")
-    labels = sorted({f"{k}={v}" for pod in others for k, v in (pod["metadata"].get("labels") or {}).items()
-                     if k in ("app", "app.kubernetes.io/name", "app.kubernetes.io/instance")})  # fmt: skip
+    labels = sorted(
+        {
+            f"{k}={v}"
+            for pod in others
+            for k, v in (pod["metadata"].get("labels") or {}).items()
+            if k in ("app", "app.kubernetes.io/name", "app.kubernetes.io/instance")
+        }
+    )
     changes = told_changes(api)
     begun = "; ".join(one.words for one in changes)
     remedy = " ".join(dict.fromkeys(one.remedy for one in changes))

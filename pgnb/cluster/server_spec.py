@@ -43,9 +43,12 @@ def _variables(values: Mapping[str, Any]) -> bool:
 
 
 _KINDS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
-    "labels": _texts, "annotations": _texts, "resources": _mappings, "service_account": _account,
+    "labels": _texts,
+    "annotations": _texts,
+    "resources": _mappings,
+    "service_account": _account,
     "env": _variables,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,17 @@ class ServerOptions:
         taken = [key for part, names in _OWN.items() for key in names if key in (given.get(part) or {})]
         if taken:
             raise ParameterError(
-                f"server_pods cannot have {', '.join(taken)}", found="the template has its own",
+                f"server_pods cannot have {', '.join(taken)}",
+                found="the template has its own",
                 remedy="Leave it out: pgnb finds its servers by these labels, and data by PGDATA.",
-            )  # fmt: skip
+            )
         return cls(
-            given.get("labels") or {}, given.get("annotations") or {}, given.get("resources") or {},
+            given.get("labels") or {},
+            given.get("annotations") or {},
+            given.get("resources") or {},
             (given.get("service_account") or {}).get("name", ""),
             tuple(_entry(name, value) for name, value in (given.get("env") or {}).items()),
-        )  # fmt: skip
+        )
 
     def dress(self, workload: Manifest, container: str) -> None:
         """Give them to the pod template of a workload's manifest; `container` is the server's in it."""

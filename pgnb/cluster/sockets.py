@@ -67,15 +67,23 @@ class Sockets:
                 await socket.close()
 
     async def _connect(self, opened: AsyncExitStack, url: str, protocols: Sequence[str]) -> Socket:
-        session = await opened.enter_async_context(aiohttp.ClientSession(
-            connector=self._shared_connector(), connector_owner=False, raise_for_status=_refuse,
-            headers=await asyncio.to_thread(self.api.credentials),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.api.timeout),
-        ))  # fmt: skip
+        session = await opened.enter_async_context(
+            aiohttp.ClientSession(
+                connector=self._shared_connector(),
+                connector_owner=False,
+                raise_for_status=_refuse,
+                headers=await asyncio.to_thread(self.api.credentials),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.api.timeout),
+            )
+        )
         opening = session.ws_connect(
-            url, protocols=protocols, max_msg_size=0, proxy=self.api.target.configuration.proxy or None,
-            timeout=aiohttp.ClientWSTimeout(ws_close=2.0), **self._server_name(),
-        )  # fmt: skip
+            url,
+            protocols=protocols,
+            max_msg_size=0,
+            proxy=self.api.target.configuration.proxy or None,
+            timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+            **self._server_name(),
+        )
         try:
             socket: Socket = await asyncio.wait_for(opening, self.api.timeout)
         except (aiohttp.ClientConnectionError, TimeoutError) as error:

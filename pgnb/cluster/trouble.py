@@ -19,10 +19,15 @@ _MEANING: Mapping[str, str] = {
     "CrashLoopBackOff": "the container ends again and again: see its log with previous=True",
     "Unschedulable": "no node can take the pod",
 }
-HOPELESS = frozenset((
-    "ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError",
-    "RunContainerError",
-))  # fmt: skip
+HOPELESS = frozenset(
+    (
+        "ErrImageNeverPull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "CreateContainerConfigError",
+        "RunContainerError",
+    )
+)
 """Reasons that time alone does not mend."""
 _NO_SUCH_IMAGE = ("not found", "denied", "unauthorized", "manifest unknown")
 """What a registry says when asking again is in vain; a timeout or a 500 is not among it."""
@@ -34,19 +39,25 @@ _UNDER_WAY = ("TriggeredScaleUp", "SuccessfulAttachVolume", "VolumePermissionCha
 _REMEDIES: tuple[tuple[str, str], ...] = (
     (r"Unschedulable.*Insufficient", "Free room on a node, add one, or let the pod ask for less."),
     (r"Unschedulable.*taint", "Give the pod a toleration of the nodes' taints (kubectl describe node)."),
-    (r"Unschedulable.*(affinity|selector)",
-     "Its node selector, affinity or volume fits no node: compare them with the nodes' labels and zones."),
+    (
+        r"Unschedulable.*(affinity|selector)",
+        "Its node selector, affinity or volume fits no node: compare them with the nodes' labels and zones.",
+    ),
     (r"Unschedulable.*(?i:persistentvolumeclaim)", "See the claim's events: is its storage class there?"),
     (r"Unschedulable", "See what the scheduler says of each node."),
-    (r"ErrImage|ImagePullBackOff|InvalidImageName",
-     "See the image's name and tag, its pull secret, and whether the node reaches the registry."),
+    (
+        r"ErrImage|ImagePullBackOff|InvalidImageName",
+        "See the image's name and tag, its pull secret, and whether the node reaches the registry.",
+    ),
     (r"CreateContainerConfigError", "Make the Secret, ConfigMap or key that it names."),
     (r"RunContainerError|CreateContainerError", "See its command, mounts and securityContext."),
-    (r"Multi-Attach|AttachVolume",
-     "The volume is still attached to another node: see which pod has it, and whether the node lives."),
+    (
+        r"Multi-Attach|AttachVolume",
+        "The volume is still attached to another node: see which pod has it, and whether the node lives.",
+    ),
     (r"MountVolume|Unable to attach or mount", "Make what the volume names, or see the volume's driver."),
     (r"CrashLoopBackOff|ended with exit status", "See the container's log (kubectl logs --previous)."),
-)  # fmt: skip
+)
 """Words of `explain`, and what helps; the first that is found counts."""
 _DONE = ("Pulled", "Created", "Started")
 """Events behind which nothing that was told before is waited for."""

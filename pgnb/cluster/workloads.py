@@ -72,10 +72,14 @@ class Workload:
         rollout = spec.get("strategy" if found["kind"] == "Deployment" else "updateStrategy") or {}
         labels = (spec.get("selector") or {}).get("matchLabels") or {}
         return cls(
-            found["kind"], found["metadata"]["name"], int(spec.get("replicas", 1)),
-            rollout.get("type", "RollingUpdate"), ",".join(f"{k}={v}" for k, v in labels.items()),
-            managers(found["metadata"]), found,
-        )  # fmt: skip
+            found["kind"],
+            found["metadata"]["name"],
+            int(spec.get("replicas", 1)),
+            rollout.get("type", "RollingUpdate"),
+            ",".join(f"{k}={v}" for k, v in labels.items()),
+            managers(found["metadata"]),
+            found,
+        )
 
     @property
     def scalable(self) -> bool:
@@ -159,7 +163,13 @@ def _claimed(api: Api, path: str, mount: Mount) -> Volume:
     spec, status = claim["spec"], claim.get("status") or {}
     asked = ((spec.get("resources") or {}).get("requests") or {}).get("storage", "")
     return Volume(
-        path, mount.path, mount.source, mount.claim, tuple(spec.get("accessModes") or ()),
-        spec.get("storageClassName") or "", (status.get("capacity") or {}).get("storage", asked),
-        mount.sub_path, persistent=True,
-    )  # fmt: skip
+        path,
+        mount.path,
+        mount.source,
+        mount.claim,
+        tuple(spec.get("accessModes") or ()),
+        spec.get("storageClassName") or "",
+        (status.get("capacity") or {}).get("storage", asked),
+        mount.sub_path,
+        persistent=True,
+    )

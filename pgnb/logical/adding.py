@@ -108,9 +108,17 @@ class _Adding:
 
 
 def plan_add_table(
-    publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Source, table: str, *,
-    ddl: str = "", owner: str = "", first_rows: str = "", via_root: bool = False,
-) -> Change:  # fmt: skip
+    publisher: Server,
+    subscriber: Server,
+    spec: DatabaseSpec,
+    origin: Source,
+    table: str,
+    *,
+    ddl: str = "",
+    owner: str = "",
+    first_rows: str = "",
+    via_root: bool = False,
+) -> Change:
     """The plan after which the table is replicated: made where it lacks, published, refreshed, copied.
 
     `table` as `schema.table`; `ddl`: the SQL that makes it, needed when the publisher does not have it yet,
@@ -129,12 +137,15 @@ def plan_add_table(
     if work.ours is None and first_rows.strip():
         steps.append(_rows_step(work, first_rows))
     return Change(
-        f"add {work.words} to {spec.database}", publisher.journal, _state(work), _wished(work) if steps else
-        _state(work), steps,
+        f"add {work.words} to {spec.database}",
+        publisher.journal,
+        _state(work),
+        _wished(work) if steps else _state(work),
+        steps,
         note=f"The publication {spec.publication} {work.kind}.",
         undo_text="take the table out of the publication, REFRESH, and drop it where this made it",
         precheck=lambda: _checks(work),
-    )  # fmt: skip
+    )
 
 
 def _look(
@@ -151,40 +162,54 @@ def _look(
     if subscription is None or publication is None:
         missing = spec.subscription if subscription is None else spec.publication
         raise GateClosed(
-            f"{spec.database} is not replicated yet", found=f"there is no {missing}",
+            f"{spec.database} is not replicated yet",
+            found=f"there is no {missing}",
             remedy="Section 12.4 (12_logical_replication) sets it up, this table included.",
-        )  # fmt: skip
+        )
     named = {"subscription": spec.subscription}
     rows = subscriber.query("logical/copying", named, database=spec.database)
     return _Adding(
-        publisher, subscriber, spec, table, ddl, owner, origin,
+        publisher,
+        subscriber,
+        spec,
+        table,
+        ddl,
+        owner,
+        origin,
         read_catalog(publisher, spec.database).tables.get(table),
-        read_catalog(subscriber, spec.database).tables.get(table), publication, subscription,
-        read_identities(publisher, spec.database), frozenset((row["schema"], row["table"]) for row in rows),
-    )  # fmt: skip
+        read_catalog(subscriber, spec.database).tables.get(table),
+        publication,
+        subscription,
+        read_identities(publisher, spec.database),
+        frozenset((row["schema"], row["table"]) for row in rows),
+    )
 
 
 def _refuse(work: _Adding) -> None:
     if work.ours is None and not work.ddl:
         raise ParameterError(
-            f"{work.spec.database}: {work.words} is not on the publisher", found="no SQL that would make it",
+            f"{work.spec.database}: {work.words} is not on the publisher",
+            found="no SQL that would make it",
             remedy="Give its CREATE TABLE as table_ddl, or correct the name: names are case-sensitive here.",
-        )  # fmt: skip
+        )
     if work.ddl and _ENDS_ITSELF.search(work.ddl):
         raise ParameterError(
-            "the table's SQL begins or ends a transaction", found=work.ddl[:80],
+            "the table's SQL begins or ends a transaction",
+            found=work.ddl[:80],
             remedy="Leave that out: it is carried out in one transaction on each side.",
-        )  # fmt: skip
+        )
     if not work.subscription.enabled:
         raise GateClosed(
             f"{work.spec.database}: {work.subscription.name} is disabled, so nothing can be copied",
-            found=work.subscription.words, remedy="Enable it first (12_09_logical_troubleshooting).",
-        )  # fmt: skip
+            found=work.subscription.words,
+            remedy="Enable it first (12_09_logical_troubleshooting).",
+        )
     if work.ours is not None and work.theirs is not None and (wrong := _stopping(work)):
         raise GateClosed(
             f"{work.spec.database}: {work.words} differs on the two sides, so its rows cannot arrive",
-            found=wrong, remedy="Alter the subscriber's table first.",
-        )  # fmt: skip
+            found=wrong,
+            remedy="Alter the subscriber's table first.",
+        )
 
 
 def _refuse_root(work: _Adding, via_root: bool) -> None:
@@ -210,8 +235,14 @@ def _stopping(work: _Adding) -> str:
 def _table_steps(work: _Adding) -> list[Step]:
     database, steps = work.spec.database, []
     if work.dumped:
-        steps.append(Step(work.subscriber.name, f"{database}: make {work.words} from the publisher's dump",
-                          lambda: _copy_definition(work), journalled=True))  # fmt: skip
+        steps.append(
+            Step(
+                work.subscriber.name,
+                f"{database}: make {work.words} from the publisher's dump",
+                lambda: _copy_definition(work),
+                journalled=True,
+            )
+        )
     elif work.theirs is None:
         steps.append(_ddl_step(work, work.subscriber))
     if work.ours is None:
@@ -237,9 +268,10 @@ def _make(work: _Adding, server: Server) -> str:
         session.execute("ROLLBACK" if wrong else "COMMIT")
     if wrong:
         raise ChangeFailed(
-            f"{work.spec.database}: the SQL was taken back on {server.name}", found=f"{work.words} {wrong}",
+            f"{work.spec.database}: the SQL was taken back on {server.name}",
+            found=f"{work.words} {wrong}",
             remedy="Correct table_ddl: name the table as it is made there, and give it a primary key.",
-        )  # fmt: skip
+        )
     return "made"
 
 
@@ -319,15 +351,28 @@ def _checks(work: _Adding) -> Checks:
     items = [*work.publisher.cluster.access_checks(DUMP_RIGHTS)] if work.dumped else []
     items += _identity_checks(work)
     if len(work.branch) > 1 and not work.publication.via_root:
-        items.append(Check(f"{work.words} is partitioned", False, f"{len(work.branch) - 1} below it",
-                           "each later one on both sides", _LATER, advice=True))  # fmt: skip
+        items.append(
+            Check(
+                f"{work.words} is partitioned",
+                False,
+                f"{len(work.branch) - 1} below it",
+                "each later one on both sides",
+                _LATER,
+                advice=True,
+            )
+        )
     if work.theirs is not None and not work.known:
         statement = compose("SELECT EXISTS (SELECT FROM {}) AS filled", name(*work.table))
         filled = bool(work.subscriber.scalar(statement, database=work.spec.database))
         items.append(
-            Check(f"{work.words} is empty on the subscriber", not filled, "rows" if filled else "empty",
-                  "empty", "Empty it there: a copy onto rows fails on duplicate keys, or doubles them.")
-        )  # fmt: skip
+            Check(
+                f"{work.words} is empty on the subscriber",
+                not filled,
+                "rows" if filled else "empty",
+                "empty",
+                "Empty it there: a copy onto rows fails on duplicate keys, or doubles them.",
+            )
+        )
     return Checks.of(f"Adding {work.words}", items, work.publisher.journal)
 
 
@@ -339,9 +384,13 @@ def _identity_checks(work: _Adding) -> Iterator[Check]:
     if work.ours is None:
         return
     refused = publisher_obstacles(work.publisher, [work.alone], planned=False)
-    yield Check(f"{work.words}: UPDATE and DELETE are accepted", not refused,
-                "; ".join(one.words for one in refused) or "yes", "yes",
-                " ".join(dict.fromkeys(one.remedy for one in refused)))  # fmt: skip
+    yield Check(
+        f"{work.words}: UPDATE and DELETE are accepted",
+        not refused,
+        "; ".join(one.words for one in refused) or "yes",
+        "yes",
+        " ".join(dict.fromkeys(one.remedy for one in refused)),
+    )
     if work.theirs is not None:
         matching = plan_subscriber_identity(work.publisher, work.subscriber, [work.alone])
         yield from matching.precheck() if matching.precheck else ()
@@ -349,10 +398,11 @@ def _identity_checks(work: _Adding) -> Iterator[Check]:
 
 def _state(work: _Adding) -> str:
     return _text(
-        "there" if work.theirs else "not there", "there" if work.ours else "not there",
+        "there" if work.theirs else "not there",
+        "there" if work.ours else "not there",
         "published" if work.covered and work.ours else "not published",
         "known" if work.known else "not known",
-    )  # fmt: skip
+    )
 
 
 def _wished(work: _Adding) -> str:

@@ -35,9 +35,13 @@ class Confirmed(Tabled):
 
 
 def wait_applied(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, lsn: str = "",
+    publisher: Server,
+    subscriber: Server,
+    specs: Sequence[DatabaseSpec],
+    *,
+    lsn: str = "",
     timeout: float = 120.0,
-) -> Confirmed:  # fmt: skip
+) -> Confirmed:
     """Wait until each slot has confirmed everything before `lsn` (empty: a marker taken now).
 
     confirmed_flush_lsn moves when the subscriber has the changes on its disk. That says it for tables that
@@ -49,17 +53,21 @@ def wait_applied(
         return Confirmed(lsn, (), 0.0)
     try:
         slots = wait_until(
-            f"{subscriber.name} to confirm {lsn}", lambda: logical_slots(publisher),
-            lambda slots: not behind(slots, specs, lsn), timeout=timeout, every=_LOOK_EVERY,
+            f"{subscriber.name} to confirm {lsn}",
+            lambda: logical_slots(publisher),
+            lambda slots: not behind(slots, specs, lsn),
+            timeout=timeout,
+            every=_LOOK_EVERY,
             describe=lambda slots: "; ".join(behind(slots, specs, lsn)) or "confirmed",
-        )  # fmt: skip
+        )
     except DeadlineExceeded as late:
         status = logical_status(publisher, subscriber, specs)
         states = "; ".join(f"{one.database}: {one.state}" for one in status.items if not one.streams)
         raise DeadlineExceeded(
-            late.message, found=f"{late.found}; {states or 'all stream'}",
+            late.message,
+            found=f"{late.found}; {states or 'all stream'}",
             remedy="All stream: it is only slow, or behind a lock. Otherwise 12.9 names the cause.",
-        ) from late  # fmt: skip
+        ) from late
     positions = tuple((spec.slot, slots[spec.slot].confirmed_flush_lsn or "") for spec in specs)
     return Confirmed(lsn, positions, monotonic() - started)
 

@@ -17,9 +17,13 @@ from pgnb.server import Server, compose, join, name
 from pgnb.server.session import spell_whole
 
 _LISTS = (
-    "local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries",
-    "temp_tablespaces", "unix_socket_directories",
-)  # fmt: skip
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+)
 """Settings whose value is a list of names, each with quotes of its own (GUC_LIST_QUOTE in guc_tables.c)."""
 _ITEM = re.compile(r'"((?:[^"]|"")*)"|([^,\s"]+)')
 _ROLES = "SELECT rolname::text AS name FROM pg_catalog.pg_roles"
@@ -48,9 +52,13 @@ class Lacking:
 
 
 def missing_belongings(
-    publisher: Server, subscriber: Server, databases: Sequence[str], *, of_known_roles: bool = False,
+    publisher: Server,
+    subscriber: Server,
+    databases: Sequence[str],
+    *,
+    of_known_roles: bool = False,
     called: Callable[[str], str] = str,
-) -> list[Lacking]:  # fmt: skip
+) -> list[Lacking]:
     """The statements after which the subscriber's databases have the publisher's settings and privileges.
 
     A database that the subscriber lacks is taken for one that has just been made: privileges as PostgreSQL's
@@ -60,13 +68,15 @@ def missing_belongings(
     wanted = {"databases": list(databases)}
     known = {"", *(row["name"] for row in subscriber.query(_ROLES))}
     settings = [
-        row for row in publisher.query("logical/database_settings", wanted)
+        row
+        for row in publisher.query("logical/database_settings", wanted)
         if row["role"] in known or not of_known_roles
-    ]  # fmt: skip
+    ]
     grants = [
-        row for row in publisher.query("logical/database_grants", wanted)
+        row
+        for row in publisher.query("logical/database_grants", wanted)
         if row["grantee"] in known or not of_known_roles
-    ]  # fmt: skip
+    ]
     return [
         *_grants(grants, subscriber, list(databases), called),
         *_settings(settings, subscriber.query("logical/database_settings", wanted), called),
@@ -90,10 +100,13 @@ def belongings_check(publisher: Server, subscriber: Server, databases: Sequence[
     """What the subscriber's databases lack of the publisher's settings and privileges, as statements."""
     lacking = [one.shown for one in missing_belongings(publisher, subscriber, databases)]
     return Check(
-        "settings, privileges, comments of databases", not lacking,
-        f"{len(lacking)} lack" if lacking else "alike", "alike",
-        "No dump has them. On the subscriber: " + "; ".join(lacking) + ".", advice=True,
-    )  # fmt: skip
+        "settings, privileges, comments of databases",
+        not lacking,
+        f"{len(lacking)} lack" if lacking else "alike",
+        "alike",
+        "No dump has them. On the subscriber: " + "; ".join(lacking) + ".",
+        advice=True,
+    )
 
 
 def _settings(ours: Sequence[Any], theirs: Sequence[Any], called: Callable[[str], str]) -> Iterator[Lacking]:

@@ -90,8 +90,9 @@ def _present(subscriber: Server, specs: Sequence[DatabaseSpec]) -> int:
     there = databases_of(subscriber)
     return sum(
         spec.subscription in read_subscriptions(subscriber, spec.database)
-        for spec in specs if spec.database in there
-    )  # fmt: skip
+        for spec in specs
+        if spec.database in there
+    )
 
 
 def restart_checks(
@@ -103,8 +104,15 @@ def restart_checks(
     for server, wanted in ((publisher, needs.publisher), (subscriber, needs.subscriber)):
         waiting = [one for one in server.settings(wanted) if not one.met and one.needs == "restart"]
         words = "; ".join(f"{one.name}: {one.shown}, needed {one.wish}" for one in waiting)
-        items.append(Check(f"restart of {server.name}", allow_restart or not waiting, words or "none needed",
-                           "none needed, or allow_restart = True", _ALLOW))  # fmt: skip
+        items.append(
+            Check(
+                f"restart of {server.name}",
+                allow_restart or not waiting,
+                words or "none needed",
+                "none needed, or allow_restart = True",
+                _ALLOW,
+            )
+        )
     return Checks.of("Restarts that the settings take", items, publisher.journal)
 
 
@@ -112,8 +120,9 @@ def capacity_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
     """A check for each of those settings as it is in force now; the remedy names the restart."""
     needs = worker_settings(publisher, subscriber, specs)
     for server, side, wanted in (
-        (publisher, "publisher", needs.publisher), (subscriber, "subscriber", needs.subscriber)
-    ):  # fmt: skip
+        (publisher, "publisher", needs.publisher),
+        (subscriber, "subscriber", needs.subscriber),
+    ):
         for setting in server.settings(wanted):
             yield Check(
                 f"{side}: {setting.name}", setting.met, setting.display, setting.wish_display, _RESTART

@@ -18,9 +18,19 @@ from pgnb.logical.serverlog import server_log
 from pgnb.server import Server
 
 Trouble = Literal[
-    "duplicate key", "missing table", "missing column", "missing row", "refused value", "no replica identity",
-    "connection", "no slot", "no worker", "publication", "aftermath", "other",
-]  # fmt: skip
+    "duplicate key",
+    "missing table",
+    "missing column",
+    "missing row",
+    "refused value",
+    "no replica identity",
+    "connection",
+    "no slot",
+    "no worker",
+    "publication",
+    "aftermath",
+    "other",
+]
 
 _STARTED = re.compile(
     r"logical replication (?:parallel )?(?P<what>apply|table synchronization) worker for subscription"
@@ -59,7 +69,7 @@ _MEANINGS: tuple[tuple[str, Trouble], ...] = (
     (r"worker due to timeout|data stream from publisher has ended", "connection"),
     (r"null value in column|violates (check|not-null)|invalid input|value too long", "refused value"),
     (r"out of range|could not be converted|permission denied", "refused value"),
-)  # fmt: skip
+)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -114,9 +124,11 @@ class Incident:
         """The same with the values of rows left out: a record that holds them can never be cleaned."""
         message = _OUT_OF_RANGE.sub(f'value "{HIDDEN}"', self.message)
         return replace(
-            self, message=_QUOTED_END.sub(f': "{HIDDEN}"', message),
-            detail=_ROW_VALUES.sub(rf"\1({HIDDEN})", self.detail), values=HIDDEN if self.columns else "",
-        )  # fmt: skip
+            self,
+            message=_QUOTED_END.sub(f': "{HIDDEN}"', message),
+            detail=_ROW_VALUES.sub(rf"\1({HIDDEN})", self.detail),
+            values=HIDDEN if self.columns else "",
+        )
 
 
 HIDDEN = "…"

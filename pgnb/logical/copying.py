@@ -17,9 +17,12 @@ from pgnb.server import Server
 from pgnb.wait import wait_until
 
 STATES = {
-    "i": "waits for a worker", "d": "rows are copied", "f": "copied, catching up", "s": "synchronised",
+    "i": "waits for a worker",
+    "d": "rows are copied",
+    "f": "copied, catching up",
+    "s": "synchronised",
     "r": "ready",
-}  # fmt: skip
+}
 """pg_subscription_rel.srsubstate in words."""
 _TONES: dict[str, Tone] = {"r": "good", "s": "good", "i": "dim"}
 _SHOWN = 30
@@ -79,10 +82,17 @@ class CopyProgress(Tabled):
         """What is not ready first, the largest before the others."""
         order = sorted(self.tables, key=lambda t: (t.ready, -(t.size or 0)))
         rows = [
-            (t.database, t.words, Cell(STATES.get(t.state, t.state), _TONES.get(t.state, "warn")),
-             _rows(t), t.expected, spell_bytes(t.bytes), spell_bytes(t.size))
+            (
+                t.database,
+                t.words,
+                Cell(STATES.get(t.state, t.state), _TONES.get(t.state, "warn")),
+                _rows(t),
+                t.expected,
+                spell_bytes(t.bytes),
+                spell_bytes(t.size),
+            )
             for t in order[:_SHOWN]
-        ]  # fmt: skip
+        ]
         more = f"; {len(order) - _SHOWN} more tables" if len(order) > _SHOWN else ""
         took = f" after {spell_seconds(self.seconds)}" if self.seconds else ""
         columns = ("database", "table", "state", "rows so far", "≈ rows", "bytes so far", "size there")
@@ -102,9 +112,13 @@ def copy_progress(publisher: Server, subscriber: Server, specs: Sequence[Databas
 
 
 def wait_copied(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *,
-    timeout: float = 3600.0, stalled_after: float = 300.0,
-) -> CopyProgress:  # fmt: skip
+    publisher: Server,
+    subscriber: Server,
+    specs: Sequence[DatabaseSpec],
+    *,
+    timeout: float = 3600.0,
+    stalled_after: float = 300.0,
+) -> CopyProgress:
     """Wait until every table of every subscription is ready, and show meanwhile how far each is.
 
     `timeout`: seconds in all; `stalled_after`: seconds without any progress. A plan-only run looks once.
@@ -122,16 +136,22 @@ def wait_copied(
         return _look(subscriber, specs, sizes)
     try:
         done = wait_until(
-            "the initial copy", look, lambda found: found.ready or watch.stalled, timeout=timeout,
-            every=max(_LOOK_EVERY, _LOOK_EVERY_DATABASE * len(specs)), describe=_stuck, remedy=_REMEDY,
-        )  # fmt: skip
+            "the initial copy",
+            look,
+            lambda found: found.ready or watch.stalled,
+            timeout=timeout,
+            every=max(_LOOK_EVERY, _LOOK_EVERY_DATABASE * len(specs)),
+            describe=_stuck,
+            remedy=_REMEDY,
+        )
     finally:
         live.close()
     if not done.ready:
         raise DeadlineExceeded(
-            f"the initial copy has not moved for {spell_seconds(stalled_after)}", found=_stuck(done),
+            f"the initial copy has not moved for {spell_seconds(stalled_after)}",
+            found=_stuck(done),
             remedy=_REMEDY,
-        )  # fmt: skip
+        )
     return done
 
 

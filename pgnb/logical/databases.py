@@ -45,10 +45,12 @@ class Making:
         From template0, which alone takes another encoding or locale.
         """
         parts = [
-            compose("OWNER = {}", name(self.owner)), compose("TEMPLATE = template0"),
-            compose("ENCODING = {}", self.encoding), compose("LC_COLLATE = {}", self.collate),
+            compose("OWNER = {}", name(self.owner)),
+            compose("TEMPLATE = template0"),
+            compose("ENCODING = {}", self.encoding),
+            compose("LC_COLLATE = {}", self.collate),
             compose("LC_CTYPE = {}", self.ctype),
-        ]  # fmt: skip
+        ]
         if self.provider != "libc":
             parts.append(compose(f"LOCALE_PROVIDER = {self.provider}"))
             parts.append(compose(f"{self.provider.upper()}_LOCALE = {{}}", self.locale))
@@ -92,13 +94,15 @@ def plan_databases(
     steps = [Step(subscriber.name, f"CREATE DATABASE {names}", run, journalled=True)] if missing else []
     wanted = [s.database for s in specs]
     return Change(
-        f"databases on {subscriber.name}", subscriber.journal,
+        f"databases on {subscriber.name}",
+        subscriber.journal,
         "".join(f"{name}: {theirs[name].words}\n" for name in wanted if name in theirs),
         "".join(f"{n}: {(theirs.get(n) or ours[n]).words}\n" for n in wanted if n in theirs or n in ours)
         + "".join(f"{lacking.shown}\n" for lacking in belongings),
-        steps, undo_text=f"DROP DATABASE {names}" if missing else "",
+        steps,
+        undo_text=f"DROP DATABASE {names}" if missing else "",
         undo=lambda: _plan_drop(subscriber, [making.name for making in missing]),
-    )  # fmt: skip
+    )
 
 
 def _make(publisher: Server, subscriber: Server, making: Making) -> None:
@@ -121,9 +125,11 @@ def _plan_drop(subscriber: Server, names: Sequence[str]) -> Change:
     steps = [Step(subscriber.name, f"DROP DATABASE {', '.join(names)}", run, journalled=True)]
     why = "Everything in them is deleted; a subscription in one of them must be dropped first."
     return Change(
-        f"undo: databases on {subscriber.name}", subscriber.journal, steps=steps,
+        f"undo: databases on {subscriber.name}",
+        subscriber.journal,
+        steps=steps,
         confirmations=[Confirmation("drop_databases", ", ".join(names), why)],
-    )  # fmt: skip
+    )
 
 
 def _drop(subscriber: Server, database: str) -> None:
@@ -139,14 +145,25 @@ def database_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
         here, there = ours[spec.database], theirs.get(spec.database)
         found = there.words if there else "not there"
         items.append(
-            Check(f"{spec.database}: encoding and locale", there is not None and here.fits(there), found,
-                  here.words, "Make it by hand, or with create_databases = True; one of another encoding or"
-                  " order of texts is made anew.")
-        )  # fmt: skip
+            Check(
+                f"{spec.database}: encoding and locale",
+                there is not None and here.fits(there),
+                found,
+                here.words,
+                "Make it by hand, or with create_databases = True; one of another encoding or"
+                " order of texts is made anew.",
+            )
+        )
         if there is not None:
             items.append(
-                Check(f"{spec.database}: owner", here.owner == there.owner, there.owner, here.owner,
-                      "ALTER DATABASE ... OWNER TO ...", advice=True)
-            )  # fmt: skip
+                Check(
+                    f"{spec.database}: owner",
+                    here.owner == there.owner,
+                    there.owner,
+                    here.owner,
+                    "ALTER DATABASE ... OWNER TO ...",
+                    advice=True,
+                )
+            )
     items.append(belongings_check(publisher, subscriber, [s.database for s in specs if s.database in theirs]))
     return Checks.of(f"Databases of {subscriber.name}", items, subscriber.journal)

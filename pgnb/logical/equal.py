@@ -42,8 +42,9 @@ def count_both(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Cou
     mine, other = _counts(publisher, spec, here), _counts(subscriber, spec, there)
     different = tuple(
         f"{row['schema']}.{row['table']}: {a:,} and {b:,}"
-        for row, a, b in zip(tables, mine, other, strict=True) if a != b
-    )  # fmt: skip
+        for row, a, b in zip(tables, mine, other, strict=True)
+        if a != b
+    )
     return Counted(spec.database, len(tables), sum(mine), different)
 
 

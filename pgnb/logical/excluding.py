@@ -30,10 +30,11 @@ class _Choice:
         """Every table that the wish would publish without its exclusions."""
         schemas, own = self.wish.schemas, MARKER.schema
         return [
-            table for table in self.tables.values()
+            table
+            for table in self.tables.values()
             if any(not schemas or name[0] in schemas for name in (table.named, *table.roots))
             and table.schema != own
-        ]  # fmt: skip
+        ]
 
     @cached_property
     def gone(self) -> Set[Named]:
@@ -82,9 +83,10 @@ def without_excluded(publisher: Server, database: str, wish: Wish) -> Wish:
     named = {(table.schema, table.name): table for table in [*choice.listed(whole), *wish.tables]}
     if not whole and set(named) == {(MARKER.schema, MARKER.name)}:
         raise ParameterError(
-            f"{database}: nothing is left to publish", found=_said(wish),
+            f"{database}: nothing is left to publish",
+            found=_said(wish),
             remedy="Exclude less in publish, or leave the database out of databases.",
-        )  # fmt: skip
+        )
     return Wish(False, whole, tuple(named.values()), wish.excluded, _said(wish))
 
 
@@ -98,9 +100,10 @@ def _refuse(database: str, choice: _Choice) -> None:
     both = [table.words for table in choice.wish.tables if (table.schema, table.name) in choice.gone]
     if both:
         raise ParameterError(
-            f"{database}: both named and excluded in publish", found=", ".join(both),
+            f"{database}: both named and excluded in publish",
+            found=", ".join(both),
             remedy="Take it out of one of the two.",
-        )  # fmt: skip
+        )
 
 
 def _said(wish: Wish) -> str:

@@ -49,8 +49,13 @@ def extension_table_checks(
     found = in_parallel(lambda spec: _filled(publisher, subscriber, spec, there), specs)
     for spec, filled in zip(specs, found, strict=True):
         remedy = _REMEDY.format(exclusion(spec.database, [one.table for one in filled])) if filled else ""
-        yield Check(f"{spec.database}: extensions' tables before the copy", not filled,
-                    ", ".join(one.words for one in filled) or "no rows", "no rows", remedy)  # fmt: skip
+        yield Check(
+            f"{spec.database}: extensions' tables before the copy",
+            not filled,
+            ", ".join(one.words for one in filled) or "no rows",
+            "no rows",
+            remedy,
+        )
 
 
 def _filled(

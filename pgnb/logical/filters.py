@@ -32,9 +32,13 @@ def _spelled(publisher: Server, database: str, table: PublishedTable, wished: st
         session.execute("BEGIN")
         filter_ = compose(wished.replace("{", "{{").replace("}", "}}"))
         session.execute(
-            compose("CREATE PUBLICATION {} FOR TABLE {} WHERE ({})", name(_PROBE),
-                    name(table.schema, table.name), filter_)
-        )  # fmt: skip
+            compose(
+                "CREATE PUBLICATION {} FOR TABLE {} WHERE ({})",
+                name(_PROBE),
+                name(table.schema, table.name),
+                filter_,
+            )
+        )
         spelled = session.execute(_SPELLED, (_PROBE,))[0]["spelled"]
         session.execute("ROLLBACK")
     return str(spelled)

@@ -203,12 +203,13 @@ def _plan(server: Server, title: str, tables: Sequence[Altered]) -> Change:
 
     words = "\n".join(f"{t.database}: {spell_statement(t.statement)}" for t in tables)
     return Change(
-        title, server.journal,
+        title,
+        server.journal,
         "".join(f"{t.words}: {t.now.form_words} ({spell_bytes(t.now.bytes)})\n" for t in tables),
         "".join(f"{t.words}: {t.index or t.form}\n" for t in tables),
         [Step(server.name, words, run, journalled=True)] if tables else [],
         undo_text="ALTER TABLE ... REPLICA IDENTITY as it was" if tables else "",
-    )  # fmt: skip
+    )
 
 
 def _plan_undo(publisher: Server, tables: Sequence[Altered]) -> Change:

@@ -47,8 +47,11 @@ def drop_without_publisher(subscriber: Server, spec: DatabaseSpec, now: Subscrip
     if now.slot:
         subscriber.execute(compose(_NOTE, _TABLE, now.slot, spec.database, now.name))
     known = name(now.name)
-    statements = ("ALTER SUBSCRIPTION {} DISABLE", "ALTER SUBSCRIPTION {} SET (slot_name = NONE)",
-                  "DROP SUBSCRIPTION {}")  # fmt: skip
+    statements = (
+        "ALTER SUBSCRIPTION {} DISABLE",
+        "ALTER SUBSCRIPTION {} SET (slot_name = NONE)",
+        "DROP SUBSCRIPTION {}",
+    )
     for statement in statements:
         subscriber.execute(compose(statement, known), database=spec.database)
 

@@ -49,11 +49,13 @@ def plan_markers(publisher: Server, subscriber: Server, specs: Sequence[Database
         return Step(server.name, f"CREATE TABLE {MARKER.words} in {where}", run, journalled=True)
 
     return Change(
-        "marker tables", publisher.journal, "",
+        "marker tables",
+        publisher.journal,
+        "",
         "".join(f"{server.name}: {s.database}: {MARKER.words}\n" for server, lack in sides for s in lack),
         [step(server, lacking) for server, lacking in sides if lacking],
         undo_text="DROP SCHEMA pgnb CASCADE, on the publisher first",
-    )  # fmt: skip
+    )
 
 
 def _lacking(server: Server, specs: Sequence[DatabaseSpec]) -> list[DatabaseSpec]:
@@ -69,9 +71,10 @@ def has_marker(server: Server, database: str) -> bool:
 
 def _create(server: Server, spec: DatabaseSpec) -> None:
     server.execute(
-        compose(_CREATE, schema=name(MARKER.schema), table=_TABLE), database=spec.database,
+        compose(_CREATE, schema=name(MARKER.schema), table=_TABLE),
+        database=spec.database,
         what=f"{spec.database}: CREATE TABLE {MARKER.words}",
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -113,16 +116,20 @@ def prove_rows(
 def _prove(publisher: Server, subscriber: Server, spec: DatabaseSpec, timeout: float) -> Proof:
     token = secrets.token_hex(4)
     publisher.execute(
-        compose(_WRITE, _TABLE, spec.subscription, token), database=spec.database,
+        compose(_WRITE, _TABLE, spec.subscription, token),
+        database=spec.database,
         what=f"{spec.database}: write the marker {token}",
-    )  # fmt: skip
+    )
     query = compose(_READ, _TABLE, spec.subscription)
     try:
         rows = wait_until(
-            f"the marker of {spec.database}", lambda: subscriber.query(query, database=spec.database),
-            lambda rows: bool(rows) and rows[0]["token"] == token, timeout=timeout, every=0.02,
+            f"the marker of {spec.database}",
+            lambda: subscriber.query(query, database=spec.database),
+            lambda rows: bool(rows) and rows[0]["token"] == token,
+            timeout=timeout,
+            every=0.02,
             describe=lambda rows: f"its row is {'of an earlier marker' if rows else 'not there'}",
-        )  # fmt: skip
+        )
     except DeadlineExceeded as late:
         remedy = f"Look at the subscription {spec.subscription} (logical_status, 12.9)."
         raise DeadlineExceeded(late.message, found=late.found, remedy=remedy) from late
@@ -137,9 +144,13 @@ def marker_checks(publisher: Server, proofs: Proofs, specs: Sequence[DatabaseSpe
         return Checks.of("Marker rows", facts, publisher.journal)
     arrived = {proof.database: proof for proof in proofs.items}
     items = [
-        Check(f"{spec.database}: marker row", spec.database in arrived,
-              spell_seconds(arrived[spec.database].seconds) if spec.database in arrived else "not written",
-              "arrived", "See the subscription's state (12.9).")
+        Check(
+            f"{spec.database}: marker row",
+            spec.database in arrived,
+            spell_seconds(arrived[spec.database].seconds) if spec.database in arrived else "not written",
+            "arrived",
+            "See the subscription's state (12.9).",
+        )
         for spec in specs
-    ]  # fmt: skip
+    ]
     return Checks.of("Marker rows", items, publisher.journal)

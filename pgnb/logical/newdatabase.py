@@ -23,10 +23,16 @@ _NEED_IDENTITY = ("update", "delete")
 
 
 def plan_new_database(
-    publisher: Server, database: str, *, create: bool, owner: str = "", ddl: str = "",
-    publish: Mapping[str, Any] | None = None, operations: str = ALL_OPERATIONS,
+    publisher: Server,
+    database: str,
+    *,
+    create: bool,
+    owner: str = "",
+    ddl: str = "",
+    publish: Mapping[str, Any] | None = None,
+    operations: str = ALL_OPERATIONS,
     allow_replica_identity: bool = True,
-) -> Change:  # fmt: skip
+) -> Change:
     """Make the database, and in it what `ddl` says, in one transaction as `owner`; nothing where it is there.
 
     It gets its name once its content is made: where the SQL fails, or the run is killed, there is no database
@@ -44,9 +50,10 @@ def plan_new_database(
         )
     if not create:
         raise ParameterError(
-            f"there is no database {database!r} on the publisher", found="not in pg_database",
+            f"there is no database {database!r} on the publisher",
+            found="not in pg_database",
             remedy="Correct the name (names are case-sensitive here), or set create_database = True.",
-        )  # fmt: skip
+        )
     after = f"{database}: owner {owner or publisher.facts.login}\n"
     updates = any(word in operations for word in _NEED_IDENTITY) and database not in (publish or {})
     keyed = updates and not allow_replica_identity
@@ -55,9 +62,13 @@ def plan_new_database(
 
 
 def new_database_specs(
-    publisher: Server, database: str, publish: Mapping[str, Any], *, operations: str = ALL_OPERATIONS,
+    publisher: Server,
+    database: str,
+    publish: Mapping[str, Any],
+    *,
+    operations: str = ALL_OPERATIONS,
     via_root: bool = False,
-) -> Specs:  # fmt: skip
+) -> Specs:
     """The spec of one database, with what `publish` says of it; none in a plan-only run that would make it.
 
     Raises ParameterError as database_specs does.

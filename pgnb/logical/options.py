@@ -9,9 +9,16 @@ from pgnb.errors import ParameterError
 from pgnb.server import Server
 
 SINCE = {
-    "streaming": 14, "binary": 14, "synchronous_commit": 14, "two_phase": 15, "disable_on_error": 15,
-    "origin": 16, "run_as_owner": 16, "password_required": 16, "failover": 17,
-}  # fmt: skip
+    "streaming": 14,
+    "binary": 14,
+    "synchronous_commit": 14,
+    "two_phase": 15,
+    "disable_on_error": 15,
+    "origin": 16,
+    "run_as_owner": 16,
+    "password_required": 16,
+    "failover": 17,
+}
 """The first version of the subscriber that has the option (CREATE SUBSCRIPTION, parameters)."""
 _PARALLEL = 16
 _FAILOVER = 17
@@ -45,8 +52,9 @@ def subscription_options(
     if spelled(chosen["streaming"]) == "parallel" and major < _PARALLEL:
         raise ParameterError(
             f"streaming = parallel takes PostgreSQL {_PARALLEL}",
-            found=f"PostgreSQL {subscriber.facts.version_text}", remedy="Set streaming to on.",
-        )  # fmt: skip
+            found=f"PostgreSQL {subscriber.facts.version_text}",
+            remedy="Set streaming to on.",
+        )
     return chosen
 
 

@@ -45,10 +45,16 @@ def publisher_preflight(
 
 
 def logical_preflight(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *,
-    accept_not_copied: Sequence[str] = (), copy_data: bool = True, create_databases: bool = True,
-    take_slots: str = "", settings: bool = True,
-) -> Checks:  # fmt: skip
+    publisher: Server,
+    subscriber: Server,
+    specs: Sequence[DatabaseSpec],
+    *,
+    accept_not_copied: Sequence[str] = (),
+    copy_data: bool = True,
+    create_databases: bool = True,
+    take_slots: str = "",
+    settings: bool = True,
+) -> Checks:
     """The checks of section 12.1; changes nothing.
 
     `accept_not_copied` as for `publisher_preflight`; the next three as the set-up is given them. Without
@@ -61,9 +67,13 @@ def logical_preflight(
         items += capacity_checks(publisher, subscriber, specs) if settings else ()
         items += _publisher_items(publisher, specs, accept_not_copied)
         items += subscriber_checks(
-            publisher, subscriber, specs, copy_data=copy_data, create_databases=create_databases,
+            publisher,
+            subscriber,
+            specs,
+            copy_data=copy_data,
+            create_databases=create_databases,
             take_slots=take_slots,
-        )  # fmt: skip
+        )
         items += _extensions(publisher, subscriber, specs)
         items += role_checks(publisher, subscriber, specs)
         items += _texts(publisher, subscriber, specs)
@@ -95,9 +105,13 @@ def _publications(publisher: Server, specs: Sequence[DatabaseSpec]) -> Check:
 
 
 def pair_checks(
-    publisher: Server, subscriber: Server, databases: Sequence[str] = (), *, secret: str = "",
+    publisher: Server,
+    subscriber: Server,
+    databases: Sequence[str] = (),
+    *,
+    secret: str = "",
     allow_restart: bool = False,
-) -> Checks:  # fmt: skip
+) -> Checks:
     """Checks that the two can be publisher and subscriber at all; before any setting is changed.
 
     A physical standby is refused as a subscriber: it is read-only. With `databases`, one that is still to be
@@ -120,26 +134,37 @@ def pair_checks(
 
 def _servers(publisher: Server, subscriber: Server) -> Iterator[Check]:
     yield Check(
-        "publisher's role", not publisher.facts.in_recovery, publisher.facts.role, "primary",
+        "publisher's role",
+        not publisher.facts.in_recovery,
+        publisher.facts.role,
+        "primary",
         "A publication is made on a primary.",
-    )  # fmt: skip
+    )
     yield Check(
-        "subscriber's role", not subscriber.facts.in_recovery, subscriber.facts.role, "writable",
+        "subscriber's role",
+        not subscriber.facts.in_recovery,
+        subscriber.facts.role,
+        "writable",
         "A physical standby is read-only and already holds every database: a subscription writes. Deploy"
         " a separate server (the parameter subscriber), or turn a standby into one by pg_createsubscriber.",
-    )  # fmt: skip
+    )
     same = publisher.facts.system_identifier == subscriber.facts.system_identifier
     yield Check(
-        "two servers", not same or subscriber.facts.in_recovery,
-        "the same database cluster" if same else "two", "two",
+        "two servers",
+        not same or subscriber.facts.in_recovery,
+        "the same database cluster" if same else "two",
+        "two",
         "The selectors lead to the same data: name another subscriber.",
-    )  # fmt: skip
+    )
     ours, theirs = publisher.facts, subscriber.facts
     yield Check(
-        "versions", not subscriber.present or theirs.major >= ours.major,
-        f"{ours.version_text} to {theirs.version_text or 'one not there yet'}", "not to an older one",
-        "An older server may not understand the dumped schema: copy it by hand.", advice=True,
-    )  # fmt: skip
+        "versions",
+        not subscriber.present or theirs.major >= ours.major,
+        f"{ours.version_text} to {theirs.version_text or 'one not there yet'}",
+        "not to an older one",
+        "An older server may not understand the dumped schema: copy it by hand.",
+        advice=True,
+    )
 
 
 def _parts(subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
@@ -147,19 +172,26 @@ def _parts(subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]
         parts = [table.words for table in spec.wish.tables if table.where or table.columns]
         if parts and subscriber.present and subscriber.facts.major < PARTS_SINCE:
             yield Check(
-                f"{spec.database}: tables published in part", False, ", ".join(parts), "whole tables",
+                f"{spec.database}: tables published in part",
+                False,
+                ", ".join(parts),
+                "whole tables",
                 f"The copy of a subscriber before {PARTS_SINCE} takes every row and column of them: it is"
-                " refused unless copy_data = False.", advice=True,
-            )  # fmt: skip
+                " refused unless copy_data = False.",
+                advice=True,
+            )
 
 
 def _identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
     tables = unidentified_tables(publisher, specs)
     yield Check(
-        "replica identity", not tables, ", ".join(t.words for t in tables[:5]) or "every table",
-        "every table", "Once published they refuse UPDATE and DELETE: plan_replica_identity gives them one.",
+        "replica identity",
+        not tables,
+        ", ".join(t.words for t in tables[:5]) or "every table",
+        "every table",
+        "Once published they refuse UPDATE and DELETE: plan_replica_identity gives them one.",
         advice=True,
-    )  # fmt: skip
+    )
 
 
 def _extensions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
@@ -174,27 +206,38 @@ def _extensions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseS
     ]
     lacking = [words for words, _, theirs in used if theirs is None]
     yield Check(
-        "extensions", not lacking, ", ".join(lacking) or "all available", "all available",
+        "extensions",
+        not lacking,
+        ", ".join(lacking) or "all available",
+        "all available",
         "Use an image that has them for the subscriber.",
-    )  # fmt: skip
+    )
     other = [f"{words}, there {theirs}" for words, ours, theirs in used if theirs not in (None, ours)]
     yield Check(
-        "versions of extensions", not other, "; ".join(other) or "alike", "alike",
+        "versions of extensions",
+        not other,
+        "; ".join(other) or "alike",
+        "alike",
         "A dump names no version, so the subscriber makes its default one: their functions may differ."
-        " Use one image for both, or ALTER EXTENSION … UPDATE on the publisher first.", advice=True,
-    )  # fmt: skip
+        " Use one image for both, or ALTER EXTENSION … UPDATE on the publisher first.",
+        advice=True,
+    )
 
 
 def _texts(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
     ours, theirs = makings(publisher), makings(subscriber)
     other = [
-        f"{s.database}: {theirs[s.database].words}" for s in specs
+        f"{s.database}: {theirs[s.database].words}"
+        for s in specs
         if s.database in theirs and not ours[s.database].fits(theirs[s.database])
-    ]  # fmt: skip
+    ]
     yield Check(
-        "encoding and collation", not other, "; ".join(other) or "the publisher's, or not there yet",
-        "the publisher's", "A database that is there cannot be changed: make it anew, like the publisher's.",
-    )  # fmt: skip
+        "encoding and collation",
+        not other,
+        "; ".join(other) or "the publisher's, or not there yet",
+        "the publisher's",
+        "A database that is there cannot be changed: make it anew, like the publisher's.",
+    )
 
 
 def _room(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
@@ -206,15 +249,22 @@ def _room(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) 
         return
     free = space_of(subscriber, subscriber.facts.data_directory).free
     yield Check(
-        "room on the subscriber", free >= needed, f"{spell_bytes(free)} free", f"≥ {spell_bytes(needed)}",
+        "room on the subscriber",
+        free >= needed,
+        f"{spell_bytes(free)} free",
+        f"≥ {spell_bytes(needed)}",
         "Enlarge the subscriber's claim.",
-    )  # fmt: skip
+    )
 
 
 def _transactions(publisher: Server) -> Check:
     blockers = slot_blockers(publisher)
     long = [row for row in blockers if row["age"] >= _LONG]
     return Check(
-        "long transactions", not long, blocker_words(blockers), f"none above {spell_seconds(_LONG)}",
-        "The creation of a slot waits for each of them to end.", advice=True,
-    )  # fmt: skip
+        "long transactions",
+        not long,
+        blocker_words(blockers),
+        f"none above {spell_seconds(_LONG)}",
+        "The creation of a slot waits for each of them to end.",
+        advice=True,
+    )

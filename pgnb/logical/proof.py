@@ -28,8 +28,13 @@ def table_checks(
     names = [key] if key in states else _parts(publisher, spec, key)
     found_states = [f"{schema}.{name}: {states.get((schema, name), 'not known')}" for schema, name in names]
     copied = all(states.get(one) == "r" for one in names)
-    ready = Check("its copy", copied, "r" if copied else "; ".join(found_states), "r (ready)",
-                  "REFRESH the subscription, and read its log (12_09_logical_troubleshooting).")  # fmt: skip
+    ready = Check(
+        "its copy",
+        copied,
+        "r" if copied else "; ".join(found_states),
+        "r (ready)",
+        "REFRESH the subscription, and read its log (12_09_logical_troubleshooting).",
+    )
     if not copied:
         return Checks.of(title, [ready], journal)
     before = _count(publisher, spec, key)
@@ -37,8 +42,16 @@ def table_checks(
     found, after = _count(subscriber, spec, key), _count(publisher, spec, key)
     low, high = min(before, after), max(before, after)
     wanted = f"{low:,} rows" if low == high else f"{low:,} to {high:,} rows"
-    items = [ready, Check(f"its rows at {lsn}", low <= found <= high, f"{found:,} rows", wanted,
-                          "Resynchronise the table (12_09_logical_troubleshooting).")]  # fmt: skip
+    items = [
+        ready,
+        Check(
+            f"its rows at {lsn}",
+            low <= found <= high,
+            f"{found:,} rows",
+            wanted,
+            "Resynchronise the table (12_09_logical_troubleshooting).",
+        ),
+    ]
     return Checks.of(title, items, journal)
 
 

@@ -49,15 +49,22 @@ def plan_publications(publisher: Server, specs: Sequence[DatabaseSpec]) -> Chang
     title = f"publications on {publisher.name}"
     plans = in_parallel(lambda spec: _plan(publisher, spec), specs)
     changed = [plan for plan in plans if plan.statements]
-    steps = [
-        Step(publisher.name, _says(changed), lambda: _carry_out(publisher, changed), journalled=True)
-    ] if changed else []  # fmt: skip
+    steps = (
+        [Step(publisher.name, _says(changed), lambda: _carry_out(publisher, changed), journalled=True)]
+        if changed
+        else []
+    )
     return Change(
-        title, publisher.journal, _text([(p.spec, p.now) for p in plans]),
-        _text([(p.spec, p.then) for p in plans]), steps, note=_note(plans),
-        undo_text=_undo_text(changed), undo=lambda: _plan_undo(publisher, changed),
+        title,
+        publisher.journal,
+        _text([(p.spec, p.now) for p in plans]),
+        _text([(p.spec, p.then) for p in plans]),
+        steps,
+        note=_note(plans),
+        undo_text=_undo_text(changed),
+        undo=lambda: _plan_undo(publisher, changed),
         precheck=lambda: update_checks(publisher, [plan.spec for plan in changed]),
-    )  # fmt: skip
+    )
 
 
 def update_checks(publisher: Server, specs: Sequence[DatabaseSpec], *, planned: bool = False) -> Checks:
@@ -82,8 +89,9 @@ def _plan(publisher: Server, spec: DatabaseSpec) -> _Plan:
     if spec.wish.needs_15 and publisher.present and publisher.facts.major < 15:
         raise ParameterError(
             f"{spec.database}: schemas, row filters and column lists need PostgreSQL 15",
-            found=f"PostgreSQL {publisher.facts.version_text}", remedy="Name whole tables.",
-        )  # fmt: skip
+            found=f"PostgreSQL {publisher.facts.version_text}",
+            remedy="Name whole tables.",
+        )
     now = read_publications(publisher, spec.database).get(spec.publication) if publisher.present else None
     if now is None:
         made = Publication(spec.publication, spec.wish, spec.operations, spec.via_root)
@@ -217,9 +225,11 @@ def _plan_undo(publisher: Server, changed: Sequence[_Plan]) -> Change:
     backs = [replace(plan, statements=_back(plan)) for plan in changed]
     step = Step(publisher.name, _says(backs), lambda: _carry_out(publisher, backs), journalled=True)
     return Change(
-        f"undo: publications on {publisher.name}", publisher.journal, steps=[step],
+        f"undo: publications on {publisher.name}",
+        publisher.journal,
+        steps=[step],
         precheck=lambda: unused(publisher, [plan.spec for plan in changed if plan.now is None]),
-    )  # fmt: skip
+    )
 
 
 def _back(plan: _Plan) -> tuple[Any, ...]:

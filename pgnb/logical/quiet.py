@@ -67,9 +67,13 @@ def end_sessions(publisher: Server, databases: Sequence[str]) -> int:
     which = {"since": now, "databases": list(databases)}
     ended = publisher.execute(compose(_END, **which), what="end the clients' sessions in these databases")
     wait_until(
-        "the clients' sessions to end", lambda: int(publisher.scalar(compose(_LEFT, **which))),
-        lambda left: left == 0, timeout=_TIMEOUT, every=0.02, describe=lambda left: f"{left} left",
-    )  # fmt: skip
+        "the clients' sessions to end",
+        lambda: int(publisher.scalar(compose(_LEFT, **which))),
+        lambda left: left == 0,
+        timeout=_TIMEOUT,
+        every=0.02,
+        describe=lambda left: f"{left} left",
+    )
     return int(ended[0]["ended"])
 
 

@@ -34,9 +34,13 @@ def plan_drop_subscriptions(publisher: Server, subscriber: Server, specs: Sequen
     steps = [Step(subscriber.name, f"DROP SUBSCRIPTION {names}", run, journalled=True)] if standing else []
     why = f"What is written on {publisher.name} from then on does not arrive; a new subscription copies anew."
     return Change(
-        title, subscriber.journal, "".join(f"{s.database}: {now.words}\n" for s, now in standing), "", steps,
+        title,
+        subscriber.journal,
+        "".join(f"{s.database}: {now.words}\n" for s, now in standing),
+        "",
+        steps,
         confirmations=[Confirmation("drop_subscriptions", names, why)] if standing else (),
-    )  # fmt: skip
+    )
 
 
 def _drop(subscriber: Server, spec: DatabaseSpec) -> None:

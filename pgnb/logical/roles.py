@@ -49,9 +49,11 @@ class Role:
         if self.superuser:
             return compose("CREATE ROLE {} NOLOGIN", name(self.name))
         flags = {
-            "LOGIN": self.login, "INHERIT": self.inherit, "CREATEROLE": self.createrole,
+            "LOGIN": self.login,
+            "INHERIT": self.inherit,
+            "CREATEROLE": self.createrole,
             "CREATEDB": self.createdb,
-        }  # fmt: skip
+        }
         parts = [compose(flag if on else f"NO{flag}") for flag, on in flags.items()]
         parts.append(compose("CONNECTION LIMIT {}", self.connlimit))
         if self.verifier:
@@ -84,12 +86,14 @@ def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSp
     names = ", ".join(role.name for role in missing)
     steps = [Step(subscriber.name, f"CREATE ROLE {names}", run, journalled=True)] if missing else []
     return Change(
-        f"roles on {subscriber.name}", subscriber.journal, "",
+        f"roles on {subscriber.name}",
+        subscriber.journal,
+        "",
         "".join(f"{role.words}\n" for role in missing)
         + "".join(f"{lacking.shown}\n" for lacking in settings),
         steps,
         undo_text=f"DROP ROLE {names}, once they own nothing" if missing else "",
-    )  # fmt: skip
+    )
 
 
 def role_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
@@ -103,15 +107,21 @@ def role_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseS
     found = f"{len(needed)} needed, {len(lacking)} to be made"
     yield Check("roles", True, found, "made where they lack (12.4)")
     own = [
-        role.name for role in needed
-        if role.login and not role.superuser and role.name in there
+        role.name
+        for role in needed
+        if role.login
+        and not role.superuser
+        and role.name in there
         and (role.login, role.verifier) != (there[role.name]["login"], there[role.name]["verifier"])
-    ]  # fmt: skip
+    ]
     yield Check(
-        "roles that are there", not own, ", ".join(own) or "as on the publisher", "as on the publisher",
+        "roles that are there",
+        not own,
+        ", ".join(own) or "as on the publisher",
+        "as on the publisher",
         "They are left as they are: see that clients can sign in with them there, before a cut-over.",
         advice=True,
-    )  # fmt: skip
+    )
 
 
 def _needed(publisher: Server, specs: Sequence[DatabaseSpec]) -> list[Role]:
@@ -137,12 +147,16 @@ def plan_reader(publisher: Server, role: str) -> Change:
         return Step(publisher.name, words, lambda: str(publisher.execute(sql)) and "done", journalled=True)
 
     return Change(
-        f"{role} reads", publisher.journal, "", f"{role}: member of {_READER}\n",
+        f"{role} reads",
+        publisher.journal,
+        "",
+        f"{role}: member of {_READER}\n",
         [step(statement, f"GRANT {_READER} TO {role}")],
         undo_text=f"REVOKE {_READER} FROM {role}",
-        undo=lambda: Change(f"undo: {role} reads", publisher.journal,
-                            steps=[step(back, f"REVOKE {_READER} FROM {role}")]),
-    )  # fmt: skip
+        undo=lambda: Change(
+            f"undo: {role} reads", publisher.journal, steps=[step(back, f"REVOKE {_READER} FROM {role}")]
+        ),
+    )
 
 
 def subscription_rules(role: str, networks: Sequence[str], *, tls: bool) -> tuple[HbaRule, ...]:

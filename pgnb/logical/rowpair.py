@@ -57,8 +57,9 @@ def row_words(server: Server, database: str, table: Named, columns: str, values:
     terms = [compose("r.{} = {}", name(column), text) for column, text in zip(names, texts, strict=True)]
     statement = compose(
         "SELECT pg_catalog.row_to_json(r)::text AS row FROM {} AS r WHERE {} LIMIT 1",
-        name(*table), join(" AND ", terms),
-    )  # fmt: skip
+        name(*table),
+        join(" AND ", terms),
+    )
     try:
         rows = server.query(statement, database=database)
     except PgnbError as error:

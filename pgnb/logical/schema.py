@@ -47,9 +47,13 @@ class _State:
 
 
 def plan_schema(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], origin: Source, *,
+    publisher: Server,
+    subscriber: Server,
+    specs: Sequence[DatabaseSpec],
+    origin: Source,
+    *,
     timeout: float = DUMP_TIMEOUT,
-) -> Change:  # fmt: skip
+) -> Change:
     """The plan that copies the schema into each of the subscriber's databases that holds nothing yet.
 
     The others are compared by catalog, and the note says how far they differ; see `compare_schemas`.
@@ -67,19 +71,24 @@ def plan_schema(
 
     what = f"pg_dump --schema-only of {names}, each loaded in one transaction"
     return Change(
-        f"schemas on {subscriber.name}", subscriber.journal,
+        f"schemas on {subscriber.name}",
+        subscriber.journal,
         "".join(f"{s.spec.database}: {s.objects or 'no'} objects\n" for s in states),
         "".join(f"{s.spec.database}: {_wished(s)}\n" for s in states),
         [Step(subscriber.name, what, run, journalled=True)] if empty else [],
         note=_note(filled, compared),
         undo_text="drop and make those databases again, before anybody subscribes" if empty else "",
-    )  # fmt: skip
+    )
 
 
 def copy_schemas(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], origin: Source, *,
+    publisher: Server,
+    subscriber: Server,
+    specs: Sequence[DatabaseSpec],
+    origin: Source,
+    *,
     timeout: float = DUMP_TIMEOUT,
-) -> str:  # fmt: skip
+) -> str:
     """Dump and load each database's schema, in parallel, journalled; what was done, in words."""
     with dump_helper(publisher, subscriber, origin) as helper:
 
@@ -111,17 +120,28 @@ def dump_pod(publisher: Server) -> HelperPod:
 
 
 def dump_schema(
-    publisher: Server, helper: Helper, origin: Source, database: str, *,
-    tables: Sequence[tuple[str, str]] = (), timeout: float = DUMP_TIMEOUT,
-) -> str:  # fmt: skip
+    publisher: Server,
+    helper: Helper,
+    origin: Source,
+    database: str,
+    *,
+    tables: Sequence[tuple[str, str]] = (),
+    timeout: float = DUMP_TIMEOUT,
+) -> str:
     """The DDL of a database, or of some of its tables (schema, name), as SQL that a session can carry out.
 
     Raises ExecFailed with pg_dump's words.
     """
     target = conninfo(
-        {"host": origin.host, "port": origin.port, "user": origin.role, "dbname": database,
-         "passfile": _PASSFILE, **origin.tls}
-    )  # fmt: skip
+        {
+            "host": origin.host,
+            "port": origin.port,
+            "user": origin.role,
+            "dbname": database,
+            "passfile": _PASSFILE,
+            **origin.tls,
+        }
+    )
     chosen = [f"--table={_pattern(schema)}.{_pattern(name)}" for schema, name in tables]
     argv = (publisher.facts.tool("pg_dump"), *_OPTIONS, *chosen, f"--dbname={target}")
     return _META_COMMAND.sub("", helper.exec(argv, timeout=timeout).stdout.decode())

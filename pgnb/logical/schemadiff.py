@@ -91,7 +91,7 @@ class SchemaComparison(Tabled):
                 wrong = [d for d in found if d.effect == effect]
                 yield Check(
                     f"{name}: what {_WORDS[effect]}", not wrong, _summary(wrong), "nothing", _ALTER, advice
-                )  # fmt: skip
+                )
 
 
 _MAKE_DATABASE = "Make the database and its schema on the subscriber (section 12.4 or 12.8)."

@@ -123,18 +123,24 @@ def margin_gaps(subscriber: Server, spec: DatabaseSpec, margin: int) -> tuple[Ga
 
 def unfed(subscriber: Server, database: str) -> tuple[str, ...]:
     """Sequences that no column of whole numbers takes its values from: nothing says how far they were."""
-    return tuple(f"{one.schema}.{one.name}"
-                 for one in read_sequences(subscriber, database).values() if not one.columns)  # fmt: skip
+    return tuple(
+        f"{one.schema}.{one.name}" for one in read_sequences(subscriber, database).values() if not one.columns
+    )
 
 
 def set_sequences(subscriber: Server, spec: DatabaseSpec, gaps: Sequence[Gap]) -> int:
     """Set each, journalled; how many."""
     for gap in gaps:
         subscriber.execute(
-            compose("SELECT pg_catalog.setval({}::regclass, {}, {})", gap.sequence.quoted, gap.last_value,
-                    gap.is_called),
-            database=spec.database, what=f"{spec.database}: setval {gap.words}",
-        )  # fmt: skip
+            compose(
+                "SELECT pg_catalog.setval({}::regclass, {}, {})",
+                gap.sequence.quoted,
+                gap.last_value,
+                gap.is_called,
+            ),
+            database=spec.database,
+            what=f"{spec.database}: setval {gap.words}",
+        )
     return len(gaps)
 
 
@@ -143,8 +149,9 @@ def _furthest(server: Server, database: str, fed: Sequence[Counter]) -> list[int
     found: list[list[int]] = [[] for _ in fed]
     parts = [
         f"SELECT {n} AS number, {one.end}({column})::numeric AS value FROM {table}"
-        for n, one in enumerate(fed) for table, column in one.columns
-    ]  # fmt: skip
+        for n, one in enumerate(fed)
+        for table, column in one.columns
+    ]
     with server.new_session(database, statement_timeout=0) as session:
         for begin in range(0, len(parts), _TOGETHER):
             for row in session.query(" UNION ALL ".join(parts[begin : begin + _TOGETHER])):

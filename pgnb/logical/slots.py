@@ -134,12 +134,16 @@ def usable_slot(slots: dict[str, LogicalSlot], spec: DatabaseSpec) -> LogicalSlo
     if slot is None:
         return None
     wrong = (
-        "is in use by another subscriber" if slot.active
-        else "has lost WAL" if slot.lost
-        else f"is of the database {slot.database}" if slot.database != spec.database
-        else f"has the plugin {slot.plugin}" if slot.plugin != "pgoutput"
+        "is in use by another subscriber"
+        if slot.active
+        else "has lost WAL"
+        if slot.lost
+        else f"is of the database {slot.database}"
+        if slot.database != spec.database
+        else f"has the plugin {slot.plugin}"
+        if slot.plugin != "pgoutput"
         else ""
-    )  # fmt: skip
+    )
     if wrong:
         raise GateClosed(
             f"{spec.database}: there is a slot {spec.slot} on the publisher, and it {wrong}",
@@ -153,9 +157,13 @@ def unused(publisher: Server, specs: Sequence[DatabaseSpec]) -> Checks:
     """Checks that no subscription's slot is left on the publisher for those specs."""
     slots = logical_slots(publisher)
     items = [
-        Check(f"{spec.publication} is not subscribed to", spec.slot not in slots,
-              slots[spec.slot].words if spec.slot in slots else "no slot", "no slot",
-              "Drop the subscription first: a publication that goes away under it stalls it for good.")
+        Check(
+            f"{spec.publication} is not subscribed to",
+            spec.slot not in slots,
+            slots[spec.slot].words if spec.slot in slots else "no slot",
+            "no slot",
+            "Drop the subscription first: a publication that goes away under it stalls it for good.",
+        )
         for spec in specs
-    ]  # fmt: skip
+    ]
     return Checks.of("Publications that may go", items, publisher.journal)

@@ -44,9 +44,14 @@ class DatabaseSpec:
         check_name("database", database)
         subscription, holds = subscription_name(database), wish_of(published)
         return cls(
-            database, holds, publication_name(database), subscription, slot_name(subscription),
-            operations_of(operations), via_root,
-        )  # fmt: skip
+            database,
+            holds,
+            publication_name(database),
+            subscription,
+            slot_name(subscription),
+            operations_of(operations),
+            via_root,
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,9 +83,13 @@ class Specs(Tabled, Sequence[DatabaseSpec]):
 
 
 def database_specs(
-    publisher: Server, databases: Iterable[str] = (), publish: Mapping[str, Any] | None = None, *,
-    operations: str = ALL_OPERATIONS, via_root: bool = False,
-) -> Specs:  # fmt: skip
+    publisher: Server,
+    databases: Iterable[str] = (),
+    publish: Mapping[str, Any] | None = None,
+    *,
+    operations: str = ALL_OPERATIONS,
+    via_root: bool = False,
+) -> Specs:
     """The specs of those databases; without names of every one of the publisher, its maintenance database,
     templates and scratch databases left out.
 
@@ -113,9 +122,10 @@ def check_name(what: str, name: str) -> str:
     size = len(name.encode())
     if not 0 < size <= LONGEST or "\0" in name:
         raise ParameterError(
-            f"not a name for a {what}: {name!r}", found=f"{size} bytes",
+            f"not a name for a {what}: {name!r}",
+            found=f"{size} bytes",
             remedy=f"A name has 1 to {LONGEST} bytes and no NUL.",
-        )  # fmt: skip
+        )
     return name
 
 

@@ -84,9 +84,16 @@ class LogicalStatus(Tabled):
     def table(self) -> Table:
         """State, tables, lag in bytes and seconds, retained WAL and errors, one database a line."""
         columns = (
-            "database", "state", "tables ready", "lag", "lag (time)", "WAL retained", "last message",
-            "errors apply/copy", "slot",
-        )  # fmt: skip
+            "database",
+            "state",
+            "tables ready",
+            "lag",
+            "lag (time)",
+            "WAL retained",
+            "last message",
+            "errors apply/copy",
+            "slot",
+        )
         note = "Lag is what the subscriber has not confirmed; no time is given while nothing is sent."
         return Table.of(columns, [_line(item) for item in self.items], title=self.title, note=note)
 
@@ -96,15 +103,25 @@ class LogicalStatus(Tabled):
         for one in self.items:
             found = one.state + (f" ({one.not_ready_words})" if one.not_ready else "")
             items.append(
-                Check(f"{one.database}: replication", one.streams, found, "streaming",
-                      "See 12.9: it names the cause and the remedy.")
-            )  # fmt: skip
+                Check(
+                    f"{one.database}: replication",
+                    one.streams,
+                    found,
+                    "streaming",
+                    "See 12.9: it names the cause and the remedy.",
+                )
+            )
             errors = (one.apply_errors or 0) + (one.sync_errors or 0)
             items.append(
-                Check(f"{one.database}: errors", not errors, errors, 0,
-                      "Counted since the statistics were reset; the subscriber's log and 12.9 say which.",
-                      advice=True)
-            )  # fmt: skip
+                Check(
+                    f"{one.database}: errors",
+                    not errors,
+                    errors,
+                    0,
+                    "Counted since the statistics were reset; the subscriber's log and 12.9 say which.",
+                    advice=True,
+                )
+            )
         return Checks.of(self.title, items, self.journal)
 
 
@@ -129,19 +146,36 @@ def _of_database(
     row = next((row for row in rows if row["name"] == spec.subscription), None)
     if row is None:
         return DatabaseStatus(
-            spec.database, spec.subscription, None, None, None, None, None, 0, (), spec.slot,
+            spec.database,
+            spec.subscription,
+            None,
+            None,
+            None,
+            None,
+            None,
+            0,
+            (),
+            spec.slot,
             slots.get(spec.slot),
-        )  # fmt: skip
+        )
     return _of_row(spec, row, slots)
 
 
 def _of_row(spec: DatabaseSpec, row: Row, slots: dict[str, LogicalSlot]) -> DatabaseStatus:
     name = row["slot"] or ""
     return DatabaseStatus(
-        spec.database, spec.subscription, row["enabled"], row["pid"], row["message_age"],
-        row["apply_errors"], row["sync_errors"], row["tables"],
-        tuple((one[0], one[1], one[2]) for one in row["not_ready"] or ()), name, slots.get(name),
-    )  # fmt: skip
+        spec.database,
+        spec.subscription,
+        row["enabled"],
+        row["pid"],
+        row["message_age"],
+        row["apply_errors"],
+        row["sync_errors"],
+        row["tables"],
+        tuple((one[0], one[1], one[2]) for one in row["not_ready"] or ()),
+        name,
+        slots.get(name),
+    )
 
 
 def _line(one: DatabaseStatus) -> tuple[object, ...]:
@@ -149,8 +183,13 @@ def _line(one: DatabaseStatus) -> tuple[object, ...]:
     slot = one.slot
     errors = "–" if one.apply_errors is None else f"{one.apply_errors} / {one.sync_errors}"
     return (
-        one.database, Cell(one.state, tone), f"{one.tables - len(one.not_ready)} of {one.tables}",  # type: ignore[arg-type]
-        spell_bytes(slot.lag_bytes if slot else None), spell_seconds(slot.replay_lag if slot else None),
-        spell_bytes(slot.retained_bytes if slot else None), spell_seconds(one.message_age), errors,
+        one.database,
+        Cell(one.state, tone),
+        f"{one.tables - len(one.not_ready)} of {one.tables}",  # type: ignore[arg-type]
+        spell_bytes(slot.lag_bytes if slot else None),
+        spell_seconds(slot.replay_lag if slot else None),
+        spell_bytes(slot.retained_bytes if slot else None),
+        spell_seconds(one.message_age),
+        errors,
         one.slot_name or "none",
-    )  # fmt: skip
+    )

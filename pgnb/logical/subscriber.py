@@ -28,9 +28,15 @@ _START = 180.0
 
 
 def plan_subscriber(
-    publisher: Server, name: str, *, secret: str = "", size: str = "", storage_class: str = "",
-    file: str = "", tls: Mapping[str, str] | None = None,
-) -> Change:  # fmt: skip
+    publisher: Server,
+    name: str,
+    *,
+    secret: str = "",
+    size: str = "",
+    storage_class: str = "",
+    file: str = "",
+    tls: Mapping[str, str] | None = None,
+) -> Change:
     """The plan that deploys a server called `name`, with a claim, a Service and a Secret of random content.
 
     A Deployment or StatefulSet of that name that is there is taken as it is; without a name nothing is
@@ -60,13 +66,20 @@ def plan_subscriber(
     made = [*([_secret_manifest(secret)] if lacks_secret else []), *manifests]
     ready = Step(f"deployment/{name}", "wait until its server is Ready", lambda: _started(publisher, name))
     return Change(
-        title, publisher.journal, plan.before, plan.after, [*first, *plan.steps, ready], note=plan.note,
-        undo_text=plan.undo_text, confirmations=plan.confirmations, undo=plan.undo,
+        title,
+        publisher.journal,
+        plan.before,
+        plan.after,
+        [*first, *plan.steps, ready],
+        note=plan.note,
+        undo_text=plan.undo_text,
+        confirmations=plan.confirmations,
+        undo=plan.undo,
         precheck=lambda: (
             cluster.access_checks([*cluster.apply_rights(made), *DUMP_RIGHTS])
             + _pods_tried(publisher, name, manifests)
         ),
-    )  # fmt: skip
+    )
 
 
 def _pods_tried(publisher: Server, name: str, manifests: Sequence[Mapping[str, Any]]) -> Checks:
@@ -88,18 +101,34 @@ def _values(
     volume = publisher.cluster.volume(pod, publisher.facts.data_directory)
     mount = volume.mount or publisher.facts.data_directory
     return {
-        "name": name, "labels": {"app": name, "app.kubernetes.io/managed-by": "pgnb"}, "secret": secret,
-        "image": pod.image, "container": pod.container, "user": publisher.login.user, "mount": mount,
-        "data_directory": f"{mount}/pgdata", "port": 5432, "uid": owner.uid, "gid": owner.gid,
+        "name": name,
+        "labels": {"app": name, "app.kubernetes.io/managed-by": "pgnb"},
+        "secret": secret,
+        "image": pod.image,
+        "container": pod.container,
+        "user": publisher.login.user,
+        "mount": mount,
+        "data_directory": f"{mount}/pgdata",
+        "port": 5432,
+        "uid": owner.uid,
+        "gid": owner.gid,
         "initdb_args": "--data-checksums" if publisher.facts.checksums else "",
-        "pod_security": pod_security(pod.spec, owner), "container_security": container_security(owner),
+        "pod_security": pod_security(pod.spec, owner),
+        "container_security": container_security(owner),
         "placement": elsewhere(pod.spec),
-        **taken_over(pod.container_spec, publisher.cluster.server_options.env, own=_OWN_VARIABLES,
-                     passwords={"secretKeyRef": {"name": secret, "key": "password"}}, own_file=own_file),
-        "resources": pod.container_spec.get("resources"), "pull_secrets": pod.spec.get("imagePullSecrets"),
-        "size": size or volume.size or _DEFAULT_SIZE, "access_modes": list(volume.access_modes)
-        or ["ReadWriteOnce"], "storage_class": storage_class or volume.storage_class,
-    }  # fmt: skip
+        **taken_over(
+            pod.container_spec,
+            publisher.cluster.server_options.env,
+            own=_OWN_VARIABLES,
+            passwords={"secretKeyRef": {"name": secret, "key": "password"}},
+            own_file=own_file,
+        ),
+        "resources": pod.container_spec.get("resources"),
+        "pull_secrets": pod.spec.get("imagePullSecrets"),
+        "size": size or volume.size or _DEFAULT_SIZE,
+        "access_modes": list(volume.access_modes) or ["ReadWriteOnce"],
+        "storage_class": storage_class or volume.storage_class,
+    }
 
 
 def _secret_step(publisher: Server, secret: str) -> Step:
@@ -130,7 +159,11 @@ def _started(publisher: Server, name: str) -> str:
         )
 
     pod = wait_until(
-        f"the server of {name}", ready, timeout=_START, every=0.2, describe=words,
+        f"the server of {name}",
+        ready,
+        timeout=_START,
+        every=0.2,
+        describe=words,
         remedy="See the pod's events and its log.",
-    )  # fmt: skip
+    )
     return f"{pod} is Ready"

@@ -32,9 +32,14 @@ _LEFT = (
 
 
 def subscriber_checks(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, copy_data: bool,
-    create_databases: bool, take_slots: str,
-) -> Iterator[Check]:  # fmt: skip
+    publisher: Server,
+    subscriber: Server,
+    specs: Sequence[DatabaseSpec],
+    *,
+    copy_data: bool,
+    create_databases: bool,
+    take_slots: str,
+) -> Iterator[Check]:
     """Checks of slots, and of databases, schemas, rows and keys that the subscriber has already.
 
     Nothing but the slots where it is not there yet. Raises QueryFailed.
@@ -45,9 +50,13 @@ def subscriber_checks(
     if not subscriber.present:
         return
     lacking = [spec.database for spec in specs if spec.database not in there]
-    yield Check("databases on the subscriber", create_databases or not lacking,
-                f"not there: {', '.join(lacking)}" if lacking else "all", "all, or create_databases = True",
-                "Make them by hand, or set create_databases = True.")  # fmt: skip
+    yield Check(
+        "databases on the subscriber",
+        create_databases or not lacking,
+        f"not there: {', '.join(lacking)}" if lacking else "all",
+        "all, or create_databases = True",
+        "Make them by hand, or set create_databases = True.",
+    )
     held = [spec for spec in specs if spec.database in there]
     untouched = {spec.database for spec in uncopied(subscriber, held)}
     filled = [spec for spec in held if spec.database not in untouched]
@@ -75,10 +84,20 @@ def _slots(
         else:
             left += [found] if found and _doubtful(found, copy_data) else []
     names = ", ".join(slot.name for slot in left)
-    yield Check("slots of these names", not wrong, "; ".join(wrong) or "none of others", "none of others",
-                "Drop them if nobody needs them (07).")  # fmt: skip
-    yield Check("slots that nobody reads", not names or take_slots == names, names or "none",
-                "none, or named in take_slots", _LEFT.format(names))  # fmt: skip
+    yield Check(
+        "slots of these names",
+        not wrong,
+        "; ".join(wrong) or "none of others",
+        "none of others",
+        "Drop them if nobody needs them (07).",
+    )
+    yield Check(
+        "slots that nobody reads",
+        not names or take_slots == names,
+        names or "none",
+        "none, or named in take_slots",
+        _LEFT.format(names),
+    )
 
 
 def _doubtful(slot: LogicalSlot, copy_data: bool) -> bool:
@@ -92,11 +111,17 @@ def _schema(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
     }
     sides = read_catalog(publisher, spec.database), read_catalog(subscriber, spec.database)
     wrong = [
-        f"{d.table}: {d.what}" for d in differences(*sides, all_published=True)
+        f"{d.table}: {d.what}"
+        for d in differences(*sides, all_published=True)
         if d.effect == "stops" and d.table in chosen and d.table != MARKER.words
-    ]  # fmt: skip
-    return Check(f"{spec.database}: schema that is there", not wrong, _some(wrong) or "as the publisher's",
-                 "nothing that stops replication", "Alter the subscriber's tables by hand.")  # fmt: skip
+    ]
+    return Check(
+        f"{spec.database}: schema that is there",
+        not wrong,
+        _some(wrong) or "as the publisher's",
+        "nothing that stops replication",
+        "Alter the subscriber's tables by hand.",
+    )
 
 
 def _rows(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
@@ -115,8 +140,14 @@ def _keys(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) 
     """Advice: the set-up gives the subscriber's tables their identity, where an index serves."""
     found = subscriber_obstacles(publisher, subscriber, specs, there=databases_of(subscriber))
     words = _some([one.words for one in found]) or "there"
-    yield Check("keys that UPDATE and DELETE are applied by", not found, words, "there",
-                "They are given where an index serves; else make one.", advice=True)  # fmt: skip
+    yield Check(
+        "keys that UPDATE and DELETE are applied by",
+        not found,
+        words,
+        "there",
+        "They are given where an index serves; else make one.",
+        advice=True,
+    )
 
 
 def _some(words: Sequence[str]) -> str:

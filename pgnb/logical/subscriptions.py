@@ -67,9 +67,15 @@ class _Wish:
 
 
 def plan_subscriptions(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], origin: Source, *,
-    copy_data: bool = True, options: Mapping[str, Any] | None = None, slot_timeout: float = SLOT_TIMEOUT,
-) -> Change:  # fmt: skip
+    publisher: Server,
+    subscriber: Server,
+    specs: Sequence[DatabaseSpec],
+    origin: Source,
+    *,
+    copy_data: bool = True,
+    options: Mapping[str, Any] | None = None,
+    slot_timeout: float = SLOT_TIMEOUT,
+) -> Change:
     """The plan after which each database is subscribed to, all its published tables included.
 
     `copy_data`: copy the rows that are there; False when the tables hold exactly those rows already.
@@ -86,19 +92,28 @@ def plan_subscriptions(
     first = passfile_step(subscriber, origin)
     steps = [first] if first else []
     if changed:
-        steps.append(Step(subscriber.name, "\n".join(_says(wish, p) for p in changed),
-                          lambda: _carry_out(wish, changed), journalled=True))  # fmt: skip
+        steps.append(
+            Step(
+                subscriber.name,
+                "\n".join(_says(wish, p) for p in changed),
+                lambda: _carry_out(wish, changed),
+                journalled=True,
+            )
+        )
     made = [plan.spec for plan in changed if plan.now is None]
     left = [plan.slot for plan in changed if plan.now is None and plan.slot is not None]
     return Change(
-        f"subscriptions on {subscriber.name}", subscriber.journal,
+        f"subscriptions on {subscriber.name}",
+        subscriber.journal,
         "".join(f"{p.spec.database}: {p.now.words if p.now else 'no subscription'}\n" for p in plans),
-        "".join(_after(wish, p) for p in plans), steps, note=_note(plans),
+        "".join(_after(wish, p) for p in plans),
+        steps,
+        note=_note(plans),
         confirmations=_confirmations(left, copy_data),
         undo_text=f"drop {', '.join(s.subscription for s in made)} and their slots" if made else "",
         precheck=lambda: _checks(wish, changed),
         undo=lambda: plan_drop_subscriptions(publisher, subscriber, made),
-    )  # fmt: skip
+    )
 
 
 def _confirmations(left: Sequence[LogicalSlot], copy_data: bool) -> list[Confirmation]:
@@ -135,8 +150,9 @@ def _refuse_unfinished(spec: DatabaseSpec, now: Subscription) -> None:
     if stand_in_name(spec.publication) in now.publications:
         raise GateClosed(
             f"{spec.database}: a table is being copied anew, and the run that began it has not ended",
-            found=now.words, remedy="End it first: 12_09_logical_troubleshooting names the table (resync).",
-        )  # fmt: skip
+            found=now.words,
+            remedy="End it first: 12_09_logical_troubleshooting names the table (resync).",
+        )
 
 
 def _alterations(wish: _Wish, spec: DatabaseSpec, now: Subscription) -> tuple[tuple[str, Any], ...]:
@@ -146,13 +162,16 @@ def _alterations(wish: _Wish, spec: DatabaseSpec, now: Subscription) -> tuple[tu
         found.append((f"CONNECTION '{wanted}'", compose("CONNECTION {}", wanted)))
     if spec.publication not in now.publications:
         found.append(
-            (f"ADD PUBLICATION {spec.publication}",
-             compose("ADD PUBLICATION {} WITH (refresh = false)", name(spec.publication)))
-        )  # fmt: skip
+            (
+                f"ADD PUBLICATION {spec.publication}",
+                compose("ADD PUBLICATION {} WITH (refresh = false)", name(spec.publication)),
+            )
+        )
     differing = {
-        option: value for option, value in wish.options.items()
+        option: value
+        for option, value in wish.options.items()
         if option not in _ONLY_WHEN_MADE and _differs(now, option, value)
-    }  # fmt: skip
+    }
     if differing:
         words = ", ".join(f"{option} = {spelled(value)}" for option, value in differing.items())
         found.append((f"SET ({words})", compose("SET ({})", _pairs(differing))))
@@ -172,10 +191,13 @@ def _pairs(options: Mapping[str, Any]) -> Any:
 def _checks(wish: _Wish, changed: Sequence[_Plan]) -> Checks:
     # The publications may be younger than the plan, which a notebook shows before it applies them.
     wanted = [
-        (plan.spec, plan.new_tables or published_tables(wish.publisher, plan.spec.database,
-                                                        plan.spec.publication))
-        for plan in changed if plan.now is None or plan.new_tables
-    ]  # fmt: skip
+        (
+            plan.spec,
+            plan.new_tables or published_tables(wish.publisher, plan.spec.database, plan.spec.publication),
+        )
+        for plan in changed
+        if plan.now is None or plan.new_tables
+    ]
     return all_target_checks(wish.subscriber, wanted, copy_data=wish.copy_data)
 
 
@@ -192,9 +214,10 @@ def _carry_out_one(wish: _Wish, plan: _Plan) -> None:
     known = name(plan.now.name)
     for words, alteration in plan.alterations:
         wish.subscriber.execute(
-            compose("ALTER SUBSCRIPTION {} {}", known, alteration), database=plan.spec.database,
+            compose("ALTER SUBSCRIPTION {} {}", known, alteration),
+            database=plan.spec.database,
             what=f"{plan.spec.database}: ALTER SUBSCRIPTION {plan.now.name} {words}",
-        )  # fmt: skip
+        )
     if plan.new_tables:
         refresh(wish.subscriber, plan.spec, copy_data=wish.copy_data)
 
@@ -205,10 +228,13 @@ def refresh(subscriber: Server, spec: DatabaseSpec, *, copy_data: bool) -> None:
     It cannot run in a transaction. Raises QueryFailed when a table is not on the subscriber.
     """
     subscriber.execute(
-        compose("ALTER SUBSCRIPTION {} REFRESH PUBLICATION WITH (copy_data = {})",
-                name(spec.subscription), copy_data),
+        compose(
+            "ALTER SUBSCRIPTION {} REFRESH PUBLICATION WITH (copy_data = {})",
+            name(spec.subscription),
+            copy_data,
+        ),
         database=spec.database,
-    )  # fmt: skip
+    )
 
 
 def _create(wish: _Wish, plan: _Plan) -> None:
@@ -224,8 +250,11 @@ def _create(wish: _Wish, plan: _Plan) -> None:
     options = {**wish.options, "create_slot": False, "slot_name": spec.slot, "copy_data": wish.copy_data}
     statement = compose(
         "CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {} WITH ({})",
-        name(spec.subscription), wish.connection(spec), name(spec.publication), _pairs(options),
-    )  # fmt: skip
+        name(spec.subscription),
+        wish.connection(spec),
+        name(spec.publication),
+        _pairs(options),
+    )
     try:
         wish.subscriber.execute(statement, database=spec.database)
     except PgnbError:

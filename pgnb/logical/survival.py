@@ -49,5 +49,11 @@ def _checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]
     found = f"not {', '.join(left)}" if left else "all"
     yield Check("logical slots can be synchronised", not left, found, "all", _FAILOVER, advice=True)
     waits = [name.strip() for name in (seen["waits_for"] or "").split(",") if name.strip()]
-    yield Check("subscribers wait for the standbys", bool(waits), ", ".join(waits) or "for none",
-                f"for some of {', '.join(standbys)}", _WAIT, advice=True)  # fmt: skip
+    yield Check(
+        "subscribers wait for the standbys",
+        bool(waits),
+        ", ".join(waits) or "for none",
+        f"for some of {', '.join(standbys)}",
+        _WAIT,
+        advice=True,
+    )

@@ -34,16 +34,25 @@ def target_checks(
     missing = [_words(row) for row in found if not row["here"]]
     filled = _filled(subscriber, spec.database, found) if copy_data else []
     checks = [
-        Check(f"{spec.database}: tables on the subscriber", not missing,
-              _some(missing) or f"all {len(found)}", "all",
-              "Copy the schema (plan_schema), or add the table (12.7).")
-    ]  # fmt: skip
+        Check(
+            f"{spec.database}: tables on the subscriber",
+            not missing,
+            _some(missing) or f"all {len(found)}",
+            "all",
+            "Copy the schema (plan_schema), or add the table (12.7).",
+        )
+    ]
     if copy_data:
         checks.append(
-            Check(f"{spec.database}: no rows before the copy", not filled, _some(filled) or "none", "none",
-                  "Empty those tables on the subscriber, or set copy_data = False if they hold exactly the"
-                  " publisher's rows: a copy onto rows fails on duplicate keys, or doubles them.")
-        )  # fmt: skip
+            Check(
+                f"{spec.database}: no rows before the copy",
+                not filled,
+                _some(filled) or "none",
+                "none",
+                "Empty those tables on the subscriber, or set copy_data = False if they hold exactly the"
+                " publisher's rows: a copy onto rows fails on duplicate keys, or doubles them.",
+            )
+        )
     return checks
 
 
@@ -67,10 +76,15 @@ def copy_checks(subscriber: Server, database: str, tables: Sequence[Published]) 
         return []
     found = f"{_some(parts)}; the subscriber is {subscriber.facts.version_text}"
     return [
-        Check(f"{database}: published in part", False, found, f"{PARTS_SINCE} or newer",
-              "An older subscriber copies every row and column of these tables: publish them whole, or set"
-              " copy_data = False and bring the rows over by hand.")
-    ]  # fmt: skip
+        Check(
+            f"{database}: published in part",
+            False,
+            found,
+            f"{PARTS_SINCE} or newer",
+            "An older subscriber copies every row and column of these tables: publish them whole, or set"
+            " copy_data = False and bring the rows over by hand.",
+        )
+    ]
 
 
 def _filled(subscriber: Server, database: str, found: Rows) -> list[str]:
@@ -95,8 +109,15 @@ def all_target_checks(
         try:
             found = target_checks(subscriber, *pair, copy_data=copy_data)
         except ConnectionFailed as failure:
-            return [Check(f"{pair[0].database}: on the subscriber", False, failure.found, "there",
-                          "Create it (plan_databases).")]  # fmt: skip
+            return [
+                Check(
+                    f"{pair[0].database}: on the subscriber",
+                    False,
+                    failure.found,
+                    "there",
+                    "Create it (plan_databases).",
+                )
+            ]
         return found + copy_checks(subscriber, pair[0].database, pair[1]) if copy_data else found
 
     items = [check for checks in in_parallel(look, wanted) for check in checks]

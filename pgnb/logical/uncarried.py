@@ -87,8 +87,14 @@ def _extension_check(spec: DatabaseSpec, row: Row, accepted: Sequence[str]) -> I
         return
     stops = known in _STOPPING and known not in accepted
     again = f" To go on all the same, name {known!r} in accept_not_copied." if stops else ""
-    yield Check(f"{spec.database}: extension {known}", False, f"{known} {row['version']}",
-                "none that replication does not carry", f"{why}{again}", advice=not stops)  # fmt: skip
+    yield Check(
+        f"{spec.database}: extension {known}",
+        False,
+        f"{known} {row['version']}",
+        "none that replication does not carry",
+        f"{why}{again}",
+        advice=not stops,
+    )
 
 
 def shape_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
@@ -107,9 +113,15 @@ def shape_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[C
             remedy = _OWNED.format(exclusion(spec.database, [table.named for table in owned]))
             yield _advice(spec, "tables of extensions", [f"{t.words} ({t.extension})" for t in owned], remedy)
         if spec.wish.excluded:
-            yield Check(f"{spec.database}: what is left out", False, spec.wish.words, "all tables",
-                        f"{spec.wish.later[0].upper()}{spec.wish.later[1:]}: 12.7 adds them. What is left out"
-                        " is on the publisher alone, also after a cut-over.", advice=True)  # fmt: skip
+            yield Check(
+                f"{spec.database}: what is left out",
+                False,
+                spec.wish.words,
+                "all tables",
+                f"{spec.wish.later[0].upper()}{spec.wish.later[1:]}: 12.7 adds them. What is left out"
+                " is on the publisher alone, also after a cut-over.",
+                advice=True,
+            )
 
 
 def _advice(spec: DatabaseSpec, what: str, names: Sequence[str], remedy: str) -> Check:

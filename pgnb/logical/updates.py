@@ -141,9 +141,10 @@ def published_obstacles(publisher: Server, database: str) -> tuple[Obstacle, ...
     found = read_publications(publisher, database).values()
     tables = read_identities(publisher, database) if found else {}
     refused = [
-        one for now in found
+        one
+        for now in found
         for one in _refused(publisher, Publishing(database, now.holds, now.operations, now.via_root), tables)
-    ]  # fmt: skip
+    ]
     return tuple(dict.fromkeys(refused))
 
 
@@ -210,8 +211,13 @@ def _outside(
         return
     if table.form == FULL:
         found = "a column list, and the replica identity is FULL"
-        yield _obstacle("outside-identity", how, table, found,
-                        "Give the table a key, publish all columns, or inserts alone.")  # fmt: skip
+        yield _obstacle(
+            "outside-identity",
+            how,
+            table,
+            found,
+            "Give the table a key, publish all columns, or inserts alone.",
+        )
     elif lacking := [column for column in table.identity if column not in part.columns]:
         found = f"the column list lacks {', '.join(lacking)} of the replica identity {table.form_words}"
         yield _obstacle("outside-identity", how, table, found, f"Add {', '.join(lacking)} to the columns.")

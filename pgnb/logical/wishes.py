@@ -143,9 +143,10 @@ def operations_of(given: str) -> str:
     known = ALL_OPERATIONS.split(", ")
     if not named or named - set(known):
         raise ParameterError(
-            "operations that cannot be published", found=repr(given),
+            "operations that cannot be published",
+            found=repr(given),
             remedy=f"Name some of {ALL_OPERATIONS}, joined by commas.",
-        )  # fmt: skip
+        )
     return ", ".join(word for word in known if word in named)
 
 

@@ -111,27 +111,34 @@ class Writing(Tabled):
         """Whether the client was acknowledged rows, and still is at the end."""
         still = f", none since {self.times[-1]:%H:%M:%S} UTC" if self.times and self._stands_still else ""
         return Check(
-            "the client kept writing", self.acknowledged > 1 and not still,
-            f"{self.acknowledged:,} rows{still}", "2 or more, up to the end",
+            "the client kept writing",
+            self.acknowledged > 1 and not still,
+            f"{self.acknowledged:,} rows{still}",
+            "2 or more, up to the end",
             "Look at the writer's pod and its log.",
-        )  # fmt: skip
+        )
 
     @property
     def no_duplicates(self) -> Check:
         """Whether the server gave out no key that was there already."""
         return Check(
-            "duplicate keys that it met", not self.duplicates, self.duplicates, 0,
+            "duplicate keys that it met",
+            not self.duplicates,
+            self.duplicates,
+            0,
             "A sequence is behind its table: set it beyond the rows.",
-        )  # fmt: skip
+        )
 
     def checks(self, journal: Journal, *, longest: float) -> Checks:
         """Whether the client kept writing, and no gap was longer than `longest` seconds."""
         gap = self.longest.seconds if self.longest else float("inf")
         lasted = Check(
-            "longest gap in its writes", gap <= longest,
+            "longest gap in its writes",
+            gap <= longest,
             self.meter.explain(self.longest) if self.longest else "–",
-            f"at most {spell_seconds(longest)}", "See in the journal what ran at that time.",
-        )  # fmt: skip
+            f"at most {spell_seconds(longest)}",
+            "See in the journal what ran at that time.",
+        )
         return Checks.of(f"Client {self.name}", [self.kept_on, lasted, self.no_duplicates], journal)
 
 
@@ -148,11 +155,12 @@ class Found(Tabled):
         """The promise: what the client was told is committed is there."""
         some = ", ".join(str(row) for row in self.missing[:_SHOWN])
         return Check(
-            f"acknowledged rows on {self.server}", not self.missing,
+            f"acknowledged rows on {self.server}",
+            not self.missing,
             f"{self.acknowledged - len(self.missing):,}" + (f"; missing {some}" if some else ""),
             f"{self.acknowledged:,}",
             "Rows that a client was told are committed are gone: keep every volume and log as it is.",
-        )  # fmt: skip
+        )
 
     @property
     def table(self) -> Table:
@@ -174,9 +182,12 @@ def writing_of(
     )
     said = [line for line in lines if not _ID.match(line.text) and not is_meters(line.text)]
     return Writing(
-        name, [row for _, row in told], [at for at, _ in told], asked,
+        name,
+        [row for _, row in told],
+        [at for at, _ in told],
+        asked,
         words=[line.text for line in said[-_SHOWN:]],
         duplicates=sum(_DUPLICATE in line.text for line in said),
         refused=[line.at for line in said if line.at and (since is None or line.at >= since)],
         meter=Meter.of(lines, since),
-    )  # fmt: skip
+    )

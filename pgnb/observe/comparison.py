@@ -38,15 +38,17 @@ class Sides:
 
 
 PHYSICAL = Sides(
-    "primary", "standby",
+    "primary",
+    "standby",
     "Compare again; if it stays, the standby is damaged or is no copy of this primary: compare the system"
     " identifiers, look at its log, and make a new base backup.",
-)  # fmt: skip
+)
 LOGICAL = Sides(
-    "publisher", "subscriber",
+    "publisher",
+    "subscriber",
     "Compare again; if it stays, somebody wrote on the subscriber, or a transaction was skipped: copy the"
     " table anew (12.9, remedy = resync).",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -203,8 +205,13 @@ class Comparison(Tabled):
             names = ", ".join(f"{t.name} ({t.difference:+,})" for t in wrong[:5])
             count = sum(t.database == state.database for t in self.tables)
             found = names or f"{_tables(count)} {'equal' if state.exact else 'within bounds'}"
-            yield Check(f"rows in {state.database}", not wrong, found, self.sides.say("as on the primary"),
-                        self.sides.remedy)  # fmt: skip
+            yield Check(
+                f"rows in {state.database}",
+                not wrong,
+                found,
+                self.sides.say("as on the primary"),
+                self.sides.remedy,
+            )
 
 
 @dataclass(frozen=True)

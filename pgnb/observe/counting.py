@@ -43,9 +43,14 @@ Counts = dict[Key, int | None]
 
 
 def compare_counts(
-    primary: Server, standby: Server, databases: Sequence[str] = (), *,
-    timeout: float = 600.0, catch_up: float = 60.0, quiet: float = 5.0,
-) -> Comparison:  # fmt: skip
+    primary: Server,
+    standby: Server,
+    databases: Sequence[str] = (),
+    *,
+    timeout: float = 600.0,
+    catch_up: float = 60.0,
+    quiet: float = 5.0,
+) -> Comparison:
     """Count every table of every database (or of those named) on both sides, others writing meanwhile.
 
     `timeout`: seconds for a count; `catch_up`: seconds for the standby to replay what was written before;
@@ -94,9 +99,10 @@ def _databases(primary: Server, wanted: Sequence[str]) -> tuple[list[str], list[
     found = {row["name"]: row["readable"] for row in primary.query("observe/databases")}
     if unknown := [name for name in wanted if name not in found]:
         raise ParameterError(
-            f"no such database: {', '.join(unknown)}", found=f"there are {', '.join(found)}",
+            f"no such database: {', '.join(unknown)}",
+            found=f"there are {', '.join(found)}",
             remedy="Names are case-sensitive here.",
-        )  # fmt: skip
+        )
     chosen = [name for name in found if not wanted or name in wanted]
     left_out = [f"{name}: no connection is allowed, not compared" for name in chosen if not found[name]]
     return [name for name in chosen if found[name]], left_out
@@ -253,7 +259,10 @@ def _merged(database: str, key: Key, primary: Counts, standby: Counts, after: Co
     changing = (key in primary) != (key in after)
     absent = 0 if changing else None
     return TableCount(
-        database, *key, primary.get(key, absent), standby.get(key, absent),
+        database,
+        *key,
+        primary.get(key, absent),
+        standby.get(key, absent),
         after.get(key, absent) if after is not primary else None,
         unreadable=any(key in side and side[key] is None for side in (primary, standby, after)),
-    )  # fmt: skip
+    )

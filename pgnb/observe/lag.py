@@ -210,19 +210,22 @@ class LagSamples(Tabled):
     def _checks(self, series: LagSeries, wait: float) -> Iterable[Check]:
         gone = sum(span.end - span.start for span in series.away)
         yield Check(
-            f"{series.name} stayed connected", not series.away,
-            f"away for {spell_seconds(gone)}" if series.away else "throughout", "throughout",
+            f"{series.name} stayed connected",
+            not series.away,
+            f"away for {spell_seconds(gone)}" if series.away else "throughout",
+            "throughout",
             "Look at the standby's log and at pg_stat_wal_receiver (section 8).",
-        )  # fmt: skip
+        )
         for span in self.spans:
             took = series.caught_up_after(span.end)
             in_time = took is not None and (not wait or took <= wait)
             yield Check(
-                f"{series.name} caught up after {span.label}", in_time,
+                f"{series.name} caught up after {span.label}",
+                in_time,
                 "not while it was sampled" if took is None else spell_seconds(took),
                 f"within {spell_seconds(wait)}" if wait else "while it was sampled",
                 "Sample for longer, and compare sent with replay: the network, or the standby's disk.",
-            )  # fmt: skip
+            )
 
 
 _NOT_SEEN = "No walsender and no physical slot: see sections 2.3 and 3."

@@ -32,7 +32,11 @@ def limits(lag_bytes: str, lag_seconds: float, retained_bytes: str) -> Limits:
 def _size(name: str, text: str) -> int:
     """Bytes from a text with a unit; a parameter is read by the same rules as a setting."""
     row = {
-        "name": name, "vartype": "integer", "unit": "B", "min_val": "1", "max_val": str(2**62),
+        "name": name,
+        "vartype": "integer",
+        "unit": "B",
+        "min_val": "1",
+        "max_val": str(2**62),
         "enumvals": [],
-    }  # fmt: skip
+    }
     return int(normalise(row, text).value)

@@ -68,9 +68,15 @@ class Load:
 
 
 def run_load(
-    primary: Server, database: str, table: str, *, transactions: int = 1000, rate: float = 0.0,
-    column: str = "data", schema: str = "public",
-) -> Load:  # fmt: skip
+    primary: Server,
+    database: str,
+    table: str,
+    *,
+    transactions: int = 1000,
+    rate: float = 0.0,
+    column: str = "data",
+    schema: str = "public",
+) -> Load:
     """Insert `transactions` rows, one a transaction, on one connection of its own; journalled as one act.
 
     `rate`: transactions per second at most; 0: as fast as they go. The values are `<prefix>-1`,
@@ -79,9 +85,10 @@ def run_load(
     """
     if not 1 <= transactions <= _MOST or rate < 0:
         raise ParameterError(
-            "this load cannot be run", found=f"{transactions} transactions at {rate:g} a second",
+            "this load cannot be run",
+            found=f"{transactions} transactions at {rate:g} a second",
             remedy=f"transactions: 1 to {_MOST:,}; rate: 0 (no limit) or more.",
-        )  # fmt: skip
+        )
     prefix = f"bulk-{uuid4().hex[:8]}"
     if primary.journal.dry_run or not primary.present:
         return Load(database, table, prefix, 0, 0.0, (), "", 0)
@@ -125,8 +132,10 @@ def loaded_rows(server: Server, load: Load, *, column: str = "data", schema: str
         return 0
     query = compose(
         "SELECT count(DISTINCT {column}) FROM {table} WHERE {column} LIKE {pattern}",
-        column=name(column), table=name(schema, load.table), pattern=f"{load.prefix}-%",
-    )  # fmt: skip
+        column=name(column),
+        table=name(schema, load.table),
+        pattern=f"{load.prefix}-%",
+    )
     return int(server.scalar(query, database=load.database))
 
 

@@ -72,9 +72,14 @@ class Service(Tabled):
 
 @contextmanager
 def measure_service(
-    server: Server, password: str, *, host: str = "", when: object = True, database: str = SERVICE,
+    server: Server,
+    password: str,
+    *,
+    host: str = "",
+    when: object = True,
+    database: str = SERVICE,
     afterwards: Server | None = None,
-) -> Iterator[Service]:  # fmt: skip
+) -> Iterator[Service]:
     """Let a client in the cluster write all the while, every 20 ms, and see what it was told.
 
     The client writes into a scratch database, which is dropped at the end. `password` and `host` as for
@@ -131,8 +136,12 @@ def _primary_of(server: Server, afterwards: Server | None) -> Server:
 def next_row(writer: Writer, ended: datetime) -> Writing:
     """What the client was told, once it was acknowledged a row after `ended`. Raises DeadlineExceeded."""
     wait_until(
-        "the client's next row", lambda: writer.report(ended), lambda seen: bool(seen.times), timeout=_BACK,
-        every=0.2, describe=lambda seen: "; ".join(seen.words) or "no row yet",
+        "the client's next row",
+        lambda: writer.report(ended),
+        lambda seen: bool(seen.times),
+        timeout=_BACK,
+        every=0.2,
+        describe=lambda seen: "; ".join(seen.words) or "no row yet",
         remedy="Look at the client's words: clients of the service may be kept out by the same.",
-    )  # fmt: skip
+    )
     return writer.report()

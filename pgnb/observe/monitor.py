@@ -82,9 +82,14 @@ class Monitor:
 
 
 def monitor(
-    primary: Server, standbys: Sequence[Server], limits: Limits, *, seconds: float = 30.0,
-    interval: float = 1.0, path: str = "",
-) -> Recording:  # fmt: skip
+    primary: Server,
+    standbys: Sequence[Server],
+    limits: Limits,
+    *,
+    seconds: float = 30.0,
+    interval: float = 1.0,
+    path: str = "",
+) -> Recording:
     """Sample for `seconds` (0: until the kernel is interrupted, ■), once every `interval` seconds.
 
     In JupyterLab the plot grows meanwhile, and an interrupt ends the sampling, not the notebook. The samples

@@ -92,8 +92,10 @@ class Recording(Tabled):
 
     def counted(self, subject: str, measure: str) -> float:
         """How much a counter grew; a server whose statistics began anew meanwhile is counted on from 0."""
-        return sum(later - max(0.0, earlier) if later >= earlier else later
-                   for earlier, later in pairwise(self.known(subject, measure)))  # fmt: skip
+        return sum(
+            later - max(0.0, earlier) if later >= earlier else later
+            for earlier, later in pairwise(self.known(subject, measure))
+        )
 
     def share(self, subject: str, measure: str) -> float | None:
         """Of a yes-or-no measure: the share of the time in which it was yes, 0 to 1."""
@@ -119,8 +121,13 @@ class Recording(Tabled):
     def checks(self, limits: Limits, journal: Journal) -> Checks:
         """The recording held against the limits; each standby by itself."""
         items = [check for name in self.standbys for check in _checks(self, name, limits)]
-        seen = Check("a standby was seen", bool(items), len(self.standbys), "1 or more",
-                     "No walsender and no physical slot: see sections 2.3 and 3.")  # fmt: skip
+        seen = Check(
+            "a standby was seen",
+            bool(items),
+            len(self.standbys),
+            "1 or more",
+            "No walsender and no physical slot: see sections 2.3 and 3.",
+        )
         return Checks.of("Replication over the time sampled", [seen, *items], journal)
 
     @property

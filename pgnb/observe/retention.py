@@ -93,7 +93,7 @@ class Retention(Tabled):
                 (self.until_full(slot), "the volume is full"),
             )
             if taken is not None
-        ]  # fmt: skip
+        ]
         if not ends:
             return None
         taken, what, slot = min(ends, key=lambda end: (end[2].active, end[0]))
@@ -123,11 +123,17 @@ class Retention(Tabled):
         """One slot a line, with the time until each limit."""
         columns = ("slot", "state", "retained", "grows by", "wal_status", "lost in", "volume full in")
         rows = [
-            (s.name, "active" if s.active else Cell("inactive", "warn"), spell_bytes(s.retained),
-             _rate(s.growth), Cell(s.wal_status or "not reserved", _TONES.get(s.wal_status or "", "warn")),
-             about(self.until_cap(s)), about(self.until_full(s)))
+            (
+                s.name,
+                "active" if s.active else Cell("inactive", "warn"),
+                spell_bytes(s.retained),
+                _rate(s.growth),
+                Cell(s.wal_status or "not reserved", _TONES.get(s.wal_status or "", "warn")),
+                about(self.until_cap(s)),
+                about(self.until_full(s)),
+            )
             for s in self.slots
-        ]  # fmt: skip
+        ]
         return Table.of(columns, rows, title=f"WAL that {self.server} keeps", note=self._note())
 
     def _note(self) -> str:
@@ -147,42 +153,58 @@ class Retention(Tabled):
 
     def _limit_checks(self) -> Iterable[Check]:
         found = "no limit" if self.cap is None else spell_bytes(self.cap)
-        yield Check("max_slot_wal_keep_size", self.cap is not None, found, "a limit",
-                    "Without a cap one standby that is away fills the primary's volume.",
-                    advice=True)  # fmt: skip
+        yield Check(
+            "max_slot_wal_keep_size",
+            self.cap is not None,
+            found,
+            "a limit",
+            "Without a cap one standby that is away fills the primary's volume.",
+            advice=True,
+        )
         if self.cap is None or self.full_at is None:
             return
         need = self.cap + self.max_wal_size
         yield Check(
-            "the cap acts before the volume is full", need <= self.full_at,
+            "the cap acts before the volume is full",
+            need <= self.full_at,
             f"room for {spell_bytes(self.full_at)} of WAL, as df sees the whole file system",
             f"{spell_bytes(need)} (cap and max_wal_size)",
             "Lower max_slot_wal_keep_size, or enlarge the volume: a full volume stops the primary. A volume"
             " that shares a file system (hostPath, local-path, the rehearsal's) may have been promised less.",
             advice=True,
-        )  # fmt: skip
+        )
 
     def _checks(self, slot: SlotRetention, least_hours: float) -> Iterable[Check]:
         kept = slot.wal_status in ("reserved", "extended")
         yield Check(
-            f"{slot.name}: WAL is kept", kept, slot.wal_status or "not reserved", "reserved or extended",
+            f"{slot.name}: WAL is kept",
+            kept,
+            slot.wal_status or "not reserved",
+            "reserved or extended",
             "Lost: let the standby catch up from an archive (restore_command), or drop the slot and take a"
             " new base backup (03). Unreserved: the standby must catch up before the next checkpoint; then"
-            " the slot is reserved again. Not reserved: nobody has used it yet.", advice=True,
-        )  # fmt: skip
+            " the slot is reserved again. Not reserved: nobody has used it yet.",
+            advice=True,
+        )
         age = slot.xmin_age or 0
         yield Check(
-            f"{slot.name}: age of xmin", age < XMIN_AGE, age, f"below {XMIN_AGE:,} transactions",
+            f"{slot.name}: age of xmin",
+            age < XMIN_AGE,
+            age,
+            f"below {XMIN_AGE:,} transactions",
             "Vacuum can remove nothing newer: see hot_standby_feedback, and whether the standby still lives.",
             advice=True,
-        )  # fmt: skip
+        )
         ends = [end for end in (self.until_cap(slot), self.until_full(slot)) if end is not None]
         if ends:
             yield Check(
-                f"{slot.name}: its standby may be away for", min(ends) >= least_hours * 3600,
-                about(min(ends)), f"at least {least_hours:g} h at the present rate",
-                "Raise the cap or the volume, or be quicker to bring a standby back.", advice=True,
-            )  # fmt: skip
+                f"{slot.name}: its standby may be away for",
+                min(ends) >= least_hours * 3600,
+                about(min(ends)),
+                f"at least {least_hours:g} h at the present rate",
+                "Raise the cap or the volume, or be quicker to bring a standby back.",
+                advice=True,
+            )
 
 
 def about(seconds: float | None) -> str:
@@ -221,17 +243,28 @@ def between(name: str, before: Rows, after: Rows, seconds: float, space: Space |
     now = after[0]
     earlier = {row["name"]: row["retained"] for row in before}
     return Retention(
-        name, (now["position"] - before[0]["position"]) / seconds, seconds, now["wal_bytes"],
-        now["cap"] if now["cap"] >= 0 else None, now["keep_size"], now["max_wal_size"],
+        name,
+        (now["position"] - before[0]["position"]) / seconds,
+        seconds,
+        now["wal_bytes"],
+        now["cap"] if now["cap"] >= 0 else None,
+        now["keep_size"],
+        now["max_wal_size"],
         tuple(
             SlotRetention(
-                row["name"], row["active"], row["wal_status"], row["retained"], row["safe_wal_size"],
-                row["xmin_age"], ((row["retained"] or 0) - (earlier.get(row["name"]) or 0)) / seconds,
+                row["name"],
+                row["active"],
+                row["wal_status"],
+                row["retained"],
+                row["safe_wal_size"],
+                row["xmin_age"],
+                ((row["retained"] or 0) - (earlier.get(row["name"]) or 0)) / seconds,
             )
-            for row in after if row["name"] is not None
+            for row in after
+            if row["name"] is not None
         ),
         space.free if space else None,
-    )  # fmt: skip
+    )
 
 
 def wal_space(server: Server) -> Space | None:

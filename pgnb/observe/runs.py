@@ -12,9 +12,15 @@ from pgnb.observe.recording import MEASURES, Recording, spelled
 from pgnb.observe.samplefile import FILE, read_samples
 
 _COMPARED = (
-    "wal_rate", "commit_rate", "behind", "age", "write_seconds", "flush_seconds", "replay_seconds",
+    "wal_rate",
+    "commit_rate",
+    "behind",
+    "age",
+    "write_seconds",
+    "flush_seconds",
+    "replay_seconds",
     "retained",
-)  # fmt: skip
+)
 _LESS_IS_BETTER = ("behind", "age", "write_seconds", "flush_seconds", "replay_seconds", "retained")
 _SAME = 0.2
 """A change within this share says nothing."""
@@ -86,9 +92,10 @@ def _named(text: str) -> Path:
     found = path / FILE if path.is_dir() else path
     if not found.is_file():
         raise ParameterError(
-            "there are no samples to compare with", found=str(found),
+            "there are no samples to compare with",
+            found=str(found),
             remedy=f"compare_with takes a {FILE}, a record's folder, {LAST!r}, or nothing.",
-        )  # fmt: skip
+        )
     return found
 
 

@@ -36,9 +36,10 @@ def write_samples(recording: Recording, path: Path) -> None:
         part.replace(path)
     except OSError as error:
         raise ParameterError(
-            f"the samples cannot be stored as {path}", found=error.strerror or str(error),
+            f"the samples cannot be stored as {path}",
+            found=error.strerror or str(error),
             remedy="Name a file in a folder that is there by samples_file.",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def read_samples(path: Path) -> Recording:
@@ -55,9 +56,10 @@ def read_samples(path: Path) -> Recording:
         began = datetime.fromisoformat(lines[0][0]) if lines and lines[0][0] else None
     except (OSError, ValueError, IndexError) as error:
         raise ParameterError(
-            f"{path} cannot be read as samples", found=str(error),
+            f"{path} cannot be read as samples",
+            found=str(error),
             remedy=f"Name the {FILE} of a run of 10_monitoring.",
-        ) from error  # fmt: skip
+        ) from error
     interval = times[1] - times[0] if len(times) > 1 else 0.0
     primary = next((subject for subject, measure in keys if measure == "wal_rate"), "")
     return Recording(began, interval, times, columns, primary, path=str(path))

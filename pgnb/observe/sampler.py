@@ -22,8 +22,15 @@ from pgnb.wait import wait_until
 _FIRST_LOOK = 15.0
 """Seconds for the first look, which may have to open the way to the pod."""
 _FROM_PRIMARY = (
-    "sent", "write", "flush", "replay", "write_seconds", "flush_seconds", "replay_seconds", "retained"
-)  # fmt: skip
+    "sent",
+    "write",
+    "flush",
+    "replay",
+    "write_seconds",
+    "flush_seconds",
+    "replay_seconds",
+    "retained",
+)
 
 
 class LagSampler:

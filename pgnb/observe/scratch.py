@@ -37,9 +37,10 @@ class Scratch:
         for label, value in (("database", self.database), ("table", self.table)):
             if not 0 < len(value.encode()) <= _LONGEST_NAME:
                 raise ParameterError(
-                    f"not a name for a scratch {label}: {value!r}", found=f"{len(value.encode())} bytes",
+                    f"not a name for a scratch {label}: {value!r}",
+                    found=f"{len(value.encode())} bytes",
                     remedy=f"A name has 1 to {_LONGEST_NAME} bytes; the server would cut a longer one.",
-                )  # fmt: skip
+                )
 
     def plan_create(self) -> Change:
         """A plan that makes the database and the table; nothing to do when both are there.
@@ -61,9 +62,14 @@ class Scratch:
         )
         after = f"database {self.database}\n  table {self.table} (id, data, created_at)"
         return Change(
-            f"scratch database {self.database}", self.server.journal, "" if steps else after, after, steps,
-            undo_text="drop it again", undo=self.plan_drop,
-        )  # fmt: skip
+            f"scratch database {self.database}",
+            self.server.journal,
+            "" if steps else after,
+            after,
+            steps,
+            undo_text="drop it again",
+            undo=self.plan_drop,
+        )
 
     def plan_drop(self) -> Change:
         """A plan that drops the database with what is in it; nothing to do with `keep`, or without one."""
@@ -104,11 +110,14 @@ class Scratch:
         wanted = self.rows(self.server)
         items = [
             Check(
-                f"{standby.name} has the rows", (found := self.rows(standby)) == wanted,
-                _row_words(found), _row_words(wanted), "Wait for a marker first; then look at 08.",
+                f"{standby.name} has the rows",
+                (found := self.rows(standby)) == wanted,
+                _row_words(found),
+                _row_words(wanted),
+                "Wait for a marker first; then look at 08.",
             )
             for standby in standbys
-        ]  # fmt: skip
+        ]
         return Checks.of(f"rows of {self.database}.{self.table}", items, self.server.journal)
 
     def __enter__(self) -> Scratch:

@@ -155,10 +155,18 @@ def _look(server: Server) -> tuple[Node, list[Row]]:
         return Node(server.name, "not reachable", trouble=f"{error.message}: {error.found}"), []
     address, host = _place(server)
     node = Node(
-        server.name, facts.role, facts.version_text, facts.timeline, facts.system_identifier, address, host,
-        source=own["sender_host"] or "", receiver=own["receiver"] or "", slot=own["slot_name"] or "",
+        server.name,
+        facts.role,
+        facts.version_text,
+        facts.timeline,
+        facts.system_identifier,
+        address,
+        host,
+        source=own["sender_host"] or "",
+        receiver=own["receiver"] or "",
+        slot=own["slot_name"] or "",
         replayed=own["replayed"],
-    )  # fmt: skip
+    )
     return node, rows
 
 
@@ -173,12 +181,21 @@ def _place(server: Server) -> tuple[str, str]:
 def _links(node: Node, rows: Sequence[Row], nodes: Sequence[Node]) -> list[Link]:
     return [
         Link(
-            node.name, _target(row, node, nodes), row["application_name"] or "", row["client"] or "",
-            row["state"] or "", row["sync_state"] or "", row["slot_name"] or "", row["replay"],
-            row["replay_seconds"], row["retained"], row["wal_status"] or "",
+            node.name,
+            _target(row, node, nodes),
+            row["application_name"] or "",
+            row["client"] or "",
+            row["state"] or "",
+            row["sync_state"] or "",
+            row["slot_name"] or "",
+            row["replay"],
+            row["replay_seconds"],
+            row["retained"],
+            row["wal_status"] or "",
         )
-        for row in rows if row["pid"] or row["slot_name"]
-    ]  # fmt: skip
+        for row in rows
+        if row["pid"] or row["slot_name"]
+    ]
 
 
 def _target(row: Row, sender: Node, nodes: Sequence[Node]) -> str:

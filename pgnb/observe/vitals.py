@@ -12,20 +12,34 @@ Points = Mapping[int, float]
 """Values by their place in the row of points in time."""
 
 _COUNTERS = (
-    "checkpoints_timed", "checkpoints_requested", "checkpoint_write", "checkpoint_sync",
-)  # fmt: skip
+    "checkpoints_timed",
+    "checkpoints_requested",
+    "checkpoint_write",
+    "checkpoint_sync",
+)
 _OF_PRIMARY = (*_COUNTERS, "archive_failures")
 _OF_STANDBY = (
-    *_COUNTERS, "conflicts", "conflicts_lock", "conflicts_snapshot", "conflicts_bufferpin",
+    *_COUNTERS,
+    "conflicts",
+    "conflicts_lock",
+    "conflicts_snapshot",
+    "conflicts_bufferpin",
     "conflicts_deadlock",
-)  # fmt: skip
+)
 _STEADY = 2.0
 """Seconds over which a rate of transactions is taken: a busy session reports once a second at most."""
 _SAFE = ("reserved", "extended")
 _AS_SAMPLED = (
-    "behind", "sent", "write", "flush", "replay", "write_seconds", "flush_seconds", "replay_seconds",
+    "behind",
+    "sent",
+    "write",
+    "flush",
+    "replay",
+    "write_seconds",
+    "flush_seconds",
+    "replay_seconds",
     "retained",
-)  # fmt: skip
+)
 
 
 def grid(lag: LagSamples, vitals: Iterable[Sequence[Look]]) -> tuple[float, ...]:

@@ -73,8 +73,10 @@ class Writer:
             wait_replayed(server, lsn, timeout)
         query = compose(
             sql_of("observe/missing_ids", server.facts.major),
-            ids=list(writing.ids), table=name(self.schema, self.table), column=name(self.column),
-        )  # fmt: skip
+            ids=list(writing.ids),
+            table=name(self.schema, self.table),
+            column=name(self.column),
+        )
         missing = server.query(query, database=self.database)
         return Found(server.name, writing.acknowledged, [row["id"] for row in missing])
 
@@ -85,24 +87,45 @@ class Writer:
 
 
 def start_writer(
-    primary: Server, scratch: Scratch, password: str, *, host: str = "", other_password: str = "",
-    every: float = 0.02, lifetime: float = 3600.0, timeout: float = 60.0,
-) -> Writer:  # fmt: skip
+    primary: Server,
+    scratch: Scratch,
+    password: str,
+    *,
+    host: str = "",
+    other_password: str = "",
+    every: float = 0.02,
+    lifetime: float = 3600.0,
+    timeout: float = 60.0,
+) -> Writer:
     """Start a client that writes one row every `every` seconds into the scratch database.
 
     As `start_client`, with the scratch database and its table made first.
     """
     make_table(scratch)
     return start_client(
-        primary, scratch.database, password, host=host, other_password=other_password, every=every,
-        lifetime=lifetime, timeout=timeout,
-    )  # fmt: skip
+        primary,
+        scratch.database,
+        password,
+        host=host,
+        other_password=other_password,
+        every=every,
+        lifetime=lifetime,
+        timeout=timeout,
+    )
 
 
 def start_client(
-    primary: Server, database: str, password: str, *, user: str = "", host: str = "",
-    other_password: str = "", every: float = 0.02, lifetime: float = 3600.0, timeout: float = 60.0,
-) -> Writer:  # fmt: skip
+    primary: Server,
+    database: str,
+    password: str,
+    *,
+    user: str = "",
+    host: str = "",
+    other_password: str = "",
+    every: float = 0.02,
+    lifetime: float = 3600.0,
+    timeout: float = 60.0,
+) -> Writer:
     """Start a client that writes one row every `every` seconds into the database's table `heartbeat`.
 
     `password`: `secret:NAME/KEY`, or `pod-env:NAME` that comes from a Secret; the pod takes it from there.
@@ -122,10 +145,14 @@ def start_client(
     try:
         primary.cluster.wait_started(pod_name, timeout=timeout)
         wait_until(
-            "the writing client's first rows", writer.report, lambda seen: seen.acknowledged > 1,
-            timeout=timeout, every=0.2, describe=lambda seen: "; ".join(seen.words) or "it starts",
+            "the writing client's first rows",
+            writer.report,
+            lambda seen: seen.acknowledged > 1,
+            timeout=timeout,
+            every=0.2,
+            describe=lambda seen: "; ".join(seen.words) or "it starts",
             remedy="Look at the client's words: the Service's name, pg_hba.conf, the password.",
-        )  # fmt: skip
+        )
     except BaseException:
         writer.stop()
         raise
@@ -143,9 +170,11 @@ def _spec(primary: Server, passwords: Mapping[str, str], address: tuple[str, int
     scripts = files("pgnb.observe") / "scripts"
     script, meter = ((scripts / name_).read_text(encoding="utf-8") for name_ in ("writer.sh", "meter.sh"))
     env = {
-        "PGHOST": address[0], "PGPORT": str(address[1]),
-        "PGNB_EVERY": f"{every:g}", "PGNB_PSQL": primary.facts.tool("psql"),
-    }  # fmt: skip
+        "PGHOST": address[0],
+        "PGPORT": str(address[1]),
+        "PGNB_EVERY": f"{every:g}",
+        "PGNB_PSQL": primary.facts.tool("psql"),
+    }
     known = {variable: _secret_of(reference, pod) for variable, reference in passwords.items()}
     secrets = {variable: secret for variable, secret in known.items() if secret}
     spec = HelperPod(_PREFIX, pod.image, ("sh", "-c", script, "writer", meter), env, secrets)

@@ -80,9 +80,14 @@ class AlertRules(Tabled):
             return Change("alert rules", self.journal, note=f"{target} has these rules.")
         step = Step(str(target), f"write {len(self.alerts)} alert rules", lambda: _write(target, after))
         return Change(
-            "alert rules", self.journal, before, after, [step], undo_text="put the former file back",
+            "alert rules",
+            self.journal,
+            before,
+            after,
+            [step],
+            undo_text="put the former file back",
             undo=lambda: _plan_back(target, before, after, self.journal),
-        )  # fmt: skip
+        )
 
     @property
     def table(self) -> Table:
@@ -115,76 +120,113 @@ def alert_rules(
 
 def _of_servers(labels: str, standbys: int) -> Iterator[Alert]:
     yield Alert(
-        "PostgresDown", f"pg_up{{{labels}}} == 0", "1m", "critical",
-        "The exporter at {{ $labels.instance }} does not reach its PostgreSQL server.", "08_troubleshooting",
-    )  # fmt: skip
+        "PostgresDown",
+        f"pg_up{{{labels}}} == 0",
+        "1m",
+        "critical",
+        "The exporter at {{ $labels.instance }} does not reach its PostgreSQL server.",
+        "08_troubleshooting",
+    )
     primaries = f"count(pg_replication_is_replica{{{labels}}} == 0)"
     yield Alert(
-        "PostgresTwoPrimaries", f"{primaries} > 1", "0m", "critical",
-        "{{ $value }} servers take writes: fence one of them at once.", "09_failover",
-    )  # fmt: skip
+        "PostgresTwoPrimaries",
+        f"{primaries} > 1",
+        "0m",
+        "critical",
+        "{{ $value }} servers take writes: fence one of them at once.",
+        "09_failover",
+    )
     yield Alert(
-        "PostgresNoPrimary", f"absent(pg_replication_is_replica{{{labels}}} == 0)", "1m", "critical",
-        "No server takes writes.", "09_failover",
-    )  # fmt: skip
+        "PostgresNoPrimary",
+        f"absent(pg_replication_is_replica{{{labels}}} == 0)",
+        "1m",
+        "critical",
+        "No server takes writes.",
+        "09_failover",
+    )
     if standbys:
         connected = _with(labels, 'state="streaming"')
         streaming = f"pg_stat_replication_pg_wal_lsn_diff{{{connected}}}"
         yield Alert(
-            "PostgresStandbyMissing", f"(count({streaming}) or vector(0)) < {standbys}", "2m", "critical",
-            f"{{{{ $value }}}} of {standbys} standbys stream from the primary.", "08_troubleshooting",
-        )  # fmt: skip
+            "PostgresStandbyMissing",
+            f"(count({streaming}) or vector(0)) < {standbys}",
+            "2m",
+            "critical",
+            f"{{{{ $value }}}} of {standbys} standbys stream from the primary.",
+            "08_troubleshooting",
+        )
 
 
 def _of_lag(labels: str, limits: Limits) -> Iterator[Alert]:
     behind = f"pg_stat_replication_pg_wal_lsn_diff{{{labels}}}"
     yield Alert(
-        "PostgresStandbyBehindBytes", f"{behind} > {limits.lag_bytes}", "2m", "warning",
+        "PostgresStandbyBehindBytes",
+        f"{behind} > {limits.lag_bytes}",
+        "2m",
+        "warning",
         f"{{{{ $labels.application_name }}}} has not replayed {{{{ $value | humanize1024 }}}}B of WAL"
-        f" (limit {spell_bytes(limits.lag_bytes)}).", "10_monitoring",
-    )  # fmt: skip
+        f" (limit {spell_bytes(limits.lag_bytes)}).",
+        "10_monitoring",
+    )
     # The age of the last replayed transaction grows on an idle system, too: it counts while WAL is missing.
     yield Alert(
         "PostgresStandbyBehindSeconds",
         f"(pg_replication_lag_seconds{{{labels}}} > {limits.lag_seconds:g})"
-        f" and on() (max({behind}) > {_SLACK})", "1m", "warning",
+        f" and on() (max({behind}) > {_SLACK})",
+        "1m",
+        "warning",
         f"What {{{{ $labels.instance }}}} shows is {{{{ $value | humanizeDuration }}}} old"
-        f" (limit {spell_seconds(limits.lag_seconds)}).", "10_monitoring",
-    )  # fmt: skip
+        f" (limit {spell_seconds(limits.lag_seconds)}).",
+        "10_monitoring",
+    )
     yield Alert(
         "PostgresStandbyCancelsQueries",
-        f"sum by (instance) (increase(pg_stat_database_conflicts{{{labels}}}[15m])) > 10", "0m", "warning",
-        "Recovery cancelled {{ $value }} queries on {{ $labels.instance }} in 15 minutes.", "10_monitoring",
-    )  # fmt: skip
+        f"sum by (instance) (increase(pg_stat_database_conflicts{{{labels}}}[15m])) > 10",
+        "0m",
+        "warning",
+        "Recovery cancelled {{ $value }} queries on {{ $labels.instance }} in 15 minutes.",
+        "10_monitoring",
+    )
 
 
 def _of_slots(labels: str, limits: Limits) -> Iterator[Alert]:
     yield Alert(
-        "PostgresSlotInactive", f"pg_replication_slots_active{{{labels}}} == 0", "5m", "warning",
+        "PostgresSlotInactive",
+        f"pg_replication_slots_active{{{labels}}} == 0",
+        "5m",
+        "warning",
         "Nobody reads from the slot {{ $labels.slot_name }}; it keeps all WAL that is written.",
         "07_replication_slots",
-    )  # fmt: skip
+    )
     yield Alert(
         "PostgresSlotKeepsMuch",
-        f"pg_replication_slots_pg_wal_lsn_diff{{{labels}}} > {limits.retained_bytes}", "5m", "warning",
+        f"pg_replication_slots_pg_wal_lsn_diff{{{labels}}} > {limits.retained_bytes}",
+        "5m",
+        "warning",
         f"The slot {{{{ $labels.slot_name }}}} keeps {{{{ $value | humanize1024 }}}}B of WAL"
-        f" (limit {spell_bytes(limits.retained_bytes)}).", "07_replication_slots",
-    )  # fmt: skip
+        f" (limit {spell_bytes(limits.retained_bytes)}).",
+        "07_replication_slots",
+    )
     unsafe = _with(labels, 'wal_status=~"unreserved|lost"')
     yield Alert(
         "PostgresSlotUnsafe",
         f"(pg_replication_slot_wal_status{{{unsafe}}} or pg_replication_slots_wal_status{{{unsafe}}}) == 1",
-        "0m", "critical",
+        "0m",
+        "critical",
         "The slot {{ $labels.slot_name }} is {{ $labels.wal_status }}: its standby will need a base backup.",
         "07_replication_slots",
-    )  # fmt: skip
+    )
 
 
 def _of_archive(labels: str) -> Alert:
     return Alert(
-        "PostgresArchivingFails", f"increase(pg_stat_archiver_failed_count{{{labels}}}[15m]) > 0", "5m",
-        "critical", "archive_command fails on {{ $labels.instance }}; WAL piles up.", "11_practices",
-    )  # fmt: skip
+        "PostgresArchivingFails",
+        f"increase(pg_stat_archiver_failed_count{{{labels}}}[15m]) > 0",
+        "5m",
+        "critical",
+        "archive_command fails on {{ $labels.instance }}; WAL piles up.",
+        "11_practices",
+    )
 
 
 def _with(labels: str, more: str) -> str:
@@ -225,6 +267,7 @@ def _write(path: Path, text: str) -> str:
 
 def _unusable(path: Path, error: Exception) -> ParameterError:
     return ParameterError(
-        f"{path} cannot hold the alert rules", found=str(error),
+        f"{path} cannot hold the alert rules",
+        found=str(error),
         remedy="Name a file in a folder that is there by rules_file.",
-    )  # fmt: skip
+    )

@@ -138,26 +138,35 @@ def _age_check(backups: Backups, max_age_days: float) -> Iterator[Check]:
     young = ended is not None and age_of(ended) <= timedelta(days=max_age_days)
     found = f"{last.source}: {spell_age(ended)}" if last else "none was seen"
     yield Check(
-        "a backup that is young enough", young, found, f"at most {max_age_days:g} days old",
+        "a backup that is young enough",
+        young,
+        found,
+        f"at most {max_age_days:g} days old",
         "Take base backups on a schedule to another place, and test a restore; one that cannot be seen from"
         " here is named by last_backup.",
-    )  # fmt: skip
+    )
 
 
 def _archive_checks(archive: Row) -> Iterator[Check]:
     mode = archive.get("archive_mode", "off")
     yield Check(
-        "WAL is archived", mode != "off", f"archive_mode = {mode}", "on",
+        "WAL is archived",
+        mode != "off",
+        f"archive_mode = {mode}",
+        "on",
         "Without an archive a backup brings back only its own moment: archive_mode takes a restart.",
-    )  # fmt: skip
+    )
     if mode != "off":
         good, bad = archive["last_archived_time"], archive["last_failed_time"]
         works = bad is None or (good is not None and good > bad)
         found = f"last success {spell_age(good)}; {archive['failed_count']} failures"
         yield Check(
-            "archiving works", works, found, "no failure since the last success",
+            "archiving works",
+            works,
+            found,
+            "no failure since the last success",
             f"See the server's log for archive_command; last failed: {archive['last_failed_wal']}.",
-        )  # fmt: skip
+        )
 
 
 def as_practice(title: str, items: list[Check], server: Server, *, strict: bool) -> Checks:

@@ -46,9 +46,13 @@ def _of_server(server: Server, name: str) -> Iterable[Check]:
     data = (server.cluster.get("configmaps", name) or {}).get("data") if name else None
     if not data:
         yield Check(
-            "ConfigMap", False, "none", "one that keeps its configuration",
-            "A pod that is made anew elsewhere would not have these settings (02, 03).", advice=True,
-        )  # fmt: skip
+            "ConfigMap",
+            False,
+            "none",
+            "one that keeps its configuration",
+            "A pod that is made anew elsewhere would not have these settings (02, 03).",
+            advice=True,
+        )
         return
     found = drift(server, name)
     yield from found
@@ -57,6 +61,10 @@ def _of_server(server: Server, name: str) -> Iterable[Check]:
         ours = PurePosixPath(row["sourcefile"] or "").name in _OURS
         if ours and row["applied"] and row["name"] not in asked and row["name"] not in _ROLE:
             yield Check(
-                str(row["name"]), False, f"not in configmap/{name}", row["setting"],
-                "The server has it, its ConfigMap does not: run this notebook with it.", advice=True,
-            )  # fmt: skip
+                str(row["name"]),
+                False,
+                f"not in configmap/{name}",
+                row["setting"],
+                "The server has it, its ConfigMap does not: run this notebook with it.",
+                advice=True,
+            )

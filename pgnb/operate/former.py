@@ -33,9 +33,10 @@ def former_wishes(record: str, servers: Sequence[Server]) -> list[dict[str, str]
     known = {_key(server) for server in servers}
     if strange := sorted({line["selector"] for line in lines} - known):
         raise ParameterError(
-            f"{record} changed servers that are not among these", found="; ".join(strange),
+            f"{record} changed servers that are not among these",
+            found="; ".join(strange),
             remedy="Give the selectors of the run that is to be undone.",
-        )  # fmt: skip
+        )
     found = [_oldest(line["settings"] for line in lines if line["selector"] == _key(s)) for s in servers]
     if hidden := sorted({name for settings in found for name, value in settings.items() if MASK in value}):
         raise ParameterError(
@@ -60,9 +61,10 @@ def _former_lines(record: str) -> list[dict[str, Any]]:
         texts = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(
-            f"{record} is not a record that can be read", found=f"{type(error).__name__}: {path}",
+            f"{record} is not a record that can be read",
+            found=f"{type(error).__name__}: {path}",
             remedy="Name the folder of a record of this notebook: pgnb records lists them.",
-        ) from error  # fmt: skip
+        ) from error
     found = [line for line in _parsed(texts) if line.get("kind") == "former"]
     if not found:
         raise ParameterError(f"{record} changed no setting that could be put back")

@@ -58,10 +58,15 @@ class OnlineChange(Change):
     def _row(self, block: Block, setting: Setting) -> tuple[object, ...]:
         wished = Cell(setting.wish_display, "good" if setting.met else "warn")
         return (
-            block.server.name, setting.name, setting.display, wished, f"{setting.context}: {setting.needs}",
-            _source(setting), _place(block, setting, self.config_maps.get(block.server, "")),
+            block.server.name,
+            setting.name,
+            setting.display,
+            wished,
+            f"{setting.context}: {setting.needs}",
+            _source(setting),
+            _place(block, setting, self.config_maps.get(block.server, "")),
             block.stage.order.get(setting.name, ""),
-        )  # fmt: skip
+        )
 
     def apply(self) -> Applied:
         """As every change; each result says on which server, since the same is done on several."""
@@ -113,10 +118,17 @@ class OnlineChange(Change):
 
 
 def plan_online(
-    primary: Server, standbys: Sequence[Server] = (), settings: Wishes | None = None,
-    standby_settings: Wishes | None = None, *, config_map: str = "", standby_config_map: str = "",
-    allow_restart: bool = False, undo_record: str = "", title: str = "online changes",
-) -> OnlineChange:  # fmt: skip
+    primary: Server,
+    standbys: Sequence[Server] = (),
+    settings: Wishes | None = None,
+    standby_settings: Wishes | None = None,
+    *,
+    config_map: str = "",
+    standby_config_map: str = "",
+    allow_restart: bool = False,
+    undo_record: str = "",
+    title: str = "online changes",
+) -> OnlineChange:
     """The plan that gives a primary `settings` and each of its standbys `standby_settings`.
 
     What takes a reload is in force afterwards. What takes a restart is written only with `allow_restart`,
@@ -185,14 +197,17 @@ def _assembled(
     parts = [part for block in blocks for part in block.parts if part]
     waits = [f"{b.server.name}: {b.restart.note}" for b in blocks if not b.restart and _waiting(b)]
     change = OnlineChange(
-        title, servers.primary.journal,
+        title,
+        servers.primary.journal,
         steps=steps_of(servers, blocks),
         note=" ".join(waits),
         undo_text="in the opposite order, each server's files and ConfigMap as they are now" if parts else "",
         confirmations=_confirmations(parts),
         undo=lambda: _undo(title, servers, blocks, maps),
-        servers=servers, blocks=blocks, config_maps=maps,
-    )  # fmt: skip
+        servers=servers,
+        blocks=blocks,
+        config_maps=maps,
+    )
     change.precheck = lambda: _precheck(change, parts)
     return change
 
@@ -229,9 +244,13 @@ def _reversed(block: Block) -> Block:
     if block.carried_out(block.restart):
         restart = plan_restart(server, reason="its former settings wait for it")
     return Block(
-        stage, tuple(server.settings(stage.wishes)),
-        _way_back(block, block.settings), _way_back(block, block.config), restart, block.places,
-    )  # fmt: skip
+        stage,
+        tuple(server.settings(stage.wishes)),
+        _way_back(block, block.settings),
+        _way_back(block, block.config),
+        restart,
+        block.places,
+    )
 
 
 def _way_back(block: Block, part: Change) -> Change:

@@ -125,11 +125,16 @@ def _folder(folder: str, journal: Journal) -> Path:
 def _run(record: Mapping[str, Any]) -> PastRun:
     servers = record.get("servers") or ()
     return PastRun(
-        record["name"], record["notebook"], datetime.fromisoformat(record["started"]),
+        record["name"],
+        record["notebook"],
+        datetime.fromisoformat(record["started"]),
         datetime.fromisoformat(record["ended"]) if record.get("ended") else None,
-        record["verdict"], int(record["changes"]), record["who"], record["parameters"],
+        record["verdict"],
+        int(record["changes"]),
+        record["who"],
+        record["parameters"],
         frozenset(str(server["system_identifier"]) for server in servers),
-    )  # fmt: skip
+    )
 
 
 def _verdict(run: PastRun) -> Cell:

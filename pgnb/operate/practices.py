@@ -87,8 +87,15 @@ def documentation_checks(servers: Sequence[Server], past: Past, *, strict: bool 
             f"Read its record and run it again: {broken[-1]}." if broken else "",
         )
     )
-    items.append(Check("records can be read", not past.unreadable, ", ".join(past.unreadable) or "all", "all",
-                       "pgnb records verify says what is wrong with them."))  # fmt: skip
+    items.append(
+        Check(
+            "records can be read",
+            not past.unreadable,
+            ", ".join(past.unreadable) or "all",
+            "all",
+            "pgnb records verify says what is wrong with them.",
+        )
+    )
     return as_practice("Changes are documented", items, servers[0], strict=strict)
 
 
@@ -109,9 +116,12 @@ def missing_practices(run: Run) -> Table:
 def _watched(server: Server) -> Check:
     signs = [*_signs_of_pod(server), *_signs_of_sessions(server)]
     return Check(
-        f"something watches {server.name}", bool(signs), "; ".join(signs) or "nothing was seen", "a monitor",
+        f"something watches {server.name}",
+        bool(signs),
+        "; ".join(signs) or "nothing was seen",
+        "a monitor",
         "Run postgres_exporter beside it as a role in pg_monitor, and load the alert rules below.",
-    )  # fmt: skip
+    )
 
 
 def _signs_of_pod(server: Server) -> Iterator[str]:
@@ -152,29 +162,49 @@ def _recent(name: str, run: PastRun | None, max_age_days: float, remedy: str) ->
 def _lag_checks(row: dict[str, object], limits: Limits) -> Iterator[Check]:
     name, behind, seconds = row["application_name"], row["replay"], row["replay_seconds"]
     if isinstance(behind, int):
-        yield Check(f"{name}: WAL behind", behind <= limits.lag_bytes, spell_bytes(behind),
-                    f"at most {spell_bytes(limits.lag_bytes)}", _LOOK)  # fmt: skip
+        yield Check(
+            f"{name}: WAL behind",
+            behind <= limits.lag_bytes,
+            spell_bytes(behind),
+            f"at most {spell_bytes(limits.lag_bytes)}",
+            _LOOK,
+        )
     late = seconds if isinstance(seconds, float) else 0.0
-    yield Check(f"{name}: replay_lag", late <= limits.lag_seconds,
-                "idle" if seconds is None else spell_seconds(late),
-                f"at most {spell_seconds(limits.lag_seconds)}", _LOOK)  # fmt: skip
+    yield Check(
+        f"{name}: replay_lag",
+        late <= limits.lag_seconds,
+        "idle" if seconds is None else spell_seconds(late),
+        f"at most {spell_seconds(limits.lag_seconds)}",
+        _LOOK,
+    )
 
 
 def _slot_checks(row: dict[str, object], limits: Limits) -> Iterator[Check]:
     name, retained, status = row["slot_name"], row["retained"], row["wal_status"]
     yield Check(f"slot {name}: in use", bool(row["active"]), "yes" if row["active"] else "no", "yes", _SLOTS)
     if isinstance(retained, int):
-        yield Check(f"slot {name}: kept", retained <= limits.retained_bytes, spell_bytes(retained),
-                    f"at most {spell_bytes(limits.retained_bytes)}", _SLOTS)  # fmt: skip
-    yield Check(f"slot {name}: wal_status", status not in ("unreserved", "lost"), status,
-                "reserved or extended", _SLOTS)  # fmt: skip
+        yield Check(
+            f"slot {name}: kept",
+            retained <= limits.retained_bytes,
+            spell_bytes(retained),
+            f"at most {spell_bytes(limits.retained_bytes)}",
+            _SLOTS,
+        )
+    yield Check(
+        f"slot {name}: wal_status",
+        status not in ("unreserved", "lost"),
+        status,
+        "reserved or extended",
+        _SLOTS,
+    )
 
 
 def _last_drill(past: Past, path: str) -> PastRun | None:
     runs = [
-        run for run in past.changing
+        run
+        for run in past.changing
         if run.passed and run.notebook.startswith(_DRILL) and run.parameters.get("path", "switchover") == path
-    ]  # fmt: skip
+    ]
     return runs[-1] if runs else None
 
 
@@ -186,11 +216,13 @@ def _documented(server: Server, past: Past) -> Check:
     run = around(loaded, past.changing)
     why = "at its start" if at_start else f"by {run.name}" if run else "in no run of the records"
     return Check(
-        f"configuration of {server.name}", at_start or run is not None, f"loaded {spell_age(loaded)}, {why}",
+        f"configuration of {server.name}",
+        at_start or run is not None,
+        f"loaded {spell_age(loaded)}, {why}",
         "loaded at the start or by a recorded run",
         "Somebody reloaded it by hand: compare it with the ConfigMap (06_online_changes), and change it by a"
         " notebook next time.",
-    )  # fmt: skip
+    )
 
 
 _LOOK = "08_troubleshooting looks for the cause."

@@ -36,9 +36,14 @@ Counts = dict[tuple[str, str], int | None]
 
 
 def compare_published(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *,
-    timeout: float = 600.0, catch_up: float = 60.0, quiet: float = 1.0,
-) -> Comparison:  # fmt: skip
+    publisher: Server,
+    subscriber: Server,
+    specs: Sequence[DatabaseSpec],
+    *,
+    timeout: float = 600.0,
+    catch_up: float = 60.0,
+    quiet: float = 1.0,
+) -> Comparison:
     """Count every published table of every database on both sides, others writing meanwhile.
 
     `timeout`: seconds for a count; `catch_up`: seconds for the subscriber to confirm what was written

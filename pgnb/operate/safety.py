@@ -50,15 +50,21 @@ def _room_checks(server: Server, setting: Setting) -> Iterable[Check]:
     held = int(server.scalar("SELECT coalesce(sum(size), 0) FROM pg_catalog.pg_ls_waldir()") or 0)
     if space is not None:
         yield Check(
-            f"room for {_KEPT} on {server.name}", wanted <= held + space.free,
-            f"pg_wal {spell_bytes(held)}, free {spell_bytes(space.free)}", spell_bytes(wanted),
+            f"room for {_KEPT} on {server.name}",
+            wanted <= held + space.free,
+            f"pg_wal {spell_bytes(held)}, free {spell_bytes(space.free)}",
+            spell_bytes(wanted),
             "That much WAL will stay on the volume: wish for less, or enlarge it first.",
-        )  # fmt: skip
+        )
     slots = int(server.scalar("SELECT count(*) FROM pg_catalog.pg_replication_slots") or 0)
     yield Check(
-        f"{_KEPT} is needed", not slots, f"{slots} slots keep WAL already", "a standby without a slot",
-        f"With slots it is redundant: the limit that matters is {CAP}.", advice=True,
-    )  # fmt: skip
+        f"{_KEPT} is needed",
+        not slots,
+        f"{slots} slots keep WAL already",
+        "a standby without a slot",
+        f"With slots it is redundant: the limit that matters is {CAP}.",
+        advice=True,
+    )
 
 
 def _feedback_checks(primary: Server, standby: Server, changed: Mapping[str, Setting]) -> Iterable[Check]:
@@ -69,9 +75,11 @@ def _feedback_checks(primary: Server, standby: Server, changed: Mapping[str, Set
     oldest = primary.scalar("SELECT max(pg_catalog.age(xmin)) FROM pg_catalog.pg_replication_slots")
     delay = standby.settings(["max_standby_streaming_delay"])["max_standby_streaming_delay"].shown
     yield Check(
-        f"{_FEEDBACK} on {standby.name}", False, f"oldest xmin of a slot: {oldest or 'none'}",
+        f"{_FEEDBACK} on {standby.name}",
+        False,
+        f"oldest xmin of a slot: {oldest or 'none'}",
         "watched: see 07 and 10",
         f"Long queries there will hold back vacuum here, also after the standby stops: its slot keeps xmin."
         f" The other way is max_standby_streaming_delay (now {delay}), which lets replay wait instead.",
         advice=True,
-    )  # fmt: skip
+    )

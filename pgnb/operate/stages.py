@@ -128,10 +128,13 @@ def _replay_step(primary: Server, standby: Server) -> Step:
 def _streaming_step(standby: Server) -> Step:
     def run() -> str:
         wait_until(
-            f"{standby.name} to stream again", lambda: _status(standby), lambda status: status == "streaming",
-            timeout=STREAMING_DEADLINE, every=0.1,
+            f"{standby.name} to stream again",
+            lambda: _status(standby),
+            lambda status: status == "streaming",
+            timeout=STREAMING_DEADLINE,
+            every=0.1,
             remedy="Its log says why it cannot connect; 08 finds the usual reasons.",
-        )  # fmt: skip
+        )
         return "streams"
 
     return Step(standby.name, "wait until it streams again", run)
@@ -146,12 +149,15 @@ def restart_checks(servers: Together, blocks: Sequence[Block]) -> Checks:
     """Before any restart: each standby streams, so that it can be seen to stream again."""
     items = [
         Check(
-            f"{standby.name} streams", _status(standby) == "streaming", _status(standby), "streaming",
+            f"{standby.name} streams",
+            _status(standby) == "streaming",
+            _status(standby),
+            "streaming",
             "Mend it first (08): a restart would hide what is wrong with it.",
         )
         for standby in servers.standbys
         if standby.present and any(block.restart for block in blocks)
-    ]  # fmt: skip
+    ]
     return Checks.of("Standbys before a restart", items, servers.primary.journal)
 
 
@@ -159,18 +165,31 @@ def follower_checks(servers: Together, blocks: Sequence[Block]) -> Checks:
     """Where the primary gets more of one of the five: that no standby follows that was not raised first."""
     primary = servers.primary
     raised = [
-        name for block in blocks if block.server is primary and block.settings
-        for name, why in block.stage.order.items() if why == RAISED_LAST
-    ]  # fmt: skip
+        name
+        for block in blocks
+        if block.server is primary and block.settings
+        for name, why in block.stage.order.items()
+        if why == RAISED_LAST
+    ]
     if not raised:
         return Checks.of("Standbys that follow", [], primary.journal)
     row, named = primary.one("operate/followers"), sum(standby.present for standby in servers.standbys)
     less = f"less of {', '.join(raised)}"
     items = [
-        Check("standbys that are raised first", row["streaming"] <= named, f"{row['streaming']} stream",
-              f"{named}, as many as were found",
-              f"One that has {less} stops replaying: let standby_selector match it."),
-        Check("standbys that are away", not row["away"], ", ".join(row["away"]) or "none", "none",
-              f"With {less} it will not start again: raise it there first.", advice=True),
-    ]  # fmt: skip
+        Check(
+            "standbys that are raised first",
+            row["streaming"] <= named,
+            f"{row['streaming']} stream",
+            f"{named}, as many as were found",
+            f"One that has {less} stops replaying: let standby_selector match it.",
+        ),
+        Check(
+            "standbys that are away",
+            not row["away"],
+            ", ".join(row["away"]) or "none",
+            "none",
+            f"With {less} it will not start again: raise it there first.",
+            advice=True,
+        ),
+    ]
     return Checks.of("Standbys that follow", items, primary.journal)

@@ -66,9 +66,12 @@ class BackupOptions:
         if self.compression:
             major = primary.facts.major
             yield Check(
-                "backup_compression", major >= _COMPRESSES, f"PostgreSQL {major}", f"{_COMPRESSES} or later",
+                "backup_compression",
+                major >= _COMPRESSES,
+                f"PostgreSQL {major}",
+                f"{_COMPRESSES} or later",
                 "An older server cannot compress a base backup: leave backup_compression empty.",
-            )  # fmt: skip
+            )
         yield self._duration(primary, data_bytes)
 
     def _duration(self, primary: Server, data_bytes: int) -> Check:
@@ -83,7 +86,10 @@ class BackupOptions:
         )
         kept = "no limit" if cap is None else spell_bytes(cap)
         return Check(
-            "WAL kept during the copy", cap is None or wal < cap, found, f"< max_slot_wal_keep_size, {kept}",
+            "WAL kept during the copy",
+            cap is None or wal < cap,
+            found,
+            f"< max_slot_wal_keep_size, {kept}",
             "Raise max_slot_wal_keep_size for the time of the copy (a reload), as far as the disk has room.",
             advice=True,
-        )  # fmt: skip
+        )

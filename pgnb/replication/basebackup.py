@@ -35,11 +35,22 @@ _NOTE = "The old data directory stays until the new standby streams; the primary
 
 
 def plan_base_backup(
-    primary: Server, standby: str, source: Source, *, slot: str, application_name: str,
-    config_map: str = "", wipe_standby_data: str = "", container: str = "", data_directory: str = "",
-    timeout: float = 6 * 3600.0, start_timeout: float = 300.0, slot_to_come: bool = False,
-    options: BackupOptions | None = None, tablespaces: Mapping[str, str] | None = None,
-) -> Change:  # fmt: skip
+    primary: Server,
+    standby: str,
+    source: Source,
+    *,
+    slot: str,
+    application_name: str,
+    config_map: str = "",
+    wipe_standby_data: str = "",
+    container: str = "",
+    data_directory: str = "",
+    timeout: float = 6 * 3600.0,
+    start_timeout: float = 300.0,
+    slot_to_come: bool = False,
+    options: BackupOptions | None = None,
+    tablespaces: Mapping[str, str] | None = None,
+) -> Change:
     """Make the workload `standby` a streaming standby of the primary; nothing to do where it is one already.
 
     What lies in its data directory is looked at first: nothing, a fresh initdb, and this primary's own
@@ -70,14 +81,23 @@ def plan_base_backup(
     role = Role(source.connection(application_name), slot, settings, five(primary))
     verdict = judge(state, primary.facts.system_identifier) if state else None
     work = Bootstrap(
-        primary, target, source, role, application_name, (state.owner if state else None) or owner,
+        primary,
+        target,
+        source,
+        role,
+        application_name,
+        (state.owner if state else None) or owner,
         interrupted=verdict is not None and verdict.kind == "interrupted",
         replacing=state is None or state.has_old or state.kind not in ("absent", "empty"),
         unused=state is not None and state.unused,
-        timeout=timeout, start_timeout=start_timeout, options=options or BackupOptions(),
-        work=name, earlier=earlier(primary, copying, state, slot, places), places=places,
+        timeout=timeout,
+        start_timeout=start_timeout,
+        options=options or BackupOptions(),
+        work=name,
+        earlier=earlier(primary, copying, state, slot, places),
+        places=places,
         moves=layout.moves(state),
-    )  # fmt: skip
+    )
     return _change(title, work, state, verdict, wipe_standby_data)
 
 
@@ -113,14 +133,16 @@ def assert_slot(
         raise ParameterError(f"there is no slot {name}", remedy="Make it first (section 2.3).")
     if not slot.physical or slot.lost or not (slot.reserved or slot.active):
         raise ParameterError(
-            f"the slot {name} cannot serve a standby", found=slot.words,
+            f"the slot {name} cannot serve a standby",
+            found=slot.words,
             remedy="It must be physical, with its WAL reserved and not lost: see section 2.3 and 7.",
-        )  # fmt: skip
+        )
     if slot.active and not _ours(cluster, target, slot, application_name):
         raise ParameterError(
-            f"the slot {name} is taken", found=slot.words,
+            f"the slot {name} is taken",
+            found=slot.words,
             remedy="Name another slot for this standby, or stop the consumer that has it.",
-        )  # fmt: skip
+        )
 
 
 def _ours(cluster: Cluster, target: Target, slot: Slot, application_name: str) -> bool:
@@ -131,9 +153,10 @@ def _ours(cluster: Cluster, target: Target, slot: Slot, application_name: str) -
     uids = {pod.uid for pod in cluster.pods(target.workload.selector, target.pod.container)}
     states = {pod["metadata"]["uid"]: pod.get("status") or {} for pod in cluster.list("pods")}
     there = [
-        uid for uid, status in states.items()
+        uid
+        for uid, status in states.items()
         if status.get("phase") == "Running" and status.get("podIP") == (slot.consumer_address or "unknown")
-    ]  # fmt: skip
+    ]
     return uids.issuperset(there) if there else slot.consumer == application_name
 
 
@@ -144,9 +167,14 @@ def running_pod(cluster: Cluster, target: Target) -> Pod | None:
 
 
 def look_at(
-    primary: Server, target: Target, owner: User, pod: Pod | None, *,
-    copying: Pod | None = None, where: Callable[[DirectoryState], Sequence[Place]] = lambda state: (),
-) -> DirectoryState | None:  # fmt: skip
+    primary: Server,
+    target: Target,
+    owner: User,
+    pod: Pod | None,
+    *,
+    copying: Pod | None = None,
+    where: Callable[[DirectoryState], Sequence[Place]] = lambda state: (),
+) -> DirectoryState | None:
     """What lies there: by exec in the running server's pod, else by a helper; None where neither may be.
 
     `copying` is a helper pod of an earlier run that is on the volume already. `where` says, by what lies in
@@ -240,12 +268,16 @@ def _change(
 ) -> Change:
     target, primary = work.target, work.primary
     change = Change(
-        title, primary.journal, _before(target, verdict), _after(work), work.steps(),
+        title,
+        primary.journal,
+        _before(target, verdict),
+        _after(work),
+        work.steps(),
         note=" ".join(part for part in (work.earlier.words, _NOTE) if part),
         undo_text=f"scale {target.name} to 0; the former data are gone once the standby streams",
         confirmations=_confirmations(target, verdict, state.outside if state else ""),
         precheck=lambda: _precheck(work, state),
-    )  # fmt: skip
+    )
     change.granted |= {c.parameter for c in change.confirmations if wipe == c.value}
     work.named = change.granted
     return change
@@ -284,8 +316,13 @@ def _precheck(work: Bootstrap, state: DirectoryState | None) -> Checks:
     needed = int((volume["data_bytes"] + volume["wal_bytes"] - elsewhere) * ROOM)
     senders_free, slots_free = room["max_senders"] - room["senders"], room["max_slots"] - room["slots"]
     items = [
-        Check("primary", not facts.in_recovery and facts.system_identifier == before, facts.role, "primary",
-              "It was demoted or replaced meanwhile: plan again."),
+        Check(
+            "primary",
+            not facts.in_recovery and facts.system_identifier == before,
+            facts.role,
+            "primary",
+            "It was demoted or replaced meanwhile: plan again.",
+        ),
         Check("free walsenders", senders_free >= 2, senders_free, 2, "Raise max_wal_senders (restart)."),
         Check("free slots", slots_free >= 1, slots_free, 1, "Raise max_replication_slots (restart)."),
         *work.place_checks(state, needed, facts.major),
@@ -293,5 +330,5 @@ def _precheck(work: Bootstrap, state: DirectoryState | None) -> Checks:
         *work.options.checks(primary, volume["data_bytes"]),
         *work.pod_checks(),
         *work.volume_checks(),
-    ]  # fmt: skip
+    ]
     return Checks.of(f"Before the base backup for {target.name}", items, primary.journal)

@@ -110,11 +110,14 @@ class Bootstrap:
         cluster = self.primary.cluster
         result = cluster.scale_and_wait(self.target.workload, 0)
         wait_until(
-            f"the slot {self.role.slot} to be free", lambda: slots(self.primary).find(self.role.slot),
-            lambda slot: slot is None or not slot.active, timeout=_FREE_SLOT, every=0.2,
+            f"the slot {self.role.slot} to be free",
+            lambda: slots(self.primary).find(self.role.slot),
+            lambda slot: slot is None or not slot.active,
+            timeout=_FREE_SLOT,
+            every=0.2,
             describe=lambda slot: slot.words if slot else "not there",
             remedy="Its walsender ends after wal_sender_timeout, or by pg_terminate_backend().",
-        )  # fmt: skip
+        )
         if self.interrupted:
             self._finish_swap()
         return result
@@ -193,9 +196,10 @@ class Bootstrap:
             why = unfit(self.primary, copy, self.role.slot, self.places)
         if copy is None or why:
             raise ChangeFailed(
-                "the base backup cannot be put in place", found=why,
+                "the base backup cannot be put in place",
+                found=why,
                 remedy="The primary or its slot changed meanwhile: plan again.",
-            )  # fmt: skip
+            )
         return copy.directory
 
     def _assert_still_stopped(self) -> None:
@@ -254,18 +258,38 @@ class Bootstrap:
         copied = state.new_bytes + left_by_earlier(self.places, state, self.target.claim)
         room = state.free_bytes + copied
         return [
-            Check("room on the volume", room >= needed, spell_bytes(room),
-                  f"≥ {spell_bytes(needed)}, beside the old data",
-                  f"Enlarge the claim {self.target.claim}, or remove what is not needed on it."),
-            Check("the volume can be written", not state.writable, state.writable or "yes",
-                  f"by uid {self.owner.uid}", "Set fsGroup in the pod's securityContext, or chown it."),
-            Check("PostgreSQL in the image", state.tools == major, state.tools or "none", major,
-                  "The standby's image must have the primary's major version."),
-            Check("pg_wal", not self.moves, self.moves or "keeps its place", "keeps its place",
-                  "It goes into the data directory: see that this volume has room and speed for it, or mount"
-                  " a claim for it.", advice=True),
+            Check(
+                "room on the volume",
+                room >= needed,
+                spell_bytes(room),
+                f"≥ {spell_bytes(needed)}, beside the old data",
+                f"Enlarge the claim {self.target.claim}, or remove what is not needed on it.",
+            ),
+            Check(
+                "the volume can be written",
+                not state.writable,
+                state.writable or "yes",
+                f"by uid {self.owner.uid}",
+                "Set fsGroup in the pod's securityContext, or chown it.",
+            ),
+            Check(
+                "PostgreSQL in the image",
+                state.tools == major,
+                state.tools or "none",
+                major,
+                "The standby's image must have the primary's major version.",
+            ),
+            Check(
+                "pg_wal",
+                not self.moves,
+                self.moves or "keeps its place",
+                "keeps its place",
+                "It goes into the data directory: see that this volume has room and speed for it, or mount"
+                " a claim for it.",
+                advice=True,
+            ),
             *([] if self.earlier.usable else place_checks(self.places, state, ROOM, self.target.claim)),
-        ]  # fmt: skip
+        ]
 
     def pod_checks(self) -> Sequence[Check]:
         """Whether the API server would take the pods that are to come: the helper's and the standby's own."""
@@ -350,9 +374,13 @@ def _outside(places: Sequence[Place]) -> tuple[str, ...]:
 
 def _alone(where: str, claim: str, others: Sequence[str], way: str, *, advice: bool = False) -> Check:
     return Check(
-        f"nobody else on {where}", not others, ", ".join(others) or "nobody", "nobody",
-        f"{way}; it has mounted the claim {claim}.", advice=advice,
-    )  # fmt: skip
+        f"nobody else on {where}",
+        not others,
+        ", ".join(others) or "nobody",
+        "nobody",
+        f"{way}; it has mounted the claim {claim}.",
+        advice=advice,
+    )
 
 
 def _claims(spec: dict[str, object]) -> set[str]:

@@ -68,9 +68,11 @@ def volumes_apart(pod: Pod, directory: str, outside: Iterable[Outside]) -> dict[
     return {
         path: mount
         for path, mount in at.items()
-        if mount and mount.claim and mount != pod.mount_of(directory)
+        if mount
+        and mount.claim
+        and mount != pod.mount_of(directory)
         and not mount.path.startswith(f"{directory}/")
-    }  # fmt: skip
+    }
 
 
 def new_mounts(
@@ -188,8 +190,12 @@ def _target(primary: Server, name: str, live: Workload | None, tablespaces: Mapp
     pod = Pod.of({"metadata": meta, "spec": {"containers": [server], "volumes": volumes}, "status": {}})
     data = pod.mount_of(directory)
     assert data is not None
-    return Target(live or Workload("Deployment", name, 0, "Recreate", "", (), {"metadata": meta}), pod,
-                  f"{mount}/pgdata" if directory == mount else directory, data)  # fmt: skip
+    return Target(
+        live or Workload("Deployment", name, 0, "Recreate", "", (), {"metadata": meta}),
+        pod,
+        f"{mount}/pgdata" if directory == mount else directory,
+        data,
+    )
 
 
 def assert_placed(
@@ -206,5 +212,6 @@ def assert_placed(
     if failed:
         raise ParameterError(
             f"a tablespace of {primary.name} has no place in {workload.label}",
-            found="; ".join(f"{check.name}: {check.found}" for check in failed), remedy=failed[0].remedy,
-        )  # fmt: skip
+            found="; ".join(f"{check.name}: {check.found}" for check in failed),
+            remedy=failed[0].remedy,
+        )

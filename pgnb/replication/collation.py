@@ -27,9 +27,12 @@ def library_checks(primary: Server, state: DirectoryState | None) -> Iterator[Ch
     here = DirectoryState.of(primary.cluster.exec(primary.pod, scripts.argv("libc")).text).found["libc"]
     sorted_by_it = [str(row["database"]) for row in primary.query("replication/libc_databases")]
     yield Check(
-        "C library", here == there or not sorted_by_it, there, here,
+        "C library",
+        here == there or not sorted_by_it,
+        there,
+        here,
         f"{_REMEDY} Databases: {', '.join(sorted_by_it)}.",
-    )  # fmt: skip
+    )
 
 
 def collation_checks(candidate: Server, primary: Server | None = None) -> Iterator[Check]:
@@ -46,23 +49,33 @@ def collation_checks(candidate: Server, primary: Server | None = None) -> Iterat
     }
     if primary is None:
         yield Check(
-            "collation versions of the candidate", not wrong, _names(wrong, "as recorded"), "as recorded",
+            "collation versions of the candidate",
+            not wrong,
+            _names(wrong, "as recorded"),
+            "as recorded",
             f"It has another version than the one its indexes were built with. Once promoted: {REINDEX}",
             advice=True,
-        )  # fmt: skip
+        )
         return
     there = {row["database"]: row["actual"] for row in primary.query("replication/collation_versions")}
     differ = {
         str(row["database"]) for row in rows if there.get(row["database"], row["actual"]) != row["actual"]
     }
     yield Check(
-        "collation versions of the candidate", not differ, _names(differ, "the primary's"), "the primary's",
+        "collation versions of the candidate",
+        not differ,
+        _names(differ, "the primary's"),
+        "the primary's",
         f"Its image has another C library or ICU than the primary's. {_REMEDY}",
-    )  # fmt: skip
+    )
     yield Check(
-        "collation versions", not wrong - differ, _names(wrong - differ, "as recorded"), "as recorded",
-        f"The image's libc or ICU changed under the indexes: {REINDEX}", advice=True,
-    )  # fmt: skip
+        "collation versions",
+        not wrong - differ,
+        _names(wrong - differ, "as recorded"),
+        "as recorded",
+        f"The image's libc or ICU changed under the indexes: {REINDEX}",
+        advice=True,
+    )
 
 
 def _names(databases: set[str], none: str) -> str:

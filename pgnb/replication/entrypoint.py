@@ -28,8 +28,9 @@ def refuse_forgetful(primary: Server, container: Mapping[str, Any]) -> None:
     if _by_entry_point(container) and not _is_slave(container) and _decides(primary):
         raise GateClosed(
             "the primary's image makes a standby a primary at the next start of its container",
-            found=f"{_SCRIPTS} removes standby.signal", remedy=_OWN_WAY,
-        )  # fmt: skip
+            found=f"{_SCRIPTS} removes standby.signal",
+            remedy=_OWN_WAY,
+        )
 
 
 def role_checks(old: Server, candidate: Server) -> Iterator[Check]:

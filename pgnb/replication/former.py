@@ -162,8 +162,11 @@ class Former:
         end = f"its WAL ends at {lsn_text(self.end)}" if self.end is not None else "its WAL can't be read"
         if self.fork is None:
             return f"{self.control.state}; {end}; it shares no timeline with the new primary"
-        parted = f"left timeline {self.fork.timeline} at {lsn_text(self.fork.lsn)}" if self.fork.lsn else (
-            f"is on timeline {self.fork.timeline}, too")  # fmt: skip
+        parted = (
+            f"left timeline {self.fork.timeline} at {lsn_text(self.fork.lsn)}"
+            if self.fork.lsn
+            else (f"is on timeline {self.fork.timeline}, too")
+        )
         return f"{self.control.state}; {end}; the new primary {parted}"
 
 

@@ -44,9 +44,10 @@ def install(
     assert_startable(helper, target, role, bin_dir, directory)
     if directory != target.directory:
         helper.exec(
-            scripts.argv("outside", "clear", "swap", args=(target.directory, target.root, goes)), timeout=600,
+            scripts.argv("outside", "clear", "swap", args=(target.directory, target.root, goes)),
+            timeout=600,
             changes=f"put {directory} in the place of {target.directory}",
-        )  # fmt: skip
+        )
     return "configured and in place; a former directory stays beside it until the standby streams"
 
 
@@ -91,12 +92,16 @@ def assert_startable(helper: Helper, target: Target, role: Role, bin_dir: str, d
         text = helper.exec(scripts.argv("values", args=arguments)).text
     except ExecFailed as failure:
         raise ChangeFailed(
-            "the standby would not start with its configuration", found=failure.found,
+            "the standby would not start with its configuration",
+            found=failure.found,
             remedy="Correct the standby's ConfigMap (section 3.1) and run this again.",
-        ) from failure  # fmt: skip
+        ) from failure
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    low = [f"{name} = {values[name]}, the primary has {least}" for name, least in role.five.items()
-           if int(values.get(name, least)) < least]  # fmt: skip
+    low = [
+        f"{name} = {values[name]}, the primary has {least}"
+        for name, least in role.five.items()
+        if int(values.get(name, least)) < least
+    ]
     if low or values.get("hot_standby") != "on":
         raise ChangeFailed(
             "the standby would stop replaying, or serve no reader, with its configuration",

@@ -128,10 +128,14 @@ class DirectoryState:
         if "copy" not in found:
             return None
         return FinishedCopy(
-            found["copy"], int(found["copy_age"]), found.get("copy_start", ""),
-            int(found.get("copy_timeline") or 0), found.get("copy_system_identifier", ""),
-            found.get("copy_wal", ""), tuple(filter(None, found.get("copy_spaces", "").split("\t"))),
-        )  # fmt: skip
+            found["copy"],
+            int(found["copy_age"]),
+            found.get("copy_start", ""),
+            int(found.get("copy_timeline") or 0),
+            found.get("copy_system_identifier", ""),
+            found.get("copy_wal", ""),
+            tuple(filter(None, found.get("copy_spaces", "").split("\t"))),
+        )
 
     @property
     def user_data(self) -> bool:

@@ -30,10 +30,17 @@ def data_owner(primary: Server) -> User:
 
 
 def standby_manifests(
-    primary: Server, name: str, source: Source, *,
-    config_map: str, live: Workload | None = None, file: str = "", size: str = "", storage_class: str = "",
+    primary: Server,
+    name: str,
+    source: Source,
+    *,
+    config_map: str,
+    live: Workload | None = None,
+    file: str = "",
+    size: str = "",
+    storage_class: str = "",
     tablespaces: Mapping[str, str] | None = None,
-) -> list[Manifest]:  # fmt: skip
+) -> list[Manifest]:
     """The manifests of one standby, as they would be applied.
 
     `live` is the workload where it is there already. `file` is the operator's own template (plain YAML is one
@@ -44,14 +51,22 @@ def standby_manifests(
     volume = primary.cluster.volume(primary.pod, primary.facts.data_directory)
     replicas = live.replicas if live else 0
     values = {
-        **_from_primary(primary, volume), **_from_source(source), "name": name, "replicas": replicas,
-        **taken_over(primary.pod.container_spec, primary.cluster.server_options.env, own=("PGDATA",),
-                     own_file=bool(file)),
-        "labels": {"app": name, MANAGED_BY: "pgnb"}, "config_map": config_map,
+        **_from_primary(primary, volume),
+        **_from_source(source),
+        "name": name,
+        "replicas": replicas,
+        **taken_over(
+            primary.pod.container_spec,
+            primary.cluster.server_options.env,
+            own=("PGDATA",),
+            own_file=bool(file),
+        ),
+        "labels": {"app": name, MANAGED_BY: "pgnb"},
+        "config_map": config_map,
         "size": size or volume.size or _DEFAULT_SIZE,
         "storage_class": storage_class or volume.storage_class,
         "more_claims": more_claims(primary, name, live, tablespaces or {}),
-    }  # fmt: skip
+    }
     manifests = rendered(file, "standby.yaml", values)
     workload = _workload_of(manifests, name, file or "standby.yaml")
     workload["spec"]["replicas"] = replicas
@@ -61,9 +76,11 @@ def standby_manifests(
 
 def _from_source(source: Source) -> dict[str, Any]:
     return {
-        "passfile_command": source.passfile_command, "passfile_directory": PASSFILE_DIRECTORY,
-        "secret": source.secret, "secret_key": source.secret_key,
-    }  # fmt: skip
+        "passfile_command": source.passfile_command,
+        "passfile_directory": PASSFILE_DIRECTORY,
+        "secret": source.secret,
+        "secret_key": source.secret_key,
+    }
 
 
 def _from_primary(primary: Server, volume: Volume) -> dict[str, Any]:
@@ -74,17 +91,27 @@ def _from_primary(primary: Server, volume: Volume) -> dict[str, Any]:
     placed = elsewhere(pod.spec)
     root = primary.facts.data_directory == mount
     return {
-        "image": pod.image, "container": pod.container, "command": spec.get("command"),
-        "args": spec.get("args"), "resources": spec.get("resources"),
-        "pull_secrets": pod.spec.get("imagePullSecrets"), "primary_labels": _lasting(pod.labels),
-        "port": primary.facts.port, "uid": owner.uid, "gid": owner.gid, "mount": mount,
+        "image": pod.image,
+        "container": pod.container,
+        "command": spec.get("command"),
+        "args": spec.get("args"),
+        "resources": spec.get("resources"),
+        "pull_secrets": pod.spec.get("imagePullSecrets"),
+        "primary_labels": _lasting(pod.labels),
+        "port": primary.facts.port,
+        "uid": owner.uid,
+        "gid": owner.gid,
+        "mount": mount,
         "data_directory": f"{mount}/pgdata" if root else primary.facts.data_directory,
         "access_modes": list(volume.access_modes) or ["ReadWriteOnce"],
-        "pod_security": pod_security(pod.spec, owner), "container_security": container_security(owner),
-        "placement": placed, "node_affinity": placed.pop("affinity", {}).get("nodeAffinity"),
-        "more_mounts": _more_mounts(primary), "more_volumes": _more_volumes(primary),
+        "pod_security": pod_security(pod.spec, owner),
+        "container_security": container_security(owner),
+        "placement": placed,
+        "node_affinity": placed.pop("affinity", {}).get("nodeAffinity"),
+        "more_mounts": _more_mounts(primary),
+        "more_volumes": _more_volumes(primary),
         "config_mount": "" if _covered(primary, _CUSTOM_CONFIG) else _CUSTOM_CONFIG,
-    }  # fmt: skip
+    }
 
 
 def _lasting(labels: Mapping[str, str]) -> dict[str, str]:
@@ -155,10 +182,13 @@ def passfile_patch(pod_spec: Mapping[str, Any], container: str, source: Source, 
     reference = {"secretKeyRef": {"name": source.secret, "key": source.secret_key}}
     mount = {"name": _PASSFILE_VOLUME, "mountPath": PASSFILE_DIRECTORY}
     init = {
-        "name": "passfile", "image": server["image"], "command": list(source.passfile_command),
-        "env": [{"name": PASSWORD_VARIABLE, "valueFrom": reference}], "volumeMounts": [mount],
+        "name": "passfile",
+        "image": server["image"],
+        "command": list(source.passfile_command),
+        "env": [{"name": PASSWORD_VARIABLE, "valueFrom": reference}],
+        "volumeMounts": [mount],
         "securityContext": container_security(server_user(pod_spec, server, owner)),
-    }  # fmt: skip
+    }
     if resources := server.get("resources"):
         init["resources"] = resources
     return {

@@ -119,10 +119,11 @@ class Layout:
         path, name = self.paths[one.path], self.target.name
         if obstacle(path, self.target):
             raise ParameterError(
-                f"the {one.words} has no place in {name}", found=obstacle(path, self.target),
+                f"the {one.words} has no place in {name}",
+                found=obstacle(path, self.target),
                 remedy=f"Mount a claim at {path} in its pod, or name another place on one:"
                 f' tablespaces = {{"{one.path}": "/PATH"}} (rejoin_tablespaces in 09).',
-            )  # fmt: skip
+            )
         return _place(one, self._base(path, links) if path == one.path else path, self.target)
 
     def _base(self, path: str, links: Collection[str]) -> str:
@@ -203,9 +204,10 @@ def _assert_own_claims(primary: Server, target: Target, found: Iterable[Place]) 
     taken = {mount.claim for mount in primary.pod.mounts}
     if shared := [place.words for place in found if place.claim in taken]:
         raise ParameterError(
-            f"{target.name} has a volume of the primary's own", found="; ".join(shared),
+            f"{target.name} has a volume of the primary's own",
+            found="; ".join(shared),
             remedy="A standby needs claims of its own: correct its template.",
-        )  # fmt: skip
+        )
 
 
 def place_checks(
@@ -226,11 +228,21 @@ def _as_found(number: int, place: Place, state: DirectoryState) -> list[Check]:
     chosen, holds = state.found[f"place_{number}"], state.found.get(f"place_{number}_holds", "")
     belongs, words = state.found.get(f"place_{number}_belongs", ""), place.outside.words
     return [
-        Check(words, not holds, f"{chosen} is not empty: {holds}" if holds else f"{chosen}: empty", "empty",
-              "What lies there belongs to no data directory that pgnb knows: see what it is, and empty it."),
-        Check(f"{words}: its place can be written", not belongs, belongs or "yes", "by the server's user",
-              "Set fsGroup in the pod's securityContext, or chown it."),
-    ]  # fmt: skip
+        Check(
+            words,
+            not holds,
+            f"{chosen} is not empty: {holds}" if holds else f"{chosen}: empty",
+            "empty",
+            "What lies there belongs to no data directory that pgnb knows: see what it is, and empty it.",
+        ),
+        Check(
+            f"{words}: its place can be written",
+            not belongs,
+            belongs or "yes",
+            "by the server's user",
+            "Set fsGroup in the pod's securityContext, or chown it.",
+        ),
+    ]
 
 
 def _room(claim: str, found: Sequence[Place], state: DirectoryState, spare: float) -> Check:
@@ -239,8 +251,9 @@ def _room(claim: str, found: Sequence[Place], state: DirectoryState, spare: floa
     free += left_by_earlier(found, state, claim)
     needed = int(sum(found[number - 1].outside.size for number in numbers) * spare)
     remedy = f"Enlarge the claim {claim}, or remove what is not needed on it."
-    return Check(f"room on claim {claim}", free >= needed, spell_bytes(free),
-                 f"≥ {spell_bytes(needed)}", remedy)  # fmt: skip
+    return Check(
+        f"room on claim {claim}", free >= needed, spell_bytes(free), f"≥ {spell_bytes(needed)}", remedy
+    )
 
 
 def left_by_earlier(found: Sequence[Place], state: DirectoryState, claim: str) -> int:

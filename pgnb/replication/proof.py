@@ -21,19 +21,31 @@ _PROOF = re.compile(r"proof (?P<status>\d+) (?P<name>\w+)\Z")
 HELPER_PASSFILE = "/tmp/pgnb-passfile"
 _TIMEOUT = 90.0
 _REMEDIES: tuple[tuple[str, str, str], ...] = (
-    (r"no pg_hba\.conf entry|pg_hba\.conf rejects", "pg_hba.conf",
-     "Add a rule of the database `replication` for this role and address, in front of what rejects it"
-     " (section 2)."),
-    (r"password authentication failed|no password supplied|SASL authentication|no SCRAM secret", "password",
-     "The Secret's password is not the role's: set both anew (section 2.3, the role)."),
-    (r"permission denied to start WAL sender|must be superuser or replication role", "REPLICATION",
-     "ALTER ROLE … REPLICATION."),
+    (
+        r"no pg_hba\.conf entry|pg_hba\.conf rejects",
+        "pg_hba.conf",
+        "Add a rule of the database `replication` for this role and address, in front of what rejects it"
+        " (section 2).",
+    ),
+    (
+        r"password authentication failed|no password supplied|SASL authentication|no SCRAM secret",
+        "password",
+        "The Secret's password is not the role's: set both anew (section 2.3, the role).",
+    ),
+    (
+        r"permission denied to start WAL sender|must be superuser or replication role",
+        "REPLICATION",
+        "ALTER ROLE … REPLICATION.",
+    ),
     (r"is not permitted to log in", "LOGIN", "ALTER ROLE … LOGIN."),
-    (r"too many connections|remaining connection slots|max_wal_senders|number of requested standby", "room",
-     "Raise max_wal_senders or max_connections on the primary (restart), or stop a consumer."),
+    (
+        r"too many connections|remaining connection slots|max_wal_senders|number of requested standby",
+        "room",
+        "Raise max_wal_senders or max_connections on the primary (restart), or stop a consumer.",
+    ),
     (r"SSL|TLS|certificate", "TLS", "See replication_tls, its files, and ssl on the primary."),
     (r"starting up|shutting down|in recovery mode|not yet accepting", "state", "Wait for the primary."),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -45,9 +57,15 @@ class Proof:
 
 
 def prove_source(
-    primary: Server, source: Source, standby: str = "", *,
-    slot: str, application_name: str = "", standby_container: str = "", start_timeout: float = START,
-) -> Checks:  # fmt: skip
+    primary: Server,
+    source: Source,
+    standby: str = "",
+    *,
+    slot: str,
+    application_name: str = "",
+    standby_container: str = "",
+    start_timeout: float = START,
+) -> Checks:
     """From a helper pod on the standby's own place: name, port, role, password, pg_hba.conf, identity, slot.
 
     `standby` is the workload's name; while it is not there yet, the helper has the primary's image. A slot
@@ -81,9 +99,12 @@ def _role(primary: Server, source: Source) -> Iterator[Check]:
     role = roles[0] if roles else {}
     may = bool(role.get("can_login") and role.get("can_replicate") and not role.get("expired"))
     yield Check(
-        f"role {source.role}", may, _role_words(role), "LOGIN REPLICATION, not expired",
+        f"role {source.role}",
+        may,
+        _role_words(role),
+        "LOGIN REPLICATION, not expired",
         f"Make it, or ALTER ROLE {source.role} LOGIN REPLICATION (section 2.3).",
-    )  # fmt: skip
+    )
 
 
 def _slot(primary: Server, name: str, application_name: str) -> Check:
@@ -91,22 +112,31 @@ def _slot(primary: Server, name: str, application_name: str) -> Check:
     usable = slot is not None and slot.physical and not slot.lost
     free = slot is None or not slot.active or slot.consumer == application_name
     return Check(
-        f"slot {name}", usable and free, slot.words if slot else "not there", "physical, free, with its WAL",
+        f"slot {name}",
+        usable and free,
+        slot.words if slot else "not there",
+        "physical, free, with its WAL",
         "Make it (section 2.3)." if free else "Another standby reads from it: name another slot.",
-    )  # fmt: skip
+    )
 
 
 def _room(primary: Server) -> Iterator[Check]:
     room = primary.one("replication/room")
     senders, room_for_slots = room["max_senders"] - room["senders"], room["max_slots"] - room["slots"]
     yield Check(
-        "room for walsenders", senders >= 2, f"{senders} of {room['max_senders']} free",
-        "2 for the base backup", "Raise max_wal_senders (restart), or stop a consumer.",
-    )  # fmt: skip
+        "room for walsenders",
+        senders >= 2,
+        f"{senders} of {room['max_senders']} free",
+        "2 for the base backup",
+        "Raise max_wal_senders (restart), or stop a consumer.",
+    )
     yield Check(
-        "room for a temporary slot", room_for_slots >= 1, f"{room_for_slots} of {room['max_slots']} free",
-        "1 for the base backup", "Drop a slot that nobody needs, or raise max_replication_slots (restart).",
-    )  # fmt: skip
+        "room for a temporary slot",
+        room_for_slots >= 1,
+        f"{room_for_slots} of {room['max_slots']} free",
+        "1 for the base backup",
+        "Drop a slot that nobody needs, or raise max_replication_slots (restart).",
+    )
 
 
 def _role_words(role: Mapping[str, object]) -> str:
@@ -165,24 +195,33 @@ def checks_of(proofs: Mapping[str, Proof], source: Source, system_identifier: st
     none = Proof(1, "not tried")
     name, port, session = (proofs.get(key, none) for key in ("name", "port", "session"))
     yield Check(
-        "name", name.status == 0, " ".join(name.words.split()[:1]) or "not found", "an address",
+        "name",
+        name.status == 0,
+        " ".join(name.words.split()[:1]) or "not found",
+        "an address",
         "Is the Service there, in this namespace, and does the cluster's DNS answer?",
-    )  # fmt: skip
+    )
     if name.status:
         return
     yield Check(
-        "port", port.status == 0, port.words, "accepting connections",
+        "port",
+        port.status == 0,
+        port.words,
+        "accepting connections",
         "Has the Service a ready endpoint, and does a NetworkPolicy stand between?",
-    )  # fmt: skip
+    )
     if port.status:
         return
     yield _session_check(session)
     if session.status == 0:
         identifier = session.words.partition("|")[0]
         yield Check(
-            "system identifier there", identifier == system_identifier, identifier, system_identifier,
+            "system identifier there",
+            identifier == system_identifier,
+            identifier,
+            system_identifier,
             "The address leads to another server than the one that was planned upon: see the Service.",
-        )  # fmt: skip
+        )
 
 
 def _session_check(session: Proof) -> Check:

@@ -68,11 +68,22 @@ class Wish:
 
 
 def plan_rejoin(
-    old: str, new_primary: Server, *, source: Source, slot: str, application_name: str,
-    config_map: str = "", way: str = "auto", discard_diverged: str = "",
-    wipe_standby_data: str = "", container: str = "", data_directory: str = "",
-    timeout: float = 6 * 3600.0, start_timeout: float = 300.0, tablespaces: Mapping[str, str] | None = None,
-) -> Rejoin:  # fmt: skip
+    old: str,
+    new_primary: Server,
+    *,
+    source: Source,
+    slot: str,
+    application_name: str,
+    config_map: str = "",
+    way: str = "auto",
+    discard_diverged: str = "",
+    wipe_standby_data: str = "",
+    container: str = "",
+    data_directory: str = "",
+    timeout: float = 6 * 3600.0,
+    start_timeout: float = 300.0,
+    tablespaces: Mapping[str, str] | None = None,
+) -> Rejoin:
     """Make the stopped workload `old` a streaming standby of `new_primary`; nothing to do where it is one.
 
     Its data are read by a helper pod on its volume; a plan-only run starts none, and then cannot tell the
@@ -86,8 +97,18 @@ def plan_rejoin(
     replaces its data. Raises GateClosed while it runs, or for an image that runs no standby, ParameterError
     for a way that its data do not allow.
     """
-    wish = Wish(source, slot, application_name, config_map, wipe_standby_data, container, data_directory,
-                timeout, start_timeout, tablespaces or {})  # fmt: skip
+    wish = Wish(
+        source,
+        slot,
+        application_name,
+        config_map,
+        wipe_standby_data,
+        container,
+        data_directory,
+        timeout,
+        start_timeout,
+        tablespaces or {},
+    )
     title = f"rejoin of {old}"
     if not new_primary.present:
         return _unseen(new_primary, old, title)
@@ -165,9 +186,10 @@ def _assert_ready(cluster: Cluster, new_primary: Server, target: Target, wish: W
     if target.workload.replicas or pods:
         names = ", ".join(pod.name for pod in pods) or "no pod yet"
         raise GateClosed(
-            f"{target.name} is not stopped", found=f"scaled to {target.workload.replicas}: {names}",
+            f"{target.name} is not stopped",
+            found=f"scaled to {target.workload.replicas}: {names}",
             remedy="Fence it first: scale it to 0 and see every pod gone (section 9).",
-        )  # fmt: skip
+        )
 
 
 def _look(new_primary: Server, target: Target) -> tuple[DirectoryState, Former | None]:
@@ -207,9 +229,17 @@ def _in_place(
     settings = config_settings(new_primary, wish.config_map)
     role = Role(wish.source.connection(wish.application_name), wish.slot, settings, five(new_primary))
     work = Bootstrap(
-        new_primary, target, wish.source, role, wish.application_name, owner,
-        interrupted=False, replacing=False, timeout=wish.timeout, start_timeout=wish.start_timeout,
-    )  # fmt: skip
+        new_primary,
+        target,
+        wish.source,
+        role,
+        wish.application_name,
+        owner,
+        interrupted=False,
+        replacing=False,
+        timeout=wish.timeout,
+        start_timeout=wish.start_timeout,
+    )
     acts = Returning(work, former, new_primary.facts.timeline)
     steps = acts.follow_steps() if way == "follow" else acts.rewind_steps()
     place = f"{target.directory} on claim {target.claim}"
@@ -218,10 +248,16 @@ def _in_place(
         f"  primary_slot_name = {role.slot}\nreplicas: 1\n"
     )
     return Rejoin(
-        f"rejoin of {target.name}", new_primary.journal, f"{place}: {former.words}\nreplicas: 0\n", after,
+        f"rejoin of {target.name}",
+        new_primary.journal,
+        f"{place}: {former.words}\nreplicas: 0\n",
+        after,
         [*_before_starting(new_primary, target, wish, owner), *steps],
-        undo_text=f"scale {target.name} to 0", precheck=acts.precheck, way=way, former=former,
-    )  # fmt: skip
+        undo_text=f"scale {target.name} to 0",
+        precheck=acts.precheck,
+        way=way,
+        former=former,
+    )
 
 
 def _confirmations(former: Former, way: Way, old: str) -> list[Confirmation]:
@@ -236,19 +272,38 @@ def _by_base_backup(
     new_primary: Server, target: Target, wish: Wish, former: Former | None, owner: User, why: str
 ) -> Rejoin:
     change = plan_base_backup(
-        new_primary, target.workload.name, wish.source, slot=wish.slot,
-        application_name=wish.application_name, config_map=wish.config_map, container=wish.container,
-        data_directory=wish.data_directory, wipe_standby_data=wish.wipe_standby_data, timeout=wish.timeout,
-        start_timeout=wish.start_timeout, slot_to_come=True, tablespaces=wish.tablespaces,
-    )  # fmt: skip
+        new_primary,
+        target.workload.name,
+        wish.source,
+        slot=wish.slot,
+        application_name=wish.application_name,
+        config_map=wish.config_map,
+        container=wish.container,
+        data_directory=wish.data_directory,
+        wipe_standby_data=wish.wipe_standby_data,
+        timeout=wish.timeout,
+        start_timeout=wish.start_timeout,
+        slot_to_come=True,
+        tablespaces=wish.tablespaces,
+    )
     steps = [*_before_starting(new_primary, target, wish, owner), *change.steps]
     if former is not None and former.control.torn:
         steps.insert(0, _clear_step(new_primary, target))
     return Rejoin(
-        f"rejoin of {target.name}", new_primary.journal, change.before, change.after, steps,
-        f"{_words('base backup', why)} {change.note}", change.undo_text, change.confirmations,
-        change.precheck, change.undo, change.granted, way="base backup", former=former,
-    )  # fmt: skip
+        f"rejoin of {target.name}",
+        new_primary.journal,
+        change.before,
+        change.after,
+        steps,
+        f"{_words('base backup', why)} {change.note}",
+        change.undo_text,
+        change.confirmations,
+        change.precheck,
+        change.undo,
+        change.granted,
+        way="base backup",
+        former=former,
+    )
 
 
 def _clear_step(new_primary: Server, target: Target) -> Step:
@@ -264,6 +319,9 @@ def _clear_step(new_primary: Server, target: Target) -> Step:
 
 
 def _words(way: Way, why: str) -> str:
-    how = {"follow": "It follows by primary_conninfo alone", "rewind": "It goes back by pg_rewind",
-           "base backup": "It is made anew by a base backup"}[way]  # fmt: skip
+    how = {
+        "follow": "It follows by primary_conninfo alone",
+        "rewind": "It goes back by pg_rewind",
+        "base backup": "It is made anew by a base backup",
+    }[way]
     return f"{how} ({why})." if why else f"{how}."

@@ -26,9 +26,14 @@ _END_RECEIVER = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_
 
 
 def plan_repoint(
-    standby: Server, new_primary: Server, source: Source, slot: str, *,
-    application_name: str = "", start_timeout: float = 300.0,
-) -> Change:  # fmt: skip
+    standby: Server,
+    new_primary: Server,
+    source: Source,
+    slot: str,
+    *,
+    application_name: str = "",
+    start_timeout: float = 300.0,
+) -> Change:
     """Lead a running standby to `new_primary`, through `slot`, which is made there first.
 
     `application_name` empty keeps the standby's own; other parts of its connection (certificates, keepalives)
@@ -88,9 +93,14 @@ def _assert_can_follow(standby: Server, new_primary: Server, seen: Receiver) -> 
 
 
 def _steps_changed(
-    standby: Server, new_primary: Server, source: Source, wished: dict[str, str], name: str, seen: Receiver,
+    standby: Server,
+    new_primary: Server,
+    source: Source,
+    wished: dict[str, str],
+    name: str,
+    seen: Receiver,
     start_timeout: float,
-) -> Change:  # fmt: skip
+) -> Change:
     """The settings' own change, with what goes before and after it."""
     slot = plan_slot(new_primary, wished["primary_slot_name"], consumer=name)
     change = plan_settings(standby, wished)
@@ -136,11 +146,15 @@ def _restart(standby: Server, workload: Workload, source: Source, timeout: float
         return result
 
     return [
-        Step(workload.label, f"scale from {replicas} to 0 and see every pod gone",
-             lambda: cluster.scale_and_wait(workload, 0), journalled=True),
+        Step(
+            workload.label,
+            f"scale from {replicas} to 0 and see every pod gone",
+            lambda: cluster.scale_and_wait(workload, 0),
+            journalled=True,
+        ),
         login_step(cluster, workload, standby.pod.container, source, data_owner(standby)),
         Step(workload.label, f"scale to {replicas} and wait until it is Ready", start, journalled=True),
-    ]  # fmt: skip
+    ]
 
 
 def _end_receiver(standby: Server) -> Step:
@@ -158,10 +172,13 @@ def _see(standby: Server, new_primary: Server, slot: str, name: str) -> Step:
         words = wait_streaming(new_primary, slot, name)
         wanted = new_primary.facts.timeline
         wait_until(
-            f"{standby.name} on timeline {wanted}", lambda: receiver(standby),
-            lambda found: found is not None and found.timeline == wanted, timeout=60, every=0.2,
+            f"{standby.name} on timeline {wanted}",
+            lambda: receiver(standby),
+            lambda found: found is not None and found.timeline == wanted,
+            timeout=60,
+            every=0.2,
             describe=lambda found: f"timeline {found.timeline}" if found else "no receiver",
-        )  # fmt: skip
+        )
         return f"{words}, on timeline {wanted}"
 
     return Step(standby.name, f"see it stream from {slot} as {name}, on the new timeline", run)
@@ -172,6 +189,8 @@ def _without_passwords(change: Change) -> Change:
     if without_password(change.before) == change.before:
         return change
     return replace(
-        change, before=without_password(change.before), undo=None,
+        change,
+        before=without_password(change.before),
+        undo=None,
         undo_text="none: the former connection held a password, which is not written again",
-    )  # fmt: skip
+    )

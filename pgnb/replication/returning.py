@@ -97,10 +97,16 @@ class Returning:
         found, wanted = f"{facts.role} on timeline {facts.timeline}", f"primary on timeline {self.timeline}"
         items = [
             Check("new primary", same, found, wanted, "It changed meanwhile: plan again."),
-            Check("old primary stopped", not own, own or "no pod", "no pod",
-                  "Scale it to 0 and see it gone."),
-            Check("nobody else on the volume", not others, others or "nobody", "nobody",
-                  f"Wait until it ends, or delete it: it has the claim {work.target.claim}."),
+            Check(
+                "old primary stopped", not own, own or "no pod", "no pod", "Scale it to 0 and see it gone."
+            ),
+            Check(
+                "nobody else on the volume",
+                not others,
+                others or "nobody",
+                "nobody",
+                f"Wait until it ends, or delete it: it has the claim {work.target.claim}.",
+            ),
             *work.pod_checks(),
-        ]  # fmt: skip
+        ]
         return Checks.of(f"Before the rejoin of {work.target.name}", items, primary.journal)

@@ -69,9 +69,13 @@ class Rewind:
         what = f"pg_rewind of {self.target.directory} from {self.source.host}:{self.source.port}"
         helper.exec(scripts.argv("background", args=(_LOG, *program)), changes=what)
         lines = wait_until(
-            f"pg_rewind of {self.target.name}", lambda: self._look(helper, 1), _ended,
-            timeout=self.timeout, every=0.25, describe=lambda seen: seen[-1] if seen else "runs",
-        )  # fmt: skip
+            f"pg_rewind of {self.target.name}",
+            lambda: self._look(helper, 1),
+            _ended,
+            timeout=self.timeout,
+            every=0.25,
+            describe=lambda seen: seen[-1] if seen else "runs",
+        )
         return int(lines[0].removeprefix("status=")), "\n".join(self._look(helper, 40)[1:])
 
     def _look(self, helper: Helper, lines: int) -> list[str]:

@@ -67,11 +67,14 @@ def sizing_checks(primary: Server, standby: Server) -> list[Check]:
         return [Check("the five settings", True, "none is lower than the primary's", "≥ the primary's")]
     return [
         Check(
-            name, False, found.get(name), f"≥ {least[name]}",
+            name,
+            False,
+            found.get(name),
+            f"≥ {least[name]}",
             "Raise it in the standby's configuration and restart the standby; replay pauses until then.",
         )
         for name in low
-    ]  # fmt: skip
+    ]
 
 
 def five_checks(primary: Server, standby: Server) -> Checks:

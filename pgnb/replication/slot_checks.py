@@ -20,12 +20,15 @@ def cap_checks(server: Server, cap: int | None) -> list[Check]:
         return [Check("a cap for slots", False, "no limit", "a limit", remedy, advice=True)]
     return [
         Check(
-            f"slot {slot.name} under the new cap", (slot.retained_bytes or 0) < cap,
-            f"{spell_bytes(slot.retained_bytes)} retained", f"below {spell_bytes(cap)}",
+            f"slot {slot.name} under the new cap",
+            (slot.retained_bytes or 0) < cap,
+            f"{spell_bytes(slot.retained_bytes)} retained",
+            f"below {spell_bytes(cap)}",
             "The next checkpoint would lose it: let its standby catch up, or drop the slot, or cap higher.",
         )
-        for slot in slots(server) if not slot.lost
-    ]  # fmt: skip
+        for slot in slots(server)
+        if not slot.lost
+    ]
 
 
 def slot_checks(primary: Server, standbys: Sequence[Server]) -> Checks:
@@ -45,10 +48,15 @@ def _of_slots(found: Slots, users: Sequence[tuple[str, str]]) -> Iterable[Check]
             names = [name for name, own in users if own == slot.name]
             used = ", ".join(names) or (slot.consumer_words if slot.active else "none that runs")
             yield Check(
-                f"{slot.name} has one standby", len(names) == 1 or (not names and slot.active), used, "one",
+                f"{slot.name} has one standby",
+                len(names) == 1 or (not names and slot.active),
+                used,
+                "one",
                 "It keeps WAL for nobody that runs: if its standby will not come back, drop it by name."
-                if not names else "Each standby needs a slot of its own (02).", advice=True,
-            )  # fmt: skip
+                if not names
+                else "Each standby needs a slot of its own (02).",
+                advice=True,
+            )
 
 
 def _of_standby(found: Slots, name: str, slot: str) -> Check:
@@ -57,10 +65,13 @@ def _of_standby(found: Slots, name: str, slot: str) -> Check:
     if slot and not there:
         words = f"{slot}, which is not there"
     return Check(
-        f"{name} has a slot", there is not None, words, "one that is there",
+        f"{name} has a slot",
+        there is not None,
+        words,
+        "one that is there",
         "Without one the primary may remove WAL that it still needs: make it, and set primary_slot_name.",
         advice=True,
-    )  # fmt: skip
+    )
 
 
 def slots_as_wished(primary: Server, wanted: Sequence[str], gone: str = "") -> Checks:
@@ -77,6 +88,9 @@ def _is_there(found: Slots, name: str) -> Check:
     slot = found.find(name)
     ok = slot is not None and slot.physical and slot.reserved and not slot.lost
     return Check(
-        f"slot {name}", ok, slot.words if slot else "not there", "physical, with WAL reserved",
+        f"slot {name}",
+        ok,
+        slot.words if slot else "not there",
+        "physical, with WAL reserved",
         "One that is lost is dropped by name, and its standby made anew (03).",
-    )  # fmt: skip
+    )

@@ -17,10 +17,20 @@ _NAME = re.compile(r"[a-z0-9_]{1,63}\Z")
 _CREATE = "SELECT pg_catalog.pg_create_physical_replication_slot(%s, true)"
 _DROP = "SELECT pg_catalog.pg_drop_replication_slot(%s)"
 _DETAILS = (
-    "plugin", "database", "temporary", "active_pid", "consumer_state", "confirmed_flush_lsn",
-    "catalog_xmin_age", "two_phase", "two_phase_at", "conflicting", "invalidation_reason", "failover",
+    "plugin",
+    "database",
+    "temporary",
+    "active_pid",
+    "consumer_state",
+    "confirmed_flush_lsn",
+    "catalog_xmin_age",
+    "two_phase",
+    "two_phase_at",
+    "conflicting",
+    "invalidation_reason",
+    "failover",
     "synced",
-)  # fmt: skip
+)
 _WAL_TONES: dict[str, Tone] = {"reserved": "good", "extended": "good", "unreserved": "bad", "lost": "bad"}
 
 
@@ -114,15 +124,30 @@ class Slots(Tabled):
     def table(self) -> Table:
         """One slot a line: what it is, who reads, what it holds back, and how near its cap is."""
         columns = (
-            "slot", "type", "active by", "restart_lsn", "retained", "wal_status", "safe_wal_size", "xmin age",
+            "slot",
+            "type",
+            "active by",
+            "restart_lsn",
+            "retained",
+            "wal_status",
+            "safe_wal_size",
+            "xmin age",
             "inactive since",
-        )  # fmt: skip
+        )
         rows = [
-            (s.name, s.type, s.consumer_words if s.active else Cell("inactive", "warn"), s.restart_lsn,
-             spell_bytes(s.retained_bytes), _status_cell(s), spell_bytes(s.safe_wal_size), s.xmin_age,
-             s.inactive_since)
+            (
+                s.name,
+                s.type,
+                s.consumer_words if s.active else Cell("inactive", "warn"),
+                s.restart_lsn,
+                spell_bytes(s.retained_bytes),
+                _status_cell(s),
+                spell_bytes(s.safe_wal_size),
+                s.xmin_age,
+                s.inactive_since,
+            )
             for s in self.items
-        ]  # fmt: skip
+        ]
         return Table.of(columns, rows, title=self.title, note="" if rows else "There is no slot.")
 
     @property
@@ -177,11 +202,15 @@ def plan_slot(server: Server, name: str, *, consumer: str = "") -> Change:
         steps.insert(0, _drop_step(server, name, "it reserves no WAL, so nothing is lost"))
     before = f"{name}: {there.words}\n" if there else ""
     return Change(
-        f"slot {name}", server.journal, before, f"{name}: physical, WAL reserved from now on\n", steps,
+        f"slot {name}",
+        server.journal,
+        before,
+        f"{name}: physical, WAL reserved from now on\n",
+        steps,
         note="WAL is kept for it until its standby has received it; max_slot_wal_keep_size is the cap.",
         undo_text=f"drop the slot {name}",
         undo=lambda: plan_drop_slot(server, name),
-    )  # fmt: skip
+    )
 
 
 def plan_slots(server: Server, names: Sequence[str]) -> Change:
@@ -192,12 +221,14 @@ def plan_slots(server: Server, names: Sequence[str]) -> Change:
     plans = [plan_slot(server, name) for name in dict.fromkeys(names)]
     _assert_room(server, sum(bool(plan) for plan in plans))
     return Change(
-        f"slots {', '.join(names) or '(none)'}", server.journal,
-        "".join(plan.before for plan in plans), "".join(plan.after for plan in plans),
+        f"slots {', '.join(names) or '(none)'}",
+        server.journal,
+        "".join(plan.before for plan in plans),
+        "".join(plan.after for plan in plans),
         [step for plan in plans for step in plan.steps],
         note=" ".join(dict.fromkeys(plan.note for plan in plans)) or "No slot was named.",
         undo_text="; ".join(plan.undo_text for plan in plans if plan),
-    )  # fmt: skip
+    )
 
 
 def _create_step(server: Server, name: str) -> Step:
@@ -222,16 +253,18 @@ def _assert_usable(slot: Slot, consumer: str) -> None:
         raise _unusable(slot, "is a logical one", "Choose another name for the standby's slot.")
     if slot.lost:
         raise _unusable(
-            slot, "has lost the WAL that it was to keep",
+            slot,
+            "has lost the WAL that it was to keep",
             "Drop it by name (section 7), make it again and take a new base backup: that WAL is gone.",
-        )  # fmt: skip
+        )
     if slot.temporary:
         raise _unusable(slot, "is temporary and vanishes with its session", "Choose another name.")
     if slot.active and consumer and slot.consumer != consumer:
         raise _unusable(
-            slot, f"is read by {slot.consumer_words}, not by {consumer}",
+            slot,
+            f"is read by {slot.consumer_words}, not by {consumer}",
             "Give each standby a slot of its own; stop the other consumer only if it is not wanted any more.",
-        )  # fmt: skip
+        )
 
 
 def _unusable(slot: Slot, why: str, remedy: str) -> ParameterError:
@@ -270,17 +303,21 @@ def plan_drop_slot(server: Server, name: str, standbys: Sequence[Server] = ()) -
         raise _unusable(there, "is in use", "Stop its consumer first (a standby: scale it to 0).")
     if users := [standby.name for standby in standbys if own_slot(standby) == name]:
         raise _unusable(
-            there, f"is primary_slot_name of {', '.join(users)}",
+            there,
+            f"is primary_slot_name of {', '.join(users)}",
             "That standby would not stream any more: give it another slot first, or take it away.",
-        )  # fmt: skip
+        )
     return Change(
-        f"drop slot {name}", server.journal, f"{name}: {there.words}\n", "",
+        f"drop slot {name}",
+        server.journal,
+        f"{name}: {there.words}\n",
+        "",
         [_drop_step(server, name, "its consumer is gone")],
         note=f"{_consumer_words(there)} that still needs its WAL can then only be made anew.",
         undo_text="none: the WAL that it kept is given up",
         confirmations=[Confirmation("drop_slot", name, f"The WAL that the slot {name} keeps is given up.")],
         precheck=lambda: _still_inactive(server, name),
-    )  # fmt: skip
+    )
 
 
 def own_slot(standby: Server) -> str:

@@ -36,10 +36,17 @@ def plan_standby_config(primary: Server, name: str, extra: Mapping[str, Value] |
 
 
 def plan_standby_workload(
-    primary: Server, name: str, source: Source, *, config_map: str, manifest: str = "",
-    size: str = "", storage_class: str = "", container: str = "",
+    primary: Server,
+    name: str,
+    source: Source,
+    *,
+    config_map: str,
+    manifest: str = "",
+    size: str = "",
+    storage_class: str = "",
+    container: str = "",
     tablespaces: Mapping[str, str] | None = None,
-) -> Change:  # fmt: skip
+) -> Change:
     """The claim, the Service and the Deployment of a standby, scaled to 0, or an existing workload adopted.
 
     Made from the template that ships with pgnb, or from the operator's own file `manifest`; image, size,
@@ -55,9 +62,16 @@ def plan_standby_workload(
     if not manifest:
         refuse_forgetful(primary, primary.pod.container_spec)
     manifests = standby_manifests(
-        primary, name, source, config_map=config_map, live=live,
-        file=manifest, size=size, storage_class=storage_class, tablespaces=tablespaces,
-    )  # fmt: skip
+        primary,
+        name,
+        source,
+        config_map=config_map,
+        live=live,
+        file=manifest,
+        size=size,
+        storage_class=storage_class,
+        tablespaces=tablespaces,
+    )
     workload = next(m for m in manifests if m["kind"] in SCALED)
     if live is None or not live.replicas:
         assert_placed(primary, Workload.of(workload), container, tablespaces or {})
@@ -70,9 +84,15 @@ def plan_standby_workload(
 
 
 def standby_pod_checks(
-    primary: Server, name: str, source: Source, *, config_map: str, manifest: str = "", container: str = "",
+    primary: Server,
+    name: str,
+    source: Source,
+    *,
+    config_map: str,
+    manifest: str = "",
+    container: str = "",
     tablespaces: Mapping[str, str] | None = None,
-) -> Checks:  # fmt: skip
+) -> Checks:
     """Check that the API server would take each pod that section 3 makes, by dry runs: nothing is made.
 
     They are the standby's own and the helpers beside it; the arguments are those of `plan_standby_workload`.
@@ -174,8 +194,9 @@ def _assert_fits(primary: Server, live: Workload, image: str) -> None:
         )
     if live.managed_by and live.kind == "StatefulSet" and "CloudNativePG" in live.managed_by:
         raise ParameterError(
-            f"{live.label} belongs to an operator", found=", ".join(live.managed_by),
+            f"{live.label} belongs to an operator",
+            found=", ".join(live.managed_by),
             remedy="Let the operator make its standbys.",
-        )  # fmt: skip
+        )
     if not image:
         raise ParameterError(f"{live.label} has no image in its template")

@@ -103,15 +103,26 @@ class ReplicationStatus:
     def table(self) -> Table:
         """One receiver a line: state, slot, and its lag with the unit in the column's name."""
         columns = (
-            "application_name", "address", "state", "sync", "slot", "sent behind (bytes)",
-            "write behind (bytes)", "flush behind (bytes)", "replay behind (bytes)", "write lag (time)",
-            "flush lag (time)", "replay lag (time)",
-        )  # fmt: skip
+            "application_name",
+            "address",
+            "state",
+            "sync",
+            "slot",
+            "sent behind (bytes)",
+            "write behind (bytes)",
+            "flush behind (bytes)",
+            "replay behind (bytes)",
+            "write lag (time)",
+            "flush lag (time)",
+            "replay lag (time)",
+        )
         note = "Empty times: nothing was written lately; that is no lag." if self.senders else ""
         return Table.of(
-            columns, (_sender_row(s) for s in self.senders), title=self.title,
+            columns,
+            (_sender_row(s) for s in self.senders),
+            title=self.title,
             note=note or "Nobody receives WAL from this server.",
-        )  # fmt: skip
+        )
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_() + "".join(

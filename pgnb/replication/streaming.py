@@ -24,7 +24,11 @@ def streaming(primary: Server, slot: str, application_name: str) -> str:
 def wait_streaming(primary: Server, slot: str, application_name: str, timeout: float = STREAM) -> str:
     """Wait until it streams; what the primary sees then. Raises DeadlineExceeded."""
     return wait_until(
-        f"{application_name} to stream from {slot}", lambda: streaming(primary, slot, application_name), bool,
-        timeout=timeout, every=0.2, describe=lambda words: words or "not yet",
+        f"{application_name} to stream from {slot}",
+        lambda: streaming(primary, slot, application_name),
+        bool,
+        timeout=timeout,
+        every=0.2,
+        describe=lambda words: words or "not yet",
         remedy="See the standby's log: pg_hba.conf, password, slot and timeline each have their own words.",
-    )  # fmt: skip
+    )

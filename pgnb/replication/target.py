@@ -95,12 +95,17 @@ class Target:
         others = [m for m in mounts if m.path != self.mount.path]
         claims = {**{m.path: m.claim for m in others}, self.mount.path: self.claim}
         spec = HelperPod(
-            prefix, self.pod.image, tuple(argv), claims=claims,
+            prefix,
+            self.pod.image,
+            tuple(argv),
+            claims=claims,
             sub_paths={m.path: m.sub_path for m in others if m.sub_path},
-            pinned_by=self.claim, uid=user.uid, gid=user.gid,
+            pinned_by=self.claim,
+            uid=user.uid,
+            gid=user.gid,
             fs_group=volume_group(self.pod.spec, self.pod.container_spec, user),
             start_timeout=self.start_timeout,
-        )  # fmt: skip
+        )
         return spec.like(self.pod)
 
     def user(self, owner: User) -> User:
@@ -227,9 +232,12 @@ def _asked(cluster: Cluster, workload: Workload, pod: Pod) -> str:
 
 
 def inspect(
-    run: Run, data_directory: str, mount: str, bin_dir: str,
+    run: Run,
+    data_directory: str,
+    mount: str,
+    bin_dir: str,
     where: Callable[[DirectoryState], Sequence[str]] = lambda leads: (),
-) -> DirectoryState:  # fmt: skip
+) -> DirectoryState:
     """What lies in a data directory; `run` runs an argv in a container that has the volume mounted.
 
     `where` says, by where its links lead, which places are looked at as well: where the next base backup has

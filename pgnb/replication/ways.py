@@ -29,9 +29,10 @@ def choose(
     way = next(way for way in WAYS if wished in (way, "auto") and (wished != "auto" or not against[way]))
     if against[way]:
         raise ParameterError(
-            f"the way {way!r} cannot be gone", found="; ".join(against[way]),
+            f"the way {way!r} cannot be gone",
+            found="; ".join(against[way]),
             remedy="Leave the way to pgnb (auto), which takes the gentlest one that the data allow.",
-        )  # fmt: skip
+        )
     passed = [
         f"not by {other}: {'; '.join(against[other])}" for other in WAYS[: WAYS.index(way)] if against[other]
     ]

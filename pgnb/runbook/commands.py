@@ -19,9 +19,11 @@ from pgnb.runbook.records import Archive, Record, default_folder
 from pgnb.runbook.verdict import read as read_evidence
 
 _RECORDS = click.option(
-    "--records", type=click.Path(file_okay=False, path_type=Path), default=default_folder,
+    "--records",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=default_folder,
     help="Folder of the records (PGNB_RECORDS, or ./records).",
-)  # fmt: skip
+)
 
 
 _FILES = click.option(

@@ -109,12 +109,14 @@ def _no_secret_in(value: Any) -> bool:
 _PLACE = Constraint(
     _matching(r"secret:[^/\s:]+/[^/\s]+|env:[A-Za-z_]\w*|passfile:\S.*|pod-env:[A-Za-z_][-\w.]*"),
     "Write secret:NAME/KEY, env:VARIABLE, passfile:PATH or pod-env:VARIABLE; never the password itself.",
-    hidden=True, own_form=True,
-)  # fmt: skip
+    hidden=True,
+    own_form=True,
+)
 _SELECTOR = Constraint(
     _matching(rf"\s*{_REQUIREMENT}(\s*,\s*{_REQUIREMENT})*\s*"),
-    "Write a label selector as kubectl takes it: app=postgres,role=primary or app in (a, b).", own_form=True,
-)  # fmt: skip
+    "Write a label selector as kubectl takes it: app=postgres,role=primary or app in (a, b).",
+    own_form=True,
+)
 _OBJECT = Constraint(
     _matching(rf"(?=.{{1,253}}\Z){_DOMAIN}"),
     "A Kubernetes name has lower-case letters, digits, - and ., and begins and ends with a letter or digit.",

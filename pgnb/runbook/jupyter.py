@@ -11,8 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
-_CHECKERS = ("fqdn", "isoduration", "rfc3339_validator", "rfc3986_validator", "rfc3987", "rfc3987_syntax",
-             "uri_template", "webcolors")  # fmt: skip
+_CHECKERS = (
+    "fqdn",
+    "isoduration",
+    "rfc3339_validator",
+    "rfc3986_validator",
+    "rfc3987",
+    "rfc3987_syntax",
+    "uri_template",
+    "webcolors",
+)
 
 
 @contextmanager

@@ -34,10 +34,22 @@ FOLDER_VARIABLE = "PGNB_RECORDS"
 HEAD = "head"
 """The file with the newest record's number and seal; keep a copy elsewhere, and a forged archive is found."""
 _TYPES: Mapping[str, type] = {
-    "name": str, "notebook": str, "who": str, "host": str, "error": str, "seal": str, "previous": str,
-    "number": int, "changes": int, "checks_passed": int, "checks_failed": int, "parameters": dict,
-    "facts": dict, "process": dict, "files": dict,
-}  # fmt: skip
+    "name": str,
+    "notebook": str,
+    "who": str,
+    "host": str,
+    "error": str,
+    "seal": str,
+    "previous": str,
+    "number": int,
+    "changes": int,
+    "checks_passed": int,
+    "checks_failed": int,
+    "parameters": dict,
+    "facts": dict,
+    "process": dict,
+    "files": dict,
+}
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,13 @@ def read_config_map(server: Server, name: str) -> Configuration:
 
 
 def plan_config_map(
-    server: Server, name: str, wanted: Mapping[str, Wanted], rules: Sequence[HbaRule] = (), *,
+    server: Server,
+    name: str,
+    wanted: Mapping[str, Wanted],
+    rules: Sequence[HbaRule] = (),
+    *,
     write_restart: bool = True,
-) -> Change:  # fmt: skip
+) -> Change:
     """The plan after which the ConfigMap asks for these settings and rules; made where it is not there.
 
     Values are checked against the server before they are written down. Without `write_restart`, a setting

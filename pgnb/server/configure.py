@@ -88,19 +88,26 @@ def edits_change(
     steps = []
     if edits:
         steps.append(
-            Step(server.name, f"{_says(edits)}; validate, else put back",
-                 lambda: make_all(server, edits, lambda: file_errors(server)), journalled=True)
-        )  # fmt: skip
+            Step(
+                server.name,
+                f"{_says(edits)}; validate, else put back",
+                lambda: make_all(server, edits, lambda: file_errors(server)),
+                journalled=True,
+            )
+        )
     if edits or reload:
         steps.append(Step(server.name, "reload the configuration", lambda: _reload(server, edits, wishes)))
     back = [edit.reversed() for edit in reversed(edits)]
     return SettingsChange(
-        title, server.journal,
-        before=_text(edits, 0), after=_text(edits, 1), steps=steps,
+        title,
+        server.journal,
+        before=_text(edits, 0),
+        after=_text(edits, 1),
+        steps=steps,
         undo_text="the former texts are put back by the same way" if edits else "",
         precheck=lambda: _precheck(server, edits, wishes),
         undo=(lambda: edits_change(server, f"undo: {title}", back)) if edits else None,
-    )  # fmt: skip
+    )
 
 
 def _reload(server: Server, edits: Sequence[Edit], wishes: Sequence[Setting]) -> str:
@@ -218,9 +225,14 @@ def _file_edits(server: Server, config_file: str, place: Place, settings: Sequen
     own = read_file(server, path)
     edits = [
         FileEdit(path, own, managed(own or "", wished), place.owner),
-        FileEdit(config_file, main, with_include(main, frozenset(n.lower() for n in wished)),
-                 place.owner, place.mode),
-    ]  # fmt: skip
+        FileEdit(
+            config_file,
+            main,
+            with_include(main, frozenset(n.lower() for n in wished)),
+            place.owner,
+            place.mode,
+        ),
+    ]
     return [edit for edit in edits if edit.before != edit.after]
 
 
@@ -249,11 +261,21 @@ def _precheck(server: Server, edits: Sequence[Edit], wishes: Sequence[Setting]) 
     rewritten = {edit.path for edit in edits if isinstance(edit, FileEdit)}
     wrong = file_errors(server, except_in=rewritten)
     items = [
-        Check("files as planned upon", not moved, ", ".join(dict.fromkeys(moved)) or "unchanged", "unchanged",
-              "Somebody changed them meanwhile: plan again."),
-        Check("no error in the other files", not wrong, "; ".join(wrong) or "none", "none",
-              "One bad line makes the whole reload fail: correct it first."),
-    ]  # fmt: skip
+        Check(
+            "files as planned upon",
+            not moved,
+            ", ".join(dict.fromkeys(moved)) or "unchanged",
+            "unchanged",
+            "Somebody changed them meanwhile: plan again.",
+        ),
+        Check(
+            "no error in the other files",
+            not wrong,
+            "; ".join(wrong) or "none",
+            "none",
+            "One bad line makes the whole reload fail: correct it first.",
+        ),
+    ]
     items += [*start_checks(server, wishes), *cap_checks(server, wishes)]
     return Checks.of(f"safe to configure {server.name}", items, server.journal)
 

@@ -195,13 +195,28 @@ def _precheck(server: Server, path: str, before: str, after: str) -> Checks:
     same, wrong = kept_text == before, errors_of(server)
     way_in, kept = _own_way_in(server, before, after)
     items = [
-        Check("pgnb's own way in", kept, way_in, "unchanged",
-              "The rules would change how this login gets in, or shut it out: narrow them."),
-        Check("pg_hba.conf as planned upon", same, "unchanged" if same else "changed", "unchanged",
-              "Somebody changed it meanwhile: plan again."),
-        Check("no error in pg_hba.conf beforehand", not wrong, "; ".join(wrong) or "none", "none",
-              "One bad line makes the whole reload fail, and the next start FATAL: correct it first."),
-    ]  # fmt: skip
+        Check(
+            "pgnb's own way in",
+            kept,
+            way_in,
+            "unchanged",
+            "The rules would change how this login gets in, or shut it out: narrow them.",
+        ),
+        Check(
+            "pg_hba.conf as planned upon",
+            same,
+            "unchanged" if same else "changed",
+            "unchanged",
+            "Somebody changed it meanwhile: plan again.",
+        ),
+        Check(
+            "no error in pg_hba.conf beforehand",
+            not wrong,
+            "; ".join(wrong) or "none",
+            "none",
+            "One bad line makes the whole reload fail, and the next start FATAL: correct it first.",
+        ),
+    ]
     return Checks.of(f"safe to change {path}", items, server.journal)
 
 

@@ -11,9 +11,22 @@ from pgnb.errors import ParameterError
 
 TYPES = ("local", "host", "hostssl", "hostnossl", "hostgssenc", "hostnogssenc")
 METHODS = (
-    "trust", "reject", "scram-sha-256", "md5", "password", "gss", "sspi", "ident", "peer", "ldap", "radius",
-    "cert", "pam", "bsd", "oauth",
-)  # fmt: skip
+    "trust",
+    "reject",
+    "scram-sha-256",
+    "md5",
+    "password",
+    "gss",
+    "sspi",
+    "ident",
+    "peer",
+    "ldap",
+    "radius",
+    "cert",
+    "pam",
+    "bsd",
+    "oauth",
+)
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]*\Z")
 _EXCLUSIVE = ({"hostssl", "hostnossl"}, {"hostgssenc", "hostnogssenc"})
 
@@ -68,9 +81,10 @@ class HbaRule:
             ip_network(self.address)
         except ValueError as error:
             raise ParameterError(
-                f"not a range of addresses: {self.address!r}", found=str(error),
+                f"not a range of addresses: {self.address!r}",
+                found=str(error),
                 remedy="Write CIDR: 10.244.0.0/16, 192.0.2.7/32, fd00::/8.",
-            ) from None  # fmt: skip
+            ) from None
 
     @property
     def line(self) -> str:

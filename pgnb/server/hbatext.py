@@ -133,9 +133,13 @@ def _placed(number: int, fields: list[list[str]], raw: str) -> Placed:
     address = "" if kind == "local" else fields[3][0]
     method, *options = fields[wanted - 1 :]
     rule = HbaRule(
-        kind, ",".join(fields[1]), ",".join(fields[2]), address, method[0],
+        kind,
+        ",".join(fields[1]),
+        ",".join(fields[2]),
+        address,
+        method[0],
         " ".join(option[0] for option in options),
-    )  # fmt: skip
+    )
     return Placed(number, rule, raw)
 
 

@@ -21,8 +21,11 @@ def assert_nobody_in_charge(cluster: Cluster, pod: Pod) -> None:
         return
     name = found.operator.name
     item = Check(
-        f"nobody else is in charge of {pod.name}", name in (accepted or ()), found.words, "nobody else",
+        f"nobody else is in charge of {pod.name}",
+        name in (accepted or ()),
+        found.words,
+        "nobody else",
         f"{name} takes changes back, or changes roles by itself. {found.operator.own_way} Where its own way"
         f" is no way for this change, set the parameter {PARAMETER} = [{name!r}] to make it all the same.",
-    )  # fmt: skip
+    )
     gate(Checks.of(f"Who is in charge of {pod.name}", [item], cluster.journal, observed=True))

@@ -52,8 +52,13 @@ def _settings_check(server: Server, settings: Sequence[Setting]) -> Check:
     unmet = [setting.name for setting in settings if not setting.met]
     usable, by_system = place.writable and place.lasts, facts.allow_alter_system
     found = path if usable else f"ALTER SYSTEM, since {path} {place.words}" if by_system else place.words
-    return Check("where settings stand", usable or by_system or not unmet, found or "writable",
-                 "a file that outlives the pod", GENERATED)  # fmt: skip
+    return Check(
+        "where settings stand",
+        usable or by_system or not unmet,
+        found or "writable",
+        "a file that outlives the pod",
+        GENERATED,
+    )
 
 
 def _rules_check(server: Server, rules: Sequence[HbaRule]) -> Check:
@@ -90,13 +95,22 @@ def cap_checks(server: Server, settings: Sequence[Setting]) -> list[Check]:
     size, room = _volume(server)
     need = max(cap, kept) + between
     return [
-        Check("the cap is smaller than the volume", cap <= size, spell_bytes(cap),
-              f"at most {spell_bytes(size)}",
-              f"Lower {_CAP}, or enlarge the volume: WAL that slots keep would fill it first."),
-        Check("room for all WAL that may be kept", need <= room, f"room for {spell_bytes(room)}",
-              f"{spell_bytes(need)} ({_CAP} or {_KEPT}, and {_BETWEEN})",
-              f"Lower {_CAP}, or enlarge the volume: a full volume stops the primary.", advice=True),
-    ]  # fmt: skip
+        Check(
+            "the cap is smaller than the volume",
+            cap <= size,
+            spell_bytes(cap),
+            f"at most {spell_bytes(size)}",
+            f"Lower {_CAP}, or enlarge the volume: WAL that slots keep would fill it first.",
+        ),
+        Check(
+            "room for all WAL that may be kept",
+            need <= room,
+            f"room for {spell_bytes(room)}",
+            f"{spell_bytes(need)} ({_CAP} or {_KEPT}, and {_BETWEEN})",
+            f"Lower {_CAP}, or enlarge the volume: a full volume stops the primary.",
+            advice=True,
+        ),
+    ]
 
 
 def _volume(server: Server) -> tuple[int, int]:

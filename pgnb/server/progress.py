@@ -96,11 +96,15 @@ def wait_replayed(standby: Server, lsn: str, timeout: float = 60.0) -> float:
     started = monotonic()
     if standby.present:
         wait_until(
-            f"{standby.name} to replay {lsn}", lambda: _progress(standby), lambda state: state.reached(lsn),
-            timeout=timeout, every=_LOOK_EVERY, describe=lambda state: state.describe(lsn),
+            f"{standby.name} to replay {lsn}",
+            lambda: _progress(standby),
+            lambda state: state.reached(lsn),
+            timeout=timeout,
+            every=_LOOK_EVERY,
+            describe=lambda state: state.describe(lsn),
             remedy="A receiver that is not seen: look at the standby's log and at the slot. Replay that is"
             " paused: pg_wal_replay_resume(), and compare the five settings. Otherwise it is only slow.",
-        )  # fmt: skip
+        )
     return monotonic() - started
 
 

@@ -31,16 +31,22 @@ def plan_restart(server: Server, *, reason: str, timeout: float = 300.0) -> Chan
     cluster, before = server.cluster, server.facts
     volume = cluster.volume(server.pod, before.data_directory)
     rollout = cluster.plan_restart(
-        cluster.workload(server.pod), volume=volume, reason=reason, timeout=timeout,
+        cluster.workload(server.pod),
+        volume=volume,
+        reason=reason,
+        timeout=timeout,
         before=lambda: _checkpoint(server),
-    )  # fmt: skip
+    )
     steps = [*rollout.steps, Step(server.name, "the same server again", lambda: _same_again(server))]
     why = f"A restart interrupts the service, because {reason}."
     return replace(
-        rollout, title=title, steps=steps, undo_text="none is needed: a restart changes no setting",
+        rollout,
+        title=title,
+        steps=steps,
+        undo_text="none is needed: a restart changes no setting",
         confirmations=[*rollout.confirmations, Confirmation(PARAMETER, True, why)],
         precheck=_both(rollout, server),
-    )  # fmt: skip
+    )
 
 
 def _both(rollout: Change, server: Server) -> Callable[[], Checks]:
@@ -64,10 +70,16 @@ def readiness(server: Server) -> Checks:
     longest = float(row["longest_transaction"])
     items = [
         Check("no base backup runs", not row["base_backups"], row["base_backups"], 0, "Let it finish first."),
-        Check("no long transaction", longest < _LONG, spell_seconds(longest), f"below {spell_seconds(_LONG)}",
-              "It would be rolled back: ask its owner.", advice=True),
+        Check(
+            "no long transaction",
+            longest < _LONG,
+            spell_seconds(longest),
+            f"below {spell_seconds(_LONG)}",
+            "It would be rolled back: ask its owner.",
+            advice=True,
+        ),
         Check.fact("clients", f"{row['clients']} sessions, {row['standbys']} standbys will reconnect"),
-    ]  # fmt: skip
+    ]
     return Checks.of(f"before the restart of {server.name}", items, server.journal)
 
 
@@ -117,7 +129,8 @@ def plan_pending_restart(
         return Change(title, server.journal, note="No wished setting waits for a restart.")
     if not allow:
         return Change(
-            title, server.journal,
+            title,
+            server.journal,
             note=f"Waits for a restart, which {PARAMETER} = True allows: {words}.",
-        )  # fmt: skip
+        )
     return plan_restart(server, reason=f"settings wait for it: {words}", timeout=timeout)

@@ -63,10 +63,15 @@ def plan_role(server: Server, role: str, secret_name: str, *, secret_key: str = 
     if not found.done or standing is None:
         steps.append(_role_step(server, found, secret_name, secret_key))
     return Change(
-        title, server.journal, _describe(found, standing), _wished(found, secret_name, secret_key), steps,
-        note=_note(found, server), undo_text=_undo_text(found, standing, secret_name),
+        title,
+        server.journal,
+        _describe(found, standing),
+        _wished(found, secret_name, secret_key),
+        steps,
+        note=_note(found, server),
+        undo_text=_undo_text(found, standing, secret_name),
         undo=lambda: _plan_undo(server, found, standing is None, secret_name),
-    )  # fmt: skip
+    )
 
 
 def role_rights(server: Server, secret_name: str, *, secret_key: str = DEFAULT_KEY) -> Sequence[Right]:
@@ -96,13 +101,28 @@ def role_checks(server: Server, role: str, secret_name: str, *, secret_key: str 
     found = look_at_role(server, role, password)
     items = [
         Check("role", found.exists, role if found.exists else "not there", role, "Create it (plan_role)."),
-        Check("attributes", not found.missing, ", ".join(found.missing) or "LOGIN REPLICATION",
-              "LOGIN REPLICATION", "Alter it (plan_role)."),
-        Check("Secret", password is not None, f"{secret_name}/{secret_key}" if password else "not there",
-              f"{secret_name}/{secret_key}", "Create it (plan_role)."),
-        Check("password", found.verifier_fits is not False, _fit_words(found), "the Secret's",
-              "The role has another password than the Secret: set it (plan_role)."),
-    ]  # fmt: skip
+        Check(
+            "attributes",
+            not found.missing,
+            ", ".join(found.missing) or "LOGIN REPLICATION",
+            "LOGIN REPLICATION",
+            "Alter it (plan_role).",
+        ),
+        Check(
+            "Secret",
+            password is not None,
+            f"{secret_name}/{secret_key}" if password else "not there",
+            f"{secret_name}/{secret_key}",
+            "Create it (plan_role).",
+        ),
+        Check(
+            "password",
+            found.verifier_fits is not False,
+            _fit_words(found),
+            "the Secret's",
+            "The role has another password than the Secret: set it (plan_role).",
+        ),
+    ]
     return Checks.of(f"role {role} on {server.name}", items, server.journal)
 
 
@@ -202,10 +222,13 @@ def _plan_undo(server: Server, found: RolePlan, made_secret: bool, secret_name: 
         steps.append(_drop_step(server, found.role))
     if made_secret:
         steps.append(
-            Step(f"secret/{secret_name}", "delete",
-                 lambda: "deleted" if server.cluster.delete("secrets", secret_name) else "was not there",
-                 journalled=True)
-        )  # fmt: skip
+            Step(
+                f"secret/{secret_name}",
+                "delete",
+                lambda: "deleted" if server.cluster.delete("secrets", secret_name) else "was not there",
+                journalled=True,
+            )
+        )
     return Change(f"undo: role {found.role}", server.journal, steps=steps)
 
 

@@ -50,10 +50,17 @@ def saslprep(password: str) -> str:
 
 def _prohibited(text: str) -> bool:
     tables = (
-        stringprep.in_table_a1, stringprep.in_table_c12, stringprep.in_table_c21_c22, stringprep.in_table_c3,
-        stringprep.in_table_c4, stringprep.in_table_c5, stringprep.in_table_c6, stringprep.in_table_c7,
-        stringprep.in_table_c8, stringprep.in_table_c9,
-    )  # fmt: skip
+        stringprep.in_table_a1,
+        stringprep.in_table_c12,
+        stringprep.in_table_c21_c22,
+        stringprep.in_table_c3,
+        stringprep.in_table_c4,
+        stringprep.in_table_c5,
+        stringprep.in_table_c6,
+        stringprep.in_table_c7,
+        stringprep.in_table_c8,
+        stringprep.in_table_c9,
+    )
     if not text or any(table(char) for char in text for table in tables):
         return True
     right_to_left = [stringprep.in_table_d1(char) for char in text]

@@ -39,9 +39,15 @@ class Server:
 
     @classmethod
     def at(
-        cls, host: str, port: int, *, user: str, password: str | None = None, database: str = "postgres",
+        cls,
+        host: str,
+        port: int,
+        *,
+        user: str,
+        password: str | None = None,
+        database: str = "postgres",
         journal: Journal | None = None,
-    ) -> Server:  # fmt: skip
+    ) -> Server:
         """A server that answers at an address, without a cluster: SQL only, no files, no restart."""
         journal = journal or Journal()
         login = Login(user, lambda: password, read_only=journal.dry_run)
@@ -146,9 +152,12 @@ class Server:
 
     @contextmanager
     def new_session(
-        self, database: str | None = None, *, statement_timeout: float | None = None,
+        self,
+        database: str | None = None,
+        *,
+        statement_timeout: float | None = None,
         lock_timeout: float | None = None,
-    ) -> Iterator[Session]:  # fmt: skip
+    ) -> Iterator[Session]:
         """A session of its own, closed at the end: for load, sampling and long statements (0: no limit)."""
         own = self.login
         login = replace(

@@ -94,9 +94,10 @@ def read_service(pair: Redirection) -> Object:
         raise ParameterError(f"there is no Service {pair.service}", remedy="Name it by primary_service.")
     if not found["spec"].get("selector"):
         raise ParameterError(
-            f"the Service {pair.service} has no selector", found=found["spec"].get("type", ""),
+            f"the Service {pair.service} has no selector",
+            found=found["spec"].get("type", ""),
             remedy="Its endpoints are kept by something else (an operator, by hand): switch it there.",
-        )  # fmt: skip
+        )
     _assert_port(found, pair.candidate)
     return found
 
@@ -129,7 +130,7 @@ def own_labels(server: Server) -> dict[str, str]:
             f"no label leads to {pod.name} alone",
             found=f"{selector_words(labels) or 'none'}: {', '.join(others)}",
             remedy="Give each server's workload a label of its own in its selector.",
-        )  # fmt: skip
+        )
     return labels
 
 
@@ -142,10 +143,14 @@ def _wait_endpoints(pair: Redirection) -> str:
     ip = pair.candidate.pod.ip
     try:
         found = wait_until(
-            f"the endpoints of {pair.service}", lambda: _addresses(pair), lambda seen: seen == {ip},
-            timeout=_TIMEOUT, every=0.05, describe=lambda seen: ", ".join(sorted(seen)) or "none",
+            f"the endpoints of {pair.service}",
+            lambda: _addresses(pair),
+            lambda seen: seen == {ip},
+            timeout=_TIMEOUT,
+            every=0.05,
+            describe=lambda seen: ", ".join(sorted(seen)) or "none",
             remedy="Look at the Service's selector and the pod's readiness.",
-        )  # fmt: skip
+        )
     except AccessDenied:
         return "patched; the right to list endpointslices is missing, so its endpoints were not seen"
     return f"leads to {pair.candidate.name} ({', '.join(found)})"

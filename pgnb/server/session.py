@@ -46,9 +46,11 @@ _NOT_FROM_THE_ENVIRONMENT: Mapping[str, Any] = {
     "target_session_attrs": "any",
 }
 _LOG_SETTINGS = {
-    "log_statement": "none", "log_min_error_statement": "panic", "log_min_duration_statement": "-1",
+    "log_statement": "none",
+    "log_min_error_statement": "panic",
+    "log_min_duration_statement": "-1",
     "log_min_duration_sample": "-1",
-}  # fmt: skip
+}
 _UNLOGGED = "; ".join(f"SET {setting} = '{value}'" for setting, value in _LOG_SETTINGS.items())
 _LOGGED = "; ".join(f"RESET {setting}" for setting in _LOG_SETTINGS)
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -250,9 +252,12 @@ class Session:
         patience = self._login.patience if self._connected_before else self._login.connect_timeout
         try:
             found = wait_until(
-                f"a session on {self._route.name}", attempt, timeout=patience, every=0.2,
+                f"a session on {self._route.name}",
+                attempt,
+                timeout=patience,
+                every=0.2,
                 describe=lambda made: "connected" if made else failures[-1].found or failures[-1].message,
-            )  # fmt: skip
+            )
         except DeadlineExceeded as late:
             raise (failures[-1] if failures else late) from None
         if found is None:
@@ -278,11 +283,19 @@ class Session:
         where = encryption.options(host, psycopg.pq.version(), encrypted=encrypted)
         try:
             connection = psycopg.connect(
-                **where, port=port, user=self._login.user, password=self._login.password(),
-                dbname=self.database, application_name=APPLICATION_NAME, options=self._login.options(),
-                connect_timeout=self._login.connect_timeout, client_encoding="utf8",
-                autocommit=True, row_factory=dict_row, **_NOT_FROM_THE_ENVIRONMENT,
-            )  # fmt: skip
+                **where,
+                port=port,
+                user=self._login.user,
+                password=self._login.password(),
+                dbname=self.database,
+                application_name=APPLICATION_NAME,
+                options=self._login.options(),
+                connect_timeout=self._login.connect_timeout,
+                client_encoding="utf8",
+                autocommit=True,
+                row_factory=dict_row,
+                **_NOT_FROM_THE_ENVIRONMENT,
+            )
         except psycopg.OperationalError as error:
             raise self._refused(error) from None
         connection.add_notice_handler(lambda notice: self.notices.append(notice.message_primary or ""))
@@ -310,14 +323,17 @@ class Session:
         except psycopg.Error as error:
             if connection.closed:
                 raise ConnectionFailed(
-                    f"the connection to {self._route.name} was lost", found=self._found(error),
+                    f"the connection to {self._route.name} was lost",
+                    found=self._found(error),
                     remedy="Look at the pod; reads are tried again by themselves, changes are not.",
-                ) from None  # fmt: skip
+                ) from None
             remedy = _HOLDERS if error.sqlstate == _LOCK_NOT_AVAILABLE else ""
             raise QueryFailed(
-                _words(error), found=f"in: {_first_line(statement, connection)}",
-                remedy=error.diag.message_hint or remedy, sqlstate=error.sqlstate or "",
-            ) from None  # fmt: skip
+                _words(error),
+                found=f"in: {_first_line(statement, connection)}",
+                remedy=error.diag.message_hint or remedy,
+                sqlstate=error.sqlstate or "",
+            ) from None
 
     def _found(self, error: psycopg.Error) -> str:
         return f"{_words(error)} ({self._route.state()})"

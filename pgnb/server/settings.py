@@ -130,10 +130,16 @@ class SettingsTable(Tabled):
         """Name, value, wish, what a change takes, where it stands, and what waits for a restart."""
         columns = ("setting", "now", "wished", "takes", "stands in", "pending restart")
         rows = [
-            (s.name, s.display, _wished(s), s.needs, s.source,
-             Cell("yes", "warn") if s.pending_restart else Cell("no", "dim"))
+            (
+                s.name,
+                s.display,
+                _wished(s),
+                s.needs,
+                s.source,
+                Cell("yes", "warn") if s.pending_restart else Cell("no", "dim"),
+            )
             for s in self.items
-        ]  # fmt: skip
+        ]
         return Table.of(columns, rows, title=self.title)
 
 

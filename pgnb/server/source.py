@@ -103,9 +103,14 @@ class Source(Tabled):
 
 
 def replication_source(
-    primary: Server, *, role: str, secret: str, secret_key: str = "password",  # noqa: S107  a key's name
-    service: str = "", tls: Mapping[str, str] | None = None,
-) -> Source:  # fmt: skip
+    primary: Server,
+    *,
+    role: str,
+    secret: str,
+    secret_key: str = "password",  # noqa: S107  a key's name
+    service: str = "",
+    tls: Mapping[str, str] | None = None,
+) -> Source:
     """The source behind a Service; without a name, behind the one that leads to the primary's pod.
 
     `tls` are libpq's TLS options (sslmode, sslrootcert, …). Raises NotFound when none leads there (a pod's

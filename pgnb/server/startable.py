@@ -13,9 +13,13 @@ from pgnb.server.server import Server
 from pgnb.server.settings import Setting
 
 _LOOKED_AT = (
-    "wal_level", "archive_mode", "max_wal_senders", "max_replication_slots", "max_connections",
+    "wal_level",
+    "archive_mode",
+    "max_wal_senders",
+    "max_replication_slots",
+    "max_connections",
     "superuser_reserved_connections",
-)  # fmt: skip
+)
 _LEVELS = ("minimal", "replica", "logical")
 
 
@@ -36,8 +40,13 @@ def _library_check(server: Server, wish: Setting) -> Check:
     plain = [name.removeprefix("$libdir/").removesuffix(".so") for name in names if name]
     missing = server.query("missing_libraries", {"names": [name for name in plain if "/" not in name]})
     found = ", ".join(row["name"] for row in missing)
-    return Check("libraries at the next start", not found, f"missing: {found}" if found else "there", "there",
-                 "The server would not start: the image has no such library.")  # fmt: skip
+    return Check(
+        "libraries at the next start",
+        not found,
+        f"missing: {found}" if found else "there",
+        "there",
+        "The server would not start: the image has no such library.",
+    )
 
 
 def combinations(values: dict[str, str], slots: int, logical_slots: int) -> list[Check]:
@@ -47,10 +56,25 @@ def combinations(values: dict[str, str], slots: int, logical_slots: int) -> list
     connections, reserved = int(values["max_connections"]), int(values["superuser_reserved_connections"])
     needed = 2 if logical_slots else 1 if slots or senders or values["archive_mode"] != "off" else 0
     return [
-        Check("wal_level at the next start", level >= needed, _LEVELS[level], f"at least {_LEVELS[needed]}",
-              "Existing slots, archive_mode and max_wal_senders > 0 need it; the server would not start."),
-        Check("room for the slots at the next start", room >= slots, room, f"at least {slots}",
-              "The server would not start with more slots than max_replication_slots."),
-        Check("connections at the next start", connections > reserved, connections, f"more than {reserved}",
-              "superuser_reserved_connections must be below max_connections."),
-    ]  # fmt: skip
+        Check(
+            "wal_level at the next start",
+            level >= needed,
+            _LEVELS[level],
+            f"at least {_LEVELS[needed]}",
+            "Existing slots, archive_mode and max_wal_senders > 0 need it; the server would not start.",
+        ),
+        Check(
+            "room for the slots at the next start",
+            room >= slots,
+            room,
+            f"at least {slots}",
+            "The server would not start with more slots than max_replication_slots.",
+        ),
+        Check(
+            "connections at the next start",
+            connections > reserved,
+            connections,
+            f"more than {reserved}",
+            "superuser_reserved_connections must be below max_connections.",
+        ),
+    ]

@@ -31,9 +31,10 @@ ROOT = Path(__file__).parents[2]
 NAMESPACE = "postgres-async-replication"
 PASSWORD = "secret:postgres-primary/password"
 SECRETS = (
-    ("postgres-primary", "password"), ("postgres-primary", "app-password"),
+    ("postgres-primary", "password"),
+    ("postgres-primary", "app-password"),
     ("postgres-replication", "password"),
-)  # fmt: skip
+)
 """Name and key of each Secret of sections 1 to 11."""
 SUBSCRIBER_SECRET = ("postgres-subscriber", "password")
 _BIN = Path(sys.executable).parent
@@ -103,9 +104,10 @@ def pipeline(parts: Sequence[str], kubeconfig: str, out: Path) -> list[Record]:
     """scripts/kubernetes-e2e, as CI runs it against kind, on the cluster of a KUBECONFIG; its records."""
     beside = str(_BIN / "kubectl")
     environment = os.environ | {
-        "KUBECONFIG": kubeconfig, "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}",
+        "KUBECONFIG": kubeconfig,
+        "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}",
         "KUBECTL": shutil.which("kubectl") or beside,
-    }  # fmt: skip
+    }
     command = [str(ROOT / "scripts/kubernetes-e2e"), str(out), *parts]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -115,9 +117,13 @@ def pipeline(parts: Sequence[str], kubeconfig: str, out: Path) -> list[Record]:
 def nbval(numbers: Iterable[str], home: Path) -> None:
     """As a person opens them: default parameters, each cell run, marked outputs compared."""
     options = [
-        "--nbval-lax", "--nbval-sanitize-with=tests/notebooks/nbval-sanitize.cfg", "-x", "-q",
-        "-p", "no:cacheprovider",
-    ]  # fmt: skip
+        "--nbval-lax",
+        "--nbval-sanitize-with=tests/notebooks/nbval-sanitize.cfg",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+    ]
     command = [sys.executable, "-m", "pytest", *options, *(str(notebook_of(number)) for number in numbers)]
     environment = os.environ | {"HOME": str(home)}
     environment.pop("KUBECONFIG", None)

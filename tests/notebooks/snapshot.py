@@ -10,9 +10,17 @@ from pgnb.cluster import Cluster
 from pgnb.server import Server
 
 _KINDS = (
-    "configmaps", "secrets", "services", "persistentvolumeclaims", "deployments", "statefulsets", "jobs",
-    "serviceaccounts", "roles", "rolebindings",
-)  # fmt: skip
+    "configmaps",
+    "secrets",
+    "services",
+    "persistentvolumeclaims",
+    "deployments",
+    "statefulsets",
+    "jobs",
+    "serviceaccounts",
+    "roles",
+    "rolebindings",
+)
 _CATALOG = {
     "databases": "SELECT datname, datdba::regrole::text, datconnlimit FROM pg_database ORDER BY 1",
     "roles": "SELECT rolname, rolsuper, rolreplication, rolcanlogin, md5(rolpassword) AS verifier "
@@ -40,7 +48,7 @@ _OF_DATABASE = {
     "(SELECT array_agg(ROW(srrelid::regclass, srsubstate)::text ORDER BY srrelid) "
     "FROM pg_subscription_rel WHERE srsubid = s.oid) AS tables FROM pg_subscription s "
     "WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY subname",
-}  # fmt: skip
+}
 _FILES = (
     "find {} -maxdepth 1 -type f \\( -name '*conf*' -o -name '*.passfile' \\) -exec cksum {{}} + ; ls -a {}"
 )
@@ -48,7 +56,7 @@ _FILES = (
 
 def snapshot(
     cluster: Cluster, servers: tuple[Server, ...], *, every_database: bool = False
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The state of the namespace and of the servers; equal values mean that nothing was changed.
 
     `every_database`: with the content of each one's catalogs, those of logical replication included.

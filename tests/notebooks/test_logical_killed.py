@@ -37,14 +37,17 @@ DATABASES = ["shop", HARD, LONGEST]
 TABLE, NEW_TABLE = 'Order "Lines" {x} 100%; --', 'Ärger; {n} "q" 5%--'
 PUBLISHED = {"table": '"年末; --"."明細 {1}"', "columns": ["番号", "内容 %"], "where": '"番号" % 2 = 0'}
 SET_UP = {
-    "databases": DATABASES, "publish": {LONGEST: [PUBLISHED]}, "allow_restart": True,
+    "databases": DATABASES,
+    "publish": {LONGEST: [PUBLISHED]},
+    "allow_restart": True,
     "allow_replica_identity": True,
-}  # fmt: skip
+}
 ADD_TABLE = {
-    "database": HARD, "table": f"public.{name(NEW_TABLE).as_string()}",
+    "database": HARD,
+    "table": f"public.{name(NEW_TABLE).as_string()}",
     "table_ddl": f'CREATE TABLE {name(NEW_TABLE).as_string()} (id serial PRIMARY KEY, "名 %" text)',
     "first_rows": f"INSERT INTO {name(NEW_TABLE).as_string()} (\"名 %\") VALUES ('100 % {{}} ; --')",
-}  # fmt: skip
+}
 ADD_DATABASE = {"database": ADDED, "database_ddl": 'CREATE TABLE t (id serial PRIMARY KEY, "名 {}" text)'}
 REMEDIES = {
     "resync": {"remedy_table": f"public.{name(TABLE).as_string()}", "confirm_remedy": f"public.{TABLE}"},
@@ -118,11 +121,13 @@ def _slots_to_take(stage: Stage, publisher: Server, subscriber: Server, *more: s
     """Slots without a subscription, as the gate names them."""
     slots, there = logical_slots(publisher), databases_of(subscriber)
     return ", ".join(
-        spec.slot for spec in stage.specs(publisher, *more)
-        if spec.slot in slots and not (
+        spec.slot
+        for spec in stage.specs(publisher, *more)
+        if spec.slot in slots
+        and not (
             spec.database in there and spec.subscription in read_subscriptions(subscriber, spec.database)
         )
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

@@ -110,9 +110,11 @@ def test_the_client_was_promised_nothing_that_is_not_there(observer, publisher, 
     assert writer.found(publisher, writing).missing == []
     assert writer.found(standby, writing, lsn=marker(publisher)).missing == []
     wait_until(
-        "the rows on the subscriber", lambda: writer.found(subscriber, writing).missing,
-        lambda missing: not missing, timeout=60,
-    )  # fmt: skip
+        "the rows on the subscriber",
+        lambda: writer.found(subscriber, writing).missing,
+        lambda missing: not missing,
+        timeout=60,
+    )
 
 
 def test_no_secret_is_in_any_subscription(subscriber: Server):

@@ -20,9 +20,12 @@ from tests.notebooks.snapshot import snapshot
 NUMBERS = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "10", "11")
 SWITCHOVER = "09"
 BEFORE_THE_SET_UP = dict.fromkeys(NUMBERS, Verdict.FAILED) | {
-    "00": Verdict.PLANNED, "01": Verdict.PLANNED, "02": Verdict.PLANNED, "03": Verdict.WOULD_STOP,
+    "00": Verdict.PLANNED,
+    "01": Verdict.PLANNED,
+    "02": Verdict.PLANNED,
+    "03": Verdict.WOULD_STOP,
     "07": Verdict.PLANNED,
-}  # fmt: skip
+}
 """What a plan amounts to before 02 and 03 are carried out: a standby is missing, or a role and a slot."""
 BY_KERNEL = ("02", "05")
 SHORT = {"05": {"transactions": 100}, "07": {"rate_seconds": 1}, "10": {"monitor_seconds": 2}}

@@ -112,12 +112,20 @@ class Place:
     def _usual(self) -> dict[str, Any]:
         secret = f"secret:{PRIMARY}/password"
         return {
-            "kubeconfig": KUBECONFIG, "namespace": self.namespace, "dry_run": "false",
-            "primary_selector": f"app={PRIMARY}", "primary_service": PRIMARY,
-            "primary_password_from": secret, "standby_selector": f"app={STANDBY}", "standby": STANDBY,
-            "subscriber": SUBSCRIBER, "subscriber_selector": f"app={SUBSCRIBER}",
-            "replication_networks": ["0.0.0.0/0"], "allow_restart": True, "longest_gap": 30.0,
-        }  # fmt: skip
+            "kubeconfig": KUBECONFIG,
+            "namespace": self.namespace,
+            "dry_run": "false",
+            "primary_selector": f"app={PRIMARY}",
+            "primary_service": PRIMARY,
+            "primary_password_from": secret,
+            "standby_selector": f"app={STANDBY}",
+            "standby": STANDBY,
+            "subscriber": SUBSCRIBER,
+            "subscriber_selector": f"app={SUBSCRIBER}",
+            "replication_networks": ["0.0.0.0/0"],
+            "allow_restart": True,
+            "longest_gap": 30.0,
+        }
 
 
 @contextmanager
@@ -131,14 +139,18 @@ def made_place(records: Path) -> Iterator[Place]:
     try:
         wait_until(
             "the namespace's service account",
-            lambda: cluster.get("serviceaccounts", "default"), timeout=60,
-        )  # fmt: skip
+            lambda: cluster.get("serviceaccounts", "default"),
+            timeout=60,
+        )
         yield Place(name, cluster, records)
     finally:
         cluster.delete("namespaces", name)
         wait_until(
-            f"the namespace {name} to be gone", lambda: cluster.get("namespaces", name),
-            lambda found: found is None, timeout=_GONE, every=1.0,
+            f"the namespace {name} to be gone",
+            lambda: cluster.get("namespaces", name),
+            lambda found: found is None,
+            timeout=_GONE,
+            every=1.0,
             describe=lambda found: str((found or {}).get("status")),
-        )  # fmt: skip
+        )
         cluster.close()

@@ -18,9 +18,12 @@ from tests.real.settings import GLIBC_IMAGE, MUSL_IMAGE
 GRACE = 60
 SWITCHOVER = {"path": "switchover", "allow_promotion": True}
 REJOIN = {
-    "path": "rejoin", "allow_rejoin": True, "primary": PRIMARY, "discard_diverged": PRIMARY,
+    "path": "rejoin",
+    "allow_rejoin": True,
+    "primary": PRIMARY,
+    "discard_diverged": PRIMARY,
     "wipe_standby_data": PRIMARY,
-}  # fmt: skip
+}
 
 
 def test_an_image_that_starts_as_root_gives_its_role_away_and_comes_back(place: Place) -> None:

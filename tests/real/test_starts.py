@@ -56,9 +56,12 @@ def test_a_standby_that_starts_slowly_has_a_limit_of_its_own(place: Place) -> No
     place.start(STANDBY, slow_to_start(DELAY))
     place.passes("02")
     place.stops(
-        "03", f"1 Ready pods of deployment/{STANDBY}: not within", status=FAILED,
-        start_timeout=DELAY / 4, wipe_standby_data=STANDBY,
-    )  # fmt: skip
+        "03",
+        f"1 Ready pods of deployment/{STANDBY}: not within",
+        status=FAILED,
+        start_timeout=DELAY / 4,
+        wipe_standby_data=STANDBY,
+    )
     place.passes("03", "04", wipe_standby_data=STANDBY)
 
 

@@ -22,9 +22,17 @@ REMEDIES = ("enable", "refresh", "identity", "workers", "resync", "recreate", "s
 
 
 def plan_remedy(
-    publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], diagnosis: Diagnosis,
-    origin: Source, *, remedy: str, database: str = "", table: str = "", allow_restart: bool = False,
-) -> Change:  # fmt: skip
+    publisher: Server,
+    subscriber: Server,
+    specs: Sequence[DatabaseSpec],
+    diagnosis: Diagnosis,
+    origin: Source,
+    *,
+    remedy: str,
+    database: str = "",
+    table: str = "",
+    allow_restart: bool = False,
+) -> Change:
     """The plan of one remedy, by its name; an empty one is nothing to change.
 
     `database` is one of the specs', `table` (`schema.table`) what resync copies anew; what else it needs,

@@ -39,11 +39,15 @@ def arrival_check(
     found = standing_obstacles(publisher, subscriber, spec)
     only = f"{table[0]}.{table[1]}" if table else ""
     wrong = [
-        f"{one.table}: {one.found}" for one in found
+        f"{one.table}: {one.found}"
+        for one in found
         if one.kind == "cannot-arrive" and only in ("", one.table)
-    ]  # fmt: skip
+    ]
     every = "for every table"
     return Check(
-        "UPDATE and DELETE can be applied", not wrong, "; ".join(wrong) or every, every,
+        "UPDATE and DELETE can be applied",
+        not wrong,
+        "; ".join(wrong) or every,
+        every,
         "Give the subscriber's tables the publisher's replica identity first (remedy = 'identity').",
-    )  # fmt: skip
+    )

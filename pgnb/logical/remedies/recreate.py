@@ -40,15 +40,21 @@ def plan_recreate(publisher: Server, subscriber: Server, spec: DatabaseSpec, ori
         _subscribe_step(publisher, subscriber, spec, origin, _options(now)),
     ]
     return Change(
-        f"recreate {spec.subscription} in {spec.database}", subscriber.journal,
+        f"recreate {spec.subscription} in {spec.database}",
+        subscriber.journal,
         f"{spec.subscription}: {now.words if now else 'not there'}\n",
-        f"{spec.subscription}: enabled, a new slot {spec.slot}, {len(tables)} tables copied anew\n", steps,
+        f"{spec.subscription}: enabled, a new slot {spec.slot}, {len(tables)} tables copied anew\n",
+        steps,
         note="Until the copy is through the subscriber's tables are incomplete: who reads there must wait.",
-        confirmations=[Confirmation(
-            PARAMETER, spec.subscription, f"{len(tables)} tables of {spec.database} are emptied and copied.",
-        )],
+        confirmations=[
+            Confirmation(
+                PARAMETER,
+                spec.subscription,
+                f"{len(tables)} tables of {spec.database} are emptied and copied.",
+            )
+        ],
         precheck=lambda: _checks(publisher, subscriber, spec),
-    )  # fmt: skip
+    )
 
 
 def _options(now: Subscription | None) -> dict[str, Any]:
@@ -62,14 +68,23 @@ def _options(now: Subscription | None) -> dict[str, Any]:
 def _checks(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Checks:
     tables = published_tables(publisher, spec.database, spec.publication)
     what = f"{spec.publication} on {publisher.name}"
-    there = Check(what, bool(tables), f"{len(tables)} tables", "1 or more",
-                  "Section 12.4 (12_logical_replication) makes the publication.")  # fmt: skip
+    there = Check(
+        what,
+        bool(tables),
+        f"{len(tables)} tables",
+        "1 or more",
+        "Section 12.4 (12_logical_replication) makes the publication.",
+    )
     return Checks.of(
         f"Recreating {spec.subscription}",
-        [there, arrival_check(publisher, subscriber, spec),
-         *target_checks(subscriber, spec, tables, copy_data=False),
-         *copy_checks(subscriber, spec.database, tables)], subscriber.journal,
-    )  # fmt: skip
+        [
+            there,
+            arrival_check(publisher, subscriber, spec),
+            *target_checks(subscriber, spec, tables, copy_data=False),
+            *copy_checks(subscriber, spec.database, tables),
+        ],
+        subscriber.journal,
+    )
 
 
 def _drop_steps(subscriber: Server, spec: DatabaseSpec, now: Subscription) -> Sequence[Step]:
@@ -91,11 +106,13 @@ def _statement(subscriber: Server, spec: DatabaseSpec, template: str) -> Step:
 def _slot_step(publisher: Server, slot: str) -> Step:
     def run() -> str:
         found = wait_until(
-            f"the slot {slot} to be free", lambda: logical_slots(publisher).get(slot),
-            lambda now: now is None or not now.active, timeout=_FREED_WITHIN,
+            f"the slot {slot} to be free",
+            lambda: logical_slots(publisher).get(slot),
+            lambda now: now is None or not now.active,
+            timeout=_FREED_WITHIN,
             describe=lambda now: now.words if now else "not there",
             remedy="Another subscriber reads from it: find it by its address, and stop it there.",
-        )  # fmt: skip
+        )
         return drop_slot(publisher, slot) if found else "it was gone already"
 
     return Step(publisher.name, f"drop the slot {slot}, if it is there", run, journalled=True)

@@ -71,14 +71,16 @@ def plan_resync(publisher: Server, subscriber: Server, spec: DatabaseSpec, table
         Step(subscriber.name, f"{spec.database}: wait until {work.words} is ready", lambda: _wait(work))
     )
     return Change(
-        f"resynchronise {work.words} in {spec.database}", subscriber.journal,
+        f"resynchronise {work.words} in {spec.database}",
+        subscriber.journal,
         f"{work.words}: {_STATES.get(work.state or '', work.state)}\n",
-        f"{work.words}: emptied and copied anew\n", steps,
+        f"{work.words}: emptied and copied anew\n",
+        steps,
         note="Until the copy is through that table is incomplete on the subscriber. Its rows there are"
         " removed, those that only the subscriber has, too.",
         confirmations=[Confirmation(PARAMETER, work.words, "Every row of it on the subscriber is removed.")],
         precheck=lambda: _checks(work),
-    )  # fmt: skip
+    )
 
 
 _STATES = {"": "out of the subscription", "r": "ready", "i": "waits for its copy", "d": "its copy fails"}
@@ -93,19 +95,21 @@ def _look(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Name
         known = ", ".join(f"{row['schema']}.{row['table']}" for row in rows[:20])
         raise GateClosed(
             f"{spec.database}: the subscription {now.name} has no table {work.words}",
-            found=f"it has {known or 'none'}", remedy="One that it does not know yet is added by 12.7.",
-        )  # fmt: skip
+            found=f"it has {known or 'none'}",
+            remedy="One that it does not know yet is added by 12.7.",
+        )
     if state is not None and work.begun:
         raise GateClosed(
             f"{spec.database}: another table's new copy was begun and has not ended",
             found=f"{now.name} reads {work.stand_in} instead of {spec.publication}",
             remedy="The findings name that table: end it first (remedy = 'resync').",
-        )  # fmt: skip
+        )
     if not now.enabled:
         raise GateClosed(
-            f"{spec.database}: {now.name} is disabled, so nothing can be copied", found=now.words,
+            f"{spec.database}: {now.name} is disabled, so nothing can be copied",
+            found=now.words,
             remedy="Mend what disabled it and enable it first (remedy = 'enable').",
-        )  # fmt: skip
+        )
     return work
 
 
@@ -115,11 +119,21 @@ def _checks(work: _Resync) -> Checks:
     runs = apply is not None and apply.pid is not None
     others = _others(work) if not work.begun else Wish()
     items = [
-        Check(f"{work.now.name} has an apply worker", runs or work.state in _COPYING,
-              "runs" if runs else "none", "runs", "Mend the apply first: diagnose again."),
-        Check(f"{work.words} is published", others is not None, "yes" if others else "no", "yes",
-              "Publish it first (section 12.7)."),
-    ]  # fmt: skip
+        Check(
+            f"{work.now.name} has an apply worker",
+            runs or work.state in _COPYING,
+            "runs" if runs else "none",
+            "runs",
+            "Mend the apply first: diagnose again.",
+        ),
+        Check(
+            f"{work.words} is published",
+            others is not None,
+            "yes" if others else "no",
+            "yes",
+            "Publish it first (section 12.7).",
+        ),
+    ]
     published = published_tables(work.publisher, work.spec.database, work.spec.publication)
     own = [found for found in published if (found.schema, found.table) == work.table]
     items.append(arrival_check(work.publisher, work.subscriber, work.spec, work.table))
@@ -139,17 +153,32 @@ def _exchange(work: _Resync) -> list[Step]:
     database, publication = work.spec.database, work.spec.publication
     here, there = work.subscriber.name, work.publisher.name
     return [
-        Step(there, f"{database}: CREATE PUBLICATION {work.stand_in} of every table but {work.words}",
-             lambda: _make_stand_in(work), journalled=True),
+        Step(
+            there,
+            f"{database}: CREATE PUBLICATION {work.stand_in} of every table but {work.words}",
+            lambda: _make_stand_in(work),
+            journalled=True,
+        ),
         Step(here, f"{database}: wait until the apply has passed its creation", lambda: _pass(work)),
-        Step(here, f"{database}: take the table out: SET PUBLICATION {work.stand_in}",
-             lambda: _subscribe(work, work.stand_in, copy_data=False), journalled=True),
-        Step(here, f"{database}: remove every row of {work.words}",
-             lambda: empty_tables(work.subscriber, database, [work.table])),
-        Step(here, f"{database}: take it in again with a copy: SET PUBLICATION {publication}",
-             lambda: _subscribe(work, publication, copy_data=True), journalled=True),
+        Step(
+            here,
+            f"{database}: take the table out: SET PUBLICATION {work.stand_in}",
+            lambda: _subscribe(work, work.stand_in, copy_data=False),
+            journalled=True,
+        ),
+        Step(
+            here,
+            f"{database}: remove every row of {work.words}",
+            lambda: empty_tables(work.subscriber, database, [work.table]),
+        ),
+        Step(
+            here,
+            f"{database}: take it in again with a copy: SET PUBLICATION {publication}",
+            lambda: _subscribe(work, publication, copy_data=True),
+            journalled=True,
+        ),
         _drop_step(work),
-    ]  # fmt: skip
+    ]
 
 
 def _drop_step(work: _Resync) -> Step:
@@ -166,8 +195,9 @@ def _others(work: _Resync) -> Wish | None:
     named = {(t.schema, t.name): t for t in found.holds.tables}
     rest = [
         named.get((t.schema, t.table), PublishedTable(t.schema, t.table, only=True))
-        for t in tables if (t.schema, t.table) != work.table
-    ]  # fmt: skip
+        for t in tables
+        if (t.schema, t.table) != work.table
+    ]
     return Wish(False, (), tuple(rest))
 
 
@@ -180,10 +210,15 @@ def _make_stand_in(work: _Resync) -> str:
     model = there[work.spec.publication]
     objects = compose(" FOR {}", publication_objects(others)) if others.tables else compose("")
     work.publisher.execute(
-        compose("CREATE PUBLICATION {}{} WITH (publish = {}, publish_via_partition_root = {})",
-                name(work.stand_in), objects, model.operations, model.via_root),
+        compose(
+            "CREATE PUBLICATION {}{} WITH (publish = {}, publish_via_partition_root = {})",
+            name(work.stand_in),
+            objects,
+            model.operations,
+            model.via_root,
+        ),
         database=work.spec.database,
-    )  # fmt: skip
+    )
     return f"{len(others.tables)} tables"
 
 
@@ -202,15 +237,21 @@ def _subscribe(work: _Resync, publication: str, *, copy_data: bool) -> str:
     if standing(work.subscriber, work.spec).publications == tuple(wanted):
         return "it is so already"
     work.subscriber.execute(
-        compose("ALTER SUBSCRIPTION {} SET PUBLICATION {} WITH (refresh = true, copy_data = {})",
-                name(work.now.name), join(", ", [name(p) for p in wanted]), copy_data),
+        compose(
+            "ALTER SUBSCRIPTION {} SET PUBLICATION {} WITH (refresh = true, copy_data = {})",
+            name(work.now.name),
+            join(", ", [name(p) for p in wanted]),
+            copy_data,
+        ),
         database=work.spec.database,
-    )  # fmt: skip
+    )
     wait_until(
-        f"{work.now.name} to start anew", lambda: apply_of(work.subscriber, work.spec),
+        f"{work.now.name} to start anew",
+        lambda: apply_of(work.subscriber, work.spec),
         lambda now: now is not None and now.pid is not None and (before is None or now.pid != before.pid),
-        timeout=_RESTARTED_WITHIN, describe=lambda now: f"worker {now.pid if now else None}",
-    )  # fmt: skip
+        timeout=_RESTARTED_WITHIN,
+        describe=lambda now: f"worker {now.pid if now else None}",
+    )
     return f"of {', '.join(wanted)}"
 
 
@@ -226,7 +267,11 @@ def _wait(work: _Resync) -> str:
         return _look(work.publisher, work.subscriber, work.spec, work.table).state
 
     wait_until(
-        f"{work.words} to be ready", state, lambda found: found == "r", timeout=_COPIED_WITHIN,
-        describe=lambda found: f"state {found}", remedy="Read the subscriber's log: the copy may be refused.",
-    )  # fmt: skip
+        f"{work.words} to be ready",
+        state,
+        lambda found: found == "r",
+        timeout=_COPIED_WITHIN,
+        describe=lambda found: f"state {found}",
+        remedy="Read the subscriber's log: the copy may be refused.",
+    )
     return "ready"

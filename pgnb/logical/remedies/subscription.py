@@ -45,12 +45,15 @@ def plan_enable(subscriber: Server, spec: DatabaseSpec) -> Change:
     if now.enabled:
         return Change(title, subscriber.journal, note="It is enabled.")
     return Change(
-        title, subscriber.journal, f"{now.name}: disabled\n", f"{now.name}: enabled\n",
+        title,
+        subscriber.journal,
+        f"{now.name}: disabled\n",
+        f"{now.name}: enabled\n",
         [_enable_step(subscriber, spec)],
         note="Where an error disabled it, the same error comes again unless its cause is gone.",
         undo_text=f"ALTER SUBSCRIPTION {now.name} DISABLE",
         confirmations=[Confirmation(PARAMETER, now.name, "The changes that its slot kept are applied.")],
-    )  # fmt: skip
+    )
 
 
 def _enable_step(subscriber: Server, spec: DatabaseSpec) -> Step:
@@ -75,21 +78,30 @@ def plan_refresh(subscriber: Server, spec: DatabaseSpec, unknown: tuple[str, ...
     if not now.enabled:
         raise GateClosed(
             f"{spec.database}: {now.name} is disabled, and only an enabled one can be refreshed",
-            found=now.words, remedy="Enable it first (remedy = 'enable').",
-        )  # fmt: skip
+            found=now.words,
+            remedy="Enable it first (remedy = 'enable').",
+        )
 
     def run() -> str:
         refresh(subscriber, spec, copy_data=True)
         return f"{len(unknown)} tables are known now and being copied"
 
-    step = Step(subscriber.name, f"{spec.database}: ALTER SUBSCRIPTION {now.name} REFRESH PUBLICATION", run,
-                journalled=True)  # fmt: skip
+    step = Step(
+        subscriber.name,
+        f"{spec.database}: ALTER SUBSCRIPTION {now.name} REFRESH PUBLICATION",
+        run,
+        journalled=True,
+    )
     after = "".join(f"{table}: to be copied\n" for table in unknown)
     return Change(
-        title, subscriber.journal, "", after, [step],
+        title,
+        subscriber.journal,
+        "",
+        after,
+        [step],
         note="The rows that were written before are copied; those tables must be empty on the subscriber.",
         confirmations=[Confirmation(PARAMETER, now.name, "Those tables are copied from the publisher.")],
-    )  # fmt: skip
+    )
 
 
 def plan_skip(subscriber: Server, spec: DatabaseSpec, lsn: str | None, words: str) -> Change:
@@ -107,23 +119,35 @@ def plan_skip(subscriber: Server, spec: DatabaseSpec, lsn: str | None, words: st
             remedy="SKIP takes PostgreSQL 15 and the LSN from the log; with streaming = parallel set it to on"
             " and let the conflict come again. Else remove the row on the subscriber.",
         )
-    steps = [_skip_step(subscriber, spec, lsn), *(() if now.enabled else (_enable_step(subscriber, spec),)),
-             _passed_step(subscriber, spec, lsn)]  # fmt: skip
+    steps = [
+        _skip_step(subscriber, spec, lsn),
+        *(() if now.enabled else (_enable_step(subscriber, spec),)),
+        _passed_step(subscriber, spec, lsn),
+    ]
     return Change(
-        title, subscriber.journal, f"{lsn}: {words}\n", f"{lsn}: left out\n", steps,
+        title,
+        subscriber.journal,
+        f"{lsn}: {words}\n",
+        f"{lsn}: left out\n",
+        steps,
         note="Every change of that transaction is left out, those to other tables too: compare the counts"
         " afterwards, and resync the tables that differ.",
         confirmations=[Confirmation(PARAMETER, lsn, "The whole transaction is left out.")],
         precheck=lambda: _still_waiting(subscriber, spec, lsn),
-    )  # fmt: skip
+    )
 
 
 def _still_waiting(subscriber: Server, spec: DatabaseSpec, lsn: str) -> Checks:
     apply = apply_of(subscriber, spec)
     waiting = apply is not None and apply.behind(lsn)
     found = f"applied up to {apply.remote_lsn or 'nothing yet'}" if apply else "no subscription"
-    check = Check(f"the transaction at {lsn} waits", waiting, found, f"not beyond {lsn}",
-                  "It is through already: diagnose again, the conflict may be another one now.")  # fmt: skip
+    check = Check(
+        f"the transaction at {lsn} waits",
+        waiting,
+        found,
+        f"not beyond {lsn}",
+        "It is through already: diagnose again, the conflict may be another one now.",
+    )
     return Checks.of(f"Skipping in {spec.database}", [check], subscriber.journal)
 
 
@@ -140,12 +164,17 @@ def _skip_step(subscriber: Server, spec: DatabaseSpec, lsn: str) -> Step:
 def _passed_step(subscriber: Server, spec: DatabaseSpec, lsn: str) -> Step:
     def run() -> str:
         passed = wait_until(
-            f"{spec.subscription} to go on behind {lsn}", lambda: apply_of(subscriber, spec),
-            lambda apply: apply is not None and apply.remote_lsn is not None
-            and lsn_bytes(apply.remote_lsn) > lsn_bytes(lsn),
-            timeout=_SKIPPED_WITHIN, describe=lambda apply: str(apply and apply.remote_lsn),
+            f"{spec.subscription} to go on behind {lsn}",
+            lambda: apply_of(subscriber, spec),
+            lambda apply: (
+                apply is not None
+                and apply.remote_lsn is not None
+                and lsn_bytes(apply.remote_lsn) > lsn_bytes(lsn)
+            ),
+            timeout=_SKIPPED_WITHIN,
+            describe=lambda apply: str(apply and apply.remote_lsn),
             remedy="Read the subscriber's log: another error may come before that transaction.",
-        )  # fmt: skip
+        )
         return f"applied up to {passed.remote_lsn}" if passed else "gone"
 
     return Step(subscriber.name, f"{spec.database}: wait until the apply is behind {lsn}", run)

@@ -111,10 +111,15 @@ def _draw(axes: Axes, rows: Sequence[_Row]) -> None:
         if row.colour != _UNREAD:
             axes.plot([row.standby] * 2, [index - 0.38, index + 0.38], color=colour, lw=2.6, zorder=3)
         axes.annotate(
-            style.drawable(row.words), (max(high, row.standby), index), xytext=(7, 0),
-            textcoords="offset points", va="center", fontsize=9, color=row.colour,
+            style.drawable(row.words),
+            (max(high, row.standby), index),
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=row.colour,
             fontweight="bold" if row.fault else "normal",
-        )  # fmt: skip
+        )
     axes.set_yticks(range(len(rows)), [row.label for row in rows])
     for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
         tick.set_color(_FAULT if row.fault else style.INK)
@@ -151,9 +156,18 @@ def _compact(power: int) -> str:
 def _legend(axes: Axes, rows: Sequence[_Row], sides: Sides) -> None:
     handles = [
         Patch(facecolor=_PRIMARY, alpha=0.5, label=f"rows on the {sides.first}"),
-        Line2D([], [], color=_PRIMARY, lw=2.6, marker="|", ms=9, ls="", mew=2.6,
-               label=f"rows on the {sides.second}"),
-    ]  # fmt: skip
+        Line2D(
+            [],
+            [],
+            color=_PRIMARY,
+            lw=2.6,
+            marker="|",
+            ms=9,
+            ls="",
+            mew=2.6,
+            label=f"rows on the {sides.second}",
+        ),
+    ]
     if any(row.fault for row in rows):
         handles.append(Patch(facecolor=_FAULT, alpha=0.5, label="differs"))
     axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.2)

@@ -20,9 +20,12 @@ _DECADES = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0)
 
 
 def gaps(
-    writing: Writing, *, allowed: float | None = None, named: Sequence[tuple[Gap, str]] = (),
+    writing: Writing,
+    *,
+    allowed: float | None = None,
+    named: Sequence[tuple[Gap, str]] = (),
     marks: Sequence[tuple[str, datetime, datetime]] = (),
-) -> style.Plot:  # fmt: skip
+) -> style.Plot:
     """One line upwards for each gap, as high as it was long (logarithmic); the longest ones are named.
 
     `allowed` draws the longest gap that was promised, in seconds; `named` are gaps with what ran then, which

@@ -94,9 +94,14 @@ def _seconds(axes: Axes, series: Sequence[LagSeries], samples: LagSamples) -> No
         times, (age,) = _drawn(one, [one.seconds], samples.hz)
         label = "age of what the standby shows" if len(series) == 1 else style.drawable(one.name)
         axes.plot(
-            times, age, color=style.INK if len(series) == 1 else colour, lw=1.6, label=label,
-            marker=_marker(age), ms=4,
-        )  # fmt: skip
+            times,
+            age,
+            color=style.INK if len(series) == 1 else colour,
+            lw=1.6,
+            label=label,
+            marker=_marker(age),
+            ms=4,
+        )
     if len(series) == 1:
         _reported(axes, series[0], samples)
 

@@ -61,9 +61,7 @@ def _top(measured: Retention, slots: list[SlotRetention], hours: float) -> float
     return float(max([most, *near]) if near else grown or 1024.0) * 1.12
 
 
-def _bars(
-    axes: Axes, measured: Retention, slots: list[SlotRetention], hours: float, top: float
-) -> None:  # fmt: skip
+def _bars(axes: Axes, measured: Retention, slots: list[SlotRetention], hours: float, top: float) -> None:
     for index, slot in enumerate(slots):
         kept = float(slot.retained or 0)
         grown = min(kept + measured.rate * hours * 3600, top, max(kept, measured.cap or top))
@@ -71,9 +69,15 @@ def _bars(
         axes.barh(index, grown, height=0.5, color=colour, alpha=0.22, lw=0)
         axes.barh(index, max(kept, top * 0.003), height=0.5, color=colour, lw=0)
         axes.annotate(
-            style.drawable(_words(measured, slot)), (0, index), xytext=(4, 15), textcoords="offset points",
-            va="bottom", fontsize=9, color=style.INK, bbox=_PATCH,
-        )  # fmt: skip
+            style.drawable(_words(measured, slot)),
+            (0, index),
+            xytext=(4, 15),
+            textcoords="offset points",
+            va="bottom",
+            fontsize=9,
+            color=style.INK,
+            bbox=_PATCH,
+        )
     axes.set_yticks(range(len(slots)), [style.drawable(style.shortened(s.name, _NAME_LIMIT)) for s in slots])
     axes.set_ylim(len(slots) - 0.45, -0.85)
     axes.grid(visible=False, axis="y")
@@ -86,11 +90,9 @@ def _words(measured: Retention, slot: SlotRetention) -> str:
     words = f"{state}{status}: {spell_bytes(slot.retained)} kept"
     ends = [
         (taken, what)
-        for taken, what in (
-            (measured.until_cap(slot), "cap"), (measured.until_full(slot), "volume full")
-        )
+        for taken, what in ((measured.until_cap(slot), "cap"), (measured.until_full(slot), "volume full"))
         if taken is not None
-    ]  # fmt: skip
+    ]
     if slot.wal_status == "lost" or not ends:
         return words
     taken, what = min(ends)
@@ -111,12 +113,27 @@ def _limits(axes: Axes, measured: Retention, top: float) -> None:
             continue
         axes.axvline(size, color=colour, ls=(0, (5, 3)), lw=1.4)
         axes.annotate(
-            style.drawable(f"{words}, {spell_bytes(size)}"), (size, 1), xycoords=("data", "axes fraction"),
-            xytext=(0, 3), textcoords="offset points", fontsize=9, color=colour, annotation_clip=False,
-            ha="right" if size > 0.6 * top else "center", va="bottom",
-        )  # fmt: skip
+            style.drawable(f"{words}, {spell_bytes(size)}"),
+            (size, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            fontsize=9,
+            color=colour,
+            annotation_clip=False,
+            ha="right" if size > 0.6 * top else "center",
+            va="bottom",
+        )
     if beyond:
         axes.annotate(
-            style.drawable(f"{'; '.join(beyond)} →"), (1, 0), xycoords="axes fraction", xytext=(-4, 4),
-            textcoords="offset points", ha="right", va="bottom", fontsize=9, color=style.DIM, bbox=_PATCH,
-        )  # fmt: skip
+            style.drawable(f"{'; '.join(beyond)} →"),
+            (1, 0),
+            xycoords="axes fraction",
+            xytext=(-4, 4),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            fontsize=9,
+            color=style.DIM,
+            bbox=_PATCH,
+        )

@@ -268,10 +268,18 @@ def shade(
     )
     if label:
         axes.annotate(
-            drawable(label), ((start + end) / 2, 1), xycoords=("data", "axes fraction"),
-            xytext=(0, 16 if alarm else 3), textcoords="offset points", ha="center", va="bottom", fontsize=9,
-            color=colour, fontweight="bold" if alarm else "normal", annotation_clip=False,
-        )  # fmt: skip
+            drawable(label),
+            ((start + end) / 2, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 16 if alarm else 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=9,
+            color=colour,
+            fontweight="bold" if alarm else "normal",
+            annotation_clip=False,
+        )
 
 
 def note(axes: Axes, text: str, at: float, value: float, colour: str = INK) -> None:
@@ -279,9 +287,16 @@ def note(axes: Axes, text: str, at: float, value: float, colour: str = INK) -> N
     low, high = axes.get_xlim()
     place = (at - low) / (high - low) if high > low else 0.5
     axes.annotate(
-        drawable(text), (at, value), xytext=(0, 4), textcoords="offset points", va="bottom", fontsize=9,
-        ha="right" if place > 0.8 else "left" if place < 0.1 else "center", fontweight="bold", color=colour,
-    )  # fmt: skip
+        drawable(text),
+        (at, value),
+        xytext=(0, 4),
+        textcoords="offset points",
+        va="bottom",
+        fontsize=9,
+        ha="right" if place > 0.8 else "left" if place < 0.1 else "center",
+        fontweight="bold",
+        color=colour,
+    )
 
 
 def threshold(axes: Axes, value: float, label: str) -> None:
@@ -292,10 +307,16 @@ def threshold(axes: Axes, value: float, label: str) -> None:
         axes.set_ylim(low, max(high, value * 1.15))
         axes.axhline(value, color=VERMILLION, ls=(0, (5, 3)), lw=1.2)
     axes.annotate(
-        drawable(f"↑ {label}" if far else label), (1, 1 if far else value),
-        xycoords="axes fraction" if far else ("axes fraction", "data"), xytext=(-4, -3 if far else 3),
-        textcoords="offset points", ha="right", va="top" if far else "bottom", fontsize=9, color=VERMILLION,
-    )  # fmt: skip
+        drawable(f"↑ {label}" if far else label),
+        (1, 1 if far else value),
+        xycoords="axes fraction" if far else ("axes fraction", "data"),
+        xytext=(-4, -3 if far else 3),
+        textcoords="offset points",
+        ha="right",
+        va="top" if far else "bottom",
+        fontsize=9,
+        color=VERMILLION,
+    )
 
 
 def say(axes: Axes, text: str) -> None:

@@ -95,7 +95,7 @@ def _bars(axes: Axes, shown: Sequence[Entry], lost: Entry | None) -> None:
 
 def _label(
     axes: Axes, words: str, index: int, start: float, length: float, whole: float, *, ok: bool
-) -> None:  # fmt: skip
+) -> None:
     """A bar's length in words: behind it, in it, or before it, where there is room. Shares of the whole."""
     colour, edge, offset, align = style.DIM if ok else style.VERMILLION, start + length, 5, "left"
     if start + length > 0.75:
@@ -103,6 +103,12 @@ def _label(
         edge, offset, align = (start + length if inside else start), -5, "right"
         colour = style.PAPER if inside else colour
     axes.annotate(
-        words, (edge * whole, index), xytext=(offset, 0), textcoords="offset points", ha=align, va="center",
-        fontsize=9, color=colour,
-    )  # fmt: skip
+        words,
+        (edge * whole, index),
+        xytext=(offset, 0),
+        textcoords="offset points",
+        ha=align,
+        va="center",
+        fontsize=9,
+        color=colour,
+    )

@@ -111,9 +111,14 @@ def _box(axes: Axes, place: Place, node: Node, *, alarm: bool) -> None:
     x, y = place
     axes.text(x + 0.12, y + 0.42, node.role.upper(), fontsize=9, fontweight="bold", color=colour, va="center")
     axes.text(
-        x + _BOX_WIDTH - 0.12, y + 0.42, f"timeline {node.timeline or '?'}", fontsize=9, color=style.DIM,
-        va="center", ha="right",
-    )  # fmt: skip
+        x + _BOX_WIDTH - 0.12,
+        y + 0.42,
+        f"timeline {node.timeline or '?'}",
+        fontsize=9,
+        color=style.DIM,
+        va="center",
+        ha="right",
+    )
     name, rest = _names(node)
     name = style.drawable(style.fitted(name, _INSIDE, 10, bold=True))
     axes.text(x + 0.12, y + 0.08, name, fontsize=10, fontweight="bold", va="center")
@@ -157,10 +162,17 @@ def _outline(axes: Axes, place: Place, colour: str, dashes: Any, fill: float) ->
     for alpha, edge, face in ((1.0, colour, "none"), (fill, "none", colour)):
         axes.add_patch(
             FancyBboxPatch(
-                (x, y - _BOX_HEIGHT / 2), _BOX_WIDTH, _BOX_HEIGHT, boxstyle="round,pad=0,rounding_size=0.12",
-                linewidth=1.6, edgecolor=edge, facecolor=face, alpha=alpha, linestyle=dashes,
+                (x, y - _BOX_HEIGHT / 2),
+                _BOX_WIDTH,
+                _BOX_HEIGHT,
+                boxstyle="round,pad=0,rounding_size=0.12",
+                linewidth=1.6,
+                edgecolor=edge,
+                facecolor=face,
+                alpha=alpha,
+                linestyle=dashes,
             )
-        )  # fmt: skip
+        )
 
 
 def _stub(link: Link) -> _Stub:
@@ -179,17 +191,30 @@ def _arrow(axes: Axes, start: Place, end: Place, link: Link) -> None:
     axes.plot([x0, bend, bend], [y0, y0, y1], color=colour, lw=1.6, ls=dashes, solid_joinstyle="round")
     axes.add_patch(
         FancyArrowPatch(
-            (bend, y1), (x1, y1), arrowstyle="-|>", mutation_scale=14, shrinkA=0, shrinkB=2, color=colour,
-            linewidth=1.6, linestyle=dashes,
+            (bend, y1),
+            (x1, y1),
+            arrowstyle="-|>",
+            mutation_scale=14,
+            shrinkA=0,
+            shrinkB=2,
+            color=colour,
+            linewidth=1.6,
+            linestyle=dashes,
         )
-    )  # fmt: skip
+    )
     at = ((bend + x1) / 2, y1)
     above, below = _labels(link)
     for text, offset, side in ((above, 4, "bottom"), (below, -4, "top")):
         axes.annotate(
-            style.drawable(text), at, xytext=(0, offset), textcoords="offset points", ha="center", va=side,
-            fontsize=9, color=colour,
-        )  # fmt: skip
+            style.drawable(text),
+            at,
+            xytext=(0, offset),
+            textcoords="offset points",
+            ha="center",
+            va=side,
+            fontsize=9,
+            color=colour,
+        )
 
 
 def _labels(link: Link) -> tuple[str, str]:

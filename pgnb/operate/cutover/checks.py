@@ -42,14 +42,28 @@ def _of_everybody(cut: Cutover, status: CutoverStatus, as_is: bool) -> list[Chec
     wanted = cut.path != "failover"
     level = str(cut.subscriber.scalar("SELECT pg_catalog.current_setting('wal_level')"))
     items = [
-        Check("databases", bool(cut.specs), ", ".join(cut.specs.databases) or "none", "one or more",
-              "Name them, or set replication up first (12)."),
-        Check("the publisher answers" if wanted else "the publisher is dead", answers == wanted or begun,
-              "answers" if answers else cut.why_absent, "answers" if wanted else "no answer",
-              "Dead: path = failover. Alive: path = cutover loses nothing; a failover would."),
-        Check("the subscriber is writable", cut.subscriber.facts.role == "primary", cut.subscriber.facts.role,
-              "primary", "A standby cannot take over; name the subscriber."),
-    ]  # fmt: skip
+        Check(
+            "databases",
+            bool(cut.specs),
+            ", ".join(cut.specs.databases) or "none",
+            "one or more",
+            "Name them, or set replication up first (12).",
+        ),
+        Check(
+            "the publisher answers" if wanted else "the publisher is dead",
+            answers == wanted or begun,
+            "answers" if answers else cut.why_absent,
+            "answers" if wanted else "no answer",
+            "Dead: path = failover. Alive: path = cutover loses nothing; a failover would.",
+        ),
+        Check(
+            "the subscriber is writable",
+            cut.subscriber.facts.role == "primary",
+            cut.subscriber.facts.role,
+            "primary",
+            "A standby cannot take over; name the subscriber.",
+        ),
+    ]
     return [*items, *(_way_back(cut, status, level, as_is) if cut.reverse else ())]
 
 
@@ -59,11 +73,21 @@ def _way_back(cut: Cutover, status: CutoverStatus, level: str, as_is: bool) -> l
     taken = [s.spec.slot for s in status.items if s.spec.slot in slots and not s.followed and not s.stopped]
     return [
         *update_checks(cut.subscriber, cut.specs, planned=not as_is),
-        Check("wal_level of the subscriber", level == "logical" or not as_is, level, "logical",
-              "Following it needs that, and a restart (allow_restart); else reverse_service = ''."),
-        Check("slots of the way back", not taken, ", ".join(taken) or "none there", "none there",
-              "Drop them on the subscriber if nobody needs them (07)."),
-    ]  # fmt: skip
+        Check(
+            "wal_level of the subscriber",
+            level == "logical" or not as_is,
+            level,
+            "logical",
+            "Following it needs that, and a restart (allow_restart); else reverse_service = ''.",
+        ),
+        Check(
+            "slots of the way back",
+            not taken,
+            ", ".join(taken) or "none there",
+            "none there",
+            "Drop them on the subscriber if nobody needs them (07).",
+        ),
+    ]
 
 
 def _planned(state: DatabaseState) -> list[Check]:
@@ -71,14 +95,28 @@ def _planned(state: DatabaseState) -> list[Check]:
     resumed = standing is None and state.stopped and state.slot is None
     loose = silence.words if silence else "the publisher is not there"
     return [
-        Check(f"{database}: subscription", bool(standing and standing.enabled) or resumed,
-              standing.words if standing else "dropped by a cut-over" if resumed else "none",
-              "enabled, or dropped with the writes stopped", _SEE),
-        Check(f"{database}: tables", state.ready, standing.words if standing else "–", "all ready",
-              "Wait for the initial copy (12.4)."),
-        Check(f"{database}: nothing escapes the stop", not loose, loose or "nothing", "nothing",
-              "COMMIT or ROLLBACK PREPARED; ALTER ROLE ... RESET default_transaction_read_only."),
-    ]  # fmt: skip
+        Check(
+            f"{database}: subscription",
+            bool(standing and standing.enabled) or resumed,
+            standing.words if standing else "dropped by a cut-over" if resumed else "none",
+            "enabled, or dropped with the writes stopped",
+            _SEE,
+        ),
+        Check(
+            f"{database}: tables",
+            state.ready,
+            standing.words if standing else "–",
+            "all ready",
+            "Wait for the initial copy (12.4).",
+        ),
+        Check(
+            f"{database}: nothing escapes the stop",
+            not loose,
+            loose or "nothing",
+            "nothing",
+            "COMMIT or ROLLBACK PREPARED; ALTER ROLE ... RESET default_transaction_read_only.",
+        ),
+    ]
 
 
 def _sequences(cut: Cutover, status: CutoverStatus) -> list[Check]:
@@ -91,11 +129,23 @@ def _sequences(cut: Cutover, status: CutoverStatus) -> list[Check]:
     lacking = [f"{s.database}: {one}" for s, names in zip(both, found, strict=True) for one in names]
     unknown = unknown_sequences(cut)
     return [
-        Check("sequences that the subscriber lacks", not lacking, ", ".join(lacking) or "none", "none",
-              "Make them there if clients use them.", advice=True),
-        Check("sequences whose place nothing says", not unknown, ", ".join(unknown) or "none", "none",
-              "No column is fed by them: set them by hand, and name them in accept_sequences.", advice=True),
-    ]  # fmt: skip
+        Check(
+            "sequences that the subscriber lacks",
+            not lacking,
+            ", ".join(lacking) or "none",
+            "none",
+            "Make them there if clients use them.",
+            advice=True,
+        ),
+        Check(
+            "sequences whose place nothing says",
+            not unknown,
+            ", ".join(unknown) or "none",
+            "none",
+            "No column is fed by them: set them by hand, and name them in accept_sequences.",
+            advice=True,
+        ),
+    ]
 
 
 def unknown_sequences(cut: Cutover) -> list[str]:
@@ -111,8 +161,15 @@ def cutover_done(cut: Cutover) -> Checks:
     status = cutover_status(cut)
     items = [check for state in status.items for check in _afterwards(cut, state)]
     if cut.path in ("cutover", "failover"):
-        items.append(Check(f"Service {cut.service}", status.leads, status.leads_to, "leads to the subscriber",
-                           "Run this again: it goes on from here."))  # fmt: skip
+        items.append(
+            Check(
+                f"Service {cut.service}",
+                status.leads,
+                status.leads_to,
+                "leads to the subscriber",
+                "Run this again: it goes on from here.",
+            )
+        )
     items += publishing_checks(cut, done=True) if cut.path == "failover" else ()
     return Checks.of(f"After the path {cut.path}", items, cut.cluster.journal)
 
@@ -127,14 +184,26 @@ def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
         found = "stopped" if state.stopped else "let in"
         return [Check(f"{database}: writes", not state.stopped, found, "let in", again)]
     items = [
-        Check(f"{database}: subscription", state.standing is None,
-              state.standing.words if state.standing else "dropped", "dropped", again),
+        Check(
+            f"{database}: subscription",
+            state.standing is None,
+            state.standing.words if state.standing else "dropped",
+            "dropped",
+            again,
+        ),
         Check(f"{database}: sequences", not state.gaps, f"{len(state.gaps)} behind", "none behind", again),
-    ]  # fmt: skip
+    ]
     if cut.path == "cutover":
         found = "stopped" if state.stopped else "let in"
         items.append(Check(f"{database}: writes on the publisher", state.stopped, found, "stopped", again))
     if cut.reverse:
-        items.append(Check(f"{database}: way back", state.followed, "follows" if state.followed else "none",
-                           "the publisher follows", again))  # fmt: skip
+        items.append(
+            Check(
+                f"{database}: way back",
+                state.followed,
+                "follows" if state.followed else "none",
+                "the publisher follows",
+                again,
+            )
+        )
     return items

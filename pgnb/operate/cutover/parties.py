@@ -87,12 +87,25 @@ class Cutover(Tabled):
 
 
 def logical_cutover(
-    cluster: Cluster, path: str, subscriber: Server, *, publisher_selector: str, service: str,
-    databases: Iterable[str] = (), container: str = "", user: str = "postgres", password: str = "",
-    reverse_service: str = "", role: str = "", secret: str = "", tls: Mapping[str, str] | None = None,
+    cluster: Cluster,
+    path: str,
+    subscriber: Server,
+    *,
+    publisher_selector: str,
+    service: str,
+    databases: Iterable[str] = (),
+    container: str = "",
+    user: str = "postgres",
+    password: str = "",
+    reverse_service: str = "",
+    role: str = "",
+    secret: str = "",
+    tls: Mapping[str, str] | None = None,
     margin: int = DEFAULT_MARGIN,
-    timeout: float = 120.0, uncounted: Iterable[str] = (), expect: str = "",
-) -> Cutover:  # fmt: skip
+    timeout: float = 120.0,
+    uncounted: Iterable[str] = (),
+    expect: str = "",
+) -> Cutover:
     """Find everybody's part. On the path `failover` the publisher may be dead.
 
     Paths: `cutover` (planned), `failover` (the publisher is dead), `clean` (it is back: its slots go),
@@ -112,9 +125,21 @@ def logical_cutover(
     specs = _specs(publisher, subscriber, databases)
     way_back = reverse_service if path == "cutover" else ""
     return Cutover(
-        cluster, cast(Path, path), publisher, subscriber, specs, service, why, way_back, role, secret,
-        checked_tls(tls or {}), margin, timeout, _among(specs, uncounted),
-    )  # fmt: skip
+        cluster,
+        cast(Path, path),
+        publisher,
+        subscriber,
+        specs,
+        service,
+        why,
+        way_back,
+        role,
+        secret,
+        checked_tls(tls or {}),
+        margin,
+        timeout,
+        _among(specs, uncounted),
+    )
 
 
 def _among(specs: Specs, uncounted: Iterable[str]) -> tuple[str, ...]:
@@ -124,7 +149,7 @@ def _among(specs: Specs, uncounted: Iterable[str]) -> tuple[str, ...]:
             f"databases that are not handed over: {', '.join(unknown)}",
             found=f"handed over: {', '.join(specs.databases) or 'none'}",
             remedy="uncounted names some of those.",
-        )  # fmt: skip
+        )
     return left
 
 

@@ -42,11 +42,16 @@ def _title(cut: Cutover) -> str:
 def _planned(cut: Cutover, status: CutoverStatus) -> Change:
     work = Handover(cut)
     return Change(
-        _title(cut), cut.cluster.journal, _text(cut, status), _after(cut), work.steps(status),
+        _title(cut),
+        cut.cluster.journal,
+        _text(cut, status),
+        _after(cut),
+        work.steps(status),
         note="Until the first subscription is dropped, whatever fails is put back.",
         undo_text="path = abandon before that; afterwards the same in the other direction (reverse_service)",
-        confirmations=[_allow()], precheck=lambda: cutover_checks(cut),
-    )  # fmt: skip
+        confirmations=[_allow()],
+        precheck=lambda: cutover_checks(cut),
+    )
 
 
 def _failover(cut: Cutover, status: CutoverStatus) -> Change:
@@ -58,10 +63,15 @@ def _failover(cut: Cutover, status: CutoverStatus) -> Change:
     if unknown:
         wanted.append(Confirmation("accept_sequences", unknown, "Nothing says how far these sequences were."))
     return Change(
-        _title(cut), cut.cluster.journal, _text(cut, status), _after(cut), Emergency(cut).steps(status),
+        _title(cut),
+        cut.cluster.journal,
+        _text(cut, status),
+        _after(cut),
+        Emergency(cut).steps(status),
         note="Slots that the publisher keeps are noted; path = clean drops them when it is back.",
-        confirmations=wanted, precheck=lambda: cutover_checks(cut),
-    )  # fmt: skip
+        confirmations=wanted,
+        precheck=lambda: cutover_checks(cut),
+    )
 
 
 def _allow() -> Confirmation:
@@ -92,12 +102,15 @@ def _clean(cut: Cutover) -> Change:
         return clean_slots(cut.publisher, cut.subscriber, left)
 
     return Change(
-        title, cut.cluster.journal, "".join(f"{one.slot} of {one.database}\n" for one in left), "",
+        title,
+        cut.cluster.journal,
+        "".join(f"{one.slot} of {one.database}\n" for one in left),
+        "",
         [Step(cut.publisher.name, f"drop the slots {names}", run, journalled=True)],
         note="They keep WAL until the disk is full. The rows there stay; let no client write to them.",
         confirmations=[Confirmation("drop_slots", names, "Nobody reads them any more.")],
         precheck=lambda: cutover_checks(cut),
-    )  # fmt: skip
+    )
 
 
 def _abandon(cut: Cutover, status: CutoverStatus) -> Change:
@@ -119,15 +132,24 @@ def _abandon(cut: Cutover, status: CutoverStatus) -> Change:
         return let_writes_in(cut.publisher, stopped)
 
     return Change(
-        title, cut.cluster.journal, f"writes stopped: {names}\n", f"writes let in: {names}\n",
+        title,
+        cut.cluster.journal,
+        f"writes stopped: {names}\n",
+        f"writes let in: {names}\n",
         [Step(cut.publisher.name, f"ALTER DATABASE ... RESET in {names}", run, journalled=True)],
-        confirmations=[_allow()], precheck=lambda: _nothing_against(cut),
-    )  # fmt: skip
+        confirmations=[_allow()],
+        precheck=lambda: _nothing_against(cut),
+    )
 
 
 def _nothing_against(cut: Cutover) -> Checks:
     """Read again immediately before: somebody else may have finished the cut-over meanwhile."""
     against = reasons_against(cut)
-    check = Check("writes may be allowed again", not against, "; ".join(against) or "nothing against it",
-                  "nothing against it", GO_ON.format(publisher=cut.publisher.name))  # fmt: skip
+    check = Check(
+        "writes may be allowed again",
+        not against,
+        "; ".join(against) or "nothing against it",
+        "nothing against it",
+        GO_ON.format(publisher=cut.publisher.name),
+    )
     return Checks.of(f"Before writes on {cut.publisher.name}", [check], cut.cluster.journal)

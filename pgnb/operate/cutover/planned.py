@@ -84,9 +84,10 @@ class Handover:
         different = [f"{one.database}: {words}" for one in counted for words in one.different]
         if different:
             raise VerificationFailed(
-                f"{len(different)} tables differ although everything was applied", found="; ".join(different),
+                f"{len(different)} tables differ although everything was applied",
+                found="; ".join(different),
                 remedy="Resynchronise them (12.9), or find who wrote on the subscriber.",
-            )  # fmt: skip
+            )
         left = f"; not counted, as asked: {', '.join(cut.uncounted)}" if cut.uncounted else ""
         tables, rows = sum(one.tables for one in counted), sum(one.rows for one in counted)
         return f"{tables} tables, {rows:,} rows{left}"

@@ -43,11 +43,22 @@ def publish(cut: Cutover) -> str:
 def publishing_checks(cut: Cutover, *, done: bool) -> Iterator[Check]:
     """Before: which databases get none, and why, as advice. Once `done`: that all the others have theirs."""
     for check in update_checks(cut.subscriber, _lacking(cut)):
-        yield Check(f"{check.name} (publication)", check.ok, check.found, check.wanted,
-                    f"No publication is made there. {check.remedy}".strip(), advice=True)  # fmt: skip
+        yield Check(
+            f"{check.name} (publication)",
+            check.ok,
+            check.found,
+            check.wanted,
+            f"No publication is made there. {check.remedy}".strip(),
+            advice=True,
+        )
     level = str(cut.subscriber.scalar("SELECT pg_catalog.current_setting('wal_level')"))
     yield Check("wal_level of the new primary", level == "logical", level, "logical", _LEVEL, advice=True)
     if done:
         lacking = [spec.database for spec in unpublished(cut)]
-        yield Check("publications on the new primary", not lacking, ", ".join(lacking) or "there", "there",
-                    "Run this again: it goes on from here.")  # fmt: skip
+        yield Check(
+            "publications on the new primary",
+            not lacking,
+            ", ".join(lacking) or "there",
+            "there",
+            "Run this again: it goes on from here.",
+        )

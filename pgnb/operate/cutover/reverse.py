@@ -35,11 +35,16 @@ def plan_way_back(cut: Cutover, networks: Sequence[str]) -> Change:
         return Change(title, cut.cluster.journal, note="No way back is asked for (reverse_service is empty).")
     rules = subscription_rules(cut.role, networks, tls=target.facts.ssl)
     parts = [
-        plan_role(target, cut.role, cut.secret), plan_reader(target, cut.role), plan_hba(target, rules),
+        plan_role(target, cut.role, cut.secret),
+        plan_reader(target, cut.role),
+        plan_hba(target, rules),
         plan_subscriber_identity(cut.publisher, target, cut.specs),
-    ]  # fmt: skip
-    steps = [Step(target.name, part.title, lambda part=part: part.apply().outcome, True)  # type: ignore[misc]
-             for part in parts if part]  # fmt: skip
+    ]
+    steps = [
+        Step(target.name, part.title, lambda part=part: part.apply().outcome, True)  # type: ignore[misc]
+        for part in parts
+        if part
+    ]
     before, after = ("".join(getattr(part, side) for part in parts if part) for side in ("before", "after"))
     return Change(title, cut.cluster.journal, before, after, steps)
 

@@ -18,8 +18,17 @@ from pgnb.logical.targets import databases_of
 from pgnb.operate.cutover.parties import Cutover
 from pgnb.server.services import own_labels, read_service, selector_words
 
-COLUMNS = ("database", "writes", "tables ready", "confirmed", "rows", "sequences", "subscription", "slot",
-           "way back")  # fmt: skip
+COLUMNS = (
+    "database",
+    "writes",
+    "tables ready",
+    "confirmed",
+    "rows",
+    "sequences",
+    "subscription",
+    "slot",
+    "way back",
+)
 
 
 @dataclass(frozen=True)
@@ -100,9 +109,13 @@ def _leads(cut: Cutover) -> tuple[bool, str]:
 
 
 def _state(
-    cut: Cutover, spec: DatabaseSpec, silence: Silence | None, slot: LogicalSlot | None, noted: set[str],
+    cut: Cutover,
+    spec: DatabaseSpec,
+    silence: Silence | None,
+    slot: LogicalSlot | None,
+    noted: set[str],
     leads: bool,
-) -> DatabaseState:  # fmt: skip
+) -> DatabaseState:
     standing = read_subscriptions(cut.subscriber, spec.database).get(spec.subscription)
     followed = silence is not None and spec.subscription in read_subscriptions(cut.publisher, spec.database)
     gaps = () if leads else gaps_of(cut, spec, standing)
@@ -130,9 +143,11 @@ def _line(one: DatabaseState) -> tuple[object, ...]:
     return (
         one.spec.database,
         "publisher is dead" if dead else Cell("stopped", "good") if one.stopped else "let in",
-        tables if one.ready else Cell(tables, "warn"), confirmed, rows,
+        tables if one.ready else Cell(tables, "warn"),
+        confirmed,
+        rows,
         Cell(f"{len(one.gaps)} behind", "warn") if one.gaps else Cell("not behind", "good"),
         one.standing.words if one.standing else Cell("dropped", "good"),
         "left, noted" if one.noted else "unknown" if dead else "there" if one.slot else "none",
         "follows" if one.followed else "–",
-    )  # fmt: skip
+    )

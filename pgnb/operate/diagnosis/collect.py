@@ -19,11 +19,21 @@ _LOG_BYTES = 256 * 1024
 
 
 def collect_evidence(
-    cluster: Cluster, primary_selector: str, standby_selector: str, *,
-    container: str = "", user: str = "postgres", password: str = "",
-    slot: str = "", application_name: str = "", role: str = "", secret: str = "",
-    min_free: float = 10.0, log_lines: int = 200, expect: str = "",
-) -> Evidence:  # fmt: skip
+    cluster: Cluster,
+    primary_selector: str,
+    standby_selector: str,
+    *,
+    container: str = "",
+    user: str = "postgres",
+    password: str = "",
+    slot: str = "",
+    application_name: str = "",
+    role: str = "",
+    secret: str = "",
+    min_free: float = 10.0,
+    log_lines: int = 200,
+    expect: str = "",
+) -> Evidence:
     """Look at the primary, at every standby and at what lies between; what fails to answer is evidence, too.
 
     `container` is the primary's; `password` names where the login's password stands; `slot` and
@@ -40,8 +50,9 @@ def collect_evidence(
             assert_expected(one.server.name, one.server.facts, expect)
     standbys = collector.look("standby", standby_selector)
     selectors: tuple[tuple[Part, str, Sequence[ServerSeen]], ...] = (
-        ("primary", primary_selector, primaries), ("standby", standby_selector, standbys),
-    )  # fmt: skip
+        ("primary", primary_selector, primaries),
+        ("standby", standby_selector, standbys),
+    )
     missing = tuple((part, selector) for part, selector, found in selectors if not found)
     place = f"{cluster.context or cluster.server_url}, namespace {cluster.namespace}"
     first = Evidence(place, wish, (*primaries, *standbys), missing=missing, changes=cluster.role_changes())

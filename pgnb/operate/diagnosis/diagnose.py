@@ -18,9 +18,12 @@ _EXPLAINING = ("slot-missing", "slot-in-use", "wal-removed", "other-system", "ot
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Name what is wrong, the worst first; nothing for a healthy pair. Reads the evidence only."""
     found: list[Finding] = [
-        *pod_findings(evidence), *configuration_findings(evidence), *history_findings(evidence),
-        *slot_findings(evidence), *replay_findings(evidence),
-    ]  # fmt: skip
+        *pod_findings(evidence),
+        *configuration_findings(evidence),
+        *history_findings(evidence),
+        *slot_findings(evidence),
+        *replay_findings(evidence),
+    ]
     explained = frozenset(finding.subject for finding in found if finding.kind in _EXPLAINING)
     found += connection_findings(evidence, explained)
     return Diagnosis.of(found, [one.name for one in evidence.seen])

@@ -213,9 +213,16 @@ class Evidence(Tabled):
     def table(self) -> Table:
         """One server a line."""
         columns = (
-            "pod", "looked for as", "state", "is", "system identifier", "receiver", "sends to", "disk free",
+            "pod",
+            "looked for as",
+            "state",
+            "is",
+            "system identifier",
+            "receiver",
+            "sends to",
+            "disk free",
             "warnings and errors in its log",
-        )  # fmt: skip
+        )
         rows = [one.row for one in self.seen]
         rows += [(f"no pod of {selector}", part, *[None] * 7) for part, selector in self.missing]
         return Table.of(columns, rows, title=f"Evidence from {self.place}", note=self._note())

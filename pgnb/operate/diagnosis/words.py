@@ -15,27 +15,45 @@ from pgnb.secrecy import masked
 _WORDS: Sequence[tuple[str, str]] = (
     ("wrong-password", r"password authentication failed|no password supplied|fe_sendauth|SASL auth"),
     ("hba-rejects", r"no pg_hba\.conf entry|pg_hba\.conf rejects"),
-    ("no-replication", r"permission denied to start WAL sender|must be superuser or replication role"
-                       r"|is not permitted to log in|role \"[^\"]*\" does not exist"),
+    (
+        "no-replication",
+        r"permission denied to start WAL sender|must be superuser or replication role"
+        r"|is not permitted to log in|role \"[^\"]*\" does not exist",
+    ),
     ("slot-missing", r"replication slot \"[^\"]*\" does not exist"),
     ("slot-in-use", r"replication slot \"[^\"]*\" is active for PID"),
     ("slot-lost", r"can no longer (get changes from|access) replication slot|slot has been invalidated"),
     ("wal-removed", r"requested WAL segment [0-9A-F]{24} has already been removed"),
     ("setting-too-low", r"insufficient parameter settings"),
-    ("other-system", r"database system identifier differs between the primary and standby"
-                     r"|WAL file is from different database system"),
-    ("other-timeline", r"highest timeline \d+ of the primary is behind recovery timeline"
-                       r"|forked off current database system timeline"
-                       r"|is not in this server's history|is not a child of this server's history"),
-    ("no-free-sender", r"number of requested standby connections exceeds \"?max_wal_senders"
-                       r"|too many clients already|too many connections for role|remaining connection slots"),
-    ("unreachable", r"could not translate host name|[Cc]onnection refused|No route to host|timeout expired"
-                    r"|Network is unreachable|Name or service not known|no response"),
+    (
+        "other-system",
+        r"database system identifier differs between the primary and standby"
+        r"|WAL file is from different database system",
+    ),
+    (
+        "other-timeline",
+        r"highest timeline \d+ of the primary is behind recovery timeline"
+        r"|forked off current database system timeline"
+        r"|is not in this server's history|is not a child of this server's history",
+    ),
+    (
+        "no-free-sender",
+        r"number of requested standby connections exceeds \"?max_wal_senders"
+        r"|too many clients already|too many connections for role|remaining connection slots",
+    ),
+    (
+        "unreachable",
+        r"could not translate host name|[Cc]onnection refused|No route to host|timeout expired"
+        r"|Network is unreachable|Name or service not known|no response",
+    ),
     ("disk-full", r"No space left on device"),
-    ("broken-configuration", r"syntax error in file|configuration file \"[^\"]*\" contains errors"
-                             r"|unrecognized configuration parameter|invalid value for parameter"),
+    (
+        "broken-configuration",
+        r"syntax error in file|configuration file \"[^\"]*\" contains errors"
+        r"|unrecognized configuration parameter|invalid value for parameter",
+    ),
     ("broken-hba", r"could not load .*pg_hba\.conf|pg_hba\.conf\" was not reloaded|could not load.*hba"),
-)  # fmt: skip
+)
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _WORDS)
 _STREAMS = re.compile(r"started streaming WAL from primary")
 _GRAVE = re.compile(r"\b(WARNING|ERROR|FATAL|PANIC):(?!\s+the database system is (starting|shutting))")

@@ -32,21 +32,35 @@ def _primary(pair: Succession) -> Iterator[Check]:
     read_only = read_only_by_default(candidate)
     yield Check("it accepts writes", read_only == "off", read_only, "off", "Reset it, and reload.")
     selector, wished = read_service(pair)["spec"]["selector"], own_labels(candidate)
-    yield Check(f"the Service {pair.service} leads to it", selector == wished, selector_words(selector),
-                selector_words(wished),
-                "Clients still go elsewhere: see the section above.")  # fmt: skip
+    yield Check(
+        f"the Service {pair.service} leads to it",
+        selector == wished,
+        selector_words(selector),
+        selector_words(wished),
+        "Clients still go elsewhere: see the section above.",
+    )
 
 
 def _old(pair: Succession) -> Iterator[Check]:
     pods, replicas = pair.old.pods(), pair.old.again().replicas
     if pair.path == "failover" and not pods:
-        yield Check("the old primary is fenced", replicas == 0, f"{replicas} replicas", 0,
-                    "It would come back as a second primary.")  # fmt: skip
+        yield Check(
+            "the old primary is fenced",
+            replicas == 0,
+            f"{replicas} replicas",
+            0,
+            "It would come back as a second primary.",
+        )
         return
     server, why = pair.old.server()
     role = server.facts.role if server else why
-    yield Check("the old primary is a standby", role == "standby", role, "standby",
-                "It must never accept writes: fence it, then path = rejoin.")  # fmt: skip
+    yield Check(
+        "the old primary is a standby",
+        role == "standby",
+        role,
+        "standby",
+        "It must never accept writes: fence it, then path = rejoin.",
+    )
     if server is not None and server.facts.in_recovery:
         yield _follows(pair, server)
 
@@ -55,8 +69,14 @@ def _followers(pair: Succession) -> Iterator[Check]:
     for one in pair.others:
         yield _follows(pair, one)
     idle = [slot.name for slot in slots(pair.candidate) if not slot.active]
-    yield Check("no slot without a reader", not idle, ", ".join(idle) or "none", "none",
-                "It retains WAL: wait for its standby, or drop it (07).", advice=True)  # fmt: skip
+    yield Check(
+        "no slot without a reader",
+        not idle,
+        ", ".join(idle) or "none",
+        "none",
+        "It retains WAL: wait for its standby, or drop it (07).",
+        advice=True,
+    )
 
 
 def _follows(pair: Succession, standby: Server) -> Check:
@@ -67,7 +87,9 @@ def _follows(pair: Succession, standby: Server) -> Check:
     ok = bool(mine) and bool(slot) and timeline == pair.candidate.facts.timeline
     stream = f"streams through {slot or 'no slot'}" if mine else "does not stream"
     return Check(
-        f"{standby.name} follows", ok, f"timeline {timeline}, {stream}",
+        f"{standby.name} follows",
+        ok,
+        f"timeline {timeline}, {stream}",
         f"timeline {pair.candidate.facts.timeline}, streams through a slot",
         "Re-point it, or rejoin it (path = rejoin with its workload as primary).",
-    )  # fmt: skip
+    )

@@ -43,9 +43,10 @@ def plan_fence(
         return Change(title, journal, note=f"The path is {pair.path}.")
     if confirm_gone and not confirmed_by:
         raise ParameterError(
-            "a pod is confirmed to be gone by nobody", found=f"confirm_gone = {confirm_gone!r}",
+            "a pod is confirmed to be gone by nobody",
+            found=f"confirm_gone = {confirm_gone!r}",
             remedy="Set confirmed_by to the name of who has seen to it: the record keeps it.",
-        )  # fmt: skip
+        )
     assert_claims_kept(old.name, old.workload.object["spec"])
     if _follows(pair):
         return Change(title, journal, note=f"{old.name} is a standby already.")
@@ -56,10 +57,16 @@ def plan_fence(
         return Change(title, journal, note=f"It is scaled to 0, and would come up read-only: {old.volume}.")
     work = Fence(pair, vouched, confirmed_by, timeout)
     change = Change(
-        title, journal, _before(pair), _after(pair, unseen), work.steps(),
-        note=_tools(pair), undo_text=f"remove standby.signal and scale {old.name} to 1, unless promoted",
-        confirmations=_confirmations(pair, unseen), precheck=lambda: failover_checks(pair),
-    )  # fmt: skip
+        title,
+        journal,
+        _before(pair),
+        _after(pair, unseen),
+        work.steps(),
+        note=_tools(pair),
+        undo_text=f"remove standby.signal and scale {old.name} to 1, unless promoted",
+        confirmations=_confirmations(pair, unseen),
+        precheck=lambda: failover_checks(pair),
+    )
     change.grant(confirm_gone=confirm_gone)
     return change
 
@@ -199,18 +206,21 @@ def scale_away(
     mark_phase(pair, "fence", replicas=0, stopped=False)
     try:
         wait_until(
-            f"no server of {old.name}", _looks(pair, helper),
+            f"no server of {old.name}",
+            _looks(pair, helper),
             lambda pods: {pod.name for pod in pods} <= {vouched},
-            timeout=patience, every=0.1,
+            timeout=patience,
+            every=0.1,
             describe=lambda pods: "; ".join(f"{p.name}: {old.trouble(p) or 'Ready'}" for p in pods) or "none",
-        )  # fmt: skip
+        )
     except DeadlineExceeded as late:
         left = running_pods(pair, helper)
         raise DeadlineExceeded(
-            f"{old.name}: not every pod is seen to be gone", found=late.found,
+            f"{old.name}: not every pod is seen to be gone",
+            found=late.found,
             remedy="Nothing is promoted. Where its node is lost, have the machine switched off, then set"
             f" confirm_gone = {', '.join(pod.name for pod in left)!r} and confirmed_by to your name.",
-        ) from late  # fmt: skip
+        ) from late
     return _vouched(pair, vouched, by)
 
 
@@ -272,15 +282,36 @@ def fenced(pair: Succession) -> Checks:
     left = [pod.name for pod in running_pods(pair) if pod.name not in pair.confirmed]
     strangers = _strangers(pair)
     items = [
-        Check("scaled to 0", workload.replicas == 0, f"{workload.replicas} replicas", 0,
-              "Fence it first: its pod would come back, and there would be two primaries."),
-        Check("no server of it is left", not left, ", ".join(left) or "none", "none",
-              "It may still accept writes: wait, or vouch for it by confirm_gone."),
-        Check("nobody else on its volume", not strangers, ", ".join(strangers) or "nobody", "nobody",
-              "Another pod has mounted its claim; a server in it could accept writes."),
-        Check("read-only if it is scaled back", pair.marked, "yes" if pair.marked else "the fence is weak",
-              "standby.signal on its volume", "Keep everybody from scaling it back.", advice=True),
-    ]  # fmt: skip
+        Check(
+            "scaled to 0",
+            workload.replicas == 0,
+            f"{workload.replicas} replicas",
+            0,
+            "Fence it first: its pod would come back, and there would be two primaries.",
+        ),
+        Check(
+            "no server of it is left",
+            not left,
+            ", ".join(left) or "none",
+            "none",
+            "It may still accept writes: wait, or vouch for it by confirm_gone.",
+        ),
+        Check(
+            "nobody else on its volume",
+            not strangers,
+            ", ".join(strangers) or "nobody",
+            "nobody",
+            "Another pod has mounted its claim; a server in it could accept writes.",
+        ),
+        Check(
+            "read-only if it is scaled back",
+            pair.marked,
+            "yes" if pair.marked else "the fence is weak",
+            "standby.signal on its volume",
+            "Keep everybody from scaling it back.",
+            advice=True,
+        ),
+    ]
     return Checks.of(f"{old.name} can't accept writes", items, pair.cluster.journal)
 
 
@@ -295,6 +326,8 @@ def _strangers(pair: Succession) -> list[str]:
         if pod["metadata"]["uid"] not in own
         and (pod.get("status") or {}).get("phase") in ("Pending", "Running")
         and (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/component") != "helper"
-        and any((v.get("persistentVolumeClaim") or {}).get("claimName") == target.claim
-                for v in pod["spec"].get("volumes") or [])
-    ]  # fmt: skip
+        and any(
+            (v.get("persistentVolumeClaim") or {}).get("claimName") == target.claim
+            for v in pod["spec"].get("volumes") or []
+        )
+    ]

@@ -17,10 +17,17 @@ from pgnb.server.source import Source
 
 
 def plan_return(
-    pair: Succession, source: Source, *, slot: str, application_name: str, config_map: str = "",
-    discard_diverged: str = "", wipe_standby_data: str = "", start_timeout: float = 300.0,
+    pair: Succession,
+    source: Source,
+    *,
+    slot: str,
+    application_name: str,
+    config_map: str = "",
+    discard_diverged: str = "",
+    wipe_standby_data: str = "",
+    start_timeout: float = 300.0,
     tablespaces: Mapping[str, str] | None = None,
-) -> Change:  # fmt: skip
+) -> Change:
     """The old primary as a standby of the new one, the gentlest way that its data allow.
 
     It takes the slot's and the standby's name that the candidate had. Empty on the path `failover`, which
@@ -34,11 +41,19 @@ def plan_return(
     if not pair.done:
         return _later(title, pair, f"{old.name} follows {pair.candidate.name} through the slot {slot}")
     change = plan_rejoin(
-        old.workload.name, pair.candidate, source=source, slot=slot, application_name=application_name,
-        config_map=config_map, discard_diverged=discard_diverged, wipe_standby_data=wipe_standby_data,
-        container=old.container, data_directory=old.target.data_directory if old.target else "",
-        start_timeout=start_timeout, tablespaces=tablespaces,
-    )  # fmt: skip
+        old.workload.name,
+        pair.candidate,
+        source=source,
+        slot=slot,
+        application_name=application_name,
+        config_map=config_map,
+        discard_diverged=discard_diverged,
+        wipe_standby_data=wipe_standby_data,
+        container=old.container,
+        data_directory=old.target.data_directory if old.target else "",
+        start_timeout=start_timeout,
+        tablespaces=tablespaces,
+    )
     return _timed(pair, change, "the old primary returns")
 
 
@@ -102,12 +117,15 @@ def _together(title: str, pair: Succession, plans: Sequence[Change]) -> Change:
     """Several plans as one."""
     real = [plan for plan in plans if plan]
     return Change(
-        title, pair.cluster.journal, "".join(p.before for p in real), "".join(p.after for p in real),
+        title,
+        pair.cluster.journal,
+        "".join(p.before for p in real),
+        "".join(p.after for p in real),
         [step for plan in real for step in plan.steps],
         note=" ".join(dict.fromkeys(p.note for p in plans if p.note)),
         confirmations=[c for plan in real for c in plan.confirmations],
         precheck=lambda: _all_prechecks(title, pair, real),
-    )  # fmt: skip
+    )
 
 
 def _all_prechecks(title: str, pair: Succession, plans: Sequence[Change]) -> Checks:

@@ -61,16 +61,37 @@ class Loss(Tabled):
         if not self.applies:
             return Checks.of("Loss estimate", [Check.fact("loss", self.basis)], self.journal)
         items = [
-            Check("the receiver is down", not self.streaming, "streaming" if self.streaming else "down",
-                  "down", "WAL still arrives: the old primary runs. Fence it."),
-            Check("replay is not paused", not self.paused, "paused" if self.paused else "not paused",
-                  "not paused", "SELECT pg_wal_replay_resume() on the candidate."),
-            Check("all that was received is replayed", self.received == self.replayed,
-                  f"received {self.received}, replayed {self.replayed}", "equal",
-                  "Promotion replays the rest; the end of it may be half a record.", advice=True),
-            Check("loss", self.none, self.words, "nothing is lost",
-                  "accept_loss = True goes on all the same; the old volume keeps what is lost.", advice=True),
-        ]  # fmt: skip
+            Check(
+                "the receiver is down",
+                not self.streaming,
+                "streaming" if self.streaming else "down",
+                "down",
+                "WAL still arrives: the old primary runs. Fence it.",
+            ),
+            Check(
+                "replay is not paused",
+                not self.paused,
+                "paused" if self.paused else "not paused",
+                "not paused",
+                "SELECT pg_wal_replay_resume() on the candidate.",
+            ),
+            Check(
+                "all that was received is replayed",
+                self.received == self.replayed,
+                f"received {self.received}, replayed {self.replayed}",
+                "equal",
+                "Promotion replays the rest; the end of it may be half a record.",
+                advice=True,
+            ),
+            Check(
+                "loss",
+                self.none,
+                self.words,
+                "nothing is lost",
+                "accept_loss = True goes on all the same; the old volume keeps what is lost.",
+                advice=True,
+            ),
+        ]
         return Checks.of("Loss estimate", items, self.journal)
 
     @property
@@ -103,14 +124,25 @@ def estimate_loss(pair: Succession) -> Loss:
     asked = candidate.scalar("SELECT pg_catalog.clock_timestamp()")
     commits, size, basis = _bounds(pair, seen)
     found = Loss(
-        candidate.name, basis, commits, size, seen.last_commit_replayed, asked, seen.received_lsn,
-        seen.replayed_lsn, seen.paused, seen.streaming, journal=journal,
-    )  # fmt: skip
+        candidate.name,
+        basis,
+        commits,
+        size,
+        seen.last_commit_replayed,
+        asked,
+        seen.received_lsn,
+        seen.replayed_lsn,
+        seen.paused,
+        seen.streaming,
+        journal=journal,
+    )
     pair.quiet_from, pair.lost_commits = seen.last_commit_replayed, commits
     journal.facts(
-        loss_estimate=found.words, loss_commits=commits, loss_basis=basis,
+        loss_estimate=found.words,
+        loss_commits=commits,
+        loss_basis=basis,
         old_primary=remains.state if remains else "",
-    )  # fmt: skip
+    )
     return found
 
 

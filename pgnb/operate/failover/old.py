@@ -133,9 +133,15 @@ class OldPrimary:
 
 
 def old_primary(
-    cluster: Cluster, name: str, *, container: str = "", user: str = "postgres", password: str = "",
-    data_directory: str = "", likely_directory: str = "",
-) -> OldPrimary:  # fmt: skip
+    cluster: Cluster,
+    name: str,
+    *,
+    container: str = "",
+    user: str = "postgres",
+    password: str = "",
+    data_directory: str = "",
+    likely_directory: str = "",
+) -> OldPrimary:
     """The workload of that name. Raises NotFound, and ParameterError for what pgnb can't scale.
 
     `likely_directory` is taken where nothing names its data directory and no container can be asked: its own
@@ -157,9 +163,13 @@ def old_primary(
         data_directory = likely_directory
     target, weak = _target(cluster, name, container, data_directory)
     return OldPrimary(
-        cluster, workload, pod.container, target, weak,
+        cluster,
+        workload,
+        pod.container,
+        target,
+        weak,
         lambda: find_server(cluster, workload.selector, container=container, user=user, password=password),
-    )  # fmt: skip
+    )
 
 
 def _assert_single(workload: Workload) -> None:

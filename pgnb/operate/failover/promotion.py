@@ -34,13 +34,16 @@ def plan_promotion(pair: Succession, loss: Loss) -> Change:
         return Change(title, journal, note=note)
     before = candidate.facts.timeline
     return Change(
-        title, journal, f"{candidate.name}: standby, timeline {before}\n",
+        title,
+        journal,
+        f"{candidate.name}: standby, timeline {before}\n",
         f"{candidate.name}: primary, timeline {before + 1} or higher\n",
         [Step(candidate.name, "pg_promote, end of recovery, a first write", lambda: _promote(pair), True)],
-        note=f"Loss: {loss.words}.", undo_text="none: the old primary can only follow (path = rejoin)",
+        note=f"Loss: {loss.words}.",
+        undo_text="none: the old primary can only follow (path = rejoin)",
         confirmations=[*_confirmations(loss), *weak_fence(pair)],
         precheck=lambda: fenced(pair) + _fit(pair, loss),
-    )  # fmt: skip
+    )
 
 
 def _confirmations(loss: Loss) -> list[Confirmation]:

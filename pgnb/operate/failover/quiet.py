@@ -45,18 +45,23 @@ class Quiet:
         """Read-only in force, then every older session ended. Raises DeadlineExceeded."""
         if not self.server.facts.allow_alter_system:
             raise GateClosed(
-                f"{self.server.name}: allow_alter_system is off", found="ALTER SYSTEM is refused",
+                f"{self.server.name}: allow_alter_system is off",
+                found="ALTER SYSTEM is refused",
                 remedy="Allow it for the switchover: it is how writes are stopped, and taken back.",
-            )  # fmt: skip
+            )
         self.edit = SystemEdit(_SETTING, self.standing(), "on")
         self.edit.make(self.server)
         self._reload("on")
         now = self.server.scalar("SELECT pg_catalog.clock_timestamp()")
         ended = self.server.execute(_END_SESSIONS, (now,), what="end the clients' sessions")
         wait_until(
-            "the clients' sessions to end", lambda: int(self.server.scalar(_LEFT, (now,))),
-            lambda left: left == 0, timeout=_TIMEOUT, every=0.02, describe=lambda left: f"{left} left",
-        )  # fmt: skip
+            "the clients' sessions to end",
+            lambda: int(self.server.scalar(_LEFT, (now,))),
+            lambda left: left == 0,
+            timeout=_TIMEOUT,
+            every=0.02,
+            describe=lambda left: f"{left} left",
+        )
         return f"read-only, {ended[0]['ended']} sessions ended"
 
     def forget(self) -> None:
@@ -98,7 +103,10 @@ class Quiet:
                 return str(session.query(f"SHOW {_SETTING}")[0][_SETTING])
 
         wait_until(
-            f"{_SETTING} = {wished} in new sessions", seen, lambda value: value == wished,
-            timeout=_TIMEOUT, every=0.02,
+            f"{_SETTING} = {wished} in new sessions",
+            seen,
+            lambda value: value == wished,
+            timeout=_TIMEOUT,
+            every=0.02,
             remedy="The command line, or a setting of the database or role, beats ALTER SYSTEM.",
-        )  # fmt: skip
+        )

@@ -30,9 +30,12 @@ _LOST_SLOTS = (
 
 
 def path_checks(
-    pair: Succession, *, allow_promotion: bool | None = None, allow_rejoin: bool | None = None,
+    pair: Succession,
+    *,
+    allow_promotion: bool | None = None,
+    allow_rejoin: bool | None = None,
     rejoin_tablespaces: Mapping[str, str] | None = None,
-) -> Checks:  # fmt: skip
+) -> Checks:
     """The checks of the chosen path; those of a path that was gone already say so.
 
     `allow_promotion` is asked about on the paths switchover and failover, `allow_rejoin` on the path rejoin:
@@ -90,9 +93,14 @@ def switchover_checks(pair: Succession) -> Checks:
     items = [
         *_in_progress(pair),
         *_rights(pair),
-        Check("the primary answers", old is not None and not old.facts.in_recovery,
-              why or (old.facts.role if old else ""), "a primary", "Where it is lost: path = failover."),
-    ]  # fmt: skip
+        Check(
+            "the primary answers",
+            old is not None and not old.facts.in_recovery,
+            why or (old.facts.role if old else ""),
+            "a primary",
+            "Where it is lost: path = failover.",
+        ),
+    ]
     if old is not None and not old.facts.in_recovery:
         items += [*_stream(old, pair.candidate), foremost(pair)]
         items += [*_fit(old, pair.candidate), *_kept(old, pair)]
@@ -115,18 +123,38 @@ def _rights(pair: Succession) -> Checks:
 def _stream(old: Server, candidate: Server) -> Iterator[Check]:
     seen, facts = receiver(candidate), candidate.refresh()
     same = facts.system_identifier == old.facts.system_identifier
-    yield Check("same database cluster", same, facts.system_identifier, old.facts.system_identifier,
-                "It was made by another initdb.")  # fmt: skip
+    yield Check(
+        "same database cluster",
+        same,
+        facts.system_identifier,
+        old.facts.system_identifier,
+        "It was made by another initdb.",
+    )
     if seen is None:
         return
-    yield Check("the candidate streams", seen.streaming, seen.status or "no receiver", "streaming",
-                "See 08: the last rows would never arrive.")  # fmt: skip
-    yield Check("replay is not paused", not seen.paused, seen.pause_state, "not paused",
-                "SELECT pg_wal_replay_resume() on the candidate.")  # fmt: skip
+    yield Check(
+        "the candidate streams",
+        seen.streaming,
+        seen.status or "no receiver",
+        "streaming",
+        "See 08: the last rows would never arrive.",
+    )
+    yield Check(
+        "replay is not paused",
+        not seen.paused,
+        seen.pause_state,
+        "not paused",
+        "SELECT pg_wal_replay_resume() on the candidate.",
+    )
     now = old.scalar("SELECT pg_catalog.pg_current_wal_flush_lsn()::text")
     behind = lsn_diff(str(now), seen.replayed_lsn) if seen.replayed_lsn else None
-    yield Check("the candidate is near", behind is not None and behind < _BEHIND, spell_bytes(behind),
-                f"below {spell_bytes(_BEHIND)}", "Let it catch up: writes would wait for it.")  # fmt: skip
+    yield Check(
+        "the candidate is near",
+        behind is not None and behind < _BEHIND,
+        spell_bytes(behind),
+        f"below {spell_bytes(_BEHIND)}",
+        "Let it catch up: writes would wait for it.",
+    )
 
 
 def _fit(old: Server, candidate: Server) -> Iterator[Check]:
@@ -134,32 +162,65 @@ def _fit(old: Server, candidate: Server) -> Iterator[Check]:
     yield from sizing_checks(old, candidate)
     yield from collation_checks(candidate, old)
     names = candidate.scalar("SHOW synchronous_standby_names")
-    yield Check("asynchronous as a primary", not names, names or "empty", "empty",
-                "Its commits would wait for those standbys.", advice=True)  # fmt: skip
+    yield Check(
+        "asynchronous as a primary",
+        not names,
+        names or "empty",
+        "empty",
+        "Its commits would wait for those standbys.",
+        advice=True,
+    )
     read_only = read_only_by_default(candidate)
-    yield Check("writable as a primary", read_only == "off", f"default_transaction_read_only = {read_only}",
-                "off", "Reset it on the candidate: clients could not write.")  # fmt: skip
+    yield Check(
+        "writable as a primary",
+        read_only == "off",
+        f"default_transaction_read_only = {read_only}",
+        "off",
+        "Reset it on the candidate: clients could not write.",
+    )
 
 
 def _kept(old: Server, pair: Succession) -> Iterator[Check]:
     """What lives on the old primary only: logical slots that nobody synchronised, and its own volume."""
     there = {slot.name for slot in slots(pair.candidate) if slot.takes_over}
     lost = ", ".join(slot.name for slot in slots(old) if not slot.physical and slot.name not in there)
-    yield Check("logical slots", lost in ("", pair.accepted_slots), lost or "none would be lost",
-                "none, or synchronised", f"{_LOST_SLOTS} accept_lost_slots = {lost!r}.")  # fmt: skip
-    yield Check("the volume can be fenced", pair.old.target is not None, pair.old.volume, "a claim",
-                "Scale 0 alone is a weak fence: let nobody scale it back.", advice=True)  # fmt: skip
+    yield Check(
+        "logical slots",
+        lost in ("", pair.accepted_slots),
+        lost or "none would be lost",
+        "none, or synchronised",
+        f"{_LOST_SLOTS} accept_lost_slots = {lost!r}.",
+    )
+    yield Check(
+        "the volume can be fenced",
+        pair.old.target is not None,
+        pair.old.volume,
+        "a claim",
+        "Scale 0 alone is a weak fence: let nobody scale it back.",
+        advice=True,
+    )
     yield from role_checks(old, pair.candidate)
     allowed = old.facts.allow_alter_system
-    yield Check("writes can be stopped", allowed, f"allow_alter_system = {allowed}", True,
-                "Allow it for the switchover.")  # fmt: skip
+    yield Check(
+        "writes can be stopped",
+        allowed,
+        f"allow_alter_system = {allowed}",
+        True,
+        "Allow it for the switchover.",
+    )
 
 
 def _failover(pair: Succession) -> Iterator[Check]:
     server, why = pair.old.server() if not pair.done else (None, "the candidate has its role")
     alive = server is not None and not server.facts.in_recovery
-    yield Check("the primary is lost", not alive, why or "it answers", "no answer",
-                "path = switchover loses nothing; go on only if it can't be used.", advice=True)  # fmt: skip
+    yield Check(
+        "the primary is lost",
+        not alive,
+        why or "it answers",
+        "no answer",
+        "path = switchover loses nothing; go on only if it can't be used.",
+        advice=True,
+    )
     if not pair.done:
         yield from _rights(pair)
         yield foremost(pair)
@@ -188,5 +249,10 @@ def _takes_over(pair: Succession) -> Iterator[Check]:
 
 
 def _return(pair: Succession) -> Iterator[Check]:
-    yield Check("there is a new primary", pair.done, pair.candidate.facts.role, "primary",
-                "Nothing to return to: path = switchover or failover first.")  # fmt: skip
+    yield Check(
+        "there is a new primary",
+        pair.done,
+        pair.candidate.facts.role,
+        "primary",
+        "Nothing to return to: path = switchover or failover first.",
+    )

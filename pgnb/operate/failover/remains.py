@@ -52,10 +52,13 @@ class Remains:
     def table(self) -> Table:
         """One fact a line."""
         facts = {
-            "state": self.state, "timeline": self.timeline, "last checkpoint": self.checkpoint,
-            "standby.signal": self.signal, "WAL beyond the standby": spell_bytes(self.beyond),
+            "state": self.state,
+            "timeline": self.timeline,
+            "last checkpoint": self.checkpoint,
+            "standby.signal": self.signal,
+            "WAL beyond the standby": spell_bytes(self.beyond),
             "commits in it": self.commits,
-        }  # fmt: skip
+        }
         return card("The old primary's volume", facts)
 
 
@@ -74,15 +77,21 @@ def remains_of(text: str, start: str = "") -> Remains:
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     if "state" not in found:
         raise ChangeFailed(
-            "the old primary's data directory has no readable control file", found=text[:300] or "nothing",
+            "the old primary's data directory has no readable control file",
+            found=text[:300] or "nothing",
             remedy="Check primary_data_directory and the claim; keep the volume as it is.",
-        )  # fmt: skip
+        )
     commits = found.get("commits", "")
     return Remains(
-        found.get("system_identifier", ""), found["state"], int(found.get("timeline") or 0),
-        found.get("checkpoint", ""), "signal" in found, start, _plain(found.get("end", "")),
+        found.get("system_identifier", ""),
+        found["state"],
+        int(found.get("timeline") or 0),
+        found.get("checkpoint", ""),
+        "signal" in found,
+        start,
+        _plain(found.get("end", "")),
         int(commits) if commits.isdigit() else None,
-    )  # fmt: skip
+    )
 
 
 def _plain(lsn: str) -> str:

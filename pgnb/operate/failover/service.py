@@ -30,19 +30,27 @@ def plan_service(pair: Succession) -> Change:
     what = f"selector: {selector_words(wished)}"
     step = Step(f"service/{pair.service}", what, lambda: _switch(pair, service), True)
     return Change(
-        title, pair.cluster.journal, f"selector: {selector_words(now)}\n",
-        f"selector: {selector_words(wished)}\n", [step, *_over(pair)],
-        note=_tools(service), undo_text="put the former selector back", precheck=lambda: _serves(pair),
-    )  # fmt: skip
+        title,
+        pair.cluster.journal,
+        f"selector: {selector_words(now)}\n",
+        f"selector: {selector_words(wished)}\n",
+        [step, *_over(pair)],
+        note=_tools(service),
+        undo_text="put the former selector back",
+        precheck=lambda: _serves(pair),
+    )
 
 
 def _serves(pair: Succession) -> Checks:
     """Clients are led to a primary only."""
     role = pair.candidate.refresh().role
     check = Check(
-        "the candidate is a primary", role == "primary", role, "primary",
+        "the candidate is a primary",
+        role == "primary",
+        role,
+        "primary",
         "Promote it first: clients of this Service write.",
-    )  # fmt: skip
+    )
     return Checks.of(f"Before the Service {pair.service} is switched", [check], pair.cluster.journal)
 
 

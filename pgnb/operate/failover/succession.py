@@ -124,11 +124,22 @@ def _words(server: Server) -> Cell:
 
 
 def succession(
-    cluster: Cluster, path: str, *, primary: str, standby_selector: str, service: str, candidate: str = "",
-    container: str = "", user: str = "postgres", password: str = "", data_directory: str = "",
-    accept_lost_slots: str = "", expect: str = "", start_timeout: float = 300.0,
+    cluster: Cluster,
+    path: str,
+    *,
+    primary: str,
+    standby_selector: str,
+    service: str,
+    candidate: str = "",
+    container: str = "",
+    user: str = "postgres",
+    password: str = "",
+    data_directory: str = "",
+    accept_lost_slots: str = "",
+    expect: str = "",
+    start_timeout: float = 300.0,
     fencing_timeout: float = 60.0,
-) -> Succession:  # fmt: skip
+) -> Succession:
     """Find everybody's part. `primary` is the old primary's Deployment or StatefulSet, whatever became of it.
 
     `candidate` names a standby by its workload or pod; empty: the one that is a primary already, else the
@@ -192,9 +203,10 @@ def _foremost(standbys: tuple[Server, ...]) -> Server:
     primaries = [one for one in standbys if one.present and not one.facts.in_recovery]
     if len(primaries) > 1:
         raise WrongServer(
-            "several of the standbys are primaries", found=", ".join(one.name for one in primaries),
+            "several of the standbys are primaries",
+            found=", ".join(one.name for one in primaries),
             remedy="Find out which one has the clients' writes (09's rejoin is for the others), and name it.",
-        )  # fmt: skip
+        )
     return primaries[0] if primaries else max(standbys, key=received)
 
 

@@ -73,9 +73,10 @@ class Switchover:
                 return act()
         except PgnbError as error:
             raise ChangeFailed(
-                f"the switchover stopped: {error.message}", found=error.found,
+                f"the switchover stopped: {error.message}",
+                found=error.found,
                 remedy=" ".join(part for part in (error.remedy, self.put_back()) if part),
-            ) from error  # fmt: skip
+            ) from error
         except BaseException as interrupt:
             interrupt.add_note(self.put_back())
             raise
@@ -143,13 +144,18 @@ class Switchover:
         if remains is None or not remains.clean:
             state = remains.state if remains else "unknown"
             raise ChangeFailed(
-                "the old primary did not shut down in order", found=f"state {state!r}",
+                "the old primary did not shut down in order",
+                found=f"state {state!r}",
                 remedy="Give its pod a longer terminationGracePeriodSeconds: it was killed.",
-            )  # fmt: skip
+            )
         wait_until(
-            f"{self.pair.candidate.name} to replay the last checkpoint", self._replayed,
-            remains.covered_by, timeout=self.timeout, every=0.02, describe=str,
-        )  # fmt: skip
+            f"{self.pair.candidate.name} to replay the last checkpoint",
+            self._replayed,
+            remains.covered_by,
+            timeout=self.timeout,
+            every=0.02,
+            describe=str,
+        )
 
     def _replayed(self) -> str | None:
         return replay_progress(self.pair.candidate).replayed
@@ -237,14 +243,19 @@ def plan_switchover(pair: Succession, *, timeout: float = 30.0) -> Change:
         return Change(title, journal, note="The primary does not answer; the gate would have stopped here.")
     work = Switchover(pair, old, timeout, Quiet(old, pair.change), Before.of(pair))
     return Change(
-        title, journal, _roles(old.name, pair.candidate.name, pair), _roles(pair.candidate.name, "", pair),
-        work.steps(), note="Until the promotion, whatever fails is put back. No acknowledged row is lost.",
+        title,
+        journal,
+        _roles(old.name, pair.candidate.name, pair),
+        _roles(pair.candidate.name, "", pair),
+        work.steps(),
+        note="Until the promotion, whatever fails is put back. No acknowledged row is lost.",
         undo_text="the same with the roles exchanged, once the old primary follows",
         confirmations=[
-            Confirmation(PARAMETER, True, "Clients are cut off and must connect again."), *weak_fence(pair),
+            Confirmation(PARAMETER, True, "Clients are cut off and must connect again."),
+            *weak_fence(pair),
         ],
         precheck=lambda: switchover_checks(pair),
-    )  # fmt: skip
+    )
 
 
 def _roles(primary: str, standby: str, pair: Succession) -> str:
@@ -259,7 +270,8 @@ def _running(pair: Succession) -> Server | None:
         if pair.cluster.dry_run:
             return None
         raise GateClosed(
-            f"{pair.old.name} is no primary that could hand over", found=why or "it is a standby",
+            f"{pair.old.name} is no primary that could hand over",
+            found=why or "it is a standby",
             remedy="Where the primary is lost, path = failover; check the parameter primary otherwise.",
-        )  # fmt: skip
+        )
     return server

@@ -15,9 +15,16 @@ from pgnb_rehearsal.api.status import forbidden
 
 LABEL = "pod-security.kubernetes.io/enforce"
 _VOLUMES = (
-    "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim",
-    "projected", "secret",
-)  # fmt: skip
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "image",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+)
 _PROFILES = ("RuntimeDefault", "Localhost")
 
 

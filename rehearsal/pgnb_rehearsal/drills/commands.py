@@ -21,10 +21,13 @@ _OPTIONS = (
     click.option("--name", default=lifecycle.DEFAULT_NAME, show_default=True, help="Name of the cluster."),
     click.option("--state-home", type=click.Path(file_okay=False, path_type=Path), help="Its state."),
     click.option(
-        "--records", type=click.Path(file_okay=False, path_type=Path), default=Path("rehearsal-records"),
-        show_default=True, help="Folder of the records.",
+        "--records",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("rehearsal-records"),
+        show_default=True,
+        help="Folder of the records.",
     ),
-)  # fmt: skip
+)
 
 
 def _on_stage(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -147,9 +147,12 @@ class Interruptions:
         """Whether the procedure interrupted the client's writes only where it might."""
         found = "; ".join(str(item) for item in self.broken) or "none"
         return Check(
-            "gaps that the procedure made where it might not", not self.broken, found, "none",
+            "gaps that the procedure made where it might not",
+            not self.broken,
+            found,
+            "none",
             "See in that run's journal what held the rows or the server.",
-        )  # fmt: skip
+        )
 
 
 def interruptions(writing: Writing, ran: Sequence[Ran]) -> Interruptions:

@@ -102,9 +102,12 @@ def _arrived(client: Writer, follower: Server, writing: Writing) -> Found:
     """The rows on the follower, once they have arrived; what is missing there when time is up."""
     try:
         return wait_until(
-            f"the rows on {follower.name}", lambda: client.found(follower, writing),
-            lambda found: not found.missing, timeout=_FOLLOWS, every=0.2,
+            f"the rows on {follower.name}",
+            lambda: client.found(follower, writing),
+            lambda found: not found.missing,
+            timeout=_FOLLOWS,
+            every=0.2,
             describe=lambda found: f"{len(found.missing)} missing",
-        )  # fmt: skip
+        )
     except DeadlineExceeded:
         return client.found(follower, writing)

@@ -28,10 +28,12 @@ class Loss:
         """Whether no more is missing than was announced."""
         lost = len(found.missing)
         return Check(
-            f"acknowledged rows on {found.server}", self.most is None or lost <= self.most,
-            f"{lost:,} missing", f"{self.words} missing, as notebook 09 announced",
+            f"acknowledged rows on {found.server}",
+            self.most is None or lost <= self.most,
+            f"{lost:,} missing",
+            f"{self.words} missing, as notebook 09 announced",
             "More is gone than was announced: keep every volume and log as it is.",
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,11 @@ class Pair:
         self.subscriber.execute(compose("ALTER SUBSCRIPTION {} DISABLE", known), database=database)
         active = "SELECT active FROM pg_catalog.pg_replication_slots WHERE slot_name = %s"
         wait_until(
-            f"{spec.slot} to be free", lambda: self.publisher.scalar(active, [spec.slot]),
-            lambda found: not found, timeout=_PATIENCE,
-        )  # fmt: skip
+            f"{spec.slot} to be free",
+            lambda: self.publisher.scalar(active, [spec.slot]),
+            lambda found: not found,
+            timeout=_PATIENCE,
+        )
         self.publisher.execute("SELECT pg_catalog.pg_drop_replication_slot(%s)", [spec.slot])
         self.subscriber.execute(compose("ALTER SUBSCRIPTION {} ENABLE", known), database=database)
         return self._found("lost-slot", database)
@@ -56,8 +58,10 @@ class Pair:
         diagnosis = wait_until(
             f"{kind} to be found in {database}",
             lambda: diagnose_logical(self.publisher, self.subscriber, [DatabaseSpec.of(database)]),
-            lambda seen: kind in seen.kinds, timeout=_PATIENCE, describe=lambda seen: seen.sentence,
-        )  # fmt: skip
+            lambda seen: kind in seen.kinds,
+            timeout=_PATIENCE,
+            describe=lambda seen: seen.sentence,
+        )
         return next(finding for finding in diagnosis if finding.kind == kind)
 
 

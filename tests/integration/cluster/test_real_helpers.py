@@ -201,9 +201,14 @@ def test_a_password_as_a_file_that_libpq_takes(cluster: Cluster) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pass"}}
     cluster.apply(secret | {"stringData": {"pgpass": "*:*:*:*:abc"}})
     spec = HelperPod(
-        "file", IMAGE, ("stat", "-c", "%a %u", "/private/pgpass"), uid=999, gid=999, fs_group=999,
+        "file",
+        IMAGE,
+        ("stat", "-c", "%a %u", "/private/pgpass"),
+        uid=999,
+        gid=999,
+        fs_group=999,
         secret_files=(SecretFile("pass", "pgpass", "/private/pgpass"),),
-    )  # fmt: skip
+    )
     assert cluster.run_helper(spec).text == "600 999"
 
 

@@ -58,8 +58,16 @@ def test_what_a_person_applied_with_kubectl_is_taken_over(
 
 def test_what_a_controller_owns_needs_its_name(cluster: Cluster, kubectl: Callable[..., Any]) -> None:
     text = yaml.safe_dump(config_map("gitops", text="x = 1\n"))
-    done = kubectl("apply", "--server-side", "--field-manager=argocd-controller", "-n", cluster.namespace,
-                   "-f", "-", stdin=text)  # fmt: skip
+    done = kubectl(
+        "apply",
+        "--server-side",
+        "--field-manager=argocd-controller",
+        "-n",
+        cluster.namespace,
+        "-f",
+        "-",
+        stdin=text,
+    )
     assert done.returncode == 0, done.stderr
     with pytest.raises(Conflict) as caught:
         cluster.apply(config_map("gitops", text="x = 2\n"))
@@ -91,10 +99,12 @@ def reader(cluster: Cluster, kubeconfig: Path, tmp_path: Path, api: Any) -> Any:
     group = "rbac.authorization.k8s.io"
     role = {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": {"name": "reader"}, "rules": rules}
     binding = {
-        "apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": {"name": "reader"},
+        "apiVersion": f"{group}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "reader"},
         "roleRef": {"apiGroup": group, "kind": "Role", "name": "reader"},
         "subjects": [{"kind": "ServiceAccount", "name": "reader", "namespace": cluster.namespace}],
-    }  # fmt: skip
+    }
     cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "reader"}})
     cluster.apply(role)
     cluster.apply(binding)

@@ -127,11 +127,13 @@ def test_a_bare_pod_is_left_alone(cluster: Cluster) -> None:
 def test_a_stateful_set(cluster: Cluster) -> None:
     labels = {"app": "set"}
     container = {
-        "name": "postgres", "image": "postgres:17", "ports": [{"containerPort": 5432}],
+        "name": "postgres",
+        "image": "postgres:17",
+        "ports": [{"containerPort": 5432}],
         "env": [{"name": "POSTGRES_HOST_AUTH_METHOD", "value": "trust"}],
         "readinessProbe": {"exec": {"command": ["pg_isready", "-h", "127.0.0.1"]}, "periodSeconds": 1},
         "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data", "subPath": "db"}],
-    }  # fmt: skip
+    }
     claim = {
         "metadata": {"name": "data"},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},

@@ -26,8 +26,18 @@ from pgnb.wait import wait_until
 
 ROLE, SECRET, PUBLISHER, SUBSCRIBER = "replicator", "replication", "postgres-primary", "postgres-subscriber"
 DATABASES = ("shop", "Sales-2026", "顧客 100%")
-_LOGICAL = ("-c", "wal_level=logical", "-c", "max_worker_processes=30", "-c", "max_wal_senders=30",
-            "-c", "max_logical_replication_workers=20", "-c", "wal_retrieve_retry_interval=1s")  # fmt: skip
+_LOGICAL = (
+    "-c",
+    "wal_level=logical",
+    "-c",
+    "max_worker_processes=30",
+    "-c",
+    "max_wal_senders=30",
+    "-c",
+    "max_logical_replication_workers=20",
+    "-c",
+    "wal_retrieve_retry_interval=1s",
+)
 _TABLES = (
     "CREATE TABLE heartbeat (id bigserial PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())",
     "CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, item text)",
@@ -53,9 +63,17 @@ class Stage:
     def cut(self, path: str, **more: Any) -> Cutover:
         """Everybody's part, as the notebook finds it; its publisher is closed with the stage."""
         found = logical_cutover(
-            self.cluster, path, self.subscriber, publisher_selector=f"app={PUBLISHER}", service=PUBLISHER,
-            password=f"secret:{PUBLISHER}/password", role=ROLE, secret=SECRET, timeout=60.0, **more,
-        )  # fmt: skip
+            self.cluster,
+            path,
+            self.subscriber,
+            publisher_selector=f"app={PUBLISHER}",
+            service=PUBLISHER,
+            password=f"secret:{PUBLISHER}/password",
+            role=ROLE,
+            secret=SECRET,
+            timeout=60.0,
+            **more,
+        )
         self.found.append(found.publisher)
         return found
 

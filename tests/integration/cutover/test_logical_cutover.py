@@ -30,9 +30,11 @@ from pgnb.server.services import switch
 from pgnb.wait import wait_until
 
 INSERTS = (
-    "INSERT INTO orders (item) VALUES ('first')", "INSERT INTO heartbeat DEFAULT VALUES",
-    "INSERT INTO empty DEFAULT VALUES", "INSERT INTO descending DEFAULT VALUES",
-)  # fmt: skip
+    "INSERT INTO orders (item) VALUES ('first')",
+    "INSERT INTO heartbeat DEFAULT VALUES",
+    "INSERT INTO empty DEFAULT VALUES",
+    "INSERT INTO descending DEFAULT VALUES",
+)
 
 
 def _insert_everywhere(stage: Stage) -> None:
@@ -56,8 +58,9 @@ def test_the_publisher_follows_where_a_way_back_is_asked_for(stage: Stage) -> No
             lambda database=database: stage.publisher.scalar(
                 "SELECT count(*) FROM orders WHERE item = 'first'", database=database
             ),
-            lambda found: found == 1, timeout=60,
-        )  # fmt: skip
+            lambda found: found == 1,
+            timeout=60,
+        )
     again = stage.cut("cutover", reverse_service=SUBSCRIBER)
     assert not plan_cutover(again)
     assert not plan_way_back(again, ["10.0.0.0/8"])
@@ -101,14 +104,17 @@ def test_a_run_that_was_killed_on_the_way_back_goes_on(stage: Stage) -> None:
     carry_out(plan_cutover(again), allow_cutover=True)
     verify(cutover_done(again))
     wait_until(
-        "the former publisher to follow", lambda: logical_slots(stage.subscriber).values(),
-        lambda found: len(found) == len(DATABASES) and all(slot.active for slot in found), timeout=60,
-    )  # fmt: skip
+        "the former publisher to follow",
+        lambda: logical_slots(stage.subscriber).values(),
+        lambda found: len(found) == len(DATABASES) and all(slot.active for slot in found),
+        timeout=60,
+    )
 
 
 def test_rows_that_differ_put_everything_back(kept: Stage) -> None:
-    kept.subscriber.execute("INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')",
-                             database="shop")  # fmt: skip
+    kept.subscriber.execute(
+        "INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')", database="shop"
+    )
     cut = kept.cut("cutover")
     with pytest.raises(ChangeFailed, match="1 tables differ") as failure:
         carry_out(plan_cutover(cut), allow_cutover=True)
@@ -129,8 +135,9 @@ def test_writes_stay_stopped_where_another_run_has_led_the_clients_on(
     first, second = stage.cut("cutover"), stage.cut("cutover")
     steps = Handover(first).steps(cutover_status(first))
     steps[0].run()
-    stage.subscriber.execute("INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'there')",
-                             database="shop")  # fmt: skip
+    stage.subscriber.execute(
+        "INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'there')", database="shop"
+    )
     if unread:
         monkeypatch.setattr(unblocking, "read_service", _away)
     else:
@@ -172,8 +179,9 @@ def _away(*_arguments: object, **_named: object) -> object:
 
 @pytest.mark.long
 def test_a_database_that_is_too_large_to_count_is_handed_over_uncounted(stage: Stage) -> None:
-    stage.subscriber.execute("INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')",
-                             database="shop")  # fmt: skip
+    stage.subscriber.execute(
+        "INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')", database="shop"
+    )
     with pytest.raises(ParameterError, match="not handed over: nowhere"):
         stage.cut("cutover", uncounted=["nowhere"])
     cut = stage.cut("cutover", uncounted=["shop"])
@@ -307,8 +315,12 @@ def test_a_dead_publisher_is_left_its_slots_noted_and_cleaned_when_it_is_back(st
 
 def _clean_when_back(stage: Stage) -> None:
     stage.scale_publisher(1)
-    wait_until("the publisher is back", lambda: stage.cluster.pods(f"app={PUBLISHER}"),
-               lambda pods: bool(pods) and pods[0].ready, timeout=60)  # fmt: skip
+    wait_until(
+        "the publisher is back",
+        lambda: stage.cluster.pods(f"app={PUBLISHER}"),
+        lambda pods: bool(pods) and pods[0].ready,
+        timeout=60,
+    )
     publisher = server_of(stage.cluster, PUBLISHER)
     assert len(logical_slots(publisher)) == len(DATABASES)
     cut = stage.cut("clean")

@@ -59,9 +59,12 @@ class SickPair:
     def found(self, *kinds: str, **options: Any) -> Finding:
         """Wait until exactly these kinds are found; the finding of the first of them."""
         seen = wait_until(
-            f"{', '.join(kinds) or 'nothing'} to be found", lambda: self.look(**options),
-            lambda diagnosis: diagnosis.kinds == set(kinds), timeout=60, every=0.2,
-        )  # fmt: skip
+            f"{', '.join(kinds) or 'nothing'} to be found",
+            lambda: self.look(**options),
+            lambda diagnosis: diagnosis.kinds == set(kinds),
+            timeout=60,
+            every=0.2,
+        )
         finding = seen.find(kinds[0])
         assert finding is not None
         assert finding.cause
@@ -93,9 +96,11 @@ class SickPair:
             receivers = "SELECT count(*) FROM pg_stat_wal_receiver"
             wait_until("no receiver", lambda: self.standby.scalar(receivers), lambda n: n == 0, timeout=60)
             wait_until(
-                "the slot to be free", lambda: slots(self.primary).find(SLOT),
-                lambda slot: slot is None or not slot.active, timeout=60,
-            )  # fmt: skip
+                "the slot to be free",
+                lambda: slots(self.primary).find(SLOT),
+                lambda slot: slot is None or not slot.active,
+                timeout=60,
+            )
             yield
 
     def restart_standby(self) -> None:
@@ -111,9 +116,14 @@ class SickPair:
         wipe = f"{NAME}-data"
         self.standby.close()
         backup = plan_base_backup(
-            self.primary, NAME, replication_source(self.primary, role=ROLE, secret=SECRET), slot=SLOT,
-            application_name=NAME, config_map=f"{NAME}-config", wipe_standby_data=wipe,
-        )  # fmt: skip
+            self.primary,
+            NAME,
+            replication_source(self.primary, role=ROLE, secret=SECRET),
+            slot=SLOT,
+            application_name=NAME,
+            config_map=f"{NAME}-config",
+            wipe_standby_data=wipe,
+        )
         carry_out(backup, wipe_standby_data=wipe)
         self.standby.reopen()
         self.standby.refresh()
@@ -133,15 +143,25 @@ class SickPair:
     @contextmanager
     def consumers(self, script: str) -> Iterator[None]:
         """Another pod receives WAL, by a script that starts pg_receivewal as often as it says."""
-        spec = HelperPod("other-consumer", self.primary.pod.image, (), uid=999, gid=999,
-                         secret_env={"PGPASSWORD": (SECRET, "password")})  # fmt: skip
+        spec = HelperPod(
+            "other-consumer",
+            self.primary.pod.image,
+            (),
+            uid=999,
+            gid=999,
+            secret_env={"PGPASSWORD": (SECRET, "password")},
+        )
         argv = ["sh", "-c", script]
         wanted = script.count("-S") or 10
         with self.cluster.helper(spec) as helper:
             thread = Thread(target=_run, args=(lambda: helper.exec(argv, timeout=60, check=False),))
             thread.start()
-            wait_until("its consumers", lambda: self.primary.scalar(STREAMING),
-                       lambda count: count == wanted, timeout=60)  # fmt: skip
+            wait_until(
+                "its consumers",
+                lambda: self.primary.scalar(STREAMING),
+                lambda count: count == wanted,
+                timeout=60,
+            )
             yield
         thread.join()
 

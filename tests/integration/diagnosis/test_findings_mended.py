@@ -229,8 +229,12 @@ def test_a_setting_waits_then_is_too_low_then_waits_on_the_standby(pair: SickPai
     pair.primary.reopen()
     finding = pair.found("setting-too-low")
     assert "max_connections = 100, the primary has 120" in finding.evidence
-    wait_until("replay to stop", lambda: pair.look().find("setting-too-low").cause,
-               lambda cause: cause.startswith("Replay has stopped"), timeout=60)  # fmt: skip
+    wait_until(
+        "replay to stop",
+        lambda: pair.look().find("setting-too-low").cause,
+        lambda cause: cause.startswith("Replay has stopped"),
+        timeout=60,
+    )
     set_system(pair.standby, "max_connections", "120")
     pair.found("setting-too-low", "pending-restart")
     pair.restart_standby()

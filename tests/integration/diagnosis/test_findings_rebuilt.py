@@ -40,8 +40,12 @@ def rebuilt(pair: SickPair) -> None:
 def test_slot_at_risk_then_lost(pair: SickPair) -> None:
     with altered(pair.primary, "max_slot_wal_keep_size", "16MB"):
         with pair.without_stream():
-            wait_until("the cap to be passed", lambda: _one_segment(pair),
-                       lambda status: status == "unreserved", timeout=60)  # fmt: skip
+            wait_until(
+                "the cap to be passed",
+                lambda: _one_segment(pair),
+                lambda status: status == "unreserved",
+                timeout=60,
+            )
             finding = pair.found("slot-at-risk", "receiver-dead")
             assert finding.subject == f"slot {SLOT}"
             pair.switch_wal(2)
@@ -67,8 +71,12 @@ def test_wal_that_no_slot_kept_was_removed(pair: SickPair) -> None:
             pair.switch_wal(4)
         finding = pair.found("wal-removed", slot="")
         assert "missing)" in finding.evidence[0]
-        wait_until("its own words", lambda: pair.look(slot="").find("wal-removed").evidence,
-                   lambda lines: "has already been removed" in lines[-1], timeout=60)  # fmt: skip
+        wait_until(
+            "its own words",
+            lambda: pair.look(slot="").find("wal-removed").evidence,
+            lambda lines: "has already been removed" in lines[-1],
+            timeout=60,
+        )
     pair.rebuild()
     pair.healthy()
 
@@ -88,8 +96,12 @@ def test_promoted_standby_then_another_timeline(pair: SickPair) -> None:
     finding = pair.found("other-timeline")
     assert "promoted once" in finding.cause
     assert finding.evidence[0] == "timeline 2, the primary's is 1"
-    wait_until("its own words", lambda: pair.look().find("other-timeline").evidence,
-               lambda lines: "behind recovery timeline" in lines[-1], timeout=60)  # fmt: skip
+    wait_until(
+        "its own words",
+        lambda: pair.look().find("other-timeline").evidence,
+        lambda lines: "behind recovery timeline" in lines[-1],
+        timeout=60,
+    )
     pair.rebuild()
     pair.healthy()
 
@@ -132,8 +144,12 @@ def test_a_standby_of_another_database_cluster(pair: SickPair, start_postgres: C
     finding = pair.found("other-system", **alone)
     assert "another initdb" in finding.cause
     assert pair.standby.facts.system_identifier in finding.evidence[0]
-    wait_until("its own words", lambda: pair.look(**alone).find("other-system").evidence,
-               lambda lines: "identifier differs" in lines[-1], timeout=60)  # fmt: skip
+    wait_until(
+        "its own words",
+        lambda: pair.look(**alone).find("other-system").evidence,
+        lambda lines: "identifier differs" in lines[-1],
+        timeout=60,
+    )
     both = pair.look(standby_selector="app in (standby, stranger)")
     assert both.kinds == {"other-system"}
     assert len(both.servers) == 3

@@ -18,12 +18,18 @@ pytestmark = pytest.mark.long
 def run(pair: SickPair, kubeconfig: Path, records: Path, dry_run: str) -> Record:
     (notebook,) = catalogue.select(["08"])
     given: dict[str, Any] = {
-        "kubeconfig": str(kubeconfig), "namespace": pair.cluster.namespace, "dry_run": dry_run,
-        "primary_selector": "app=primary", "primary_password_from": PASSWORD,
-        "standby_selector": f"app={NAME}", "slot": SLOT, "application_name": NAME,
-        "replication_role": ROLE, "replication_secret": SECRET,
+        "kubeconfig": str(kubeconfig),
+        "namespace": pair.cluster.namespace,
+        "dry_run": dry_run,
+        "primary_selector": "app=primary",
+        "primary_password_from": PASSWORD,
+        "standby_selector": f"app={NAME}",
+        "slot": SLOT,
+        "application_name": NAME,
+        "replication_role": ROLE,
+        "replication_secret": SECRET,
         "min_free": 0.1,
-    }  # fmt: skip
+    }
     return runner.run(notebook, params.validate(notebook, given, given), Archive(records), progress=False)
 
 

@@ -61,9 +61,13 @@ class Family:
     def roles(self, path: str, *, old: str = PRIMARY, selector: str = STANDBYS, **more: Any) -> Succession:
         """Everybody's part on a path."""
         return succession(
-            self.cluster, path, primary=old, standby_selector=selector, service=PRIMARY,
+            self.cluster,
+            path,
+            primary=old,
+            standby_selector=selector,
+            service=PRIMARY,
             **{"password": PASSWORD} | more,
-        )  # fmt: skip
+        )
 
     def planning(self) -> Family:
         """The same in a run that only plans."""
@@ -104,9 +108,11 @@ def cut_off(standby: Server) -> None:
     standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
     standby.execute("SELECT pg_reload_conf()")
     wait_until(
-        "no receiver", lambda: standby.scalar("SELECT count(*) FROM pg_stat_wal_receiver"),
-        lambda count: count == 0, timeout=60,
-    )  # fmt: skip
+        "no receiver",
+        lambda: standby.scalar("SELECT count(*) FROM pg_stat_wal_receiver"),
+        lambda count: count == 0,
+        timeout=60,
+    )
 
 
 def crash(primary: Server) -> None:
@@ -114,7 +120,9 @@ def crash(primary: Server) -> None:
     primary.execute("ALTER SYSTEM SET shared_preload_libraries = 'no_such_library'")
     primary.cluster.exec(primary.pod, ["sh", "-c", "kill -QUIT 1"], changes="an immediate shutdown")
     wait_until(
-        "the primary's pod is not Ready", lambda: primary.cluster.pods(primary.selector),
-        lambda pods: not any(pod.ready for pod in pods), timeout=60,
-    )  # fmt: skip
+        "the primary's pod is not Ready",
+        lambda: primary.cluster.pods(primary.selector),
+        lambda pods: not any(pod.ready for pod in pods),
+        timeout=60,
+    )
     primary.close()

@@ -99,9 +99,13 @@ def test_an_old_primary_that_is_scaled_back_is_read_only_and_can_return(family: 
 
     back = family.roles("rejoin")
     change = plan_return(
-        back, back.source(ROLE, SECRET), slot="replica_a", application_name="postgres-primary",
-        discard_diverged="postgres-primary", wipe_standby_data="postgres-primary",
-    )  # fmt: skip
+        back,
+        back.source(ROLE, SECRET),
+        slot="replica_a",
+        application_name="postgres-primary",
+        discard_diverged="postgres-primary",
+        wipe_standby_data="postgres-primary",
+    )
     carry_out(change, discard_diverged="postgres-primary", wipe_standby_data="postgres-primary")
     verify(succession_checks(back))
     old = family.server("postgres-primary")

@@ -92,9 +92,11 @@ def test_a_shutdown_that_was_a_kill_is_put_back(family: Family):
     hook = {"preStop": {"exec": {"command": ["sh", "-c", "kill -QUIT 1"]}}}
     family.cluster.apply(_template(workload.name, family.primary.pod.container, hook), force=True)
     wait_until(
-        "the new pod", lambda: family.cluster.pods(family.primary.selector),
-        lambda pods: [p.ready and "lifecycle" in p.container_spec for p in pods] == [True], timeout=60,
-    )  # fmt: skip
+        "the new pod",
+        lambda: family.cluster.pods(family.primary.selector),
+        lambda pods: [p.ready and "lifecycle" in p.container_spec for p in pods] == [True],
+        timeout=60,
+    )
     family.primary.reopen()
     pair = family.roles("switchover")
     wait_until("it streams again", lambda: path_checks(pair).ok, timeout=60)
@@ -112,6 +114,8 @@ def test_a_shutdown_that_was_a_kill_is_put_back(family: Family):
 def _template(name: str, container: str, lifecycle: dict) -> dict:
     spec = {"containers": [{"name": container, "lifecycle": lifecycle}]}
     return {
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
         "spec": {"template": {"spec": spec}},
-    }  # fmt: skip
+    }

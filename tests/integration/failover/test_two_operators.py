@@ -47,15 +47,19 @@ def _promote_by_hand(family: Family) -> None:
     [
         pytest.param("_assert_covered", _fail_over, id="a failover while it waits for the last checkpoint"),
         pytest.param(
-            "_assert_covered", _promote_by_hand,
-            id="a promotion by hand while it is fenced", marks=pytest.mark.long,
+            "_assert_covered",
+            _promote_by_hand,
+            id="a promotion by hand while it is fenced",
+            marks=pytest.mark.long,
         ),
         pytest.param(
-            "last_lsn", _promote_by_hand,
-            id="a promotion by hand while writes are stopped", marks=pytest.mark.long,
+            "last_lsn",
+            _promote_by_hand,
+            id="a promotion by hand while writes are stopped",
+            marks=pytest.mark.long,
         ),
     ],
-)  # fmt: skip
+)
 def test_a_switchover_that_fails_starts_no_second_primary(
     family: Family, monkeypatch: pytest.MonkeyPatch, where: str, meanwhile: Callable[[Family], None]
 ):

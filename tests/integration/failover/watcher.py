@@ -45,8 +45,9 @@ class Watched:
         login = Login(
             "postgres",
             lambda: cluster.resolve_password("secret:postgres-primary/password").reveal(),
-            connect_timeout=2, patience=0.0,
-        )  # fmt: skip
+            connect_timeout=2,
+            patience=0.0,
+        )
         server = Server(ThroughPod(cluster, f"app={self.name}", "", 5432, pod), login, cluster.journal)
         since = None
         try:

@@ -25,12 +25,23 @@ from pgnb.server.roles import plan_role
 ROLE, SECRET = "replicator", "replication"
 PUBLISHER, SUBSCRIBER = "publisher", "subscriber"
 PUBLISHER_ARGS = (
-    "-c", "wal_level=logical", "-c", "max_wal_senders=60", "-c", "max_replication_slots=60",
-)  # fmt: skip
+    "-c",
+    "wal_level=logical",
+    "-c",
+    "max_wal_senders=60",
+    "-c",
+    "max_replication_slots=60",
+)
 SUBSCRIBER_ARGS = (
-    "-c", "max_logical_replication_workers=50", "-c", "max_worker_processes=60",
-    "-c", "max_replication_slots=60", "-c", "wal_retrieve_retry_interval=500ms",
-)  # fmt: skip
+    "-c",
+    "max_logical_replication_workers=50",
+    "-c",
+    "max_worker_processes=60",
+    "-c",
+    "max_replication_slots=60",
+    "-c",
+    "wal_retrieve_retry_interval=500ms",
+)
 
 
 @dataclass
@@ -43,8 +54,9 @@ class Pair:
     kubeconfig: str
     origin: Source
 
-    def specs(self, *databases: str, via_root: bool = False, operations: str = ALL_OPERATIONS,
-              **publish: Any) -> Specs:  # fmt: skip
+    def specs(
+        self, *databases: str, via_root: bool = False, operations: str = ALL_OPERATIONS, **publish: Any
+    ) -> Specs:
         return database_specs(self.publisher, databases, publish, via_root=via_root, operations=operations)
 
     def wait_copied(self, specs: Specs) -> CopyProgress:
@@ -84,10 +96,13 @@ class Pair:
 
 
 def start_pair(
-    kubeconfig: str, namespace: str, start_postgres: Callable[..., Any], *,
+    kubeconfig: str,
+    namespace: str,
+    start_postgres: Callable[..., Any],
+    *,
     images: tuple[str, str] = ("postgres:17", "postgres:17"),
     args: tuple[tuple[str, ...], tuple[str, ...]] = (PUBLISHER_ARGS, SUBSCRIBER_ARGS),
-) -> Pair:  # fmt: skip
+) -> Pair:
     """Two servers, and the role that replicates."""
     start_postgres(namespace, PUBLISHER, args=args[0], image=images[0])
     start_postgres(namespace, SUBSCRIBER, args=args[1], image=images[1])

@@ -14,9 +14,12 @@ from pgnb.plan import gate
 @pytest.mark.parametrize("table", ["child", "parent"])
 def test_of_a_parent_and_its_child_each_is_copied_anew_by_itself(pair: Pair, table: str) -> None:
     pair.make_database(
-        table, "CREATE TABLE parent (id int PRIMARY KEY)", "INSERT INTO parent VALUES (3)",
-        "CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent)", "INSERT INTO child VALUES (1), (2)",
-    )  # fmt: skip
+        table,
+        "CREATE TABLE parent (id int PRIMARY KEY)",
+        "INSERT INTO parent VALUES (3)",
+        "CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent)",
+        "INSERT INTO child VALUES (1), (2)",
+    )
     specs = pair.specs(table)
     pair.set_up(specs)
     change = plan_resync(pair.publisher, pair.subscriber, specs[0], ("public", table))

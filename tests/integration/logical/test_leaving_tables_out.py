@@ -35,9 +35,15 @@ def _published(pair: Pair, database: str) -> set[str]:
 
 def test_an_extension_s_filled_table_stops_first_and_is_left_out_as_the_remedy_says(pair: Pair) -> None:
     table = "CREATE TABLE spatial (id int PRIMARY KEY, name text)"
-    pair.make_database("geo", table, "INSERT INTO spatial VALUES (1, 'a')", _OWNED.format("spatial"),
-                       "CREATE TABLE place (id int PRIMARY KEY)", "INSERT INTO place VALUES (1), (2)",
-                       "CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY)")  # fmt: skip
+    pair.make_database(
+        "geo",
+        table,
+        "INSERT INTO spatial VALUES (1, 'a')",
+        _OWNED.format("spatial"),
+        "CREATE TABLE place (id int PRIMARY KEY)",
+        "INSERT INTO place VALUES (1), (2)",
+        "CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY)",
+    )
     pair.subscriber.execute("CREATE DATABASE geo")
     for statement in (table, "INSERT INTO spatial VALUES (1, 'a')", _OWNED.format("spatial")):
         pair.subscriber.execute(statement, database="geo")
@@ -66,8 +72,13 @@ def test_an_extension_s_filled_table_stops_first_and_is_left_out_as_the_remedy_s
 
 
 def test_an_extension_that_will_fill_its_table_is_known_before_it_is_made(pair: Pair) -> None:
-    pair.make_database("fills", "CREATE TABLE known (id int PRIMARY KEY)", "INSERT INTO known VALUES (7)",
-                       "CREATE TABLE t (id int PRIMARY KEY)", _EXTENSION)  # fmt: skip
+    pair.make_database(
+        "fills",
+        "CREATE TABLE known (id int PRIMARY KEY)",
+        "INSERT INTO known VALUES (7)",
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        _EXTENSION,
+    )
     own = "UPDATE pg_extension SET extconfig = ARRAY['known'::regclass::oid], extcondition = ARRAY[{}]"
     here, there, name = pair.publisher, pair.subscriber, "fills: extensions' tables before the copy"
     conditions = {"'WHERE id < 100'": False, "''": False, "'WHERE id > 100'": True}
@@ -82,15 +93,18 @@ def test_an_extension_that_will_fill_its_table_is_known_before_it_is_made(pair: 
 @pytest.mark.long
 def test_partitions_and_children_that_are_left_out_are_not_published_by_their_parents(pair: Pair) -> None:
     pair.make_database(
-        "shapes", "CREATE TABLE m (t int PRIMARY KEY) PARTITION BY RANGE (t)",
+        "shapes",
+        "CREATE TABLE m (t int PRIMARY KEY) PARTITION BY RANGE (t)",
         "CREATE TABLE m_1 PARTITION OF m FOR VALUES FROM (0) TO (10)",
         "CREATE TABLE m_2 PARTITION OF m FOR VALUES FROM (10) TO (20)",
-        "CREATE TABLE parent (id int PRIMARY KEY)", "CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent)",
-        "CREATE TABLE other (PRIMARY KEY (id)) INHERITS (parent)", "INSERT INTO other VALUES (1), (2)",
+        "CREATE TABLE parent (id int PRIMARY KEY)",
+        "CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent)",
+        "CREATE TABLE other (PRIMARY KEY (id)) INHERITS (parent)",
+        "INSERT INTO other VALUES (1), (2)",
         "CREATE TABLE whole (t int PRIMARY KEY) PARTITION BY RANGE (t)",
         "CREATE TABLE whole_1 PARTITION OF whole FOR VALUES FROM (0) TO (10)",
         'CREATE SCHEMA "Old.one"; CREATE TABLE "Old.one"."T" (id int)',
-    )  # fmt: skip
+    )
     left_out = [{"except": ["m_2", "child", '"Old.one".*']}]
     specs = pair.specs("shapes", shapes=left_out)
     assert publisher_preflight(pair.publisher, specs).ok
@@ -107,8 +121,12 @@ def test_partitions_and_children_that_are_left_out_are_not_published_by_their_pa
 
 
 def test_what_cannot_be_left_out_is_refused(pair: Pair) -> None:
-    pair.make_database("refused", "CREATE TABLE t (id int PRIMARY KEY)", "CREATE SCHEMA app",
-                       "CREATE TABLE app.u (id int PRIMARY KEY)")  # fmt: skip
+    pair.make_database(
+        "refused",
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "CREATE SCHEMA app",
+        "CREATE TABLE app.u (id int PRIMARY KEY)",
+    )
 
     def specs(*published: Any) -> Any:
         return pair.specs("refused", refused=list(published))

@@ -41,9 +41,10 @@ def slow(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., 
 def _begin(pair: Pair, database: str) -> Specs:
     """A database whose copy takes a moment."""
     pair.make_database(
-        database, "CREATE TABLE big (id int PRIMARY KEY, filling text)",
+        database,
+        "CREATE TABLE big (id int PRIMARY KEY, filling text)",
         f"INSERT INTO big SELECT n, repeat('x', 200) FROM generate_series(1, {ROWS}) n",
-    )  # fmt: skip
+    )
     return pair.specs(database)
 
 
@@ -61,10 +62,12 @@ def _kill_in_the_copy(pair: Pair, specs: Specs, server: Server) -> None:
         holder.execute("INSERT INTO big VALUES (%s)", (ROWS // 2,))
         carry_out(next(plans))
         wait_until(
-            "rows in progress", lambda: copy_progress(pair.publisher, pair.subscriber, specs).tables,
+            "rows in progress",
+            lambda: copy_progress(pair.publisher, pair.subscriber, specs).tables,
             lambda tables: all(table.ready if table.table == "marker" else table.rows for table in tables),
-            timeout=60, every=0.01,
-        )  # fmt: skip
+            timeout=60,
+            every=0.01,
+        )
         argv = ["sh", "-c", "kill -QUIT 1"]
         server.cluster.exec(server.pod, argv, check=False, changes="crash the server")
 

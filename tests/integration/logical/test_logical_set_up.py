@@ -40,11 +40,14 @@ def _fill(pair: Pair, database: str) -> None:
         database,
         compose("CREATE SCHEMA {}", name(schema)),
         compose("CREATE TABLE {} (id serial PRIMARY KEY, {} text)", name(schema, table), name("Ré %s")),
-        compose("INSERT INTO {} ({}) SELECT n::text FROM generate_series(1, 500) n", name(schema, table),
-                name("Ré %s")),
+        compose(
+            "INSERT INTO {} ({}) SELECT n::text FROM generate_series(1, 500) n",
+            name(schema, table),
+            name("Ré %s"),
+        ),
         compose("CREATE TABLE {} (a int, b text)", name(LONG_TABLE)),
         compose("INSERT INTO {} SELECT n, 'x' FROM generate_series(1, 50) n", name(LONG_TABLE)),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +97,13 @@ def test_roles_with_hard_names_own_and_replicate(pair: Pair, role: str) -> None:
     carry_out(plan_role(pair.publisher, role, secret))
     carry_out(plan_reader(pair.publisher, role))
     pair.make_database(
-        database, compose("CREATE TABLE a (id int PRIMARY KEY)"), "INSERT INTO a VALUES (1)",
-        compose("ALTER TABLE a OWNER TO {}", name(role)), compose("GRANT SELECT ON a TO {}", name(role)),
+        database,
+        compose("CREATE TABLE a (id int PRIMARY KEY)"),
+        "INSERT INTO a VALUES (1)",
+        compose("ALTER TABLE a OWNER TO {}", name(role)),
+        compose("GRANT SELECT ON a TO {}", name(role)),
         compose("ALTER DATABASE {} OWNER TO {}", name(database), name(role)),
-    )  # fmt: skip
+    )
     own = replace(pair, origin=replication_source(pair.publisher, role=role, secret=secret))
     specs = own.specs(database)
     own.set_up(specs)
@@ -157,12 +163,14 @@ def test_databases_are_made_only_where_that_is_asked_for(pair: Pair) -> None:
 
 def test_filters_columns_and_schemas(pair: Pair) -> None:
     pair.make_database(
-        "chosen", "CREATE SCHEMA app", "CREATE TABLE app.whole (id int PRIMARY KEY)",
+        "chosen",
+        "CREATE SCHEMA app",
+        "CREATE TABLE app.whole (id int PRIMARY KEY)",
         "CREATE TABLE part (id int, kept text, secret text, PRIMARY KEY (id, kept))",
         "CREATE TABLE other (id int)",
         "INSERT INTO part SELECT n, 'k', 's' FROM generate_series(1, 100) n",
         "INSERT INTO app.whole SELECT generate_series(1, 7)",
-    )  # fmt: skip
+    )
     part = {"table": "part", "columns": ["id", "kept"], "where": "id % 2 = 0 AND kept <> '{}'"}
     specs = pair.specs("chosen", chosen=["app.*"])
     pair.set_up(specs)
@@ -179,9 +187,10 @@ def test_filters_columns_and_schemas(pair: Pair) -> None:
 
 def test_columns_are_published_alone(pair: Pair) -> None:
     pair.make_database(
-        "columns", "CREATE TABLE part (id int PRIMARY KEY, kept text, secret text)",
+        "columns",
+        "CREATE TABLE part (id int PRIMARY KEY, kept text, secret text)",
         "INSERT INTO part SELECT n, 'k', 's' FROM generate_series(1, 10) n",
-    )  # fmt: skip
+    )
     specs = pair.specs("columns", columns=[{"table": "part", "columns": ["id", "kept"]}])
     pair.set_up(specs)
     found = pair.subscriber.one("SELECT count(kept) AS k, count(secret) AS s FROM part", database="columns")
@@ -287,10 +296,13 @@ def test_whoever_holds_a_slot_up_is_named(pair: Pair, monkeypatch: pytest.Monkey
 
 def test_the_preflight_stops_what_would_be_missed(pair: Pair) -> None:
     pair.make_database(
-        "missed", "CREATE UNLOGGED TABLE u (a int)", "SELECT lo_create(0)", "CREATE TABLE nokey (a int)",
-        "CREATE MATERIALIZED VIEW m AS SELECT 1 AS a", "CREATE TABLE g (a int PRIMARY KEY, b int GENERATED"
-        " ALWAYS AS (a * 2) STORED)",
-    )  # fmt: skip
+        "missed",
+        "CREATE UNLOGGED TABLE u (a int)",
+        "SELECT lo_create(0)",
+        "CREATE TABLE nokey (a int)",
+        "CREATE MATERIALIZED VIEW m AS SELECT 1 AS a",
+        "CREATE TABLE g (a int PRIMARY KEY, b int GENERATED ALWAYS AS (a * 2) STORED)",
+    )
     specs = pair.specs("missed")
     checks = logical_preflight(pair.publisher, pair.subscriber, specs)
     assert {check.name for check in checks.failed} == {"missed: large objects", "missed: unlogged tables"}

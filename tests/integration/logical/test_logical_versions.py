@@ -51,9 +51,11 @@ def mixed(
 def specs(mixed: Pair) -> Specs:
     """A database that is replicated; with a row filter, where both versions have those."""
     mixed.make_database(
-        "mixed", "CREATE TABLE kept (id int PRIMARY KEY, b text)", "CREATE TABLE nokey (a int)",
+        "mixed",
+        "CREATE TABLE kept (id int PRIMARY KEY, b text)",
+        "CREATE TABLE nokey (a int)",
         "INSERT INTO kept SELECT n, 'x' FROM generate_series(1, 1000) n",
-    )  # fmt: skip
+    )
     wish = {"table": "kept", "where": "id > 500"} if _filters(mixed) else "kept"
     specs = mixed.specs("mixed", mixed=["nokey", wish])
     assert logical_preflight(mixed.publisher, mixed.subscriber, specs).ok
@@ -83,8 +85,9 @@ def test_a_conflict_is_told_in_the_words_of_the_version(mixed: Pair, specs: Spec
     seen = wait_until(
         "the conflict",
         lambda: diagnose_logical(mixed.publisher, mixed.subscriber, specs, patience=2, show_rows=True),
-        lambda found: "conflict" in found.kinds, timeout=60,
-    )  # fmt: skip
+        lambda found: "conflict" in found.kinds,
+        timeout=60,
+    )
     finding = seen.find("conflict")
     assert finding is not None
     assert finding.subject == "public.kept"

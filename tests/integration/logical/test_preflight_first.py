@@ -32,10 +32,11 @@ def _advised(checks: Checks) -> dict[str, str]:
 
 def test_an_extension_s_table_without_identity_stops_before_the_publication(pair: Pair) -> None:
     pair.make_database(
-        "owned", "CREATE TABLE ext_t (i int); ALTER EXTENSION plpgsql ADD TABLE ext_t",
+        "owned",
+        "CREATE TABLE ext_t (i int); ALTER EXTENSION plpgsql ADD TABLE ext_t",
         "CREATE TABLE keyed (id int PRIMARY KEY); ALTER EXTENSION plpgsql ADD TABLE keyed",
         "CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY)",
-    )  # fmt: skip
+    )
     checks = publisher_preflight(pair.publisher, pair.specs("owned"))
     found = _stopped(checks)["owned: UPDATE and DELETE are accepted"]
     assert "public.ext_t: no replica identity (of the extension plpgsql)" in found
@@ -70,10 +71,13 @@ def test_another_version_of_an_extension_is_spoken_of(pair: Pair) -> None:
 
 def test_partitions_are_spoken_of_and_published_by_their_table_where_asked(pair: Pair) -> None:
     pair.make_database(
-        "metered", "CREATE TABLE m (t int, v int, PRIMARY KEY (t, v)) PARTITION BY RANGE (t)",
-        "CREATE TABLE m_1 PARTITION OF m FOR VALUES FROM (0) TO (10)", "INSERT INTO m VALUES (1, 1)",
-        "CREATE TABLE parent (id int PRIMARY KEY)", "CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent)",
-    )  # fmt: skip
+        "metered",
+        "CREATE TABLE m (t int, v int, PRIMARY KEY (t, v)) PARTITION BY RANGE (t)",
+        "CREATE TABLE m_1 PARTITION OF m FOR VALUES FROM (0) TO (10)",
+        "INSERT INTO m VALUES (1, 1)",
+        "CREATE TABLE parent (id int PRIMARY KEY)",
+        "CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent)",
+    )
     advised = _advised(publisher_preflight(pair.publisher, pair.specs("metered")))
     assert advised["metered: partitioned tables"] == "1: public.m"
     assert advised["metered: inherited tables"] == "1: child"
@@ -113,8 +117,9 @@ def test_rows_slots_schemas_and_databases_of_the_subscriber_stop_before_any_chan
     with pytest.raises(GateClosed):
         gate(checks)
     assert len(pair.cluster.journal.entries) == entries
-    again = logical_preflight(pair.publisher, pair.subscriber, specs, copy_data=False, settings=False,
-                              take_slots=specs[1].slot)  # fmt: skip
+    again = logical_preflight(
+        pair.publisher, pair.subscriber, specs, copy_data=False, settings=False, take_slots=specs[1].slot
+    )
     assert set(_stopped(again)) == {"occupied: schema that is there"}
 
 

@@ -38,9 +38,16 @@ SHAPES = (
     "CREATE TABLE child (UNIQUE (id)) INHERITS (parent)",
 )
 NAMES = {
-    "plain": "id", "by_index": "a", "by_two": "a", "nothing": "id", "full_row": "a", "keyed_full": "id",
-    "deferred": "id", "parted": "at", "child": "id",
-}  # fmt: skip
+    "plain": "id",
+    "by_index": "a",
+    "by_two": "a",
+    "nothing": "id",
+    "full_row": "a",
+    "keyed_full": "id",
+    "deferred": "id",
+    "parted": "at",
+    "child": "id",
+}
 
 
 def _rows(table: str) -> str:
@@ -66,8 +73,10 @@ def _changes_arrive(pair: Pair, specs: Specs) -> None:
     (spec,) = specs
     for table, key in NAMES.items():
         value = "b" if table == "by_index" else "v"
-        for statement in (f"UPDATE {table} SET {value} = 'second' WHERE {key} = 3",
-                          f"DELETE FROM {table} WHERE {key} IN (5, 12)"):  # fmt: skip
+        for statement in (
+            f"UPDATE {table} SET {value} = 'second' WHERE {key} = 3",
+            f"DELETE FROM {table} WHERE {key} IN (5, 12)",
+        ):
             pair.publisher.execute(statement, database=spec.database)
     wait_applied(pair.publisher, pair.subscriber, specs, timeout=30)
     for table in NAMES:
@@ -94,9 +103,10 @@ def test_update_and_delete_of_every_kind_of_table_arrive(pair: Pair, via_root: b
 
 def test_an_index_of_another_name_serves_and_none_is_refused_before_the_publication(pair: Pair) -> None:
     pair.make_database(
-        "other_names", "CREATE TABLE t (a int NOT NULL, v text); CREATE UNIQUE INDEX ours ON t (a);"
-        " ALTER TABLE t REPLICA IDENTITY USING INDEX ours"
-    )  # fmt: skip
+        "other_names",
+        "CREATE TABLE t (a int NOT NULL, v text); CREATE UNIQUE INDEX ours ON t (a);"
+        " ALTER TABLE t REPLICA IDENTITY USING INDEX ours",
+    )
     pair.subscriber.execute("CREATE DATABASE other_names")
     pair.subscriber.execute("CREATE TABLE t (a int NOT NULL, v text)", database="other_names")
     specs = pair.specs("other_names")
@@ -113,8 +123,11 @@ def test_an_index_of_another_name_serves_and_none_is_refused_before_the_publicat
 
 
 def test_a_subscriber_without_the_key_is_found_before_the_first_update_and_remedied_after(pair: Pair) -> None:
-    pair.make_database("lost_key", "CREATE TABLE t (a int NOT NULL UNIQUE, v text)",
-                       "INSERT INTO t SELECT n, 'first' FROM generate_series(1, 10) AS n")  # fmt: skip
+    pair.make_database(
+        "lost_key",
+        "CREATE TABLE t (a int NOT NULL UNIQUE, v text)",
+        "INSERT INTO t SELECT n, 'first' FROM generate_series(1, 10) AS n",
+    )
     specs = pair.specs("lost_key")
     _as_the_notebook_had_it(pair, specs)
     pair.wait_copied(specs)
@@ -123,9 +136,11 @@ def test_a_subscriber_without_the_key_is_found_before_the_first_update_and_remed
     assert before.kinds == frozenset({"cannot-arrive"}), before
     pair.publisher.execute("UPDATE t SET v = 'second' WHERE a = 3", database="lost_key")
     stuck = wait_until(
-        "the apply to stop", lambda: diagnose_logical(pair.publisher, pair.subscriber, specs),
-        lambda found: "no-replica-identity" in found.kinds, timeout=30,
-    )  # fmt: skip
+        "the apply to stop",
+        lambda: diagnose_logical(pair.publisher, pair.subscriber, specs),
+        lambda found: "no-replica-identity" in found.kinds,
+        timeout=30,
+    )
     assert {finding.remedy_id for finding in stuck} == {"identity"}
     change = plan_remedy(
         pair.publisher, pair.subscriber, specs, stuck, pair.origin, remedy="identity", database="lost_key"

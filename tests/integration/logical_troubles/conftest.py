@@ -11,8 +11,16 @@ from trouble_stage import Stage, open_servers, start_stage
 
 from pgnb.cluster import connect
 
-_ROOM = ("-c", "max_logical_replication_workers=50", "-c", "max_worker_processes=60",
-         "-c", "max_replication_slots=60", "-c", "wal_retrieve_retry_interval=500ms")  # fmt: skip
+_ROOM = (
+    "-c",
+    "max_logical_replication_workers=50",
+    "-c",
+    "max_worker_processes=60",
+    "-c",
+    "max_replication_slots=60",
+    "-c",
+    "wal_retrieve_retry_interval=500ms",
+)
 
 
 @pytest.fixture(scope="module")

@@ -35,12 +35,21 @@ def test_sql_whose_tables_could_not_be_updated_once_published_is_rolled_back(sta
     ddl = "CREATE TABLE log (line text); CREATE TABLE t (id int PRIMARY KEY)"
     before = names(stage)
     with pytest.raises(GateClosed, match="no primary key: log") as stopped:
-        carry_out(plan_new_database(stage.publisher, "keyless", create=True, ddl=ddl,
-                                    allow_replica_identity=False))  # fmt: skip
+        carry_out(
+            plan_new_database(stage.publisher, "keyless", create=True, ddl=ddl, allow_replica_identity=False)
+        )
     assert "there is no database keyless" in stopped.value.remedy
     assert "keyless" not in names(stage)
-    carry_out(plan_new_database(stage.publisher, "keyless", create=True, ddl=ddl, operations="insert",
-                                allow_replica_identity=False))  # fmt: skip
+    carry_out(
+        plan_new_database(
+            stage.publisher,
+            "keyless",
+            create=True,
+            ddl=ddl,
+            operations="insert",
+            allow_replica_identity=False,
+        )
+    )
     assert sorted(names(stage)) == sorted([*before, "keyless"])
     stage.publisher.close_sessions()
     stage.publisher.execute("DROP DATABASE keyless")

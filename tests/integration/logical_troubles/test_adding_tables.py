@@ -70,9 +70,11 @@ def test_a_table_that_stalled_the_subscription_is_made_from_its_dump(stage: Stag
 
 @pytest.mark.parametrize(
     ("shape", "later"),
-    [("PARTITION BY RANGE (id)", "CREATE TABLE later PARTITION OF m FOR VALUES FROM (0) TO (10)"),
-     pytest.param("", "CREATE TABLE later (PRIMARY KEY (id)) INHERITS (m)", marks=pytest.mark.long)],
-)  # fmt: skip
+    [
+        ("PARTITION BY RANGE (id)", "CREATE TABLE later PARTITION OF m FOR VALUES FROM (0) TO (10)"),
+        pytest.param("", "CREATE TABLE later (PRIMARY KEY (id)) INHERITS (m)", marks=pytest.mark.long),
+    ],
+)
 def test_a_partition_or_child_that_was_made_later_is_found_and_added(
     stage: Stage, shape: str, later: str
 ) -> None:
@@ -81,8 +83,9 @@ def test_a_partition_or_child_that_was_made_later_is_found_and_added(
     database = spec.database
     root = f"CREATE TABLE m (id int PRIMARY KEY) {shape}"
     carry_out(adding(stage, spec, "m", root))
-    stage.publisher.execute(f"{later}; INSERT INTO later VALUES (1); INSERT INTO t VALUES (90, 'behind it')",
-                            database=database)  # fmt: skip
+    stage.publisher.execute(
+        f"{later}; INSERT INTO later VALUES (1); INSERT INTO t VALUES (90, 'behind it')", database=database
+    )
     assert stage.find(spec, "missing-table").subject == "public.later"
     carry_out(adding(stage, spec, "later"))
     stage.wait_ready(spec)
@@ -94,9 +97,11 @@ def test_a_partition_or_child_that_was_made_later_is_found_and_added(
 
 @pytest.mark.parametrize(
     ("table", "ddl", "words"),
-    [("missing", "", "is not on the publisher"),
-     ("missing", "CREATE TABLE missing (id int PRIMARY KEY); COMMIT", "begins or ends a transaction")],
-)  # fmt: skip
+    [
+        ("missing", "", "is not on the publisher"),
+        ("missing", "CREATE TABLE missing (id int PRIMARY KEY); COMMIT", "begins or ends a transaction"),
+    ],
+)
 def test_bad_input_is_refused_before_anything_is_changed(
     stage: Stage, table: str, ddl: str, words: str
 ) -> None:
@@ -107,9 +112,11 @@ def test_bad_input_is_refused_before_anything_is_changed(
 
 @pytest.mark.parametrize(
     ("ddl", "words"),
-    [("CREATE TABLE other (id int PRIMARY KEY)", "is not there afterwards"),
-     ("CREATE TABLE wanted (id int)", "has no primary key")],
-)  # fmt: skip
+    [
+        ("CREATE TABLE other (id int PRIMARY KEY)", "is not there afterwards"),
+        ("CREATE TABLE wanted (id int)", "has no primary key"),
+    ],
+)
 def test_sql_that_makes_another_table_or_one_without_a_key_is_taken_back(
     stage: Stage, ddl: str, words: str
 ) -> None:

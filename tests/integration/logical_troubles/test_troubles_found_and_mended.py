@@ -274,9 +274,13 @@ def test_what_is_not_there_is_said(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("remedy", "database", "table", "words"),
-    [("reboot", "bad_input", "", "no such remedy"), ("enable", "elsewhere", "", "no such database"),
-     ("resync", "bad_input", "", "needs a table"), ("resync", "bad_input", "nothing", "has no table")],
-)  # fmt: skip
+    [
+        ("reboot", "bad_input", "", "no such remedy"),
+        ("enable", "elsewhere", "", "no such database"),
+        ("resync", "bad_input", "", "needs a table"),
+        ("resync", "bad_input", "nothing", "has no table"),
+    ],
+)
 def test_bad_input_is_named_before_anything_is_changed(
     stage: Stage, remedy: str, database: str, table: str, words: str
 ) -> None:

@@ -80,9 +80,15 @@ class Stage:
     def remedy(self, spec: DatabaseSpec, remedy: str, table: str = "", database: str = "") -> Change:
         diagnosis = self.diagnose(spec)
         return plan_remedy(
-            self.publisher, self.subscriber, [spec], diagnosis, self.origin,
-            remedy=remedy, database=database or spec.database, table=table,
-        )  # fmt: skip
+            self.publisher,
+            self.subscriber,
+            [spec],
+            diagnosis,
+            self.origin,
+            remedy=remedy,
+            database=database or spec.database,
+            table=table,
+        )
 
     def spec(self, database: str) -> DatabaseSpec:
         return DatabaseSpec.of(database)
@@ -121,9 +127,11 @@ class Stage:
         before = wait_until("the walsender", lambda: self.publisher.scalar(pid, [spec.slot]), timeout=60)
         self.publisher.query("SELECT pg_terminate_backend(%s)", [before])
         wait_until(
-            "a new walsender", lambda: self.publisher.scalar(pid, [spec.slot]),
-            lambda now: now not in (None, before), timeout=60,
-        )  # fmt: skip
+            "a new walsender",
+            lambda: self.publisher.scalar(pid, [spec.slot]),
+            lambda now: now not in (None, before),
+            timeout=60,
+        )
 
     @contextmanager
     def refusing_role(self, spec: DatabaseSpec) -> Iterator[None]:
@@ -148,17 +156,21 @@ class Stage:
     def wait_ready(self, spec: DatabaseSpec) -> None:
         states = "SELECT string_agg(srsubstate::text, '') FROM pg_subscription_rel"
         wait_until(
-            f"the copy of {spec.database}", lambda: self.subscriber.scalar(states, database=spec.database),
-            lambda found: bool(found) and set(found) == {"r"}, timeout=60,
-        )  # fmt: skip
+            f"the copy of {spec.database}",
+            lambda: self.subscriber.scalar(states, database=spec.database),
+            lambda found: bool(found) and set(found) == {"r"},
+            timeout=60,
+        )
 
     def wait_applied(self, spec: DatabaseSpec) -> None:
         lsn = marker(self.publisher)
         statement = "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = %s"
         wait_until(
-            f"{spec.slot} to confirm {lsn}", lambda: self.publisher.scalar(statement, [spec.slot]),
-            lambda found: lsn_bytes(found) >= lsn_bytes(lsn), timeout=60,
-        )  # fmt: skip
+            f"{spec.slot} to confirm {lsn}",
+            lambda: self.publisher.scalar(statement, [spec.slot]),
+            lambda found: lsn_bytes(found) >= lsn_bytes(lsn),
+            timeout=60,
+        )
 
     def close(self) -> None:
         self.publisher.close()
@@ -184,8 +196,11 @@ def open_servers(kubeconfig: str, cluster: Cluster) -> Stage:
 
 def start_stage(kubeconfig: str, namespace: str, start_postgres: Callable[..., Any], *args: str) -> Stage:
     """A publisher with wal_level = logical and a subscriber; `args` are the subscriber's own."""
-    start_postgres(namespace, "postgres-primary", args=("-c", "wal_level=logical", "-c", "max_wal_senders=60",
-                                                        "-c", "max_replication_slots=60"))  # fmt: skip
+    start_postgres(
+        namespace,
+        "postgres-primary",
+        args=("-c", "wal_level=logical", "-c", "max_wal_senders=60", "-c", "max_replication_slots=60"),
+    )
     start_postgres(namespace, "postgres-subscriber", args=args)
     stage = open_servers(kubeconfig, connect(kubeconfig, "", namespace, dry_run=False))
     carry_out(plan_role(stage.publisher, ROLE, SECRET))

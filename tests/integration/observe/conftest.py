@@ -46,9 +46,11 @@ def _furnish(kubeconfig: Path, namespace: str, start_postgres: Callable[..., Any
 
     start_postgres(namespace, "standby", patch=standby)
     wait_until(
-        "the standby streams", lambda: primary.scalar("SELECT count(*) FROM pg_stat_replication"),
-        lambda count: count == 1, timeout=60,
-    )  # fmt: skip
+        "the standby streams",
+        lambda: primary.scalar("SELECT count(*) FROM pg_stat_replication"),
+        lambda count: count == 1,
+        timeout=60,
+    )
     primary.close()
     cluster.close()
 
@@ -62,7 +64,8 @@ def _let_replicate(cluster: Cluster, primary: Server) -> None:
     primary.execute("SELECT pg_create_physical_replication_slot('replica_slot', true)")
     wait_until(
         "the rule is in force",
-        lambda: primary.scalar("SELECT count(*) FROM pg_hba_file_rules WHERE 'replication' = ANY (database)"
-                               " AND address = 'all'"),
+        lambda: primary.scalar(
+            "SELECT count(*) FROM pg_hba_file_rules WHERE 'replication' = ANY (database) AND address = 'all'"
+        ),
         timeout=60,
-    )  # fmt: skip
+    )

@@ -46,9 +46,11 @@ def paused(pair: Pair) -> Iterator[None]:
     """Replay stands still on the standby."""
     pair.standby.query("SELECT pg_wal_replay_pause()")
     wait_until(
-        "replay is paused", lambda: pair.standby.scalar("SELECT pg_get_wal_replay_pause_state()"),
-        lambda state: state == "paused", timeout=60,
-    )  # fmt: skip
+        "replay is paused",
+        lambda: pair.standby.scalar("SELECT pg_get_wal_replay_pause_state()"),
+        lambda state: state == "paused",
+        timeout=60,
+    )
     try:
         yield
     finally:

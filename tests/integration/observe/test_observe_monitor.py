@@ -63,9 +63,11 @@ def test_written_wal_is_the_servers_own_count(pair: Pair) -> None:
     with Scratch(pair.primary) as scratch, Monitor(pair.primary, [pair.standby], interval=0.1) as sampling:
         load = run_load(pair.primary, scratch.database, scratch.table, transactions=500)
         wait_until(
-            "the load's end is sampled", sampling.recording,
-            lambda seen: sum(seen.known("primary", "wal_rate")) * 0.1 > 0.9 * load.wal, timeout=60,
-        )  # fmt: skip
+            "the load's end is sampled",
+            sampling.recording,
+            lambda seen: sum(seen.known("primary", "wal_rate")) * 0.1 > 0.9 * load.wal,
+            timeout=60,
+        )
         wait_replayed(pair.standby, load.lsn, 60)
     seen = sampling.recording()
     assert max(seen.known("async_replica", "replay_rate")) > 0
@@ -79,9 +81,11 @@ def test_a_dead_receiver_and_a_missing_connection_are_not_lag_0(pair: Pair) -> N
             until(sampling, "receiving", 0.0)
             until(sampling, "connected", 0.0)
             wait_until(
-                "the load is seen as what the standby lacks", sampling.recording,
-                lambda seen: max(seen.known("async_replica", "behind")) > 5_000, timeout=60,
-            )  # fmt: skip
+                "the load is seen as what the standby lacks",
+                sampling.recording,
+                lambda seen: max(seen.known("async_replica", "behind")) > 5_000,
+                timeout=60,
+            )
             fire = {c.name for c in alert_checks(pair.primary, LIMITS, standbys=1, strict=True).failed}
         until(sampling, "connected", 1.0)
     broken = failed(sampling.recording(), pair)
@@ -98,9 +102,11 @@ def test_paused_replay_is_named_and_its_wal_is_replay_to_do(pair: Pair) -> None:
             run_load(pair.primary, scratch.database, scratch.table, transactions=500)
             until(sampling, "replaying", 0.0)
             grown = wait_until(
-                "old for two seconds", sampling.recording,
-                lambda seen: (seen.at_least("async_replica", "age", 1) or 0) > 2, timeout=60,
-            )  # fmt: skip
+                "old for two seconds",
+                sampling.recording,
+                lambda seen: (seen.at_least("async_replica", "age", 1) or 0) > 2,
+                timeout=60,
+            )
         wait_replayed(pair.standby, marker(pair.primary), 60)
     assert "async_replica: replay not paused" in failed(grown, pair)
     due = [item.topic for item in advise(grown, tight).due if item.subject == "async_replica"]
@@ -132,10 +138,11 @@ def test_a_query_that_recovery_cancels_is_counted_by_its_reason(pair: Pair) -> N
                 with pytest.raises((QueryFailed, ConnectionFailed)):
                     wait_until("cancelled", lambda: reader.execute(_COUNT) is None, timeout=10)
             wait_until(
-                "a conflict", sampling.recording,
+                "a conflict",
+                sampling.recording,
                 lambda seen: seen.counted("async_replica", "conflicts_snapshot") > 0 and len(seen.times) > 10,
                 timeout=60,
-            )  # fmt: skip
+            )
         (advice,) = advise(sampling.recording(), LIMITS).due
         assert "1 by snapshot" in advice.figures
         assert "hot_standby_feedback" in advice.advice
@@ -147,9 +154,11 @@ def test_a_checkpoint_is_seen(pair: Pair) -> None:
     with Monitor(pair.primary, [pair.standby], interval=0.1) as sampling:
         pair.primary.execute("CHECKPOINT")
         wait_until(
-            "the checkpoint", sampling.recording,
-            lambda seen: seen.counted("primary", "checkpoints_requested") == 1, timeout=60,
-        )  # fmt: skip
+            "the checkpoint",
+            sampling.recording,
+            lambda seen: seen.counted("primary", "checkpoints_requested") == 1,
+            timeout=60,
+        )
 
 
 def test_an_interrupt_ends_the_sampling_and_keeps_what_was_sampled(

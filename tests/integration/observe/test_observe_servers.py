@@ -171,9 +171,11 @@ def test_what_a_killed_run_left_is_dropped_unless_a_client_is_in_it(pair: Pair) 
         assert scratch.rows(pair.primary) == []
     pair.planning().primary.query("SELECT 1", database="pgnb_service")  # A look, whose session is kept.
     wait_until(
-        "the client to be gone", lambda: (scratch.drop_left(), scratch.plan_drop().steps)[1],
-        lambda steps: not steps, timeout=60,
-    )  # fmt: skip
+        "the client to be gone",
+        lambda: (scratch.drop_left(), scratch.plan_drop().steps)[1],
+        lambda steps: not steps,
+        timeout=60,
+    )
     assert scratch.plan_create().steps
     pair.primary.execute("CREATE DATABASE pgnb_service")
     pair.primary.execute("COMMENT ON DATABASE pgnb_service IS 'somebody''s'")

@@ -39,8 +39,9 @@ def trio(kubeconfig: Path, module_namespace: str, start_postgres: Callable[..., 
     wait_until(
         "both standbys stream",
         lambda: primary.scalar("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"),
-        lambda count: count == 2, timeout=60,
-    )  # fmt: skip
+        lambda count: count == 2,
+        timeout=60,
+    )
     primary.close()
     cluster.close()
     made = open_trio(kubeconfig, module_namespace)

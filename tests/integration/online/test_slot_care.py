@@ -159,6 +159,8 @@ def _connect(trio: Trio, standby: Server, conninfo: str, *, active: bool) -> Non
     standby.execute(f"ALTER SYSTEM SET primary_conninfo = '{conninfo}'")
     standby.execute("SELECT pg_reload_conf()")
     wait_until(
-        f"slot standby_b active: {active}", lambda: slots(trio.primary).find("standby_b"),
-        lambda slot: slot is not None and slot.active == active, timeout=60,
-    )  # fmt: skip
+        f"slot standby_b active: {active}",
+        lambda: slots(trio.primary).find("standby_b"),
+        lambda slot: slot is not None and slot.active == active,
+        timeout=60,
+    )

@@ -55,10 +55,16 @@ def record(
     name = f"{begin:%Y%m%dT%H%M%S}_{notebook}"
     (folder / name).mkdir()
     content = {
-        "name": name, "notebook": notebook, "started": begin.isoformat(), "verdict": verdict, "changes": 1,
-        "ended": (begin + timedelta(seconds=seconds)).isoformat(), "who": "kim", "parameters": {},
+        "name": name,
+        "notebook": notebook,
+        "started": begin.isoformat(),
+        "verdict": verdict,
+        "changes": 1,
+        "ended": (begin + timedelta(seconds=seconds)).isoformat(),
+        "who": "kim",
+        "parameters": {},
         "servers": [{"system_identifier": server.facts.system_identifier}],
-    }  # fmt: skip
+    }
     (folder / name / "record.json").write_text(json.dumps(content))
 
 

@@ -55,8 +55,10 @@ def stage(
     made.issue("authority")
     made.issue("stranger")
     made.issue(PRIMARY, "authority", made.key_of("authority"))
-    files = {name: base64.b64encode((made.folder / name).read_bytes()).decode()
-             for name in ("authority.crt", "stranger.crt")}  # fmt: skip
+    files = {
+        name: base64.b64encode((made.folder / name).read_bytes()).decode()
+        for name in ("authority.crt", "stranger.crt")
+    }
     api.create(
         f"/api/v1/namespaces/{module_namespace}/secrets", {"metadata": {"name": "authority"}, "data": files}
     )

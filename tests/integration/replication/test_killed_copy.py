@@ -89,9 +89,12 @@ def again(stage: Stage) -> Iterator[Stage]:
 def test_the_helper_of_a_killed_run_is_followed_to_its_end(again: Stage) -> None:
     with begun(again, rate="8M") as run:
         wait_until(
-            "its backup", lambda: again.primary.query("replication/backups"),
-            lambda rows: any(row["backup_streamed"] for row in rows), timeout=120, every=0.01,
-        )  # fmt: skip
+            "its backup",
+            lambda: again.primary.query("replication/backups"),
+            lambda rows: any(row["backup_streamed"] for row in rows),
+            timeout=120,
+            every=0.01,
+        )
         (helper,) = helpers(again)
         living = again.backup(NAME, SLOT)
         with pytest.raises(GateClosed, match=f"nobody else on the volume: {helper['metadata']['name']}"):

@@ -233,10 +233,12 @@ def test_an_image_that_forgets_that_it_is_a_standby_is_refused(
 def test_options_that_would_do_harm_are_refused(stage: Stage, wrong: dict[str, Any], words: str) -> None:
     stage.cluster.apply(
         {
-            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "by-label"},
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "by-label"},
             "spec": {"selector": {"db": "postgres-primary"}, "ports": [{"port": 5432}]},
         }
-    )  # fmt: skip
+    )
     with pytest.raises(ParameterError) as refused:
         connect(str(stage.kubeconfig), namespace=stage.namespace, server_pods=wrong)
     assert words in str(refused.value)

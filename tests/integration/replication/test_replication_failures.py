@@ -190,17 +190,23 @@ def _one_ready(pods: tuple[Any, ...]) -> bool:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("max_connections = 10", "max_connections = 10, the primary has 100"),
-     ("nonsense = 1", "no setting named nonsense"),
-     ("work_mem = many", "work_mem"),
-     ("hot_standby = off", "hot_standby = off"),
-     ("work_mem 4MB oops", "line 1")],
-)  # fmt: skip
+    [
+        ("max_connections = 10", "max_connections = 10, the primary has 100"),
+        ("nonsense = 1", "no setting named nonsense"),
+        ("work_mem = many", "work_mem"),
+        ("hot_standby = off", "hot_standby = off"),
+        ("work_mem 4MB oops", "line 1"),
+    ],
+)
 def test_a_configuration_that_would_not_do_is_found_before_anything_is_stopped(
     stage: Stage, stranger: str, text: str, words: str
 ) -> None:
-    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bad-config"},
-                "data": {"postgresql.conf": text}}  # fmt: skip
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "bad-config"},
+        "data": {"postgresql.conf": text},
+    }
     stage.cluster.apply(manifest)
     with pytest.raises(ParameterError) as refused:
         backup(stage, stranger, config_map="bad-config")
@@ -234,9 +240,12 @@ def helpers(stage: Stage) -> list[Object]:
 def _delete_helper_in_the_middle(stage: Stage) -> str:
     """As a node that fails would: while pg_basebackup copies."""
     wait_until(
-        "a backup that copies", lambda: stage.primary.query("replication/backups"),
-        lambda rows: any(row["backup_streamed"] for row in rows), timeout=60, every=0.01,
-    )  # fmt: skip
+        "a backup that copies",
+        lambda: stage.primary.query("replication/backups"),
+        lambda rows: any(row["backup_streamed"] for row in rows),
+        timeout=60,
+        every=0.01,
+    )
     name = str(helpers(stage)[0]["metadata"]["name"])
     stage.cluster.delete("pods", name)
     return name
@@ -362,10 +371,16 @@ def test_another_pod_on_the_volume_stops_it(stage: Stage, stranger: str) -> None
     stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", stranger), 0)
     change = backup(stage, stranger)
     spec = {
-        "containers": [{"name": "c", "image": "postgres:17", "command": ["sleep", "600"],
-                        "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],
+        "containers": [
+            {
+                "name": "c",
+                "image": "postgres:17",
+                "command": ["sleep", "600"],
+                "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+            }
+        ],
         "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "stranger"}}],
-    }  # fmt: skip
+    }
     stage.cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "squatter"}, "spec": spec})
     with pytest.raises(GateClosed, match=r"stopped (before anything|after \d+ changes)") as closed:
         change.apply()
@@ -382,9 +397,11 @@ def test_a_slot_whose_wal_is_lost_is_refused_with_the_way_out(stage: Stage) -> N
         stage.primary.execute("SELECT pg_switch_wal()")
     stage.primary.execute("CHECKPOINT")
     found = wait_until(
-        "the slot to be lost", lambda: slots(stage.primary).find("short"), lambda s: s is not None and s.lost,
+        "the slot to be lost",
+        lambda: slots(stage.primary).find("short"),
+        lambda s: s is not None and s.lost,
         timeout=60,
-    )  # fmt: skip
+    )
     assert found is not None
     with pytest.raises(ParameterError, match="has lost the WAL") as refused:
         plan_slot(stage.primary, "short")

@@ -184,21 +184,26 @@ def stateful_set(name: str) -> dict[str, Any]:
     """An operator's own StatefulSet: the image's default data directory in its claim template's volume."""
     password = {"secretKeyRef": {"name": "postgres-primary", "key": "password"}}
     container = {
-        "name": "db", "image": "postgres:17",
+        "name": "db",
+        "image": "postgres:17",
         "env": [{"name": "POSTGRES_PASSWORD", "valueFrom": password}],
         "ports": [{"containerPort": 5432}],
         "readinessProbe": {"exec": {"command": ["pg_isready", "-h", "127.0.0.1"]}, "periodSeconds": 1},
         "volumeMounts": [{"name": "pg", "mountPath": "/var/lib/postgresql/data", "subPath": "inner"}],
-    }  # fmt: skip
+    }
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     return {
-        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name},
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": name},
         "spec": {
-            "serviceName": name, "replicas": 1, "selector": {"matchLabels": {"app": name}},
+            "serviceName": name,
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
             "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}},
             "volumeClaimTemplates": [{"metadata": {"name": "pg"}, "spec": claim}],
         },
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.long

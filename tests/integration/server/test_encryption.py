@@ -34,8 +34,10 @@ def server(find: Callable[..., Server], authority: Authority) -> Server:
     found = find("primary")
     data = found.facts.data_directory
     for file, content in (
-        ("server.crt", f"{NAME}.crt"), ("server.key", f"{NAME}.key"), ("root.crt", "authority.crt")
-    ):  # fmt: skip
+        ("server.crt", f"{NAME}.crt"),
+        ("server.key", f"{NAME}.key"),
+        ("root.crt", "authority.crt"),
+    ):
         _write(found, f"{data}/{file}", (authority.folder / content).read_bytes())
     for setting, value in (("ssl", "on"), ("ssl_ca_file", "root.crt")):
         found.execute(f"ALTER SYSTEM SET {setting} = '{value}'")

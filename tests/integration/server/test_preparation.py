@@ -40,8 +40,11 @@ def test_an_ordinary_primary_passes_and_gets_advice(server: Server):
     assert found["update strategy"].found == "Recreate"
     assert found["tools in the image"].ok
     assert {check.name for check in checks if check.advice and not check.ok} == {
-        "pg_rewind possible later", "TLS", "a backup to fall back on", "a password is asked for over TCP",
-    }  # fmt: skip
+        "pg_rewind possible later",
+        "TLS",
+        "a backup to fall back on",
+        "a password is asked for over TCP",
+    }
     assert "127.0.0.1" in str(found["a password is asked for over TCP"].found)
 
 
@@ -137,10 +140,14 @@ def test_the_role_signs_in_with_the_secrets_password(server: Server):
 
 def test_a_role_that_lacks_something_is_altered_and_its_secret_respected(server: Server):
     server.execute("CREATE ROLE partial NOLOGIN PASSWORD NULL VALID UNTIL '2001-01-01'")
-    server.cluster.create({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "partial"},
-        "stringData": {"password": "päss wörd"},
-    })  # fmt: skip
+    server.cluster.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "partial"},
+            "stringData": {"password": "päss wörd"},
+        }
+    )
     change = plan_role(server, "partial", "partial")
     assert "ALTER ROLE partial LOGIN REPLICATION VALID UNTIL" in str(change)
     change.apply()
@@ -206,10 +213,14 @@ def test_a_config_maps_other_lines_are_kept(server: Server):
 def test_what_the_server_would_refuse_is_not_written_into_a_config_map(server: Server):
     with pytest.raises(ParameterError, match="wal_keep_size"):
         plan_config_map(server, "refused", {"wal_keep_size": "much"})
-    server.cluster.create({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "odd"},
-        "data": {"postgresql.conf": "wal_keep_size = much\nno_such = 1\nwork_mem = 4MB\n"},
-    })  # fmt: skip
+    server.cluster.create(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "odd"},
+            "data": {"postgresql.conf": "wal_keep_size = much\nno_such = 1\nwork_mem = 4MB\n"},
+        }
+    )
     assert {check.name for check in drift(server, "odd") if not check.ok} == {"wal_keep_size", "no_such"}
 
 

@@ -99,8 +99,12 @@ def test_names_are_quoted_and_a_verifier_is_not_repeated(server: Server):
 
 def test_parameters_reach_statements_that_take_none_on_the_server(server: Server):
     server.execute("COMMENT ON DATABASE postgres IS %s", ["it's ours"])
-    assert server.scalar("SELECT shobj_description(oid, 'pg_database') FROM pg_database"
-                         " WHERE datname = 'postgres'") == "it's ours"  # fmt: skip
+    assert (
+        server.scalar(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'postgres'"
+        )
+        == "it's ours"
+    )
 
 
 def test_libpqs_environment_leads_nowhere_else(server: Server, monkeypatch: pytest.MonkeyPatch):

@@ -20,9 +20,14 @@ def place(kubeconfig: Path, namespace: str) -> Iterator[Callable[[Shape], Place]
     def make(shape: Shape) -> Place:
         bring_up(cluster, shape)
         given = {
-            "kubeconfig": str(kubeconfig), "context": "", "namespace": namespace, "dry_run": "false",
-            "settings": SETTINGS, "transactions": 50, **shape.parameters,
-        }  # fmt: skip
+            "kubeconfig": str(kubeconfig),
+            "context": "",
+            "namespace": namespace,
+            "dry_run": "false",
+            "settings": SETTINGS,
+            "transactions": 50,
+            **shape.parameters,
+        }
         return Place(cluster, shape, given)
 
     yield make

@@ -26,7 +26,10 @@ def bring_up(cluster: Cluster, shape: Shape) -> None:
         cluster.create(manifest)
     selector = cluster.find_workload(shape.kind, shape.name).selector
     wait_until(
-        f"{shape.name} to be Ready", lambda: cluster.pods(selector),
-        lambda pods: bool(pods) and all(pod.ready for pod in pods), timeout=90, every=0.1,
+        f"{shape.name} to be Ready",
+        lambda: cluster.pods(selector),
+        lambda pods: bool(pods) and all(pod.ready for pod in pods),
+        timeout=90,
+        every=0.1,
         describe=lambda pods: "; ".join(pod.trouble or "Ready" for pod in pods),
-    )  # fmt: skip
+    )

@@ -51,17 +51,27 @@ _ROOM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage":
 
 
 def container(
-    image: str, password: tuple[str, str], mounts: list[Manifest], *, name: str = "postgres",
-    user: str = "postgres", **more: Any,
-) -> Manifest:  # fmt: skip
+    image: str,
+    password: tuple[str, str],
+    mounts: list[Manifest],
+    *,
+    name: str = "postgres",
+    user: str = "postgres",
+    **more: Any,
+) -> Manifest:
     """A container that runs PostgreSQL, Ready over TCP; `password` is a Secret's name and key."""
     reference = {"secretKeyRef": {"name": password[0], "key": password[1]}}
     env = [{"name": "POSTGRES_PASSWORD", "valueFrom": reference}, {"name": "POSTGRES_USER", "value": user}]
     probe = {"exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1"]}, "periodSeconds": 1}
     return {
-        "name": name, "image": image, "env": [*env, *more.pop("env", ())], "readinessProbe": probe,
-        "ports": [{"containerPort": 5432}], "volumeMounts": mounts, **more,
-    }  # fmt: skip
+        "name": name,
+        "image": image,
+        "env": [*env, *more.pop("env", ())],
+        "readinessProbe": probe,
+        "ports": [{"containerPort": 5432}],
+        "volumeMounts": mounts,
+        **more,
+    }
 
 
 def sidecar(image: str) -> Manifest:
@@ -71,9 +81,13 @@ def sidecar(image: str) -> Manifest:
 
 
 def workload(
-    kind: str, name: str, labels: Mapping[str, str], containers: list[Manifest], volumes: list[Manifest],
+    kind: str,
+    name: str,
+    labels: Mapping[str, str],
+    containers: list[Manifest],
+    volumes: list[Manifest],
     **spec: Any,
-) -> Manifest:  # fmt: skip
+) -> Manifest:
     """A Deployment or a StatefulSet of one pod."""
     template = {
         "metadata": {"labels": dict(labels)},
@@ -99,20 +113,28 @@ def stateful_set() -> Shape:
     template = {"metadata": {"name": "data"}, "spec": _ROOM}
     port = {"name": "sql", "port": 6432, "targetPort": 5432}
     return Shape(
-        "StatefulSet", "orders-db",
+        "StatefulSet",
+        "orders-db",
         (
             secret("orders-db", "postgres-password"),
             service("orders-db-nodes", labels, clusterIP="None"),
             service("orders", labels, ports=[port]),
-            workload("StatefulSet", "orders-db", labels, [server], [],
-                     serviceName="orders-db-nodes", volumeClaimTemplates=[template]),
+            workload(
+                "StatefulSet",
+                "orders-db",
+                labels,
+                [server],
+                [],
+                serviceName="orders-db-nodes",
+                volumeClaimTemplates=[template],
+            ),
         ),
         {
             "primary_selector": "app.kubernetes.io/name=postgresql,app.kubernetes.io/instance=orders",
             "primary_service": "orders",
             "primary_password_from": "secret:orders-db/postgres-password",
         },
-    )  # fmt: skip
+    )
 
 
 _HBA = """\
@@ -131,23 +153,34 @@ def mounted_configuration() -> Shape:
         {"name": "conf", "mountPath": "/etc/postgresql"},
     ]
     server = container(
-        "postgres:17", ("billing-superuser", "pw"), mounts, name="database", user="admin",
+        "postgres:17",
+        ("billing-superuser", "pw"),
+        mounts,
+        name="database",
+        user="admin",
         args=["-c", "config_file=/etc/postgresql/postgresql.conf"],
         env=[{"name": "PGDATA", "value": "/var/lib/postgresql/data/pgdata"}],
-    )  # fmt: skip
+    )
     volumes = [
         {"name": "data", "persistentVolumeClaim": {"claimName": "billing-data"}},
         {"name": "conf", "configMap": {"name": "billing-conf"}},
     ]
     return Shape(
-        "Deployment", "billing",
+        "Deployment",
+        "billing",
         (
             secret("billing-superuser", "pw"),
             config_map("billing-conf", {"postgresql.conf": conf, "pg_hba.conf": _HBA}),
             claim("billing-data"),
             service("billing", labels),
-            workload("Deployment", "billing", labels, [sidecar("postgres:17"), server], volumes,
-                     strategy={"type": "RollingUpdate"}),
+            workload(
+                "Deployment",
+                "billing",
+                labels,
+                [sidecar("postgres:17"), server],
+                volumes,
+                strategy={"type": "RollingUpdate"},
+            ),
         ),
         {
             "primary_selector": "app=billing,tier=db",
@@ -156,7 +189,7 @@ def mounted_configuration() -> Shape:
             "primary_password_from": "secret:billing-superuser/pw",
             "primary_config_map": "billing-conf",
         },
-    )  # fmt: skip
+    )
 
 
 def elsewhere() -> Shape:
@@ -183,7 +216,8 @@ def _plain(name: str, image: str, mounts: list[Manifest], **more: Any) -> Shape:
     server = container(image, (name, "password"), mounts, **more)
     volumes = [{"name": "disk", "persistentVolumeClaim": {"claimName": name}}]
     return Shape(
-        "Deployment", name,
+        "Deployment",
+        name,
         (
             secret(name, "password"),
             claim(name),
@@ -195,4 +229,4 @@ def _plain(name: str, image: str, mounts: list[Manifest], **more: Any) -> Shape:
             "primary_service": name,
             "primary_password_from": f"secret:{name}/password",
         },
-    )  # fmt: skip
+    )

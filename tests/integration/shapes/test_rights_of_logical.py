@@ -105,9 +105,12 @@ class Stage:
 
 @pytest.fixture
 def stage(
-    place: Callable[..., Place], kubeconfig: Path, tmp_path: Path, api: Client,
+    place: Callable[..., Place],
+    kubeconfig: Path,
+    tmp_path: Path,
+    api: Client,
     monkeypatch: pytest.MonkeyPatch,
-) -> Stage:  # fmt: skip
+) -> Stage:
     made = Stage(place(shaped.seventeen()), api, kubeconfig, tmp_path, monkeypatch)
     publisher = made.server(PUBLISHER)
     publisher.execute("CREATE DATABASE shop")
@@ -173,9 +176,13 @@ def _refused_before_writes_are_stopped(stage: Stage, given: dict[str, Any]) -> N
     cluster = connect(given["kubeconfig"], "", given["namespace"], dry_run=False)
     subscriber = find_server(cluster, f"app={SUBSCRIBER}", password=f"secret:{SUBSCRIBER}/password")
     cut = logical_cutover(
-        cluster, "cutover", subscriber, publisher_selector=f"app={PUBLISHER}", service=PUBLISHER,
+        cluster,
+        "cutover",
+        subscriber,
+        publisher_selector=f"app={PUBLISHER}",
+        service=PUBLISHER,
         password=f"secret:{PUBLISHER}/password",
-    )  # fmt: skip
+    )
     change = plan_cutover(cut)
     gate(change, allow_cutover=True)
     with pytest.raises(GateClosed, match="before anything was changed") as stopped:
@@ -196,8 +203,9 @@ def test_a_subscriber_that_could_not_be_made_whole_is_not_begun(stage: Stage) ->
     objects = [f"{verb} {kind}" for kind in kinds for verb in ("create", "patch")]
     stage.refused("12", stage.account(OBSERVE) | RESTART, *objects, *PODS, *MADE)
     for verb, resource, missing in (
-        ("create", "deployments", "create deployments.apps"), ("delete", "pods", "delete pods")
-    ):  # fmt: skip
+        ("create", "deployments", "create deployments.apps"),
+        ("delete", "pods", "delete pods"),
+    ):
         given = stage.account(OBSERVE, LOGICAL) | RESTART
         stage.take(LOGICAL, verb, resource)
         stage.refused("12", given, missing)

@@ -36,9 +36,13 @@ def account(place: Callable[..., Any], kubeconfig: Path, tmp_path: Path, api: Cl
     """`account(roles…)`: the parameters for an account with these roles, of a primary with its standby."""
     there = place(shaped.seventeen())
     given = there.parameters | {
-        "primary": "seventeen", "primary_config_map": "seventeen-conf", "monitor_seconds": 0.5,
-        "monitor_interval": 0.1, "rate_seconds": 0.2, "past_records": str(tmp_path),
-    }  # fmt: skip
+        "primary": "seventeen",
+        "primary_config_map": "seventeen-conf",
+        "monitor_seconds": 0.5,
+        "monitor_interval": 0.1,
+        "rate_seconds": 0.2,
+        "past_records": str(tmp_path),
+    }
     for number in ("02", "03"):
         with performed(number, given):
             pass

@@ -37,8 +37,10 @@ def test_a_row_that_fails_is_named_and_the_others_are_written(
 
 def test_a_row_that_takes_long_has_fewer_repetitions() -> None:
     assert [Size(repetitions=5).at_most(3), Size(repetitions=2).at_most(3), Size(quick=True).at_most(3)] == [
-        3, 2, 1,
-    ]  # fmt: skip
+        3,
+        2,
+        1,
+    ]
 
 
 def test_a_process_tells_at_its_end_what_it_used(tmp_path: Path) -> None:

@@ -165,9 +165,13 @@ def replay() -> Iterator[Replay]:
 
 
 def write_kubeconfig(
-    path: Path, url: str, *, namespace: str = NAMESPACE,
-    user: Mapping[str, Any] | None = None, server: Mapping[str, Any] | None = None,
-) -> Path:  # fmt: skip
+    path: Path,
+    url: str,
+    *,
+    namespace: str = NAMESPACE,
+    user: Mapping[str, Any] | None = None,
+    server: Mapping[str, Any] | None = None,
+) -> Path:
     """A kubeconfig with one context, `recorded`; `server` is what its cluster has beside the address."""
     known = user or {"token": "a-token-that-must-not-show"}
     config = {

@@ -24,11 +24,14 @@ def test_what_the_table_names_stays_behind_secret_or_not(name: str) -> None:
 
 def test_what_is_left_goes_along_by_reference() -> None:
     found = [
-        {"name": "TZ", "value": "UTC"}, {"name": "PGPORT", "value": "6000"},
-        {"name": "LD_PRELOAD", "value": "/opt/lib.so"}, {"name": "POSTGRESQL_PASSWORD", "valueFrom": OWN},
+        {"name": "TZ", "value": "UTC"},
+        {"name": "PGPORT", "value": "6000"},
+        {"name": "LD_PRELOAD", "value": "/opt/lib.so"},
+        {"name": "POSTGRESQL_PASSWORD", "valueFrom": OWN},
         {"name": "POSTGRESQL_PASSWORD_FILE", "value": "/secrets/password"},
-        {"name": "DB_PASSWORD", "value": "$(POSTGRESQL_PASSWORD)"}, {"name": "APP_TOKEN", "value": ""},
-    ]  # fmt: skip
+        {"name": "DB_PASSWORD", "value": "$(POSTGRESQL_PASSWORD)"},
+        {"name": "APP_TOKEN", "value": ""},
+    ]
     assert names(*found) == [entry["name"] for entry in found]
 
 
@@ -44,8 +47,10 @@ def test_a_secret_in_the_text_is_refused_by_its_name_alone(name: str, value: str
 
 
 def test_the_superuser_s_password_is_the_new_server_s_own() -> None:
-    there = [{"name": "POSTGRESQL_PASSWORD_FILE", "value": "/s"},
-             {"name": "POSTGRESQL_POSTGRES_PASSWORD", "value": "x"}]  # fmt: skip
+    there = [
+        {"name": "POSTGRESQL_PASSWORD_FILE", "value": "/s"},
+        {"name": "POSTGRESQL_POSTGRES_PASSWORD", "value": "x"},
+    ]
     made = taken_over({"env": there}, (), own=("PGDATA",), own_file=False, passwords=OWN)["env"]
     assert made == [
         {"name": "POSTGRESQL_PASSWORD", "valueFrom": OWN},

@@ -27,8 +27,12 @@ def file(tmp_path: Path) -> Path:
 def test_the_current_context_and_its_namespace(file: Path) -> None:
     target = read_target(str(file))
     assert (target.context, target.server_url, target.namespace, target.user, target.in_cluster) == (
-        "recorded", "https://127.0.0.1:1", "from-context", "u", False,
-    )  # fmt: skip
+        "recorded",
+        "https://127.0.0.1:1",
+        "from-context",
+        "u",
+        False,
+    )
 
 
 def test_the_namespace_that_is_asked_for(file: Path) -> None:

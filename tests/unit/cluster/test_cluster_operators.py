@@ -48,7 +48,7 @@ def env(*names: str) -> dict[str, Any]:
         (pod({"command": ["/usr/local/bin/patroni", "/etc/patroni.yml"]}), "Patroni"),
         (pod({"readinessProbe": {"httpGet": {"path": "/patroni", "port": 8008}}}), "Patroni"),
     ],
-)  # fmt: skip
+)
 def test_it_is_named_with_its_own_way(seen: Pod, name: str) -> None:
     found = operator_of(seen)
     assert found is not None
@@ -61,11 +61,13 @@ def test_it_is_named_with_its_own_way(seen: Pod, name: str) -> None:
     "seen",
     [
         pod(),
-        pod(env("POSTGRESQL_PASSWORD", "POSTGRESQL_DATABASE"),
-            labels={"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/name": "postgresql"}),
+        pod(
+            env("POSTGRESQL_PASSWORD", "POSTGRESQL_DATABASE"),
+            labels={"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/name": "postgresql"},
+        ),
         pod({"image": "bitnami/postgresql:17"}, labels={"application": "shop"}),
     ],
     ids=["the procedure's own", "bitnami's chart", "another application"],
-)  # fmt: skip
+)
 def test_a_server_of_nobody_else_has_none(seen: Pod) -> None:
     assert operator_of(seen) is None

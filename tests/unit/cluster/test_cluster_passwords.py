@@ -105,10 +105,12 @@ def test_a_variable_of_the_pod(replay: Replay, cluster: Cluster) -> None:
     keep(replay, "creds", password="from-secret", PGX="from-all")
     spec = recorded_pod()
     spec["spec"]["containers"][0] |= {
-        "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "creds", "key": "password"}}},
-                {"name": "B", "value": "plain"}],
+        "env": [
+            {"name": "A", "valueFrom": {"secretKeyRef": {"name": "creds", "key": "password"}}},
+            {"name": "B", "value": "plain"},
+        ],
         "envFrom": [{"secretRef": {"name": "creds"}}],
-    }  # fmt: skip
+    }
     pod = Pod.of(spec)
     found = [cluster.resolve_password(f"pod-env:{name}", pod).reveal() for name in ("A", "B", "PGX")]
     assert found == ["from-secret", "plain", "from-all"]

@@ -21,8 +21,11 @@ def with_containers(*containers: dict[str, Any], **annotations: str) -> dict[str
 def test_the_recorded_primary() -> None:
     pod = Pod.of(recorded_pod())
     assert (pod.name, pod.container, pod.ready, pod.trouble) == (
-        "postgres-primary-dcd654f4f-9j5cc", "postgres", True, "",
-    )  # fmt: skip
+        "postgres-primary-dcd654f4f-9j5cc",
+        "postgres",
+        True,
+        "",
+    )
     assert pod.owner == ("ReplicaSet", "postgres-primary-dcd654f4f")
     assert pod.ip == "10.244.0.5" or pod.ip.startswith("10.244.")
     assert "docker.io/library/postgres:15" in str(pod)
@@ -72,8 +75,11 @@ def test_the_container_that_runs_postgres(containers: list[dict[str, Any]], chos
 
 
 def test_the_annotation_that_kubectl_goes_by() -> None:
-    pod = with_containers({"name": "a", "image": "x"}, {"name": "b", "image": "y"},
-                          **{"kubectl.kubernetes.io/default-container": "b"})  # fmt: skip
+    pod = with_containers(
+        {"name": "a", "image": "x"},
+        {"name": "b", "image": "y"},
+        **{"kubectl.kubernetes.io/default-container": "b"},
+    )
     assert choose_container(pod)["name"] == "b"
 
 
@@ -87,6 +93,9 @@ def test_where_variables_come_from_without_their_values() -> None:
     ]
     found = Pod.of(pod)
     assert [(env.source, env.key) for env in found.env] == [
-        ("value", ""), ("secret/creds", "password"), ("configmap/conf", "mode"), ("field", ""),
-    ]  # fmt: skip
+        ("value", ""),
+        ("secret/creds", "password"),
+        ("configmap/conf", "mode"),
+        ("field", ""),
+    ]
     assert "do-not-show" not in f"{found!r} {found} {found._repr_html_()}"

@@ -19,10 +19,13 @@ from pgnb.errors import ClusterError, DeadlineExceeded, ExecFailed, GateClosed, 
 
 
 def speak(replay: Replay, what: str, protocol: str = "v5.channel.k8s.io") -> None:
-    replay.sockets.append(next(
-        found for found in recorded("exec")
-        if found["what"] == what and protocol in (found.get("agreed"), *found.get("offered", ()))
-    ))  # fmt: skip
+    replay.sockets.append(
+        next(
+            found
+            for found in recorded("exec")
+            if found["what"] == what and protocol in (found.get("agreed"), *found.get("offered", ()))
+        )
+    )
 
 
 def test_output_and_success(replay: Replay, cluster: Cluster, primary: Pod) -> None:

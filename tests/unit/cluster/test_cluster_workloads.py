@@ -96,8 +96,12 @@ def test_a_pods_deployment(replay: Replay, cluster: Cluster, primary: Pod) -> No
     replay.answer("GET", f"{APPS}/deployments/postgres-primary", 200, deployment())
     found = cluster.workload(primary)
     assert (found.label, found.replicas, found.strategy, found.selector, found.scalable) == (
-        "deployment/postgres-primary", 1, "Recreate", "app=postgres-primary", True,
-    )  # fmt: skip
+        "deployment/postgres-primary",
+        1,
+        "Recreate",
+        "app=postgres-primary",
+        True,
+    )
 
 
 def test_a_bare_pod_is_not_scaled(cluster: Cluster) -> None:
@@ -221,10 +225,15 @@ def test_a_right_that_is_there(replay: Replay, cluster: Cluster) -> None:
 
 def test_a_helpers_manifest() -> None:
     spec = HelperPod(
-        "backup", "postgres:17", ("pg_basebackup",), secret_env={"PGPASSWORD": ("creds", "password")},
-        secret_files=(SecretFile("creds", "pgpass", "/private/pgpass"),), claims={"/data": "standby"},
-        uid=999, gid=999,
-    )  # fmt: skip
+        "backup",
+        "postgres:17",
+        ("pg_basebackup",),
+        secret_env={"PGPASSWORD": ("creds", "password")},
+        secret_files=(SecretFile("creds", "pgpass", "/private/pgpass"),),
+        claims={"/data": "standby"},
+        uid=999,
+        gid=999,
+    )
     pod = spec.manifest("backup-x", seconds=60)
     main, copier = pod["spec"]["containers"][0], pod["spec"]["initContainers"][0]
     assert main["env"] == [

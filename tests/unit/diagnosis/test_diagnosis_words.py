@@ -46,7 +46,7 @@ STREAMS = "LOG:  started streaming WAL from primary at 0/3000000 on timeline 1"
         ("", "LOG:  checkpoint starting: time"),
         ("", STREAMS),
     ],
-)  # fmt: skip
+)
 def test_words_have_one_meaning(kind: str, words: str) -> None:
     assert kind_of(words) == kind
     assert not kind or kind in KINDS
@@ -79,8 +79,11 @@ def test_a_line_shows_its_time_once_and_no_secret() -> None:
 def test_connection_texts_are_read_as_libpq_reads_them() -> None:
     text = r"user=replicator passfile='/run/pgnb/pass file' host = a password='it\'s' host=primary"
     assert connection_parts(text) == {
-        "user": "replicator", "passfile": "/run/pgnb/pass file", "host": "primary", "password": "it's",
-    }  # fmt: skip
+        "user": "replicator",
+        "passfile": "/run/pgnb/pass file",
+        "host": "primary",
+        "password": "it's",
+    }
     assert connection_parts("") == {}
 
 

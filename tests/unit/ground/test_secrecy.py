@@ -99,5 +99,7 @@ def test_tables_diffs_errors_and_journals_show_none(tmp_path: Path) -> None:
     journal.write("former", {"settings": settings})
     assert "Geheim1" not in (tmp_path / "journal.jsonl").read_text() + str(journal.table)
     assert [json.loads(line)["kind"] for line in (tmp_path / "journal.jsonl").open()] == [
-        "begin", "end", "former"
-    ]  # fmt: skip
+        "begin",
+        "end",
+        "former",
+    ]

@@ -138,19 +138,26 @@ def test_messages_mean_what_they_say(message: str, trouble: str) -> None:
 
 
 def test_workers_that_are_lacking_are_a_warning() -> None:
-    found = only(f"{P} [5] WARNING:  out of logical replication worker slots",
-                 f'{P} [5] HINT:  You might need to increase "max_logical_replication_workers".')  # fmt: skip
+    found = only(
+        f"{P} [5] WARNING:  out of logical replication worker slots",
+        f'{P} [5] HINT:  You might need to increase "max_logical_replication_workers".',
+    )
     assert found.trouble == "no worker"
     assert "max_logical_replication_workers" in found.hint
 
 
 def test_what_clients_do_wrong_is_not_a_worker_s() -> None:
-    assert read(
-        "initdb: warning: enabling trust", f"{P} [9] ERROR:  division by zero",
-        f'{P} [9] ERROR:  duplicate key value violates unique constraint "t_pkey"',
-        f"{P} [9] DETAIL:  Key (id)=(1) already exists.", f"{P} [9] STATEMENT:  INSERT INTO t VALUES (1)",
-        f"{P} [7] FATAL:  terminating logical replication worker due to administrator command",
-    ) == ()  # fmt: skip
+    assert (
+        read(
+            "initdb: warning: enabling trust",
+            f"{P} [9] ERROR:  division by zero",
+            f'{P} [9] ERROR:  duplicate key value violates unique constraint "t_pkey"',
+            f"{P} [9] DETAIL:  Key (id)=(1) already exists.",
+            f"{P} [9] STATEMENT:  INSERT INTO t VALUES (1)",
+            f"{P} [7] FATAL:  terminating logical replication worker due to administrator command",
+        )
+        == ()
+    )
 
 
 def test_the_table_of_incidents_shows_key_and_lsn() -> None:

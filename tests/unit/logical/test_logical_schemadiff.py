@@ -93,13 +93,19 @@ def test_the_checks_stop_for_what_stops() -> None:
 @pytest.mark.parametrize(
     ("publisher", "subscriber", "wanted"),
     [
-        ("integer", "bigint", True), ("bigint", "integer", False), ("integer", "numeric", True),
-        ("character varying(10)", "character varying(20)", True), ("character varying(10)", "text", True),
-        ("text", "character varying(10)", False), ("numeric(10,2)", "numeric(12,2)", True),
-        ("numeric(10,2)", "numeric(10,4)", False), ("numeric(10,2)", "numeric", True),
-        ("character(3)", "character(4)", False), ("public.mood", "text", False),
+        ("integer", "bigint", True),
+        ("bigint", "integer", False),
+        ("integer", "numeric", True),
+        ("character varying(10)", "character varying(20)", True),
+        ("character varying(10)", "text", True),
+        ("text", "character varying(10)", False),
+        ("numeric(10,2)", "numeric(12,2)", True),
+        ("numeric(10,2)", "numeric(10,4)", False),
+        ("numeric(10,2)", "numeric", True),
+        ("character(3)", "character(4)", False),
+        ("public.mood", "text", False),
         ("real", "double precision", True),
     ],
-)  # fmt: skip
+)
 def test_a_wider_type_takes_every_value(publisher: str, subscriber: str, wanted: bool) -> None:
     assert fits(publisher, subscriber) == wanted

@@ -18,11 +18,25 @@ from pgnb.logical.wishes import MARKER, PublishedTable, qualified, wish_of
 from pgnb.server.source import Source
 
 NAMES = (
-    "db1", "Sales-2026", "sales-2026", "sales_2026", 'a "b"; DROP TABLE x;--', "百分率 100%s",
+    "db1",
+    "Sales-2026",
+    "sales-2026",
+    "sales_2026",
+    'a "b"; DROP TABLE x;--',
+    "百分率 100%s",
     "o'clock=1 \\ b",
-    "a\\b", "a_b", "k" * 59, "k" * 60, "k" * 63, "k" * 62 + "l", "顧" * 21, "顧" * 20 + "客",
-    " ", "-", "😀" * 15,
-)  # fmt: skip
+    "a\\b",
+    "a_b",
+    "k" * 59,
+    "k" * 60,
+    "k" * 63,
+    "k" * 62 + "l",
+    "顧" * 21,
+    "顧" * 20 + "客",
+    " ",
+    "-",
+    "😀" * 15,
+)
 
 
 @pytest.mark.parametrize("database", NAMES)
@@ -40,8 +54,10 @@ def test_different_databases_get_different_names(derive: Callable[[str], str]) -
 
 def test_ordinary_names_stay_as_the_procedure_has_them() -> None:
     assert (publication_name("db1"), subscription_name("db1"), slot_name("sub_db1")) == (
-        "pub_db1", "sub_db1", "sub_db1",
-    )  # fmt: skip
+        "pub_db1",
+        "sub_db1",
+        "sub_db1",
+    )
     assert slot_name("sub_Sales-2026") != slot_name("sub_sales_2026")
 
 
@@ -75,9 +91,17 @@ def test_wishes() -> None:
 
 
 @pytest.mark.parametrize(
-    "published", [[], "some", 3, [{"table": "t", "rows": "x"}], [{"columns": ["a"]}], ["t", "public.t"],
-                  [{"table": "s.*", "where": "a > 0"}]]
-)  # fmt: skip
+    "published",
+    [
+        [],
+        "some",
+        3,
+        [{"table": "t", "rows": "x"}],
+        [{"columns": ["a"]}],
+        ["t", "public.t"],
+        [{"table": "s.*", "where": "a > 0"}],
+    ],
+)
 def test_wishes_that_mean_nothing(published: object) -> None:
     with pytest.raises(ParameterError):
         wish_of(published)
@@ -102,8 +126,12 @@ def test_a_passfile_keeps_the_lines_of_others() -> None:
 
 def test_options_are_spelled_as_sql_has_them() -> None:
     assert [spelled(v) for v in (True, "on", "OFF", "parallel", False)] == [
-        "true", "true", "false", "parallel", "false",
-    ]  # fmt: skip
+        "true",
+        "true",
+        "false",
+        "parallel",
+        "false",
+    ]
 
 
 def server(major: int) -> Any:
@@ -112,9 +140,13 @@ def server(major: int) -> Any:
 
 @pytest.mark.parametrize(
     ("here", "there", "chosen"),
-    [(14, 18, {"streaming": "on"}), (18, 15, {"streaming": "on"}), (16, 16, {"streaming": "parallel"}),
-     (17, 18, {"streaming": "parallel", "failover": True})],
-)  # fmt: skip
+    [
+        (14, 18, {"streaming": "on"}),
+        (18, 15, {"streaming": "on"}),
+        (16, 16, {"streaming": "parallel"}),
+        (17, 18, {"streaming": "parallel", "failover": True}),
+    ],
+)
 def test_the_default_options_are_those_of_the_older_version(
     here: int, there: int, chosen: dict[str, Any]
 ) -> None:

@@ -24,8 +24,17 @@ OTHER = UniqueIndex("t_a_key", ("a",), primary=False, chosen=False)
 
 
 def table(form: str, *indexes: UniqueIndex, **more: object) -> TableIdentity:
-    given = {"schema": "public", "table": "t", "kind": "r", "roots": (), "parents": (), "generated": (),
-             "extension": None, "bytes": 0, "columns": ("id", "a", "v")}  # fmt: skip
+    given = {
+        "schema": "public",
+        "table": "t",
+        "kind": "r",
+        "roots": (),
+        "parents": (),
+        "generated": (),
+        "extension": None,
+        "bytes": 0,
+        "columns": ("id", "a", "v"),
+    }
     return TableIdentity(**{**given, **more, "form": form, "indexes": indexes})  # type: ignore[arg-type]
 
 

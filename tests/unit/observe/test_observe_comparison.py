@@ -81,9 +81,15 @@ def test_checks_name_the_table_and_how_many_rows_are_missing() -> None:
 
 @pytest.mark.parametrize(
     ("inserted", "flushed", "same"),
-    [(1000, 1000, True), (8192 + 24, 8192, True), (8192 + 40, 8192, True), (8192 + 48, 8192, False),
-     (1024, 1000, False), (8192, 8192 - 24, False)],
-)  # fmt: skip
+    [
+        (1000, 1000, True),
+        (8192 + 24, 8192, True),
+        (8192 + 40, 8192, True),
+        (8192 + 48, 8192, False),
+        (1024, 1000, False),
+        (8192, 8192 - 24, False),
+    ],
+)
 def test_a_pages_header_is_no_unflushed_wal(inserted: int, flushed: int, same: bool) -> None:
     assert same_place(inserted, flushed) is same
 

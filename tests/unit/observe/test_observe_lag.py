@@ -97,8 +97,9 @@ def test_checks_fail_for_a_standby_that_went_away_and_did_not_catch_up() -> None
     gone = series(sample(0, 0, 0), sample(1, 100, 0, ""))
     checks = LagSamples((gone,), (Span("load", 0, 1),)).checks(Journal())
     assert [check.name for check in checks.failed] == [
-        "async_replica stayed connected", "async_replica caught up after load",
-    ]  # fmt: skip
+        "async_replica stayed connected",
+        "async_replica caught up after load",
+    ]
 
 
 def test_no_standby_at_all_is_a_failed_check_and_not_an_empty_success() -> None:
@@ -109,17 +110,37 @@ def test_no_standby_at_all_is_a_failed_check_and_not_an_empty_success() -> None:
 
 def row(position: int, **more: object) -> dict[str, object]:
     empty = dict.fromkeys(
-        ("pid", "application_name", "client", "state", "sync_state", "sent", "write", "flush", "replay",
-         "write_seconds", "flush_seconds", "replay_seconds", "slot_name", "active", "wal_status", "retained")
-    )  # fmt: skip
+        (
+            "pid",
+            "application_name",
+            "client",
+            "state",
+            "sync_state",
+            "sent",
+            "write",
+            "flush",
+            "replay",
+            "write_seconds",
+            "flush_seconds",
+            "replay_seconds",
+            "slot_name",
+            "active",
+            "wal_status",
+            "retained",
+        )
+    )
     return {**empty, "position": position, **more}
 
 
 def own(replayed: int) -> dict[str, object]:
     return {
-        "received": replayed, "replayed": replayed, "receiver": "streaming", "pause_state": "not paused",
-        "slot_name": "replica_slot", "application_name": "async_replica",
-    }  # fmt: skip
+        "received": replayed,
+        "replayed": replayed,
+        "receiver": "streaming",
+        "pause_state": "not paused",
+        "slot_name": "replica_slot",
+        "application_name": "async_replica",
+    }
 
 
 def test_a_standby_keeps_its_name_when_only_its_slot_is_left() -> None:

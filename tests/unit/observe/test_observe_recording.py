@@ -21,13 +21,28 @@ LIMITS = limits("64MB", 30.0, "1GB")
 MB = 1024**2
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SETTINGS = {
-    "wal_segment_size": 16 * MB, "checkpoint_timeout": 300.0, "max_wal_size": 1024 * MB,
-    "completion_target": 0.9, "block_size": 8192, "archiving": 0, "compressing": 0,
-}  # fmt: skip
+    "wal_segment_size": 16 * MB,
+    "checkpoint_timeout": 300.0,
+    "max_wal_size": 1024 * MB,
+    "completion_target": 0.9,
+    "block_size": 8192,
+    "archiving": 0,
+    "compressing": 0,
+}
 WELL = {
-    "connected": 1.0, "receiving": 1.0, "replaying": 1.0, "slot_safe": 1.0, "behind": 0.0, "age": 0.0,
-    "sent": 0.0, "write": 0.0, "flush": 0.0, "replay": 0.0, "write_seconds": 0.001, "retained": 0.0,
-}  # fmt: skip
+    "connected": 1.0,
+    "receiving": 1.0,
+    "replaying": 1.0,
+    "slot_safe": 1.0,
+    "behind": 0.0,
+    "age": 0.0,
+    "sent": 0.0,
+    "write": 0.0,
+    "flush": 0.0,
+    "replay": 0.0,
+    "write_seconds": 0.001,
+    "retained": 0.0,
+}
 
 
 def recording(primary=None, standby=None, count=20, **more) -> Recording:
@@ -102,10 +117,18 @@ def test_counting_goes_on_after_statistics_were_reset():
 
 def test_points_fall_onto_their_tick_and_a_missing_look_is_none():
     samples = tuple(
-        LagSample(at, 1000, state="streaming", replay=0, replayed=1000, receiver="streaming",
-                  pause_state="not paused", wal_status="reserved")
+        LagSample(
+            at,
+            1000,
+            state="streaming",
+            replay=0,
+            replayed=1000,
+            receiver="streaming",
+            pause_state="not paused",
+            wal_status="reserved",
+        )
         for at in (0.01, 1.02, 3.05)
-    )  # fmt: skip
+    )
     lag = LagSamples((LagSeries("replica", samples),), hz=1.0, began=BEGAN)
     times = vitals.grid(lag, [])
     columns = vitals.columns_of_standby(lag.series[0], [], 1.0)
@@ -122,8 +145,18 @@ def test_a_standby_that_nobody_could_ask_is_not_called_dead():
 
 
 def test_counters_are_taken_from_the_looks():
-    row = dict.fromkeys(("checkpoints_timed", "checkpoints_requested", "checkpoint_write", "checkpoint_sync",
-                         "archive_failures", "commits", "wal_fpi"), 0)  # fmt: skip
+    row = dict.fromkeys(
+        (
+            "checkpoints_timed",
+            "checkpoints_requested",
+            "checkpoint_write",
+            "checkpoint_sync",
+            "archive_failures",
+            "commits",
+            "wal_fpi",
+        ),
+        0,
+    )
     looks = [Look(0.0, [row | {"commits": 10}]), Look(2.0, [row | {"commits": 30, "wal_fpi": 7}])]
     columns = vitals.columns_of_primary([(0.0, 0), (2.0, 4096)], looks, 0.5)
     assert columns["wal_rate"] == {1: 2048.0}
@@ -164,9 +197,11 @@ def test_samples_go_beside_the_record_or_to_a_path_or_nowhere(tmp_path):
 
 def test_the_last_run_is_the_newest_other_record_of_the_same_system(tmp_path):
     for name, behind, namespace in (
-        ("20260101T1_10", 10.0, "a"), ("20260102T1_10", 100.0 * MB, "a"),
-        ("20260102T2_10", 1.0, "another"), ("20260103T1_10", 300.0 * MB, "a"),
-    ):  # fmt: skip
+        ("20260101T1_10", 10.0, "a"),
+        ("20260102T1_10", 100.0 * MB, "a"),
+        ("20260102T2_10", 1.0, "another"),
+        ("20260103T1_10", 300.0 * MB, "a"),
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "record.json").write_text(json.dumps({"parameters": {"namespace": namespace}}))
         write_samples(recording(standby={"behind": behind}), tmp_path / name / "samples.csv")
@@ -208,10 +243,13 @@ def test_advice_names_the_stage_that_holds_a_standby_up(standby, topic):
     [
         ({"wal_rate": 2.0 * MB}, {}, "checkpoints"),
         ({"wal_rate": 17.0 * MB}, {"archiving": 1, "max_wal_size": 1e12}, "wal_segment_size"),
-        ({"wal_rate": 1.0 * MB, "full_page_images": [0.0, 2000.0] + [2000.0] * 18}, {"max_wal_size": 1e12},
-         "full-page images"),
+        (
+            {"wal_rate": 1.0 * MB, "full_page_images": [0.0, 2000.0] + [2000.0] * 18},
+            {"max_wal_size": 1e12},
+            "full-page images",
+        ),
     ],
-)  # fmt: skip
+)
 def test_advice_for_the_primary(primary, settings, topic):
     assert due(recording(primary=primary, **settings)) == [topic]
 

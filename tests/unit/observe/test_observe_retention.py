@@ -26,10 +26,18 @@ def _kept(
 
 def _row(name: str | None, position: int, retained: int | None) -> dict[str, object]:
     return {
-        "position": position, "wal_bytes": 3 * GB, "cap": -1, "keep_size": 0, "max_wal_size": GB,
-        "name": name, "active": True, "wal_status": "reserved", "safe_wal_size": None, "retained": retained,
+        "position": position,
+        "wal_bytes": 3 * GB,
+        "cap": -1,
+        "keep_size": 0,
+        "max_wal_size": GB,
+        "name": name,
+        "active": True,
+        "wal_status": "reserved",
+        "safe_wal_size": None,
+        "retained": retained,
         "xmin_age": None,
-    }  # fmt: skip
+    }
 
 
 def test_two_looks_give_the_rate_of_wal_and_the_growth_of_each_slot():
@@ -62,9 +70,14 @@ def test_the_cap_comes_first_when_it_fits_on_the_volume():
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(None, "–"), (30, "about 30 s"), (7000, "about 117 minutes"), (9000, "about 2 hours"),
-     (1_223_160, "about 14 days")],
-)  # fmt: skip
+    [
+        (None, "–"),
+        (30, "about 30 s"),
+        (7000, "about 117 minutes"),
+        (9000, "about 2 hours"),
+        (1_223_160, "about 14 days"),
+    ],
+)
 def test_a_time_to_come_is_as_exact_as_its_rate(seconds: float | None, words: str):
     assert about(seconds) == words
 

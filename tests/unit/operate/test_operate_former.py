@@ -29,12 +29,17 @@ def _journal(folder: Path, *lines: str) -> str:
 def test_each_server_gets_its_own_and_the_oldest_word_counts(tmp_path):
     one, other = _server(1), _server(2)
     record = _journal(
-        tmp_path, _line(one, wal_keep_size="1GB"), '{"kind": "begin"}',
-        _line(one, wal_keep_size="2GB", work_mem="4MB"), _line(other, work_mem="8MB"),
-    )  # fmt: skip
+        tmp_path,
+        _line(one, wal_keep_size="1GB"),
+        '{"kind": "begin"}',
+        _line(one, wal_keep_size="2GB", work_mem="4MB"),
+        _line(other, work_mem="8MB"),
+    )
     assert former_wishes(record, [one, other, _server(3)]) == [
-        {"wal_keep_size": "1GB", "work_mem": "4MB"}, {"work_mem": "8MB"}, {},
-    ]  # fmt: skip
+        {"wal_keep_size": "1GB", "work_mem": "4MB"},
+        {"work_mem": "8MB"},
+        {},
+    ]
     assert former_wishes(f"{record}/journal.jsonl", [one, other])[1] == {"work_mem": "8MB"}
 
 

@@ -20,10 +20,16 @@ def write(folder, notebook, hour=0, *, verdict="passed", changes=1, system="7", 
     name = f"{begin:%Y%m%dT%H%M%S}_{notebook}"
     (folder / name).mkdir()
     record = {
-        "name": name, "notebook": notebook, "started": begin.isoformat(), "verdict": verdict,
-        "ended": (begin + timedelta(minutes=1)).isoformat(), "changes": changes, "who": "kim",
-        "parameters": parameters, "servers": [{"system_identifier": system}],
-    }  # fmt: skip
+        "name": name,
+        "notebook": notebook,
+        "started": begin.isoformat(),
+        "verdict": verdict,
+        "ended": (begin + timedelta(minutes=1)).isoformat(),
+        "changes": changes,
+        "who": "kim",
+        "parameters": parameters,
+        "servers": [{"system_identifier": system}],
+    }
     (folder / name / "record.json").write_text(json.dumps(record))
 
 

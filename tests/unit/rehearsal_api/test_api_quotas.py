@@ -124,12 +124,15 @@ SCOPED = [
     ({"scopes": ["Terminating"]}, {"activeDeadlineSeconds": 60}, {}),
     ({"scopes": ["NotTerminating"]}, {}, {"activeDeadlineSeconds": 60}),
     (
-        {"scopeSelector": {"matchExpressions": [
-            {"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]}},
+        {
+            "scopeSelector": {
+                "matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]
+            }
+        },
         {"priorityClassName": "high"},
         {"priorityClassName": "low"},
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("scope", "inside", "outside"), SCOPED)
@@ -149,8 +152,14 @@ def test_a_quota_of_best_effort_pods(store: Store) -> None:
 
 def test_a_limit_range_fills_in_what_containers_leave_out(store: Store) -> None:
     quota(store, HARD)
-    limit_range(store, {"type": "Container", "default": {"cpu": "200m", "memory": "64Mi"},
-                        "defaultRequest": {"cpu": "100m"}})  # fmt: skip
+    limit_range(
+        store,
+        {
+            "type": "Container",
+            "default": {"cpu": "200m", "memory": "64Mi"},
+            "defaultRequest": {"cpu": "100m"},
+        },
+    )
     made = store.create("pods", pod("p", {}, init={"requests": {"cpu": "50m"}}))
     (main,), (first,) = made["spec"]["containers"], made["spec"]["initContainers"]
     limits = {"cpu": "200m", "memory": "64Mi"}
@@ -165,13 +174,22 @@ def test_a_limit_range_fills_in_what_containers_leave_out(store: Store) -> None:
 
 
 OUTSIDE = [
-    ({"min": {"cpu": "100m"}}, asking("50m", "1Mi"),
-     "minimum cpu usage per Container is 100m, but request is 50m"),
-    ({"max": {"memory": "1Gi"}}, asking("1", "2Gi"),
-     "maximum memory usage per Container is 1Gi, but limit is 2Gi"),
-    ({"maxLimitRequestRatio": {"cpu": "2"}}, asking("100m", "1Mi", {"cpu": "300m"}),
-     "cpu max limit to request ratio per Container is 2, but provided ratio is 3.000000"),
-]  # fmt: skip
+    (
+        {"min": {"cpu": "100m"}},
+        asking("50m", "1Mi"),
+        "minimum cpu usage per Container is 100m, but request is 50m",
+    ),
+    (
+        {"max": {"memory": "1Gi"}},
+        asking("1", "2Gi"),
+        "maximum memory usage per Container is 1Gi, but limit is 2Gi",
+    ),
+    (
+        {"maxLimitRequestRatio": {"cpu": "2"}},
+        asking("100m", "1Mi", {"cpu": "300m"}),
+        "cpu max limit to request ratio per Container is 2, but provided ratio is 3.000000",
+    ),
+]
 
 
 @pytest.mark.parametrize(("bounds", "resources", "text"), OUTSIDE)
@@ -202,11 +220,17 @@ INVALID: list[tuple[str, Object, str]] = [
     ("resourcequotas", {"hard": {"pods": "-1"}}, 'spec.hard[pods]: Invalid value: "-1": must be greater'),
     ("resourcequotas", {"scopes": ["Odd"]}, 'spec.scopes: Unsupported value: "Odd"'),
     ("limitranges", {"limits": [{"type": "Volume"}]}, 'spec.limits[0].type: Unsupported value: "Volume"'),
-    ("limitranges", {"limits": [{"type": "Container", "min": {"cpu": "2"}, "max": {"cpu": "1"}}]},
-     "min value 2 is greater than max value 1"),
-    ("pods", pod("p", {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}})["spec"],
-     'resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1'),
-]  # fmt: skip
+    (
+        "limitranges",
+        {"limits": [{"type": "Container", "min": {"cpu": "2"}, "max": {"cpu": "1"}}]},
+        "min value 2 is greater than max value 1",
+    ),
+    (
+        "pods",
+        pod("p", {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}})["spec"],
+        'resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
+    ),
+]
 
 
 @pytest.mark.parametrize(("plural", "spec", "text"), INVALID)

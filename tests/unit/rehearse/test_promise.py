@@ -56,14 +56,20 @@ def promise(writing: Writing, *ran: Ran) -> Promise:
 def test_a_promise_that_is_kept_tells_every_figure() -> None:
     told = Promise.of([word("1", "2", "3"), word("7", "8")], Journal())
     assert told.checks.ok
-    gap = ("gap     20 ms (the machine's share was not measured) at 03:04:05 UTC, the longest in its writes",
-           "ran     nothing of the procedure ran")  # fmt: skip
+    gap = (
+        "gap     20 ms (the machine's share was not measured) at 03:04:05 UTC, the longest in its writes",
+        "ran     nothing of the procedure ran",
+    )
     rest = (*gap, "machine not measured: no idle process beside the client", "keys    no duplicates met")
     assert told.summary.splitlines() == [
-        "client  3 rows acknowledged (client)", "found   3 on server", *rest,
-        "client  2 rows acknowledged (client)", "found   2 on server", *rest,
+        "client  3 rows acknowledged (client)",
+        "found   3 on server",
+        *rest,
+        "client  2 rows acknowledged (client)",
+        "found   2 on server",
+        *rest,
         "promise kept: no acknowledged row is missing, and no write was interrupted by the procedure",
-    ]  # fmt: skip
+    ]
 
 
 def test_the_loss_of_one_client_breaks_it() -> None:
@@ -173,5 +179,6 @@ def test_acts_come_from_the_records_journals_with_what_their_run_was_allowed(tmp
         with Journal(archive.path(record) / "journal.jsonl").act("pod/x", "reload"):
             pass
     assert [(one.run, one.what, one.allowed) for one in acts_of(archive)] == [
-        ("02_primary_config", "reload", False), ("02_primary_config", "reload", True),
-    ]  # fmt: skip
+        ("02_primary_config", "reload", False),
+        ("02_primary_config", "reload", True),
+    ]

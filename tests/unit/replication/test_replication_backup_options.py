@@ -16,8 +16,10 @@ from pgnb.runbook.constraints import CONSTRAINTS
 def test_they_are_given_as_pg_basebackup_takes_them() -> None:
     assert BackupOptions().arguments == ("--checkpoint=fast",)
     assert BackupOptions("50M", "spread", "server-zstd:3").arguments == (
-        "--checkpoint=spread", "--max-rate=50M", "--compress=server-zstd:3"
-    )  # fmt: skip
+        "--checkpoint=spread",
+        "--max-rate=50M",
+        "--compress=server-zstd:3",
+    )
     assert BackupOptions("64").bytes_per_second == 64 * 1024
     assert BackupOptions("1.5M").bytes_per_second == 1.5 * 1024**2
 

@@ -13,8 +13,12 @@ DATA = "/var/lib/postgresql/data"
 
 
 def target(*args: str) -> Target:
-    container = {"name": "db", "image": "postgres:17", "args": [*args],
-                 "volumeMounts": [{"name": "d", "mountPath": DATA}]}  # fmt: skip
+    container = {
+        "name": "db",
+        "image": "postgres:17",
+        "args": [*args],
+        "volumeMounts": [{"name": "d", "mountPath": DATA}],
+    }
     spec: dict[str, Any] = {
         "containers": [container],
         "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "d"}}],

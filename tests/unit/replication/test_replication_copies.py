@@ -102,8 +102,10 @@ def test_a_copy_with_other_places_than_planned_is_not_used(
     wal: str, spaces: tuple[str, ...], words: str
 ) -> None:
     copy = FinishedCopy("/data", 1, "0/28", 1, "7", wal, spaces)
-    planned = [Place(Outside(path, path, 1, wal=path == "/wal/pg_wal"), path, "c")
-               for path in ("/wal/pg_wal", "/ts/a", "/ts/b")]  # fmt: skip
+    planned = [
+        Place(Outside(path, path, 1, wal=path == "/wal/pg_wal"), path, "c")
+        for path in ("/wal/pg_wal", "/ts/a", "/ts/b")
+    ]
     assert words in misplaced(copy, planned)
     assert bool(misplaced(copy, planned)) is bool(words)
     assert not misplaced(FinishedCopy("/data", 1, "0/28", 1, "7"), [])

@@ -51,15 +51,27 @@ def test_a_segment_is_named_by_its_first_byte(size: int) -> None:
 
 def control(**changed: str) -> Control:
     text = {
-        "state": "shut down", "checkpoint": "0/3000028", "redo": "0/3000028", "timeline": "1",
-        "full_page_writes": "on", "wal_log_hints": "on", "checksums": "0", "segment_size": str(16 * MB),
+        "state": "shut down",
+        "checkpoint": "0/3000028",
+        "redo": "0/3000028",
+        "timeline": "1",
+        "full_page_writes": "on",
+        "wal_log_hints": "on",
+        "checksums": "0",
+        "segment_size": str(16 * MB),
         "segments": "000000010000000000000002 000000010000000000000003 000000010000000000000001",
-    }  # fmt: skip
+    }
     return Control({**text, **changed})
 
 
-def former(*, end: int | None, common: int | None = 0x2000028, fork_lsn: int | None = 0x3000100,
-           divergence: Divergence | None = None, **changed: str) -> Former:  # fmt: skip
+def former(
+    *,
+    end: int | None,
+    common: int | None = 0x2000028,
+    fork_lsn: int | None = 0x3000100,
+    divergence: Divergence | None = None,
+    **changed: str,
+) -> Former:
     return Former(control(**changed), Fork(1, fork_lsn), end, common, divergence)
 
 
@@ -150,9 +162,13 @@ def test_a_connection_led_elsewhere_keeps_what_it_said_besides() -> None:
     standing = r"host=old hostaddr=10.0.0.1 password='it\'s' keepalives_idle=30 sslcert='/a b/c' user=r"
     led = merged(standing, "host=new port=5432 user=r passfile=/run/pgnb/passfile")
     assert parts_of(led) == {
-        "host": "new", "keepalives_idle": "30", "sslcert": "/a b/c", "user": "r", "port": "5432",
+        "host": "new",
+        "keepalives_idle": "30",
+        "sslcert": "/a b/c",
+        "user": "r",
+        "port": "5432",
         "passfile": "/run/pgnb/passfile",
-    }  # fmt: skip
+    }
     assert merged("postgresql://u:p@old/db", "host=new") == "host=new"
 
 

@@ -68,8 +68,14 @@ def test_at_the_root_of_the_mount_the_entries_are_renamed(tmp_path: Path) -> Non
     assert words(data) == {"new"}
     assert words(data / ".pgnb-old") == {"old"}
     assert {p.name for p in data.iterdir()} == {
-        "PG_VERSION", "base", "postgresql.conf", "with blank", ".hidden", "lost+found", ".pgnb-old",
-    }  # fmt: skip
+        "PG_VERSION",
+        "base",
+        "postgresql.conf",
+        "with blank",
+        ".hidden",
+        "lost+found",
+        ".pgnb-old",
+    }
     assert data.stat().st_mode & 0o777 == 0o700
 
 
@@ -147,16 +153,26 @@ def test_a_base_backup_in_place_that_never_streamed_goes_and_the_former_data_sta
 
 
 WAL = (
-    "000000010000000000000001", "000000010000000000000002.partial", "00000002.history", "xlogtemp.29",
+    "000000010000000000000001",
+    "000000010000000000000002.partial",
+    "00000002.history",
+    "xlogtemp.29",
     "000000010000000000000001.00000028.backup",
     "archive_status/000000010000000000000001.00000028.backup.done",
-    "archive_status/000000010000000000000001.ready", "archive_status/00000002.history.done",
+    "archive_status/000000010000000000000001.ready",
+    "archive_status/00000002.history.done",
     "summaries/0000000100000000010000280000000002000028.summary",
-)  # fmt: skip
+)
 SOMEBODYS = (
-    "20241001.sql.gz", "20241001-dump/table", "summaries/of the year", "archive_status/note", "ABCDEF01",
-    "000000010000000000000003.gz", "00000001000000000000000A/kept", "PG_17_notes",
-)  # fmt: skip
+    "20241001.sql.gz",
+    "20241001-dump/table",
+    "summaries/of the year",
+    "archive_status/note",
+    "ABCDEF01",
+    "000000010000000000000003.gz",
+    "00000001000000000000000A/kept",
+    "PG_17_notes",
+)
 
 
 def linked(data: Path, wal: Path, space: Path) -> None:

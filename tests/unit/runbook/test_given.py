@@ -51,10 +51,14 @@ def test_a_cell_that_ran_without_a_history_is_checked_by_its_annotations():
 @pytest.mark.parametrize(
     "text",
     [
-        "password='hunter2'", 'password="hunter2"', "sslpassword=hunter2", "PASSPHRASE: hunter2",
-        "token = hunter2", "postgresql://u:hunter2@h/db",
+        "password='hunter2'",
+        'password="hunter2"',
+        "sslpassword=hunter2",
+        "PASSPHRASE: hunter2",
+        "token = hunter2",
+        "postgresql://u:hunter2@h/db",
     ],
-)  # fmt: skip
+)
 def test_a_secret_in_any_value_is_refused_and_not_repeated(text):
     with pytest.raises(ParameterError, match="never a secret") as refused:
         check_values(DECLARED, {"name": text})

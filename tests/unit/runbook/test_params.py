@@ -85,8 +85,12 @@ def test_the_command_line_converts_by_the_declared_type(make_notebook):
     declared = params.declared(make_notebook())
     pairs = [("name", "001"), ("rows", "007"), ("safe", "false"), ("tables", "[a, b]"), ("rate", "7e1")]
     assert params.from_command_line(pairs, declared) == {
-        "name": "001", "rows": 7, "safe": False, "tables": ["a", "b"], "rate": 70.0,
-    }  # fmt: skip
+        "name": "001",
+        "rows": 7,
+        "safe": False,
+        "tables": ["a", "b"],
+        "rate": 70.0,
+    }
     with pytest.raises(ParameterError, match="rows must be int"):
         params.validate(make_notebook(), params.from_command_line([("rows", "many")], declared))
 

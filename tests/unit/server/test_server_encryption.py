@@ -31,5 +31,7 @@ def test_an_unverified_server_gets_no_password_in_the_clear(monkeypatch: pytest.
 def test_an_older_libpq_is_not_given_what_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(encryption.MODE_VARIABLE, raising=False)
     assert encryption.options(DIRECT, 150000, encrypted=False) == {
-        "host": DIRECT, "hostaddr": "", "sslmode": "prefer"
-    }  # fmt: skip
+        "host": DIRECT,
+        "hostaddr": "",
+        "sslmode": "prefer",
+    }

@@ -7,9 +7,13 @@ import pytest
 from pgnb.server.startable import combinations
 
 SOUND = {
-    "wal_level": "replica", "archive_mode": "off", "max_wal_senders": "10", "max_replication_slots": "10",
-    "max_connections": "100", "superuser_reserved_connections": "3",
-}  # fmt: skip
+    "wal_level": "replica",
+    "archive_mode": "off",
+    "max_wal_senders": "10",
+    "max_replication_slots": "10",
+    "max_connections": "100",
+    "superuser_reserved_connections": "3",
+}
 
 
 def failed(slots: int = 0, logical: int = 0, **values: str) -> list[str]:

@@ -12,9 +12,13 @@ def row(
     vartype: str, *, unit: str = "", low: str = "0", high: str = "2147483647", enum: list[str] | None = None
 ):
     return {
-        "name": "a_setting", "vartype": vartype, "unit": unit or None,
-        "min_val": low, "max_val": high, "enumvals": enum,
-    }  # fmt: skip
+        "name": "a_setting",
+        "vartype": vartype,
+        "unit": unit or None,
+        "min_val": low,
+        "max_val": high,
+        "enumvals": enum,
+    }
 
 
 KEEP = row("integer", unit="MB")

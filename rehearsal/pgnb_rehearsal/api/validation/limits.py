@@ -10,12 +10,29 @@ from pgnb_rehearsal.api.quotas import SCOPES
 from pgnb_rehearsal.api.status import FieldError, duplicate_value, invalid_value, not_supported, required
 from pgnb_rehearsal.quantities import amounts
 
-_STANDARD = frozenset((
-    "cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.storage",
-    "requests.ephemeral-storage", "limits.cpu", "limits.memory", "limits.ephemeral-storage", "pods",
-    "resourcequotas", "services", "replicationcontrollers", "secrets", "persistentvolumeclaims", "configmaps",
-    "services.nodeports", "services.loadbalancers",
-))  # fmt: skip
+_STANDARD = frozenset(
+    (
+        "cpu",
+        "memory",
+        "ephemeral-storage",
+        "requests.cpu",
+        "requests.memory",
+        "requests.storage",
+        "requests.ephemeral-storage",
+        "limits.cpu",
+        "limits.memory",
+        "limits.ephemeral-storage",
+        "pods",
+        "resourcequotas",
+        "services",
+        "replicationcontrollers",
+        "secrets",
+        "persistentvolumeclaims",
+        "configmaps",
+        "services.nodeports",
+        "services.loadbalancers",
+    )
+)
 _TYPES = ("Container", "Pod", "PersistentVolumeClaim")
 _ORDERED = (
     ("min", "max", "min", "min value", "max value"),
