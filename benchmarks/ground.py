@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from pgnb.cluster import Cluster, connect
-from pgnb.server import Server, find_server
+from pgnb.postgres import Server, find_server
 
 NAMESPACE = "postgres-async-replication"
 PRIMARY, STANDBY = "app=postgres-primary", "app=postgres-async-replica"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 _DIRECTORY = "var/run/postgresql"
 

@@ -10,16 +10,16 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "pgnb.checks": ("judge_at_end", "verify"),
+    "pgnb.core.checks": ("judge_at_end", "verify"),
     "pgnb.cluster": ("connect",),
-    "pgnb.evidence": ("finish",),
+    "pgnb.core.evidence": ("finish",),
     "pgnb.logical.adding": ("plan_add_table",),
     "pgnb.logical.arrival": ("wait_applied",),
     "pgnb.logical.capacity": ("restart_checks", "worker_settings"),
     "pgnb.logical.conflicts": ("read_incidents",),
     "pgnb.logical.copying": ("copy_progress", "wait_copied"),
     "pgnb.logical.databases": ("database_checks", "plan_databases"),
-    "pgnb.logical.diagnosis": ("diagnose_logical",),
+    "pgnb.diagnosis.logical": ("diagnose_logical",),
     "pgnb.logical.identity": ("identity_checks", "plan_replica_identity", "plan_subscriber_identity"),
     "pgnb.logical.markers": ("marker_checks", "plan_markers", "prove_rows"),
     "pgnb.logical.newdatabase": ("new_database_specs", "plan_new_database"),
@@ -49,9 +49,9 @@ _HOMES = {
     "pgnb.observe.sampler": ("LagSampler",),
     "pgnb.observe.scratch": ("Scratch",),
     "pgnb.observe.topology": ("topology",),
-    "pgnb.operate.alerts": ("alert_rules",),
-    "pgnb.operate.backups": ("find_backups",),
-    "pgnb.operate.cutover": (
+    "pgnb.practices.alerts": ("alert_rules",),
+    "pgnb.practices.backups": ("find_backups",),
+    "pgnb.logical.cutover": (
         "cutover_checks",
         "cutover_done",
         "cutover_rights",
@@ -63,8 +63,8 @@ _HOMES = {
         "plot_cutover",
         "way_back_settings",
     ),
-    "pgnb.operate.diagnosis": ("collect_evidence", "diagnose"),
-    "pgnb.operate.failover": (
+    "pgnb.diagnosis.physical": ("collect_evidence", "diagnose"),
+    "pgnb.physical.failover": (
         "estimate_loss",
         "measure_succession",
         "path_checks",
@@ -80,9 +80,9 @@ _HOMES = {
         "succession",
         "succession_checks",
     ),
-    "pgnb.operate.online": ("plan_online",),
-    "pgnb.operate.past": ("read_past",),
-    "pgnb.operate.practices": (
+    "pgnb.online.online": ("plan_online",),
+    "pgnb.practices.past": ("read_past",),
+    "pgnb.practices.practices": (
         "alert_checks",
         "documentation_checks",
         "drill_checks",
@@ -90,9 +90,9 @@ _HOMES = {
         "monitoring_checks",
         "publication_checks",
     ),
-    "pgnb.operate.published": ("compare_published",),
-    "pgnb.plan": ("gate",),
-    "pgnb.replication": (
+    "pgnb.logical.published": ("compare_published",),
+    "pgnb.core.plan": ("gate",),
+    "pgnb.physical": (
         "BackupOptions",
         "layout_checks",
         "plan_base_backup",
@@ -112,18 +112,18 @@ _HOMES = {
         "standby_status",
     ),
     "pgnb.runbook.given": ("check_parameters",),
-    "pgnb.server": ("find_server",),
-    "pgnb.server.configmap": ("plan_config_map",),
-    "pgnb.server.configure": ("plan_settings",),
-    "pgnb.server.hba": ("explain_hba", "plan_hba"),
-    "pgnb.server.hbarule": ("replication_rules",),
-    "pgnb.server.lease": ("hold_lease",),
-    "pgnb.server.places": ("configuration_checks",),
-    "pgnb.server.preflight": ("preflight",),
-    "pgnb.server.progress": ("marker", "wait_replayed"),
-    "pgnb.server.restart": ("plan_pending_restart", "plan_restart"),
-    "pgnb.server.roles": ("plan_role",),
-    "pgnb.server.standbys": ("find_standbys", "settings_of"),
+    "pgnb.postgres": ("find_server",),
+    "pgnb.postgres.config.configmap": ("plan_config_map",),
+    "pgnb.postgres.config.configure": ("plan_settings",),
+    "pgnb.postgres.config.hba": ("explain_hba", "plan_hba"),
+    "pgnb.postgres.config.hbarule": ("replication_rules",),
+    "pgnb.postgres.lease": ("hold_lease",),
+    "pgnb.postgres.config.places": ("configuration_checks",),
+    "pgnb.postgres.preflight": ("preflight",),
+    "pgnb.postgres.progress": ("marker", "wait_replayed"),
+    "pgnb.postgres.config.restart": ("plan_pending_restart", "plan_restart"),
+    "pgnb.postgres.roles": ("plan_role",),
+    "pgnb.postgres.standbys": ("find_standbys", "settings_of"),
 }
 """By module, what of it a cell may write; the only place that says so."""
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

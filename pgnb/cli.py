@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import click
 
-from pgnb.errors import ParameterError, PgnbError
+from pgnb.core.errors import ParameterError, PgnbError
 from pgnb.runbook import verdict
 
 _LOADED = {

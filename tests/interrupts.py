@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pgnb.wait import wait_until
+from pgnb.core.wait import wait_until
 
 
 @contextmanager

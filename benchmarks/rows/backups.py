@@ -11,13 +11,13 @@ from benchmarks.ground import Ground, Size
 from benchmarks.places import fresh
 from benchmarks.progress import say
 from pgnb.cluster import HelperResult
-from pgnb.replication.bootstrap import BACKUP_NAME, Bootstrap
-from pgnb.replication.install import Role
-from pgnb.replication.manifest import data_owner
-from pgnb.replication.progress import BackupProgress
-from pgnb.replication.standby import plan_standby_workload
-from pgnb.replication.target import find_target
-from pgnb.server.source import replication_source
+from pgnb.physical.bootstrap import BACKUP_NAME, Bootstrap
+from pgnb.physical.install import Role
+from pgnb.physical.manifest import data_owner
+from pgnb.physical.progress import BackupProgress
+from pgnb.physical.standby import plan_standby_workload
+from pgnb.physical.target import find_target
+from pgnb.postgres.source import replication_source
 
 _STANDBY, _CONFIG_MAP, _SECRET = (
     "postgres-async-replica",

@@ -8,7 +8,7 @@ from benchmarks.figures import Figure, in_turn
 from benchmarks.ground import Ground, Size
 from pgnb.observe.counting import compare_counts
 from pgnb.observe.scratch import Scratch
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 _SAMPLE = 20
 

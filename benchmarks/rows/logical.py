@@ -10,14 +10,14 @@ from benchmarks.ground import PRIMARY, SUBSCRIBER, Ground, Size
 from benchmarks.places import fresh
 from benchmarks.progress import say
 from benchmarks.scripts import carry_out
+from pgnb.core.plan import gate
 from pgnb.logical.capacity import worker_settings
+from pgnb.logical.published import compare_published
 from pgnb.logical.removal import plan_drop_subscriptions
 from pgnb.logical.specs import database_specs
-from pgnb.operate.published import compare_published
-from pgnb.plan import gate
-from pgnb.server import Server
-from pgnb.server.configure import plan_settings
-from pgnb.server.restart import plan_pending_restart
+from pgnb.postgres import Server
+from pgnb.postgres.config.configure import plan_settings
+from pgnb.postgres.config.restart import plan_pending_restart
 
 _TABLE = "CREATE TABLE t{number} (id serial PRIMARY KEY, data text, created_at timestamptz DEFAULT now())"
 _ROWS = "INSERT INTO t{number} (data) SELECT 'row ' || n FROM generate_series(1, 100) AS n"

@@ -16,7 +16,7 @@ from benchmarks.measured import measured_runs
 from benchmarks.places import fresh
 from benchmarks.progress import say
 from benchmarks.rows.logical import make_room, with_subscriber
-from pgnb.server import Session, find_server
+from pgnb.postgres import Session, find_server
 
 _DATABASE = "many"
 _AT_ONCE = 500

@@ -13,7 +13,8 @@ from benchmarks.figures import Figure, in_turn
 from benchmarks.ground import Ground, Size
 
 _CELLS = (
-    "from types import SimpleNamespace\n\nfrom pgnb.evidence import finish\nfrom pgnb.journal import Journal",
+    "from types import SimpleNamespace\n\n"
+    "from pgnb.core.evidence import finish\nfrom pgnb.core.journal import Journal",
     "finish(SimpleNamespace(journal=Journal.from_environment()))",
 )
 

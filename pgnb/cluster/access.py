@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from pgnb.checks import Check, Checks
 from pgnb.cluster.client import Api
 from pgnb.cluster.refusals import grant_remedy
-from pgnb.errors import ClusterError
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import ClusterError
 
 Rule = Mapping[str, Any]
 """A rule of RBAC as the API spells it: verbs, apiGroups, resources, resourceNames."""

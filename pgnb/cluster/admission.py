@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pgnb.checks import Check
 from pgnb.cluster.client import Api
 from pgnb.cluster.objects import events_of, get
 from pgnb.cluster.resources import resource
 from pgnb.cluster.workloads import Workload
-from pgnb.errors import AccessDenied, ClusterError, Rejected
+from pgnb.core.checks import Check
+from pgnb.core.errors import AccessDenied, ClusterError, Rejected
 
 _TRIED = "pgnb-dry-run"
 _HOPELESS = (

@@ -22,8 +22,8 @@ from pgnb.cluster.helper_spec import HelperOptions
 from pgnb.cluster.kubeconfig import Target, renewed
 from pgnb.cluster.refusals import is_unknown_user, refusal
 from pgnb.cluster.server_spec import ServerOptions
-from pgnb.errors import AccessDenied, ApiUnreachable, GateClosed, PgnbError
-from pgnb.journal import Journal
+from pgnb.core.errors import AccessDenied, ApiUnreachable, GateClosed, PgnbError
+from pgnb.core.journal import Journal
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON, with the API's own field names."""

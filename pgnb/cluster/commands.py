@@ -15,7 +15,7 @@ from pgnb.cluster.objects import get
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.selection import account
 from pgnb.cluster.sockets import ProtocolRefused, Socket, Sockets
-from pgnb.errors import ClusterError, DeadlineExceeded, ExecFailed, PodError
+from pgnb.core.errors import ClusterError, DeadlineExceeded, ExecFailed, PodError
 
 
 @dataclass(frozen=True)

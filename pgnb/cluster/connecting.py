@@ -12,8 +12,8 @@ from pgnb.cluster.helpers import remove_left
 from pgnb.cluster.kubeconfig import read_target
 from pgnb.cluster.objects import get, list_all
 from pgnb.cluster.server_spec import MANAGED_BY, ServerOptions
-from pgnb.errors import ClusterError, ParameterError
-from pgnb.journal import Journal
+from pgnb.core.errors import ClusterError, ParameterError
+from pgnb.core.journal import Journal
 
 PRACTICE = "pgnb/practice"
 """The label of a namespace where runs change things without being told to."""

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pgnb.cluster.operators import KNOWN
-from pgnb.errors import ParameterError
-from pgnb.secrecy import masked_setting
+from pgnb.core.errors import ParameterError
+from pgnb.core.secrecy import masked_setting
 
 Entry = Mapping[str, Any]
 """One variable as a container has it: a name with `value` or `valueFrom`."""

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from pgnb.checks import Check, Checks
 from pgnb.cluster import (
     access,
     admission,
@@ -35,9 +34,10 @@ from pgnb.cluster.rolechange import Interrupted, told_changes
 from pgnb.cluster.server_spec import ServerOptions
 from pgnb.cluster.sockets import Sockets
 from pgnb.cluster.workloads import Volume, Workload
-from pgnb.display import Cell, Table, card
-from pgnb.journal import Journal
-from pgnb.plan import Change
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Cell, Table, card
+from pgnb.core.journal import Journal
+from pgnb.core.plan import Change
 
 
 class Cluster:

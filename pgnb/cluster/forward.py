@@ -25,7 +25,7 @@ from pgnb.cluster.loop import LOOP
 from pgnb.cluster.peers import is_own
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.sockets import ProtocolRefused, Socket, Sockets
-from pgnb.errors import ParameterError, PgnbError
+from pgnb.core.errors import ParameterError, PgnbError
 
 DATA, ERROR = 0, 1
 """The two channels of the first port (portforward's v4.channel.k8s.io)."""

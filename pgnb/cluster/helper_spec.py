@@ -10,7 +10,7 @@ from pgnb.cluster.owner import ANNOTATION, WORK, this_process
 from pgnb.cluster.placement import helper_resources, placement
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.security import User, container_security
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 
 LABELS: Mapping[str, str] = {"app.kubernetes.io/managed-by": "pgnb", "app.kubernetes.io/component": "helper"}
 CONTAINER = "helper"

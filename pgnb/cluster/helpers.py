@@ -21,8 +21,8 @@ from pgnb.cluster.pods import Pod
 from pgnb.cluster.selection import events_if_allowed
 from pgnb.cluster.sockets import Sockets
 from pgnb.cluster.trouble import explain, hopeless, remedy_for
-from pgnb.errors import AccessDenied, Conflict, ExecFailed, NotFound, PodError
-from pgnb.wait import wait_until
+from pgnb.core.errors import AccessDenied, Conflict, ExecFailed, NotFound, PodError
+from pgnb.core.wait import wait_until
 
 _IDLE = ("sleep", "86400")
 _GONE = 60.0

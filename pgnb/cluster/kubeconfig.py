@@ -19,7 +19,7 @@ import yaml
 from kubernetes import client, config
 
 from pgnb.cluster import keyfiles
-from pgnb.errors import ApiUnreachable, ParameterError
+from pgnb.core.errors import ApiUnreachable, ParameterError
 
 DEFAULT_FILE = "~/.kube/config"
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")

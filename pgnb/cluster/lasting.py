@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 
 _ON_A_NETWORK = (
     "nfs",

@@ -20,8 +20,8 @@ from pgnb.cluster.client import Api, Object
 from pgnb.cluster.objects import MANAGER, MERGE, get
 from pgnb.cluster.owner import ANNOTATION, has_died, this_process, this_run
 from pgnb.cluster.resources import resource
-from pgnb.errors import ClusterError, Conflict, LeaseHeld, LeaseLost, NotFound
-from pgnb.wait import wait_until
+from pgnb.core.errors import ClusterError, Conflict, LeaseHeld, LeaseLost, NotFound
+from pgnb.core.wait import wait_until
 
 DURATION = 60
 """Seconds without a renewal after which a Lease has expired."""

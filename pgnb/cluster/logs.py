@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pgnb.cluster.client import Api
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.resources import resource
-from pgnb.errors import Rejected
+from pgnb.core.errors import Rejected
 
 LIMIT = 4 * 1024 * 1024
 """Bytes that one call returns at most, unless it asks for more."""

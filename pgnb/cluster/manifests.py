@@ -13,8 +13,8 @@ from pgnb.cluster.access import Right
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.objects import apply, delete, get, label_of, owners, path_of, replace, resource_of
 from pgnb.cluster.unchanged import assert_as_seen, content
-from pgnb.errors import AccessDenied, Conflict, NotFound, ParameterError
-from pgnb.plan import Change, Confirmation, Step
+from pgnb.core.errors import AccessDenied, Conflict, NotFound, ParameterError
+from pgnb.core.plan import Change, Confirmation, Step
 
 Manifests = Mapping[str, Any] | Sequence[Mapping[str, Any]] | str
 _BY_HAND = ("kubectl", "Mozilla", "python-requests", "OpenAPI-Generator", "k9s", "node-fetch", "unknown")

@@ -9,8 +9,8 @@ from typing import Any
 from pgnb.cluster.client import Api, Object, Query
 from pgnb.cluster.resources import Resource, known_for, resource
 from pgnb.cluster.unchanged import as_seen, remember
-from pgnb.errors import Conflict, NotFound, ParameterError, Rejected
-from pgnb.journal import Act
+from pgnb.core.errors import Conflict, NotFound, ParameterError, Rejected
+from pgnb.core.journal import Act
 
 MANAGER = "pgnb"
 """The field manager under which pgnb's changes stand in managedFields."""

@@ -6,7 +6,7 @@ import getpass
 import os
 import platform
 
-from pgnb.process import has_died, this_process
+from pgnb.core.process import has_died, this_process
 
 __all__ = ["ANNOTATION", "WORK", "has_died", "this_process", "this_run"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from pgnb.cluster.client import Api
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.resources import resource
-from pgnb.errors import NotFound, ParameterError
-from pgnb.texts import decoded, read_text
+from pgnb.core.errors import NotFound, ParameterError
+from pgnb.core.texts import decoded, read_text
 
 _FIELD = r"((?:[^:\\]|\\.)*)"
 _PASSFILE_LINE = re.compile(":".join([_FIELD] * 4) + r":(.*)")

@@ -8,8 +8,8 @@ from typing import Any
 
 from pgnb.cluster.lasting import outlives_pod
 from pgnb.cluster.trouble import condition, explain
-from pgnb.display import Table, card
-from pgnb.errors import PodError
+from pgnb.core.display import Table, card
+from pgnb.core.errors import PodError
 
 POSTGRES_PORT = 5432
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 
 _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)(?:([eE][+-]?\d+)|(m|k|M|G|T|P|E|[KMGTPE]i))?")
 _FACTORS = {"m": Decimal("0.001"), "k": Decimal(10**3)}

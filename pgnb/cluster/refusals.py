@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pgnb.errors import AccessDenied, ApiUnreachable, ClusterError, Conflict, NotFound, Rejected
+from pgnb.core.errors import AccessDenied, ApiUnreachable, ClusterError, Conflict, NotFound, Rejected
 
 _FORBIDDEN = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)"'

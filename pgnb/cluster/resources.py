@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.objects import list_all
-from pgnb.errors import ClusterError
+from pgnb.core.errors import ClusterError
 
 ROLE_CHANGE = "pgnb/role-change"
 _WORKLOADS = ("deployments", "statefulsets")

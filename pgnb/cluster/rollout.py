@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pgnb.checks import Check, Checks
 from pgnb.cluster.admission import hopeless_refusal, not_created
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.lasting import assert_claims_kept
@@ -25,9 +24,10 @@ from pgnb.cluster.objects import (
 from pgnb.cluster.selection import account
 from pgnb.cluster.trouble import explain, hopeless, remedy_for
 from pgnb.cluster.workloads import Workload, read_workload
-from pgnb.errors import ParameterError, PodError
-from pgnb.plan import Change, Step
-from pgnb.wait import wait_until
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import ParameterError, PodError
+from pgnb.core.plan import Change, Step
+from pgnb.core.wait import wait_until
 
 TIMEOUT = 300.0
 """Seconds to wait for pods to go or to become Ready, unless the caller says otherwise."""

@@ -10,7 +10,7 @@ from pgnb.cluster.objects import events_of, get, list_all
 from pgnb.cluster.pods import Pod, likely_container
 from pgnb.cluster.rolechange import told_changes
 from pgnb.cluster.trouble import condition, explain
-from pgnb.errors import ClusterError, NotFound, PodError
+from pgnb.core.errors import ClusterError, NotFound, PodError
 
 
 def matching(api: Api, selector: str, container: str = "") -> tuple[Pod, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pgnb.cluster.templates import Manifest
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 """The label of what pgnb made, with the value pgnb."""

@@ -16,7 +16,7 @@ from pgnb.cluster.client import Api, unreachable
 from pgnb.cluster.kubeconfig import Target
 from pgnb.cluster.loop import LOOP
 from pgnb.cluster.refusals import refusal
-from pgnb.errors import AccessDenied, ApiUnreachable
+from pgnb.core.errors import AccessDenied, ApiUnreachable
 
 Socket = aiohttp.ClientWebSocketResponse
 

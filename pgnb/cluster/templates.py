@@ -11,8 +11,8 @@ import jinja2
 import yaml
 from jinja2.sandbox import SandboxedEnvironment
 
-from pgnb.errors import ParameterError
-from pgnb.texts import read_text
+from pgnb.core.errors import ParameterError
+from pgnb.core.texts import read_text
 
 Manifest = dict[str, Any]
 

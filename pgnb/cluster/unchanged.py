@@ -12,7 +12,7 @@ from typing import Any
 
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.resources import resource
-from pgnb.errors import Conflict, NotFound
+from pgnb.core.errors import Conflict, NotFound
 
 _SERVER_SIDE = ("managedFields", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink")
 _BY_CONTROLLERS = (

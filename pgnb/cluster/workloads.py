@@ -10,8 +10,8 @@ from pgnb.cluster.client import Api, Object
 from pgnb.cluster.objects import get
 from pgnb.cluster.pods import Mount, Pod
 from pgnb.cluster.resources import resource
-from pgnb.display import Table, card
-from pgnb.errors import NotFound, PodError
+from pgnb.core.display import Table, card
+from pgnb.core.errors import NotFound, PodError
 
 SCALED = ("Deployment", "StatefulSet")
 _TOOLS: Mapping[str, str] = {

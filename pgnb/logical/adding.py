@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from pgnb.checks import Check, Checks
-from pgnb.errors import ChangeFailed, GateClosed, ParameterError
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import ChangeFailed, GateClosed, ParameterError
+from pgnb.core.plan import Change, Step
 from pgnb.logical.catalog import Catalog, Named, TableShape, read_catalog
 from pgnb.logical.identity import plan_subscriber_identity
 from pgnb.logical.publication import Publication, read_publications
@@ -25,10 +26,9 @@ from pgnb.logical.subscriptions import refresh
 from pgnb.logical.tableidentity import TableIdentity, identities_of, leaves, read_identities
 from pgnb.logical.updates import publisher_obstacles
 from pgnb.logical.wishes import PublishedTable, Wish, qualified
-from pgnb.plan import Change, Step
-from pgnb.server import Rows, Server, compose, name
-from pgnb.server.queries import sql_of
-from pgnb.server.source import Source
+from pgnb.postgres import Rows, Server, compose, name
+from pgnb.postgres.queries import sql_of
+from pgnb.postgres.source import Source
 
 _ENDS_ITSELF = re.compile(r"(?:^|;)\s*(BEGIN|START|COMMIT|END|ROLLBACK|ABORT)\b", re.IGNORECASE)
 _ATTACHED = re.compile(r"^ALTER TABLE ONLY .+ ATTACH PARTITION .+;$", re.MULTILINE)

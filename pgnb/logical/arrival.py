@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from pgnb.display import Table, Tabled, spell_bytes, spell_seconds
-from pgnb.errors import DeadlineExceeded
+from pgnb.core.display import Table, Tabled, spell_bytes, spell_seconds
+from pgnb.core.errors import DeadlineExceeded
+from pgnb.core.wait import wait_until
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.status import logical_status
-from pgnb.server import Server
-from pgnb.server.progress import lsn_bytes, lsn_diff, marker
-from pgnb.wait import wait_until
+from pgnb.postgres import Server
+from pgnb.postgres.progress import lsn_bytes, lsn_diff, marker
 
 _LOOK_EVERY = 0.05
 

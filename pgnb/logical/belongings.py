@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pgnb.checks import Check
-from pgnb.secrecy import MASK
-from pgnb.server import Server, compose, join, name
-from pgnb.server.session import spell_whole
+from pgnb.core.checks import Check
+from pgnb.core.secrecy import MASK
+from pgnb.postgres import Server, compose, join, name
+from pgnb.postgres.session import spell_whole
 
 _LISTS = (
     "local_preload_libraries",

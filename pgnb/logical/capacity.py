@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pgnb.checks import Check, Checks
-from pgnb.display import Table, Tabled
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Table, Tabled
 from pgnb.logical.locks import lock_settings
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.targets import databases_of
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 _COPYING = 20
 """Databases whose tables are copied at the same time with the numbers asked for."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from pgnb.logical.tableidentity import Named as Named
 from pgnb.logical.tableidentity import TableIdentity, read_identities
-from pgnb.server import Server, Session
-from pgnb.server.queries import sql_of
+from pgnb.postgres import Server, Session
+from pgnb.postgres.queries import sql_of
 
 
 @dataclass(frozen=True)

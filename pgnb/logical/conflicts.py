@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pgnb.display import Table, Tabled
+from pgnb.core.display import Table, Tabled
 from pgnb.logical.reports import Report, reports
 from pgnb.logical.serverlog import server_log
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 Trouble = Literal[
     "duplicate key",

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from pgnb.display import Cell, Table, Tabled, Tone, spell_bytes, spell_seconds
-from pgnb.errors import DeadlineExceeded
-from pgnb.logical.live import Live
-from pgnb.logical.parallel import in_parallel
+from pgnb.core.display import Cell, Table, Tabled, Tone, spell_bytes, spell_seconds
+from pgnb.core.errors import DeadlineExceeded
+from pgnb.core.live import Live
+from pgnb.core.parallel import in_parallel
+from pgnb.core.wait import wait_until
 from pgnb.logical.publication import published_tables
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
-from pgnb.server import Server
-from pgnb.wait import wait_until
+from pgnb.postgres import Server
 
 STATES = {
     "i": "waits for a worker",

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pgnb.checks import Check, Checks
+from pgnb.core.checks import Check, Checks
+from pgnb.core.parallel import each
+from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.logical.belongings import belongings_check, missing_belongings
-from pgnb.logical.parallel import each
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.plan import Change, Confirmation, Step
-from pgnb.server import Server, compose, join, name
-from pgnb.server.scratch import unfinished
+from pgnb.postgres import Server, compose, join, name
+from pgnb.postgres.scratch import unfinished
 
 
 @dataclass(frozen=True)

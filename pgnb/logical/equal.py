@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.server import Server, compose, name
+from pgnb.postgres import Server, compose, name
 
 _TOGETHER = 100
 _SOURCES = """\

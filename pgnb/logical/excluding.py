@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 from pgnb.logical.tableidentity import TableIdentity, read_identities
 from pgnb.logical.wishes import MARKER, Named, PublishedTable, Wish
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 _EVERY = "*"
 _SCHEMAS_SINCE = 15

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pgnb.checks import Check
-from pgnb.errors import QueryFailed
-from pgnb.logical.parallel import in_parallel
+from pgnb.core.checks import Check
+from pgnb.core.errors import QueryFailed
+from pgnb.core.parallel import in_parallel
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.tableidentity import Named, published_by, read_identities
 from pgnb.logical.targets import filled_tables
 from pgnb.logical.wishes import exclusion
-from pgnb.server import Server
-from pgnb.server.rows import Row
+from pgnb.postgres import Server
+from pgnb.postgres.rows import Row
 
 _BROUGHT = "SELECT (SELECT count(*) FROM ONLY {0}) > (SELECT count(*) FROM ONLY {0} {1}) AS brought"
 _REMEDY = (

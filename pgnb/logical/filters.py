@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgnb.logical.wishes import PublishedTable
-from pgnb.server import Server, compose, name
+from pgnb.postgres import Server, compose, name
 
 _PROBE = "pgnb_spelling"
 _SPELLED = """

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pgnb.checks import Check, Checks
-from pgnb.display import spell_bytes
-from pgnb.logical.parallel import each, in_parallel
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import spell_bytes
+from pgnb.core.parallel import each, in_parallel
+from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.tableidentity import (
     DEFAULT,
@@ -26,9 +27,8 @@ from pgnb.logical.tableidentity import (
 )
 from pgnb.logical.targets import databases_of
 from pgnb.logical.updates import as_wished
-from pgnb.plan import Change, Confirmation, Step
-from pgnb.server import Server, compose, name
-from pgnb.server.session import spell_statement
+from pgnb.postgres import Server, compose, name
+from pgnb.postgres.session import spell_statement
 
 _LOCK_TIMEOUT = "5s"
 """The statement takes the table's strongest lock; behind a long reader it would hold up everybody else."""

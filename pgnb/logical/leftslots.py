@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pgnb.logical.slots import drop_slot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription
-from pgnb.server import Server, compose, name
+from pgnb.postgres import Server, compose, name
 
 _TABLE = name("pgnb", "left_slots")
 _MAKE = (

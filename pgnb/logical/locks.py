@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
-from pgnb.logical.parallel import AT_ONCE, in_parallel
+from pgnb.core.parallel import AT_ONCE, in_parallel
 from pgnb.logical.schema import uncopied
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 SETTING = "max_locks_per_transaction"
 _MORE = 1.1

@@ -9,16 +9,16 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgnb.checks import Check, Checks
-from pgnb.display import Table, Tabled, spell_seconds
-from pgnb.errors import DeadlineExceeded
-from pgnb.logical.parallel import each, in_parallel
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Table, Tabled, spell_seconds
+from pgnb.core.errors import DeadlineExceeded
+from pgnb.core.parallel import each, in_parallel
+from pgnb.core.plan import Change, Step
+from pgnb.core.wait import wait_until
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
 from pgnb.logical.wishes import MARKER
-from pgnb.plan import Change, Step
-from pgnb.server import Server, compose, name
-from pgnb.wait import wait_until
+from pgnb.postgres import Server, compose, name
 
 _TABLE = name(MARKER.schema, MARKER.name)
 _CREATE = (

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pgnb.errors import GateClosed, ParameterError
+from pgnb.core.errors import GateClosed, ParameterError
+from pgnb.core.plan import Change, Step
 from pgnb.logical.specs import Specs, check_name, database_specs
 from pgnb.logical.wishes import ALL_OPERATIONS
-from pgnb.plan import Change, Step
-from pgnb.server import Server, compose, name
-from pgnb.server.scratch import unfinished
+from pgnb.postgres import Server, compose, name
+from pgnb.postgres.scratch import unfinished
 
 _KEYLESS = """
 SELECT c.oid::pg_catalog.regclass::text AS name FROM pg_catalog.pg_class c

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pgnb.errors import ParameterError
-from pgnb.server import Server
+from pgnb.core.errors import ParameterError
+from pgnb.postgres import Server
 
 SINCE = {
     "streaming": 14,

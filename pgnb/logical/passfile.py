@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 
-from pgnb.errors import NotFound, ServerError
-from pgnb.plan import Step
-from pgnb.server import Server
-from pgnb.server.source import Source
-from pgnb.texts import decoded
+from pgnb.core.errors import NotFound, ServerError
+from pgnb.core.plan import Step
+from pgnb.core.texts import decoded
+from pgnb.postgres import Server
+from pgnb.postgres.source import Source
 
 _NAME = "pgnb.passfile"
 _READ = 'if [ -e "$1" ]; then cat "$1"; fi'

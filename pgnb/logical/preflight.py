@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pgnb.checks import Check, Checks
-from pgnb.display import spell_bytes, spell_seconds
-from pgnb.errors import GateClosed, ParameterError
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.errors import GateClosed, ParameterError
+from pgnb.core.parallel import in_parallel
 from pgnb.logical.capacity import capacity_checks
 from pgnb.logical.databases import makings
 from pgnb.logical.identity import unidentified_tables
-from pgnb.logical.parallel import in_parallel
 from pgnb.logical.publications import plan_publications, update_checks
 from pgnb.logical.rights import set_up_rights
 from pgnb.logical.roles import role_checks
@@ -23,9 +23,9 @@ from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscriberchecks import subscriber_checks
 from pgnb.logical.targets import PARTS_SINCE
 from pgnb.logical.uncarried import object_checks, shape_checks
-from pgnb.server import Server
-from pgnb.server.disk import space_of
-from pgnb.server.route import ThroughPod
+from pgnb.postgres import Server
+from pgnb.postgres.disk import space_of
+from pgnb.postgres.route import ThroughPod
 
 _LONG = 60.0
 """Seconds after which an open transaction is worth a word: slot creation waits for it."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pgnb.checks import Check, Checks
+from pgnb.core.checks import Check, Checks
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.tableidentity import leaves, read_identities
 from pgnb.logical.wishes import qualified
-from pgnb.server import Server, compose, name
+from pgnb.postgres import Server, compose, name
 
 
 def table_checks(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pgnb.checks import Check, Checks
-from pgnb.errors import GateClosed, ParameterError
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import GateClosed, ParameterError
+from pgnb.core.parallel import each, in_parallel
+from pgnb.core.plan import Change, Step
 from pgnb.logical.filters import same_filter
-from pgnb.logical.parallel import each, in_parallel
 from pgnb.logical.publication import Publication, read_publications
 from pgnb.logical.slots import unused
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.updates import publisher_obstacles
 from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish
-from pgnb.plan import Change, Step
-from pgnb.server import Server, compose, join, name
-from pgnb.server.session import spell_statement
+from pgnb.postgres import Server, compose, join, name
+from pgnb.postgres.session import spell_statement
 
 _SHOWN = 5
 """Tables that a check names."""

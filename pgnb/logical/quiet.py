@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgnb.server import Server, compose, name
-from pgnb.wait import wait_until
+from pgnb.core.wait import wait_until
+from pgnb.postgres import Server, compose, name
 
 _SETTING = "default_transaction_read_only"
 _TIMEOUT = 15.0

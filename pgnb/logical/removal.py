@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pgnb.logical.parallel import each, in_parallel
+from pgnb.core.parallel import each, in_parallel
+from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.targets import databases_of
-from pgnb.plan import Change, Confirmation, Step
-from pgnb.server import Server, compose, name
+from pgnb.postgres import Server, compose, name
 
 
 def plan_drop_subscriptions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:

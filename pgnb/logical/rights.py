@@ -8,10 +8,10 @@ from pgnb.cluster import Right
 from pgnb.logical.capacity import worker_settings
 from pgnb.logical.schema import DUMP_RIGHTS, uncopied
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.server import Server
-from pgnb.server.restart import restart_rights
-from pgnb.server.roles import role_rights
-from pgnb.server.route import ThroughPod
+from pgnb.postgres import Server
+from pgnb.postgres.config.restart import restart_rights
+from pgnb.postgres.roles import role_rights
+from pgnb.postgres.route import ThroughPod
 
 _CLIENT = "to measure the restart from a client's side"
 _CLIENT_RIGHTS = (Right("create", "pods", why=_CLIENT), Right("delete", "pods", why=_CLIENT))

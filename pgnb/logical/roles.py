@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgnb.checks import Check
+from pgnb.core.checks import Check
+from pgnb.core.plan import Change, Step
 from pgnb.logical.belongings import missing_role_settings
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.plan import Change, Step
-from pgnb.server import HbaRule, Server, compose, join, name
+from pgnb.postgres import HbaRule, Server, compose, join, name
 
 _EXISTING = "SELECT rolname AS name, rolcanlogin AS login, rolpassword AS verifier FROM pg_catalog.pg_authid"
 _READER = "pg_read_all_data"

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Sequence
 
-from pgnb.errors import PgnbError
+from pgnb.core.errors import PgnbError
 from pgnb.logical.catalog import Named
-from pgnb.server import Server, compose, join, name
+from pgnb.postgres import Server, compose, join, name
 
 _COLUMN = re.compile(r'"(?:[^"]|"")+"|[^,\s]+')
 _LONGEST = 300

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 from pgnb.cluster import Cluster, HelperPod, Right
 from pgnb.cluster.helpers import Helper
-from pgnb.logical.parallel import each, in_parallel
+from pgnb.core.parallel import each, in_parallel
+from pgnb.core.plan import Change, Step
 from pgnb.logical.schemadiff import SchemaComparison, compare_schemas
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
-from pgnb.plan import Change, Step
-from pgnb.server import Server
-from pgnb.server.conninfo import conninfo
-from pgnb.server.source import Source
+from pgnb.postgres import Server
+from pgnb.postgres.conninfo import conninfo
+from pgnb.postgres.source import Source
 
 _PASSFILE = "/run/pgnb-secret/passfile"
 """Beside the password's own file, in a volume of memory."""

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
-from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tabled, Tone
-from pgnb.journal import Journal
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Cell, Table, Tabled, Tone
+from pgnb.core.journal import Journal
 from pgnb.logical.catalog import Catalog, Column, Named, TableShape, read_catalog
 from pgnb.logical.tableidentity import FULL, arrives
 from pgnb.logical.typefit import fits
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 Effect = Literal["stops", "risk", "later"]
 """stops: no row of that table can arrive; risk: some cannot; later: felt once the subscriber is written."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.server import Server, compose
+from pgnb.postgres import Server, compose
 
 _TOGETHER = 100
 Key = tuple[str, str]

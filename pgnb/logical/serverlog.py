@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pgnb.cluster.logs import LogLine
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 _BYTES = 512 * 1024
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgnb.checks import Check, Checks
-from pgnb.display import spell_bytes, spell_seconds
-from pgnb.errors import DeadlineExceeded, GateClosed, QueryFailed
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.errors import DeadlineExceeded, GateClosed, QueryFailed
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.server import Rows, Server
+from pgnb.postgres import Rows, Server
 
 _CREATE = {
     14: "SELECT pg_catalog.pg_create_logical_replication_slot(%s, 'pgoutput', false, %s)::text AS made",

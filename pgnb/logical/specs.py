@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pgnb.display import Table, Tabled
-from pgnb.errors import ParameterError
+from pgnb.core.display import Table, Tabled
+from pgnb.core.errors import ParameterError
 from pgnb.logical.excluding import without_excluded
 from pgnb.logical.names import LONGEST, publication_name, slot_name, subscription_name
 from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish, operations_of, wish_of
-from pgnb.server import Server
-from pgnb.server.scratch import OWN, SCRATCH
+from pgnb.postgres import Server
+from pgnb.postgres.scratch import OWN, SCRATCH
 
 
 @dataclass(frozen=True)

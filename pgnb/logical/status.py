@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tabled, spell_bytes, spell_seconds
-from pgnb.journal import Journal
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Cell, Table, Tabled, spell_bytes, spell_seconds
+from pgnb.core.journal import Journal
+from pgnb.core.parallel import in_parallel
 from pgnb.logical.copying import STATES
-from pgnb.logical.parallel import in_parallel
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
-from pgnb.server import Server
-from pgnb.server.rows import Row
+from pgnb.postgres import Server
+from pgnb.postgres.rows import Row
 
 _NOT_THERE = "no subscription"
 

@@ -7,18 +7,18 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pgnb.checks import Checks
 from pgnb.cluster.admission import pod_of_workload
 from pgnb.cluster.environment import taken_over
 from pgnb.cluster.placement import elsewhere
 from pgnb.cluster.security import User, container_security, pod_security
 from pgnb.cluster.templates import rendered
 from pgnb.cluster.workloads import SCALED
+from pgnb.core.checks import Checks
+from pgnb.core.plan import Change, Step
+from pgnb.core.tls import checked_tls, files_of
+from pgnb.core.wait import wait_until
 from pgnb.logical.schema import DUMP_RIGHTS, dump_pod
-from pgnb.plan import Change, Step
-from pgnb.server import Server
-from pgnb.tls import checked_tls, files_of
-from pgnb.wait import wait_until
+from pgnb.postgres import Server
 
 _TEMPLATE = "subscriber.yaml"
 _OWN_VARIABLES = ("PGDATA", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_INITDB_ARGS")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pgnb.checks import Check
-from pgnb.errors import GateClosed
+from pgnb.core.checks import Check
+from pgnb.core.errors import GateClosed
+from pgnb.core.parallel import in_parallel
 from pgnb.logical.catalog import read_catalog
 from pgnb.logical.extensiontables import extension_table_checks
-from pgnb.logical.parallel import in_parallel
 from pgnb.logical.schema import uncopied
 from pgnb.logical.schemadiff import differences
 from pgnb.logical.slots import LogicalSlot, logical_slots, usable_slot
@@ -18,7 +18,7 @@ from pgnb.logical.tableidentity import published_by, read_identities, sent_as
 from pgnb.logical.targets import databases_of, filled_tables
 from pgnb.logical.updates import subscriber_obstacles
 from pgnb.logical.wishes import MARKER
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 _SHOWN = 5
 _ROWS = (

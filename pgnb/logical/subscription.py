@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pgnb.checks import Checks
-from pgnb.errors import GateClosed, PgnbError
+from pgnb.core.checks import Checks
+from pgnb.core.errors import GateClosed, PgnbError
+from pgnb.core.parallel import each, in_parallel
+from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.logical.names import stand_in_name
 from pgnb.logical.options import spelled, subscription_options
-from pgnb.logical.parallel import each, in_parallel
 from pgnb.logical.passfile import passfile_path, passfile_step
 from pgnb.logical.publication import Published, published_tables
 from pgnb.logical.removal import plan_drop_subscriptions
@@ -24,9 +25,8 @@ from pgnb.logical.slots import LogicalSlot, create_slot, drop_slot, logical_slot
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.targets import all_target_checks, databases_of
-from pgnb.plan import Change, Confirmation, Step
-from pgnb.server import Server, compose, join, name
-from pgnb.server.source import Source
+from pgnb.postgres import Server, compose, join, name
+from pgnb.postgres.source import Source
 
 _ONLY_WHEN_MADE = ("failover", "two_phase")
 """Options that take a disabled subscription, or none at all, to be altered: left as they are."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pgnb.checks import Check, Checks
+from pgnb.core.checks import Check, Checks
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 _SYNCHRONISES = 17
 _RECREATE = "After a failover of the publisher make the subscriptions anew: 12.9, remedy = recreate."

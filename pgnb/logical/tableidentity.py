@@ -14,7 +14,7 @@ from typing import Any
 
 from pgnb.logical.wishes import Named as Named
 from pgnb.logical.wishes import Wish
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 FULL, INDEX, DEFAULT, NOTHING = "f", "i", "d", "n"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pgnb.checks import Check, Checks
-from pgnb.errors import ConnectionFailed
-from pgnb.logical.parallel import in_parallel
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import ConnectionFailed
+from pgnb.core.parallel import in_parallel
 from pgnb.logical.publication import Published
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.server import Rows, Server
+from pgnb.postgres import Rows, Server
 
 _SHOWN = 6
 PARTS_SINCE = 15

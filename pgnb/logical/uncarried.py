@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pgnb.checks import Check
-from pgnb.logical.parallel import in_parallel
+from pgnb.core.checks import Check
+from pgnb.core.parallel import in_parallel
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.tableidentity import published_by, read_identities
 from pgnb.logical.wishes import exclusion
-from pgnb.server import Server
-from pgnb.server.rows import Row
+from pgnb.postgres import Server
+from pgnb.postgres.rows import Row
 
 NEVER_COPIED = ("large objects", "unlogged tables")
 """Kinds whose data would be missing on the subscriber without any error."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pgnb.errors import QueryFailed
-from pgnb.logical.parallel import in_parallel
+from pgnb.core.errors import QueryFailed
+from pgnb.core.parallel import in_parallel
 from pgnb.logical.publication import read_publications
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.tableidentity import (
@@ -26,7 +26,7 @@ from pgnb.logical.tableidentity import (
     sent_as,
 )
 from pgnb.logical.wishes import PublishedTable, Wish
-from pgnb.server import Server, compose, join, name
+from pgnb.postgres import Server, compose, join, name
 
 Kind = Literal["unidentified-table", "outside-identity", "cannot-arrive"]
 _UNDEFINED_COLUMN = "42703"

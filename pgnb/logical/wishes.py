@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 
 _PART = r'"(?:[^"]|"")+"|[^".\s][^".]*'
 _QUALIFIED = re.compile(rf"(?:(?P<schema>{_PART})\.)?(?P<name>{_PART}|\*)\Z")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgnb.logical.conflicts import Incident
-from pgnb.server.progress import lsn_bytes
+from pgnb.postgres.progress import lsn_bytes
 
 _SETTLED = 1.5
 """Seconds that an apply worker must live to count as alive: one that meets a conflict dies much sooner."""

@@ -9,10 +9,10 @@ from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
 
-from pgnb.checks import Check, Checks
 from pgnb.cluster import LogLine
-from pgnb.display import Cell, Table, Tabled, card, spell_seconds
-from pgnb.journal import Journal
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Cell, Table, Tabled, card, spell_seconds
+from pgnb.core.journal import Journal
 from pgnb.observe.lag import percentile
 from pgnb.observe.meter import Gap, Meter, is_meters
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pgnb.display import Cell, Table, Tabled, spell_bytes, spell_seconds
+from pgnb.core.display import Cell, Table, Tabled, spell_bytes, spell_seconds
 from pgnb.observe.limits import Limits
 from pgnb.observe.recording import Recording
 

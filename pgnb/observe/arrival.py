@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pgnb.display import Table, Tabled, spell_seconds
-from pgnb.server import Server
-from pgnb.server.progress import marker, wait_replayed
+from pgnb.core.display import Table, Tabled, spell_seconds
+from pgnb.postgres import Server
+from pgnb.postgres.progress import marker, wait_replayed
 
 
 @dataclass(frozen=True, repr=False)

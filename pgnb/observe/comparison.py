@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tabled, Tone, spell_seconds
-from pgnb.journal import Journal
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Cell, Table, Tabled, Tone, spell_seconds
+from pgnb.core.journal import Journal
 
 Verdict = Literal[
     "equal", "within bounds", "differs", "only on the primary", "only on the standby", "unreadable"

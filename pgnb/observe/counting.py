@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from threading import Event
 from time import monotonic
 
-from pgnb.errors import ParameterError, QueryFailed, WrongServer
+from pgnb.core.errors import ParameterError, QueryFailed, WrongServer
 from pgnb.observe.comparison import Comparison, Comparisons, State, TableCount
-from pgnb.server import Rows, Server, Session
-from pgnb.server.progress import lsn_bytes, lsn_text, marker, wait_replayed
-from pgnb.server.queries import sql_of
-from pgnb.server.session import Row
+from pgnb.postgres import Rows, Server, Session
+from pgnb.postgres.progress import lsn_bytes, lsn_text, marker, wait_replayed
+from pgnb.postgres.queries import sql_of
+from pgnb.postgres.session import Row
 
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1"
 """One round trip; the SELECT takes the snapshot that all later statements see."""

@@ -14,9 +14,9 @@ from datetime import datetime
 from functools import cached_property
 from math import ceil
 
-from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tabled, spell_bytes, spell_seconds
-from pgnb.journal import Journal
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Cell, Table, Tabled, spell_bytes, spell_seconds
+from pgnb.core.journal import Journal
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgnb.errors import ParameterError
-from pgnb.server.values import normalise
+from pgnb.core.errors import ParameterError
+from pgnb.postgres.config.values import normalise
 
 
 @dataclass(frozen=True)

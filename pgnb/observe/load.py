@@ -8,13 +8,13 @@ from threading import Event
 from time import monotonic
 from uuid import uuid4
 
-from pgnb.display import Table, card, spell_bytes, spell_seconds
-from pgnb.errors import ParameterError
+from pgnb.core.display import Table, card, spell_bytes, spell_seconds
+from pgnb.core.errors import ParameterError
+from pgnb.core.wait import SHOWN_AFTER, Progress
 from pgnb.observe.lag import percentile
-from pgnb.server import Server, compose, name
-from pgnb.server.progress import lsn_diff, marker
-from pgnb.server.scratch import temporary_database
-from pgnb.wait import SHOWN_AFTER, Progress
+from pgnb.postgres import Server, compose, name
+from pgnb.postgres.progress import lsn_diff, marker
+from pgnb.postgres.scratch import temporary_database
 
 _MOST = 1_000_000
 

@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pgnb.checks import Check, Checks
-from pgnb.display import Table, Tabled, card
-from pgnb.errors import PgnbError
-from pgnb.journal import Journal
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Table, Tabled, card
+from pgnb.core.errors import PgnbError
+from pgnb.core.journal import Journal
+from pgnb.core.wait import wait_until
 from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.scratch import Scratch
 from pgnb.observe.writer import Writer, stands_in_secret, start_writer
-from pgnb.server import Server
-from pgnb.server.scratch import SERVICE
-from pgnb.wait import wait_until
+from pgnb.postgres import Server
+from pgnb.postgres.scratch import SERVICE
 
 _BACK = 120.0
 """Seconds that the client gets, at the end, to be acknowledged a row again."""

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from pgnb.cluster import LogLine
-from pgnb.display import spell_seconds
+from pgnb.core.display import spell_seconds
 
 _LINE = re.compile(r"meter: (?:overslept (?P<ms>\d+) ms|sleeps (?P<sleeps>\d+))\Z")
 

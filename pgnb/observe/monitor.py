@@ -8,7 +8,7 @@ from threading import Event
 from time import monotonic
 from types import TracebackType
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 from pgnb.observe import vitals
 from pgnb.observe.limits import Limits
 from pgnb.observe.recording import Recording, Values
@@ -16,7 +16,7 @@ from pgnb.observe.samplefile import target_of, write_samples
 from pgnb.observe.sampler import LagSampler, key_of
 from pgnb.observe.view import view_for
 from pgnb.observe.watch import Watch
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 PRIMARY = "primary"
 """The primary's name in a recording; pods change, and two runs are to be compared."""

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import monotonic
 
-from pgnb.display import spell_seconds
-from pgnb.journal import Entry, Journal
+from pgnb.core.display import spell_seconds
+from pgnb.core.journal import Entry, Journal
 from pgnb.observe.measure import Service
 from pgnb.observe.plots import Plot, timeline
 

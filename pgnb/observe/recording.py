@@ -12,9 +12,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Literal
 
-from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tabled, spell, spell_bytes, spell_seconds
-from pgnb.journal import Journal
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Cell, Table, Tabled, spell, spell_bytes, spell_seconds
+from pgnb.core.journal import Journal
 from pgnb.observe.lag import percentile
 from pgnb.observe.limits import Limits
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from threading import Event
 from time import monotonic
 
-from pgnb.checks import Check, Checks
-from pgnb.display import Cell, Table, Tabled, Tone, spell_bytes, spell_seconds
-from pgnb.errors import ParameterError
-from pgnb.journal import Journal
-from pgnb.server import Server
-from pgnb.server.disk import Space, space_of
-from pgnb.server.route import ThroughPod
-from pgnb.server.rows import Rows
-from pgnb.wait import SHOWN_AFTER, Progress
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Cell, Table, Tabled, Tone, spell_bytes, spell_seconds
+from pgnb.core.errors import ParameterError
+from pgnb.core.journal import Journal
+from pgnb.core.wait import SHOWN_AFTER, Progress
+from pgnb.postgres import Server
+from pgnb.postgres.disk import Space, space_of
+from pgnb.postgres.route import ThroughPod
+from pgnb.postgres.rows import Rows
 
 XMIN_AGE = 10_000_000
 """Transactions: a tenth of what autovacuum_freeze_max_age leaves (200 million), and bloat by then."""

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgnb.display import Cell, Table, Tabled, Tone
-from pgnb.errors import ParameterError
+from pgnb.core.display import Cell, Table, Tabled, Tone
+from pgnb.core.errors import ParameterError
 from pgnb.observe.recording import MEASURES, Recording, spelled
 from pgnb.observe.samplefile import FILE, read_samples
 

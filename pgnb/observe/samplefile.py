@@ -6,10 +6,10 @@ import csv
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pgnb.errors import ParameterError
-from pgnb.journal import Journal
+from pgnb.core.errors import ParameterError
+from pgnb.core.journal import Journal
+from pgnb.core.private import private_opener
 from pgnb.observe.recording import MEASURES, Recording, Values
-from pgnb.private import private_opener
 
 FILE = "samples.csv"
 """The name that a run's samples have in its record's folder."""

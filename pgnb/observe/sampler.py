@@ -12,12 +12,12 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from pgnb.errors import DeadlineExceeded, ParameterError
+from pgnb.core.errors import DeadlineExceeded, ParameterError
+from pgnb.core.wait import wait_until
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries, Span
 from pgnb.observe.watch import Look, Watch
-from pgnb.server import Server
-from pgnb.server.session import Row
-from pgnb.wait import wait_until
+from pgnb.postgres import Server
+from pgnb.postgres.session import Row
 
 _FIRST_LOOK = 15.0
 """Seconds for the first look, which may have to open the way to the pod."""

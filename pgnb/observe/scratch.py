@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from pgnb.checks import Check, Checks
-from pgnb.errors import GateClosed, ParameterError
-from pgnb.plan import Change, Step
-from pgnb.server import Rows, Server, compose, name
-from pgnb.server.rows import Row
-from pgnb.server.scratch import SCRATCH, is_own, temporary_database
-from pgnb.server.session import Statement
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import GateClosed, ParameterError
+from pgnb.core.plan import Change, Step
+from pgnb.postgres import Rows, Server, compose, name
+from pgnb.postgres.rows import Row
+from pgnb.postgres.scratch import SCRATCH, is_own, temporary_database
+from pgnb.postgres.session import Statement
 
 _LONGEST_NAME = 63
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pgnb.display import Cell, Table, Tabled, spell_bytes, spell_seconds
-from pgnb.errors import PgnbError
-from pgnb.server import Server
-from pgnb.server.session import Row
+from pgnb.core.display import Cell, Table, Tabled, spell_bytes, spell_seconds
+from pgnb.core.errors import PgnbError
+from pgnb.postgres import Server
+from pgnb.postgres.session import Row
 
 if TYPE_CHECKING:
     from pgnb.cluster import Cluster

@@ -5,10 +5,10 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any, Protocol
 
-from pgnb.display import spell_seconds
+from pgnb.core.display import spell_seconds
+from pgnb.core.wait import Progress, in_notebook
 from pgnb.observe.limits import Limits
 from pgnb.observe.recording import Recording
-from pgnb.wait import Progress, in_notebook
 
 _REFRESH = 2.0
 _SHARE = 5

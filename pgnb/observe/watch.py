@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from threading import Event, Thread
 from time import monotonic
 
-from pgnb.errors import PgnbError
-from pgnb.server import Server, Session
-from pgnb.server.queries import sql_of
-from pgnb.server.session import Row
+from pgnb.core.errors import PgnbError
+from pgnb.postgres import Server, Session
+from pgnb.postgres.queries import sql_of
+from pgnb.postgres.session import Row
 
 _PATIENCE = 1.0
 """Seconds that a look waits for a connection or an answer: then it counts as not seen."""

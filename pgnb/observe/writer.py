@@ -13,14 +13,14 @@ from importlib.resources import files
 
 from pgnb.cluster import Cluster, HelperPod, LogLine, Pod
 from pgnb.cluster.security import User, server_user
-from pgnb.errors import NotFound, ParameterError
+from pgnb.core.errors import NotFound, ParameterError
+from pgnb.core.wait import wait_until
 from pgnb.observe.acknowledged import Found, Writing, writing_of
 from pgnb.observe.scratch import Scratch
-from pgnb.server import Server, compose, name
-from pgnb.server.progress import wait_replayed
-from pgnb.server.queries import sql_of
-from pgnb.server.services import port_of, services_of
-from pgnb.wait import wait_until
+from pgnb.postgres import Server, compose, name
+from pgnb.postgres.progress import wait_replayed
+from pgnb.postgres.queries import sql_of
+from pgnb.postgres.services import port_of, services_of
 
 _PREFIX = "pgnb-writer"
 _LOG_LIMIT = 64 * 1024 * 1024

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 
 FOLDER_VARIABLE = "PGNB_NOTEBOOKS"
 _NUMBER = re.compile(r"^(\d\d(?:_\d\d)?)_")

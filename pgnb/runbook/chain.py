@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pgnb.errors import RecordError
+from pgnb.core.errors import RecordError
 
 if TYPE_CHECKING:
     from pgnb.runbook.records import Archive, Record

@@ -10,8 +10,8 @@ from typing import Any
 import click
 import yaml
 
-from pgnb.display import Table, spell_seconds
-from pgnb.errors import ParameterError
+from pgnb.core.display import Table, spell_seconds
+from pgnb.core.errors import ParameterError
 from pgnb.runbook import catalogue, pages, params, runner
 from pgnb.runbook.chain import SHORTEST
 from pgnb.runbook.kernels import Kernels

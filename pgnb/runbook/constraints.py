@@ -16,10 +16,10 @@ from ipaddress import ip_network
 from math import inf, isfinite
 from typing import Any
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
+from pgnb.core.secrecy import masked_setting
+from pgnb.core.tls import checked_tls
 from pgnb.runbook.declaration import Parameter
-from pgnb.secrecy import masked_setting
-from pgnb.tls import checked_tls
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pgnb.private import write_private
+from pgnb.core.private import write_private
 from pgnb.runbook.jupyter import without_checkers
 from pgnb.runbook.kernels import START_TIMEOUT, Kernel
 

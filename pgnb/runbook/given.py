@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pgnb.display import Table
-from pgnb.errors import ParameterError
+from pgnb.core.display import Table
+from pgnb.core.errors import ParameterError
 from pgnb.runbook.catalogue import notebooks
 from pgnb.runbook.declaration import Parameter, parse
 from pgnb.runbook.params import declared, unknown

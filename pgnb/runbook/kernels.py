@@ -21,7 +21,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from pgnb.journal import PATH_VARIABLE
+from pgnb.core.journal import PATH_VARIABLE
 
 START_TIMEOUT = 300
 """Seconds that a kernel may take to start, on a machine that has much else to do."""

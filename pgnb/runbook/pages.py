@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pgnb.display import spell_seconds
-from pgnb.private import write_private
+from pgnb.core.display import spell_seconds
+from pgnb.core.private import write_private
 from pgnb.runbook.jupyter import without_checkers
 from pgnb.runbook.records import Archive, Record
 

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 from pgnb.runbook.declaration import Parameter, parse
 from pgnb.runbook.plainyaml import load_plain
 from pgnb.runbook.values import check_values, is_secret_name, refuse_secret

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 
 DEEPEST = 20
 """Levels of lists and mappings; the deepest parameter has four."""

@@ -23,9 +23,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pgnb.errors import RecordError
-from pgnb.private import private_opener
-from pgnb.process import has_died, this_process
+from pgnb.core.errors import RecordError
+from pgnb.core.private import private_opener
+from pgnb.core.process import has_died, this_process
 from pgnb.runbook import chain
 from pgnb.runbook import verdict as judgement
 from pgnb.runbook.verdict import Verdict

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pgnb.private import write_private
+from pgnb.core.private import write_private
 from pgnb.runbook import pages, verdict
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive, Record, concluded

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 from pgnb.runbook.constraints import constraint_of, control_characters
 from pgnb.runbook.declaration import Parameter, converted
 

@@ -13,8 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_args
 
-from pgnb.errors import ParameterError
-from pgnb.journal import Changes, Kind, changes_of, undo_of
+from pgnb.core.errors import ParameterError
+from pgnb.core.journal import Changes, Kind, changes_of, undo_of
 
 
 class Verdict(StrEnum):

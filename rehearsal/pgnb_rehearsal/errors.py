@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgnb.errors import PgnbError
+from pgnb.core.errors import PgnbError
 
 
 class RehearsalError(PgnbError):

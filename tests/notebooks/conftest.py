@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pgnb.cluster import Cluster, connect
+from pgnb.postgres import Server, find_server
 from pgnb.runbook.records import Archive
-from pgnb.server import Server, find_server
 from pgnb_rehearsal.lifecycle import Rehearsal
 from tests.notebooks.runs import NAMESPACE, PASSWORD, SUBSCRIBER_SECRET
 

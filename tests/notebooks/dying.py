@@ -11,7 +11,7 @@ from tests.notebooks.runs import notebook_of
 
 _AT_AN_ACT = """\
 import os, signal
-from pgnb.journal import Journal
+from pgnb.core.journal import Journal
 
 _write = Journal.write
 

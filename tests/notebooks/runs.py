@@ -20,8 +20,8 @@ from click.testing import CliRunner
 from papermill.cli import papermill
 
 from pgnb.cluster import Cluster
-from pgnb.errors import PgnbError
-from pgnb.journal import PATH_VARIABLE
+from pgnb.core.errors import PgnbError
+from pgnb.core.journal import PATH_VARIABLE
 from pgnb.runbook import catalogue, pages, params, runner, verdict
 from pgnb.runbook.records import Archive, Record
 from pgnb.runbook.verdict import Evidence, Verdict

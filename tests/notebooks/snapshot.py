@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pgnb.cluster import Cluster
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 _KINDS = (
     "configmaps",

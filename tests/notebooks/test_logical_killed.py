@@ -13,17 +13,17 @@ import pytest
 
 from pgnb.cluster import Cluster, connect
 from pgnb.logical.copying import copy_progress
+from pgnb.logical.published import compare_published
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import Specs, database_specs
 from pgnb.logical.status import logical_status
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.targets import databases_of
 from pgnb.observe.writer import Writer
-from pgnb.operate.published import compare_published
+from pgnb.postgres import Server, compose, find_server, name
 from pgnb.runbook import verdict
 from pgnb.runbook.records import Archive, Record
 from pgnb.runbook.verdict import Verdict
-from pgnb.server import Server, compose, find_server, name
 from tests.notebooks import runs
 from tests.notebooks.dying import Death, dying
 from tests.notebooks.runs import PASSWORD

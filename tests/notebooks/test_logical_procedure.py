@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from pgnb.cluster import Cluster
+from pgnb.core.wait import wait_until
 from pgnb.observe.writer import Writer
+from pgnb.postgres import Server
+from pgnb.postgres.progress import marker, wait_replayed
 from pgnb.runbook.records import Archive
 from pgnb.runbook.verdict import Verdict
-from pgnb.server import Server
-from pgnb.server.progress import marker, wait_replayed
-from pgnb.wait import wait_until
 from tests.notebooks import runs
 from tests.notebooks.snapshot import snapshot
 

@@ -9,10 +9,10 @@ import json
 import pytest
 
 from pgnb import plots
+from pgnb.core.wait import wait_until
 from pgnb.observe.writer import Writer
+from pgnb.postgres.progress import marker
 from pgnb.runbook.verdict import Verdict
-from pgnb.server.progress import marker
-from pgnb.wait import wait_until
 from tests.notebooks import runs
 from tests.notebooks.runs import NAMESPACE
 from tests.notebooks.snapshot import snapshot

@@ -16,8 +16,8 @@ import yaml
 
 import pgnb
 from pgnb.cluster import Cluster
-from pgnb.errors import ClusterError
-from pgnb.wait import wait_until
+from pgnb.core.errors import ClusterError
+from pgnb.core.wait import wait_until
 from tests.real.servers import PRIMARY, STANDBY, SUBSCRIBER, Shape, objects, plain
 from tests.real.settings import IMAGE, KUBECONFIG, START
 

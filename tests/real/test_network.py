@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pgnb.cluster import HelperPod
-from pgnb.errors import DeadlineExceeded, NotFound, ParameterError
-from pgnb.wait import wait_until
+from pgnb.core.errors import DeadlineExceeded, NotFound, ParameterError
+from pgnb.core.wait import wait_until
 from tests.real.place import STOPPED_LATER, Place
 from tests.real.servers import PRIMARY, STANDBY, plain
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgnb.errors import PodError
+from pgnb.core.errors import PodError
 from tests.real.place import STOPPED_LATER, Place
 from tests.real.servers import (
     PRIMARY,

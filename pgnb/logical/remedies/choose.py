@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pgnb.errors import ParameterError
-from pgnb.findings import Diagnosis
+from pgnb.core.errors import ParameterError
+from pgnb.core.findings import Diagnosis
+from pgnb.core.plan import Change
 from pgnb.logical.remedies.identity import plan_identity
 from pgnb.logical.remedies.recreate import plan_recreate
 from pgnb.logical.remedies.resync import plan_resync
@@ -13,9 +14,8 @@ from pgnb.logical.remedies.subscription import plan_enable, plan_refresh, plan_s
 from pgnb.logical.remedies.workers import plan_workers
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.wishes import qualified
-from pgnb.plan import Change
-from pgnb.server import Server
-from pgnb.server.source import Source
+from pgnb.postgres import Server
+from pgnb.postgres.source import Source
 
 REMEDIES = ("enable", "refresh", "identity", "workers", "resync", "recreate", "skip")
 """What loses nothing first; skip, which leaves changes out for good, last."""

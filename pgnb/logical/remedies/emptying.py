@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pgnb.core.plan import Step
 from pgnb.logical.tableidentity import Named, read_identities
-from pgnb.plan import Step
-from pgnb.server import Server, compose, join, name
-from pgnb.server.session import Statement
+from pgnb.postgres import Server, compose, join, name
+from pgnb.postgres.session import Statement
 
 _NO_LIMIT = 0.0
 

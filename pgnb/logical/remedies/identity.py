@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pgnb.checks import Check
+from pgnb.core.checks import Check
+from pgnb.core.plan import Change, Confirmation
 from pgnb.logical.catalog import Named
 from pgnb.logical.identity import plan_subscriber_identity
 from pgnb.logical.publication import read_publications
 from pgnb.logical.remedies.subscription import PARAMETER
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.updates import standing_obstacles
-from pgnb.plan import Change, Confirmation
-from pgnb.server import Server
+from pgnb.postgres import Server
 
 
 def plan_identity(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Change:

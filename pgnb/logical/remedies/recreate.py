@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pgnb.checks import Check, Checks
+from pgnb.core.checks import Check, Checks
+from pgnb.core.plan import Change, Confirmation, Step
+from pgnb.core.wait import wait_until
 from pgnb.logical.publication import published_tables
 from pgnb.logical.remedies.emptying import empty_step
 from pgnb.logical.remedies.identity import arrival_check
@@ -15,10 +17,8 @@ from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.logical.targets import copy_checks, target_checks
-from pgnb.plan import Change, Confirmation, Step
-from pgnb.server import Server, compose, name
-from pgnb.server.source import Source
-from pgnb.wait import wait_until
+from pgnb.postgres import Server, compose, name
+from pgnb.postgres.source import Source
 
 _KEPT = ("streaming", "binary", "synchronous_commit", "disable_on_error", "origin", "failover")
 _FREED_WITHIN = 30.0

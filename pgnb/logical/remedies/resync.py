@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgnb.checks import Check, Checks
-from pgnb.errors import GateClosed
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import GateClosed
+from pgnb.core.plan import Change, Confirmation, Step
+from pgnb.core.wait import wait_until
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.catalog import Named
 from pgnb.logical.names import stand_in_name
@@ -23,9 +25,7 @@ from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription
 from pgnb.logical.targets import copy_checks
 from pgnb.logical.wishes import PublishedTable, Wish
-from pgnb.plan import Change, Confirmation, Step
-from pgnb.server import Server, compose, join, name
-from pgnb.wait import wait_until
+from pgnb.postgres import Server, compose, join, name
 
 _CONFIRMED_WITHIN = 120.0
 _RESTARTED_WITHIN = 60.0

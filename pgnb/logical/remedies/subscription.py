@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pgnb.checks import Check, Checks
-from pgnb.errors import GateClosed
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import GateClosed
+from pgnb.core.plan import Change, Confirmation, Step
+from pgnb.core.wait import wait_until
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.subscriptions import refresh
 from pgnb.logical.workers import Apply
-from pgnb.plan import Change, Confirmation, Step
-from pgnb.server import Server, compose, name
-from pgnb.server.progress import lsn_bytes
-from pgnb.wait import wait_until
+from pgnb.postgres import Server, compose, name
+from pgnb.postgres.progress import lsn_bytes
 
 PARAMETER = "confirm_remedy"
 """The parameter that confirms a remedy by the name of what it changes."""

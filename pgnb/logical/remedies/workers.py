@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pgnb.checks import Checks
+from pgnb.core.checks import Checks
+from pgnb.core.plan import Change, Confirmation
 from pgnb.logical.remedies.subscription import PARAMETER
 from pgnb.logical.workers import Workers
-from pgnb.plan import Change, Confirmation
-from pgnb.server import Server
-from pgnb.server.configure import plan_settings
-from pgnb.server.restart import restart_rights
+from pgnb.postgres import Server
+from pgnb.postgres.config.configure import plan_settings
+from pgnb.postgres.config.restart import restart_rights
 
 SETTING = "max_logical_replication_workers"
 _OTHERS = 4

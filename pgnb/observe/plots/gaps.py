@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from pgnb.display import spell_seconds
+from pgnb.core.display import spell_seconds
 from pgnb.observe.acknowledged import Writing
 from pgnb.observe.meter import Gap
 from pgnb.observe.plots import style

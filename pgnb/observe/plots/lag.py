@@ -9,8 +9,8 @@ from math import nan
 import numpy as np
 from matplotlib.axes import Axes
 
-from pgnb.display import spell_bytes, spell_seconds
-from pgnb.errors import ParameterError
+from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.errors import ParameterError
 from pgnb.observe.lag import LagSamples, LagSeries, Span
 from pgnb.observe.plots import style
 

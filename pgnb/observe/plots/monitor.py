@@ -8,7 +8,7 @@ from math import nan
 
 from matplotlib.axes import Axes
 
-from pgnb.display import spell_bytes, spell_seconds
+from pgnb.core.display import spell_bytes, spell_seconds
 from pgnb.observe.limits import Limits
 from pgnb.observe.plots import style
 from pgnb.observe.recording import Recording, Values

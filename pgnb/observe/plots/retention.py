@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from pgnb.display import spell_bytes, spell_seconds
+from pgnb.core.display import spell_bytes, spell_seconds
 from pgnb.observe.plots import style
 from pgnb.observe.retention import Retention, SlotRetention, about
 

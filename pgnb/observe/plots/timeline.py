@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from matplotlib.axes import Axes
 
-from pgnb.display import spell_seconds
-from pgnb.journal import Entry
+from pgnb.core.display import spell_seconds
+from pgnb.core.journal import Entry
 from pgnb.observe.plots import style
 
 _MOST_ROWS = 25

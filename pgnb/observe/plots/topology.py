@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from pgnb.display import spell_bytes, spell_seconds
+from pgnb.core.display import spell_bytes, spell_seconds
 from pgnb.observe.plots import style
 from pgnb.observe.topology import Link, Node, Topology
 

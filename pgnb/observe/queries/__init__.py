@@ -1,1 +1,1 @@
-"""The queries of this floor: SQL in files (see pgnb.server.queries)."""
+"""The queries of this floor: SQL in files (see pgnb.postgres.queries)."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pgnb.checks import Check
-from pgnb.display import spell_seconds
+from pgnb.core.checks import Check
+from pgnb.core.display import spell_seconds
 from pgnb.observe.acknowledged import Writing
 from pgnb.observe.meter import Gap
 from pgnb.runbook import verdict

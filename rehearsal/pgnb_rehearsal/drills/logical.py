@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import click
 
-from pgnb.errors import DeadlineExceeded
-from pgnb.logical.diagnosis import Finding
+from pgnb.core.errors import DeadlineExceeded
+from pgnb.core.wait import wait_until
+from pgnb.diagnosis.logical import Finding
 from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.writer import Writer, start_client
-from pgnb.server import Server, find_server
-from pgnb.wait import wait_until
+from pgnb.postgres import Server, find_server
 from pgnb_rehearsal.drills.promise import Promise, Word
 from pgnb_rehearsal.drills.stage import PASSWORD, PRIMARY, Stage, last_word, sample_client
 from pgnb_rehearsal.drills.troubles import SUBSCRIBER, SUBSCRIBER_PASSWORD, pair_of

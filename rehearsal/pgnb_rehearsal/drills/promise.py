@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pgnb.checks import Check, Checks
-from pgnb.display import spell_seconds
-from pgnb.journal import Journal
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import spell_seconds
+from pgnb.core.journal import Journal
 from pgnb.observe.acknowledged import Found, Writing
 from pgnb_rehearsal.drills.interruptions import Interruption, Interruptions, Ran, interruptions
 

@@ -14,18 +14,18 @@ import click
 
 from pgnb import plots
 from pgnb.cluster import Cluster, connect
-from pgnb.display import spell_seconds
-from pgnb.errors import DeadlineExceeded
-from pgnb.journal import Journal
+from pgnb.core.display import spell_seconds
+from pgnb.core.errors import DeadlineExceeded
+from pgnb.core.journal import Journal
+from pgnb.core.private import private_opener
 from pgnb.observe.acknowledged import Writing
 from pgnb.observe.measure import next_row
 from pgnb.observe.writer import Writer
-from pgnb.private import private_opener
+from pgnb.postgres import find_server
+from pgnb.postgres.progress import marker
 from pgnb.runbook import catalogue, pages, params, runner
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive
-from pgnb.server import find_server
-from pgnb.server.progress import marker
 from pgnb_rehearsal import lifecycle
 from pgnb_rehearsal.drills.interruptions import Ran, acts_of
 from pgnb_rehearsal.drills.promise import Loss, Promise, Word

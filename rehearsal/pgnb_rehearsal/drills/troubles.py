@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pgnb.logical.diagnosis import Finding, diagnose_logical
+from pgnb.core.wait import wait_until
+from pgnb.diagnosis.logical import Finding, diagnose_logical
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.server import Server, compose, find_server, name
-from pgnb.wait import wait_until
+from pgnb.postgres import Server, compose, find_server, name
 from pgnb_rehearsal.drills.stage import PASSWORD, PRIMARY, Stage
 
 SUBSCRIBER = "app=postgres-subscriber"

@@ -8,8 +8,8 @@ import pytest
 
 from pgnb.cluster import Cluster, connect, leases
 from pgnb.cluster.leases import HeldLease, read_lease, take_lease
-from pgnb.errors import LeaseHeld, LeaseLost
-from pgnb.wait import wait_until
+from pgnb.core.errors import LeaseHeld, LeaseLost
+from pgnb.core.wait import wait_until
 
 NAME = "pgnb-7300000000000000001"
 

@@ -12,7 +12,7 @@ import pytest
 
 from pgnb.cluster import Cluster, HelperPod, Pod, SecretFile, connect
 from pgnb.cluster.helper_spec import LABELS
-from pgnb.errors import DeadlineExceeded, ExecFailed, ParameterError, PodError
+from pgnb.core.errors import DeadlineExceeded, ExecFailed, ParameterError, PodError
 from pgnb_rehearsal.client import Client
 
 IMAGE = "postgres:17"

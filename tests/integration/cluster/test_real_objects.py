@@ -10,10 +10,10 @@ import pytest
 import yaml
 from urllib3.connection import HTTPSConnection
 
-from pgnb.checks import gate as gate_checks
 from pgnb.cluster import Cluster, connect
-from pgnb.errors import AccessDenied, ApiUnreachable, Conflict, GateClosed
-from pgnb.plan import gate
+from pgnb.core.checks import gate as gate_checks
+from pgnb.core.errors import AccessDenied, ApiUnreachable, Conflict, GateClosed
+from pgnb.core.plan import gate
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import pytest
 
 from pgnb.cluster import Cluster, Pod
 from pgnb.cluster.objects import STRATEGIC, patch
-from pgnb.errors import DeadlineExceeded, GateClosed, ParameterError, PodError
-from pgnb.wait import wait_until
+from pgnb.core.errors import DeadlineExceeded, GateClosed, ParameterError, PodError
+from pgnb.core.wait import wait_until
 
 pytestmark = pytest.mark.long
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from pgnb.cluster import Cluster, Forward, Pod
-from pgnb.errors import DeadlineExceeded, ExecFailed, NotFound, Rejected
-from pgnb.wait import wait_until
+from pgnb.core.errors import DeadlineExceeded, ExecFailed, NotFound, Rejected
+from pgnb.core.wait import wait_until
 from tests.interrupts import interrupted
 
 

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pgnb.cluster import Cluster, connect
+from pgnb.core.plan import Applied, Change, gate
+from pgnb.core.wait import wait_until
 from pgnb.logical.copying import wait_copied
+from pgnb.logical.cutover import logical_cutover
+from pgnb.logical.cutover.parties import Cutover
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.markers import plan_markers
 from pgnb.logical.publications import plan_publications
@@ -16,13 +20,9 @@ from pgnb.logical.schema import plan_schema
 from pgnb.logical.specs import Specs, database_specs
 from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.observe.writer import Writer, start_client
-from pgnb.operate.cutover import logical_cutover
-from pgnb.operate.cutover.parties import Cutover
-from pgnb.plan import Applied, Change, gate
-from pgnb.replication import replication_source
-from pgnb.server import Server, find_server
-from pgnb.server.roles import plan_role
-from pgnb.wait import wait_until
+from pgnb.physical import replication_source
+from pgnb.postgres import Server, find_server
+from pgnb.postgres.roles import plan_role
 
 ROLE, SECRET, PUBLISHER, SUBSCRIBER = "replicator", "replication", "postgres-primary", "postgres-subscriber"
 DATABASES = ("shop", "Sales-2026", "顧客 100%")

@@ -7,14 +7,11 @@ from datetime import UTC, datetime
 import pytest
 from cutover_stage import DATABASES, PUBLISHER, SUBSCRIBER, Stage, carry_out, server_of
 
-from pgnb.checks import verify
-from pgnb.errors import ApiUnreachable, ChangeFailed, GateClosed, LeaseLost, ParameterError, QueryFailed
-from pgnb.logical.leftslots import left_slots
-from pgnb.logical.publication import read_publications
-from pgnb.logical.quiet import read_silence
-from pgnb.logical.sequences import read_sequences
-from pgnb.logical.slots import create_slot, drop_slot, logical_slots
-from pgnb.operate.cutover import (
+from pgnb.core.checks import verify
+from pgnb.core.errors import ApiUnreachable, ChangeFailed, GateClosed, LeaseLost, ParameterError, QueryFailed
+from pgnb.core.plan import gate
+from pgnb.core.wait import wait_until
+from pgnb.logical.cutover import (
     cutover_checks,
     cutover_done,
     cutover_status,
@@ -24,10 +21,13 @@ from pgnb.operate.cutover import (
     plot_cutover,
     unblocking,
 )
-from pgnb.operate.cutover.planned import Handover
-from pgnb.plan import gate
-from pgnb.server.services import switch
-from pgnb.wait import wait_until
+from pgnb.logical.cutover.planned import Handover
+from pgnb.logical.leftslots import left_slots
+from pgnb.logical.publication import read_publications
+from pgnb.logical.quiet import read_silence
+from pgnb.logical.sequences import read_sequences
+from pgnb.logical.slots import create_slot, drop_slot, logical_slots
+from pgnb.postgres.services import switch
 
 INSERTS = (
     "INSERT INTO orders (item) VALUES ('first')",

@@ -10,7 +10,7 @@ import pytest
 from sick_pair import NAME, PASSWORD, SickPair, make_standby, quick
 
 from pgnb.cluster import connect
-from pgnb.server import find_server
+from pgnb.postgres import find_server
 
 
 @pytest.fixture(scope="module")

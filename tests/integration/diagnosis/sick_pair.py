@@ -9,9 +9,10 @@ from threading import Thread
 from typing import Any
 
 from pgnb.cluster import Cluster, HelperPod
-from pgnb.operate.diagnosis import Diagnosis, Evidence, Finding, collect_evidence, diagnose
-from pgnb.plan import Change, gate
-from pgnb.replication import (
+from pgnb.core.plan import Change, gate
+from pgnb.core.wait import wait_until
+from pgnb.diagnosis.physical import Diagnosis, Evidence, Finding, collect_evidence, diagnose
+from pgnb.physical import (
     plan_base_backup,
     plan_slot,
     plan_standby_config,
@@ -19,12 +20,11 @@ from pgnb.replication import (
     replication_source,
     slots,
 )
-from pgnb.server import HbaRule, Server, compose, name
-from pgnb.server.hba import plan_hba
-from pgnb.server.progress import marker, wait_replayed
-from pgnb.server.restart import plan_restart
-from pgnb.server.roles import plan_role
-from pgnb.wait import wait_until
+from pgnb.postgres import HbaRule, Server, compose, name
+from pgnb.postgres.config.hba import plan_hba
+from pgnb.postgres.config.restart import plan_restart
+from pgnb.postgres.progress import marker, wait_replayed
+from pgnb.postgres.roles import plan_role
 
 ROLE, SECRET, SLOT, NAME = "replicator", "replication", "replica_slot", "standby"
 PASSWORD = "secret:primary/password"

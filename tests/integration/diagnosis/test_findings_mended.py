@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sick_pair import NAME, ROLE, SECRET, SLOT, SickPair, altered, carry_out, caught_up, set_system
 
-from pgnb.checks import verify
 from pgnb.cluster import connect
-from pgnb.errors import VerificationFailed
-from pgnb.replication import plan_slot
-from pgnb.server.restart import plan_restart
-from pgnb.server.roles import plan_role
-from pgnb.wait import wait_until
+from pgnb.core.checks import verify
+from pgnb.core.errors import VerificationFailed
+from pgnb.core.wait import wait_until
+from pgnb.physical import plan_slot
+from pgnb.postgres.config.restart import plan_restart
+from pgnb.postgres.roles import plan_role
 
 SOURCE = f"host=primary user={ROLE} application_name={NAME} passfile=/run/pgnb/passfile"
 RECEIVE = f"pg_receivewal -h primary -U {ROLE} -w"

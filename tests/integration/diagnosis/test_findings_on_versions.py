@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sick_pair import ROLE, SECRET, SickPair, altered, carry_out, set_system
 
-from pgnb.server.roles import plan_role
+from pgnb.postgres.roles import plan_role
 from tests.versions import images
 
 pytestmark = [pytest.mark.long, pytest.mark.parametrize("image", images(), indirect=True, scope="module")]

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sick_pair import NAME, SLOT, SickPair, altered, set_system
 
-from pgnb.display import Table
-from pgnb.operate.diagnosis import collect_evidence, diagnose
-from pgnb.replication import slots
-from pgnb.replication.target import find_target
-from pgnb.server.progress import marker
-from pgnb.wait import wait_until
+from pgnb.core.display import Table
+from pgnb.core.wait import wait_until
+from pgnb.diagnosis.physical import collect_evidence, diagnose
+from pgnb.physical import slots
+from pgnb.physical.target import find_target
+from pgnb.postgres.progress import marker
 
 pytestmark = pytest.mark.long
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sick_pair import NAME, PASSWORD, ROLE, SECRET, SLOT, SickPair, carry_out
 
+from pgnb.postgres.roles import plan_role
 from pgnb.runbook import catalogue, params, runner
 from pgnb.runbook.records import Archive, Record
-from pgnb.server.roles import plan_role
 
 pytestmark = pytest.mark.long
 

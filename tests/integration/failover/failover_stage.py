@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from pgnb.cluster import Cluster, connect
+from pgnb.core.plan import Change, gate
+from pgnb.core.wait import wait_until
 from pgnb.observe.scratch import Scratch
 from pgnb.observe.writer import Writer, start_writer
-from pgnb.operate.failover import Succession, succession
-from pgnb.plan import Change, gate
-from pgnb.replication import (
+from pgnb.physical import (
     plan_base_backup,
     plan_slot,
     plan_standby_config,
     plan_standby_workload,
     replication_source,
 )
-from pgnb.server import HbaRule, Server, find_server
-from pgnb.server.hba import plan_hba
-from pgnb.server.roles import plan_role
-from pgnb.server.source import Source
-from pgnb.wait import wait_until
+from pgnb.physical.failover import Succession, succession
+from pgnb.postgres import HbaRule, Server, find_server
+from pgnb.postgres.config.hba import plan_hba
+from pgnb.postgres.roles import plan_role
+from pgnb.postgres.source import Source
 
 ROLE, SECRET, PRIMARY = "replicator", "replication", "postgres-primary"
 PASSWORD = f"secret:{PRIMARY}/password"

@@ -9,12 +9,13 @@ from typing import Any
 
 from failover_stage import PRIMARY, ROLE, SECRET, Family
 
-from pgnb.checks import gate as gate_checks
-from pgnb.checks import verify
 from pgnb.cluster import connect
-from pgnb.errors import GateClosed
-from pgnb.evidence import finish
-from pgnb.operate.failover import (
+from pgnb.core.checks import gate as gate_checks
+from pgnb.core.checks import verify
+from pgnb.core.errors import GateClosed
+from pgnb.core.evidence import finish
+from pgnb.core.plan import Change, gate
+from pgnb.physical.failover import (
     estimate_loss,
     path_checks,
     plan_fence,
@@ -25,8 +26,7 @@ from pgnb.operate.failover import (
     plan_switchover,
     succession_checks,
 )
-from pgnb.plan import Change, gate
-from pgnb.server.lease import hold_lease
+from pgnb.postgres.lease import hold_lease
 
 ALLOWED = {
     "allow_promotion": True,

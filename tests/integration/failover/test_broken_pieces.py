@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from failover_stage import PASSWORD, PRIMARY, Family
 
-from pgnb.errors import GateClosed, NotFound
-from pgnb.operate.failover import (
+from pgnb.core.errors import GateClosed, NotFound
+from pgnb.core.plan import gate
+from pgnb.core.wait import wait_until
+from pgnb.physical.failover import (
     estimate_loss,
     path_checks,
     plan_fence,
     plan_promotion,
     plan_service,
 )
-from pgnb.plan import gate
-from pgnb.wait import wait_until
 
 pytestmark = pytest.mark.long
 

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import pytest
 from failover_stage import PRIMARY, ROLE, SECRET, Family, carry_out, crash, cut_off
 
-from pgnb.checks import gate, verify
-from pgnb.errors import DeadlineExceeded, GateClosed, ParameterError, QueryFailed
+from pgnb.core.checks import gate, verify
+from pgnb.core.errors import DeadlineExceeded, GateClosed, ParameterError, QueryFailed
+from pgnb.core.wait import wait_until
 from pgnb.observe.writer import Writer
-from pgnb.operate.failover import (
+from pgnb.physical.failover import (
     Succession,
     ended,
     estimate_loss,
@@ -20,9 +21,8 @@ from pgnb.operate.failover import (
     plot_succession,
     succession_checks,
 )
-from pgnb.operate.failover.fence import fenced
-from pgnb.server import Server
-from pgnb.wait import wait_until
+from pgnb.physical.failover.fence import fenced
+from pgnb.postgres import Server
 
 FENCE = {"allow_promotion": True, "fence_answering_primary": PRIMARY}
 """What a fence asks for; the second only of a primary that still answers."""

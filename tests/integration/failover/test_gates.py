@@ -8,9 +8,11 @@ from __future__ import annotations
 import pytest
 from failover_stage import PASSWORD, PRIMARY, ROLE, SECRET, STANDBYS, Family, carry_out, writable
 
-from pgnb.errors import Conflict, GateClosed, ParameterError, PodError
-from pgnb.operate.diagnosis import collect_evidence, diagnose
-from pgnb.operate.failover import (
+from pgnb.core.errors import Conflict, GateClosed, ParameterError, PodError
+from pgnb.core.plan import gate
+from pgnb.core.wait import wait_until
+from pgnb.diagnosis.physical import collect_evidence, diagnose
+from pgnb.physical.failover import (
     estimate_loss,
     path_checks,
     plan_fence,
@@ -21,9 +23,7 @@ from pgnb.operate.failover import (
     plan_switchover,
     role_change_checks,
 )
-from pgnb.operate.failover.inprogress import clear_mark, mark_phase
-from pgnb.plan import gate
-from pgnb.wait import wait_until
+from pgnb.physical.failover.inprogress import clear_mark, mark_phase
 
 _NOTHING = {"allow_promotion": False, "allow_rejoin": False}
 

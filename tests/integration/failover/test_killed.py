@@ -16,7 +16,7 @@ from failover_stage import PRIMARY, Family, crash, open_family
 from procedure09 import Procedure
 from watcher import Watcher
 
-from pgnb.wait import wait_until
+from pgnb.core.wait import wait_until
 
 HERE = Path(__file__).parent
 _SWITCHOVER = (

@@ -3,18 +3,18 @@
 import pytest
 from failover_stage import ROLE, Family, carry_out
 
-from pgnb.errors import GateClosed
+from pgnb.core.errors import GateClosed
+from pgnb.core.wait import wait_until
 from pgnb.logical.roles import subscription_rules
 from pgnb.logical.slots import create_slot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.survival import survival_checks
-from pgnb.operate.failover import path_checks, plan_switchover
-from pgnb.replication import slots
-from pgnb.server import Server
-from pgnb.server.configure import plan_settings
-from pgnb.server.hba import plan_hba
-from pgnb.server.restart import plan_pending_restart
-from pgnb.wait import wait_until
+from pgnb.physical import slots
+from pgnb.physical.failover import path_checks, plan_switchover
+from pgnb.postgres import Server
+from pgnb.postgres.config.configure import plan_settings
+from pgnb.postgres.config.hba import plan_hba
+from pgnb.postgres.config.restart import plan_pending_restart
 
 pytestmark = pytest.mark.long
 

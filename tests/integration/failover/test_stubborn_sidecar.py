@@ -10,7 +10,7 @@ import pytest
 from failover_stage import PRIMARY, Family, carry_out, open_family
 from watcher import Watcher
 
-from pgnb.operate.failover import plan_switchover
+from pgnb.physical.failover import plan_switchover
 
 GRACE = 20
 _DEAF = "trap '' TERM INT; while :; do sleep 1; done"

@@ -3,9 +3,11 @@
 import pytest
 from failover_stage import ROLE, SECRET, Family, carry_out, writable
 
-from pgnb.checks import gate, verify
-from pgnb.errors import ChangeFailed
-from pgnb.operate.failover import (
+from pgnb.core.checks import gate, verify
+from pgnb.core.errors import ChangeFailed
+from pgnb.core.wait import wait_until
+from pgnb.physical import slots
+from pgnb.physical.failover import (
     measure_succession,
     path_checks,
     plan_followers,
@@ -15,9 +17,7 @@ from pgnb.operate.failover import (
     plot_succession,
     succession_checks,
 )
-from pgnb.replication import slots
-from pgnb.server import Server
-from pgnb.wait import wait_until
+from pgnb.postgres import Server
 
 
 def _hand_over(family: Family, old: str, slot: str) -> float:

@@ -8,15 +8,15 @@ import pytest
 from failover_stage import PRIMARY, Family, carry_out
 from watcher import Watcher
 
-from pgnb.errors import ChangeFailed, DeadlineExceeded
-from pgnb.operate.failover import (
+from pgnb.core.errors import ChangeFailed, DeadlineExceeded
+from pgnb.physical.failover import (
     estimate_loss,
     plan_fence,
     plan_promotion,
     plan_service,
     plan_switchover,
 )
-from pgnb.operate.failover.switchover import Switchover
+from pgnb.physical.failover.switchover import Switchover
 
 
 def _hang(monkeypatch: pytest.MonkeyPatch, where: str, meanwhile: Callable[[], None]) -> None:

@@ -9,9 +9,9 @@ from threading import Event, Thread
 from time import monotonic
 
 from pgnb.cluster import Cluster, Pod, connect
-from pgnb.errors import PgnbError
-from pgnb.server import Login, Server
-from pgnb.server.route import ThroughPod
+from pgnb.core.errors import PgnbError
+from pgnb.postgres import Login, Server
+from pgnb.postgres.route import ThroughPod
 
 EVERY = 0.02
 _WRITABLE = """\

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgnb.cluster import Cluster, connect
+from pgnb.core.plan import Change, gate
 from pgnb.logical.copying import CopyProgress, wait_copied
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.identity import plan_replica_identity, plan_subscriber_identity
@@ -17,10 +18,9 @@ from pgnb.logical.schema import plan_schema
 from pgnb.logical.specs import Specs, database_specs
 from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.logical.wishes import ALL_OPERATIONS
-from pgnb.plan import Change, gate
-from pgnb.replication import Source, replication_source
-from pgnb.server import Server, compose, find_server, name
-from pgnb.server.roles import plan_role
+from pgnb.physical import Source, replication_source
+from pgnb.postgres import Server, compose, find_server, name
+from pgnb.postgres.roles import plan_role
 
 ROLE, SECRET = "replicator", "replication"
 PUBLISHER, SUBSCRIBER = "publisher", "subscriber"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from logical_pair import Pair, carry_out
 
-from pgnb.errors import ChangeFailed, QueryFailed
+from pgnb.core.errors import ChangeFailed, QueryFailed
 from pgnb.logical.belongings import Lacking, belongings_check
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.roles import plan_roles
-from pgnb.server import Server, compose, name
+from pgnb.postgres import Server, compose, name
 
 DATABASE, ROLE = 'Shop "x"', "keeper 100%"
 

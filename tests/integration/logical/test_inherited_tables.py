@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from logical_pair import Pair
 
+from pgnb.core.plan import gate
+from pgnb.logical.published import compare_published
 from pgnb.logical.remedies.resync import plan_resync
-from pgnb.operate.published import compare_published
-from pgnb.plan import gate
 
 
 @pytest.mark.long

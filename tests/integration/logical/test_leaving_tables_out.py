@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from logical_pair import Pair
 
-from pgnb.checks import Checks
-from pgnb.errors import GateClosed, ParameterError
-from pgnb.logical.diagnosis import diagnose_logical
+from pgnb.core.checks import Checks
+from pgnb.core.errors import GateClosed, ParameterError
+from pgnb.diagnosis.logical import diagnose_logical
 from pgnb.logical.preflight import logical_preflight, publisher_preflight
 from pgnb.logical.publication import published_tables, read_publications
 from pgnb.logical.publications import plan_publications
-from pgnb.operate.published import compare_published
+from pgnb.logical.published import compare_published
 
 _OWNED = "ALTER EXTENSION plpgsql ADD TABLE {}"
 _EXTENSION = (

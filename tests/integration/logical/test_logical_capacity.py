@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from logical_pair import Pair, carry_out, start_pair
 
+from pgnb.core.plan import gate
 from pgnb.logical.capacity import worker_settings
 from pgnb.logical.conflicts import read_incidents
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.schema import plan_schema
-from pgnb.plan import gate
-from pgnb.server.configure import plan_settings
-from pgnb.server.restart import plan_pending_restart
+from pgnb.postgres.config.configure import plan_settings
+from pgnb.postgres.config.restart import plan_pending_restart
 
 pytestmark = pytest.mark.long
 

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from logical_pair import PUBLISHER, PUBLISHER_ARGS, SUBSCRIBER, SUBSCRIBER_ARGS, Pair, carry_out, start_pair
 
-from pgnb.errors import ChangeFailed
+from pgnb.core.errors import ChangeFailed
+from pgnb.core.wait import wait_until
 from pgnb.logical.copying import copy_progress
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.markers import prove_rows
+from pgnb.logical.published import compare_published
 from pgnb.logical.roles import plan_roles
 from pgnb.logical.schema import plan_schema
 from pgnb.logical.specs import Specs
-from pgnb.operate.published import compare_published
-from pgnb.server import Server
-from pgnb.server.configure import plan_settings
-from pgnb.wait import wait_until
+from pgnb.postgres import Server
+from pgnb.postgres.config.configure import plan_settings
 
 pytestmark = pytest.mark.long
 

@@ -13,7 +13,7 @@ from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.schemadiff import compare_schemas
 from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
-from pgnb.server import Session
+from pgnb.postgres import Session
 
 pytestmark = pytest.mark.long
 

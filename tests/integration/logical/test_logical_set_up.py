@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from logical_pair import SECRET, Pair, carry_out
 
-from pgnb.errors import DeadlineExceeded, GateClosed, ParameterError
+from pgnb.core.errors import DeadlineExceeded, GateClosed, ParameterError
+from pgnb.core.plan import gate
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.capacity import worker_settings
 from pgnb.logical.databases import database_checks, plan_databases
@@ -16,6 +17,7 @@ from pgnb.logical.markers import marker_checks, plan_markers, prove_rows
 from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.publication import read_publications
 from pgnb.logical.publications import plan_publications
+from pgnb.logical.published import compare_published
 from pgnb.logical.removal import plan_drop_subscriptions
 from pgnb.logical.roles import plan_reader
 from pgnb.logical.schema import dump_helper, dump_schema
@@ -24,11 +26,9 @@ from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.subscriptions import plan_subscriptions
-from pgnb.operate.published import compare_published
-from pgnb.plan import gate
-from pgnb.replication import replication_source
-from pgnb.server import compose, name
-from pgnb.server.roles import plan_role
+from pgnb.physical import replication_source
+from pgnb.postgres import compose, name
+from pgnb.postgres.roles import plan_role
 
 HARD = ("Sales-2026", 'a "b"; DROP TABLE x;--', "百分率 100%s", "o'clock=1 \\ b", "k" * 63, "顧" * 21)
 LONG_TABLE = "T" * 63

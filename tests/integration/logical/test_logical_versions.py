@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from logical_pair import Pair, start_pair
 
+from pgnb.core.wait import wait_until
+from pgnb.diagnosis.logical import diagnose_logical
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.capacity import worker_settings
-from pgnb.logical.diagnosis import diagnose_logical
 from pgnb.logical.markers import prove_rows
 from pgnb.logical.preflight import logical_preflight
+from pgnb.logical.published import compare_published
 from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
 from pgnb.logical.targets import PARTS_SINCE
-from pgnb.operate.published import compare_published
-from pgnb.wait import wait_until
 from pgnb_rehearsal.client import Client
 from tests.versions import majors
 

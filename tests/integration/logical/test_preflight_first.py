@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from logical_pair import Pair, carry_out
 
-from pgnb.checks import Checks
-from pgnb.errors import GateClosed
+from pgnb.core.checks import Checks
+from pgnb.core.errors import GateClosed
+from pgnb.core.plan import gate
+from pgnb.diagnosis.logical import diagnose_logical
 from pgnb.logical.capacity import restart_checks
-from pgnb.logical.diagnosis import diagnose_logical
 from pgnb.logical.identity import plan_replica_identity
 from pgnb.logical.preflight import logical_preflight, publisher_preflight
 from pgnb.logical.publication import read_publications
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.slots import create_slot
-from pgnb.plan import gate
 
 _EXTENSION = (
     "SET allow_system_table_mods = on; INSERT INTO pg_extension (oid, extname, extowner, extnamespace,"

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from logical_pair import Pair, carry_out
 
-from pgnb.errors import GateClosed, ParameterError, QueryFailed
+from pgnb.core.errors import GateClosed, ParameterError, QueryFailed
+from pgnb.core.plan import gate
+from pgnb.core.wait import wait_until
+from pgnb.diagnosis.logical import diagnose_logical
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.databases import plan_databases
-from pgnb.logical.diagnosis import diagnose_logical
 from pgnb.logical.identity import identity_checks, plan_replica_identity, plan_subscriber_identity
 from pgnb.logical.markers import plan_markers
 from pgnb.logical.publications import plan_publications
@@ -19,9 +21,7 @@ from pgnb.logical.schema import plan_schema
 from pgnb.logical.schemadiff import REPLICA_IDENTITY, compare_schemas
 from pgnb.logical.specs import Specs
 from pgnb.logical.subscriptions import plan_subscriptions
-from pgnb.operate.practices import publication_checks
-from pgnb.plan import gate
-from pgnb.wait import wait_until
+from pgnb.practices.practices import publication_checks
 
 SHAPES = (
     "CREATE TABLE plain (id int PRIMARY KEY, v text)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from trouble_stage import Stage, carry_out
 
-from pgnb.errors import GateClosed, ParameterError, QueryFailed
+from pgnb.core.errors import GateClosed, ParameterError, QueryFailed
 from pgnb.logical.newdatabase import plan_new_database
 from pgnb.logical.specs import database_specs
 from pgnb.observe.scratch import Scratch

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from trouble_stage import Stage, carry_out
 
-from pgnb.checks import verify
-from pgnb.errors import ChangeFailed, GateClosed, ParameterError
+from pgnb.core.checks import verify
+from pgnb.core.errors import ChangeFailed, GateClosed, ParameterError
+from pgnb.core.plan import Change
 from pgnb.logical.adding import plan_add_table
 from pgnb.logical.proof import table_checks
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.plan import Change
 
 NEW = 'CREATE TABLE "New; Table--" (id serial PRIMARY KEY, "Größe %" text)'
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from trouble_stage import Stage, carry_out
 
-from pgnb.errors import GateClosed
+from pgnb.core.errors import GateClosed
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscriptions import plan_subscriptions
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from trouble_stage import Stage, carry_out, start_stage
 
-from pgnb.errors import GateClosed
+from pgnb.core.errors import GateClosed
+from pgnb.core.plan import gate
 from pgnb.logical.remedies import pending_workers
-from pgnb.plan import gate
-from pgnb.server.configure import plan_settings
-from pgnb.server.restart import plan_pending_restart
+from pgnb.postgres.config.configure import plan_settings
+from pgnb.postgres.config.restart import plan_pending_restart
 
 pytestmark = pytest.mark.long
 

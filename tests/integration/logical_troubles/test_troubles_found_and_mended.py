@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from trouble_stage import Stage, carry_out
 
-from pgnb.errors import GateClosed, ParameterError
+from pgnb.core.errors import GateClosed, ParameterError
+from pgnb.core.plan import gate
+from pgnb.diagnosis.logical.locating import located
 from pgnb.logical.conflicts import Incident
-from pgnb.logical.diagnosis.locating import located
 from pgnb.logical.schemadiff import compare_schemas
-from pgnb.plan import gate
 
 _UNFLUSHED = """
 SET allow_system_table_mods = on;

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgnb.cluster import Cluster, connect
-from pgnb.logical.diagnosis import Diagnosis, diagnose_logical
+from pgnb.core.plan import Change, gate
+from pgnb.core.wait import wait_until
+from pgnb.diagnosis.logical import Diagnosis, diagnose_logical
 from pgnb.logical.markers import plan_markers
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.remedies import plan_remedy
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscriptions import plan_subscriptions
-from pgnb.plan import Change, gate
-from pgnb.replication import Source, replication_source
-from pgnb.server import HbaRule, Server, find_server
-from pgnb.server.hba import plan_hba
-from pgnb.server.progress import lsn_bytes, marker
-from pgnb.server.roles import plan_role
-from pgnb.wait import wait_until
+from pgnb.physical import Source, replication_source
+from pgnb.postgres import HbaRule, Server, find_server
+from pgnb.postgres.config.hba import plan_hba
+from pgnb.postgres.progress import lsn_bytes, marker
+from pgnb.postgres.roles import plan_role
 
 ROLE, SECRET = "replicator", "replication"
 _PATIENCE = 4.0

@@ -10,9 +10,9 @@ import pytest
 from observed_pair import PASSWORD, Pair, pair_in
 
 from pgnb.cluster import Cluster, connect
-from pgnb.server import Server
-from pgnb.server.find import find_server
-from pgnb.wait import wait_until
+from pgnb.core.wait import wait_until
+from pgnb.postgres import Server
+from pgnb.postgres.find import find_server
 
 _STANDBY = """\
 set -e

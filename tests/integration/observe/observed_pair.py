@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from threading import Event, Thread
 
 from pgnb.cluster import Cluster, connect
-from pgnb.server import Server, compose
-from pgnb.server.find import find_server
-from pgnb.server.progress import marker, wait_replayed
-from pgnb.wait import wait_until
+from pgnb.core.wait import wait_until
+from pgnb.postgres import Server, compose
+from pgnb.postgres.find import find_server
+from pgnb.postgres.progress import marker, wait_replayed
 
 PASSWORD = "secret:primary/password"
 

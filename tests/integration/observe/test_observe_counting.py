@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from observed_pair import Pair, paused, writing
 
-from pgnb.errors import DeadlineExceeded, ParameterError
+from pgnb.core.errors import DeadlineExceeded, ParameterError
 from pgnb.observe.counting import compare_counts, counts_of
 from pgnb.observe.scratch import Scratch
-from pgnb.server import Server, Session
-from pgnb.server.progress import marker, wait_replayed
-from pgnb.server.queries import sql_of
+from pgnb.postgres import Server, Session
+from pgnb.postgres.progress import marker, wait_replayed
+from pgnb.postgres.queries import sql_of
 
 THOUSAND = """
 DO $$ BEGIN FOR i IN 1..1000 LOOP

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from observed_pair import PASSWORD, Pair
 
+from pgnb.core.wait import wait_until
 from pgnb.observe.acknowledged import Writing
 from pgnb.observe.measure import next_row
 from pgnb.observe.scratch import Scratch
 from pgnb.observe.writer import Writer, start_writer
-from pgnb.wait import wait_until
 from pgnb_rehearsal.drills.interruptions import Interruptions, Ran, interruptions
 
 _HOLD = "DO $$ BEGIN LOCK TABLE heartbeat; PERFORM pg_sleep({}); END $$"

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from observed_pair import Pair, cut_off, paused
 
-from pgnb.errors import ConnectionFailed, ParameterError, QueryFailed
-from pgnb.journal import Journal
+from pgnb.core.errors import ConnectionFailed, ParameterError, QueryFailed
+from pgnb.core.journal import Journal
+from pgnb.core.wait import wait_until
 from pgnb.observe import plots
 from pgnb.observe.advice import advise
 from pgnb.observe.limits import limits
@@ -20,9 +21,8 @@ from pgnb.observe.recording import Recording
 from pgnb.observe.runs import compare_runs
 from pgnb.observe.samplefile import read_samples
 from pgnb.observe.scratch import Scratch
-from pgnb.operate.practices import alert_checks
-from pgnb.server.progress import marker, wait_replayed
-from pgnb.wait import wait_until
+from pgnb.postgres.progress import marker, wait_replayed
+from pgnb.practices.practices import alert_checks
 from tests.interrupts import interrupted
 
 LIMITS = limits("1MB", 10.0, "1GB")

@@ -9,7 +9,8 @@ from threading import enumerate as threads
 import pytest
 from observed_pair import PASSWORD, Pair, cut_off, paused
 
-from pgnb.errors import DeadlineExceeded, GateClosed, NotFound, ParameterError, WrongServer
+from pgnb.core.errors import DeadlineExceeded, GateClosed, NotFound, ParameterError, WrongServer
+from pgnb.core.wait import wait_until
 from pgnb.observe import plots
 from pgnb.observe.counting import compare_counts
 from pgnb.observe.load import loaded_rows, run_load
@@ -18,10 +19,9 @@ from pgnb.observe.sampler import LagSampler
 from pgnb.observe.scratch import Scratch
 from pgnb.observe.topology import topology
 from pgnb.observe.writer import Writer, start_writer
-from pgnb.server import Server
-from pgnb.server.progress import marker, wait_replayed
-from pgnb.server.queries import sql_of
-from pgnb.wait import wait_until
+from pgnb.postgres import Server
+from pgnb.postgres.progress import marker, wait_replayed
+from pgnb.postgres.queries import sql_of
 
 
 def test_a_marker_is_reached_also_at_the_start_of_an_idle_segment(pair: Pair) -> None:
@@ -85,7 +85,7 @@ def test_lag_is_seen_while_replay_stands_still_and_ends_after_it(pair: Pair) -> 
     assert len(series.samples) <= 10 * series.samples[-1].at + 2, "ten a second and no more"
 
 
-@pytest.mark.parametrize("query", ["observe/lag_primary", "replication/senders"])
+@pytest.mark.parametrize("query", ["observe/lag_primary", "physical/senders"])
 def test_nobody_is_less_than_0_bytes_behind(pair: Pair, query: str) -> None:
     """The primary's position may have been read some time before its walsenders': here as early as can be."""
     wait_replayed(pair.standby, marker(pair.primary), 60)

@@ -10,11 +10,11 @@ import pytest
 from online_stage import PASSWORD, Trio, open_trio
 
 from pgnb.cluster import connect
-from pgnb.plan import gate
-from pgnb.replication import plan_slots
-from pgnb.server import HbaRule, find_server
-from pgnb.server.hba import plan_hba
-from pgnb.wait import wait_until
+from pgnb.core.plan import gate
+from pgnb.core.wait import wait_until
+from pgnb.physical import plan_slots
+from pgnb.postgres import HbaRule, find_server
+from pgnb.postgres.config.hba import plan_hba
 
 _STANDBY = """\
 set -e

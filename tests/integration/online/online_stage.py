@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pgnb.cluster import Cluster, connect
-from pgnb.operate.online import OnlineChange, plan_online
-from pgnb.plan import Applied, Change, gate
-from pgnb.server import Server, find_server
-from pgnb.server.standbys import find_standbys
+from pgnb.core.plan import Applied, Change, gate
+from pgnb.online.online import OnlineChange, plan_online
+from pgnb.postgres import Server, find_server
+from pgnb.postgres.standbys import find_standbys
 
 PASSWORD = "secret:primary/password"
 STANDBYS = "role=standby"

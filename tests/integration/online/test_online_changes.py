@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from online_stage import Trio, carry_out, files_of, shown
 
-from pgnb.checks import verify
-from pgnb.errors import ChangeFailed, GateClosed, ParameterError
-from pgnb.operate.online import plan_online
+from pgnb.core.checks import verify
+from pgnb.core.errors import ChangeFailed, GateClosed, ParameterError
+from pgnb.online.online import plan_online
 
 RELOAD = {"wal_keep_size": "96MB", "max_slot_wal_keep_size": "1GB"}
 FEEDBACK = {"hot_standby_feedback": "on"}

@@ -9,13 +9,13 @@ import pytest
 from online_stage import Trio, carry_out
 
 from pgnb import plots
-from pgnb.errors import GateClosed, ParameterError
+from pgnb.core.errors import GateClosed, ParameterError
+from pgnb.core.plan import gate
+from pgnb.core.wait import wait_until
 from pgnb.observe.retention import measure_retention
-from pgnb.plan import gate
-from pgnb.replication import plan_drop_slot, plan_slots, slot_checks, slots, slots_as_wished
-from pgnb.replication.slot_checks import cap_checks
-from pgnb.server import Server
-from pgnb.wait import wait_until
+from pgnb.physical import plan_drop_slot, plan_slots, slot_checks, slots, slots_as_wished
+from pgnb.physical.slot_checks import cap_checks
+from pgnb.postgres import Server
 
 pytestmark = pytest.mark.long
 

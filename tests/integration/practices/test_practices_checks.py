@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from pgnb.checks import Check, verify
 from pgnb.cluster import connect
-from pgnb.errors import VerificationFailed
-from pgnb.journal import Journal
-from pgnb.operate.backups import Backups, find_backups
-from pgnb.operate.past import Past, read_past
-from pgnb.operate.practices import documentation_checks, monitoring_checks
-from pgnb.server import Server, compose, find_server
-from pgnb.wait import wait_until
+from pgnb.core.checks import Check, verify
+from pgnb.core.errors import VerificationFailed
+from pgnb.core.journal import Journal
+from pgnb.core.wait import wait_until
+from pgnb.postgres import Server, compose, find_server
+from pgnb.practices.backups import Backups, find_backups
+from pgnb.practices.past import Past, read_past
+from pgnb.practices.practices import documentation_checks, monitoring_checks
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 from shaped import Shape
 
 from pgnb.cluster import Cluster
-from pgnb.wait import wait_until
+from pgnb.core.wait import wait_until
 
 
 @dataclass(frozen=True)

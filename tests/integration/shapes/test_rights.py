@@ -12,7 +12,7 @@ from cells import performed
 from restricted import granted, kubeconfig_of_account, recorded
 
 from pgnb.cluster import connect
-from pgnb.errors import AccessDenied, GateClosed
+from pgnb.core.errors import AccessDenied, GateClosed
 from pgnb_rehearsal.client import Client
 
 pytestmark = pytest.mark.long

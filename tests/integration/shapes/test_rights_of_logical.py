@@ -17,13 +17,13 @@ from places import Place
 from restricted import Named, Right, granted, granted_by_name, kubeconfig_of_account, recorded
 
 from pgnb.cluster import connect
-from pgnb.errors import GateClosed
+from pgnb.core.errors import GateClosed
+from pgnb.core.plan import gate
+from pgnb.logical.cutover import logical_cutover, plan_cutover
 from pgnb.logical.quiet import read_silence
-from pgnb.operate.cutover import logical_cutover, plan_cutover
-from pgnb.plan import gate
-from pgnb.server import Server, find_server
-from pgnb.server.configure import plan_settings
-from pgnb.server.restart import plan_restart
+from pgnb.postgres import Server, find_server
+from pgnb.postgres.config.configure import plan_settings
+from pgnb.postgres.config.restart import plan_restart
 from pgnb_rehearsal.client import Client
 from tests.notebooks.snapshot import snapshot
 

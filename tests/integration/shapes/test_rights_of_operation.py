@@ -11,7 +11,7 @@ import shaped
 from cells import performed
 from restricted import Right, granted, kubeconfig_of_account, recorded
 
-from pgnb.errors import GateClosed
+from pgnb.core.errors import GateClosed
 from pgnb_rehearsal.client import Client
 
 pytestmark = pytest.mark.long

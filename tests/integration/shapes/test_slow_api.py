@@ -13,8 +13,8 @@ from cells import performed
 from slowly import slow_way
 
 from pgnb.cluster import HelperPod, connect, sockets
-from pgnb.errors import ApiUnreachable
-from pgnb.server import find_server
+from pgnb.core.errors import ApiUnreachable
+from pgnb.postgres import find_server
 
 pytestmark = pytest.mark.long
 

@@ -9,7 +9,7 @@ import pytest
 from replaying import NAMESPACE, PODS, Replay, entry, write_kubeconfig
 
 from pgnb.cluster import Cluster, connect
-from pgnb.errors import AccessDenied, ApiUnreachable, GateClosed, ParameterError
+from pgnb.core.errors import AccessDenied, ApiUnreachable, GateClosed, ParameterError
 
 MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "config"}, "data": {"a": "b"}}

@@ -17,7 +17,7 @@ from identities import Identity, encoded, server_side
 from replaying import PODS, Replay, entry, recorded, serving, write_kubeconfig
 
 from pgnb.cluster import Cluster, Pod, connect
-from pgnb.errors import AccessDenied
+from pgnb.core.errors import AccessDenied
 
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "config"}, "data": {"a": "b"}}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pgnb.cluster.environment import NOT_CARRIED, taken_over
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 
 OWN = {"secretKeyRef": {"name": "new", "key": "password"}}
 

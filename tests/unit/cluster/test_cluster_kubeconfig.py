@@ -15,8 +15,8 @@ from pgnb.cluster.client import Api
 from pgnb.cluster.forward import open_forward
 from pgnb.cluster.kubeconfig import read_target
 from pgnb.cluster.sockets import Sockets
-from pgnb.errors import ApiUnreachable, ParameterError
-from pgnb.journal import Journal
+from pgnb.core.errors import ApiUnreachable, ParameterError
+from pgnb.core.journal import Journal
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from replaying import NAMESPACE, Replay, recorded_pod
 from pgnb.cluster import Cluster, Pod, Workload
 from pgnb.cluster.admission import pod_of_workload
 from pgnb.cluster.lasting import bound_to_one_node
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 
 DATA = "/var/lib/postgresql/data"
 HOST = {"hostPath": {"path": "/srv/pg"}}

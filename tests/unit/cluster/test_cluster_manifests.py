@@ -11,7 +11,7 @@ from replaying import NAMESPACE, Replay, entry
 from pgnb.cluster import Cluster
 from pgnb.cluster.manifests import merged
 from pgnb.cluster.unchanged import content
-from pgnb.errors import Conflict, ParameterError, Rejected
+from pgnb.core.errors import Conflict, ParameterError, Rejected
 
 APPLIED = f"/api/v1/namespaces/{NAMESPACE}/configmaps/applied"
 MANIFEST = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "applied"}, "data": {"x": "2"}}

@@ -10,7 +10,7 @@ import pytest
 from replaying import NAMESPACE, Replay, recorded_pod
 
 from pgnb.cluster import Cluster, Pod, Secret
-from pgnb.errors import NotFound, ParameterError
+from pgnb.core.errors import NotFound, ParameterError
 
 SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 

@@ -8,7 +8,7 @@ import pytest
 from replaying import failing, recorded_pod
 
 from pgnb.cluster.pods import Pod, choose_container
-from pgnb.errors import PodError
+from pgnb.core.errors import PodError
 
 
 def with_containers(*containers: dict[str, Any], **annotations: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 from replaying import entry
 
 from pgnb.cluster.refusals import grant_remedy, refusal
-from pgnb.errors import AccessDenied, ApiUnreachable, ClusterError, Conflict, NotFound, Rejected
+from pgnb.core.errors import AccessDenied, ApiUnreachable, ClusterError, Conflict, NotFound, Rejected
 
 
 def answered(name: str, what: str) -> ClusterError:

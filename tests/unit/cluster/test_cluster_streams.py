@@ -15,7 +15,15 @@ from replaying import NAMESPACE, POD, Replay, entry, failing, recorded
 from pgnb.cluster import Cluster, Forward, Pod
 from pgnb.cluster.channels import END_OF_STDIN, Output, bounded, message
 from pgnb.cluster.loop import LOOP
-from pgnb.errors import ClusterError, DeadlineExceeded, ExecFailed, GateClosed, NotFound, PodError, Rejected
+from pgnb.core.errors import (
+    ClusterError,
+    DeadlineExceeded,
+    ExecFailed,
+    GateClosed,
+    NotFound,
+    PodError,
+    Rejected,
+)
 
 
 def speak(replay: Replay, what: str, protocol: str = "v5.channel.k8s.io") -> None:

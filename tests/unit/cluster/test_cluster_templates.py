@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pgnb.cluster.templates import rendered
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 
 MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ name | tojson }}\n"
 VALUES = {"name": "standby", "labels": {"app": "standby"}}

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from replaying import NAMESPACE, POD, Replay, entry, failing, recorded, recorded_pod
 
-from pgnb.checks import gate
 from pgnb.cluster import Cluster, HelperPod, Pod, Right, SecretFile, Workload
 from pgnb.cluster.quantity import quantity
 from pgnb.cluster.rollout import rolled_out
 from pgnb.cluster.security import container_security
 from pgnb.cluster.workloads import managers
-from pgnb.errors import GateClosed, NotFound, ParameterError, PodError
+from pgnb.core.checks import gate
+from pgnb.core.errors import GateClosed, NotFound, ParameterError, PodError
 
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pgnb.cluster.unchanged import as_seen, assert_as_seen, remember
-from pgnb.errors import Conflict
+from pgnb.core.errors import Conflict
 
 
 def _deployment(

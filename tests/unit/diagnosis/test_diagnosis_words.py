@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from pgnb.cluster import LogLine
-from pgnb.findings import AREAS, KINDS, Diagnosis, Finding
-from pgnb.operate.diagnosis.reach import connection_parts
-from pgnb.operate.diagnosis.words import grave, kind_of, last_complaint, stamped
+from pgnb.core.findings import AREAS, KINDS, Diagnosis, Finding
+from pgnb.diagnosis.physical.reach import connection_parts
+from pgnb.diagnosis.physical.words import grave, kind_of, last_complaint, stamped
 
 AT = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
 STREAMS = "LOG:  started streaming WAL from primary at 0/3000000 on timeline 1"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pgnb.journal import Journal
+from pgnb.core.journal import Journal
 from pgnb.logical.catalog import Catalog, Column, TableShape
 from pgnb.logical.schemadiff import Difference, SchemaComparison, differences
 from pgnb.logical.typefit import fits

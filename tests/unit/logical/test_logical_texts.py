@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 from pgnb.logical.filters import _bare
 from pgnb.logical.names import publication_name, slot_name, subscription_name
 from pgnb.logical.options import spelled, subscription_options
 from pgnb.logical.passfile import passfile_line, with_line
 from pgnb.logical.wishes import MARKER, PublishedTable, qualified, wish_of
-from pgnb.server.source import Source
+from pgnb.postgres.source import Source
 
 NAMES = (
     "db1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from test_logical_schemadiff import SHAPE
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 from pgnb.logical.catalog import Catalog
 from pgnb.logical.conflicts import Incident
 from pgnb.logical.schemadiff import REPLICA_IDENTITY, differences

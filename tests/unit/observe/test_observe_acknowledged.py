@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from pgnb.cluster import LogLine
-from pgnb.journal import Journal
+from pgnb.core.journal import Journal
 from pgnb.observe.acknowledged import Found, writing_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgnb.journal import Journal
+from pgnb.core.journal import Journal
 from pgnb.observe.comparison import LOGICAL, Comparison, Comparisons, State, TableCount
 from pgnb.observe.counting import merged, same_place
 

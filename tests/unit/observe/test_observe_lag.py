@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgnb.journal import Journal
+from pgnb.core.journal import Journal
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries, Span, percentile, seconds_behind
 from pgnb.observe.sampler import merge
 from pgnb.observe.watch import Look

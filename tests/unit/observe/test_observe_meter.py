@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from pgnb.cluster import LogLine
+from pgnb.core.wait import wait_until
 from pgnb.observe.acknowledged import writing_of
 from pgnb.observe.meter import Gap, Meter
-from pgnb.wait import wait_until
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 METER = (files("pgnb.observe") / "scripts" / "meter.sh").read_text(encoding="utf-8")

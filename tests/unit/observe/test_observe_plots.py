@@ -11,8 +11,8 @@ import matplotlib as mpl
 import pytest
 from matplotlib import font_manager
 
-from pgnb.errors import ParameterError
-from pgnb.journal import Entry
+from pgnb.core.errors import ParameterError
+from pgnb.core.journal import Entry
 from pgnb.observe import plots
 from pgnb.observe.acknowledged import Writing
 from pgnb.observe.comparison import Comparison, State, TableCount

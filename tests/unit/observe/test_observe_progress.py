@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pgnb.errors import ParameterError
-from pgnb.server.progress import Replay, lsn_bytes, lsn_diff, lsn_text
+from pgnb.core.errors import ParameterError
+from pgnb.postgres.progress import Replay, lsn_bytes, lsn_diff, lsn_text
 
 
 @pytest.mark.parametrize(

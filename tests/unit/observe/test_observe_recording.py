@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pgnb.errors import ParameterError
-from pgnb.journal import Journal
+from pgnb.core.errors import ParameterError
+from pgnb.core.journal import Journal
 from pgnb.observe import vitals
 from pgnb.observe.advice import advise
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries

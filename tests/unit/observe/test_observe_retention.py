@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pgnb.errors import ParameterError
-from pgnb.journal import Journal
+from pgnb.core.errors import ParameterError
+from pgnb.core.journal import Journal
 from pgnb.observe.plots import retention as plot
 from pgnb.observe.retention import Retention, SlotRetention, about, between, measure_retention
-from pgnb.server import Server
-from pgnb.server.disk import Space
+from pgnb.postgres import Server
+from pgnb.postgres.disk import Space
 
 MB, GB = 1024**2, 1024**3
 

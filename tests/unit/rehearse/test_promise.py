@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pgnb.cluster import LogLine
-from pgnb.journal import Journal
+from pgnb.core.journal import Journal
 from pgnb.observe.acknowledged import Found, Writing, writing_of
 from pgnb.runbook import catalogue
 from pgnb.runbook.records import Archive

@@ -5,7 +5,8 @@ import nbformat
 import pytest
 
 START = (
-    "from pgnb.journal import Journal\nfrom pgnb.evidence import finish\nfrom types import SimpleNamespace\n"
+    "from pgnb.core.journal import Journal\nfrom pgnb.core.evidence import finish\n"
+    "from types import SimpleNamespace\n"
     "journal = Journal.from_environment()\nrun = SimpleNamespace(journal=journal)"
 )
 PARAMETERS = """rows: int = 1000  # how many

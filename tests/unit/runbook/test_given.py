@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 from pgnb.runbook.declaration import parse
 from pgnb.runbook.given import _declared_in, check_given, check_parameters
 from pgnb.runbook.values import check_values

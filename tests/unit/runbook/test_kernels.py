@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pgnb.core.wait import wait_until
 from pgnb.runbook import runner
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive
-from pgnb.wait import wait_until
 
 KEEP_PID = "import os\nopen('{path}', 'w').write(str(os.getpid()))"
 AT_ITS_END = "import atexit, pathlib\natexit.register(pathlib.Path({path!r}).touch)"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pgnb.errors import ParameterError
+from pgnb.core.errors import ParameterError
 from pgnb.logical.uncarried import _STOPPING, NEVER_COPIED
 from pgnb.runbook import params
 

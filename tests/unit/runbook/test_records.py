@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from pgnb.cli import main
-from pgnb.errors import RecordError
-from pgnb.journal import Journal
+from pgnb.core.errors import RecordError
+from pgnb.core.journal import Journal
 from pgnb.runbook import pages
 from pgnb.runbook.chain import seal_of
 from pgnb.runbook.records import Archive, concluded

@@ -10,21 +10,21 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from pgnb.errors import GateClosed
-from pgnb.journal import PATH_VARIABLE
+from pgnb.core.errors import GateClosed
+from pgnb.core.journal import PATH_VARIABLE
+from pgnb.core.wait import wait_until
 from pgnb.runbook import runner
 from pgnb.runbook.records import Archive
 from pgnb.runbook.verdict import EXIT_CODES, Verdict, judge, read
-from pgnb.wait import wait_until
 from tests.unit.runbook.conftest import START
 
 ACT = "with journal.act('db', 'do it'):\n    pass"
 FINISH = "finish(run)"
-CLOSED = "from pgnb.errors import GateClosed\nraise GateClosed('no')"
-PLANS = """from pgnb.checks import Check, Checks, gate
+CLOSED = "from pgnb.core.errors import GateClosed\nraise GateClosed('no')"
+PLANS = """from pgnb.core.checks import Check, Checks, gate
 journal.dry_run = True
 gate(Checks.of('may it', [Check('allowed', False, 'no', 'yes')], journal))"""
-SWALLOWED = """from pgnb.checks import Check, Checks, verify
+SWALLOWED = """from pgnb.core.checks import Check, Checks, verify
 try:
     verify(Checks.of("after", [Check("rows", False, 1, 2)], journal))
 except Exception:

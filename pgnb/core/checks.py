@@ -1,0 +1,169 @@
+"""Checks: facts held against what is wanted; a gate stops before a change, a verification after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+from pgnb.core.display import Cell, Table, Tabled, Tone, spell
+from pgnb.core.errors import GateClosed, PgnbError, VerificationFailed
+from pgnb.core.journal import Journal, Stage
+
+_SHOWN = 12
+"""Changes that an error lists; the journal has all."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One fact held against what is wanted. An `advice` that fails is shown and stops nothing.
+
+    One that only `informs` asks for nothing: it is shown, and counted neither as passed nor as failed.
+    """
+
+    name: str
+    ok: bool
+    found: object
+    wanted: object = ""
+    remedy: str = ""
+    advice: bool = False
+    informs: bool = False
+
+    @classmethod
+    def fact(cls, name: str, found: object) -> Check:
+        """Return a line that only says what was found."""
+        return cls(name, True, found, informs=True)
+
+    @property
+    def stops(self) -> bool:
+        """Whether this check, as it stands, must stop a run."""
+        return not self.ok and not self.advice
+
+    @property
+    def verdict(self) -> Cell:
+        """Passed, failed, advice or fact, as a table's cell."""
+        if self.informs:
+            return Cell("· fact", "dim")
+        if self.ok:
+            return Cell("✓ passed", "good")
+        tone: Tone = "warn" if self.advice else "bad"
+        return Cell("! advice" if self.advice else "✗ FAILED", tone)
+
+
+@dataclass(frozen=True, repr=False)
+class Checks(Tabled):
+    """A table of checks, with the journal that keeps them.
+
+    `observed`: they hold what is there, whatever a plan-only run would still change; so they are judged
+    there, too, after planned changes.
+    """
+
+    title: str
+    items: tuple[Check, ...]
+    journal: Journal = field(default_factory=Journal, repr=False, compare=False)
+    observed: bool = False
+
+    @classmethod
+    def of(cls, title: str, items: Iterable[Check], journal: Journal, *, observed: bool = False) -> Checks:
+        """Checks of anything that iterates."""
+        return cls(title, tuple(items), journal, observed)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing stops."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that stop."""
+        return tuple(item for item in self.items if item.stops)
+
+    def __iter__(self) -> Iterator[Check]:
+        return iter(self.items)
+
+    def __add__(self, other: Checks) -> Checks:
+        return Checks(self.title, self.items + other.items, self.journal, self.observed and other.observed)
+
+    @property
+    def table(self) -> Table:
+        """Verdict, name, found, wanted and, where it did not pass, the remedy."""
+        rows = [
+            (item.verdict, item.name, spell(item.found), spell(item.wanted), "" if item.ok else item.remedy)
+            for item in self.items
+        ]
+        columns = ("", "check", "found", "wanted", "what to do") if rows else ()
+        return Table.of(columns, rows, title=self.title, note="" if rows else "Nothing is asked here.")
+
+
+def verify(checks: Checks) -> Checks:
+    """Hold what was found after a change against what is wanted, and keep it for the record.
+
+    Returns the checks, so that they are the cell's evidence. A plan-only run fails here as well, unless it
+    has planned a change before: then what is not there may be that change's effect, and is not judged.
+    Raises VerificationFailed, with each failed check and its remedy.
+    """
+    journal = checks.journal
+    missing = [] if checks.observed or not checks.failed else journal.planned
+    _keep("verify", checks, missing)
+    if checks.failed and not missing:
+        raise _stopped(VerificationFailed, f"{checks.title}: not as wanted", checks)
+    return checks
+
+
+def judge_at_end(checks: Checks) -> Checks:
+    """Keep checks whose failure must not stop the steps that follow, such as a measurement's.
+
+    Returns the checks. `pgnb.finish` ends the run as failed when one of them failed.
+    """
+    _keep("end", checks)
+    return checks
+
+
+def gate(checks: Checks, *, depends: bool = True) -> Checks:
+    """Stop here, before the next change, unless every check passes.
+
+    Returns the checks. A plan-only run keeps where it would have stopped, and goes on; with `depends`, a
+    check that fails after a planned change is not judged, since that change may be what it lacks. Raises
+    GateClosed, which says what this run has changed before and how that is taken back.
+    """
+    journal = checks.journal
+    _keep("gate", checks, journal.planned if depends and checks.failed and not checks.observed else ())
+    if checks.failed and not journal.dry_run:
+        count = len(journal.changes)
+        when = (
+            f"stopped after {count} changes of this run" if count else "stopped before anything was changed"
+        )
+        raise _stopped(GateClosed, f"{checks.title}: {when}", checks)
+    return checks
+
+
+def _keep(stage: Stage, checks: Checks, depends_on: Sequence[str] = ()) -> None:
+    items = [{key: _plain(value) for key, value in asdict(item).items()} for item in checks.items]
+    checks.journal.checks(stage, checks.title, items, depends_on=depends_on)
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, bool) else spell(value)
+
+
+def _stopped(kind: type[PgnbError], message: str, checks: Checks) -> PgnbError:
+    found = "; ".join(f"{c.name}: {spell(c.found)} (wanted {spell(c.wanted)})" for c in checks.failed)
+    return kind(message, found=found, remedy=remedies(checks.failed), changed=changed_by(checks.journal))
+
+
+def remedies(failed: Sequence[Check]) -> str:
+    """Return each check's remedy, a line for each, with the check's name where there are several."""
+    with_one = [c for c in failed if c.remedy]
+    if len(failed) < 2:
+        return "".join(c.remedy for c in with_one)
+    return "\n".join(f"{c.name}: {c.remedy}" for c in with_one)
+
+
+def changed_by(journal: Journal) -> str:
+    """Return what a run has changed, one act a line, and how it is taken back; "" for nothing."""
+    changes = list(journal.changes)
+    lines = changes[-_SHOWN:]
+    if len(changes) > len(lines):
+        lines.insert(0, f"({len(changes) - len(lines)} earlier ones: see the journal)")
+    if changes:
+        lines += [f"to take back {title}: {undo}" for title, undo in journal.undo if undo]
+    return "\n".join(lines)

@@ -1,0 +1,251 @@
+"""Findings of a diagnosis: the registry of their kinds, and the diagnosis, its worst finding first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Cell, Table, Tabled, Tone, card
+from pgnb.core.journal import Journal
+
+Severity = Literal["broken", "danger", "advice"]
+"""`broken`: replication does not work; `danger`: it soon will not; `advice`: worth a look."""
+AREAS = ("pod", "disk", "configuration", "role", "history", "connection", "slot", "replay")
+"""What of a server a kind concerns, in the map's order; `logical replication` is looked at by database."""
+_MARKS: Mapping[Severity, tuple[str, Tone]] = {
+    "broken": ("✗ broken", "bad"),
+    "danger": ("! in danger", "warn"),
+    "advice": ("! advice", "warn"),
+}
+_ORDER: tuple[Severity, ...] = ("broken", "danger", "advice")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of finding: its title in a few words, how bad it is, and what of a server it concerns."""
+
+    title: str
+    severity: Severity
+    area: str
+
+
+KINDS: Mapping[str, Kind] = {
+    "no-pod": Kind("no pod", "broken", "pod"),
+    "several-pods": Kind("several pods are taken for the primary", "danger", "pod"),
+    "pod-not-ready": Kind("the pod is not Ready", "broken", "pod"),
+    "no-session": Kind("the server cannot be asked", "broken", "pod"),
+    "disk-nearly-full": Kind("the disk is nearly full", "danger", "disk"),
+    "disk-full": Kind("the disk is full", "broken", "disk"),
+    "broken-configuration": Kind("a broken line in the configuration", "danger", "configuration"),
+    "broken-hba": Kind("a broken line in pg_hba.conf", "danger", "configuration"),
+    "pending-restart": Kind("settings wait for a restart", "advice", "configuration"),
+    "application-name": Kind("application_name is not in force", "danger", "configuration"),
+    "no-primary": Kind("the primary is in recovery", "broken", "role"),
+    "role-change": Kind("a change of roles was begun and has not ended", "danger", "role"),
+    "split-brain": Kind("the standby is not in recovery (split brain)", "broken", "role"),
+    "other-system": Kind("another database cluster (system identifier)", "broken", "history"),
+    "other-timeline": Kind("another timeline", "broken", "history"),
+    "unreachable": Kind("the primary is not reached by its name", "broken", "connection"),
+    "hba-rejects": Kind("pg_hba.conf does not let the standby in", "broken", "connection"),
+    "wrong-password": Kind("the password is wrong", "broken", "connection"),
+    "no-replication": Kind("the role may not replicate", "broken", "connection"),
+    "no-free-sender": Kind("no walsender is free", "broken", "connection"),
+    "receiver-dead": Kind("no receiver is at work", "broken", "connection"),
+    "slot-missing": Kind("the slot is not there", "broken", "slot"),
+    "slot-in-use": Kind("the slot is in use by another", "broken", "slot"),
+    "slot-lost": Kind("the slot is lost", "broken", "slot"),
+    "slot-at-risk": Kind("the slot is about to be lost", "danger", "slot"),
+    "slot-not-used": Kind("the standby streams without its slot", "danger", "slot"),
+    "slot-for-nobody": Kind("a slot keeps WAL for nobody", "danger", "slot"),
+    "wal-removed": Kind("WAL that the standby needs was removed", "broken", "slot"),
+    "setting-too-low": Kind("a setting is lower than the primary's", "broken", "replay"),
+    "replay-paused": Kind("replay is paused", "broken", "replay"),
+    "no-database": Kind("the subscriber has no such database", "broken", "logical replication"),
+    "no-subscription": Kind("no subscription", "broken", "logical replication"),
+    "no-publication": Kind("no publication", "broken", "logical replication"),
+    "disabled": Kind("the subscription is disabled", "broken", "logical replication"),
+    "lost-slot": Kind("the slot is lost", "broken", "logical replication"),
+    "conflict": Kind("a conflict stops the apply", "broken", "logical replication"),
+    "missing-table": Kind("a table is missing on the subscriber", "broken", "logical replication"),
+    "refused-row": Kind("the subscriber's table refuses a row", "broken", "logical replication"),
+    "no-replica-identity": Kind("a table has no replica identity", "broken", "logical replication"),
+    "unidentified-table": Kind(
+        "the publisher refuses UPDATE and DELETE of a table", "broken", "logical replication"
+    ),
+    "outside-identity": Kind(
+        "the publisher refuses UPDATE and DELETE of a table", "broken", "logical replication"
+    ),
+    "cannot-arrive": Kind("UPDATE and DELETE of a table cannot be applied", "danger", "logical replication"),
+    "apply-fails": Kind("the apply fails", "broken", "logical replication"),
+    "stalled-sync": Kind(
+        "the initial copy of a table fails again and again", "broken", "logical replication"
+    ),
+    "too-few-workers": Kind("too few workers on the subscriber", "broken", "logical replication"),
+    "dead-connection": Kind("the connection to the publisher is dead", "broken", "logical replication"),
+    "no-worker": Kind("no apply worker runs", "broken", "logical replication"),
+    "not-refreshed": Kind(
+        "the subscription does not know a published table", "broken", "logical replication"
+    ),
+    "resync-unfinished": Kind(
+        "a table's new copy was begun and has not ended", "broken", "logical replication"
+    ),
+    "schema-differs": Kind("the schemas differ", "danger", "logical replication"),
+    "missing-rows": Kind("rows to change were not there", "danger", "logical replication"),
+    "log-not-read": Kind("the subscriber's log could not be read", "advice", "logical replication"),
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Finding(Tabled):
+    """One thing that is wrong with `subject`: a pod, server, role, slot, subscription or table.
+
+    `kind` is one of KINDS, `cause` one sentence, `evidence` what was seen, one observation a line, `remedy`
+    the section or command that puts it right. `database` is where logical replication is concerned; there
+    `remedy_id` is the name by which `plan_remedy` knows the remedy ("" where a person has to act first), and
+    `lsn` is what SKIP would take.
+    """
+
+    kind: str
+    subject: str
+    cause: str
+    evidence: tuple[str, ...]
+    remedy: str
+    database: str = ""
+    remedy_id: str = ""
+    lsn: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The finding in a few words."""
+        return KINDS[self.kind].title
+
+    @property
+    def area(self) -> str:
+        """What of a server it concerns, one of AREAS."""
+        return KINDS[self.kind].area
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is."""
+        return KINDS[self.kind].severity
+
+    @property
+    def mark(self) -> Cell:
+        """The severity as a table's cell."""
+        return Cell(*_MARKS[self.severity])
+
+    @property
+    def heading(self) -> str:
+        """The finding and what it concerns, in one line."""
+        where = f"{self.database}: " if self.database else ""
+        return f"{where}{self.title}: {self.subject}"
+
+    @property
+    def check(self) -> Check:
+        """The finding as a check that failed; advice stops nothing."""
+        advice = self.severity == "advice"
+        return Check(self.heading, False, self.cause, "not so", self.remedy, advice=advice)
+
+    @property
+    def table(self) -> Table:
+        """Severity, evidence, cause and remedy, one below the other."""
+        facts = {
+            "severity": self.mark,
+            "evidence": "\n".join(self.evidence),
+            "cause": self.cause,
+            "remedy": self.remedy,
+        }
+        return card(f"{self.heading[:1].upper()}{self.heading[1:]}", facts)
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosis:
+    """The findings, the worst first, and what was looked at: servers, or databases of logical replication."""
+
+    findings: tuple[Finding, ...]
+    servers: tuple[str, ...] = ()
+    databases: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, findings: Iterable[Finding], servers: Iterable[str] = (), *, databases: Iterable[str] = ()
+    ) -> Diagnosis:
+        """Return the findings in the order in which they matter, each once."""
+        ordered = sorted(dict.fromkeys(findings), key=lambda finding: _ORDER.index(finding.severity))
+        return cls(tuple(ordered), tuple(servers), tuple(databases))
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    @property
+    def title(self) -> str:
+        """What was diagnosed."""
+        return "Diagnosis" if self.servers else "Diagnosis of logical replication"
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds that were found."""
+        return frozenset(finding.kind for finding in self)
+
+    def find(self, kind: str, subject: str = "", *, database: str = "") -> Finding | None:
+        """The finding of that kind, of that subject and in that database where they are named."""
+        return next(
+            (
+                f
+                for f in self
+                if f.kind == kind and subject in ("", f.subject) and database in ("", f.database)
+            ),
+            None,
+        )
+
+    @property
+    def sentence(self) -> str:
+        """The diagnosis in one line."""
+        if not self.findings:
+            return (
+                f"Nothing is wrong with {', '.join(self.servers or self.databases) or 'what was looked at'}."
+            )
+        first = self.findings[0].heading
+        return f"{first} (and {len(self) - 1} more)" if len(self) > 1 else first
+
+    @property
+    def map(self) -> Table:
+        """What was looked at and what was found there: by area and server, or by database."""
+        if not self.servers:
+            rows = [row for name in self.databases for row in self._of_database(name)]
+            return Table.of(
+                ("database", "", "found", "of", "remedy"), rows, title=f"{self.title}: {self.sentence}"
+            )
+        subjects = tuple(dict.fromkeys((*self.servers, *(f.subject for f in self))))
+        rows = [(area, *(self._at(area, subject) for subject in subjects)) for area in AREAS]
+        return Table.of(("looked at", *subjects), rows, title=f"{self.title}: {self.sentence}")
+
+    def _of_database(self, name: str) -> list[tuple[object, ...]]:
+        here = [f for f in self if f.database == name]
+        fine: list[tuple[object, ...]] = [(name, Cell("✓ well", "good"), "", "", "")]
+        return [(name, f.mark, f.title, f.subject, f.remedy_id) for f in here] or fine
+
+    def _at(self, area: str, subject: str) -> Cell:
+        here = [f for f in self if f.area == area and f.subject == subject]
+        if here:
+            return Cell("\n".join(f"{f.mark.text}: {f.title}" for f in here), here[0].mark.tone)
+        return Cell("✓", "good") if subject in self.servers else Cell("", "dim")
+
+    def checks(self, journal: Journal) -> Checks:
+        """Each finding as a check that failed (advice stops nothing), or one check that nothing was found."""
+        items = [finding.check for finding in self] or [Check("findings", True, "none", "none")]
+        return Checks.of(self.title, items, journal)
+
+    def _repr_html_(self) -> str:
+        return "<br>".join([self.map._repr_html_(), *(finding._repr_html_() for finding in self)])
+
+    def __str__(self) -> str:
+        return "\n\n".join([str(self.map), *map(str, self.findings)])
+
+    def __repr__(self) -> str:
+        return str(self)

@@ -1,0 +1,280 @@
+"""What was done to what, when, with which result and how long it took.
+
+A journal belongs to one run of one notebook. Everything that changes something writes to it, before it
+acts and after; so a run that is killed halfway still shows what it had begun. With a path it is a file of
+JSON lines; without one it lives in memory, and the notebook's last cell shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, Literal
+
+from pgnb.core.display import Cell, Table, spell_seconds
+from pgnb.core.private import private_opener
+from pgnb.core.secrecy import without_secrets
+
+PATH_VARIABLE = "PGNB_JOURNAL"
+Kind = Literal[
+    "begin", "end", "checks", "facts", "server", "phase", "former", "planned", "applied", "finished"
+]
+_MUST_LAST = ("begin", "end", "finished")
+"""What is on the disk before the run goes on, whatever becomes of the machine."""
+Stage = Literal["gate", "verify", "end"]
+NO_CHANGE = ("unchanged", "was not there")
+"""Results of acts that found nothing to change."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One act: `what` on `target` at `at` (UTC), its `result`, and its duration in seconds."""
+
+    at: datetime
+    target: str
+    what: str
+    result: str
+    ok: bool
+    seconds: float
+    temporary: str = ""
+    removes: bool = False
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a run changed for good: `done` acts, `possible` ones that failed or never ended, when (`at`)."""
+
+    done: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
+    at: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.done or self.possible)
+
+    def __len__(self) -> int:
+        return len(self.done) + len(self.possible)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.done
+        yield from (f"{text} (it failed or did not end: look whether it was done)" for text in self.possible)
+
+
+def changes_of(begun: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]]) -> Changes:
+    """Return what acts, as a journal's lines have them, changed for good.
+
+    A helper pod or a scratch database that the same run made and removed is no change, nor what was done in
+    that database; nor is an act that found nothing to change.
+    """
+    made = {act["temporary"] for act in ended if act.get("temporary") and not act.get("removes")}
+    gone = {act["temporary"] for act in ended if act.get("removes") and act["ok"]} & made
+    lasting = [
+        act for act in ended if act.get("temporary", "") not in gone and act["result"] not in NO_CHANGE
+    ]
+    open_ = list(begun)
+    for act in ended:
+        same = next((one for one in open_ if all(one[k] == act[k] for k in ("at", "target", "what"))), None)
+        if same is not None:
+            open_.remove(same)
+    every = [*lasting, *open_]
+    return Changes(
+        tuple(f"{act['target']}: {act['what']}" for act in every if act.get("ok")),
+        tuple(f"{act['target']}: {act['what']}" for act in every if not act.get("ok")),
+        frozenset(str(act["at"]) for act in every),
+    )
+
+
+def undo_of(applied: Sequence[Mapping[str, Any]], changes: Changes) -> tuple[tuple[str, str], ...]:
+    """Return title and undo, in words, of the applied changes of which an act lasts; the newest first."""
+    lasting = [one for one in applied if changes.at & set(one["acts"])]
+    return tuple((str(one["title"]), str(one["undo"])) for one in reversed(lasting))
+
+
+@dataclass
+class Act:
+    """An act in progress; whoever carries it out says what came of it."""
+
+    result: str = "done"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A table of checks as the evidence counts it; `informed` lines are facts that nothing was asked of."""
+
+    stage: Stage
+    title: str
+    passed: int
+    total: int
+    informed: int
+    failed: tuple[str, ...]
+    depends_on: tuple[str, ...]
+
+
+@dataclass
+class Journal:
+    """The log of one run; `dry_run` says that the run only plans."""
+
+    path: Path | None = None
+    dry_run: bool = False
+    entries: list[Entry] = field(default_factory=list)
+    checked: list[Checked] = field(default_factory=list)
+    begun: list[dict[str, Any]] = field(default_factory=list)
+    planned: list[str] = field(default_factory=list)
+    """Titles of the changes that a plan-only run would have made so far."""
+    _applied: list[dict[str, Any]] = field(default_factory=list)
+    _temporary: tuple[str, bool] = ("", False)
+    guards: list[Callable[[], None]] = field(default_factory=list, repr=False)
+    """Called before each act; one that raises keeps the act from being begun."""
+    at_finish: list[Callable[[], None]] = field(default_factory=list, repr=False)
+    """Called when the notebook has reached its last cell."""
+
+    @classmethod
+    def from_environment(cls, *, dry_run: bool = False) -> Journal:
+        """The journal that the runner asked for by `PGNB_JOURNAL`, or one in memory."""
+        path = os.environ.get(PATH_VARIABLE)
+        return cls(Path(path) if path else None, dry_run)
+
+    @contextmanager
+    def act(self, target: str, what: str, *, guarded: bool = True) -> Iterator[Act]:
+        """Journal one act: a statement, a command or an API call that changes something.
+
+        `what` must be free of secrets. The act's exception, if any, is journalled and goes on. Without
+        `guarded`, as for the removal of what this run made for itself, the guards are not asked.
+        """
+        if guarded:
+            self.assert_guarded()
+        at, started, act = datetime.now(UTC), monotonic(), Act()
+        temporary, removes = self._temporary
+        line = {"at": at.isoformat(), "target": target, "what": what}
+        self.begun.append(line)
+        self.write("begin", line)
+        entry = Entry(at, target, what, "", True, 0.0, temporary, removes)
+        try:
+            yield act
+        except BaseException as error:
+            self._end(replace(entry, result=_first_line(error), ok=False, seconds=monotonic() - started))
+            raise
+        self._end(replace(entry, result=act.result, seconds=monotonic() - started))
+
+    def assert_guarded(self) -> None:
+        """Ask every guard whether this run may change something now; raises what they raise."""
+        for guard in self.guards:
+            guard()
+
+    def _end(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self.write("end", _line(entry))
+
+    @contextmanager
+    def temporary(self, name: str, *, removes: bool = False) -> Iterator[None]:
+        """Mark the acts in this block as work on something that this run makes for itself.
+
+        `name` is the same for all acts on it, such as `pod/NAME`; `removes` marks the block that takes it
+        away. Once it is gone, these acts count as no change.
+        """
+        before, self._temporary = self._temporary, (name, removes)
+        try:
+            yield
+        finally:
+            self._temporary = before
+
+    @property
+    def changes(self) -> Changes:
+        """What this run has changed so far."""
+        return changes_of(self.begun, [_line(entry) for entry in self.entries])
+
+    def checks(
+        self, stage: Stage, title: str, items: Sequence[Mapping[str, Any]], *, depends_on: Sequence[str] = ()
+    ) -> None:
+        """Keep a table of checks, each with `ok`, `advice` and `informs`.
+
+        `stage`: at the gate before a change, verified after it, or judged at the end. `depends_on`: titles
+        of changes that were only planned, without which the failed ones among these can't be judged.
+        """
+        held = [item for item in items if not item.get("informs")]
+        failed = [item for item in held if not item["ok"] and not item.get("advice")]
+        names = tuple(str(item["name"]) for item in failed)
+        passed = sum(bool(item["ok"]) for item in held)
+        self.checked.append(
+            Checked(stage, title, passed, len(held), len(items) - len(held), names, tuple(depends_on))
+        )
+        line = {"stage": stage, "title": title, "items": items, "depends_on": list(depends_on)}
+        self.write("checks", line)
+
+    def plan(self, title: str) -> None:
+        """Keep that a plan-only run would have made a change."""
+        self.planned.append(title)
+        self.write("planned", {"title": title})
+
+    def applied(self, title: str, undo: str, *, since: int) -> None:
+        """Keep that a change was applied, and in words how it is taken back.
+
+        `since`: how many acts had been begun before its first one.
+        """
+        line = {"title": title, "undo": undo, "acts": [str(act["at"]) for act in self.begun[since:]]}
+        self._applied.append(line)
+        self.write("applied", line)
+
+    @property
+    def undo(self) -> tuple[tuple[str, str], ...]:
+        """Title of each change that lasts, and in words how it is taken back."""
+        return undo_of(self._applied, self.changes)
+
+    def facts(self, **facts: Any) -> None:
+        """Keep facts of the whole run for the record: cluster, context, namespace."""
+        self.write("facts", facts)
+
+    def server(self, pod: str, **facts: Any) -> None:
+        """Keep what a server was that this run worked on: image, version, role, system identifier."""
+        self.write("server", {"pod": pod, **facts})
+
+    def phase(self, name: str, seconds: float) -> None:
+        """Keep how long a phase took, in seconds."""
+        self.write("phase", {"name": name, "seconds": round(seconds, 3)})
+
+    def finished(self) -> None:
+        """Say that the notebook reached its last cell."""
+        self.write("finished", {"at": datetime.now(UTC).isoformat(), "dry_run": self.dry_run})
+        for end in self.at_finish:
+            end()
+
+    def write(self, kind: Kind, content: Mapping[str, Any]) -> None:
+        """Append one line; it is in the file when this returns."""
+        if self.path is None:
+            return
+        line = json.dumps(without_secrets({"kind": kind, **content}), ensure_ascii=False, default=str)
+        with open(self.path, "a", encoding="utf-8", opener=private_opener) as file:
+            file.write(line + "\n")
+            if kind in _MUST_LAST:
+                file.flush()
+                os.fsync(file.fileno())
+
+    @property
+    def table(self) -> Table:
+        """What changed in this run, one act a line."""
+        rows = [
+            (e.at.strftime("%H:%M:%S"), e.target, e.what, _result_cell(e), spell_seconds(e.seconds))
+            for e in self.entries
+        ]
+        note = "" if rows else "Nothing was changed."
+        return Table.of(("UTC", "target", "what", "result", "took"), rows, title="Journal", note=note)
+
+
+def _line(entry: Entry) -> dict[str, Any]:
+    return asdict(entry) | {"at": entry.at.isoformat()}
+
+
+def _result_cell(entry: Entry) -> Cell:
+    return Cell(entry.result, "" if entry.ok else "bad")
+
+
+def _first_line(error: BaseException) -> str:
+    """With its notes: what putting back came to, after an interrupt, stands nowhere else in a record."""
+    text = str(error).strip()
+    words = f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+    return ". ".join((words, *getattr(error, "__notes__", ())))

@@ -1,0 +1,171 @@
+"""A change that shows itself beforehand, asks for its confirmations, applies itself and knows its undo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from pgnb.core.checks import Check, Checks, changed_by
+from pgnb.core.checks import gate as gate_checks
+from pgnb.core.display import Table, Tabled, diff_html, diff_text, spell_seconds
+from pgnb.core.errors import GateClosed
+from pgnb.core.journal import Journal
+
+
+@dataclass(frozen=True)
+class Step:
+    """One act of a change: `what` is shown and journalled, `run` does it and says what came of it."""
+
+    target: str
+    what: str
+    run: Callable[[], str] = field(repr=False)
+    journalled: bool = False
+    """True when `run` writes to the journal by itself, statement by statement."""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What a dangerous change wants to be told by name: `parameter` must equal `value`."""
+
+    parameter: str
+    value: object
+    why: str
+
+
+@dataclass(frozen=True, repr=False)
+class Applied(Tabled):
+    """What became of a change; `seconds` is how long it took, `undo` the way back where there is one."""
+
+    title: str
+    outcome: str
+    changed: bool
+    seconds: float = 0.0
+    results: tuple[tuple[str, str], ...] = ()
+    undo: Callable[[], Change] | None = field(default=None, repr=False)
+
+    @property
+    def table(self) -> Table:
+        """The outcome, then each step with its result."""
+        facts = (("outcome", self.outcome), ("took", spell_seconds(self.seconds)))
+        return Table.of((self.title, ""), (*facts, *self.results))
+
+
+@dataclass
+class Change:
+    """A plan: what stands now, what would stand afterwards, and the steps between.
+
+    `before` and `after` are texts whose difference is the plan as a reader sees it. No steps: nothing to do.
+    `precheck` reads, immediately before the first step, the facts that make the change safe.
+    `undo` makes, after the change, the plan that takes it back; `undo_text` says it in words beforehand.
+    """
+
+    title: str
+    journal: Journal = field(repr=False)
+    before: str = ""
+    after: str = ""
+    steps: Sequence[Step] = ()
+    note: str = ""
+    undo_text: str = ""
+    confirmations: Sequence[Confirmation] = ()
+    precheck: Callable[[], Checks] | None = field(default=None, repr=False)
+    undo: Callable[[], Change] | None = field(default=None, repr=False)
+    granted: set[str] = field(default_factory=set, repr=False)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to change."""
+        return bool(self.steps)
+
+    @property
+    def diff(self) -> str:
+        """The plan as a unified diff."""
+        return diff_text(self.before, self.after, self.title)
+
+    def grant(self, **parameters: object) -> Checks:
+        """Take the operator's confirmations, by parameter name; the checks say which are missing.
+
+        One that this change does not ask for is left out: a cell gives what it may need.
+        """
+        met = {c.parameter for c in self.confirmations if parameters.get(c.parameter) == c.value}
+        self.granted |= met
+        items = [
+            Check(
+                f"confirmed by {c.parameter}",
+                c.parameter in self.granted,
+                parameters.get(c.parameter),
+                c.value,
+                f"{c.why} To allow it, set the parameter {c.parameter} = {c.value!r}.",
+            )
+            for c in (self.confirmations if self else ())
+        ]
+        return Checks.of(self.title, items, self.journal)
+
+    def apply(self) -> Applied:
+        """Carry the steps out, each journalled; in a plan-only run, say what would be done.
+
+        Raises GateClosed when a confirmation or a fact that makes the change safe is missing; then no step
+        was begun. An error of a step goes on as it is, after the journal has it.
+        """
+        if not self.steps:
+            why = f": {self.note}" if self.note else ""
+            return Applied(self.title, f"nothing to change{why}", False)
+        if self.journal.dry_run:
+            self.journal.plan(self.title)
+            planned = tuple((step.target, step.what) for step in self.steps)
+            return Applied(self.title, "plan only: nothing was changed", False, 0.0, planned)
+        self._assert_safe()
+        started, begun = monotonic(), len(self.journal.begun)
+        try:
+            results = tuple((step.what, self._carry_out(step)) for step in self.steps)
+        finally:
+            self.journal.applied(self.title, self.undo_text, since=begun)
+        return Applied(self.title, "changed", True, monotonic() - started, results, self.undo)
+
+    def _assert_safe(self) -> None:
+        missing = [c for c in self.confirmations if c.parameter not in self.granted]
+        if missing:
+            raise GateClosed(
+                f"{self.title}: not confirmed",
+                found=f"no confirmation by {', '.join(c.parameter for c in missing)}",
+                remedy="\n".join(f"{c.why} Set {c.parameter} = {c.value!r}." for c in missing),
+                changed=changed_by(self.journal),
+            )
+        if self.precheck is not None:
+            gate_checks(self.precheck())
+
+    def _carry_out(self, step: Step) -> str:
+        if step.journalled:
+            return step.run()
+        with self.journal.act(step.target, step.what) as act:
+            act.result = step.run()
+        return act.result
+
+    @property
+    def table(self) -> Table:
+        """The steps, one a line."""
+        rows = [(step.target, step.what) for step in self.steps]
+        note = self.note or ("" if rows else "Nothing to change: it is already so.")
+        if rows and self.undo_text:
+            note = f"{note}\nUndo: {self.undo_text}".strip()
+        columns = ("target", "would do") if rows else ()
+        return Table.of(columns, rows, title=f"Plan: {self.title}", note=note)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_() + (diff_html(self.diff) if self.steps else "")
+
+    def __str__(self) -> str:
+        return f"{self.table}\n{self.diff}".rstrip() if self.steps else str(self.table)
+
+    __repr__ = __str__
+
+
+def gate(subject: Change | Checks, **confirmations: object) -> Checks:
+    """Stop before the next change, unless the checks pass and each confirmation is given by name.
+
+    `gate(checks)` or `gate(change, allow_restart=allow_restart)`. Returns the checks as evidence.
+    Raises GateClosed with what is missing, how to allow it, and what this run has changed before; a
+    plan-only run keeps where it would stop and goes on.
+    """
+    if isinstance(subject, Change):
+        return gate_checks(subject.grant(**confirmations), depends=False)
+    return gate_checks(subject)

@@ -1,0 +1,31 @@
+"""Bytes that are to be text: of a file, a Secret, a container's output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pgnb.core.errors import ParameterError, PgnbError
+
+_SAVE = "Save it as UTF-8 (iconv -t UTF-8)."
+
+
+def decoded(
+    content: bytes, what: str, *, error: type[PgnbError] = ParameterError, remedy: str = _SAVE
+) -> str:
+    """The text that the bytes are in UTF-8; `what` says whose they are. Raises `error`, which shows none."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        place = wrong.start
+    raise error(
+        f"{what} is not UTF-8", found=f"byte {place + 1} of {len(content)} begins none", remedy=remedy
+    )
+
+
+def read_text(path: Path) -> str:
+    """A file's text. Raises ParameterError for one that cannot be read, or is not UTF-8."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ParameterError(f"{path} cannot be read", found=error.strerror or str(error)) from error
+    return decoded(content, str(path))

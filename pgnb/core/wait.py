@@ -1,0 +1,108 @@
+"""Waiting for a condition with a deadline, and saying meanwhile what for and how far it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html import escape
+from threading import Event
+from time import monotonic
+from typing import Any, TypeVar
+
+from pgnb.core.display import spell_seconds
+from pgnb.core.errors import ApiUnreachable, DeadlineExceeded
+
+T = TypeVar("T")
+SHOWN_AFTER = 2.0
+"""Seconds after which a wait begins to show itself."""
+
+
+@dataclass
+class Progress:
+    """One line that is rewritten in place: in a notebook's output, or on a terminal's standard error."""
+
+    label: str
+    started: float = field(default_factory=monotonic)
+    _handle: Any = None
+    _last: str = ""
+
+    def show(self, text: str) -> None:
+        """Rewrite the line; the same text is not written twice."""
+        line = f"{self.label}: {text}" if text else self.label
+        if line == self._last:
+            return
+        self._last = line
+        if in_notebook():
+            self._show_in_notebook(line)
+        elif sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
+
+    def _show_in_notebook(self, line: str) -> None:
+        from IPython.display import HTML, display
+
+        content = HTML(f'<span style="opacity:.7">⏳ {escape(line)}</span>')
+        if self._handle is None:
+            self._handle = display(content, display_id=True)
+        else:
+            self._handle.update(content)
+
+    def close(self, text: str = "") -> None:
+        """Write the last state, with the time it took."""
+        if self._last:
+            self.show(f"{text or 'done'} after {spell_seconds(monotonic() - self.started)}")
+            if not in_notebook() and sys.stderr.isatty():
+                sys.stderr.write("\n")
+
+
+def in_notebook() -> bool:
+    """Whether this process is a notebook's kernel."""
+    if "ipykernel" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return type(get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def wait_until(
+    what: str,
+    probe: Callable[[], T],
+    done: Callable[[T], bool] = bool,
+    *,
+    timeout: float,
+    every: float = 0.1,
+    describe: Callable[[T], str] = str,
+    remedy: str | Callable[[T], str] = "",
+) -> T:
+    """Call `probe` until `done` holds for what it returns, and return that.
+
+    `timeout` and `every` are seconds. After two seconds a line shows `what` and `describe(state)`. An API
+    server that is away meanwhile is waited for as well, until the same deadline: what is waited for goes on
+    without it. `remedy` may depend on the last state. Raises DeadlineExceeded with what was seen last,
+    ApiUnreachable when the API server is away at the deadline; other errors of `probe` go on as they are.
+    """
+    progress, deadline, pause = Progress(f"waiting for {what}"), monotonic() + timeout, Event()
+    seen: list[T] = []
+    while True:
+        try:
+            state = probe()
+            if done(state):
+                break
+            words, seen = describe(state), [state]
+        except ApiUnreachable as away:
+            if monotonic() > deadline:
+                progress.close("gave up")
+                raise
+            words = away.message
+        left = deadline - monotonic()
+        if left <= 0:
+            progress.close("gave up")
+            advice = remedy if isinstance(remedy, str) else "".join(remedy(one) for one in seen)
+            late = f"{what}: not within {spell_seconds(timeout)}"
+            raise DeadlineExceeded(late, found=words, remedy=advice)
+        if monotonic() - progress.started > SHOWN_AFTER:
+            progress.show(f"{words} ({spell_seconds(left)} left)")
+        pause.wait(min(every, left))
+    progress.close(describe(state))
+    return state

@@ -1,0 +1,1 @@
+"""What is wrong: evidence of physical and of logical replication, and the findings that follow from it."""

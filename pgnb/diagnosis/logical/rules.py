@@ -1,0 +1,227 @@
+"""From evidence to findings: each rule looks at one database on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pgnb.core.display import spell_bytes
+from pgnb.core.findings import Finding
+from pgnb.diagnosis.logical.applying import apply_findings, copy_findings
+from pgnb.diagnosis.logical.judging import MISSING_TABLE, Findings, current, logged, retained, words
+from pgnb.diagnosis.logical.seen import DatabaseSeen, Evidence
+from pgnb.logical.names import stand_in_name
+from pgnb.logical.schemadiff import REPLICA_IDENTITY
+
+
+def database_findings(seen: DatabaseSeen, evidence: Evidence) -> Findings:
+    """What is wrong in one database; what follows from something worse is left out."""
+    if (first := _absent(seen)) is not None:
+        yield first
+        return
+    if (lost := _lost_slot(seen)) is not None:
+        yield lost
+    elif (disabled := _disabled(seen)) is not None:
+        yield disabled
+    else:
+        yield from apply_findings(seen, evidence)
+        yield from copy_findings(seen, evidence)
+    for rule in _ALWAYS:
+        yield from rule(seen)
+
+
+def _absent(seen: DatabaseSeen) -> Finding | None:
+    spec = seen.spec
+    if seen.missing:
+        return Finding(
+            "no-database",
+            spec.database,
+            "it was never made there, or was dropped",
+            ("pg_database of the subscriber has no such name",),
+            "Section 12.8 (12_08_add_database) makes it.",
+            database=spec.database,
+        )
+    if seen.subscription is None:
+        return Finding(
+            "no-subscription",
+            spec.subscription,
+            "it was never made, or was dropped",
+            ("pg_subscription of the subscriber has no such name for this database",),
+            "Section 12.4 (12_logical_replication) makes it.",
+            database=spec.database,
+        )
+    if seen.publication is None and not seen.publisher_silent:
+        return Finding(
+            "no-publication",
+            spec.publication,
+            "it was dropped under a live subscription, or never made",
+            ("pg_publication of the publisher has no such name",),
+            "Section 12.4 makes it again (12_logical_replication). Rows written while it was not there may"
+            " be missing: compare the counts, and recreate the subscription where they differ.",
+            database=spec.database,
+            remedy_id="recreate",
+        )
+    return None
+
+
+def _lost_slot(seen: DatabaseSeen) -> Finding | None:
+    subscription = seen.subscription
+    if subscription is None or seen.publisher_silent:
+        return None
+    slot = seen.slot
+    if subscription.slot is not None and slot is not None and not slot.lost:
+        return None
+    if subscription.slot is None:
+        found, cause = "slot_name = NONE", "it was taken from the subscription by SET (slot_name = NONE)"
+    elif slot is None:
+        found = f"no logical slot {subscription.slot} on the publisher"
+        cause = "it was dropped, or the publisher failed over without it"
+    else:
+        reason = slot.invalidation_reason or "the WAL that it kept is removed"
+        found, cause = f"wal_status = {slot.wal_status}", f"the publisher gave it up: {reason}"
+    return Finding(
+        "lost-slot",
+        subscription.slot or subscription.name,
+        cause,
+        (found, *logged(seen, "no slot", "connection")),
+        "Nothing brings its changes back. Recreate the subscription with a new copy of its tables.",
+        database=seen.spec.database,
+        remedy_id="recreate",
+    )
+
+
+def _disabled(seen: DatabaseSeen) -> Finding | None:
+    subscription = seen.subscription
+    if subscription is None or subscription.enabled:
+        return None
+    error = next((i for i in reversed(seen.incidents) if current(seen, i)), None)
+    by_itself = bool(subscription.disable_on_error) and error is not None
+    cause = "an error disabled it (disable_on_error)" if by_itself else "somebody disabled it"
+    after = (
+        "First mend what the log says, or SKIP that transaction; then enable it."
+        if by_itself
+        else "Enable it."
+    )
+    return Finding(
+        "disabled",
+        subscription.name,
+        cause,
+        ("subenabled = false", *((error.words,) if error else ()), *retained(seen)),
+        f"{after} Meanwhile the slot keeps WAL on the publisher.",
+        database=seen.spec.database,
+        remedy_id="enable",
+        lsn=error.lsn if error else None,
+    )
+
+
+def _not_refreshed(seen: DatabaseSeen) -> Findings:
+    lacking = {d.table for d in seen.differences if d.what == "missing table"}
+    for key in sorted(seen.published - seen.states.keys()):
+        short = key[1] if key[0] == "public" else words(key)
+        if short in lacking:
+            yield Finding(
+                "missing-table",
+                words(key),
+                MISSING_TABLE[0],
+                ("published, but not in the subscriber's catalog",),
+                MISSING_TABLE[1],
+                database=seen.spec.database,
+            )
+        elif _stands_in(seen):
+            yield Finding(
+                "resync-unfinished",
+                words(key),
+                "the run that took it out of the subscription, to copy it anew, did not end",
+                (f"the subscription reads {stand_in_name(seen.spec.publication)}, which lacks this table",),
+                "Resync that table again: it goes on from here. A REFRESH would not bring it back.",
+                database=seen.spec.database,
+                remedy_id="resync",
+            )
+        else:
+            yield Finding(
+                "not-refreshed",
+                words(key),
+                "it was published after the subscription's last REFRESH; its rows are skipped silently",
+                ("published and there on both sides, but not in pg_subscription_rel",),
+                "ALTER SUBSCRIPTION ... REFRESH PUBLICATION, which copies its rows.",
+                database=seen.spec.database,
+                remedy_id="refresh",
+            )
+
+
+def _stands_in(seen: DatabaseSeen) -> bool:
+    """Whether the subscription reads the publication of the others while one table is copied anew."""
+    now = seen.subscription
+    return now is not None and stand_in_name(seen.spec.publication) in now.publications
+
+
+def _schema(seen: DatabaseSeen) -> Findings:
+    apart = ("missing table", REPLICA_IDENTITY)
+    wrong = [d for d in seen.differences if d.effect != "later" and d.what not in apart]
+    if wrong:
+        lines = tuple(f"{d.table}: {d.what}: {d.publisher} / {d.subscriber}" for d in wrong)
+        yield Finding(
+            "schema-differs",
+            ", ".join(dict.fromkeys(d.table for d in wrong)),
+            "rows of these tables cannot arrive, or some cannot",
+            lines,
+            "Alter the subscriber's tables; logical replication carries no DDL.",
+            database=seen.spec.database,
+        )
+
+
+def _obstacles(seen: DatabaseSeen) -> Findings:
+    """Known from the catalogs, before the first UPDATE: refused by the publisher, or by the apply."""
+    for one in seen.obstacles:
+        cause, remedy = _OBSTACLES[one.kind]
+        yield Finding(
+            one.kind,
+            one.table,
+            cause,
+            (one.found,),
+            one.remedy,
+            database=seen.spec.database,
+            remedy_id=remedy,
+        )
+
+
+_OBSTACLES = {
+    "unidentified-table": ("it is published and has no replica identity", ""),
+    "outside-identity": ("what is published of it does not hold its replica identity", ""),
+    "cannot-arrive": ("the subscriber has no key that the publisher sends", "identity"),
+}
+
+
+def _slot_at_risk(seen: DatabaseSeen) -> Findings:
+    slot = seen.slot
+    if slot and slot.wal_status == "unreserved":
+        yield Finding(
+            "slot-at-risk",
+            slot.name,
+            "it is behind by more than max_slot_wal_keep_size: the next checkpoint removes its WAL",
+            (f"wal_status = unreserved, {spell_bytes(slot.retained_bytes)} retained",),
+            "Raise max_slot_wal_keep_size on the publisher now (06_online_changes), then mend the apply.",
+            database=seen.spec.database,
+        )
+
+
+def _missing_rows(seen: DatabaseSeen) -> Findings:
+    for incident in seen.incidents:
+        if incident.trouble == "missing row":
+            yield Finding(
+                "missing-rows",
+                incident.table,
+                "an UPDATE or DELETE found no row on the subscriber, and was left out",
+                (incident.words,),
+                "Compare the counts; resync that table where they differ.",
+                database=seen.spec.database,
+                remedy_id="resync",
+            )
+
+
+_ALWAYS: tuple[Callable[[DatabaseSeen], Findings], ...] = (
+    _not_refreshed,
+    _schema,
+    _obstacles,
+    _slot_at_risk,
+    _missing_rows,
+)

@@ -1,0 +1,192 @@
+"""The evidence: what the catalogs, the statistics and the log say, gathered in one pass. Nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pgnb.core.errors import DeadlineExceeded, PgnbError
+from pgnb.core.parallel import in_parallel
+from pgnb.core.wait import wait_until
+from pgnb.diagnosis.logical.locating import located
+from pgnb.logical.catalog import Named
+from pgnb.logical.conflicts import Incident, read_incidents
+from pgnb.logical.publication import Publication, published_tables, read_publications
+from pgnb.logical.rowpair import row_pair
+from pgnb.logical.schemadiff import Difference, compare_schemas
+from pgnb.logical.slots import LogicalSlot, logical_slots
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscription import Subscription, read_subscriptions
+from pgnb.logical.updates import Obstacle, standing_obstacles
+from pgnb.logical.workers import Apply, Workers
+from pgnb.postgres import Server
+
+
+@dataclass(frozen=True)
+class DatabaseSeen:
+    """One database on both sides. `states` are the tables of the subscription with their state (r: ready).
+
+    `publisher_silent` and `missing` say why a side is not there.
+    """
+
+    spec: DatabaseSpec
+    missing: bool = False
+    publisher_silent: str = ""
+    subscription: Subscription | None = None
+    apply: Apply | None = None
+    states: Mapping[Named, str] = field(default_factory=dict)
+    publication: Publication | None = None
+    published: frozenset[Named] = frozenset()
+    slot: LogicalSlot | None = None
+    differences: tuple[Difference, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
+    """Published tables of which UPDATE and DELETE fail, or will."""
+    incidents: tuple[Incident, ...] = ()
+    rows: tuple[str, ...] = ()
+    """The row of the latest conflict, on both sides."""
+
+    @property
+    def not_ready(self) -> tuple[Named, ...]:
+        """Tables whose initial copy is not over."""
+        return tuple(key for key, state in self.states.items() if state != "r")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that the findings rest on."""
+
+    databases: tuple[DatabaseSeen, ...]
+    workers: Workers
+    incidents: Sequence[Incident]
+    log_refused: str = ""
+
+
+def collect(
+    publisher: Server,
+    subscriber: Server,
+    specs: Sequence[DatabaseSpec],
+    *,
+    lines: int,
+    patience: float,
+    show_rows: bool = False,
+) -> Evidence:
+    """Look at both sides and at the subscriber's log; `patience`: seconds for young workers to live or die.
+
+    Without `show_rows` the values of rows are left out.
+
+    A publisher that cannot be asked is evidence, too. Raises what the subscriber's side raises.
+    """
+    workers = Workers(**subscriber.one("logical/worker_room"))
+    applies = {(a.database, a.subscription): a for a in _settled(subscriber, specs, patience)}
+    incidents, refused = _incidents(subscriber, lines)
+    slots, silent = _slots(publisher)
+    there = {row["datname"] for row in subscriber.query("SELECT datname FROM pg_catalog.pg_database")}
+
+    def look(spec: DatabaseSpec) -> DatabaseSeen:
+        if spec.database not in there:
+            return DatabaseSeen(spec, missing=True)
+        apply = applies.get((spec.database, spec.subscription))
+        own = tuple(i for i in incidents if i.subscription == spec.subscription)
+        return _look(publisher, subscriber, spec, silent, slots, apply, own, show_rows=show_rows)
+
+    found = tuple(in_parallel(look, specs))
+    return Evidence(found, workers, _shown(incidents, show_rows=show_rows), refused)
+
+
+def _shown(incidents: Sequence[Incident], *, show_rows: bool) -> tuple[Incident, ...]:
+    return tuple(incident if show_rows else incident.without_values for incident in incidents)
+
+
+def _settled(subscriber: Server, specs: Sequence[DatabaseSpec], patience: float) -> list[Apply]:
+    """The applies, once each has a worker that stays, or has had the time to get one."""
+    wanted = {(spec.database, spec.subscription) for spec in specs}
+
+    def probe() -> list[Apply]:
+        return [Apply(**row) for row in subscriber.query("logical/apply_state")]
+
+    def settled(found: Sequence[Apply]) -> bool:
+        return all(a.settled for a in found if (a.database, a.subscription) in wanted)
+
+    try:
+        return wait_until("the apply workers to settle", probe, settled, timeout=patience, describe=_workers)
+    except DeadlineExceeded:
+        # A worker that does not stay is what the findings are about.
+        return probe()
+
+
+def _workers(found: Sequence[Apply]) -> str:
+    return f"{sum(a.pid is not None for a in found)} of {sum(a.enabled for a in found)} run"
+
+
+def _incidents(subscriber: Server, lines: int) -> tuple[Sequence[Incident], str]:
+    try:
+        return read_incidents(subscriber, lines=lines, show_rows=True), ""
+    except PgnbError as error:
+        return (), error.message
+
+
+def _slots(publisher: Server) -> tuple[Mapping[str, LogicalSlot], str]:
+    try:
+        # A session of its own gives up sooner than the kept one, which waits for a server to come back.
+        with publisher.new_session() as session:
+            session.query("SELECT 1")
+        return logical_slots(publisher), ""
+    except PgnbError as error:
+        return {}, f"{error.message} ({error.found})" if error.found else error.message
+
+
+def _look(
+    publisher: Server,
+    subscriber: Server,
+    spec: DatabaseSpec,
+    silent: str,
+    slots: Mapping[str, LogicalSlot],
+    apply: Apply | None,
+    own: tuple[Incident, ...],
+    *,
+    show_rows: bool,
+) -> DatabaseSeen:
+    subscription = read_subscriptions(subscriber, spec.database).get(spec.subscription)
+    named = {"subscription": spec.subscription}
+    known = subscriber.query("logical/copying", named, database=spec.database)
+    states = {(row["schema"], row["table"]): row["state"] for row in known}
+    own = tuple(located(subscriber, spec, states, incident) for incident in own)
+    pair = (subscriber,) if silent else (subscriber, publisher)
+    rows = _rows(pair, spec, states, _latest(apply, own), show=show_rows)
+    told = _shown(own, show_rows=show_rows)
+    seen = DatabaseSeen(spec, False, silent, subscription, apply, states, incidents=told, rows=rows)
+    if silent or not publisher.present:
+        return seen
+    tables = published_tables(publisher, spec.database, spec.publication)
+    slot = slots.get(subscription.slot or "") if subscription else None
+    differences = compare_schemas(publisher, subscriber, [spec.database]).differences
+    return replace(
+        seen,
+        publication=read_publications(publisher, spec.database).get(spec.publication),
+        published=frozenset((t.schema, t.table) for t in tables),
+        slot=slot,
+        differences=differences,
+        obstacles=standing_obstacles(publisher, subscriber, spec),
+    )
+
+
+def _latest(apply: Apply | None, own: Sequence[Incident]) -> Incident | None:
+    """The latest incident of the apply whose row can be looked for and whose transaction still waits."""
+    waiting = [i for i in own if i.columns and i.phase == "apply" and apply is not None and apply.meets(i)]
+    return waiting[-1] if waiting else None
+
+
+def _rows(
+    servers: Sequence[Server],
+    spec: DatabaseSpec,
+    tables: Iterable[Named],
+    incident: Incident | None,
+    *,
+    show: bool,
+) -> tuple[str, ...]:
+    if incident is None:
+        return ()
+    table = next((key for key in tables if incident.table == f"{key[0]}.{key[1]}"), None)
+    if table is None:
+        return ()
+    return row_pair(servers, spec.database, table, incident.columns, incident.values, show=show)

@@ -1,0 +1,29 @@
+"""From evidence to findings: every rule is asked, and a consequence is not told where its cause is."""
+
+from __future__ import annotations
+
+from pgnb.core.findings import Diagnosis, Finding
+from pgnb.diagnosis.physical.rules.configuration import configuration_findings
+from pgnb.diagnosis.physical.rules.connection import connection_findings
+from pgnb.diagnosis.physical.rules.history import history_findings
+from pgnb.diagnosis.physical.rules.pods import pod_findings
+from pgnb.diagnosis.physical.rules.replay import replay_findings
+from pgnb.diagnosis.physical.rules.slots import slot_findings
+from pgnb.diagnosis.physical.seen import Evidence
+
+_EXPLAINING = ("slot-missing", "slot-in-use", "wal-removed", "other-system", "other-timeline")
+"""Kinds that keep a receiver from streaming by themselves."""
+
+
+def diagnose(evidence: Evidence) -> Diagnosis:
+    """Name what is wrong, the worst first; nothing for a healthy pair. Reads the evidence only."""
+    found: list[Finding] = [
+        *pod_findings(evidence),
+        *configuration_findings(evidence),
+        *history_findings(evidence),
+        *slot_findings(evidence),
+        *replay_findings(evidence),
+    ]
+    explained = frozenset(finding.subject for finding in found if finding.kind in _EXPLAINING)
+    found += connection_findings(evidence, explained)
+    return Diagnosis.of(found, [one.name for one in evidence.seen])

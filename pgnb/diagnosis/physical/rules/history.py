@@ -1,0 +1,100 @@
+"""Findings about what a server is: primary or standby, of which database cluster, on which timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgnb.core.findings import Finding
+from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
+from pgnb.diagnosis.physical.words import lines_about
+
+_BASE_BACKUP = (
+    "A base backup of this primary (03); it asks for wipe_standby_data before it replaces data that it"
+    " does not know."
+)
+
+
+def history_findings(evidence: Evidence) -> Iterator[Finding]:
+    """Roles first; then each standby's identifier and timeline against the primary's."""
+    for change in evidence.changes:
+        yield Finding(
+            "role-change",
+            change.workload,
+            "A change of roles stopped halfway, or another run is at it now.",
+            (change.words,),
+            change.remedy,
+        )
+    primary = evidence.primary
+    if primary is None or not primary.asked:
+        return
+    if primary.facts.in_recovery:
+        yield Finding(
+            "no-primary",
+            primary.name,
+            "The server that is taken for the primary is a standby: fenced,"
+            " switched over, or the selector is not right.",
+            ("pg_is_in_recovery() is true",),
+            "Look where the primary is now (00); a failover is section 9.",
+        )
+    for standby in evidence.standbys:
+        if standby.asked:
+            yield from history_of(standby, primary)
+
+
+def history_of(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
+    """What keeps a standby from ever following this primary."""
+    ours, theirs = primary.facts, standby.facts
+    if ours.system_identifier and theirs.system_identifier not in ("", ours.system_identifier):
+        yield _other_system(standby, primary)
+    elif not theirs.in_recovery:
+        yield _split_brain(standby, primary)
+    elif theirs.timeline != ours.timeline and not standby.streaming:
+        yield _other_timeline(standby, primary)
+
+
+def _other_system(standby: ServerSeen, primary: ServerSeen) -> Finding:
+    alone = "" if standby.facts.in_recovery else ", and it is no standby at all"
+    return Finding(
+        "other-system",
+        standby.name,
+        f"Its data directory was made by another initdb{alone}: it can never follow this primary.",
+        (
+            f"pg_control_system(): {standby.facts.system_identifier}, the primary's is"
+            f" {primary.facts.system_identifier}",
+            *lines_about(standby.log, "other-system", limit=1),
+        ),
+        _BASE_BACKUP,
+    )
+
+
+def _split_brain(standby: ServerSeen, primary: ServerSeen) -> Finding:
+    both = "" if primary.facts.in_recovery else " Both servers take writes now, and their rows go apart."
+    return Finding(
+        "split-brain",
+        standby.name,
+        f"It was promoted, or started without standby.signal.{both}",
+        (
+            f"pg_is_in_recovery() is false on {standby.name}, timeline {standby.facts.timeline}",
+            f"{primary.name} is {primary.facts.role}, timeline {primary.facts.timeline}",
+        ),
+        "Decide which one stays; fence the other at once (kubectl scale --replicas=0), then rejoin it (09).",
+    )
+
+
+def _other_timeline(standby: ServerSeen, primary: ServerSeen) -> Finding:
+    ahead = standby.facts.timeline > primary.facts.timeline
+    cause = (
+        "It was promoted once, and now follows a primary that knows nothing of that."
+        if ahead
+        else "The primary's history left the standby's before the point up to which the standby has replayed."
+    )
+    return Finding(
+        "other-timeline",
+        standby.name,
+        cause,
+        (
+            f"timeline {standby.facts.timeline}, the primary's is {primary.facts.timeline}",
+            *lines_about(standby.log, "other-timeline", limit=1),
+        ),
+        "Rejoin it: pg_rewind where it can, else a new base backup (09).",
+    )

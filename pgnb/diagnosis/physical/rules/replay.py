@@ -1,0 +1,61 @@
+"""Findings about replay: paused by a setting that is too low, or by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgnb.core.findings import Finding
+from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
+from pgnb.diagnosis.physical.words import lines_about
+from pgnb.physical.sizing import FIVE
+
+
+def replay_findings(evidence: Evidence) -> Iterator[Finding]:
+    """The five settings, then a pause that they do not explain."""
+    primary = evidence.primary
+    for standby in evidence.standbys:
+        if not (standby.asked and standby.facts.in_recovery):
+            continue
+        low = _low(standby, primary) if primary is not None else ()
+        if low:
+            yield _too_low(standby, low)
+        elif standby.receiver is not None and standby.receiver.paused:
+            yield _paused(standby)
+
+
+def _low(standby: ServerSeen, primary: ServerSeen) -> tuple[str, ...]:
+    return tuple(
+        f"{name} = {standby.five[name]}, the primary has {primary.five[name]}"
+        for name in FIVE
+        if name in primary.five and standby.five.get(name, primary.five[name]) < primary.five[name]
+    )
+
+
+def _too_low(standby: ServerSeen, low: tuple[str, ...]) -> Finding:
+    receiver = standby.receiver
+    paused = receiver is not None and receiver.paused
+    now = "Replay has stopped for it" if paused else "Replay will stop as soon as the primary's value arrives"
+    return Finding(
+        "setting-too-low",
+        standby.name,
+        f"{now}, and the standby's next start with it fails until the setting is raised.",
+        (*low, *lines_about(standby.log, "setting-too-low", limit=1)),
+        "Raise it in the standby's configuration and restart the standby (06, section 6.2): the standby is"
+        " raised first, the primary lowered first.",
+    )
+
+
+def _paused(standby: ServerSeen) -> Finding:
+    receiver = standby.receiver
+    assert receiver is not None
+    behind = receiver.unreplayed_bytes or 0
+    return Finding(
+        "replay-paused",
+        standby.name,
+        "Somebody paused it (pg_wal_replay_pause, or recovery_target_action = pause).",
+        (
+            f"pg_get_wal_replay_pause_state(): {receiver.pause_state}",
+            f"replayed {receiver.replayed_lsn}, {behind:,} bytes received and not replayed",
+        ),
+        "SELECT pg_wal_replay_resume() on the standby, once nobody needs the pause.",
+    )

@@ -1,0 +1,31 @@
+"""Logical replication's cut-over: clients led from the publisher to the subscriber, planned or in need.
+
+logical_cutover(cluster, path, subscriber, ...) -> Cutover       who takes part, and which way
+cutover_status(cut) -> CutoverStatus                             each step's state, by database
+cutover_rights(cut, ...) -> Checks                               whether the user may take the path
+cutover_checks(cut) -> Checks                                    whether the path may begin
+plan_cutover(cut) -> Change                                      the path itself
+cutover_done(cut) -> Checks                                      what is found afterwards
+measure_cutover(cut, ...), plot_cutover(cut)                     what a client saw of it
+"""
+
+from pgnb.logical.cutover.checks import cutover_checks, cutover_done
+from pgnb.logical.cutover.measured import measure_cutover, plot_cutover
+from pgnb.logical.cutover.parties import logical_cutover
+from pgnb.logical.cutover.paths import plan_cutover
+from pgnb.logical.cutover.reverse import plan_way_back, way_back_settings
+from pgnb.logical.cutover.rights import cutover_rights
+from pgnb.logical.cutover.status import cutover_status
+
+__all__ = [
+    "cutover_checks",
+    "cutover_done",
+    "cutover_rights",
+    "cutover_status",
+    "logical_cutover",
+    "measure_cutover",
+    "plan_cutover",
+    "plan_way_back",
+    "plot_cutover",
+    "way_back_settings",
+]

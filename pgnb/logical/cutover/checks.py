@@ -1,0 +1,209 @@
+"""Whether a cut-over may begin, and what is found once it has ended."""
+
+from __future__ import annotations
+
+from pgnb.core.checks import Check, Checks
+from pgnb.core.parallel import in_parallel
+from pgnb.logical.belongings import belongings_check
+from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.cutover.publishing import publishing_checks
+from pgnb.logical.cutover.rights import service_rights
+from pgnb.logical.cutover.status import CutoverStatus, DatabaseState, cutover_status
+from pgnb.logical.publications import update_checks
+from pgnb.logical.sequences import missing_sequences, unfed
+from pgnb.logical.slots import logical_slots
+from pgnb.logical.targets import databases_of
+
+_SEE = "See 12.9: it names the cause and the remedy."
+
+
+def cutover_checks(cut: Cutover, *, prepared: bool = True, allow_restart: bool = False) -> Checks:
+    """What must hold before the path begins; a run that was killed passes again and goes on.
+
+    Before the other direction is `prepared`, that this can be done: a restart where it takes one.
+    """
+    status = cutover_status(cut)
+    items = [
+        *_of_everybody(cut, status, prepared or not allow_restart),
+        *cut.cluster.access_checks(service_rights(cut, status)),
+    ]
+    for state in status.items:
+        items += _planned(state) if cut.path == "cutover" else []
+    items += _sequences(cut, status)
+    if cut.path == "cutover" and not cut.why_absent:
+        items.append(belongings_check(cut.publisher, cut.subscriber, cut.specs.databases))
+    items += publishing_checks(cut, done=False) if cut.path == "failover" else ()
+    return Checks.of(f"Before the path {cut.path}", items, cut.cluster.journal)
+
+
+def _of_everybody(cut: Cutover, status: CutoverStatus, as_is: bool) -> list[Check]:
+    answers = not cut.why_absent
+    begun = status.leads or (cut.path == "failover" and any(state.noted for state in status.items))
+    wanted = cut.path != "failover"
+    level = str(cut.subscriber.scalar("SELECT pg_catalog.current_setting('wal_level')"))
+    items = [
+        Check(
+            "databases",
+            bool(cut.specs),
+            ", ".join(cut.specs.databases) or "none",
+            "one or more",
+            "Name them, or set replication up first (12).",
+        ),
+        Check(
+            "the publisher answers" if wanted else "the publisher is dead",
+            answers == wanted or begun,
+            "answers" if answers else cut.why_absent,
+            "answers" if wanted else "no answer",
+            "Dead: path = failover. Alive: path = cutover loses nothing; a failover would.",
+        ),
+        Check(
+            "the subscriber is writable",
+            cut.subscriber.facts.role == "primary",
+            cut.subscriber.facts.role,
+            "primary",
+            "A standby cannot take over; name the subscriber.",
+        ),
+    ]
+    return [*items, *(_way_back(cut, status, level, as_is) if cut.reverse else ())]
+
+
+def _way_back(cut: Cutover, status: CutoverStatus, level: str, as_is: bool) -> list[Check]:
+    """A slot of that name is a killed run's own where the writes are stopped; otherwise somebody else's."""
+    slots = logical_slots(cut.subscriber)
+    taken = [s.spec.slot for s in status.items if s.spec.slot in slots and not s.followed and not s.stopped]
+    return [
+        *update_checks(cut.subscriber, cut.specs, planned=not as_is),
+        Check(
+            "wal_level of the subscriber",
+            level == "logical" or not as_is,
+            level,
+            "logical",
+            "Following it needs that, and a restart (allow_restart); else reverse_service = ''.",
+        ),
+        Check(
+            "slots of the way back",
+            not taken,
+            ", ".join(taken) or "none there",
+            "none there",
+            "Drop them on the subscriber if nobody needs them (07).",
+        ),
+    ]
+
+
+def _planned(state: DatabaseState) -> list[Check]:
+    database, standing, silence = state.spec.database, state.standing, state.silence
+    resumed = standing is None and state.stopped and state.slot is None
+    loose = silence.words if silence else "the publisher is not there"
+    return [
+        Check(
+            f"{database}: subscription",
+            bool(standing and standing.enabled) or resumed,
+            standing.words if standing else "dropped by a cut-over" if resumed else "none",
+            "enabled, or dropped with the writes stopped",
+            _SEE,
+        ),
+        Check(
+            f"{database}: tables",
+            state.ready,
+            standing.words if standing else "–",
+            "all ready",
+            "Wait for the initial copy (12.4).",
+        ),
+        Check(
+            f"{database}: nothing escapes the stop",
+            not loose,
+            loose or "nothing",
+            "nothing",
+            "COMMIT or ROLLBACK PREPARED; ALTER ROLE ... RESET default_transaction_read_only.",
+        ),
+    ]
+
+
+def _sequences(cut: Cutover, status: CutoverStatus) -> list[Check]:
+    """Advice: what cannot be carried over is named; of a dead publisher its confirmation is asked for."""
+    if status.leads:
+        return []
+    there = databases_of(cut.publisher)
+    both = [s for s in cut.specs if s.database in there]
+    found = in_parallel(lambda spec: missing_sequences(cut.publisher, cut.subscriber, spec), both)
+    lacking = [f"{s.database}: {one}" for s, names in zip(both, found, strict=True) for one in names]
+    unknown = unknown_sequences(cut)
+    return [
+        Check(
+            "sequences that the subscriber lacks",
+            not lacking,
+            ", ".join(lacking) or "none",
+            "none",
+            "Make them there if clients use them.",
+            advice=True,
+        ),
+        Check(
+            "sequences whose place nothing says",
+            not unknown,
+            ", ".join(unknown) or "none",
+            "none",
+            "No column is fed by them: set them by hand, and name them in accept_sequences.",
+            advice=True,
+        ),
+    ]
+
+
+def unknown_sequences(cut: Cutover) -> list[str]:
+    """With a dead publisher: sequences that feed no column, by `database: schema.name`."""
+    if cut.path != "failover":
+        return []
+    found = in_parallel(lambda spec: unfed(cut.subscriber, spec.database), cut.specs)
+    return [f"{spec.database}: {one}" for spec, names in zip(cut.specs, found, strict=True) for one in names]
+
+
+def cutover_done(cut: Cutover) -> Checks:
+    """What is found on the servers once the path was gone."""
+    status = cutover_status(cut)
+    items = [check for state in status.items for check in _afterwards(cut, state)]
+    if cut.path in ("cutover", "failover"):
+        items.append(
+            Check(
+                f"Service {cut.service}",
+                status.leads,
+                status.leads_to,
+                "leads to the subscriber",
+                "Run this again: it goes on from here.",
+            )
+        )
+    items += publishing_checks(cut, done=True) if cut.path == "failover" else ()
+    return Checks.of(f"After the path {cut.path}", items, cut.cluster.journal)
+
+
+def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
+    database, again = state.spec.database, "Run this again: it goes on from here."
+    if cut.path == "clean":
+        return [
+            Check(f"{database}: its slot", not state.noted, "left" if state.noted else "gone", "gone", again)
+        ]
+    if cut.path == "abandon":
+        found = "stopped" if state.stopped else "let in"
+        return [Check(f"{database}: writes", not state.stopped, found, "let in", again)]
+    items = [
+        Check(
+            f"{database}: subscription",
+            state.standing is None,
+            state.standing.words if state.standing else "dropped",
+            "dropped",
+            again,
+        ),
+        Check(f"{database}: sequences", not state.gaps, f"{len(state.gaps)} behind", "none behind", again),
+    ]
+    if cut.path == "cutover":
+        found = "stopped" if state.stopped else "let in"
+        items.append(Check(f"{database}: writes on the publisher", state.stopped, found, "stopped", again))
+    if cut.reverse:
+        items.append(
+            Check(
+                f"{database}: way back",
+                state.followed,
+                "follows" if state.followed else "none",
+                "the publisher follows",
+                again,
+            )
+        )
+    return items

@@ -1,0 +1,190 @@
+"""Who takes part in a logical cut-over: publisher, subscriber, databases, and the clients' Service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, cast, get_args
+
+from pgnb.cluster import Cluster
+from pgnb.core.display import Table, Tabled, card
+from pgnb.core.errors import ConnectionFailed, ParameterError, PodError
+from pgnb.core.journal import Entry
+from pgnb.core.parallel import in_parallel
+from pgnb.core.tls import checked_tls
+from pgnb.logical.equal import Counted
+from pgnb.logical.leftslots import left_slots
+from pgnb.logical.specs import DatabaseSpec, Specs, database_specs
+from pgnb.logical.subscription import read_subscriptions
+from pgnb.logical.targets import databases_of
+from pgnb.observe.phases import timed_phase
+from pgnb.postgres import Login, Server, find_server
+from pgnb.postgres.route import Absent
+
+Path = Literal["cutover", "failover", "clean", "abandon"]
+DEFAULT_MARGIN = 10_000
+
+
+@dataclass(repr=False)
+class Cutover(Tabled):
+    """One cut-over. `why_absent` says what was found in the publisher's place when it does not answer.
+
+    `reverse` names the Service by which the publisher would follow the subscriber afterwards, "" for no way
+    back. `margin`: values that sequences are set ahead when the publisher is dead. The rows of `uncounted`
+    databases are not compared. `watched` is the scratch database of the client that measures, stopped and led
+    on with the others. `counted` and `phases` are shown only: what is done is read from the servers every
+    time.
+    """
+
+    cluster: Cluster = field(repr=False)
+    path: Path
+    publisher: Server
+    subscriber: Server
+    specs: Specs
+    service: str
+    why_absent: str = ""
+    reverse: str = ""
+    role: str = ""
+    secret: str = ""
+    tls: Mapping[str, str] = field(default_factory=dict)
+    margin: int = DEFAULT_MARGIN
+    timeout: float = 120.0
+    uncounted: tuple[str, ...] = ()
+    counted: dict[str, Counted] = field(default_factory=dict)
+    watched: str = ""
+    phases: list[Entry] = field(default_factory=list)
+
+    @property
+    def candidate(self) -> Server:
+        """The server that clients are led to."""
+        return self.subscriber
+
+    @property
+    def quiet_databases(self) -> tuple[str, ...]:
+        """The databases of the publisher whose clients are stopped and led on."""
+        return (*self.specs.databases, *([self.watched] if self.watched else []))
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Keep how long a phase took, for the record and the picture."""
+        with timed_phase(self.cluster.journal, self.phases, self.candidate.name, name):
+            yield
+
+    @property
+    def table(self) -> Table:
+        """Everybody's part, one fact a line."""
+        alive = self.publisher.name if not self.why_absent else f"does not answer: {self.why_absent}"
+        facts: dict[str, object] = {
+            "path": self.path,
+            "publisher": alive,
+            "subscriber, which takes over": self.subscriber.name,
+            "databases": ", ".join(self.specs.databases) or "none",
+            "clients' Service": self.service,
+            "way back": f"the publisher follows through {self.reverse}" if self.reverse else "none",
+        }
+        return card("Logical cut-over", facts)
+
+
+def logical_cutover(
+    cluster: Cluster,
+    path: str,
+    subscriber: Server,
+    *,
+    publisher_selector: str,
+    service: str,
+    databases: Iterable[str] = (),
+    container: str = "",
+    user: str = "postgres",
+    password: str = "",
+    reverse_service: str = "",
+    role: str = "",
+    secret: str = "",
+    tls: Mapping[str, str] | None = None,
+    margin: int = DEFAULT_MARGIN,
+    timeout: float = 120.0,
+    uncounted: Iterable[str] = (),
+    expect: str = "",
+) -> Cutover:
+    """Find everybody's part. On the path `failover` the publisher may be dead.
+
+    Paths: `cutover` (planned), `failover` (the publisher is dead), `clean` (it is back: its slots go),
+    `abandon` (a planned one that did not end: writes are let in again). `databases`: empty takes those that
+    are subscribed to, or were. `reverse_service` (planned only) leads to the subscriber, "" makes no way
+    back. `margin` is a number of values, `timeout` seconds to confirm. `uncounted`: databases too large to be
+    counted while writes stand still. `expect`: the system identifier of the publisher, where it answers.
+    Raises ParameterError, PodError, ConnectionFailed, WrongServer.
+    """
+    if path not in get_args(Path):
+        raise ParameterError(f"there is no path {path!r}", remedy=f"Set path to one of {get_args(Path)}.")
+    if margin < 0:
+        raise ParameterError("sequence_margin is negative", found=str(margin), remedy="0 or more values.")
+    may_lack = path == "failover"
+    found = _publisher(cluster, publisher_selector, container, user, password, expect, may_lack=may_lack)
+    publisher, why = found
+    specs = _specs(publisher, subscriber, databases)
+    way_back = reverse_service if path == "cutover" else ""
+    return Cutover(
+        cluster,
+        cast(Path, path),
+        publisher,
+        subscriber,
+        specs,
+        service,
+        why,
+        way_back,
+        role,
+        secret,
+        checked_tls(tls or {}),
+        margin,
+        timeout,
+        _among(specs, uncounted),
+    )
+
+
+def _among(specs: Specs, uncounted: Iterable[str]) -> tuple[str, ...]:
+    left = tuple(uncounted)
+    if unknown := [name for name in left if name not in specs.databases]:
+        raise ParameterError(
+            f"databases that are not handed over: {', '.join(unknown)}",
+            found=f"handed over: {', '.join(specs.databases) or 'none'}",
+            remedy="uncounted names some of those.",
+        )
+    return left
+
+
+def _publisher(
+    cluster: Cluster, selector: str, container: str, user: str, password: str, expect: str, *, may_lack: bool
+) -> tuple[Server, str]:
+    try:
+        found = find_server(
+            cluster, selector, container=container, user=user, password=password, expect=expect
+        )
+    except (PodError, ConnectionFailed) as gone:
+        if not may_lack:
+            remedy = f"{gone.remedy} Where the publisher is dead for good, path = failover.".strip()
+            raise type(gone)(gone.message, found=gone.found, remedy=remedy) from gone
+        why = gone.found or gone.message
+        return Server(Absent(f"the server of {selector}", why), Login(user), cluster.journal), why
+    return found, "" if found.present else f"no pod matches {selector}"
+
+
+def _specs(publisher: Server, subscriber: Server, databases: Iterable[str]) -> Specs:
+    """Those that are named; else each that is subscribed to, was, or has a publication left behind."""
+    named = list(databases)
+    if named:
+        return database_specs(publisher if publisher.present else subscriber, named)
+    noted = {one.database for one in left_slots(subscriber)}
+    specs = [DatabaseSpec.of(one) for one in sorted(databases_of(subscriber)) if one != "postgres"]
+    there = databases_of(publisher)
+    known = in_parallel(
+        lambda spec: spec.database in noted or _takes_part(publisher, subscriber, spec, there), specs
+    )
+    return Specs(tuple(spec for spec, takes in zip(specs, known, strict=True) if takes))
+
+
+def _takes_part(publisher: Server, subscriber: Server, spec: DatabaseSpec, there: frozenset[str]) -> bool:
+    if spec.subscription in read_subscriptions(subscriber, spec.database):
+        return True
+    query, params = "SELECT 1 FROM pg_publication WHERE pubname = %s", (spec.publication,)
+    return spec.database in there and bool(publisher.query(query, params, database=spec.database))

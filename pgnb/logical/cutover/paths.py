@@ -1,0 +1,155 @@
+"""The plan of each path, made of what the servers still lack: a second run finds nothing to do."""
+
+from __future__ import annotations
+
+from pgnb.core.checks import Check, Checks
+from pgnb.core.plan import Change, Confirmation, Step
+from pgnb.logical.cutover.checks import cutover_checks, unknown_sequences
+from pgnb.logical.cutover.failover import Emergency
+from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.cutover.planned import Handover
+from pgnb.logical.cutover.publishing import unpublished
+from pgnb.logical.cutover.status import CutoverStatus, cutover_status, unfinished
+from pgnb.logical.cutover.unblocking import GO_ON, reasons_against
+from pgnb.logical.leftslots import clean_slots, left_slots
+from pgnb.logical.quiet import let_writes_in
+from pgnb.postgres.services import read_service
+
+
+def plan_cutover(cut: Cutover) -> Change:
+    """The plan of the chosen path.
+
+    `cutover` asks for `allow_cutover`; `failover` for `allow_cutover`, `accept_loss` and, where a sequence
+    feeds no column, `accept_sequences` (their names); `clean` for `drop_slots` (their names); `abandon` for
+    `allow_cutover`. Raises ParameterError for a Service that cannot be switched.
+    """
+    if cut.path == "clean":
+        return _clean(cut)
+    status = cutover_status(cut)
+    if cut.path == "abandon":
+        return _abandon(cut, status)
+    to_publish = unpublished(cut) if cut.path == "failover" else []
+    if not unfinished(cut, status) and not to_publish:
+        return Change(_title(cut), cut.cluster.journal, note="It is done: see the states of its steps.")
+    read_service(cut)
+    return _planned(cut, status) if cut.path == "cutover" else _failover(cut, status)
+
+
+def _title(cut: Cutover) -> str:
+    return f"{cut.path} to {cut.subscriber.name}"
+
+
+def _planned(cut: Cutover, status: CutoverStatus) -> Change:
+    work = Handover(cut)
+    return Change(
+        _title(cut),
+        cut.cluster.journal,
+        _text(cut, status),
+        _after(cut),
+        work.steps(status),
+        note="Until the first subscription is dropped, whatever fails is put back.",
+        undo_text="path = abandon before that; afterwards the same in the other direction (reverse_service)",
+        confirmations=[_allow()],
+        precheck=lambda: cutover_checks(cut),
+    )
+
+
+def _failover(cut: Cutover, status: CutoverStatus) -> Change:
+    not_ready = ", ".join(s.spec.database for s in status.items if not s.ready)
+    why = "What the publisher committed and the subscriber had not applied is lost."
+    why += f" Tables that were not copied yet stay incomplete in {not_ready}." if not_ready else ""
+    wanted = [_allow(), Confirmation("accept_loss", True, why)]
+    unknown = ", ".join(unknown_sequences(cut))
+    if unknown:
+        wanted.append(Confirmation("accept_sequences", unknown, "Nothing says how far these sequences were."))
+    return Change(
+        _title(cut),
+        cut.cluster.journal,
+        _text(cut, status),
+        _after(cut),
+        Emergency(cut).steps(status),
+        note="Slots that the publisher keeps are noted; path = clean drops them when it is back.",
+        confirmations=wanted,
+        precheck=lambda: cutover_checks(cut),
+    )
+
+
+def _allow() -> Confirmation:
+    return Confirmation("allow_cutover", True, "Clients are led to the other server.")
+
+
+def _text(cut: Cutover, status: CutoverStatus) -> str:
+    lines = [f"{s.spec.database}: {s.standing.words if s.standing else 'dropped'}" for s in status.items]
+    gaps = [f"{s.spec.database}: {gap.words}" for s in status.items for gap in s.gaps]
+    return "\n".join([*lines, *gaps, f"Service {cut.service}: {status.leads_to}", ""])
+
+
+def _after(cut: Cutover) -> str:
+    back = f", followed by {cut.publisher.name}" if cut.reverse else ""
+    lines = [f"{spec.database}: of {cut.subscriber.name}{back}" for spec in cut.specs]
+    made = [f"{s.database}: {s.publication}" for s in unpublished(cut)] if cut.path == "failover" else []
+    return "\n".join([*lines, *made, f"Service {cut.service}: leads to the subscriber", ""])
+
+
+def _clean(cut: Cutover) -> Change:
+    left = tuple(one for one in left_slots(cut.subscriber) if one.database in cut.specs.databases)
+    title = f"slots left on {cut.publisher.name}"
+    if not left:
+        return Change(title, cut.cluster.journal, note="No slot was left.")
+    names = ", ".join(one.slot for one in left)
+
+    def run() -> str:
+        return clean_slots(cut.publisher, cut.subscriber, left)
+
+    return Change(
+        title,
+        cut.cluster.journal,
+        "".join(f"{one.slot} of {one.database}\n" for one in left),
+        "",
+        [Step(cut.publisher.name, f"drop the slots {names}", run, journalled=True)],
+        note="They keep WAL until the disk is full. The rows there stay; let no client write to them.",
+        confirmations=[Confirmation("drop_slots", names, "Nobody reads them any more.")],
+        precheck=lambda: cutover_checks(cut),
+    )
+
+
+def _abandon(cut: Cutover, status: CutoverStatus) -> Change:
+    title = f"let writes in on {cut.publisher.name} again"
+    gone = [state.spec.database for state in status.items if not state.untouched]
+    stopped = [state.spec.database for state in status.items if state.stopped]
+    if gone or status.leads or not stopped:
+        why = (
+            f"Subscriptions are dropped already ({', '.join(gone)}): go on with path = cutover."
+            if gone
+            else ""
+        )
+        return Change(
+            title, cut.cluster.journal, note=why or "No database is stopped, or the Service is led on."
+        )
+    names = ", ".join(stopped)
+
+    def run() -> str:
+        return let_writes_in(cut.publisher, stopped)
+
+    return Change(
+        title,
+        cut.cluster.journal,
+        f"writes stopped: {names}\n",
+        f"writes let in: {names}\n",
+        [Step(cut.publisher.name, f"ALTER DATABASE ... RESET in {names}", run, journalled=True)],
+        confirmations=[_allow()],
+        precheck=lambda: _nothing_against(cut),
+    )
+
+
+def _nothing_against(cut: Cutover) -> Checks:
+    """Read again immediately before: somebody else may have finished the cut-over meanwhile."""
+    against = reasons_against(cut)
+    check = Check(
+        "writes may be allowed again",
+        not against,
+        "; ".join(against) or "nothing against it",
+        "nothing against it",
+        GO_ON.format(publisher=cut.publisher.name),
+    )
+    return Checks.of(f"Before writes on {cut.publisher.name}", [check], cut.cluster.journal)

@@ -1,0 +1,125 @@
+"""The planned cut-over: writes stop, everything arrives, and only then anything is dropped.
+
+Each step looks at the servers first and does what is left, so that a run that was killed anywhere goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pgnb.core.errors import ChangeFailed, PgnbError, VerificationFailed
+from pgnb.core.parallel import each, in_parallel
+from pgnb.core.plan import Step
+from pgnb.logical.arrival import wait_applied
+from pgnb.logical.copying import wait_copied
+from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.cutover.reverse import follow
+from pgnb.logical.cutover.status import CutoverStatus
+from pgnb.logical.cutover.unblocking import put_back, standing_specs
+from pgnb.logical.equal import count_both
+from pgnb.logical.quiet import end_sessions, stop_writes
+from pgnb.logical.sequences import carried_gaps, set_sequences
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.postgres import compose, name
+from pgnb.postgres.services import switch
+
+
+@dataclass
+class Handover:
+    """The steps of one planned cut-over."""
+
+    cut: Cutover
+
+    def steps(self, status: CutoverStatus) -> list[Step]:
+        """All of them in order, over every database; without the counting where clients write already."""
+        here, there = self.cut.publisher.name, self.cut.subscriber.name
+        proof: list[tuple[str, str, Callable[[], str]]] = [
+            (here, "stop the clients' writes and end their sessions", self._stop),
+            (there, "every table ready, a marker confirmed by every slot", self._arrive),
+            (there, "rows equal on both sides, table by table", self._count),
+            (there, "sequences: the publisher's values, with is_called", self._sequences),
+        ]
+        rest: list[tuple[str, str, Callable[[], str]]] = [
+            (there, "DROP SUBSCRIPTION, with the slots on the publisher", self._drop)
+        ]
+        if self.cut.reverse:
+            rest.append((here, "the way back: publications, slots and subscriptions", self._follow))
+        rest.append((f"service/{self.cut.service}", "lead the clients to the subscriber", self._switch))
+        done = [] if status.leads else proof
+        guarded = [Step(target, what, lambda run=run: self._guarded(run), True) for target, what, run in done]  # type: ignore[misc]
+        return [*guarded, *(Step(target, what, run, True) for target, what, run in rest)]
+
+    def _guarded(self, run: Callable[[], str]) -> str:
+        """A failure before the first drop lets the writes in again, where nothing speaks against it."""
+        try:
+            return run()
+        except PgnbError as error:
+            remedy = f"{error.remedy} {put_back(self.cut)}".strip()
+            raise ChangeFailed(error.message, found=error.found, remedy=remedy) from error
+        except BaseException as interrupt:
+            # An interrupt has no remedy of its own: its note says what was put back.
+            interrupt.add_note(put_back(self.cut))
+            raise
+
+    def _stop(self) -> str:
+        with self.cut.phase("stop writes"):
+            return stop_writes(self.cut.publisher, self.cut.quiet_databases)
+
+    def _arrive(self) -> str:
+        cut, standing = self.cut, standing_specs(self.cut)
+        if not standing:
+            return "every subscription is dropped already"
+        with self.cut.phase("marker confirmed"):
+            wait_copied(cut.publisher, cut.subscriber, standing, timeout=cut.timeout)
+            found = wait_applied(cut.publisher, cut.subscriber, standing, timeout=cut.timeout)
+        return f"{found.lsn} confirmed by {len(standing)} slots"
+
+    def _count(self) -> str:
+        cut = self.cut
+        compared = [spec for spec in cut.specs if spec.database not in cut.uncounted]
+        with cut.phase("rows counted"):
+            counted = in_parallel(lambda spec: count_both(cut.publisher, cut.subscriber, spec), compared)
+        cut.counted |= {one.database: one for one in counted}
+        different = [f"{one.database}: {words}" for one in counted for words in one.different]
+        if different:
+            raise VerificationFailed(
+                f"{len(different)} tables differ although everything was applied",
+                found="; ".join(different),
+                remedy="Resynchronise them (12.9), or find who wrote on the subscriber.",
+            )
+        left = f"; not counted, as asked: {', '.join(cut.uncounted)}" if cut.uncounted else ""
+        tables, rows = sum(one.tables for one in counted), sum(one.rows for one in counted)
+        return f"{tables} tables, {rows:,} rows{left}"
+
+    def _sequences(self) -> str:
+        cut = self.cut
+
+        def carry(spec: DatabaseSpec) -> int:
+            gaps = carried_gaps(cut.publisher, cut.subscriber, spec)
+            return set_sequences(cut.subscriber, spec, gaps)
+
+        with self.cut.phase("sequences"):
+            return f"{sum(each(carry, cut.specs, lambda spec: spec.database))} set"
+
+    def _drop(self) -> str:
+        standing = standing_specs(self.cut)
+
+        def drop(spec: DatabaseSpec) -> None:
+            statement = compose("DROP SUBSCRIPTION IF EXISTS {}", name(spec.subscription))
+            self.cut.subscriber.execute(statement, database=spec.database)
+
+        with self.cut.phase("subscriptions dropped"):
+            each(drop, standing, lambda spec: spec.database)
+        return f"{len(standing)} dropped"
+
+    def _follow(self) -> str:
+        with self.cut.phase("way back"):
+            return follow(self.cut)
+
+    def _switch(self) -> str:
+        """Clients that came back while the writes were stopped have read-only sessions: those end, too."""
+        with self.cut.phase("Service switched"):
+            words = switch(self.cut)
+            ended = end_sessions(self.cut.publisher, self.cut.quiet_databases)
+        return f"{words}; {ended} read-only sessions ended"

@@ -1,0 +1,153 @@
+"""Where a cut-over stands: each step's state by database, read from the servers: a killed run resumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgnb.core.display import Cell, Table, Tabled, spell_bytes
+from pgnb.core.errors import ParameterError
+from pgnb.core.parallel import in_parallel
+from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.equal import Counted
+from pgnb.logical.leftslots import left_slots
+from pgnb.logical.quiet import Silence, read_silence
+from pgnb.logical.sequences import Gap, carried_gaps, margin_gaps
+from pgnb.logical.slots import LogicalSlot, logical_slots
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscription import Subscription, read_subscriptions
+from pgnb.logical.targets import databases_of
+from pgnb.postgres.services import own_labels, read_service, selector_words
+
+COLUMNS = (
+    "database",
+    "writes",
+    "tables ready",
+    "confirmed",
+    "rows",
+    "sequences",
+    "subscription",
+    "slot",
+    "way back",
+)
+
+
+@dataclass(frozen=True)
+class DatabaseState:
+    """One database. `gaps`: sequences that are behind; `silence` None: the publisher is not there.
+
+    `noted`: its slot is left on a dead publisher; `followed`: the publisher follows the subscriber already.
+    """
+
+    spec: DatabaseSpec
+    silence: Silence | None
+    standing: Subscription | None
+    slot: LogicalSlot | None
+    gaps: tuple[Gap, ...]
+    noted: bool
+    followed: bool
+    counted: Counted | None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the publisher's database takes no writes of clients any more."""
+        return self.silence is not None and self.silence.stopped
+
+    @property
+    def ready(self) -> bool:
+        """Whether every table's copy is through; of a dropped subscription it was before."""
+        return self.standing is None or self.standing.ready == self.standing.tables
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing of this database's subscription is gone yet."""
+        return self.standing is not None
+
+
+@dataclass(frozen=True, repr=False)
+class CutoverStatus(Tabled):
+    """Every database, and where the Service leads: `leads` is true when to the subscriber alone."""
+
+    items: tuple[DatabaseState, ...]
+    leads: bool
+    leads_to: str
+    service: str
+
+    @property
+    def table(self) -> Table:
+        """Each step's state, one database a line."""
+        note = f"Service {self.service}: {self.leads_to}" if self.items else "No database takes part."
+        return Table.of(COLUMNS, [_line(item) for item in self.items], title="Steps by database", note=note)
+
+
+def cutover_status(cut: Cutover) -> CutoverStatus:
+    """How each step stands now, read from both servers, or from the one that is alive."""
+    silences = read_silence(cut.publisher)
+    slots = logical_slots(cut.publisher)
+    noted = {one.database for one in left_slots(cut.subscriber)}
+    leads, words = _leads(cut)
+    items = in_parallel(
+        lambda spec: _state(cut, spec, silences.get(spec.database), slots.get(spec.slot), noted, leads),
+        cut.specs,
+    )
+    return CutoverStatus(tuple(items), leads, words, cut.service)
+
+
+def unfinished(cut: Cutover, status: CutoverStatus) -> bool:
+    """Whether a step is still to be done; before a first cut-over, and after one that was killed."""
+    lacks_way_back = bool(cut.reverse) and any(not state.followed for state in status.items)
+    return not status.leads or lacks_way_back or any(s.standing or s.gaps for s in status.items)
+
+
+def _leads(cut: Cutover) -> tuple[bool, str]:
+    try:
+        now, wished = read_service(cut)["spec"]["selector"], own_labels(cut.subscriber)
+    except ParameterError as wrong:
+        return False, wrong.message
+    leads = all(now.get(key) == value for key, value in wished.items())
+    to = "leads to the subscriber" if leads else "does not lead to the subscriber"
+    return leads, f"{to} ({selector_words(now)})"
+
+
+def _state(
+    cut: Cutover,
+    spec: DatabaseSpec,
+    silence: Silence | None,
+    slot: LogicalSlot | None,
+    noted: set[str],
+    leads: bool,
+) -> DatabaseState:
+    standing = read_subscriptions(cut.subscriber, spec.database).get(spec.subscription)
+    followed = silence is not None and spec.subscription in read_subscriptions(cut.publisher, spec.database)
+    gaps = () if leads else gaps_of(cut, spec, standing)
+    counted = cut.counted.get(spec.database)
+    return DatabaseState(spec, silence, standing, slot, gaps, spec.database in noted, followed, counted)
+
+
+def gaps_of(cut: Cutover, spec: DatabaseSpec, standing: Subscription | None) -> tuple[Gap, ...]:
+    """The sequences that are behind: the publisher's values or, without it, the rows and the margin.
+
+    Once the subscription is dropped without a publisher, its sequences were set: only the rows count then.
+    """
+    if cut.path == "failover":
+        return margin_gaps(cut.subscriber, spec, cut.margin if standing else 0)
+    there = databases_of(cut.publisher)
+    return carried_gaps(cut.publisher, cut.subscriber, spec) if spec.database in there else ()
+
+
+def _line(one: DatabaseState) -> tuple[object, ...]:
+    dead = one.silence is None
+    confirmed = spell_bytes(one.slot.lag_bytes) + " to go" if one.slot and one.standing else "–"
+    tables = f"{one.standing.ready} of {one.standing.tables}" if one.standing else "–"
+    counted = one.counted
+    rows = "not counted" if counted is None else "differ" if counted.different else f"{counted.rows:,} equal"
+    return (
+        one.spec.database,
+        "publisher is dead" if dead else Cell("stopped", "good") if one.stopped else "let in",
+        tables if one.ready else Cell(tables, "warn"),
+        confirmed,
+        rows,
+        Cell(f"{len(one.gaps)} behind", "warn") if one.gaps else Cell("not behind", "good"),
+        one.standing.words if one.standing else Cell("dropped", "good"),
+        "left, noted" if one.noted else "unknown" if dead else "there" if one.slot else "none",
+        "follows" if one.followed else "–",
+    )

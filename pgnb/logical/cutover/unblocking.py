@@ -1,0 +1,102 @@
+"""Whether writes may be allowed again on the old publisher, read from everything that could say no.
+
+A cut-over that failed may have been finished by somebody else, and its clients may write on the subscriber
+already. What cannot be read counts as a reason against it: then the writes stay stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pgnb.core.errors import LeaseLost, PgnbError
+from pgnb.core.parallel import in_parallel
+from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.quiet import let_writes_in
+from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.subscription import read_subscriptions
+from pgnb.postgres.services import own_labels, read_service, selector_words
+
+GO_ON = (
+    "The writes stay stopped on {publisher}. See where the Service leads, and which server the clients write"
+    " to. To finish, run this again (path = cutover); to go back, lead the Service to {publisher} and run"
+    " this with path = abandon."
+)
+
+
+def standing_specs(cut: Cutover) -> list[DatabaseSpec]:
+    """The databases whose subscription is still there. Raises what the subscriber raises."""
+    found = in_parallel(
+        lambda spec: spec.subscription in read_subscriptions(cut.subscriber, spec.database), cut.specs
+    )
+    return [spec for spec, there in zip(cut.specs, found, strict=True) if there]
+
+
+def reasons_against(cut: Cutover) -> tuple[str, ...]:
+    """Why clients must not write on the publisher again; empty where all was read and nothing was found."""
+    return tuple(
+        reason
+        for look in (_lease, _subscriptions, _service, _clients)
+        for reason in _read(lambda look=look: list(look(cut)))  # type: ignore[misc]
+    )
+
+
+def _read(look: Callable[[], list[str]]) -> list[str]:
+    try:
+        return look()
+    except PgnbError as unread:
+        return [f"not read: {unread.message}{f' ({unread.found})' if unread.found else ''}"]
+
+
+def _lease(cut: Cutover) -> Iterator[str]:
+    """A run whose Lease somebody else holds may be behind that one."""
+    try:
+        cut.cluster.journal.assert_guarded()
+    except LeaseLost as lost:
+        yield f"{lost.message} ({lost.found})"
+
+
+def _subscriptions(cut: Cutover) -> Iterator[str]:
+    standing = {spec.database for spec in standing_specs(cut)}
+    gone = [spec.database for spec in cut.specs if spec.database not in standing]
+    if gone:
+        yield f"the subscriptions of {', '.join(gone)} are dropped"
+
+
+def _service(cut: Cutover) -> Iterator[str]:
+    """By its selector: it must find the publisher's pod, and must not be what finds the subscriber alone."""
+    selector = read_service(cut)["spec"]["selector"]
+    wanted = own_labels(cut.subscriber)
+    to_subscriber = all(selector.get(key) == value for key, value in wanted.items())
+    labels = cut.publisher.pod.labels
+    to_publisher = all(labels.get(key) == value for key, value in selector.items())
+    if to_subscriber or not to_publisher:
+        where = "to the subscriber" if to_subscriber else "not to the publisher"
+        yield f"the Service {cut.service} leads {where} ({selector_words(selector)})"
+
+
+_WRITTEN = """
+SELECT DISTINCT a.datname AS database
+  FROM pg_catalog.pg_stat_activity AS a
+ WHERE a.backend_type = 'client backend' AND a.datname = ANY (%s) AND a.backend_xid IS NOT NULL
+   AND a.pid <> pg_catalog.pg_backend_pid()
+"""
+
+
+def _clients(cut: Cutover) -> Iterator[str]:
+    """Clients that write on the subscriber at this moment; where they are led is what the Service tells."""
+    rows = cut.subscriber.query(_WRITTEN, (list(cut.specs.databases),))
+    if rows:
+        yield f"clients write on the subscriber, in {', '.join(sorted(row['database'] for row in rows))}"
+
+
+def put_back(cut: Cutover) -> str:
+    """Let writes in again where nothing speaks against it; what was done, in words. Raises no PgnbError."""
+    against = reasons_against(cut)
+    how = GO_ON.format(publisher=cut.publisher.name)
+    if against:
+        return f"Not put back: {'; '.join(against)}. {how}"
+    try:
+        return f"Put back: {let_writes_in(cut.publisher, cut.quiet_databases)}."
+    except PgnbError as failed:
+        found = f" ({failed.found})" if failed.found else ""
+        return f"PUTTING BACK FAILED: {failed.message}{found}. {how}"

@@ -1,0 +1,70 @@
+"""A server's ConfigMap and the server, held against each other in both directions (fact 27)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from pgnb.core.checks import Check, Checks
+from pgnb.postgres import Server
+from pgnb.postgres.config.configmap import SETTINGS_KEY, drift
+from pgnb.postgres.config.conftext import MANAGED_FILE
+from pgnb.postgres.route import ThroughPod
+
+_OURS = (MANAGED_FILE, "postgresql.auto.conf")
+_ROLE = ("primary_conninfo", "primary_slot_name", "restore_command", "recovery_target_timeline")
+"""What makes a server a standby stands in its data directory alone, and moves with its role."""
+
+
+def config_map_of(server: Server, given: str) -> str:
+    """The ConfigMap of a server: the one that is given, else the one with a postgresql.conf in its pod.
+
+    Empty when there is none: the server then keeps its configuration in its own files only.
+    """
+    if given or not isinstance(server.route, ThroughPod):
+        return given
+    for mount in server.pod.mounts:
+        found = server.cluster.get("configmaps", mount.name) if mount.source == "configMap" else None
+        if found and SETTINGS_KEY in (found.get("data") or {}):
+            return mount.name
+    return ""
+
+
+def drift_checks(primary: Server, config_maps: Mapping[Server, str]) -> Checks:
+    """Where a server and its ConfigMap differ; advice, since either may be the one to change."""
+    items = [
+        replace(check, name=f"{server.name}: {check.name}")
+        for server, name in config_maps.items()
+        if server.present
+        for check in _of_server(server, name)
+    ]
+    return Checks.of("ConfigMaps and servers", items, primary.journal)
+
+
+def _of_server(server: Server, name: str) -> Iterable[Check]:
+    data = (server.cluster.get("configmaps", name) or {}).get("data") if name else None
+    if not data:
+        yield Check(
+            "ConfigMap",
+            False,
+            "none",
+            "one that keeps its configuration",
+            "A pod that is made anew elsewhere would not have these settings (02, 03).",
+            advice=True,
+        )
+        return
+    found = drift(server, name)
+    yield from found
+    asked = {check.name.lower() for check in found}
+    for row in server.query("file_settings"):
+        ours = PurePosixPath(row["sourcefile"] or "").name in _OURS
+        if ours and row["applied"] and row["name"] not in asked and row["name"] not in _ROLE:
+            yield Check(
+                str(row["name"]),
+                False,
+                f"not in configmap/{name}",
+                row["setting"],
+                "The server has it, its ConfigMap does not: run this notebook with it.",
+                advice=True,
+            )

@@ -1,0 +1,54 @@
+"""Physical replication: slots, the source's proof, the standby and its base backup, and how it stands."""
+
+from pgnb.physical.backupoptions import BackupOptions
+from pgnb.physical.basebackup import plan_base_backup
+from pgnb.physical.checks import standby_checks
+from pgnb.physical.claims import layout_checks
+from pgnb.physical.proof import prove_source
+from pgnb.physical.rejoin import Rejoin, plan_rejoin
+from pgnb.physical.repoint import plan_repoint
+from pgnb.physical.sizing import five_checks, standby_settings
+from pgnb.physical.slot_checks import slot_checks, slots_as_wished
+from pgnb.physical.slots import Slot, Slots, plan_drop_slot, plan_slot, plan_slots, slots
+from pgnb.physical.standby import plan_standby_config, plan_standby_workload, standby_pod_checks
+from pgnb.physical.status import (
+    Receiver,
+    ReplicationStatus,
+    Sender,
+    StandbyStatus,
+    replication_status,
+    standby_status,
+)
+from pgnb.postgres.source import Source, replication_source
+
+__all__ = [
+    "BackupOptions",
+    "Receiver",
+    "Rejoin",
+    "ReplicationStatus",
+    "Sender",
+    "Slot",
+    "Slots",
+    "Source",
+    "StandbyStatus",
+    "five_checks",
+    "layout_checks",
+    "plan_base_backup",
+    "plan_drop_slot",
+    "plan_rejoin",
+    "plan_repoint",
+    "plan_slot",
+    "plan_slots",
+    "plan_standby_config",
+    "plan_standby_workload",
+    "prove_source",
+    "replication_source",
+    "replication_status",
+    "slot_checks",
+    "slots",
+    "slots_as_wished",
+    "standby_checks",
+    "standby_pod_checks",
+    "standby_settings",
+    "standby_status",
+]

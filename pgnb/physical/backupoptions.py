@@ -1,0 +1,95 @@
+"""Options of pg_basebackup, how long a copy takes with them, and the WAL that is kept meanwhile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pgnb.core.checks import Check
+from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.errors import ParameterError
+from pgnb.postgres import Server
+
+ASSUMED_RATE = 100 * 1024**2
+"""Bytes a second that a copy without a limit is taken to reach: a disk or a network in the cloud."""
+_UNITS = {"": 1024, "k": 1024, "M": 1024**2}
+_RATE = re.compile(r"(\d+(?:\.\d+)?)([kM]?)\Z")
+_LEAST, _MOST = 32 * 1024, 1024**3
+_CHECKPOINTS = ("fast", "spread")
+_COMPRESSES = 15
+"""The first major version whose server compresses a base backup."""
+_COMPRESSION = re.compile(r"server-(gzip|lz4|zstd)(:[\w=,]+)?\Z")
+
+
+@dataclass(frozen=True)
+class BackupOptions:
+    """Options of pg_basebackup: `--max-rate`, `--checkpoint` and `--compress`; empty is without.
+
+    Raises ParameterError for what pg_basebackup would refuse: without tar, only the server can compress.
+    """
+
+    max_rate: str = ""
+    checkpoint: str = "fast"
+    compression: str = ""
+
+    def __post_init__(self) -> None:
+        if self.max_rate and not _LEAST <= self.bytes_per_second <= _MOST:
+            raise ParameterError(
+                f"max_rate cannot be {self.max_rate!r}", remedy="Write 32k to 1024M, bytes a second: 50M."
+            )
+        if self.checkpoint not in _CHECKPOINTS:
+            raise ParameterError(
+                f"backup_checkpoint cannot be {self.checkpoint!r}", remedy="Use fast or spread."
+            )
+        if self.compression and not _COMPRESSION.match(self.compression):
+            raise ParameterError(
+                f"backup_compression cannot be {self.compression!r}",
+                remedy="Write server-lz4, server-zstd or server-gzip, with a level as server-zstd:3.",
+            )
+
+    @property
+    def bytes_per_second(self) -> float:
+        """The limit; 0 for none, or for a text that is no rate."""
+        match = _RATE.match(self.max_rate)
+        return float(match[1]) * _UNITS[match[2]] if match else 0.0
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What pg_basebackup is given."""
+        limits = [f"--max-rate={self.max_rate}"] if self.max_rate else []
+        packed = [f"--compress={self.compression}"] if self.compression else []
+        return (f"--checkpoint={self.checkpoint}", *limits, *packed)
+
+    def checks(self, primary: Server, data_bytes: int) -> Iterator[Check]:
+        """Whether the server can compress; how long the copy takes at its limit, or at 100 MB/s (advice)."""
+        if self.compression:
+            major = primary.facts.major
+            yield Check(
+                "backup_compression",
+                major >= _COMPRESSES,
+                f"PostgreSQL {major}",
+                f"{_COMPRESSES} or later",
+                "An older server cannot compress a base backup: leave backup_compression empty.",
+            )
+        yield self._duration(primary, data_bytes)
+
+    def _duration(self, primary: Server, data_bytes: int) -> Check:
+        """Whether a slot keeps the WAL of the time that the copy takes."""
+        seen = primary.one("physical/copy_estimate")
+        rate = self.bytes_per_second or ASSUMED_RATE
+        seconds = data_bytes / rate
+        wal, cap = int(seen["wal_rate"] * seconds), seen["cap_bytes"]
+        found = (
+            f"{spell_bytes(data_bytes)} at {spell_bytes(rate)}/s take {spell_seconds(seconds)};"
+            f" {spell_bytes(wal)} of WAL meanwhile, by the average since {seen['since']:%Y-%m-%d %H:%M}"
+        )
+        kept = "no limit" if cap is None else spell_bytes(cap)
+        return Check(
+            "WAL kept during the copy",
+            cap is None or wal < cap,
+            found,
+            f"< max_slot_wal_keep_size, {kept}",
+            "Raise max_slot_wal_keep_size for the time of the copy (a reload), as far as the disk has room.",
+            advice=True,
+        )

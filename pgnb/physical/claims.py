@@ -1,0 +1,217 @@
+"""The claims that a standby made by pgnb gets for pg_wal and tablespaces, told before they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+from pgnb.cluster import Mount, Pod, Workload
+from pgnb.cluster.server_spec import MANAGED_BY
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import ParameterError
+from pgnb.physical.outside import Outside, mapped, obstacle, outside_of
+from pgnb.physical.status import senders
+from pgnb.physical.target import (
+    Target,
+    data_directory_named,
+    find_workload,
+    inspect,
+    target_of,
+    template_pod,
+)
+from pgnb.postgres import Server
+
+_DATA, _OURS = "pgnb-data", "pgnb-"
+_TAKEN = ("data", "passfile", "config")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim beside the data's, as the template fills it in."""
+
+    name: str
+    volume: str
+    mount: str
+    size: str
+    storage_class: str
+    access_modes: tuple[str, ...]
+
+
+def made_by_pgnb(workload: Workload) -> bool:
+    """Whether pgnb made it from its template."""
+    return bool((workload.object["metadata"].get("labels") or {}).get(MANAGED_BY) == "pgnb")
+
+
+def more_claims(
+    primary: Server, name: str, live: Workload | None, tablespaces: Mapping[str, str]
+) -> list[dict[str, object]]:
+    """One for each volume with pg_wal or a tablespace, at the primary's path or at the one that is wanted.
+
+    A workload that is there (`live`) keeps those that it has, and gets new ones only while it is stopped.
+    """
+    outside, pod = outside_of(primary), primary.pod
+    paths, volumes = mapped(outside, tablespaces), volumes_apart(pod, primary.facts.data_directory, outside)
+    wanted = {paths.get(path, path): at for path, at in volumes.items()}
+    claims = _there(primary, live, wanted) if live else {}
+    if live is None or not live.replicas:
+        for where, at in new_mounts(_data_mount(primary), volumes, paths, claims).items():
+            number = len(claims)
+            word = f"{at.volume[:40]}-{number + 1}" if number or at.volume in _TAKEN else at.volume[:40]
+            claims[where] = _claim(primary, at.path, f"{name}-{word}", f"{_OURS}{word}", where)
+    return [asdict(claim) for claim in claims.values()]
+
+
+def volumes_apart(pod: Pod, directory: str, outside: Iterable[Outside]) -> dict[str, Mount]:
+    """The primary's claims with pg_wal or a tablespace, by its path; not its data's, nor one inside them."""
+    at = {one.path: pod.mount_of(one.path) for one in outside}
+    return {
+        path: mount
+        for path, mount in at.items()
+        if mount
+        and mount.claim
+        and mount != pod.mount_of(directory)
+        and not mount.path.startswith(f"{directory}/")
+    }
+
+
+def new_mounts(
+    data_mount: str, volumes: Mapping[str, Mount], paths: Mapping[str, str], there: Collection[str]
+) -> dict[str, Mount]:
+    """Where a claim is to be mounted that is not there, with the primary's volume that it is like.
+
+    What keeps its path needs a mount where the primary has one, also below the data's mount; a path that the
+    operator names (`paths`) needs none below a mount that there will be.
+    """
+    kept = {mount.path: mount for path, mount in volumes.items() if paths.get(path, path) == path}
+    found = {where: mount for where, mount in kept.items() if where not in there}
+    for path, mount in volumes.items():
+        where = paths.get(path, path)
+        mounts = (data_mount, *there, *found)
+        if where != path and not any(f"{where}/".startswith(f"{above}/") for above in mounts):
+            found[where] = mount
+    return found
+
+
+def _data_mount(primary: Server) -> str:
+    mount = primary.pod.mount_of(primary.facts.data_directory)
+    return mount.path if mount else primary.facts.data_directory
+
+
+def _claim(primary: Server, at: str, name: str, volume: str, where: str) -> Claim:
+    """A claim like the primary's at that path."""
+    like = primary.cluster.volume(primary.pod, at)
+    modes = like.access_modes or ("ReadWriteOnce",)
+    return Claim(name, volume, where, like.size, like.storage_class, modes)
+
+
+def _there(primary: Server, live: Workload, wanted: Mapping[str, Mount]) -> dict[str, Claim]:
+    """Those of a workload that is there, by their mount's path; one that was deleted is made again.
+
+    Then it is like the primary's volume for what is `wanted` there, and like its data's where nothing is.
+    """
+    mounts = [m for m in template_pod(live).mounts if m.claim and m.volume.startswith(_OURS)]
+    claims = {}
+    for mount in (m for m in mounts if m.volume != _DATA):
+        held = (at.path for path, at in wanted.items() if f"{path}/".startswith(f"{mount.path}/"))
+        like = next(held, primary.facts.data_directory)
+        claims[mount.path] = _claim(primary, like, mount.claim, mount.volume, mount.path)
+    return claims
+
+
+def layout_checks(
+    primary: Server, standby: str, tablespaces: Mapping[str, str] | None = None, *, manifest: str = ""
+) -> Checks:
+    """Where pg_wal and each tablespace of the primary goes at the standby; before anything is made.
+
+    `tablespaces` maps paths at the primary to others at the standby. A tablespace without a place that lasts
+    stops; pg_wal without one goes into the data directory. Raises ParameterError for a path that is none.
+    """
+    title = f"Places of {standby} for what {primary.name} has outside of its data directory"
+    outside = outside_of(primary) if primary.present else ()
+    paths = mapped(outside, tablespaces or {}) if primary.present else {}
+    live = find_workload(primary.cluster, standby)
+    items = [Check.fact("pg_wal and tablespaces", "in the data directory")]
+    if outside and live is not None and _streams(primary, live):
+        words = "where it is: the standby streams from this primary already"
+        items = [Check.fact(one.words, words) for one in outside]
+    elif outside and live is None and manifest:
+        items = [Check.fact(one.words, f"{one.path}; its place is your manifest's") for one in outside]
+    elif outside:
+        target = _target(primary, standby, live, tablespaces or {})
+        items = [_check(one, paths.get(one.path, one.path), target) for one in outside]
+    return Checks.of(title, items, primary.journal)
+
+
+def _streams(primary: Server, live: Workload) -> bool:
+    """Whether its server follows this primary, by its pod's address, or by what the pod itself shows."""
+    cluster = primary.cluster
+    pods = [pod for pod in cluster.pods(live.selector) if pod.ready and not pod.deleting]
+    addresses = {pod.ip for pod in pods}
+    if any(one.streaming and one.address in addresses for one in senders(primary)):
+        return True
+    if not pods:
+        return False
+    target = target_of(cluster, live)
+    seen = replace(target, mount=replace(target.mount, sub_path=""))
+    state = inspect(partial(cluster.exec, pods[0]), seen.directory, seen.root, primary.facts.bin_dir)
+    return state.system_identifier == primary.facts.system_identifier and state.follows and state.receiving
+
+
+def _check(one: Outside, path: str, target: Target) -> Check:
+    stands = obstacle(path, target)
+    mount = target.pod.mount_of(path)
+    found = stands or f"{path}, on claim {mount.claim if mount else ''}"
+    if one.wal:
+        way = "The standby's WAL lies on its data volume, or where its own pg_wal is a link to."
+        return Check(one.name, not stands, found, "a claim of the standby's", way, advice=True)
+    way = f'Mount a claim there, or name a place on one: tablespaces = {{"{one.path}": "/PATH"}}.'
+    return Check(one.words, not stands, found, "a claim of the standby's", f"{way} {_again(target)}".strip())
+
+
+def _again(target: Target) -> str:
+    running = target.workload.replicas and made_by_pgnb(target.workload)
+    return "Or scale it to 0 and run 03 again, which adds a claim for each." if running else ""
+
+
+def _target(primary: Server, name: str, live: Workload | None, tablespaces: Mapping[str, str]) -> Target:
+    """The standby's place, as it is or as pgnb's template will make it."""
+    if live is not None and (live.replicas or not made_by_pgnb(live)):
+        return target_of(primary.cluster, live)
+    directory, mount = primary.facts.data_directory, _data_mount(primary)
+    claims = more_claims(primary, name, live, tablespaces)
+    pairs = [(_DATA, mount, f"{name}-data"), *((c["volume"], c["mount"], c["name"]) for c in claims)]
+    server = {
+        "name": "server",
+        "volumeMounts": [{"name": volume, "mountPath": path} for volume, path, _ in pairs],
+    }
+    volumes = [{"name": volume, "persistentVolumeClaim": {"claimName": claim}} for volume, _, claim in pairs]
+    meta = {"name": name, "uid": "", "labels": {}}
+    pod = Pod.of({"metadata": meta, "spec": {"containers": [server], "volumes": volumes}, "status": {}})
+    data = pod.mount_of(directory)
+    assert data is not None
+    return Target(
+        live or Workload("Deployment", name, 0, "Recreate", "", (), {"metadata": meta}),
+        pod,
+        f"{mount}/pgdata" if directory == mount else directory,
+        data,
+    )
+
+
+def assert_placed(
+    primary: Server, workload: Workload, container: str, tablespaces: Mapping[str, str]
+) -> None:
+    """Each tablespace has a place in a workload that is there or will be made. Raises ParameterError."""
+    if not data_directory_named(template_pod(workload, container)):
+        return  # Where its data lie is asked when its volume is looked at.
+    outside = outside_of(primary)
+    target, paths = target_of(primary.cluster, workload, container=container), mapped(outside, tablespaces)
+    failed: Sequence[Check] = [
+        check for one in outside if (check := _check(one, paths.get(one.path, one.path), target)).stops
+    ]
+    if failed:
+        raise ParameterError(
+            f"a tablespace of {primary.name} has no place in {workload.label}",
+            found="; ".join(f"{check.name}: {check.found}" for check in failed),
+            remedy=failed[0].remedy,
+        )

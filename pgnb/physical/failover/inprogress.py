@@ -1,0 +1,64 @@
+"""The change of roles that is in progress, written on the old primary's workload phase by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pgnb.cluster import Cluster
+from pgnb.cluster.owner import this_run
+from pgnb.cluster.rolechange import ROLE_CHANGE, RoleChange, role_change_of
+from pgnb.core.checks import Check, Checks
+from pgnb.physical.failover.succession import Succession
+
+
+def role_change_checks(cluster: Cluster) -> Checks:
+    """A change of roles that was begun and did not end: by whom, when, how far, and how to go on. Advice."""
+    items = [
+        Check(f"change of roles of {one.workload}", False, one.words, "ended", one.remedy, advice=True)
+        for one in cluster.role_changes()
+    ]
+    none = Check("no change of roles in progress", True, "none", "none")
+    return Checks.of("Changes of roles", items or [none], cluster.journal)
+
+
+def mark_phase(
+    pair: Succession,
+    phase: str,
+    *,
+    replicas: int | None = None,
+    stopped: bool | None = None,
+    standing: str | None = None,
+) -> None:
+    """Write the phase on the old primary's workload, and with `replicas` scale it in the same request.
+
+    Whoever changed the workload since this run saw it has it: then Conflict is raised, and nothing changed.
+    """
+    before = pair.change
+    keeps = before is not None and before.stopped and stopped is None
+    pair.change = RoleChange(
+        pair.path,
+        phase,
+        this_run(),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        pair.candidate.name,
+        stopped=keeps or bool(stopped),
+        standing=before.standing if keeps and before else standing,
+    )
+    what = f"{ROLE_CHANGE}: {phase}" + ("" if replicas is None else f"; scale to {replicas}")
+    _write(pair, pair.change.text, what, {} if replicas is None else {"spec": {"replicas": replicas}})
+
+
+def clear_mark(pair: Succession) -> str:
+    """Take the annotation away: the change of roles is over, or was put back."""
+    if role_change_of(pair.old.again().object) is None:
+        return "nothing was in progress"
+    _write(pair, None, f"remove {ROLE_CHANGE}: the change of roles is over", {})
+    pair.change = None
+    return "over"
+
+
+def _write(pair: Succession, value: str | None, what: str, spec: Mapping[str, Any]) -> None:
+    body = {"metadata": {"annotations": {ROLE_CHANGE: value}}, **spec}
+    pair.cluster.patch_as_seen(pair.old.workload.object, body, what)

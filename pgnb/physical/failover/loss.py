@@ -1,0 +1,161 @@
+"""What a promotion would lose, from what is known: the old primary's volume, or the standby's own clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Cell, Table, Tabled, card, spell_bytes, spell_seconds
+from pgnb.core.journal import Journal
+from pgnb.physical.failover.succession import Succession
+from pgnb.physical.failover.volume import read_volume
+from pgnb.physical.status import Receiver, receiver
+
+
+@dataclass(frozen=True, repr=False)
+class Loss(Tabled):
+    """The estimate. `commits` and `bytes` are upper bounds from the old primary's own WAL, None where that
+    can't be read; then `seconds` is how long the candidate has had no commit, at the time of `asked`.
+
+    `last_commit` is the newest commit that the candidate has.
+    """
+
+    candidate: str
+    basis: str
+    commits: int | None
+    bytes: int | None
+    last_commit: datetime | None
+    asked: datetime | None
+    received: str | None
+    replayed: str | None
+    paused: bool
+    streaming: bool
+    applies: bool = True
+    journal: Journal = field(default_factory=Journal, repr=False, compare=False)
+
+    @property
+    def none(self) -> bool:
+        """Whether it is known that nothing is lost."""
+        return not self.applies or (self.commits == 0 and self.bytes == 0)
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds between the candidate's newest commit and the question."""
+        if self.last_commit is None or self.asked is None:
+            return None
+        return (self.asked - self.last_commit).total_seconds()
+
+    @property
+    def words(self) -> str:
+        """The estimate in one sentence."""
+        if self.none:
+            return "nothing is lost" if self.applies else self.basis
+        if self.commits is not None:
+            return f"at most {self.commits:,} commits ({spell_bytes(self.bytes)} of WAL)"
+        return f"unknown: every commit after {self.last_commit or 'the beginning'} that was acknowledged"
+
+    @property
+    def checks(self) -> Checks:
+        """What must be so before the candidate is promoted, and what is only said."""
+        if not self.applies:
+            return Checks.of("Loss estimate", [Check.fact("loss", self.basis)], self.journal)
+        items = [
+            Check(
+                "the receiver is down",
+                not self.streaming,
+                "streaming" if self.streaming else "down",
+                "down",
+                "WAL still arrives: the old primary runs. Fence it.",
+            ),
+            Check(
+                "replay is not paused",
+                not self.paused,
+                "paused" if self.paused else "not paused",
+                "not paused",
+                "SELECT pg_wal_replay_resume() on the candidate.",
+            ),
+            Check(
+                "all that was received is replayed",
+                self.received == self.replayed,
+                f"received {self.received}, replayed {self.replayed}",
+                "equal",
+                "Promotion replays the rest; the end of it may be half a record.",
+                advice=True,
+            ),
+            Check(
+                "loss",
+                self.none,
+                self.words,
+                "nothing is lost",
+                "accept_loss = True goes on all the same; the old volume keeps what is lost.",
+                advice=True,
+            ),
+        ]
+        return Checks.of("Loss estimate", items, self.journal)
+
+    @property
+    def table(self) -> Table:
+        """One fact a line."""
+        facts = {
+            "estimate": Cell(self.words, "good" if self.none else "bad"),
+            "basis": self.basis,
+            f"received by {self.candidate}": self.received,
+            "replayed": self.replayed,
+            "its newest commit": self.last_commit,
+            "older than now by": spell_seconds(self.seconds),
+        }
+        return card("Loss estimate", facts if self.applies else {"estimate": self.basis})
+
+
+def estimate_loss(pair: Succession) -> Loss:
+    """What would be lost if the candidate were promoted now; the estimate goes into the record.
+
+    The exact answer is on the fenced volume: the commits in the WAL behind what the candidate replayed. It
+    is an upper bound, since a commit may not have been acknowledged. Only where the volume can't be read, it
+    is the time since the candidate's newest commit.
+    """
+    candidate, journal = pair.candidate, pair.cluster.journal
+    seen = receiver(candidate)
+    if pair.path != "failover" or seen is None or not seen.in_recovery:
+        basis = "the candidate is a primary already" if pair.done else f"the path is {pair.path}"
+        return Loss(candidate.name, basis, None, None, None, None, None, None, False, False, False, journal)
+    remains = read_volume(pair)
+    asked = candidate.scalar("SELECT pg_catalog.clock_timestamp()")
+    commits, size, basis = _bounds(pair, seen)
+    found = Loss(
+        candidate.name,
+        basis,
+        commits,
+        size,
+        seen.last_commit_replayed,
+        asked,
+        seen.received_lsn,
+        seen.replayed_lsn,
+        seen.paused,
+        seen.streaming,
+        journal=journal,
+    )
+    pair.quiet_from, pair.lost_commits = seen.last_commit_replayed, commits
+    journal.facts(
+        loss_estimate=found.words,
+        loss_commits=commits,
+        loss_basis=basis,
+        old_primary=remains.state if remains else "",
+    )
+    return found
+
+
+def _bounds(pair: Succession, seen: Receiver) -> tuple[int | None, int | None, str]:
+    remains = pair.remains
+    if remains is None:
+        return (
+            None,
+            None,
+            f"the candidate's own clock: the old volume can't be read ({pair.unreadable or pair.old.volume})",
+        )
+    if remains.covered_by(seen.replayed_lsn):
+        return 0, 0, f"its clean shutdown: the checkpoint {remains.checkpoint} was replayed"
+    if remains.commits is None:
+        return None, None, f"the candidate's own clock: the old volume has no WAL from {remains.start} on"
+    return remains.commits, remains.beyond, f"the WAL on {pair.old.volume}, read to its end ({remains.end})"

@@ -1,0 +1,105 @@
+"""What the old primary's volume says once nobody runs on it: how it ended, and what no standby has of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pgnb.cluster import ExecResult
+from pgnb.core.display import Table, card, spell_bytes
+from pgnb.core.errors import ChangeFailed
+from pgnb.physical import scripts
+from pgnb.postgres.progress import lsn_bytes, lsn_diff, lsn_text
+
+Run = Callable[..., ExecResult]
+_CLEAN = ("shut down", "shut down in recovery")
+
+
+@dataclass(frozen=True)
+class Remains:
+    """From pg_controldata and pg_waldump on the stopped server's volume.
+
+    `checkpoint` is the LSN of its last checkpoint record, `end` that of its last whole WAL record at or
+    behind `start` (empty: none, or not read), `commits` how many transactions committed from `start` on.
+    """
+
+    system_identifier: str
+    state: str
+    timeline: int
+    checkpoint: str
+    signal: bool
+    start: str = ""
+    end: str = ""
+    commits: int | None = None
+
+    @property
+    def clean(self) -> bool:
+        """Whether the server was shut down in order, so that its last record is its checkpoint."""
+        return self.state in _CLEAN
+
+    def covered_by(self, replayed: str | None) -> bool:
+        """Whether a standby that replayed so far has everything that this server ever wrote."""
+        return self.clean and replayed is not None and lsn_bytes(replayed) > lsn_bytes(self.checkpoint)
+
+    @property
+    def beyond(self) -> int | None:
+        """Bytes of WAL that are here and behind `start`; None when that was not read."""
+        if self.commits is None:
+            return None
+        return max(0, lsn_diff(self.end, self.start)) if self.end else 0
+
+    @property
+    def table(self) -> Table:
+        """One fact a line."""
+        facts = {
+            "state": self.state,
+            "timeline": self.timeline,
+            "last checkpoint": self.checkpoint,
+            "standby.signal": self.signal,
+            "WAL beyond the standby": spell_bytes(self.beyond),
+            "commits in it": self.commits,
+        }
+        return card("The old primary's volume", facts)
+
+
+def read_remains(run: Run, directory: str, bin_dir: str, *, start: str = "", timeline: int = 0) -> Remains:
+    """Read them by `run`, which runs an argv in a container that has the volume mounted; nothing changes.
+
+    From `start` on, on `timeline`, the WAL is read to its end. Raises ChangeFailed where there is no
+    control file.
+    """
+    argv = scripts.argv("remains", args=(directory, bin_dir, start, str(timeline or "")))
+    return remains_of(run(argv, timeout=600.0).text, start)
+
+
+def remains_of(text: str, start: str = "") -> Remains:
+    """The script's KEY=VALUE lines as a value."""
+    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    if "state" not in found:
+        raise ChangeFailed(
+            "the old primary's data directory has no readable control file",
+            found=text[:300] or "nothing",
+            remedy="Check primary_data_directory and the claim; keep the volume as it is.",
+        )
+    commits = found.get("commits", "")
+    return Remains(
+        found.get("system_identifier", ""),
+        found["state"],
+        int(found.get("timeline") or 0),
+        found.get("checkpoint", ""),
+        "signal" in found,
+        start,
+        _plain(found.get("end", "")),
+        int(commits) if commits.isdigit() else None,
+    )
+
+
+def _plain(lsn: str) -> str:
+    """Without the zeros that pg_waldump writes before it."""
+    return lsn_text(lsn_bytes(lsn)) if lsn else ""
+
+
+def leave_signal(run: Run, directory: str, *, there: bool) -> None:
+    """Put standby.signal into the data directory, flushed, or take it away."""
+    argv: Sequence[str] = scripts.argv("signal", args=(directory, "put" if there else "remove"))
+    run(argv, changes=f"{'put' if there else 'remove'} {directory}/standby.signal")

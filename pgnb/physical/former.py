@@ -1,0 +1,220 @@
+"""A former primary's data, stopped: how far its WAL goes, where the new primary's history leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pgnb.cluster import Helper
+from pgnb.core.display import spell_bytes
+from pgnb.physical import scripts
+from pgnb.physical.timelines import Fork, History, fork, history_name, segment_start
+from pgnb.postgres.progress import lsn_bytes, lsn_text
+
+_READING = 1800.0
+"""Seconds for pg_waldump: about a gigabyte in ten of them."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the script control.sh found: the control file, the histories, the WAL files and the slots."""
+
+    found: Mapping[str, str]
+
+    @classmethod
+    def of(cls, text: str) -> Control:
+        """From the script's KEY=VALUE lines."""
+        pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+        return cls({key: value.strip() for key, _, value in pairs})
+
+    @property
+    def clean(self) -> bool:
+        """Whether it was shut down, as a primary or as a standby."""
+        return self.state in ("shut down", "shut down in recovery")
+
+    @property
+    def in_recovery(self) -> bool:
+        """Whether it was a standby when it stopped."""
+        return self.state in ("in archive recovery", "shut down in recovery")
+
+    @property
+    def state(self) -> str:
+        """The state in the control file."""
+        return self.found["state"]
+
+    @property
+    def checkpoint(self) -> int:
+        """Where its last checkpoint's record begins, in bytes; after a clean shutdown its last record."""
+        return lsn_bytes(self.found["checkpoint"])
+
+    @property
+    def redo(self) -> str:
+        """Where its recovery begins."""
+        return self.found["redo"]
+
+    @property
+    def timeline(self) -> int:
+        """The newest timeline that it has written."""
+        return max(int(self.found["timeline"]), int(self.found.get("recovery_timeline") or 0))
+
+    @property
+    def history(self) -> History:
+        """Its timeline with the ancestors."""
+        name = history_name(self.timeline).removesuffix(".history")
+        return History.of(self.timeline, self.found.get(f"history_{name}", "").replace(";", "\n"))
+
+    @property
+    def segment_size(self) -> int:
+        """Bytes of a WAL segment."""
+        return int(self.found["segment_size"])
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The replication slots in its directory."""
+        return tuple(self.found.get("slots", "").split())
+
+    @property
+    def traceable(self) -> bool:
+        """Whether pg_rewind can tell which pages it changed: by checksums or by wal_log_hints."""
+        return self.found.get("checksums", "0") != "0" or self.found.get("wal_log_hints") == "on"
+
+    @property
+    def torn(self) -> bool:
+        """Whether a pg_rewind was interrupted while it wrote."""
+        return self.found.get("torn") == "yes"
+
+    @property
+    def full_pages(self) -> bool:
+        """full_page_writes as of its last checkpoint."""
+        return self.found.get("full_page_writes") == "on"
+
+    def oldest_start(self, at: Fork) -> str:
+        """The LSN from which its WAL on the fork's timeline is there without a gap; empty when none is."""
+        names = [n for n in self.found.get("segments", "").split() if int(n[:8], 16) == at.timeline]
+        begun = {segment_start(name, self.segment_size) for name in names}
+        oldest = (at.lsn or 0) // self.segment_size * self.segment_size
+        if oldest not in begun:
+            return ""
+        while oldest - self.segment_size in begun:
+            oldest -= self.segment_size
+        return lsn_text(oldest)
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """What it wrote behind the fork, counted in its WAL; `transactions` None: that WAL can't be read.
+
+    `size` is bytes of WAL; rows are those of tables that users made, their TOAST pieces among them.
+    """
+
+    timeline: int
+    since: str
+    size: int
+    transactions: int | None
+    first: str = ""
+    last: str = ""
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+    @property
+    def loses(self) -> bool:
+        """Whether something that was committed would be dropped, or may be."""
+        return self.transactions != 0
+
+    @property
+    def words(self) -> str:
+        """What would be dropped, in a sentence."""
+        where = f"from {self.since} on timeline {self.timeline}"
+        if self.transactions is None:
+            return f"an unknown number of transactions {where}: that WAL cannot be read"
+        if not self.transactions:
+            return f"no transaction, {spell_bytes(self.size)} of WAL {where}"
+        rows = f"{self.inserted} rows inserted, {self.updated} updated, {self.deleted} deleted"
+        when = f", committed from {self.first} to {self.last}" if self.first else ""
+        return f"{self.transactions} transactions {where} ({rows}, {spell_bytes(self.size)} of WAL{when})"
+
+
+@dataclass(frozen=True)
+class Former:
+    """A stopped server's data, held against the new primary's history.
+
+    `end` is where the last record begins that it wrote; None when its WAL can't be read. `common` is the redo
+    position of the last checkpoint that both share; None when its WAL does not go back so far.
+    """
+
+    control: Control
+    fork: Fork | None
+    end: int | None
+    common: int | None
+    divergence: Divergence | None
+
+    @property
+    def apart(self) -> bool:
+        """Whether it holds records that the new primary does not have, or may."""
+        if self.fork is None or self.end is None:
+            return True
+        return self.fork.lsn is not None and self.end >= self.fork.lsn
+
+    @property
+    def words(self) -> str:
+        """Its state, its end, and the fork."""
+        end = f"its WAL ends at {lsn_text(self.end)}" if self.end is not None else "its WAL can't be read"
+        if self.fork is None:
+            return f"{self.control.state}; {end}; it shares no timeline with the new primary"
+        parted = (
+            f"left timeline {self.fork.timeline} at {lsn_text(self.fork.lsn)}"
+            if self.fork.lsn
+            else (f"is on timeline {self.fork.timeline}, too")
+        )
+        return f"{self.control.state}; {end}; the new primary {parted}"
+
+
+def look_into(helper: Helper, directory: str, bin_dir: str, history: History) -> Former:
+    """Read a stopped server's data directory; `history` is the new primary's. Changes nothing."""
+    control = read_control(helper, directory, bin_dir)
+    at = fork(control.history, history)
+    if at is None:
+        return Former(control, None, None, None, None)
+    limit = lsn_text(at.lsn if at.lsn is not None else control.checkpoint)
+    places = (directory, bin_dir, str(control.timeline), control.redo, str(at.timeline), limit)
+    argv = scripts.argv("wal", args=(*places, control.oldest_start(at)))
+    wal = Control.of(helper.exec(argv, timeout=_READING).text).found
+    end = _end(control, wal)
+    apart = at.lsn is not None and (end is None or end >= at.lsn)
+    return Former(
+        control, at, end, _common(control, at, wal), _divergence(control, at, wal) if apart else None
+    )
+
+
+def read_control(helper: Helper, directory: str, bin_dir: str) -> Control:
+    """The control file and the names of what lies beside it. Raises ExecFailed without a data directory."""
+    return Control.of(helper.exec(scripts.argv("control", args=(directory, bin_dir))).text)
+
+
+def _end(control: Control, wal: Mapping[str, str]) -> int | None:
+    if control.state == "shut down":
+        return control.checkpoint
+    return lsn_bytes(wal["last"]) if "last" in wal else None
+
+
+def _common(control: Control, at: Fork, wal: Mapping[str, str]) -> int | None:
+    """Where recovery from the last checkpoint before the fork begins; its own last one, if that is it."""
+    if at.lsn is None or control.checkpoint < at.lsn:
+        return lsn_bytes(control.redo)
+    return lsn_bytes(wal["common"]) if "common" in wal else None
+
+
+def _divergence(control: Control, at: Fork, wal: Mapping[str, str]) -> Divergence:
+    assert at.lsn is not None
+    last = lsn_bytes(wal["last"]) if "last" in wal else control.checkpoint
+    size, since = max(0, last - at.lsn), lsn_text(at.lsn)
+    if not int(wal.get("records") or 0):
+        return Divergence(control.timeline, since, size, None)
+    counts = _numbers(wal, ("inserted", "updated", "deleted"))
+    commits = int(wal["commits"])
+    return Divergence(control.timeline, since, size, commits, wal["first"], wal["final"], *counts)
+
+
+def _numbers(wal: Mapping[str, str], names: Sequence[str]) -> tuple[int, ...]:
+    return tuple(int(wal.get(name) or 0) for name in names)

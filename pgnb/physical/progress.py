@@ -1,0 +1,81 @@
+"""How far a base backup is, in the primary's own numbers (pg_stat_progress_basebackup)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from time import monotonic
+
+from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.errors import PgnbError
+from pgnb.core.wait import Progress
+from pgnb.postgres import Server
+
+_COPIED = re.compile(r"(\d+)/\d+ kB \(")
+
+
+@dataclass
+class BackupProgress:
+    """One line that says bytes, percent, speed and what is left; `done` are the bytes that were streamed.
+
+    `resumed`: it was begun by another run, so the speed is that of what is streamed from now on.
+    """
+
+    primary: Server
+    application_name: str
+    resumed: bool = False
+    done: int = 0
+    before: int | None = None
+    started: float = field(default_factory=monotonic)
+    _line: Progress = field(default_factory=lambda: Progress("base backup"))
+
+    def look(self, text: str) -> None:
+        """Read the progress and rewrite the line; called with each line that pg_basebackup writes.
+
+        The line's own number counts at the end, when the server has no row of the backup any more.
+        """
+        if match := _COPIED.search(text):
+            self._seen(int(match[1]) * 1024)
+        try:
+            rows = self.primary.query("physical/backups")
+        except PgnbError:
+            return  # Only a display: the backup's own exit status says whether it went well.
+        mine = [row for row in rows if row["application_name"] == self.application_name]
+        if mine:
+            self._seen(mine[0]["backup_streamed"] or 0)
+            self._line.show(words(self.done, mine[0]["backup_total"], self._rate, mine[0]["phase"]))
+
+    def _seen(self, streamed: int) -> None:
+        self.done = max(self.done, streamed)
+        if self.before is None:
+            self.before = self.done if self.resumed else 0
+
+    @property
+    def _rate(self) -> float:
+        """Bytes a second since this run looks."""
+        taken = monotonic() - self.started
+        return (self.done - (self.before or 0)) / taken if taken else 0.0
+
+    def close(self) -> str:
+        """End the line; bytes, time and speed in words."""
+        taken = monotonic() - self.started
+        self._line.close("copied and verified")
+        if self.resumed:
+            return (
+                f"{spell_bytes(self.done)}, begun by an earlier run, done after {spell_seconds(taken)} more"
+            )
+        rate = f", {spell_bytes(self._rate)}/s" if self.done and taken else ""
+        return (
+            f"{spell_bytes(self.done)} in {spell_seconds(taken)}{rate}" if self.done else spell_seconds(taken)
+        )
+
+
+def words(done: int, total: int | None, rate: float, phase: str) -> str:
+    """`12.0 MB of 48.0 MB (25 %), 6.0 MB/s, 6.0 s left`; the phase alone before anything was streamed."""
+    if not done or not rate:
+        return phase
+    if not total:
+        return f"{spell_bytes(done)}, {spell_bytes(rate)}/s ({phase})"
+    left = spell_seconds(max(total - done, 0) / rate)
+    share = min(100 * done / total, 100)
+    return f"{spell_bytes(done)} of {spell_bytes(total)} ({share:.0f} %), {spell_bytes(rate)}/s, {left} left"

@@ -1,0 +1,235 @@
+"""The proof, before anything is wiped, that a standby can be fed from where it will run (fact 61)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from pgnb.cluster import Cluster, HelperPod
+from pgnb.cluster.helper_spec import START
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import ClusterError, DeadlineExceeded
+from pgnb.physical.manifest import data_owner
+from pgnb.physical.slots import slots
+from pgnb.physical.status import STREAMING
+from pgnb.physical.target import Target, find_target
+from pgnb.postgres import Server, scripts
+from pgnb.postgres.source import Source
+
+_PROOF = re.compile(r"proof (?P<status>\d+) (?P<name>\w+)\Z")
+HELPER_PASSFILE = "/tmp/pgnb-passfile"
+_TIMEOUT = 90.0
+_REMEDIES: tuple[tuple[str, str, str], ...] = (
+    (
+        r"no pg_hba\.conf entry|pg_hba\.conf rejects",
+        "pg_hba.conf",
+        "Add a rule of the database `replication` for this role and address, in front of what rejects it"
+        " (section 2).",
+    ),
+    (
+        r"password authentication failed|no password supplied|SASL authentication|no SCRAM secret",
+        "password",
+        "The Secret's password is not the role's: set both anew (section 2.3, the role).",
+    ),
+    (
+        r"permission denied to start WAL sender|must be superuser or replication role",
+        "REPLICATION",
+        "ALTER ROLE … REPLICATION.",
+    ),
+    (r"is not permitted to log in", "LOGIN", "ALTER ROLE … LOGIN."),
+    (
+        r"too many connections|remaining connection slots|max_wal_senders|number of requested standby",
+        "room",
+        "Raise max_wal_senders or max_connections on the primary (restart), or stop a consumer.",
+    ),
+    (r"SSL|TLS|certificate", "TLS", "See replication_tls, its files, and ssl on the primary."),
+    (r"starting up|shutting down|in recovery mode|not yet accepting", "state", "Wait for the primary."),
+)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One proof: its exit status and what the program said."""
+
+    status: int
+    words: str
+
+
+def prove_source(
+    primary: Server,
+    source: Source,
+    standby: str = "",
+    *,
+    slot: str,
+    application_name: str = "",
+    standby_container: str = "",
+    start_timeout: float = START,
+) -> Checks:
+    """From a helper pod on the standby's own place: name, port, role, password, pg_hba.conf, identity, slot.
+
+    `standby` is the workload's name; while it is not there yet, the helper has the primary's image. A slot
+    that `application_name` itself reads from is as good as a free one. `start_timeout` in seconds, for the
+    helper to start. Each failure is told apart, with the
+    server's own words. A plan-only run starts no pod and checks what the primary knows.
+    """
+    title = f"{source.host}:{source.port} can feed {standby or 'a standby'}"
+    items = [*_role(primary, source), _slot(primary, slot, application_name), *_room(primary)]
+    if words := _needs_no_trial(primary, slot, application_name):
+        shown = [*items, _untried(primary, words)]
+        return Checks.of(title, shown, primary.journal, observed=True)
+    target = find_target(primary.cluster, standby, container=standby_container) if standby else None
+    spec = replace(_helper(primary, source, target), start_timeout=start_timeout)
+    return Checks.of(title, [*_from_there(primary, source, spec), *items], primary.journal)
+
+
+def _untried(primary: Server, words: str) -> Check:
+    return Check("reached from there", True, words, informs=primary.journal.dry_run)
+
+
+def _needs_no_trial(primary: Server, slot: str, application_name: str) -> str:
+    found = slots(primary).find(slot)
+    if found and found.active and found.consumer == application_name and found.consumer_state == STREAMING:
+        return f"{application_name} streams from it now"
+    return "not tried: a plan-only run starts no pod" if primary.journal.dry_run else ""
+
+
+def _role(primary: Server, source: Source) -> Iterator[Check]:
+    roles = primary.query("physical/role", {"role": source.role})
+    role = roles[0] if roles else {}
+    may = bool(role.get("can_login") and role.get("can_replicate") and not role.get("expired"))
+    yield Check(
+        f"role {source.role}",
+        may,
+        _role_words(role),
+        "LOGIN REPLICATION, not expired",
+        f"Make it, or ALTER ROLE {source.role} LOGIN REPLICATION (section 2.3).",
+    )
+
+
+def _slot(primary: Server, name: str, application_name: str) -> Check:
+    slot = slots(primary).find(name)
+    usable = slot is not None and slot.physical and not slot.lost
+    free = slot is None or not slot.active or slot.consumer == application_name
+    return Check(
+        f"slot {name}",
+        usable and free,
+        slot.words if slot else "not there",
+        "physical, free, with its WAL",
+        "Make it (section 2.3)." if free else "Another standby reads from it: name another slot.",
+    )
+
+
+def _room(primary: Server) -> Iterator[Check]:
+    room = primary.one("physical/room")
+    senders, room_for_slots = room["max_senders"] - room["senders"], room["max_slots"] - room["slots"]
+    yield Check(
+        "room for walsenders",
+        senders >= 2,
+        f"{senders} of {room['max_senders']} free",
+        "2 for the base backup",
+        "Raise max_wal_senders (restart), or stop a consumer.",
+    )
+    yield Check(
+        "room for a temporary slot",
+        room_for_slots >= 1,
+        f"{room_for_slots} of {room['max_slots']} free",
+        "1 for the base backup",
+        "Drop a slot that nobody needs, or raise max_replication_slots (restart).",
+    )
+
+
+def _role_words(role: Mapping[str, object]) -> str:
+    if not role:
+        return "not there"
+    login = "LOGIN" if role["can_login"] else "NOLOGIN"
+    replicates = "REPLICATION" if role["can_replicate"] else "NOREPLICATION"
+    return f"{login} {replicates}{', expired' if role['expired'] else ''}"
+
+
+def _from_there(primary: Server, source: Source, spec: HelperPod) -> list[Check]:
+    try:
+        result = primary.cluster.run_helper(spec, timeout=_TIMEOUT)
+    except (ClusterError, DeadlineExceeded) as error:
+        found = f"{error.message}: {error.found}"
+        return [
+            Check("a pod where the standby will run", False, found, "runs", error.remedy or "See its events.")
+        ]
+    return list(checks_of(read_proofs(result.text), source, primary.facts.system_identifier))
+
+
+def _helper(primary: Server, source: Source, target: Target | None) -> HelperPod:
+    owner, bin_dir = data_owner(primary), primary.facts.bin_dir
+    connection = source.connection("pgnb", HELPER_PASSFILE)
+    arguments = (*source.passfile_arguments(HELPER_PASSFILE), bin_dir, connection)
+    argv = scripts.argv("passfile", "prove", args=arguments)
+    spec = HelperPod("pgnb-prove-source", primary.pod.image, argv, uid=owner.uid, gid=owner.gid)
+    if target is not None:
+        return source.given_to(_placed(primary.cluster, target, spec), target.pod)
+    return source.given_to(spec.like(primary.pod), primary.pod)
+
+
+def _placed(cluster: Cluster, target: Target, spec: HelperPod) -> HelperPod:
+    """On the node of the standby's pod, or, while none runs, where its volume can be mounted."""
+    there = target.helper(spec.name_prefix, spec.argv, uid=spec.uid or 0, gid=spec.gid or 0)
+    nodes = [pod.node for pod in cluster.pods(target.workload.selector, target.pod.container) if pod.node]
+    return replace(there, claims={}, node=nodes[0]) if nodes else there
+
+
+def read_proofs(text: str) -> dict[str, Proof]:
+    """The proofs by name, from the script's output."""
+    proofs: dict[str, Proof] = {}
+    name = ""
+    for line in text.splitlines():
+        if match := _PROOF.match(line):
+            name = match["name"]
+            proofs[name] = Proof(int(match["status"]), "")
+        elif name:
+            words = f"{proofs[name].words}\n{line}".strip()
+            proofs[name] = Proof(proofs[name].status, words)
+    return proofs
+
+
+def checks_of(proofs: Mapping[str, Proof], source: Source, system_identifier: str) -> Iterator[Check]:
+    """A check for each proof; those that hang on a failed one are not repeated."""
+    none = Proof(1, "not tried")
+    name, port, session = (proofs.get(key, none) for key in ("name", "port", "session"))
+    yield Check(
+        "name",
+        name.status == 0,
+        " ".join(name.words.split()[:1]) or "not found",
+        "an address",
+        "Is the Service there, in this namespace, and does the cluster's DNS answer?",
+    )
+    if name.status:
+        return
+    yield Check(
+        "port",
+        port.status == 0,
+        port.words,
+        "accepting connections",
+        "Has the Service a ready endpoint, and does a NetworkPolicy stand between?",
+    )
+    if port.status:
+        return
+    yield _session_check(session)
+    if session.status == 0:
+        identifier = session.words.partition("|")[0]
+        yield Check(
+            "system identifier there",
+            identifier == system_identifier,
+            identifier,
+            system_identifier,
+            "The address leads to another server than the one that was planned upon: see the Service.",
+        )
+
+
+def _session_check(session: Proof) -> Check:
+    words = " ".join(session.words.split())
+    for pattern, what, remedy in _REMEDIES:
+        if session.status and re.search(pattern, words):
+            return Check(f"replication session ({what})", False, words, "IDENTIFY_SYSTEM answers", remedy)
+    found = "IDENTIFY_SYSTEM answered" if session.status == 0 else words
+    return Check(
+        "replication session", session.status == 0, found, "IDENTIFY_SYSTEM answers", "See its words."
+    )

@@ -1,0 +1,327 @@
+"""A former primary as a standby of the new one (section 9): the gentlest way that its data allow.
+
+By primary_conninfo alone, where it wrote nothing behind the fork; by pg_rewind, where that can be told and
+the WAL is still there; else by a new base backup. Its own configuration is kept but for the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from pgnb.cluster import Cluster
+from pgnb.cluster.security import User
+from pgnb.core.errors import GateClosed, NotFound, WrongServer
+from pgnb.core.plan import Change, Confirmation, Step
+from pgnb.physical.basebackup import (
+    assert_not_the_primary,
+    assert_slot,
+    config_settings,
+    look_at,
+    plan_base_backup,
+    running_pod,
+    streams_already,
+)
+from pgnb.physical.bootstrap import Bootstrap
+from pgnb.physical.entrypoint import refuse_forgetful
+from pgnb.physical.former import Former, look_into
+from pgnb.physical.install import Role
+from pgnb.physical.judgement import DirectoryState
+from pgnb.physical.login import login_step, logs_in
+from pgnb.physical.manifest import data_owner
+from pgnb.physical.returning import Returning
+from pgnb.physical.sizing import five
+from pgnb.physical.slots import plan_slot, slots
+from pgnb.physical.target import Target, find_target, inspect
+from pgnb.physical.timelines import history_of
+from pgnb.physical.ways import Way, choose
+from pgnb.postgres import Server
+from pgnb.postgres.source import Source
+
+
+@dataclass(repr=False)
+class Rejoin(Change):
+    """A change that also knows its way; `way` is empty when nothing is to do, or in a plan-only run.
+
+    `former` is what was found in the old primary's data; None where nobody could look.
+    """
+
+    way: Way | Literal[""] = field(default="", repr=False)
+    former: Former | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the operator asked for."""
+
+    source: Source
+    slot: str
+    application_name: str
+    config_map: str
+    wipe_standby_data: str
+    container: str
+    data_directory: str
+    timeout: float
+    start_timeout: float
+    tablespaces: Mapping[str, str]
+
+
+def plan_rejoin(
+    old: str,
+    new_primary: Server,
+    *,
+    source: Source,
+    slot: str,
+    application_name: str,
+    config_map: str = "",
+    way: str = "auto",
+    discard_diverged: str = "",
+    wipe_standby_data: str = "",
+    container: str = "",
+    data_directory: str = "",
+    timeout: float = 6 * 3600.0,
+    start_timeout: float = 300.0,
+    tablespaces: Mapping[str, str] | None = None,
+) -> Rejoin:
+    """Make the stopped workload `old` a streaming standby of `new_primary`; nothing to do where it is one.
+
+    Its data are read by a helper pod on its volume; a plan-only run starts none, and then cannot tell the
+    way. `source` leads to the new primary, where `slot` is made first. `config_map` holds a standby's
+    settings, if it is to get others than its own. `way` is auto, follow, rewind or base backup. `timeout` and
+    `start_timeout` are seconds, for the copy and for the start. `tablespaces` maps the new primary's paths to
+    the old one's, for a base backup.
+
+    Two confirmations, by the gate or as arguments: `discard_diverged` = `old`, where pg_rewind drops
+    transactions that it committed behind the fork; `wipe_standby_data` = its claim, where a base backup
+    replaces its data. Raises GateClosed while it runs, or for an image that runs no standby, ParameterError
+    for a way that its data do not allow.
+    """
+    wish = Wish(
+        source,
+        slot,
+        application_name,
+        config_map,
+        wipe_standby_data,
+        container,
+        data_directory,
+        timeout,
+        start_timeout,
+        tablespaces or {},
+    )
+    title = f"rejoin of {old}"
+    if not new_primary.present:
+        return _unseen(new_primary, old, title)
+    cluster = new_primary.cluster
+    target = find_target(cluster, old, container=container, data_directory=data_directory)
+    if target is None:
+        return _unseen(new_primary, old, title)
+    target = replace(target, start_timeout=start_timeout)
+    if _follows_already(new_primary, target, wish):
+        return Rejoin(
+            title, new_primary.journal, note=f"{target.name} streams from {new_primary.name} already."
+        )
+    if target.pod.image == new_primary.pod.image:
+        refuse_forgetful(new_primary, target.pod.container_spec)
+    if cluster.dry_run:
+        return _unseen(new_primary, target.name, title)
+    _assert_ready(cluster, new_primary, target, wish)
+    change = _by_its_data(new_primary, target, wish, way)
+    if change.way != "base backup":
+        change.granted |= {c.parameter for c in change.confirmations if discard_diverged == c.value}
+    return change
+
+
+def _by_its_data(new_primary: Server, target: Target, wish: Wish, way: str) -> Rejoin:
+    """The way that its data allow, or the one that was asked for."""
+    state, former = _look(new_primary, target)
+    owner = state.owner or data_owner(new_primary)
+    oldest = str(new_primary.scalar("physical/oldest_segment"))
+    spaces = state.found.get("tablespaces", "0") != "0"
+    chosen, why = choose(former, oldest, tablespaces=spaces, wished=way)
+    if chosen == "base backup":
+        return _by_base_backup(new_primary, target, wish, former, owner, why)
+    assert former is not None
+    change = _in_place(new_primary, target, wish, former, owner, chosen)
+    change.note = f"{former.words}. {_words(chosen, why)}"
+    change.confirmations = _confirmations(former, chosen, target.workload.name)
+    return change
+
+
+def _unseen(new_primary: Server, name: str, title: str) -> Rejoin:
+    if not new_primary.journal.dry_run:
+        raise NotFound(
+            f"there is no Deployment or StatefulSet {name}", remedy="Name the workload of the old primary."
+        )
+    what = "look at its data; then follow by primary_conninfo alone, by pg_rewind, or by a new base backup"
+    steps = [Step(name, what, lambda: "")]
+    note = "A plan-only run starts no helper pod, so the way is not known yet."
+    return Rejoin(
+        title, new_primary.journal, "", "a streaming standby of the new primary\n", steps, note=note
+    )
+
+
+def _follows_already(new_primary: Server, target: Target, wish: Wish) -> bool:
+    pod = running_pod(new_primary.cluster, target)
+    if pod is None or new_primary.facts.in_recovery:
+        return False
+    state = look_at(new_primary, target, data_owner(new_primary), pod)
+    slot = slots(new_primary).find(wish.slot)
+    return state is not None and streams_already(new_primary, pod, state, slot, wish.application_name)
+
+
+def _assert_ready(cluster: Cluster, new_primary: Server, target: Target, wish: Wish) -> None:
+    """There is a new primary to follow, with a slot that is free, and the old one is stopped."""
+    facts = new_primary.refresh()
+    if facts.in_recovery:
+        raise WrongServer(
+            f"{new_primary.name} is a standby",
+            found="pg_is_in_recovery() is true",
+            remedy="Promote it first.",
+        )
+    assert_not_the_primary(new_primary, target)
+    if (found := slots(new_primary).find(wish.slot)) is not None:
+        assert_slot(cluster, target, found, wish.slot, wish.application_name)
+    pods = cluster.pods(target.workload.selector, target.pod.container)
+    if target.workload.replicas or pods:
+        names = ", ".join(pod.name for pod in pods) or "no pod yet"
+        raise GateClosed(
+            f"{target.name} is not stopped",
+            found=f"scaled to {target.workload.replicas}: {names}",
+            remedy="Fence it first: scale it to 0 and see every pod gone (section 9).",
+        )
+
+
+def _look(new_primary: Server, target: Target) -> tuple[DirectoryState, Former | None]:
+    """What lies on its volume; without a Former where that is not this database cluster's.
+
+    Looked at as the owner of the new primary's data, and, where another user owns these, as that one.
+    """
+    first = data_owner(new_primary)
+    state, former = _look_as(first, new_primary, target)
+    again = state.kind == "unreadable" and state.owner not in (None, first)
+    return _look_as(state.owner or first, new_primary, target) if again else (state, former)
+
+
+def _look_as(owner: User, new_primary: Server, target: Target) -> tuple[DirectoryState, Former | None]:
+    bin_dir = new_primary.facts.bin_dir
+    spec = target.helper("pgnb-inspect", (), uid=owner.uid, gid=owner.gid)
+    with new_primary.cluster.helper(spec, lifetime=3600) as helper:
+        state = inspect(helper.exec, target.directory, target.root, bin_dir)
+        ours = state.system_identifier == new_primary.facts.system_identifier
+        if state.kind != "cluster" or not ours:
+            return state, None
+        return state, look_into(helper, target.directory, bin_dir, history_of(new_primary))
+
+
+def _before_starting(new_primary: Server, target: Target, wish: Wish, owner: User) -> list[Step]:
+    """The slot, as soon as can be, since it keeps the WAL from now on; then the login at the source."""
+    slot = plan_slot(new_primary, wish.slot, consumer=wish.application_name)
+    container = target.pod.container
+    if logs_in(target.workload, container, wish.source, owner):
+        return [*slot.steps]
+    return [*slot.steps, login_step(new_primary.cluster, target.workload, container, wish.source, owner)]
+
+
+def _in_place(
+    new_primary: Server, target: Target, wish: Wish, former: Former, owner: User, way: Way
+) -> Rejoin:
+    settings = config_settings(new_primary, wish.config_map)
+    role = Role(wish.source.connection(wish.application_name), wish.slot, settings, five(new_primary))
+    work = Bootstrap(
+        new_primary,
+        target,
+        wish.source,
+        role,
+        wish.application_name,
+        owner,
+        interrupted=False,
+        replacing=False,
+        timeout=wish.timeout,
+        start_timeout=wish.start_timeout,
+    )
+    acts = Returning(work, former, new_primary.facts.timeline)
+    steps = acts.follow_steps() if way == "follow" else acts.rewind_steps()
+    place = f"{target.directory} on claim {target.claim}"
+    after = (
+        f"{place}: a standby of {new_primary.name}\n  primary_conninfo = {role.connection}\n"
+        f"  primary_slot_name = {role.slot}\nreplicas: 1\n"
+    )
+    return Rejoin(
+        f"rejoin of {target.name}",
+        new_primary.journal,
+        f"{place}: {former.words}\nreplicas: 0\n",
+        after,
+        [*_before_starting(new_primary, target, wish, owner), *steps],
+        undo_text=f"scale {target.name} to 0",
+        precheck=acts.precheck,
+        way=way,
+        former=former,
+    )
+
+
+def _confirmations(former: Former, way: Way, old: str) -> list[Confirmation]:
+    lost = former.divergence
+    if way != "rewind" or lost is None or not lost.loses:
+        return []
+    why = f"pg_rewind drops what {old} committed and the new primary never got: {lost.words}."
+    return [Confirmation("discard_diverged", old, why)]
+
+
+def _by_base_backup(
+    new_primary: Server, target: Target, wish: Wish, former: Former | None, owner: User, why: str
+) -> Rejoin:
+    change = plan_base_backup(
+        new_primary,
+        target.workload.name,
+        wish.source,
+        slot=wish.slot,
+        application_name=wish.application_name,
+        config_map=wish.config_map,
+        container=wish.container,
+        data_directory=wish.data_directory,
+        wipe_standby_data=wish.wipe_standby_data,
+        timeout=wish.timeout,
+        start_timeout=wish.start_timeout,
+        slot_to_come=True,
+        tablespaces=wish.tablespaces,
+    )
+    steps = [*_before_starting(new_primary, target, wish, owner), *change.steps]
+    if former is not None and former.control.torn:
+        steps.insert(0, _clear_step(new_primary, target))
+    return Rejoin(
+        f"rejoin of {target.name}",
+        new_primary.journal,
+        change.before,
+        change.after,
+        steps,
+        f"{_words('base backup', why)} {change.note}",
+        change.undo_text,
+        change.confirmations,
+        change.precheck,
+        change.undo,
+        change.granted,
+        way="base backup",
+        former=former,
+    )
+
+
+def _clear_step(new_primary: Server, target: Target) -> Step:
+    """What an interrupted pg_rewind had kept; the base backup brings the new primary's configuration."""
+    kept, owner = f"{target.directory}.pgnb-kept", data_owner(new_primary)
+
+    def run() -> str:
+        spec = target.helper("pgnb-rejoin", ("rm", "-rf", "--", kept), uid=owner.uid, gid=owner.gid)
+        new_primary.cluster.run_helper(spec)
+        return "removed"
+
+    return Step(target.name, f"remove {kept}, which an interrupted pg_rewind left", run)
+
+
+def _words(way: Way, why: str) -> str:
+    how = {
+        "follow": "It follows by primary_conninfo alone",
+        "rewind": "It goes back by pg_rewind",
+        "base backup": "It is made anew by a base backup",
+    }[way]
+    return f"{how} ({why})." if why else f"{how}."

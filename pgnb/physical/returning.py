@@ -1,0 +1,112 @@
+"""The acts of a rejoin on the old primary's own volume: kept from writing, rewound, configured, started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from pgnb.cluster import Helper
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import ChangeFailed
+from pgnb.core.plan import Step
+from pgnb.physical import scripts
+from pgnb.physical.bootstrap import Bootstrap
+from pgnb.physical.former import Former, read_control
+from pgnb.physical.install import assert_startable, configure
+from pgnb.physical.rewind import Rewind
+
+
+@dataclass
+class Returning:
+    """One rejoin without a base backup; `work` knows the places, the role and the start of a standby."""
+
+    work: Bootstrap
+    former: Former
+    timeline: int
+    """The new primary's, as it was planned upon."""
+
+    def follow_steps(self) -> list[Step]:
+        """By primary_conninfo alone."""
+        slots = ", ".join(self.former.control.slots)
+        dropped = f", remove the slots that it kept as a primary ({slots})" if slots else ""
+        what = f"write standby.signal{dropped}, and the role: {self.work.role.connection}"
+        return [self._step(what, self.follow), self._start_step()]
+
+    def rewind_steps(self) -> list[Step]:
+        """By pg_rewind, then as the other way."""
+        place = f"{self.work.target.directory} from {self.work.source.host}"
+        what = f"CHECKPOINT there, pg_rewind of {place}, its own configuration kept, then the role"
+        return [self._step(what, self.rewind), self._start_step()]
+
+    def _start_step(self) -> Step:
+        return self._step("scale to 1, and see it stream from its slot under its name", self.work.start)
+
+    def _step(self, what: str, act: Callable[[], str]) -> Step:
+        return Step(self.work.target.name, what, act)
+
+    def follow(self) -> str:
+        """standby.signal first: whatever fails behind it, the server can only come up read-only."""
+        directory = self.work.target.directory
+        with self._helper() as helper:
+            self._assert_unchanged(helper)
+            argv = scripts.argv("follow", args=(directory,))
+            helper.exec(argv, changes=f"write {directory}/standby.signal, empty pg_replslot")
+            self._configure(helper)
+        return "configured; its data are as they were"
+
+    def rewind(self) -> str:
+        """Rewind and configure in one helper pod, so that nobody else gets the volume between the two."""
+        work = self.work
+        with self._helper() as helper:
+            self._assert_unchanged(helper)
+            result = Rewind(work.primary, work.target, work.source, work.timeout).run(helper)
+            self._configure(helper)
+        return result
+
+    def _helper(self) -> AbstractContextManager[Helper]:
+        work = self.work
+        spec = work.target.helper("pgnb-rejoin", (), uid=work.owner.uid, gid=work.owner.gid)
+        spec = work.source.given_to(spec, work.target.pod)
+        return work.primary.cluster.helper(spec, lifetime=work.timeout + 600)
+
+    def _assert_unchanged(self, helper: Helper) -> None:
+        """The data are those that were planned upon: nobody started the server meanwhile."""
+        control = read_control(helper, self.work.target.directory, self.work.primary.facts.bin_dir)
+        now, before = control.found, self.former.control.found
+        moved = [key for key in ("state", "checkpoint", "timeline") if now.get(key) != before.get(key)]
+        if moved:
+            raise ChangeFailed(
+                f"the data of {self.work.target.name} are not what was planned upon",
+                found="; ".join(f"{key}: {before.get(key)} then, {now.get(key)} now" for key in moved),
+                remedy="Nothing was changed. Keep it scaled to 0 and plan again.",
+            )
+
+    def _configure(self, helper: Helper) -> None:
+        target, role, bin_dir = self.work.target, self.work.role, self.work.primary.facts.bin_dir
+        configure(helper, target.directory, role, elsewhere=target.configured_elsewhere)
+        assert_startable(helper, target, role, bin_dir, target.directory)
+
+    def precheck(self) -> Checks:
+        """Right before acting: the new primary is one still, the old one gone, and nobody on its volume."""
+        work = self.work
+        primary, facts = work.primary, work.primary.refresh()
+        pods = primary.cluster.pods(work.target.workload.selector, work.target.pod.container)
+        own, others = ", ".join(pod.name for pod in pods), ", ".join(work.strangers())
+        same = not facts.in_recovery and facts.timeline == self.timeline
+        found, wanted = f"{facts.role} on timeline {facts.timeline}", f"primary on timeline {self.timeline}"
+        items = [
+            Check("new primary", same, found, wanted, "It changed meanwhile: plan again."),
+            Check(
+                "old primary stopped", not own, own or "no pod", "no pod", "Scale it to 0 and see it gone."
+            ),
+            Check(
+                "nobody else on the volume",
+                not others,
+                others or "nobody",
+                "nobody",
+                f"Wait until it ends, or delete it: it has the claim {work.target.claim}.",
+            ),
+            *work.pod_checks(),
+        ]
+        return Checks.of(f"Before the rejoin of {work.target.name}", items, primary.journal)

@@ -1,0 +1,338 @@
+"""Replication slots: what each holds back and for whom; made with WAL reserved at once, dropped by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import Cell, Table, Tabled, Tone, spell_bytes
+from pgnb.core.errors import ParameterError
+from pgnb.core.plan import Change, Confirmation, Step
+from pgnb.postgres import Server
+
+_NAME = re.compile(r"[a-z0-9_]{1,63}\Z")
+_CREATE = "SELECT pg_catalog.pg_create_physical_replication_slot(%s, true)"
+_DROP = "SELECT pg_catalog.pg_drop_replication_slot(%s)"
+_DETAILS = (
+    "plugin",
+    "database",
+    "temporary",
+    "active_pid",
+    "consumer_state",
+    "confirmed_flush_lsn",
+    "catalog_xmin_age",
+    "two_phase",
+    "two_phase_at",
+    "conflicting",
+    "invalidation_reason",
+    "failover",
+    "synced",
+)
+_WAL_TONES: dict[str, Tone] = {"reserved": "good", "extended": "good", "unreserved": "bad", "lost": "bad"}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One row of pg_replication_slots, with the walsender that reads from it.
+
+    Sizes are bytes; `retained_bytes` is the WAL kept for it (None: nothing is reserved), `safe_wal_size` what
+    may still be written before it is in danger (None: no cap, or lost). `xmin_age` counts transactions.
+    Fields that the server's version does not have are None: `conflicting` is of 16, `inactive_since`,
+    `invalidation_reason`, `failover` and `synced` are of 17, `two_phase_at` is of 18.
+    """
+
+    name: str
+    type: str
+    plugin: str | None
+    database: str | None
+    temporary: bool
+    active: bool
+    active_pid: int | None
+    restart_lsn: str | None
+    confirmed_flush_lsn: str | None
+    retained_bytes: int | None
+    wal_status: str | None
+    safe_wal_size: int | None
+    xmin_age: int | None
+    catalog_xmin_age: int | None
+    two_phase: bool
+    conflicting: bool | None
+    inactive_since: datetime | None
+    invalidation_reason: str | None
+    failover: bool | None
+    synced: bool | None
+    two_phase_at: str | None
+    consumer: str | None
+    consumer_address: str | None
+    consumer_state: str | None
+
+    @property
+    def physical(self) -> bool:
+        """Whether a standby can use it."""
+        return self.type == "physical"
+
+    @property
+    def lost(self) -> bool:
+        """Whether WAL that it should have kept is gone: nothing but a new base backup helps its standby."""
+        return self.wal_status == "lost" or bool(self.invalidation_reason)
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether, on a standby, it is a logical slot that subscribers can go on from after its promotion."""
+        return bool(self.synced) and not self.temporary and not self.lost
+
+    @property
+    def reserved(self) -> bool:
+        """Whether it holds WAL back; a slot made without `immediately_reserve` does not, until it is used."""
+        return self.restart_lsn is not None
+
+    @property
+    def words(self) -> str:
+        """Type, state and consumer in one line."""
+        what = self.type if self.physical else f"{self.type} ({self.plugin}, database {self.database})"
+        kept = f"{spell_bytes(self.retained_bytes)} retained" if self.reserved else "no WAL reserved"
+        state = f"active by pid {self.active_pid} ({self.consumer_words})" if self.active else "inactive"
+        return f"{what}, {kept}, {self.wal_status or 'no status'}, {state}"
+
+    @property
+    def consumer_words(self) -> str:
+        """Who reads from it: application_name and address."""
+        return f"{self.consumer or 'unknown'} from {self.consumer_address or 'a local socket'}"
+
+
+@dataclass(frozen=True, repr=False)
+class Slots(Tabled):
+    """Every slot of one server."""
+
+    items: tuple[Slot, ...]
+    title: str = "Replication slots"
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def find(self, name: str) -> Slot | None:
+        """The slot of exactly that name, if it is there."""
+        return next((slot for slot in self.items if slot.name == name), None)
+
+    @property
+    def table(self) -> Table:
+        """One slot a line: what it is, who reads, what it holds back, and how near its cap is."""
+        columns = (
+            "slot",
+            "type",
+            "active by",
+            "restart_lsn",
+            "retained",
+            "wal_status",
+            "safe_wal_size",
+            "xmin age",
+            "inactive since",
+        )
+        rows = [
+            (
+                s.name,
+                s.type,
+                s.consumer_words if s.active else Cell("inactive", "warn"),
+                s.restart_lsn,
+                spell_bytes(s.retained_bytes),
+                _status_cell(s),
+                spell_bytes(s.safe_wal_size),
+                s.xmin_age,
+                s.inactive_since,
+            )
+            for s in self.items
+        ]
+        return Table.of(columns, rows, title=self.title, note="" if rows else "There is no slot.")
+
+    @property
+    def details(self) -> Table:
+        """The other columns of pg_replication_slots, as far as this server's version has them."""
+        known = [name for name in _DETAILS if any(getattr(slot, name) is not None for slot in self.items)]
+        rows = [(slot.name, *(getattr(slot, name) for name in known)) for slot in self.items]
+        return Table.of(("slot", *known), rows, title=f"{self.title}: what else they are")
+
+
+def _status_cell(slot: Slot) -> Cell:
+    text = slot.wal_status or "not reserved"
+    if slot.invalidation_reason:
+        text = f"{text}: {slot.invalidation_reason}"
+    return Cell(text, _WAL_TONES.get(slot.wal_status or "", "warn"))
+
+
+def slots(server: Server) -> Slots:
+    """Every replication slot (pg_replication_slots joined with pg_stat_replication), of any type."""
+    rows = server.query("physical/slots")
+    return Slots(tuple(Slot(**row) for row in rows), f"Replication slots of {server.name}")
+
+
+def check_slot_name(name: str) -> str:
+    """The name, when the server would take it (the manual, 26.2.6.1). Raises ParameterError."""
+    if not _NAME.match(name):
+        raise ParameterError(
+            f"{name!r} cannot be a slot's name",
+            found=f"{len(name)} characters",
+            remedy="Use 1 to 63 lower-case letters, digits and underscores.",
+        )
+    return name
+
+
+def plan_slot(server: Server, name: str, *, consumer: str = "") -> Change:
+    """A physical slot that reserves WAL from now on; an existing one is kept where it can serve.
+
+    `consumer` is the application_name of the standby that it is for: a slot that another consumer reads from
+    is refused. An inactive slot that reserves nothing is made again, which loses nothing.
+    Raises ParameterError for a bad name and for a slot of that name that cannot serve, with the way out.
+    """
+    check_slot_name(name)
+    there = slots(server).find(name)
+    if there is not None:
+        _assert_usable(there, consumer)
+        if there.reserved or there.active:
+            return Change(f"slot {name}", server.journal, note=f"It is there: {there.words}.")
+    elif server.present:
+        _assert_room(server, 1)
+    steps = [_create_step(server, name)]
+    if there is not None:
+        steps.insert(0, _drop_step(server, name, "it reserves no WAL, so nothing is lost"))
+    before = f"{name}: {there.words}\n" if there else ""
+    return Change(
+        f"slot {name}",
+        server.journal,
+        before,
+        f"{name}: physical, WAL reserved from now on\n",
+        steps,
+        note="WAL is kept for it until its standby has received it; max_slot_wal_keep_size is the cap.",
+        undo_text=f"drop the slot {name}",
+        undo=lambda: plan_drop_slot(server, name),
+    )
+
+
+def plan_slots(server: Server, names: Sequence[str]) -> Change:
+    """Physical slots by name, one for each standby; those that are there and can serve are kept.
+
+    Raises as plan_slot does, and ParameterError when the server has no room for all of them.
+    """
+    plans = [plan_slot(server, name) for name in dict.fromkeys(names)]
+    _assert_room(server, sum(bool(plan) for plan in plans))
+    return Change(
+        f"slots {', '.join(names) or '(none)'}",
+        server.journal,
+        "".join(plan.before for plan in plans),
+        "".join(plan.after for plan in plans),
+        [step for plan in plans for step in plan.steps],
+        note=" ".join(dict.fromkeys(plan.note for plan in plans)) or "No slot was named.",
+        undo_text="; ".join(plan.undo_text for plan in plans if plan),
+    )
+
+
+def _create_step(server: Server, name: str) -> Step:
+    def run() -> str:
+        server.execute(_CREATE, (name,), what=f"SELECT pg_create_physical_replication_slot('{name}', true)")
+        made = slots(server).find(name)
+        return f"WAL is reserved from {made.restart_lsn} on" if made else "not found afterwards"
+
+    return Step(server.name, f"create the physical slot {name}, reserving WAL at once", run, journalled=True)
+
+
+def _drop_step(server: Server, name: str, why: str) -> Step:
+    def run() -> str:
+        server.execute(_DROP, (name,), what=f"SELECT pg_drop_replication_slot('{name}')")
+        return "dropped"
+
+    return Step(server.name, f"drop the slot {name} ({why})", run, journalled=True)
+
+
+def _assert_usable(slot: Slot, consumer: str) -> None:
+    if not slot.physical:
+        raise _unusable(slot, "is a logical one", "Choose another name for the standby's slot.")
+    if slot.lost:
+        raise _unusable(
+            slot,
+            "has lost the WAL that it was to keep",
+            "Drop it by name (section 7), make it again and take a new base backup: that WAL is gone.",
+        )
+    if slot.temporary:
+        raise _unusable(slot, "is temporary and vanishes with its session", "Choose another name.")
+    if slot.active and consumer and slot.consumer != consumer:
+        raise _unusable(
+            slot,
+            f"is read by {slot.consumer_words}, not by {consumer}",
+            "Give each standby a slot of its own; stop the other consumer only if it is not wanted any more.",
+        )
+
+
+def _unusable(slot: Slot, why: str, remedy: str) -> ParameterError:
+    return ParameterError(f"the slot {slot.name} {why}", found=slot.words, remedy=remedy)
+
+
+def _assert_room(server: Server, more: int) -> None:
+    room = server.one("physical/room")
+    if not room or not more:
+        return
+    if room["wal_level"] == "minimal":
+        raise ParameterError(
+            f"{server.name} keeps too little WAL for a standby",
+            found="wal_level = minimal",
+            remedy="Set wal_level = replica, which takes a restart.",
+        )
+    if room["slots"] + more > room["max_slots"]:
+        raise ParameterError(
+            f"{server.name} has no room for {'another slot' if more == 1 else f'{more} more slots'}",
+            found=f"{room['slots']} of max_replication_slots = {room['max_slots']} are in use",
+            remedy="Drop a slot that nobody needs (section 7), or raise max_replication_slots (restart).",
+        )
+
+
+def plan_drop_slot(server: Server, name: str, standbys: Sequence[Server] = ()) -> Change:
+    """Drop one slot by its exact name, after its consumer was stopped; asks for `drop_slot = <name>`.
+
+    An absent slot is nothing to do, and so is no name. Raises ParameterError for an active one, with its
+    consumer, and for one that a server of `standbys` names as its own, even while it doesn't read from it.
+    """
+    there = slots(server).find(check_slot_name(name)) if name else None
+    if there is None:
+        why = "There is no slot of that name." if name else "No slot was named."
+        return Change(f"drop slot {name or '(none)'}", server.journal, note=why)
+    if there.active:
+        raise _unusable(there, "is in use", "Stop its consumer first (a standby: scale it to 0).")
+    if users := [standby.name for standby in standbys if own_slot(standby) == name]:
+        raise _unusable(
+            there,
+            f"is primary_slot_name of {', '.join(users)}",
+            "That standby would not stream any more: give it another slot first, or take it away.",
+        )
+    return Change(
+        f"drop slot {name}",
+        server.journal,
+        f"{name}: {there.words}\n",
+        "",
+        [_drop_step(server, name, "its consumer is gone")],
+        note=f"{_consumer_words(there)} that still needs its WAL can then only be made anew.",
+        undo_text="none: the WAL that it kept is given up",
+        confirmations=[Confirmation("drop_slot", name, f"The WAL that the slot {name} keeps is given up.")],
+        precheck=lambda: _still_inactive(server, name),
+    )
+
+
+def own_slot(standby: Server) -> str:
+    """The slot that a standby is configured to stream from; empty for none, and for an absent server."""
+    found = standby.settings(["primary_slot_name"]) if standby.present else ()
+    return next((setting.value for setting in found), "")
+
+
+def _consumer_words(slot: Slot) -> str:
+    return "A standby" if slot.physical else f"A subscriber (plugin {slot.plugin}, database {slot.database})"
+
+
+def _still_inactive(server: Server, name: str) -> Checks:
+    slot = slots(server).find(name)
+    found = slot.words if slot else "not there"
+    ok = slot is not None and not slot.active
+    check = Check(f"slot {name}", ok, found, "inactive", "Stop its consumer first.")
+    return Checks.of(f"Dropping the slot {name}", [check], server.journal)

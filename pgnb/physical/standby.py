@@ -1,0 +1,202 @@
+"""The standby's own objects: its ConfigMap, and the workload that will run it, made or adopted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pgnb.cluster import Cluster, HelperPod, Pod, Workload
+from pgnb.cluster.admission import pod_of_workload
+from pgnb.cluster.security import User, effective_uid, server_user
+from pgnb.cluster.workloads import SCALED
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import ParameterError
+from pgnb.core.plan import Change, Step
+from pgnb.physical.basebackup import look_at, running_pod
+from pgnb.physical.claims import assert_placed, made_by_pgnb
+from pgnb.physical.entrypoint import refuse_forgetful
+from pgnb.physical.login import logs_in
+from pgnb.physical.manifest import data_owner, standby_manifests, with_passfile
+from pgnb.physical.sizing import Value, standby_settings
+from pgnb.physical.status import senders
+from pgnb.physical.target import find_target, find_workload, template_pod
+from pgnb.postgres import Server
+from pgnb.postgres.config.configmap import plan_config_map
+from pgnb.postgres.source import Source
+
+_CLAIM = "PersistentVolumeClaim"
+
+
+def plan_standby_config(primary: Server, name: str, extra: Mapping[str, Value] | None = None) -> Change:
+    """The standby's ConfigMap (section 3.1): the five settings, hot_standby, and the operator's `extra`.
+
+    Its pg_hba.conf is left as it is, where there is one: the base backup brings the primary's rules along.
+    """
+    return plan_config_map(primary, name, standby_settings(primary, extra))
+
+
+def plan_standby_workload(
+    primary: Server,
+    name: str,
+    source: Source,
+    *,
+    config_map: str,
+    manifest: str = "",
+    size: str = "",
+    storage_class: str = "",
+    container: str = "",
+    tablespaces: Mapping[str, str] | None = None,
+) -> Change:
+    """The claim, the Service and the Deployment of a standby, scaled to 0, or an existing workload adopted.
+
+    Made from the template that ships with pgnb, or from the operator's own file `manifest`; image, size,
+    storage class, command and certificates are the primary's, and so are claims for pg_wal and tablespaces
+    (`tablespaces` maps a path there to another one here). A workload of that name that pgnb did not make is
+    adopted: it only gets the passfile, so that its server can log in at the source; a standby that streams
+    already is left alone. Raises ParameterError, and GateClosed for an image that runs no standby.
+    """
+    cluster = primary.cluster
+    live = find_workload(cluster, name)
+    if live is not None and not made_by_pgnb(live):
+        return _plan_adoption(primary, live, source, container, tablespaces or {})
+    if not manifest:
+        refuse_forgetful(primary, primary.pod.container_spec)
+    manifests = standby_manifests(
+        primary,
+        name,
+        source,
+        config_map=config_map,
+        live=live,
+        file=manifest,
+        size=size,
+        storage_class=storage_class,
+        tablespaces=tablespaces,
+    )
+    workload = next(m for m in manifests if m["kind"] in SCALED)
+    if live is None or not live.replicas:
+        assert_placed(primary, Workload.of(workload), container, tablespaces or {})
+    if live is not None:
+        manifests = [m for m in manifests if not _is_there(cluster, m)]
+    change = cluster.plan_apply(manifests, f"standby {name}")
+    change.precheck = lambda: _tried(primary, name, workload)
+    change.note = f"{change.note} It is scaled to 0 until the base backup is there.".strip() if change else ""
+    return change
+
+
+def standby_pod_checks(
+    primary: Server,
+    name: str,
+    source: Source,
+    *,
+    config_map: str,
+    manifest: str = "",
+    container: str = "",
+    tablespaces: Mapping[str, str] | None = None,
+) -> Checks:
+    """Check that the API server would take each pod that section 3 makes, by dry runs: nothing is made.
+
+    They are the standby's own and the helpers beside it; the arguments are those of `plan_standby_workload`.
+    A standby that streams from this primary already needs none.
+    """
+    live = find_workload(primary.cluster, name)
+    if live is not None and _streams(primary, live):
+        none = Check.fact("pods", "none is made: the standby streams from this primary already")
+        return Checks.of(_title(name), [none], primary.journal)
+    if live is not None and not made_by_pgnb(live):
+        return _tried(primary, name, live.object, container)
+    manifests = standby_manifests(
+        primary, name, source, config_map=config_map, live=live, file=manifest, tablespaces=tablespaces
+    )
+    return _tried(primary, name, next(m for m in manifests if m["kind"] in SCALED))
+
+
+def _title(name: str) -> str:
+    return f"would the cluster take the pods of the standby {name}?"
+
+
+def _tried(primary: Server, name: str, workload: Mapping[str, Any], container: str = "") -> Checks:
+    """Tried before anything is made: a refused pod would show only after the copy, as a missing one."""
+    own, pod = "the standby's pod", template_pod(Workload.of({**workload}), container)
+    user = server_user(pod.spec, pod.container_spec, data_owner(primary))
+    helper = HelperPod("pgnb-base-backup", pod.image, ("true",), uid=user.uid, gid=user.gid).like(pod)
+    cluster, runs = primary.cluster, bool(workload["spec"].get("replicas"))
+    items = [
+        *cluster.pod_checks({own: pod_of_workload(workload)}, replacing=(own,) if runs else ()),
+        *cluster.helper_checks(helper),
+    ]
+    return Checks.of(_title(name), items, primary.journal)
+
+
+def _is_there(cluster: Cluster, manifest: Mapping[str, Any]) -> bool:
+    """Whether it is a claim that is there: what it asks for cannot be changed."""
+    name = manifest["metadata"]["name"]
+    return manifest["kind"] == _CLAIM and cluster.get("persistentvolumeclaims", name) is not None
+
+
+def _plan_adoption(
+    primary: Server, live: Workload, source: Source, container: str, tablespaces: Mapping[str, str]
+) -> Change:
+    cluster, title = primary.cluster, f"adopt {live.label} as a standby"
+    pod = template_pod(live, container)
+    _assert_fits(primary, live, pod.image)
+    if pod.image == primary.pod.image:
+        refuse_forgetful(primary, pod.container_spec)
+    owner = _owner_there(primary, live, pod)
+    there = logs_in(live, pod.container, source, owner)
+    patch = {} if there else with_passfile(pod.spec, pod.container, source, owner)
+    if not patch or _streams(primary, live):
+        words = (
+            "It can log in at the source already." if not patch else "It streams from this primary already."
+        )
+        return Change(title, cluster.journal, note=words)
+    assert_placed(primary, live, container, tablespaces)
+    change = cluster.plan_apply(_partial(live, patch), title)
+    if live.replicas:
+        change.steps = [_stop_step(cluster, live), *change.steps]
+    change.note = f"{change.note} Nothing else of it is changed; its server stays stopped.".strip()
+    return change
+
+
+def _owner_there(primary: Server, live: Workload, pod: Pod) -> User:
+    """Who owns the workload's data directory, or will: asked where neither its spec nor its image tells."""
+    owner, cluster = data_owner(primary), primary.cluster
+    if effective_uid(pod.spec, pod.container_spec) or pod.image == primary.pod.image:
+        return owner
+    target = find_target(cluster, live.name, container=pod.container)
+    state = look_at(primary, target, owner, running_pod(cluster, target)) if target else None
+    return state.owner or owner if state else owner
+
+
+def _partial(live: Workload, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Only the fields that are added, so that every other one stays with its owner."""
+    meta = {"name": live.name}
+    spec = {"template": {"spec": dict(patch)}}
+    return {"apiVersion": "apps/v1", "kind": live.kind, "metadata": meta, "spec": spec}
+
+
+def _stop_step(cluster: Cluster, live: Workload) -> Step:
+    """Before its template changes: a rolling update could run two servers on one volume."""
+    what = f"scale from {live.replicas} to 0 and see every pod gone"
+    return Step(live.label, what, lambda: cluster.scale_and_wait(live, 0), journalled=True)
+
+
+def _streams(primary: Server, live: Workload) -> bool:
+    pods = primary.cluster.pods(live.selector)
+    addresses = {pod.ip for pod in pods if pod.ready}
+    return any(s.streaming and s.address in addresses for s in senders(primary))
+
+
+def _assert_fits(primary: Server, live: Workload, image: str) -> None:
+    if live.name == primary.cluster.workload(primary.pod).name:
+        raise ParameterError(
+            f"{live.label} runs the primary itself",
+            remedy="Name the standby's own Deployment or StatefulSet.",
+        )
+    if live.managed_by and live.kind == "StatefulSet" and "CloudNativePG" in live.managed_by:
+        raise ParameterError(
+            f"{live.label} belongs to an operator",
+            found=", ".join(live.managed_by),
+            remedy="Let the operator make its standbys.",
+        )
+    if not image:
+        raise ParameterError(f"{live.label} has no image in its template")

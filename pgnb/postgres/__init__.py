@@ -1,0 +1,33 @@
+"""One PostgreSQL server in a pod: sessions, facts, configuration, and the plans that change it."""
+
+from pgnb.postgres.config.hba import HbaRules
+from pgnb.postgres.config.hbarule import Client, HbaRule, replication_rules
+from pgnb.postgres.config.settings import Setting, SettingsTable
+from pgnb.postgres.facts import Facts
+from pgnb.postgres.find import find_server
+from pgnb.postgres.networks import pod_networks
+from pgnb.postgres.roles import role_checks
+from pgnb.postgres.rows import Rows
+from pgnb.postgres.server import Server
+from pgnb.postgres.session import Login, Session, compose, join, literal, name
+
+__all__ = [
+    "Client",
+    "Facts",
+    "HbaRule",
+    "HbaRules",
+    "Login",
+    "Rows",
+    "Server",
+    "Session",
+    "Setting",
+    "SettingsTable",
+    "compose",
+    "find_server",
+    "join",
+    "literal",
+    "name",
+    "pod_networks",
+    "replication_rules",
+    "role_checks",
+]

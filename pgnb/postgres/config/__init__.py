@@ -1,0 +1,1 @@
+"""A server's configuration: settings, pg_hba.conf, the ConfigMap, reload and restart."""

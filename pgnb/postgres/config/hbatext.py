@@ -1,0 +1,147 @@
+"""The text of pg_hba.conf: its rules in order, and a managed block put where it counts. Pure text.
+
+The first rule that matches a connection decides, so a rule that is appended may never be reached.
+Source: PostgreSQL's manual, "The pg_hba.conf File".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from pgnb.core.errors import ParameterError
+from pgnb.postgres.config.hbarule import Client, HbaRule
+
+BEGIN = "# BEGIN pgnb: these rules stand before those that would answer for them (the first match wins)"
+END = "# END pgnb"
+_PART = re.compile(r'"(?:[^"]|"")*"|[^\s,#"]+|,|#.*')
+_INCLUDES = ("include", "include_if_exists", "include_dir")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A rule at a line, from 1; `rule` is None for an include directive, whose rules are elsewhere."""
+
+    number: int
+    rule: HbaRule | None
+    raw: str = ""
+
+
+def rules_of(text: str) -> list[Placed]:
+    """Every rule and include of a text, in order. Raises ParameterError for a line that is neither."""
+    found = [(number, _fields(raw), raw) for number, raw in enumerate(text.splitlines(), 1)]
+    return [_placed(number, fields, raw.strip()) for number, fields, raw in found if fields]
+
+
+def with_rules(text: str, wished: Sequence[HbaRule]) -> str:
+    """The text in which each wished rule decides for the connections that it describes.
+
+    A text in which that is already so comes back as it is. Otherwise the managed block is written anew,
+    before the first rule that would answer for one of them, or at the end.
+    Raises ParameterError when a rule that rejects stands in front: that was somebody's intention.
+    """
+    if all(_decides(text, rule) for rule in wished):
+        return text
+    ours = [*(p.rule for p in rules_of(_block_of(text)) if p.rule), *wished]
+    rest = _without_block(text)
+    block = "\n".join([BEGIN, *dict.fromkeys(rule.line for rule in ours), END])
+    lines = rest.splitlines()
+    place = _place(rules_of(rest), wished, len(lines))
+    return "\n".join([*lines[:place], block, *lines[place:]]) + "\n"
+
+
+def decided_by(text: str, client: Client) -> HbaRule | None:
+    """The first rule of a text that matches a client for sure; None when none does, or an include is met."""
+    for placed in rules_of(text):
+        if placed.rule is None:
+            return None
+        if placed.rule.matches(client):
+            return placed.rule
+    return None
+
+
+def _decides(text: str, wished: HbaRule) -> bool:
+    """Whether a rule that covers it stands there, and nothing before could answer in another way."""
+    for placed in rules_of(text):
+        if placed.rule is not None and placed.rule.covers(wished):
+            return True
+        if placed.rule is None or placed.rule.overlaps(wished):
+            return False
+    return False
+
+
+def _place(standing: Iterable[Placed], wished: Sequence[HbaRule], end: int) -> int:
+    """The index of the line before which the block belongs."""
+    for placed in standing:
+        if placed.rule is None:
+            return placed.number - 1
+        shadowed = [rule for rule in wished if placed.rule.overlaps(rule)]
+        if shadowed and placed.rule.method == "reject":
+            raise ParameterError(
+                "pg_hba.conf rejects what a new rule is to let in",
+                found=f"line {placed.number}: {placed.raw}; wished: {shadowed[0].line}",
+                remedy="Remove or narrow the rejecting rule first; pgnb puts no rule in front of it.",
+            )
+        if shadowed:
+            return placed.number - 1
+    return end
+
+
+def _block_of(text: str) -> str:
+    lines = text.splitlines()
+    if BEGIN not in lines or END not in lines:
+        return ""
+    return "\n".join(lines[lines.index(BEGIN) + 1 : lines.index(END)])
+
+
+def _without_block(text: str) -> str:
+    lines = text.splitlines()
+    if BEGIN not in lines or END not in lines:
+        return text
+    del lines[lines.index(BEGIN) : lines.index(END) + 1]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(raw: str) -> list[list[str]]:
+    """A line as fields, each a list of what stands between commas; quotes are kept."""
+    fields: list[list[str]] = []
+    after_comma = False
+    for part in _PART.findall(raw):
+        if part.startswith("#"):
+            break
+        if part != ",":
+            if after_comma and fields:
+                fields[-1].append(part)
+            else:
+                fields.append([part])
+        after_comma = part == ","
+    return fields
+
+
+def _placed(number: int, fields: list[list[str]], raw: str) -> Placed:
+    kind = fields[0][0].lower()
+    if kind in _INCLUDES:
+        return Placed(number, None, raw)
+    if kind != "local" and len(fields) > 5 and _is_address(fields[4][0]) and "/" not in fields[3][0]:
+        # The older form, with the mask in a column of its own.
+        fields = [*fields[:3], [str(ip_network(f"{fields[3][0]}/{fields[4][0]}", strict=False))], *fields[5:]]
+    wanted = 4 if kind == "local" else 5
+    if len(fields) < wanted:
+        raise ParameterError("a line of pg_hba.conf has too few fields", found=f"line {number}: {raw}")
+    address = "" if kind == "local" else fields[3][0]
+    method, *options = fields[wanted - 1 :]
+    rule = HbaRule(
+        kind,
+        ",".join(fields[1]),
+        ",".join(fields[2]),
+        address,
+        method[0],
+        " ".join(option[0] for option in options),
+    )
+    return Placed(number, rule, raw)
+
+
+def _is_address(text: str) -> bool:
+    return re.fullmatch(r"[0-9]+(\.[0-9]+){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", text) is not None

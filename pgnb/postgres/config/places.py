@@ -1,0 +1,130 @@
+"""Where a server's configuration stands, whether it outlives the pod, and whether the WAL kept has room.
+
+A file on an emptyDir, or in the image's own layer, is made anew for the next pod: what is written there is
+gone with this one. PostgreSQL reads postgresql.auto.conf in the data directory last, and that one lasts as
+long as the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pgnb.cluster.quantity import quantity
+from pgnb.core.checks import Check, Checks
+from pgnb.core.display import spell_bytes
+from pgnb.core.errors import ParameterError, QueryFailed
+from pgnb.postgres.config.files import look_at, read_file
+from pgnb.postgres.config.hbarule import HbaRule
+from pgnb.postgres.config.hbatext import with_rules
+from pgnb.postgres.config.settings import Setting
+from pgnb.postgres.config.values import Wanted
+from pgnb.postgres.disk import space_of
+from pgnb.postgres.route import ThroughPod
+from pgnb.postgres.server import Server
+
+_CAP, _KEPT, _BETWEEN = "max_slot_wal_keep_size", "wal_keep_size", "max_wal_size"
+_MB = 1024 * 1024
+GENERATED = (
+    "Put it where the file is generated: the ConfigMap, the chart's values (Bitnami's"
+    " primary.pgHbaConfiguration and primary.extendedConfiguration), or the init container that fills the"
+    " volume. Then run this again: what stands there is kept."
+)
+
+
+def configuration_checks(server: Server, wanted: Mapping[str, Wanted], rules: Sequence[HbaRule]) -> Checks:
+    """Check, before the first change, that settings and rules can stand where the next start reads them.
+
+    And that the WAL that slots may keep fits on the volume. Changes nothing. Raises QueryFailed, ExecFailed,
+    and ParameterError for unknown settings.
+    """
+    if not server.present or not isinstance(server.route, ThroughPod):
+        return Checks.of("before the first change", [], server.journal)
+    settings, facts = tuple(server.settings(wanted)), server.facts
+    items = cap_checks(server, settings)
+    if facts.config_file and facts.hba_file:  # A login that may not see them is told so by each plan.
+        items = [_settings_check(server, settings), _rules_check(server, rules), *items]
+    return Checks.of(f"before the first change of {server.name}", items, server.journal)
+
+
+def _settings_check(server: Server, settings: Sequence[Setting]) -> Check:
+    facts, path = server.facts, server.facts.config_file
+    place = look_at(server, path)
+    unmet = [setting.name for setting in settings if not setting.met]
+    usable, by_system = place.writable and place.lasts, facts.allow_alter_system
+    found = path if usable else f"ALTER SYSTEM, since {path} {place.words}" if by_system else place.words
+    return Check(
+        "where settings stand",
+        usable or by_system or not unmet,
+        found or "writable",
+        "a file that outlives the pod",
+        GENERATED,
+    )
+
+
+def _rules_check(server: Server, rules: Sequence[HbaRule]) -> Check:
+    path = server.facts.hba_file
+    place, text = look_at(server, path), read_file(server, path) or ""
+    stand = with_rules(text, [rule.checked() for rule in rules]) == text
+    mount = server.pod.mount_of(path)
+    mapped = mount is not None and mount.source == "configMap" and not mount.sub_path
+    fits = stand or mapped or (place.writable and place.lasts)
+    found = f"{path}, every rule is there" if stand else f"{path} {place.words}".strip()
+    return Check("where rules of pg_hba.conf stand", fits, found, "a file that outlives the pod", GENERATED)
+
+
+def assert_lasts(server: Server, path: str) -> None:
+    """See that what is written to a file is there for the next pod. Raises ParameterError."""
+    place = look_at(server, path)
+    if not place.lasts:
+        raise ParameterError(
+            f"{path} of {server.name} does not outlive the pod", found=place.words, remedy=GENERATED
+        )
+
+
+def cap_checks(server: Server, settings: Sequence[Setting]) -> list[Check]:
+    """Checks of the WAL that slots may keep against the volume; none where no setting touches it."""
+    names = (_CAP, _KEPT, _BETWEEN)
+    touched = [setting for setting in settings if setting.wish and setting.name in names]
+    if not touched or not isinstance(server.route, ThroughPod):
+        return []
+    values = {item.name: item.value for item in server.settings(names)}
+    values |= {s.name: s.wish.value for s in touched if s.wish and not s.met}
+    cap, kept, between = (int(values[name]) * _MB for name in names)
+    if cap < 0:
+        return []
+    size, room = _volume(server)
+    need = max(cap, kept) + between
+    return [
+        Check(
+            "the cap is smaller than the volume",
+            cap <= size,
+            spell_bytes(cap),
+            f"at most {spell_bytes(size)}",
+            f"Lower {_CAP}, or enlarge the volume: WAL that slots keep would fill it first.",
+        ),
+        Check(
+            "room for all WAL that may be kept",
+            need <= room,
+            f"room for {spell_bytes(room)}",
+            f"{spell_bytes(need)} ({_CAP} or {_KEPT}, and {_BETWEEN})",
+            f"Lower {_CAP}, or enlarge the volume: a full volume stops the primary.",
+            advice=True,
+        ),
+    ]
+
+
+def _volume(server: Server) -> tuple[int, int]:
+    """The size of the volume of pg_wal, and its room for WAL, what is there of it included: bytes.
+
+    A claim's size counts where the file system is larger: not every provisioner limits it.
+    """
+    wal = f"{server.facts.data_directory}/pg_wal"
+    real = server.cluster.exec(server.pod, ["readlink", "-f", wal]).text.strip()
+    space, volume = space_of(server, wal), server.cluster.volume(server.pod, real)
+    size = min(space.size, int(quantity(volume.size))) if volume.size else space.size
+    try:
+        used = server.one("physical/volume")
+    except QueryFailed:  # A login without pg_monitor: WAL that is there counts as no room.
+        return size, min(space.free, size)
+    data = 0 if real != wal else int(used["data_bytes"])
+    return size, min(space.free + int(used["wal_bytes"]), size - data)

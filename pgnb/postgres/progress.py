@@ -1,0 +1,119 @@
+"""How far WAL is: arithmetic of LSNs, a marker on the primary, and the wait until a standby replayed it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from time import monotonic
+
+from pgnb.core.display import spell_bytes
+from pgnb.core.errors import ParameterError, WrongServer
+from pgnb.core.wait import wait_until
+from pgnb.postgres.server import Server
+
+_LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})\Z")
+_LOOK_EVERY = 0.02
+
+
+def lsn_bytes(lsn: str) -> int:
+    """An LSN, as `16/B374D848`, as a number of bytes. Raises ParameterError for another text."""
+    match = _LSN.match(lsn)
+    if match is None:
+        raise ParameterError(f"not an LSN: {lsn!r}", remedy="An LSN reads like 16/B374D848.")
+    return int(match[1], 16) << 32 | int(match[2], 16)
+
+
+def lsn_text(position: int) -> str:
+    """A number of bytes as an LSN."""
+    return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
+
+
+def lsn_diff(later: str, earlier: str) -> int:
+    """The bytes of WAL from `earlier` to `later`; negative when they are the other way round."""
+    return lsn_bytes(later) - lsn_bytes(earlier)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How far a standby is. LSNs are None before the first record; `receiver` is None when none runs.
+
+    Source: pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn(), pg_get_wal_replay_pause_state(),
+    pg_stat_wal_receiver.status (hidden from a login without pg_read_all_stats: then it is None, too).
+    """
+
+    in_recovery: bool
+    received: str | None
+    replayed: str | None
+    pause_state: str | None
+    receiver: str | None
+
+    def reached(self, lsn: str) -> bool:
+        """Whether everything before `lsn` is visible there."""
+        return self.replayed is not None and lsn_bytes(self.replayed) >= lsn_bytes(lsn)
+
+    def describe(self, lsn: str) -> str:
+        """Where it stands on its way to `lsn`, and what holds it up."""
+        if self.replayed is None:
+            left = "nothing replayed yet"
+        else:
+            left = f"replayed {self.replayed}, {spell_bytes(max(0, lsn_diff(lsn, self.replayed)))} to go"
+        paused = "" if self.pause_state in (None, "not paused") else f", replay {self.pause_state}"
+        receiver = f"receiver {self.receiver or 'not seen'}"
+        return f"{left}, received {self.received or 'nothing'}, {receiver}{paused}"
+
+
+def marker(primary: Server) -> str:
+    """The LSN behind everything that is committed on the primary now, flushed, so that standbys can reach it.
+
+    It writes one small WAL record that says nothing to any table; a plan-only run writes none and takes the
+    flushed position. Empty when the server is not there yet. Raises WrongServer on a standby.
+    """
+    if not primary.present:
+        return ""
+    lsn = primary.scalar("marker_read_only" if primary.journal.dry_run else "marker")
+    if lsn is None:
+        raise WrongServer(
+            f"{primary.name} is a standby; a marker is taken on the primary",
+            found="pg_is_in_recovery() is true",
+            remedy="Name the primary; after a promotion read the role again with refresh().",
+        )
+    return str(lsn)
+
+
+def replay_progress(standby: Server) -> Replay:
+    """How far a standby is now; one round trip."""
+    row = standby.one("replay_progress")
+    return Replay(**row) if row else Replay(False, None, None, None, None)
+
+
+def wait_replayed(standby: Server, lsn: str, timeout: float = 60.0) -> float:
+    """Wait until a standby has replayed everything before `lsn`; returns the seconds that it took.
+
+    `timeout` is in seconds. A plan-only run doesn't wait for a standby that is not there yet. Raises
+    DeadlineExceeded, with where the standby stands and what holds it up, and WrongServer when it is none.
+    """
+    lsn_bytes(lsn)
+    started = monotonic()
+    if standby.present:
+        wait_until(
+            f"{standby.name} to replay {lsn}",
+            lambda: _progress(standby),
+            lambda state: state.reached(lsn),
+            timeout=timeout,
+            every=_LOOK_EVERY,
+            describe=lambda state: state.describe(lsn),
+            remedy="A receiver that is not seen: look at the standby's log and at the slot. Replay that is"
+            " paused: pg_wal_replay_resume(), and compare the five settings. Otherwise it is only slow.",
+        )
+    return monotonic() - started
+
+
+def _progress(standby: Server) -> Replay:
+    state = replay_progress(standby)
+    if not state.in_recovery:
+        raise WrongServer(
+            f"{standby.name} is not in recovery, so it will never replay the primary's WAL",
+            found="a primary of its own: promoted, or never a standby",
+            remedy="Check the selector; a promoted standby needs pg_rewind or a new base backup.",
+        )
+    return state

@@ -1,0 +1,240 @@
+"""The role that replicates: LOGIN REPLICATION and nothing more, its password in a Secret and nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pgnb.cluster import Right, Secret
+from pgnb.core.checks import Check, Checks
+from pgnb.core.errors import NotFound, ParameterError, QueryFailed
+from pgnb.core.plan import Change, Step
+from pgnb.postgres.scram import verifier_of, verifies
+from pgnb.postgres.server import Server
+from pgnb.postgres.session import compose, join, name
+
+DEFAULT_KEY = "password"
+"""The key under which a Secret of Kubernetes' type basic-auth keeps a password."""
+_PASSWORD_BYTES = 24
+_INSUFFICIENT_PRIVILEGE = "42501"
+
+
+@dataclass(frozen=True)
+class RolePlan:
+    """What is there: the role's attributes that are missing, and whether its verifier is the Secret's."""
+
+    role: str
+    exists: bool
+    missing: tuple[str, ...]
+    verifier_fits: bool | None
+    """None: our login may not read it, or there is no password yet to hold it against."""
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing to do to the role."""
+        return self.exists and not self.missing and self.verifier_fits is not False
+
+    @property
+    def words(self) -> str:
+        """The statement, without the verifier."""
+        verb = "ALTER" if self.exists else "CREATE"
+        parts = [*self.missing, *(() if self.verifier_fits else ("PASSWORD (a SCRAM-SHA-256 verifier)",))]
+        return f"{verb} ROLE {self.role} {' '.join(parts)}"
+
+
+def plan_role(server: Server, role: str, secret_name: str, *, secret_key: str = DEFAULT_KEY) -> Change:
+    """The plan that gives the replication role what it needs (fact 9 of section 2.1).
+
+    The Secret is made with a random password where it is not there, and respected where it is. The server
+    gets a verifier that is computed here, so that no password reaches a statement or a log. A role that is
+    there is altered only where it differs. Raises ParameterError for an empty password in the Secret.
+    """
+    _check_name(role)
+    title = f"role {role} on {server.name}"
+    if not server.present:
+        return Change(title, server.journal, note="the server is not there yet")
+    standing = _secret(server, secret_name, secret_key)
+    found = look_at_role(server, role, standing)
+    steps = []
+    if standing is None:
+        steps.append(_secret_step(server, role, secret_name, secret_key))
+    if not found.done or standing is None:
+        steps.append(_role_step(server, found, secret_name, secret_key))
+    return Change(
+        title,
+        server.journal,
+        _describe(found, standing),
+        _wished(found, secret_name, secret_key),
+        steps,
+        note=_note(found, server),
+        undo_text=_undo_text(found, standing, secret_name),
+        undo=lambda: _plan_undo(server, found, standing is None, secret_name),
+    )
+
+
+def role_rights(server: Server, secret_name: str, *, secret_key: str = DEFAULT_KEY) -> Sequence[Right]:
+    """The rights that plan_role takes: to make the Secret; none where its password is there."""
+    there = _secret(server, secret_name, secret_key) is not None
+    return [] if there else server.cluster.apply_rights(_secret_manifest(secret_name))
+
+
+def look_at_role(server: Server, role: str, password: Secret | None) -> RolePlan:
+    """What a role has and lacks for replication. Source: pg_roles, pg_authid."""
+    rows = server.query("role", {"role": role})
+    if not rows:
+        return RolePlan(role, False, ("LOGIN", "REPLICATION"), False)
+    row = rows[0]
+    lacks = {
+        "LOGIN": not row["rolcanlogin"],
+        "REPLICATION": not (row["rolreplication"] or row["rolsuper"]),
+        "VALID UNTIL 'infinity'": row["expired"],
+    }
+    fits = _verifier_fits(server, role, password)
+    return RolePlan(role, True, tuple(part for part, lacking in lacks.items() if lacking), fits)
+
+
+def role_checks(server: Server, role: str, secret_name: str, *, secret_key: str = DEFAULT_KEY) -> Checks:
+    """Checks that the role can replicate with the Secret's password, for `verify`."""
+    password = _secret(server, secret_name, secret_key)
+    found = look_at_role(server, role, password)
+    items = [
+        Check("role", found.exists, role if found.exists else "not there", role, "Create it (plan_role)."),
+        Check(
+            "attributes",
+            not found.missing,
+            ", ".join(found.missing) or "LOGIN REPLICATION",
+            "LOGIN REPLICATION",
+            "Alter it (plan_role).",
+        ),
+        Check(
+            "Secret",
+            password is not None,
+            f"{secret_name}/{secret_key}" if password else "not there",
+            f"{secret_name}/{secret_key}",
+            "Create it (plan_role).",
+        ),
+        Check(
+            "password",
+            found.verifier_fits is not False,
+            _fit_words(found),
+            "the Secret's",
+            "The role has another password than the Secret: set it (plan_role).",
+        ),
+    ]
+    return Checks.of(f"role {role} on {server.name}", items, server.journal)
+
+
+def _fit_words(found: RolePlan) -> str:
+    words = {True: "the Secret's", False: "another one", None: "cannot be read by this login"}
+    return words[found.verifier_fits]
+
+
+def _check_name(role: str) -> None:
+    if not role or len(role.encode()) > 63 or role.startswith("pg_") or role in ("public", "none"):
+        raise ParameterError(
+            f"not a name for a role: {role!r}", remedy="Up to 63 bytes, not beginning with pg_."
+        )
+
+
+def _secret(server: Server, secret_name: str, key: str) -> Secret | None:
+    """The Secret's password, or None where there is no such Secret or key yet."""
+    try:
+        value = server.cluster.secret_value(secret_name, key)
+    except NotFound:
+        return None
+    if not value:
+        raise ParameterError(
+            f"the key {key!r} of the Secret {secret_name} is empty",
+            remedy="Put a password there, or remove the key, so that a random one is made.",
+        )
+    return value
+
+
+def _verifier_fits(server: Server, role: str, password: Secret | None) -> bool | None:
+    if password is None:
+        return False
+    try:
+        verifier = server.scalar("role_verifier", {"role": role})
+    except QueryFailed as failure:
+        if failure.sqlstate != _INSUFFICIENT_PRIVILEGE:
+            raise
+        return None
+    return verifies(verifier or "", password.reveal())
+
+
+def _secret_step(server: Server, role: str, secret_name: str, key: str) -> Step:
+    def run() -> str:
+        content = {"username": role, key: secrets.token_urlsafe(_PASSWORD_BYTES)}
+        data = {name: base64.b64encode(value.encode()).decode() for name, value in content.items()}
+        server.cluster.apply(_secret_manifest(secret_name) | {"data": data})
+        return "a random password was made"
+
+    return Step(f"secret/{secret_name}", f"make a random password in its key {key}", run, journalled=True)
+
+
+def _secret_manifest(secret_name: str) -> dict[str, object]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret_name}}
+
+
+def _role_step(server: Server, found: RolePlan, secret_name: str, key: str) -> Step:
+    def run() -> str:
+        parts = [compose(part) for part in found.missing]
+        if not found.verifier_fits:
+            password = server.cluster.secret_value(secret_name, key)
+            parts.append(compose("PASSWORD {}", verifier_of(password.reveal())))
+        verb = "ALTER ROLE {} {}" if found.exists else "CREATE ROLE {} {}"
+        server.execute(compose(verb, name(found.role), join(" ", parts)), what=found.words)
+        return "done"
+
+    return Step(server.name, found.words, run, journalled=True)
+
+
+def _describe(found: RolePlan, password: Secret | None) -> str:
+    secret = "Secret: there\n" if password else "Secret: not there\n"
+    if not found.exists:
+        return f"role {found.role}: not there\n{secret}"
+    lacks = f", lacks {', '.join(found.missing)}" if found.missing else ""
+    return f"role {found.role}: there{lacks}\npassword: {_fit_words(found)}\n{secret}"
+
+
+def _wished(found: RolePlan, secret_name: str, key: str) -> str:
+    return f"role {found.role}: LOGIN REPLICATION\npassword: that of secret/{secret_name}, key {key}\n"
+
+
+def _note(found: RolePlan, server: Server) -> str:
+    if found.exists and found.verifier_fits is None:
+        return f"{server.facts.login!r} may not read the role's verifier, so its password is left as it is."
+    return ""
+
+
+def _undo_text(found: RolePlan, password: Secret | None, secret_name: str) -> str:
+    parts = [] if found.exists else [f"DROP ROLE {found.role}"]
+    if password is None:
+        parts.append(f"delete secret/{secret_name}")
+    return ", ".join(parts) or "none: the former verifier is not kept"
+
+
+def _plan_undo(server: Server, found: RolePlan, made_secret: bool, secret_name: str) -> Change:
+    steps = []
+    if not found.exists:
+        steps.append(_drop_step(server, found.role))
+    if made_secret:
+        steps.append(
+            Step(
+                f"secret/{secret_name}",
+                "delete",
+                lambda: "deleted" if server.cluster.delete("secrets", secret_name) else "was not there",
+                journalled=True,
+            )
+        )
+    return Change(f"undo: role {found.role}", server.journal, steps=steps)
+
+
+def _drop_step(server: Server, role: str) -> Step:
+    def run() -> str:
+        server.execute(compose("DROP ROLE IF EXISTS {}", name(role)), what=f"DROP ROLE IF EXISTS {role}")
+        return "dropped"
+
+    return Step(server.name, f"DROP ROLE {role}", run, journalled=True)

@@ -1,0 +1,133 @@
+"""The way to a server: a pod behind a forward, an address, or nothing there yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Protocol
+
+from pgnb.cluster import Cluster, Forward, Pod
+from pgnb.core.errors import ClusterError, ConnectionFailed
+
+
+class Route(Protocol):
+    """Where a session connects to, and what can be said about that place."""
+
+    @property
+    def name(self) -> str:
+        """The place in a reader's words."""
+        ...
+
+    def address(self, *, encrypted: bool = False) -> tuple[str, int]:
+        """Host and port to connect to now; `encrypted`: where libpq can speak TLS, so no Unix socket."""
+        ...
+
+    def renew(self) -> None:
+        """Find the place again, after a connection to it failed. Raises ClusterError when it is not there."""
+        ...
+
+    def state(self) -> str:
+        """What the place is doing, for an error's text; never raises."""
+        ...
+
+    def close(self) -> None:
+        """Give the way back."""
+        ...
+
+
+@dataclass(frozen=True)
+class Direct:
+    """A server that answers at an address, without a cluster."""
+
+    host: str
+    port: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def address(self, *, encrypted: bool = False) -> tuple[str, int]:
+        return self.host, self.port
+
+    def renew(self) -> None:
+        """An address stays what it is."""
+
+    def state(self) -> str:
+        return f"address {self.name}"
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A server that is not there yet: what a plan-only run finds where an earlier step would have made it."""
+
+    name: str
+    reason: str
+
+    def address(self, *, encrypted: bool = False) -> tuple[str, int]:
+        raise ConnectionFailed(f"{self.name}: not there yet", found=self.reason)
+
+    def renew(self) -> None:
+        """It stays absent for this run."""
+
+    def state(self) -> str:
+        return self.reason
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+@dataclass
+class ThroughPod:
+    """The one Ready pod of a selector, through the cluster's forward to its port.
+
+    After a restart the pod may be another one: `renew` looks for it again.
+    """
+
+    cluster: Cluster
+    selector: str
+    container: str
+    port: int
+    pod: Pod
+    _forward: Forward | None = field(default=None, repr=False)
+    _lock: RLock = field(default_factory=RLock, repr=False)
+
+    @property
+    def name(self) -> str:
+        return f"pod/{self.pod.name}"
+
+    def address(self, *, encrypted: bool = False) -> tuple[str, int]:
+        with self._lock:
+            if self._forward is None:
+                self._forward = self.cluster.forward(self.pod, self.port)
+            return self._forward.over_tcp() if encrypted else (self._forward.host, self._forward.port)
+
+    def renew(self) -> None:
+        """Find the selector's Ready pod; a new pod gets a new forward."""
+        pod = self.cluster.pod(self.selector, self.container)
+        with self._lock:
+            if pod.uid != self.pod.uid:
+                self.close()
+            self.pod = pod
+
+    def state(self) -> str:
+        try:
+            matching = self.cluster.pods(self.selector)
+        except ClusterError as error:
+            return f"its pod cannot be read: {error.message}"
+        words = [self._pod_words(pod) for pod in matching] or [f"no pod matches {self.selector}"]
+        if self._forward is not None and self._forward.last_error:
+            words.append(self._forward.last_error)
+        return "; ".join(words)
+
+    def _pod_words(self, pod: Pod) -> str:
+        other = "" if pod.uid == self.pod.uid else "another pod: "
+        return f"{other}{pod.name}: {pod.trouble or 'Ready'}, {pod.restarts} restarts"
+
+    def close(self) -> None:
+        with self._lock:
+            if self._forward is not None:
+                self._forward.close()
+                self._forward = None

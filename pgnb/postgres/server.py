@@ -1,0 +1,255 @@
+"""A PostgreSQL server in a pod, as one object: found, connected, read and planned upon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from threading import RLock
+from typing import Any
+
+from pgnb.cluster import Cluster, Pod
+from pgnb.core.display import Table, card, spell_bytes
+from pgnb.core.errors import ConnectionFailed, GateClosed, ServerError, WrongServer
+from pgnb.core.journal import Journal
+from pgnb.postgres.config.settings import SettingsTable, read_settings
+from pgnb.postgres.config.values import Wanted
+from pgnb.postgres.facts import Facts, Owner, read_facts
+from pgnb.postgres.queries import is_name, sql_of
+from pgnb.postgres.route import Absent, Direct, Route, ThroughPod
+from pgnb.postgres.rows import Params, Row, Rows
+from pgnb.postgres.session import Login, Session, Statement, spell_statement
+
+
+class Server:
+    """One PostgreSQL server; `find_server` makes it, `Server.at` one that answers at an address.
+
+    Sessions are opened when they are needed, one for each database, and kept until `close`.
+    """
+
+    def __init__(self, route: Route, login: Login, journal: Journal, *, database: str = "postgres") -> None:
+        self.route = route
+        self.login = login
+        self.journal = journal
+        self.database = database
+        self._sessions: dict[str, Session] = {}
+        self._lock = RLock()
+        self._facts: Facts | None = None
+
+    @classmethod
+    def at(
+        cls,
+        host: str,
+        port: int,
+        *,
+        user: str,
+        password: str | None = None,
+        database: str = "postgres",
+        journal: Journal | None = None,
+    ) -> Server:
+        """A server that answers at an address, without a cluster: SQL only, no files, no restart."""
+        journal = journal or Journal()
+        login = Login(user, lambda: password, read_only=journal.dry_run)
+        return cls(Direct(host, port), login, journal, database=database)
+
+    @property
+    def present(self) -> bool:
+        """False for a server that a plan-only run found not to be there yet."""
+        return not isinstance(self.route, Absent)
+
+    @property
+    def name(self) -> str:
+        """The place in a reader's words, for journals and messages."""
+        return self.route.name
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that the server's pod lives in. Raises ServerError when it was reached directly."""
+        return self._through_pod.cluster
+
+    @property
+    def pod(self) -> Pod:
+        """The pod that the server runs in now. Raises ServerError when it was reached directly."""
+        return self._through_pod.pod
+
+    @property
+    def selector(self) -> str:
+        """The label selector that finds the server's pod."""
+        return self._through_pod.selector
+
+    @property
+    def _through_pod(self) -> ThroughPod:
+        if isinstance(self.route, ThroughPod):
+            return self.route
+        raise ServerError(
+            f"{self.name}: there is no pod to work on",
+            found=self.route.state(),
+            remedy="Files, exec and restarts need a server that find_server found.",
+        )
+
+    @property
+    def facts(self) -> Facts:
+        """What the server is; read once, and again after `refresh` or a reconnection."""
+        with self._lock:
+            if self._facts is None:
+                self._facts = read_facts(self._query_for_facts) if self.present else Facts()
+            return self._facts
+
+    def _query_for_facts(self, statement: str) -> Rows:
+        return self.session().query(statement)
+
+    def refresh(self) -> Facts:
+        """Read the facts again: after a restart, a promotion or a reload."""
+        self._facts = None
+        return self.facts
+
+    def query(self, sql_or_name: Statement, params: Params = None, *, database: str | None = None) -> Rows:
+        """Read by SQL or by a named query (see pgnb.postgres.queries); no rows from an absent server.
+
+        Raises QueryFailed, with the SQLSTATE, or ConnectionFailed, with the pod's state.
+        """
+        if not self.present:
+            return Rows()
+        statement = sql_or_name
+        if isinstance(statement, str) and is_name(statement):
+            statement = sql_of(statement, self.facts.major)
+        return self.session(database).query(statement, params)
+
+    def one(self, sql_or_name: Statement, params: Params = None, *, database: str | None = None) -> Row:
+        """The only row of a query; an empty one from an absent server."""
+        rows = self.query(sql_or_name, params, database=database)
+        if not self.present:
+            return {}
+        if len(rows) != 1:
+            raise ServerError(f"{self.name}: one row was wanted", found=f"{len(rows)} rows: {sql_or_name!r}")
+        return rows[0]
+
+    def scalar(self, sql_or_name: Statement, params: Params = None, *, database: str | None = None) -> Any:
+        """The first column of the only row; None from an absent server."""
+        return next(iter(self.one(sql_or_name, params, database=database).values()), None)
+
+    def execute(
+        self, statement: Statement, params: Params = None, *, database: str | None = None, what: str = ""
+    ) -> Rows:
+        """Change something by one statement, in autocommit, journalled as `what` (secret-free).
+
+        Never sent twice. Raises GateClosed in a plan-only run: what only plans reaches no server.
+        """
+        text = what or spell_statement(statement)
+        if self.journal.dry_run:
+            raise GateClosed(f"{self.name}: this run only plans; not sent", found=text)
+        with self.journal.act(self.name, text):
+            return self.session(database).execute(statement, params)
+
+    def session(self, database: str | None = None) -> Session:
+        """The kept session for a database, made when first asked for."""
+        wanted = database or self.database
+        with self._lock:
+            if wanted not in self._sessions:
+                self._sessions[wanted] = self._make_session(wanted, self.login)
+            return self._sessions[wanted]
+
+    @contextmanager
+    def new_session(
+        self,
+        database: str | None = None,
+        *,
+        statement_timeout: float | None = None,
+        lock_timeout: float | None = None,
+    ) -> Iterator[Session]:
+        """A session of its own, closed at the end: for load, sampling and long statements (0: no limit)."""
+        own = self.login
+        login = replace(
+            own,
+            statement_timeout=own.statement_timeout if statement_timeout is None else statement_timeout,
+            lock_timeout=own.lock_timeout if lock_timeout is None else lock_timeout,
+        )
+        session = self._make_session(database or self.database, login)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def _make_session(self, database: str, login: Login) -> Session:
+        if not self.present:
+            raise ConnectionFailed(f"{self.name}: not there yet", found=self.route.state())
+        return Session(self.route, login, database, greet=self._recognise)
+
+    def _recognise(self, session: Session) -> None:
+        """After a reconnection: is it the same database cluster? Its role may have changed, too."""
+        before, self._facts = self._facts, None
+        if before is None:
+            return
+        now = read_facts(session.query)
+        if before.system_identifier and now.system_identifier != before.system_identifier:
+            raise WrongServer(
+                f"{self.name} came back as another database cluster",
+                found=f"system identifier {now.system_identifier}, it was {before.system_identifier}",
+                remedy="Stop here: find out which data directory the pod has mounted.",
+            )
+        self._facts = now
+
+    def close_sessions(self) -> None:
+        """Close the kept sessions; a later query opens new ones, with the server's settings of then."""
+        with self._lock:
+            for session in self._sessions.values():
+                session.close()
+
+    def reopen(self) -> None:
+        """Look for the pod again and drop every connection: after it was replaced on purpose."""
+        self.close()
+        self.route.renew()
+
+    def close(self) -> None:
+        """Close every session and the way to the server; a later query opens them again."""
+        self.close_sessions()
+        self.route.close()
+
+    def settings(self, wanted: Mapping[str, Wanted] | Iterable[str]) -> SettingsTable:
+        """Settings by name, or with the wishes of a mapping; one query."""
+        title = f"Settings of {self.name}"
+        if not self.present:
+            return SettingsTable((), f"{title}: not there yet", self.journal)
+        return SettingsTable(read_settings(self.query, wanted), title, self.journal)
+
+    def databases(self) -> Table:
+        """The databases with owner, size, encoding, collation and sessions."""
+        rows = [(*row.values(),) for row in self.query("databases")]
+        shown = [(name, owner, spell_bytes(size), *rest) for name, owner, size, *rest in rows]
+        columns = ("database", "owner", "size", "encoding", "collation", "sessions")
+        return Table.of(columns, shown, title=f"Databases of {self.name}")
+
+    @cached_property
+    def owner(self) -> Owner:
+        """Who owns the data directory, and its mode; read by exec, once: images differ in both (fact 66)."""
+        argv = ["stat", "-c", "%u %g %a", self.facts.data_directory]
+        uid, gid, mode = self.cluster.exec(self.pod, argv).text.split()
+        return Owner(int(uid), int(gid), mode)
+
+    @property
+    def table(self) -> Table:
+        """The server's card."""
+        if not self.present:
+            return card(self.name, {"state": "not there yet", "found": self.route.state()})
+        facts = self.facts
+        pod = {"pod": self.pod.name, "image": self.pod.image} if isinstance(self.route, ThroughPod) else {}
+        about: dict[str, object] = {
+            "version": f"PostgreSQL {facts.version_text}",
+            "role": facts.role,
+            "system identifier": facts.system_identifier or "not readable",
+            "timeline": str(facts.timeline or "not readable"),
+            "data directory": facts.data_directory or "not readable",
+            "up since": facts.started,
+            "login": f"{facts.login}{' (superuser)' if facts.superuser else ''}",
+        }
+        return card("PostgreSQL server", {**pod, **about})
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    def __repr__(self) -> str:
+        return f"<Server {self.name}>"

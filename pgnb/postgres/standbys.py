@@ -1,0 +1,68 @@
+"""Finding standbys: every server behind one label selector, each known by its own workload."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from pgnb.cluster import Cluster, Pod
+from pgnb.core.display import Table
+from pgnb.core.errors import PodError
+from pgnb.postgres.config.values import Wanted
+from pgnb.postgres.find import find_server
+from pgnb.postgres.server import Server
+
+_POD_NAME = "statefulset.kubernetes.io/pod-name"
+
+
+def find_standbys(
+    cluster: Cluster,
+    selector: str,
+    *,
+    container: str = "",
+    user: str = "postgres",
+    password: str = "",
+    at_least: int = 1,
+) -> tuple[Server, ...]:
+    """The servers in the Ready pods of a selector: N Deployments of one pod each, or a StatefulSet's pods.
+
+    Raises PodError when there are fewer than `at_least`, and as `find_server` does for each of them.
+    """
+    found = [pod for pod in cluster.pods(selector, container) if pod.ready]
+    if len(found) >= max(at_least, 1):
+        own = [own_selector(cluster, pod, selector) for pod in found]
+        return tuple(
+            find_server(cluster, one, container=container, user=user, password=password) for one in own
+        )
+    if at_least == 0:
+        return ()
+    raise PodError(
+        f"{len(found)} Ready pods match {selector!r} in the namespace {cluster.namespace}",
+        found="; ".join(f"{pod.name}: {pod.trouble or 'Ready'}" for pod in cluster.pods(selector))
+        or "no pod",
+        remedy=f"At least {at_least} must be: section 3 makes a standby (03_replica_bootstrap).",
+    )
+
+
+def own_selector(cluster: Cluster, pod: Pod, selector: str) -> str:
+    """A selector that finds this very pod, and its successor after a restart."""
+    if _POD_NAME in pod.labels:
+        return f"{_POD_NAME}={pod.labels[_POD_NAME]}"
+    own = cluster.workload(pod).selector
+    return ",".join(dict.fromkeys([*_requirements(selector), *_requirements(own)])) if own else selector
+
+
+def _requirements(selector: str) -> list[str]:
+    """The parts of a selector; the commas between the values of `app in (a, b)` separate none."""
+    return [part.strip() for part in re.split(r",(?![^(]*\))", selector)]
+
+
+def settings_of(servers: Sequence[Server], wanted: Mapping[str, Wanted]) -> Table:
+    """Settings of several servers with their wishes, a line for each; absent servers have none.
+
+    Raises ParameterError for a name or value that a server does not take.
+    """
+    found = [(server.name, server.settings(wanted).table) for server in servers]
+    columns = found[0][1].columns if found else ()
+    rows = [(name, *row) for name, table in found for row in table.rows]
+    return Table.of(("server", *columns), rows, title="Settings of the standbys")

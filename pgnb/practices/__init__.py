@@ -1,0 +1,1 @@
+"""Section 11: alerts, backups, and the history of runs."""

@@ -1,0 +1,273 @@
+"""Alert rules for Prometheus, from the same limits as the plots and checks, on postgres_exporter's metrics.
+
+Metrics as of postgres_exporter 0.16 and later; where 0.20 renamed one, a rule asks for both names. Needed are
+exporters at the primary and at each standby, with the collectors that are on by default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pgnb.cluster import Cluster
+from pgnb.core.display import Table, Tabled, spell_bytes, spell_seconds
+from pgnb.core.errors import ParameterError
+from pgnb.core.journal import Journal
+from pgnb.core.plan import Change, Step
+from pgnb.observe.limits import Limits
+
+FILE = "alerts.yaml"
+"""The name that the rules have in a record's folder."""
+_HEADER = "# Replication alerts for Prometheus (rule_files); metrics of postgres_exporter.\n"
+_MATCHERS = re.compile(r'[a-zA-Z_]\w*(=|!=|=~|!~)"[^"\\]*"(,\s*[a-zA-Z_]\w*(=|!=|=~|!~)"[^"\\]*")*')
+_SLACK = 16384
+"""Bytes: with less missing a standby is not behind, however long ago the last transaction was."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One alerting rule: it fires when `expr` has held for `wait`."""
+
+    name: str
+    expr: str
+    wait: str
+    severity: str
+    summary: str
+    runbook: str
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        """The rule as Prometheus reads it."""
+        notes = {"summary": self.summary, "runbook": f"notebooks/{self.runbook}.ipynb"}
+        labels = {"severity": self.severity}
+        return {
+            "alert": self.name,
+            "expr": self.expr,
+            "for": self.wait,
+            "labels": labels,
+            "annotations": notes,
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class AlertRules(Tabled):
+    """The rules of one primary and its standbys."""
+
+    alerts: tuple[Alert, ...]
+    journal: Journal = field(default_factory=Journal, repr=False, compare=False)
+
+    @property
+    def yaml(self) -> str:
+        """The rules as a file for Prometheus."""
+        groups = [{"name": "postgresql-replication", "rules": [alert.rule for alert in self.alerts]}]
+        return _HEADER + yaml.safe_dump({"groups": groups}, sort_keys=False, width=1000)
+
+    def plan_write(self, path: str = "") -> Change:
+        """A plan that writes the rules to a file; without a path there is nothing to write."""
+        if not path:
+            kept = f"{FILE} beside the record has them; " if self.journal.path else ""
+            return Change(
+                "alert rules", self.journal, note=f"{kept}rules_file names a file to write them to."
+            )
+        target = Path(path).expanduser()
+        before, after = _text_of(target), self.yaml
+        if before == after:
+            return Change("alert rules", self.journal, note=f"{target} has these rules.")
+        step = Step(str(target), f"write {len(self.alerts)} alert rules", lambda: _write(target, after))
+        return Change(
+            "alert rules",
+            self.journal,
+            before,
+            after,
+            [step],
+            undo_text="put the former file back",
+            undo=lambda: _plan_back(target, before, after, self.journal),
+        )
+
+    @property
+    def table(self) -> Table:
+        """One alert a line: when it fires, how urgent, what to open then."""
+        rows = [(a.name, a.expr, a.wait, a.severity, a.runbook) for a in self.alerts]
+        return Table.of(("alert", "fires when", "for", "severity", "then"), rows, title="Alert rules")
+
+
+def alert_rules(
+    cluster: Cluster, limits: Limits, *, standbys: int, matchers: str = "", archiving: bool = True
+) -> AlertRules:
+    """The rules for one primary with so many standbys; a run with a record keeps them beside it, too.
+
+    `matchers` are the labels by which Prometheus knows this system's exporters; they keep two systems apart.
+    Without any it is the namespace. `archiving`: whether WAL is archived. Raises ParameterError for matchers
+    that PromQL would not read.
+    """
+    labels = matchers or f'namespace="{cluster.namespace}"'
+    if not _MATCHERS.fullmatch(labels):
+        raise ParameterError(
+            "these are no label matchers", found=labels, remedy='For example namespace="databases".'
+        )
+    items = [*_of_servers(labels, standbys), *_of_lag(labels, limits), *_of_slots(labels, limits)]
+    items += [_of_archive(labels)] if archiving else []
+    rules = AlertRules(tuple(items), cluster.journal)
+    if cluster.journal.path is not None:
+        _write(cluster.journal.path.parent / FILE, rules.yaml)
+    return rules
+
+
+def _of_servers(labels: str, standbys: int) -> Iterator[Alert]:
+    yield Alert(
+        "PostgresDown",
+        f"pg_up{{{labels}}} == 0",
+        "1m",
+        "critical",
+        "The exporter at {{ $labels.instance }} does not reach its PostgreSQL server.",
+        "08_troubleshooting",
+    )
+    primaries = f"count(pg_replication_is_replica{{{labels}}} == 0)"
+    yield Alert(
+        "PostgresTwoPrimaries",
+        f"{primaries} > 1",
+        "0m",
+        "critical",
+        "{{ $value }} servers take writes: fence one of them at once.",
+        "09_failover",
+    )
+    yield Alert(
+        "PostgresNoPrimary",
+        f"absent(pg_replication_is_replica{{{labels}}} == 0)",
+        "1m",
+        "critical",
+        "No server takes writes.",
+        "09_failover",
+    )
+    if standbys:
+        connected = _with(labels, 'state="streaming"')
+        streaming = f"pg_stat_replication_pg_wal_lsn_diff{{{connected}}}"
+        yield Alert(
+            "PostgresStandbyMissing",
+            f"(count({streaming}) or vector(0)) < {standbys}",
+            "2m",
+            "critical",
+            f"{{{{ $value }}}} of {standbys} standbys stream from the primary.",
+            "08_troubleshooting",
+        )
+
+
+def _of_lag(labels: str, limits: Limits) -> Iterator[Alert]:
+    behind = f"pg_stat_replication_pg_wal_lsn_diff{{{labels}}}"
+    yield Alert(
+        "PostgresStandbyBehindBytes",
+        f"{behind} > {limits.lag_bytes}",
+        "2m",
+        "warning",
+        f"{{{{ $labels.application_name }}}} has not replayed {{{{ $value | humanize1024 }}}}B of WAL"
+        f" (limit {spell_bytes(limits.lag_bytes)}).",
+        "10_monitoring",
+    )
+    # The age of the last replayed transaction grows on an idle system, too: it counts while WAL is missing.
+    yield Alert(
+        "PostgresStandbyBehindSeconds",
+        f"(pg_replication_lag_seconds{{{labels}}} > {limits.lag_seconds:g})"
+        f" and on() (max({behind}) > {_SLACK})",
+        "1m",
+        "warning",
+        f"What {{{{ $labels.instance }}}} shows is {{{{ $value | humanizeDuration }}}} old"
+        f" (limit {spell_seconds(limits.lag_seconds)}).",
+        "10_monitoring",
+    )
+    yield Alert(
+        "PostgresStandbyCancelsQueries",
+        f"sum by (instance) (increase(pg_stat_database_conflicts{{{labels}}}[15m])) > 10",
+        "0m",
+        "warning",
+        "Recovery cancelled {{ $value }} queries on {{ $labels.instance }} in 15 minutes.",
+        "10_monitoring",
+    )
+
+
+def _of_slots(labels: str, limits: Limits) -> Iterator[Alert]:
+    yield Alert(
+        "PostgresSlotInactive",
+        f"pg_replication_slots_active{{{labels}}} == 0",
+        "5m",
+        "warning",
+        "Nobody reads from the slot {{ $labels.slot_name }}; it keeps all WAL that is written.",
+        "07_replication_slots",
+    )
+    yield Alert(
+        "PostgresSlotKeepsMuch",
+        f"pg_replication_slots_pg_wal_lsn_diff{{{labels}}} > {limits.retained_bytes}",
+        "5m",
+        "warning",
+        f"The slot {{{{ $labels.slot_name }}}} keeps {{{{ $value | humanize1024 }}}}B of WAL"
+        f" (limit {spell_bytes(limits.retained_bytes)}).",
+        "07_replication_slots",
+    )
+    unsafe = _with(labels, 'wal_status=~"unreserved|lost"')
+    yield Alert(
+        "PostgresSlotUnsafe",
+        f"(pg_replication_slot_wal_status{{{unsafe}}} or pg_replication_slots_wal_status{{{unsafe}}}) == 1",
+        "0m",
+        "critical",
+        "The slot {{ $labels.slot_name }} is {{ $labels.wal_status }}: its standby will need a base backup.",
+        "07_replication_slots",
+    )
+
+
+def _of_archive(labels: str) -> Alert:
+    return Alert(
+        "PostgresArchivingFails",
+        f"increase(pg_stat_archiver_failed_count{{{labels}}}[15m]) > 0",
+        "5m",
+        "critical",
+        "archive_command fails on {{ $labels.instance }}; WAL piles up.",
+        "11_practices",
+    )
+
+
+def _with(labels: str, more: str) -> str:
+    return f"{labels},{more}" if labels else more
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unusable(path, error) from error
+
+
+def _plan_back(path: Path, before: str, after: str, journal: Journal) -> Change:
+    """The plan after which the file is as it was; one that was not there is removed."""
+    step = Step(str(path), "put the former rules back", lambda: _write(path, before))
+    if not before:
+        step = Step(str(path), "remove the file", lambda: _remove(path))
+    return Change("alert rules as before", journal, after, before, [step])
+
+
+def _remove(path: Path) -> str:
+    path.unlink(missing_ok=True)
+    return "removed"
+
+
+def _write(path: Path, text: str) -> str:
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return "written"
+
+
+def _unusable(path: Path, error: Exception) -> ParameterError:
+    return ParameterError(
+        f"{path} cannot hold the alert rules",
+        found=str(error),
+        remedy="Name a file in a folder that is there by rules_file.",
+    )

@@ -1,0 +1,46 @@
+"""Which paths of a logical cut-over ask for the Service: those that lead clients on, while they still do."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.cutover.rights import service_rights
+from pgnb.logical.cutover.status import CutoverStatus, DatabaseState
+from pgnb.logical.specs import DatabaseSpec, Specs
+from pgnb.logical.subscription import Subscription
+from pgnb.postgres import Server
+
+_SPEC = DatabaseSpec.of("shop")
+_HERE, _THERE = Server.at("localhost", 1, user="postgres"), Server.at("localhost", 2, user="postgres")
+_SUBSCRIBED = cast(Subscription, object())
+
+
+def _asked(path: Any, *, leads: bool, subscribed: bool, reverse: str = "", followed: bool = False) -> bool:
+    standing = _SUBSCRIBED if subscribed else None
+    state = DatabaseState(_SPEC, None, standing, None, (), False, followed, None)
+    cut = Cutover(cast(Any, None), path, _HERE, _THERE, Specs((_SPEC,)), "orders", reverse=reverse)
+    found = list(service_rights(cut, CutoverStatus((state,), leads, "", cut.service)))
+    assert {(right.verb, right.resource, right.name) for right in found} <= {("patch", "services", "orders")}
+    return bool(found)
+
+
+@pytest.mark.parametrize("path", ["cutover", "failover"])
+def test_it_is_asked_for_until_the_clients_are_led_on(path):
+    assert _asked(path, leads=False, subscribed=True)
+    assert _asked(path, leads=False, subscribed=False)
+    assert not _asked(path, leads=True, subscribed=False)
+
+
+def test_a_planned_one_that_goes_on_looks_at_the_service_again():
+    assert _asked("cutover", leads=True, subscribed=True)
+    assert _asked("cutover", leads=True, subscribed=False, reverse="other")
+    assert not _asked("cutover", leads=True, subscribed=False, reverse="other", followed=True)
+    assert not _asked("failover", leads=True, subscribed=True)
+
+
+@pytest.mark.parametrize("path", ["clean", "abandon"])
+def test_what_touches_the_servers_alone_asks_for_nothing(path):
+    assert not _asked(path, leads=False, subscribed=True)

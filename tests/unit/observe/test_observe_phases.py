@@ -1,0 +1,41 @@
+"""The title of a change of roles: phases, the time without writes, and what was lost, each by its name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from pgnb.core.journal import Entry
+from pgnb.observe.phases import phases_title, plot_phases
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+PHASES = [Entry(NOW + timedelta(seconds=4.5 + n), "pod", f"phase {n}", "done", True, 0.5) for n in range(4)]
+LOST = Entry(NOW, "pod/old", "commits that the standby does not have", "at most 188", True, 4.5)
+
+
+def test_a_window_of_lost_commits_is_no_time_without_writes():
+    plot = plot_phases("failover", PHASES, None, lost=LOST)
+    assert plot.finding == (
+        "Failover: 4 phases, 2.0 s; time without writes: not measured;"
+        " commits after 03:04:05 UTC did not reach the standby: at most 188"
+    )
+    (axes,) = plot.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        LOST.what,
+        *(one.what for one in PHASES),
+    ]
+    texts = [text.get_text() for text in axes.texts]
+    assert not any("no writes" in text for text in texts)
+    assert "4.5 s  at most 188" in texts
+    assert "clients may have written all that time" in plot.get_supxlabel()
+
+
+def test_the_time_without_writes_is_a_clients():
+    silent = (NOW + timedelta(seconds=5), NOW + timedelta(seconds=5.9))
+    plot = plot_phases("switchover", PHASES, silent)
+    assert plot.finding == "Switchover: 4 phases, 2.0 s; 900 ms without writes (measured by a client)"
+    assert "no writes: 900 ms" in [text.get_text() for text in plot.axes[0].texts]
+
+
+def test_without_a_phase_there_is_nothing_to_say():
+    assert phases_title("failover", [], None, "") == ""
+    assert plot_phases("failover", [], None).finding == "Nothing was changed"
