@@ -35,7 +35,7 @@ from pgnb.cluster.server_spec import ServerOptions
 from pgnb.cluster.sockets import Sockets
 from pgnb.cluster.workloads import Volume, Workload
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, card
+from pgnb.core.display import Cell, Table, key_value_table
 from pgnb.core.journal import Journal
 from pgnb.core.plan import Change
 
@@ -361,7 +361,7 @@ class Cluster:
         }
         if unverified := self.api.target.unverified:
             facts["server's certificate"] = Cell(unverified, "bad")
-        return card("Cluster", facts)
+        return key_value_table("Cluster", facts)
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()

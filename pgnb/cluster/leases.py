@@ -77,7 +77,7 @@ class LeaseRecord:
         return not self.holder or self.mine or has_died(self.process)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The holder in one line."""
         notebook = f", notebook {self.notebook}" if self.notebook else ""
         return f"{self.holder} (Kubernetes user {self.user or '?'}{notebook}, since {self.since})"
@@ -117,7 +117,7 @@ def take_lease(api: Api, name: str, *, notebook: str, user: str, break_lease: st
 def _held(record: LeaseRecord) -> LeaseHeld:
     return LeaseHeld(
         f"somebody else works on this database: lease/{record.name} is held",
-        found=record.words,
+        found=record.summary,
         remedy="Wait until that run has ended. Where it is known to be dead or hung for good, set the"
         f" parameter break_lease = {record.holder!r}: then the Lease is taken over once no renewal was seen"
         f" for {record.seconds} s.",
@@ -147,7 +147,7 @@ def _wait_expired(api: Api, first: LeaseRecord) -> LeaseRecord | None:
 def _alive(record: LeaseRecord) -> LeaseHeld:
     return LeaseHeld(
         f"lease/{record.name} can't be broken: its holder is alive",
-        found=f"renewed by {record.words}",
+        found=f"renewed by {record.summary}",
         remedy="End that run first, or wait until it has ended.",
     )
 
@@ -241,7 +241,7 @@ class HeldLease:
             if now is not None and now.mine and now.holder == self.holder:
                 self._version = now.version
                 return
-            self._taken_by = now.words if now is not None and now.holder else "nobody: it was deleted"
+            self._taken_by = now.summary if now is not None and now.holder else "nobody: it was deleted"
             self._stop.set()
 
     def assert_held(self) -> None:

@@ -130,7 +130,7 @@ class InCharge:
     marks: tuple[str, ...]
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Its name and the marks."""
         return f"{self.operator.name} ({', '.join(self.marks)})"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgnb.cluster.lasting import outlives_pod
 from pgnb.cluster.trouble import condition, explain
-from pgnb.core.display import Table, card
+from pgnb.core.display import Table, key_value_table
 from pgnb.core.errors import PodError
 
 POSTGRES_PORT = 5432
@@ -160,7 +160,7 @@ class Pod:
             "restarts": self.restarts,
             "owner": "/".join(self.owner) if self.owner[0] else "none",
         }
-        return card(f"pod/{self.name}", facts)
+        return key_value_table(f"pod/{self.name}", facts)
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()

@@ -40,7 +40,7 @@ class RoleChange:
         """The annotation's value."""
         return json.dumps(asdict(self), sort_keys=True)
 
-    def words(self, workload: str, replicas: int) -> str:
+    def summary(self, workload: str, replicas: int) -> str:
         """What is left of it, and how to go on."""
         if replicas:
             state = "writes are stopped by" if self.stopped else "the role is given away by"
@@ -84,7 +84,7 @@ class Interrupted:
     """A change of roles that stands on a workload, in words, and how to go on from it."""
 
     workload: str
-    words: str
+    summary: str
     remedy: str
 
 
@@ -93,5 +93,5 @@ def told_changes(api: Api) -> tuple[Interrupted, ...]:
     found = []
     for item, change in interrupted_changes(api):
         name, replicas = item["metadata"]["name"], int(item["spec"].get("replicas", 1))
-        found.append(Interrupted(name, change.words(name, replicas), change.remedy(replicas)))
+        found.append(Interrupted(name, change.summary(name, replicas), change.remedy(replicas)))
     return tuple(found)

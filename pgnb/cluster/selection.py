@@ -90,7 +90,7 @@ def _none_at_all(api: Api, selector: str) -> PodError:
         }
     )
     changes = told_changes(api)
-    begun = "; ".join(one.words for one in changes)
+    begun = "; ".join(one.summary for one in changes)
     remedy = " ".join(dict.fromkeys(one.remedy for one in changes))
     there = f"{len(others)} pods, labelled {', '.join(labels) or 'with no app label'}"
     return PodError(

@@ -10,7 +10,7 @@ from pgnb.cluster.client import Api, Object
 from pgnb.cluster.objects import get
 from pgnb.cluster.pods import Mount, Pod
 from pgnb.cluster.resources import resource
-from pgnb.core.display import Table, card
+from pgnb.core.display import Table, key_value_table
 from pgnb.core.errors import NotFound, PodError
 
 SCALED = ("Deployment", "StatefulSet")
@@ -105,7 +105,7 @@ class Workload:
             "selector": self.selector or "–",
             "managed by": ", ".join(self.managed_by) or "nobody that can be seen",
         }
-        return card(self.label, facts)
+        return key_value_table(self.label, facts)
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
-from pgnb.core.display import Cell, Table, Tabled, Tone, spell
+from pgnb.core.display import Cell, Displayable, Table, Tone, format_value
 from pgnb.core.errors import GateClosed, PgnbError, VerificationFailed
 from pgnb.core.journal import Journal, Stage
 
@@ -50,7 +50,7 @@ class Check:
 
 
 @dataclass(frozen=True, repr=False)
-class Checks(Tabled):
+class Checks(Displayable):
     """A table of checks, with the journal that keeps them.
 
     `observed`: they hold what is there, whatever a plan-only run would still change; so they are judged
@@ -87,7 +87,13 @@ class Checks(Tabled):
     def table(self) -> Table:
         """Verdict, name, found, wanted and, where it did not pass, the remedy."""
         rows = [
-            (item.verdict, item.name, spell(item.found), spell(item.wanted), "" if item.ok else item.remedy)
+            (
+                item.verdict,
+                item.name,
+                format_value(item.found),
+                format_value(item.wanted),
+                "" if item.ok else item.remedy,
+            )
             for item in self.items
         ]
         columns = ("", "check", "found", "wanted", "what to do") if rows else ()
@@ -142,11 +148,13 @@ def _keep(stage: Stage, checks: Checks, depends_on: Sequence[str] = ()) -> None:
 
 
 def _plain(value: object) -> object:
-    return value if isinstance(value, bool) else spell(value)
+    return value if isinstance(value, bool) else format_value(value)
 
 
 def _stopped(kind: type[PgnbError], message: str, checks: Checks) -> PgnbError:
-    found = "; ".join(f"{c.name}: {spell(c.found)} (wanted {spell(c.wanted)})" for c in checks.failed)
+    found = "; ".join(
+        f"{c.name}: {format_value(c.found)} (wanted {format_value(c.wanted)})" for c in checks.failed
+    )
     return kind(message, found=found, remedy=remedies(checks.failed), changed=changed_by(checks.journal))
 
 

@@ -30,7 +30,7 @@ class Shown(Protocol):
     def _repr_html_(self) -> str: ...
 
 
-def spell(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as a reader wants it: no `None`, no microseconds, PostgreSQL's on and off."""
     if value is None:
         return "–"
@@ -43,11 +43,11 @@ def spell(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, timedelta):
-        return spell_seconds(value.total_seconds())
+        return format_duration(value.total_seconds())
     return masked(str(value))
 
 
-def spell_bytes(count: int | float | None) -> str:
+def format_bytes(count: int | float | None) -> str:
     """Bytes in the units of PostgreSQL (1 kB is 1024 bytes)."""
     if count is None:
         return "–"
@@ -59,7 +59,7 @@ def spell_bytes(count: int | float | None) -> str:
     return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
 
 
-def spell_seconds(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """A duration with the unit that suits it."""
     if seconds is None:
         return "–"
@@ -105,7 +105,7 @@ class Table:
     def __str__(self) -> str:
         from tabulate import tabulate  # Takes a tenth of a second to load, and most runs show no text.
 
-        body = [[spell(value) for value in row] for row in self.rows]
+        body = [[format_value(value) for value in row] for row in self.rows]
         grid = tabulate(body, headers=self.columns, tablefmt="simple", disable_numparse=True) if body else ""
         return "\n".join(part for part in (masked(self.title), grid, masked(self.note)) if part)
 
@@ -121,7 +121,7 @@ class Table:
     __repr__ = __str__
 
 
-class Tabled:
+class Displayable:
     """Shows itself as its `table`, in a notebook and in a terminal; as a dataclass it takes repr=False."""
 
     @property
@@ -141,10 +141,10 @@ class Tabled:
 
 def _html_cell(value: object) -> str:
     colour = f"{_COLOURS.get(value.tone, '')};white-space:nowrap" if isinstance(value, Cell) else ""
-    return f'<td style="{_CELL};{colour}">{escape(spell(value))}</td>'
+    return f'<td style="{_CELL};{colour}">{escape(format_value(value))}</td>'
 
 
-def card(title: str, pairs: Mapping[str, object], *, note: str = "") -> Table:
+def key_value_table(title: str, pairs: Mapping[str, object], *, note: str = "") -> Table:
     """What something is, one fact a line."""
     return Table.of((title, ""), pairs.items(), note=note)
 

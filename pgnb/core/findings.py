@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled, Tone, card
+from pgnb.core.display import Cell, Displayable, Table, Tone, key_value_table
 from pgnb.core.journal import Journal
 
 Severity = Literal["broken", "danger", "advice"]
@@ -98,7 +98,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 @dataclass(frozen=True, repr=False)
-class Finding(Tabled):
+class Finding(Displayable):
     """One thing that is wrong with `subject`: a pod, server, role, slot, subscription or table.
 
     `kind` is one of KINDS, `cause` one sentence, `evidence` what was seen, one observation a line, `remedy`
@@ -157,7 +157,7 @@ class Finding(Tabled):
             "cause": self.cause,
             "remedy": self.remedy,
         }
-        return card(f"{self.heading[:1].upper()}{self.heading[1:]}", facts)
+        return key_value_table(f"{self.heading[:1].upper()}{self.heading[1:]}", facts)
 
 
 @dataclass(frozen=True, repr=False)

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
-from pgnb.core.display import Cell, Table, spell_seconds
+from pgnb.core.display import Cell, Table, format_duration
 from pgnb.core.private import private_opener
 from pgnb.core.secrecy import without_secrets
 
@@ -258,7 +258,7 @@ class Journal:
     def table(self) -> Table:
         """What changed in this run, one act a line."""
         rows = [
-            (e.at.strftime("%H:%M:%S"), e.target, e.what, _result_cell(e), spell_seconds(e.seconds))
+            (e.at.strftime("%H:%M:%S"), e.target, e.what, _result_cell(e), format_duration(e.seconds))
             for e in self.entries
         ]
         note = "" if rows else "Nothing was changed."

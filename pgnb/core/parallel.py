@@ -14,7 +14,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def in_parallel(work: Callable[[In], Out], items: Iterable[In], *, at_once: int = AT_ONCE) -> list[Out]:
+def map_parallel(work: Callable[[In], Out], items: Iterable[In], *, at_once: int = AT_ONCE) -> list[Out]:
     """The results in order; for reads, where the first error ends all."""
     given = list(items)
     if len(given) < 2:
@@ -23,7 +23,7 @@ def in_parallel(work: Callable[[In], Out], items: Iterable[In], *, at_once: int 
         return list(pool.map(work, given))
 
 
-def each(
+def run_all(
     work: Callable[[In], Out], items: Iterable[In], label: Callable[[In], str], *, at_once: int = AT_ONCE
 ) -> list[Out]:
     """The results in order; every item is tried. Raises ChangeFailed with those that failed and why."""
@@ -35,7 +35,7 @@ def each(
             return error
 
     given = list(items)
-    results = in_parallel(attempt, given, at_once=at_once)
+    results = map_parallel(attempt, given, at_once=at_once)
     failed = [(label(item), r) for item, r in zip(given, results, strict=True) if isinstance(r, PgnbError)]
     if failed:
         messages = "; ".join(f"{name}: {error.message}" for name, error in failed)

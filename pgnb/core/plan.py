@@ -8,7 +8,7 @@ from time import monotonic
 
 from pgnb.core.checks import Check, Checks, changed_by
 from pgnb.core.checks import gate as gate_checks
-from pgnb.core.display import Table, Tabled, diff_html, diff_text, spell_seconds
+from pgnb.core.display import Displayable, Table, diff_html, diff_text, format_duration
 from pgnb.core.errors import GateClosed
 from pgnb.core.journal import Journal
 
@@ -34,7 +34,7 @@ class Confirmation:
 
 
 @dataclass(frozen=True, repr=False)
-class Applied(Tabled):
+class Applied(Displayable):
     """What became of a change; `seconds` is how long it took, `undo` the way back where there is one."""
 
     title: str
@@ -47,7 +47,7 @@ class Applied(Tabled):
     @property
     def table(self) -> Table:
         """The outcome, then each step with its result."""
-        facts = (("outcome", self.outcome), ("took", spell_seconds(self.seconds)))
+        facts = (("outcome", self.outcome), ("took", format_duration(self.seconds)))
         return Table.of((self.title, ""), (*facts, *self.results))
 
 

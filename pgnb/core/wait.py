@@ -10,7 +10,7 @@ from threading import Event
 from time import monotonic
 from typing import Any, TypeVar
 
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.core.errors import ApiUnreachable, DeadlineExceeded
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class Progress:
     def close(self, text: str = "") -> None:
         """Write the last state, with the time it took."""
         if self._last:
-            self.show(f"{text or 'done'} after {spell_seconds(monotonic() - self.started)}")
+            self.show(f"{text or 'done'} after {format_duration(monotonic() - self.started)}")
             if not in_notebook() and sys.stderr.isatty():
                 sys.stderr.write("\n")
 
@@ -99,10 +99,10 @@ def wait_until(
         if left <= 0:
             progress.close("gave up")
             advice = remedy if isinstance(remedy, str) else "".join(remedy(one) for one in seen)
-            late = f"{what}: not within {spell_seconds(timeout)}"
+            late = f"{what}: not within {format_duration(timeout)}"
             raise DeadlineExceeded(late, found=words, remedy=advice)
         if monotonic() - progress.started > SHOWN_AFTER:
-            progress.show(f"{words} ({spell_seconds(left)} left)")
+            progress.show(f"{words} ({format_duration(left)} left)")
         pause.wait(min(every, left))
     progress.close(describe(state))
     return state

@@ -26,7 +26,7 @@ from pgnb.logical.subscriptions import refresh
 from pgnb.logical.tableidentity import TableIdentity, identities_of, leaves, read_identities
 from pgnb.logical.updates import publisher_obstacles
 from pgnb.logical.wishes import PublishedTable, Wish, qualified
-from pgnb.postgres import Rows, Server, compose, name
+from pgnb.postgres import Rows, Server, compose, identifier
 from pgnb.postgres.queries import sql_of
 from pgnb.postgres.source import Source
 
@@ -57,7 +57,7 @@ class _Adding:
     """The tables that the subscription knows."""
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         return f"{self.table[0]}.{self.table[1]}"
 
     @property
@@ -137,7 +137,7 @@ def plan_add_table(
     if work.ours is None and first_rows.strip():
         steps.append(_rows_step(work, first_rows))
     return Change(
-        f"add {work.words} to {spec.database}",
+        f"add {work.summary} to {spec.database}",
         publisher.journal,
         _state(work),
         _wished(work) if steps else _state(work),
@@ -188,7 +188,7 @@ def _look(
 def _refuse(work: _Adding) -> None:
     if work.ours is None and not work.ddl:
         raise ParameterError(
-            f"{work.spec.database}: {work.words} is not on the publisher",
+            f"{work.spec.database}: {work.summary} is not on the publisher",
             found="no SQL that would make it",
             remedy="Give its CREATE TABLE as table_ddl, or correct the name: names are case-sensitive here.",
         )
@@ -201,12 +201,12 @@ def _refuse(work: _Adding) -> None:
     if not work.subscription.enabled:
         raise GateClosed(
             f"{work.spec.database}: {work.subscription.name} is disabled, so nothing can be copied",
-            found=work.subscription.words,
+            found=work.subscription.summary,
             remedy="Enable it first (12_09_logical_troubleshooting).",
         )
     if work.ours is not None and work.theirs is not None and (wrong := _stopping(work)):
         raise GateClosed(
-            f"{work.spec.database}: {work.words} differs on the two sides, so its rows cannot arrive",
+            f"{work.spec.database}: {work.summary} differs on the two sides, so its rows cannot arrive",
             found=wrong,
             remedy="Alter the subscriber's table first.",
         )
@@ -238,7 +238,7 @@ def _table_steps(work: _Adding) -> list[Step]:
         steps.append(
             Step(
                 work.subscriber.name,
-                f"{database}: make {work.words} from the publisher's dump",
+                f"{database}: make {work.summary} from the publisher's dump",
                 lambda: _copy_definition(work),
                 journalled=True,
             )
@@ -261,7 +261,7 @@ def _make(work: _Adding, server: Server) -> str:
         session.execute("BEGIN")
         session.execute(_LOCK_TIMEOUT)
         if work.owner:
-            session.execute(compose("SET LOCAL ROLE {}", name(work.owner)))
+            session.execute(compose("SET LOCAL ROLE {}", identifier(work.owner)))
         session.execute(work.ddl)
         session.execute("RESET ROLE")
         wrong = _wrong(work.table, session.query(sql_of("logical/identities", server.facts.major)))
@@ -269,7 +269,7 @@ def _make(work: _Adding, server: Server) -> str:
     if wrong:
         raise ChangeFailed(
             f"{work.spec.database}: the SQL was taken back on {server.name}",
-            found=f"{work.words} {wrong}",
+            found=f"{work.summary} {wrong}",
             remedy="Correct table_ddl: name the table as it is made there, and give it a primary key.",
         )
     return "made"
@@ -281,7 +281,7 @@ def _wrong(table: Named, rows: Rows) -> str:
     made = tables.get(table)
     if made is None:
         return "is not there afterwards, or is not a logged table"
-    lacking = [one.words for one in (made, *leaves(made, tables.values())) if not one.identified]
+    lacking = [one.summary for one in (made, *leaves(made, tables.values())) if not one.identified]
     return (
         f"has no primary key ({', '.join(dict.fromkeys(lacking))}): UPDATE and DELETE would fail once it is"
         " published"
@@ -312,13 +312,13 @@ def _publication_steps(work: _Adding) -> list[Step]:
     if work.covered:
         return []
     added = publication_objects(Wish(False, (), (PublishedTable(*work.table),)))
-    statement = compose("ALTER PUBLICATION {} ADD {}", name(work.spec.publication), added)
+    statement = compose("ALTER PUBLICATION {} ADD {}", identifier(work.spec.publication), added)
 
     def run() -> str:
         work.publisher.execute(statement, database=work.spec.database)
         return "published"
 
-    what = f"{work.spec.database}: ALTER PUBLICATION {work.spec.publication} ADD TABLE {work.words}"
+    what = f"{work.spec.database}: ALTER PUBLICATION {work.spec.publication} ADD TABLE {work.summary}"
     return [Step(work.publisher.name, what, run, journalled=True)]
 
 
@@ -353,7 +353,7 @@ def _checks(work: _Adding) -> Checks:
     if len(work.branch) > 1 and not work.publication.via_root:
         items.append(
             Check(
-                f"{work.words} is partitioned",
+                f"{work.summary} is partitioned",
                 False,
                 f"{len(work.branch) - 1} below it",
                 "each later one on both sides",
@@ -362,18 +362,18 @@ def _checks(work: _Adding) -> Checks:
             )
         )
     if work.theirs is not None and not work.known:
-        statement = compose("SELECT EXISTS (SELECT FROM {}) AS filled", name(*work.table))
+        statement = compose("SELECT EXISTS (SELECT FROM {}) AS filled", identifier(*work.table))
         filled = bool(work.subscriber.scalar(statement, database=work.spec.database))
         items.append(
             Check(
-                f"{work.words} is empty on the subscriber",
+                f"{work.summary} is empty on the subscriber",
                 not filled,
                 "rows" if filled else "empty",
                 "empty",
                 "Empty it there: a copy onto rows fails on duplicate keys, or doubles them.",
             )
         )
-    return Checks.of(f"Adding {work.words}", items, work.publisher.journal)
+    return Checks.of(f"Adding {work.summary}", items, work.publisher.journal)
 
 
 _LATER = "Add each new partition by this notebook: the subscriber's must be there first, or the apply stops."
@@ -385,9 +385,9 @@ def _identity_checks(work: _Adding) -> Iterator[Check]:
         return
     refused = publisher_obstacles(work.publisher, [work.alone], planned=False)
     yield Check(
-        f"{work.words}: UPDATE and DELETE are accepted",
+        f"{work.summary}: UPDATE and DELETE are accepted",
         not refused,
-        "; ".join(one.words for one in refused) or "yes",
+        "; ".join(one.summary for one in refused) or "yes",
         "yes",
         " ".join(dict.fromkeys(one.remedy for one in refused)),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from pgnb.core.display import Table, Tabled, spell_bytes, spell_seconds
+from pgnb.core.display import Displayable, Table, format_bytes, format_duration
 from pgnb.core.errors import DeadlineExceeded
 from pgnb.core.wait import wait_until
 from pgnb.logical.slots import LogicalSlot, logical_slots
@@ -19,7 +19,7 @@ _LOOK_EVERY = 0.05
 
 
 @dataclass(frozen=True, repr=False)
-class Confirmed(Tabled):
+class Confirmed(Displayable):
     """The marker's LSN and what each slot has confirmed; `seconds` is how long the wait took."""
 
     lsn: str
@@ -30,7 +30,7 @@ class Confirmed(Tabled):
     def table(self) -> Table:
         """Each slot's confirmed position beside the marker's."""
         rows = [(slot, position, self.lsn) for slot, position in self.positions]
-        note = f"confirmed after {spell_seconds(self.seconds)}" if rows else "This run only plans."
+        note = f"confirmed after {format_duration(self.seconds)}" if rows else "This run only plans."
         return Table.of(("slot", "confirmed", "marker"), rows, title="Confirmed positions", note=note)
 
 
@@ -81,5 +81,5 @@ def behind(slots: dict[str, LogicalSlot], specs: Sequence[DatabaseSpec], lsn: st
         if position is None:
             found.append(f"{spec.database}: {'nothing confirmed yet' if slot else 'no slot'}")
         elif lsn_bytes(position) < lsn_bytes(lsn):
-            found.append(f"{spec.database}: {spell_bytes(lsn_diff(lsn, position))} to go")
+            found.append(f"{spec.database}: {format_bytes(lsn_diff(lsn, position))} to go")
     return found

@@ -13,8 +13,8 @@ from typing import Any
 
 from pgnb.core.checks import Check
 from pgnb.core.secrecy import MASK
-from pgnb.postgres import Server, compose, join, name
-from pgnb.postgres.session import spell_whole
+from pgnb.postgres import Server, compose, identifier, join
+from pgnb.postgres.session import whole_statement
 
 _LISTS = (
     "local_preload_libraries",
@@ -41,10 +41,10 @@ class Lacking:
     @classmethod
     def setting(cls, template: str, whose: Any, setting: str, value: str) -> Lacking:
         """ALTER … SET; the value of a setting with a dot in its name (an application's own) is not shown."""
-        statement = compose(template, whose, name(setting), _value(setting, value))
+        statement = compose(template, whose, identifier(setting), _value(setting, value))
         if "." not in setting:
-            return cls(statement, spell_whole(statement))
-        return cls(statement, spell_whole(compose(template, whose, name(setting), compose(MASK))))
+            return cls(statement, whole_statement(statement))
+        return cls(statement, whole_statement(compose(template, whose, identifier(setting), compose(MASK))))
 
     def make(self, server: Server) -> None:
         """Carry it out, journalled as it is shown."""
@@ -90,7 +90,7 @@ def missing_role_settings(publisher: Server, subscriber: Server, roles: Sequence
     ours = publisher.query("logical/role_settings", wanted)
     there = {(r["role"], r["name"], r["value"]) for r in subscriber.query("logical/role_settings", wanted)}
     return [
-        Lacking.setting("ALTER ROLE {} SET {} = {}", name(r["role"]), r["name"], r["value"])
+        Lacking.setting("ALTER ROLE {} SET {} = {}", identifier(r["role"]), r["name"], r["value"])
         for r in ours
         if (r["role"], r["name"], r["value"]) not in there
     ]
@@ -114,9 +114,9 @@ def _settings(ours: Sequence[Any], theirs: Sequence[Any], called: Callable[[str]
     for row in ours:
         if (row["database"], row["role"], row["name"], row["value"]) in there:
             continue
-        whose = compose("DATABASE {}", name(called(row["database"])))
+        whose = compose("DATABASE {}", identifier(called(row["database"])))
         if row["role"]:
-            whose = compose("ROLE {} IN {}", name(row["role"]), whose)
+            whose = compose("ROLE {} IN {}", identifier(row["role"]), whose)
         yield Lacking.setting("ALTER {} SET {} = {}", whose, row["name"], row["value"])
 
 
@@ -126,8 +126,10 @@ def _comments(
     there = {(r["database"], r["comment"]) for r in subscriber.query("logical/database_comments", wanted)}
     for row in publisher.query("logical/database_comments", wanted):
         if (row["database"], row["comment"]) not in there:
-            statement = compose("COMMENT ON DATABASE {} IS {}", name(called(row["database"])), row["comment"])
-            yield Lacking(statement, spell_whole(statement))
+            statement = compose(
+                "COMMENT ON DATABASE {} IS {}", identifier(called(row["database"])), row["comment"]
+            )
+            yield Lacking(statement, whole_statement(statement))
 
 
 def _grants(
@@ -152,9 +154,9 @@ def _grants(
 def _privilege(template: str, database: str, grant: tuple[str, str, bool]) -> Lacking:
     grantee, privilege, _ = grant
     word = next(known for known in _PRIVILEGES if known == privilege)
-    whom = name(grantee) if grantee else compose("PUBLIC")
-    statement = compose(template, compose(word), name(database), whom)
-    return Lacking(statement, spell_whole(statement))
+    whom = identifier(grantee) if grantee else compose("PUBLIC")
+    statement = compose(template, compose(word), identifier(database), whom)
+    return Lacking(statement, whole_statement(statement))
 
 
 def _value(setting: str, value: str) -> Any:

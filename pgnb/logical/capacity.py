@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Table, Tabled
+from pgnb.core.display import Displayable, Table
 from pgnb.logical.locks import lock_settings
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
@@ -28,7 +28,7 @@ _ALLOW = "Set allow_restart = True where that server may be restarted; or set th
 
 
 @dataclass(frozen=True, repr=False)
-class Needs(Tabled):
+class Needs(Displayable):
     """The least value of each setting, on either side, by the setting's name."""
 
     publisher: dict[str, str]
@@ -51,8 +51,8 @@ def worker_settings(publisher: Server, subscriber: Server, specs: Sequence[Datab
     the schemas that are loaded into it. Values are written as minima (">= 10"), for `plan_settings`.
     Source: the manual, 29.12 (configuration settings).
     """
-    here = publisher.one("logical/capacity")
-    there = subscriber.one("logical/capacity") or {**here, "subscriptions": 0, "origins": 0, "slots": 0}
+    here = publisher.fetch_one("logical/capacity")
+    there = subscriber.fetch_one("logical/capacity") or {**here, "subscriptions": 0, "origins": 0, "slots": 0}
     known = logical_slots(publisher)
     new = sum(spec.slot not in known for spec in specs)
     # What is set up asks for no more than it has, so that a later run does not ask for a restart.

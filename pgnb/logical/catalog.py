@@ -50,7 +50,7 @@ class TableShape:
     columns: Mapping[str, Column] = field(repr=False)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The table in a reader's words; the schema public goes without saying."""
         return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
 

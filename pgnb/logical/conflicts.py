@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pgnb.core.display import Table, Tabled
+from pgnb.core.display import Displayable, Table
 from pgnb.logical.reports import Report, reports
 from pgnb.logical.serverlog import server_log
 from pgnb.postgres import Server
@@ -112,7 +112,7 @@ class Incident:
         )
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The server's words with the row and the LSN, in a line or two."""
         where = f" at {self.lsn}" if self.lsn else ""
         again = f" ({self.count} times)" if self.count > 1 else ""
@@ -144,7 +144,7 @@ def _steady(message: str) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class Incidents(Tabled, Sequence[Incident]):
+class Incidents(Displayable, Sequence[Incident]):
     """The incidents of a log, the latest last; shows itself as a table."""
 
     items: tuple[Incident, ...]

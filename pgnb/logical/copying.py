@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from pgnb.core.display import Cell, Table, Tabled, Tone, spell_bytes, spell_seconds
+from pgnb.core.display import Cell, Displayable, Table, Tone, format_bytes, format_duration
 from pgnb.core.errors import DeadlineExceeded
 from pgnb.core.live import Live
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.core.wait import wait_until
 from pgnb.logical.publication import published_tables
 from pgnb.logical.specs import DatabaseSpec
@@ -53,13 +53,13 @@ class TableCopy:
         return self.state == "r"
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The table in a reader's words; the schema public goes without saying."""
         return self.table if self.schema == "public" else f"{self.schema}.{self.table}"
 
 
 @dataclass(frozen=True, repr=False)
-class CopyProgress(Tabled):
+class CopyProgress(Displayable):
     """Every table of every database, at one moment; `seconds` since the wait began."""
 
     tables: tuple[TableCopy, ...]
@@ -71,7 +71,7 @@ class CopyProgress(Tabled):
         return all(table.ready for table in self.tables)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """How far it is, in one line."""
         done = sum(table.ready for table in self.tables)
         rows = sum(table.rows or 0 for table in self.tables if not table.ready)
@@ -84,19 +84,19 @@ class CopyProgress(Tabled):
         rows = [
             (
                 t.database,
-                t.words,
+                t.summary,
                 Cell(STATES.get(t.state, t.state), _TONES.get(t.state, "warn")),
                 _rows(t),
                 t.expected,
-                spell_bytes(t.bytes),
-                spell_bytes(t.size),
+                format_bytes(t.bytes),
+                format_bytes(t.size),
             )
             for t in order[:_SHOWN]
         ]
         more = f"; {len(order) - _SHOWN} more tables" if len(order) > _SHOWN else ""
-        took = f" after {spell_seconds(self.seconds)}" if self.seconds else ""
+        took = f" after {format_duration(self.seconds)}" if self.seconds else ""
         columns = ("database", "table", "state", "rows so far", "≈ rows", "bytes so far", "size there")
-        return Table.of(columns, rows, title="Initial copy", note=f"{self.words}{took}{more}")
+        return Table.of(columns, rows, title="Initial copy", note=f"{self.summary}{took}{more}")
 
 
 def _rows(table: TableCopy) -> object:
@@ -148,7 +148,7 @@ def wait_copied(
         live.close()
     if not done.ready:
         raise DeadlineExceeded(
-            f"the initial copy has not moved for {spell_seconds(stalled_after)}",
+            f"the initial copy has not moved for {format_duration(stalled_after)}",
             found=_stuck(done),
             remedy=_REMEDY,
         )
@@ -183,7 +183,7 @@ Sizes = dict[tuple[str, str, str], tuple[int, int]]
 
 def _sizes(publisher: Server, specs: Sequence[DatabaseSpec]) -> Sizes:
     """Estimated rows and bytes of each published table, read once."""
-    found = in_parallel(lambda s: (s, published_tables(publisher, s.database, s.publication)), specs)
+    found = map_parallel(lambda s: (s, published_tables(publisher, s.database, s.publication)), specs)
     return {(s.database, t.schema, t.table): (t.rows_estimated, t.bytes) for s, ts in found for t in ts}
 
 
@@ -192,7 +192,7 @@ def _look(
 ) -> CopyProgress:
     there = databases_of(subscriber)
     present = [spec for spec in specs if spec.database in there]
-    found = in_parallel(lambda spec: _of_database(subscriber, spec, sizes), present)
+    found = map_parallel(lambda spec: _of_database(subscriber, spec, sizes), present)
     return CopyProgress(tuple(table for tables in found for table in tables), seconds)
 
 
@@ -210,8 +210,8 @@ def _table_copy(database: str, row: dict[str, object], sizes: Sizes) -> TableCop
 
 def _stuck(progress: CopyProgress) -> str:
     stuck = [
-        f"{t.database}: {t.words} {STATES.get(t.state, t.state)}" for t in progress.tables if not t.ready
+        f"{t.database}: {t.summary} {STATES.get(t.state, t.state)}" for t in progress.tables if not t.ready
     ]
     if not stuck:
-        return progress.words
-    return f"{progress.words}; {', '.join(stuck[:5])}{f' and {len(stuck) - 5} more' if stuck[5:] else ''}"
+        return progress.summary
+    return f"{progress.summary}; {', '.join(stuck[:5])}{f' and {len(stuck) - 5} more' if stuck[5:] else ''}"

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.parallel import each
+from pgnb.core.parallel import run_all
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.logical.belongings import belongings_check, missing_belongings
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.postgres import Server, compose, join, name
+from pgnb.postgres import Server, compose, identifier, join
 from pgnb.postgres.scratch import unfinished
 
 
@@ -33,7 +33,7 @@ class Making:
     bytes: int
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Encoding, locale and owner in one line."""
         locale = f"{self.provider} {self.locale}" if self.locale else f"{self.collate}, {self.ctype}"
         return f"{self.encoding}, {locale}, owner {self.owner}"
@@ -45,7 +45,7 @@ class Making:
         From template0, which alone takes another encoding or locale.
         """
         parts = [
-            compose("OWNER = {}", name(self.owner)),
+            compose("OWNER = {}", identifier(self.owner)),
             compose("TEMPLATE = template0"),
             compose("ENCODING = {}", self.encoding),
             compose("LC_COLLATE = {}", self.collate),
@@ -56,7 +56,7 @@ class Making:
             parts.append(compose(f"{self.provider.upper()}_LOCALE = {{}}", self.locale))
         if self.rules:
             parts.append(compose("ICU_RULES = {}", self.rules))
-        return compose("CREATE DATABASE {} {}", name(unfinished(self.name)), join(" ", parts))
+        return compose("CREATE DATABASE {} {}", identifier(unfinished(self.name)), join(" ", parts))
 
     def fits(self, other: Making) -> bool:
         """Whether the other orders and stores texts in the same way; owner and size apart."""
@@ -85,7 +85,7 @@ def plan_databases(
 
     def run() -> str:
         # One after the other: each copies template0, which no other session may use meanwhile.
-        each(lambda m: _make(publisher, subscriber, m), missing, lambda m: m.name, at_once=1)
+        run_all(lambda m: _make(publisher, subscriber, m), missing, lambda m: m.name, at_once=1)
         return f"{len(missing)} made"
 
     new = [making.name for making in missing]
@@ -96,8 +96,8 @@ def plan_databases(
     return Change(
         f"databases on {subscriber.name}",
         subscriber.journal,
-        "".join(f"{name}: {theirs[name].words}\n" for name in wanted if name in theirs),
-        "".join(f"{n}: {(theirs.get(n) or ours[n]).words}\n" for n in wanted if n in theirs or n in ours)
+        "".join(f"{name}: {theirs[name].summary}\n" for name in wanted if name in theirs),
+        "".join(f"{n}: {(theirs.get(n) or ours[n]).summary}\n" for n in wanted if n in theirs or n in ours)
         + "".join(f"{lacking.shown}\n" for lacking in belongings),
         steps,
         undo_text=f"DROP DATABASE {names}" if missing else "",
@@ -107,19 +107,19 @@ def plan_databases(
 
 def _make(publisher: Server, subscriber: Server, making: Making) -> None:
     """It has its name once it is as closed as the publisher's: a killed run leaves none of that name."""
-    meanwhile = name(unfinished(making.name))
+    meanwhile = identifier(unfinished(making.name))
     subscriber.execute(compose("DROP DATABASE IF EXISTS {}", meanwhile))
     subscriber.execute(making.statement)
     for lacking in missing_belongings(
         publisher, subscriber, [making.name], of_known_roles=True, called=unfinished
     ):
         lacking.make(subscriber)
-    subscriber.execute(compose("ALTER DATABASE {} RENAME TO {}", meanwhile, name(making.name)))
+    subscriber.execute(compose("ALTER DATABASE {} RENAME TO {}", meanwhile, identifier(making.name)))
 
 
 def _plan_drop(subscriber: Server, names: Sequence[str]) -> Change:
     def run() -> str:
-        each(lambda database: _drop(subscriber, database), names, str, at_once=1)
+        run_all(lambda database: _drop(subscriber, database), names, str, at_once=1)
         return f"{len(names)} dropped"
 
     steps = [Step(subscriber.name, f"DROP DATABASE {', '.join(names)}", run, journalled=True)]
@@ -134,7 +134,7 @@ def _plan_drop(subscriber: Server, names: Sequence[str]) -> Change:
 
 def _drop(subscriber: Server, database: str) -> None:
     subscriber.session(database).close()
-    subscriber.execute(compose("DROP DATABASE IF EXISTS {}", name(database)))
+    subscriber.execute(compose("DROP DATABASE IF EXISTS {}", identifier(database)))
 
 
 def database_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Checks:
@@ -143,13 +143,13 @@ def database_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
     items = []
     for spec in specs:
         here, there = ours[spec.database], theirs.get(spec.database)
-        found = there.words if there else "not there"
+        found = there.summary if there else "not there"
         items.append(
             Check(
                 f"{spec.database}: encoding and locale",
                 there is not None and here.fits(there),
                 found,
-                here.words,
+                here.summary,
                 "Make it by hand, or with create_databases = True; one of another encoding or"
                 " order of texts is made anew.",
             )

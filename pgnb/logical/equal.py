@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 
 _TOGETHER = 100
 _SOURCES = """\
@@ -37,7 +37,7 @@ def count_both(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Cou
         "logical/published_to_count", {"publication": spec.publication}, database=spec.database
     )
     here = [f"{row['quoted']} WHERE {row['where'] or 'true'}" for row in tables]
-    names = [compose("{}", name(row["schema"], row["table"])).as_string(None) for row in tables]
+    names = [compose("{}", identifier(row["schema"], row["table"])).as_string(None) for row in tables]
     there = [row["source"] for row in subscriber.query(_SOURCES, {"names": names}, database=spec.database)]
     mine, other = _counts(publisher, spec, here), _counts(subscriber, spec, there)
     different = tuple(

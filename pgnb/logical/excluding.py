@@ -97,7 +97,7 @@ def _refuse(database: str, choice: _Choice) -> None:
             remedy="Write it as it is in the catalog: names are case-sensitive here, and without a schema it"
             " is one of public. Views, unlogged and foreign tables are never published.",
         )
-    both = [table.words for table in choice.wish.tables if (table.schema, table.name) in choice.gone]
+    both = [table.summary for table in choice.wish.tables if (table.schema, table.name) in choice.gone]
     if both:
         raise ParameterError(
             f"{database}: both named and excluded in publish",
@@ -107,13 +107,13 @@ def _refuse(database: str, choice: _Choice) -> None:
 
 
 def _said(wish: Wish) -> str:
-    tables = [table.words for table in wish.tables if table != MARKER]
+    tables = [table.summary for table in wish.tables if table != MARKER]
     every = [f"every table of {schema}" for schema in wish.schemas] or ["all tables"]
     return f"{', '.join([*every, *tables])} but {_words(wish.excluded)}"
 
 
 def _words(names: Sequence[Named]) -> str:
     return ", ".join(
-        f"every table of {schema}" if table == _EVERY else PublishedTable(schema, table).words
+        f"every table of {schema}" if table == _EVERY else PublishedTable(schema, table).summary
         for schema, table in names
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pgnb.core.checks import Check
 from pgnb.core.errors import QueryFailed
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.tableidentity import Named, published_by, read_identities
 from pgnb.logical.targets import filled_tables
@@ -35,7 +35,7 @@ class _Filled:
     when: str
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         return f"{self.table[0]}.{self.table[1]} ({self.extension}, {self.when})"
 
 
@@ -46,13 +46,13 @@ def extension_table_checks(
 
     `there`: the databases that the subscriber has. Raises QueryFailed.
     """
-    found = in_parallel(lambda spec: _filled(publisher, subscriber, spec, there), specs)
+    found = map_parallel(lambda spec: _filled(publisher, subscriber, spec, there), specs)
     for spec, filled in zip(specs, found, strict=True):
         remedy = _REMEDY.format(exclusion(spec.database, [one.table for one in filled])) if filled else ""
         yield Check(
             f"{spec.database}: extensions' tables before the copy",
             not filled,
-            ", ".join(one.words for one in filled) or "no rows",
+            ", ".join(one.summary for one in filled) or "no rows",
             "no rows",
             remedy,
         )

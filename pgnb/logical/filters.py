@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgnb.logical.wishes import PublishedTable
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 
 _PROBE = "pgnb_spelling"
 _SPELLED = """
@@ -34,8 +34,8 @@ def _spelled(publisher: Server, database: str, table: PublishedTable, wished: st
         session.execute(
             compose(
                 "CREATE PUBLICATION {} FOR TABLE {} WHERE ({})",
-                name(_PROBE),
-                name(table.schema, table.name),
+                identifier(_PROBE),
+                identifier(table.schema, table.name),
                 filter_,
             )
         )

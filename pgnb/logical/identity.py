@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import spell_bytes
-from pgnb.core.parallel import each, in_parallel
+from pgnb.core.display import format_bytes
+from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.tableidentity import (
@@ -27,8 +27,8 @@ from pgnb.logical.tableidentity import (
 )
 from pgnb.logical.targets import databases_of
 from pgnb.logical.updates import as_wished
-from pgnb.postgres import Server, compose, name
-from pgnb.postgres.session import spell_statement
+from pgnb.postgres import Server, compose, identifier
+from pgnb.postgres.session import statement_text
 
 _LOCK_TIMEOUT = "5s"
 """The statement takes the table's strongest lock; behind a long reader it would hold up everybody else."""
@@ -45,15 +45,15 @@ class Altered:
     index: str | None = None
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The table in a reader's words."""
-        return f"{self.database}: {self.now.words}"
+        return f"{self.database}: {self.now.summary}"
 
     @property
     def statement(self) -> Any:
         """The statement that sets it."""
-        which = compose("USING INDEX {}", name(self.index)) if self.index else compose(self.form)
-        return compose("ALTER TABLE ONLY {} REPLICA IDENTITY {}", name(*self.now.named), which)
+        which = compose("USING INDEX {}", identifier(self.index)) if self.index else compose(self.form)
+        return compose("ALTER TABLE ONLY {} REPLICA IDENTITY {}", identifier(*self.now.named), which)
 
     @property
     def back(self) -> Altered:
@@ -69,7 +69,7 @@ def unidentified_tables(publisher: Server, specs: Sequence[DatabaseSpec]) -> tup
     A table without an index that may serve gets FULL; one of an extension is left to the extension. With
     `via_root` the partitioned tables are among them. Source: pg_class, pg_index (facts, Q1).
     """
-    found = in_parallel(lambda spec: list(_lacking(publisher, spec)), specs)
+    found = map_parallel(lambda spec: list(_lacking(publisher, spec)), specs)
     return tuple(table for tables in found for table in tables)
 
 
@@ -108,7 +108,7 @@ def plan_subscriber_identity(publisher: Server, subscriber: Server, specs: Seque
     table. A table that the subscriber lacks is left out. Raises QueryFailed.
     """
     there = databases_of(subscriber)
-    found = in_parallel(lambda spec: _unlike(publisher, subscriber, spec, there), specs)
+    found = map_parallel(lambda spec: _unlike(publisher, subscriber, spec, there), specs)
     altered = [table for tables, _ in found for table in tables]
     unmatched = [one for _, words in found for one in words]
     change = _plan(subscriber, f"replica identity on {subscriber.name}", altered)
@@ -124,11 +124,11 @@ def identity_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
 
     def look(spec: DatabaseSpec) -> Check:
         altered, unmatched = _unlike(publisher, subscriber, spec, there)
-        wrong = [*unmatched, *(f"{one.now.words}: {one.now.form_words}" for one in altered)]
+        wrong = [*unmatched, *(f"{one.now.summary}: {one.now.form_words}" for one in altered)]
         words = "; ".join(wrong[:5]) or "the publisher's"
         return Check(f"{spec.database}: replica identity", not wrong, words, "the publisher's", _UNMATCHED)
 
-    items = in_parallel(look, specs)
+    items = map_parallel(look, specs)
     return Checks.of("Replica identity on both sides", items, publisher.journal)
 
 
@@ -140,7 +140,7 @@ _UNMATCHED = (
 
 def _matched(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Checks:
     there = databases_of(subscriber)
-    found = in_parallel(lambda spec: _unlike(publisher, subscriber, spec, there), specs)
+    found = map_parallel(lambda spec: _unlike(publisher, subscriber, spec, there), specs)
     wrong = [words for _, unmatched in found for words in unmatched]
     check = Check("an index for each identity", not wrong, "; ".join(wrong) or "there", "there", _UNMATCHED)
     return Checks.of(f"Replica identity on {subscriber.name}", [check], subscriber.journal)
@@ -191,22 +191,22 @@ def _matching(database: str, sender: TableIdentity, table: TableIdentity) -> Alt
         return None
     fitting = [index for index in table.indexes if set(index.columns) == wanted]
     if not fitting:
-        return f"{table.words}: {sender.form_words}"
+        return f"{table.summary}: {sender.form_words}"
     index = next((one for one in fitting if one.primary), fitting[0])
     return Altered(database, table, "DEFAULT", None if index.primary else index.name)
 
 
 def _plan(server: Server, title: str, tables: Sequence[Altered]) -> Change:
     def run() -> str:
-        each(lambda table: _alter(server, table), tables, lambda table: table.words, at_once=4)
+        run_all(lambda table: _alter(server, table), tables, lambda table: table.summary, at_once=4)
         return f"{len(tables)} altered"
 
-    words = "\n".join(f"{t.database}: {spell_statement(t.statement)}" for t in tables)
+    words = "\n".join(f"{t.database}: {statement_text(t.statement)}" for t in tables)
     return Change(
         title,
         server.journal,
-        "".join(f"{t.words}: {t.now.form_words} ({spell_bytes(t.now.bytes)})\n" for t in tables),
-        "".join(f"{t.words}: {t.index or t.form}\n" for t in tables),
+        "".join(f"{t.summary}: {t.now.form_words} ({format_bytes(t.now.bytes)})\n" for t in tables),
+        "".join(f"{t.summary}: {t.index or t.form}\n" for t in tables),
         [Step(server.name, words, run, journalled=True)] if tables else [],
         undo_text="ALTER TABLE ... REPLICA IDENTITY as it was" if tables else "",
     )
@@ -220,7 +220,7 @@ def _plan_undo(publisher: Server, tables: Sequence[Altered]) -> Change:
 
 
 def _alter(server: Server, table: Altered) -> None:
-    what = f"{table.database}: {spell_statement(table.statement)}"
+    what = f"{table.database}: {statement_text(table.statement)}"
     with server.journal.act(server.name, what), server.new_session(table.database) as session:
         session.execute(compose("SET lock_timeout = {}", _LOCK_TIMEOUT))
         session.execute(table.statement)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pgnb.logical.slots import drop_slot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 
-_TABLE = name("pgnb", "left_slots")
+_TABLE = identifier("pgnb", "left_slots")
 _MAKE = (
     "CREATE SCHEMA IF NOT EXISTS pgnb; CREATE TABLE IF NOT EXISTS {} (slot text PRIMARY KEY, database text"
     " NOT NULL, subscription text NOT NULL, noted_at timestamptz NOT NULL DEFAULT clock_timestamp())"
@@ -46,7 +46,7 @@ def drop_without_publisher(subscriber: Server, spec: DatabaseSpec, now: Subscrip
     """
     if now.slot:
         subscriber.execute(compose(_NOTE, _TABLE, now.slot, spec.database, now.name))
-    known = name(now.name)
+    known = identifier(now.name)
     statements = (
         "ALTER SUBSCRIPTION {} DISABLE",
         "ALTER SUBSCRIPTION {} SET (slot_name = NONE)",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
-from pgnb.core.parallel import AT_ONCE, in_parallel
+from pgnb.core.parallel import AT_ONCE, map_parallel
 from pgnb.logical.schema import uncopied
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
@@ -32,9 +32,11 @@ def lock_settings(publisher: Server, subscriber: Server, specs: Sequence[Databas
     missing = uncopied(subscriber, there) if subscriber.present else there
     if not missing:
         return {}
-    found = in_parallel(lambda spec: publisher.one("logical/relations", database=spec.database), missing)
+    found = map_parallel(
+        lambda spec: publisher.fetch_one("logical/relations", database=spec.database), missing
+    )
     needed = sum(sorted((int(row["relations"]) for row in found), reverse=True)[:AT_ONCE]) * _MORE
-    room = subscriber.one("logical/lock_table") or publisher.one("logical/lock_table")
+    room = subscriber.fetch_one("logical/lock_table") or publisher.fetch_one("logical/lock_table")
     if needed <= room["locks"] * room["holders"]:
         return {}
     return {SETTING: f">= {ceil(needed / room['holders'])}"}

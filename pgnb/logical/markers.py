@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Table, Tabled, spell_seconds
+from pgnb.core.display import Displayable, Table, format_duration
 from pgnb.core.errors import DeadlineExceeded
-from pgnb.core.parallel import each, in_parallel
+from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Step
 from pgnb.core.wait import wait_until
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
 from pgnb.logical.wishes import MARKER
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 
-_TABLE = name(MARKER.schema, MARKER.name)
+_TABLE = identifier(MARKER.schema, MARKER.name)
 _CREATE = (
     "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE IF NOT EXISTS {table} (subscription text PRIMARY KEY,"
     " token text NOT NULL, written_at timestamptz NOT NULL DEFAULT clock_timestamp())"
@@ -42,17 +42,17 @@ def plan_markers(publisher: Server, subscriber: Server, specs: Sequence[Database
 
     def step(server: Server, lacking: Sequence[DatabaseSpec]) -> Step:
         def run() -> str:
-            each(lambda spec: _create(server, spec), lacking, lambda spec: spec.database)
+            run_all(lambda spec: _create(server, spec), lacking, lambda spec: spec.database)
             return f"made in {len(lacking)} databases"
 
         where = ", ".join(spec.database for spec in lacking)
-        return Step(server.name, f"CREATE TABLE {MARKER.words} in {where}", run, journalled=True)
+        return Step(server.name, f"CREATE TABLE {MARKER.summary} in {where}", run, journalled=True)
 
     return Change(
         "marker tables",
         publisher.journal,
         "",
-        "".join(f"{server.name}: {s.database}: {MARKER.words}\n" for server, lack in sides for s in lack),
+        "".join(f"{server.name}: {s.database}: {MARKER.summary}\n" for server, lack in sides for s in lack),
         [step(server, lacking) for server, lacking in sides if lacking],
         undo_text="DROP SCHEMA pgnb CASCADE, on the publisher first",
     )
@@ -60,7 +60,7 @@ def plan_markers(publisher: Server, subscriber: Server, specs: Sequence[Database
 
 def _lacking(server: Server, specs: Sequence[DatabaseSpec]) -> list[DatabaseSpec]:
     there = databases_of(server)
-    found = in_parallel(lambda spec: spec.database in there and has_marker(server, spec.database), specs)
+    found = map_parallel(lambda spec: spec.database in there and has_marker(server, spec.database), specs)
     return [spec for spec, has in zip(specs, found, strict=True) if not has]
 
 
@@ -71,9 +71,9 @@ def has_marker(server: Server, database: str) -> bool:
 
 def _create(server: Server, spec: DatabaseSpec) -> None:
     server.execute(
-        compose(_CREATE, schema=name(MARKER.schema), table=_TABLE),
+        compose(_CREATE, schema=identifier(MARKER.schema), table=_TABLE),
         database=spec.database,
-        what=f"{spec.database}: CREATE TABLE {MARKER.words}",
+        what=f"{spec.database}: CREATE TABLE {MARKER.summary}",
     )
 
 
@@ -87,7 +87,7 @@ class Proof:
 
 
 @dataclass(frozen=True, repr=False)
-class Proofs(Tabled):
+class Proofs(Displayable):
     """The markers of all databases."""
 
     items: tuple[Proof, ...]
@@ -95,7 +95,7 @@ class Proofs(Tabled):
     @property
     def table(self) -> Table:
         """Database, marker, and the seconds from the write to the read."""
-        rows = [(p.database, p.token, spell_seconds(p.seconds)) for p in self.items]
+        rows = [(p.database, p.token, format_duration(p.seconds)) for p in self.items]
         note = "" if rows else "No marker was written: this run only plans."
         return Table.of(("database", "marker", "arrived after"), rows, title="Marker rows", note=note)
 
@@ -110,7 +110,7 @@ def prove_rows(
     """
     if publisher.journal.dry_run:
         return Proofs(())
-    return Proofs(tuple(in_parallel(lambda spec: _prove(publisher, subscriber, spec, timeout), specs)))
+    return Proofs(tuple(map_parallel(lambda spec: _prove(publisher, subscriber, spec, timeout), specs)))
 
 
 def _prove(publisher: Server, subscriber: Server, spec: DatabaseSpec, timeout: float) -> Proof:
@@ -147,7 +147,7 @@ def marker_checks(publisher: Server, proofs: Proofs, specs: Sequence[DatabaseSpe
         Check(
             f"{spec.database}: marker row",
             spec.database in arrived,
-            spell_seconds(arrived[spec.database].seconds) if spec.database in arrived else "not written",
+            format_duration(arrived[spec.database].seconds) if spec.database in arrived else "not written",
             "arrived",
             "See the subscription's state (12.9).",
         )

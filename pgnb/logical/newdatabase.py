@@ -10,7 +10,7 @@ from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.plan import Change, Step
 from pgnb.logical.specs import Specs, check_name, database_specs
 from pgnb.logical.wishes import ALL_OPERATIONS
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 from pgnb.postgres.scratch import unfinished
 
 _KEYLESS = """
@@ -109,19 +109,19 @@ class _Making:
     def _begin(self) -> str:
         there = {row["name"] for row in self.publisher.query("databases")}
         if self.before in there:
-            self.publisher.execute(compose("DROP DATABASE {}", name(self.before)))
+            self.publisher.execute(compose("DROP DATABASE {}", identifier(self.before)))
         return self._create(self.before)
 
     def _create(self, called: str) -> str:
-        made = compose("CREATE DATABASE {}", name(called))
-        self.publisher.execute(compose("{} OWNER {}", made, name(self.owner)) if self.owner else made)
+        made = compose("CREATE DATABASE {}", identifier(called))
+        self.publisher.execute(compose("{} OWNER {}", made, identifier(self.owner)) if self.owner else made)
         return "made"
 
     def _fill(self) -> str:
         with self.publisher.new_session(self.before) as session:
             session.execute("BEGIN")
             if self.owner:
-                session.execute(compose("SET LOCAL ROLE {}", name(self.owner)))
+                session.execute(compose("SET LOCAL ROLE {}", identifier(self.owner)))
             session.execute(self.ddl)
             self._assert_keyed([row["name"] for row in session.execute(_KEYLESS)] if self.keyed else [])
             session.execute("COMMIT")
@@ -138,6 +138,6 @@ class _Making:
 
     def _rename(self) -> str:
         self.publisher.execute(
-            compose("ALTER DATABASE {} RENAME TO {}", name(self.before), name(self.database))
+            compose("ALTER DATABASE {} RENAME TO {}", identifier(self.before), identifier(self.database))
         )
         return "renamed"

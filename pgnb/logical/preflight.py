@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.display import format_bytes, format_duration
 from pgnb.core.errors import GateClosed, ParameterError
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.logical.capacity import capacity_checks
 from pgnb.logical.databases import makings
 from pgnb.logical.identity import unidentified_tables
@@ -169,7 +169,7 @@ def _servers(publisher: Server, subscriber: Server) -> Iterator[Check]:
 
 def _parts(subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
     for spec in specs:
-        parts = [table.words for table in spec.wish.tables if table.where or table.columns]
+        parts = [table.summary for table in spec.wish.tables if table.where or table.columns]
         if parts and subscriber.present and subscriber.facts.major < PARTS_SINCE:
             yield Check(
                 f"{spec.database}: tables published in part",
@@ -187,7 +187,7 @@ def _identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Chec
     yield Check(
         "replica identity",
         not tables,
-        ", ".join(t.words for t in tables[:5]) or "every table",
+        ", ".join(t.summary for t in tables[:5]) or "every table",
         "every table",
         "Once published they refuse UPDATE and DELETE: plan_replica_identity gives them one.",
         advice=True,
@@ -198,7 +198,7 @@ def _extensions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseS
     if not subscriber.present:
         return
     available = {row["name"]: row["version"] for row in subscriber.query("logical/available_extensions")}
-    found = in_parallel(lambda spec: publisher.query("logical/extensions", database=spec.database), specs)
+    found = map_parallel(lambda spec: publisher.query("logical/extensions", database=spec.database), specs)
     used = [
         (f"{spec.database}: {row['name']} {row['version']}", row["version"], available.get(row["name"]))
         for spec, rows in zip(specs, found, strict=True)
@@ -227,7 +227,7 @@ def _extensions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseS
 def _texts(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
     ours, theirs = makings(publisher), makings(subscriber)
     other = [
-        f"{s.database}: {theirs[s.database].words}"
+        f"{s.database}: {theirs[s.database].summary}"
         for s in specs
         if s.database in theirs and not ours[s.database].fits(theirs[s.database])
     ]
@@ -251,8 +251,8 @@ def _room(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) 
     yield Check(
         "room on the subscriber",
         free >= needed,
-        f"{spell_bytes(free)} free",
-        f"≥ {spell_bytes(needed)}",
+        f"{format_bytes(free)} free",
+        f"≥ {format_bytes(needed)}",
         "Enlarge the subscriber's claim.",
     )
 
@@ -264,7 +264,7 @@ def _transactions(publisher: Server) -> Check:
         "long transactions",
         not long,
         blocker_words(blockers),
-        f"none above {spell_seconds(_LONG)}",
+        f"none above {format_duration(_LONG)}",
         "The creation of a slot waits for each of them to end.",
         advice=True,
     )

@@ -7,7 +7,7 @@ from pgnb.logical.arrival import wait_applied
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.tableidentity import leaves, read_identities
 from pgnb.logical.wishes import qualified
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 
 
 def table_checks(
@@ -64,4 +64,4 @@ def _parts(publisher: Server, spec: DatabaseSpec, key: tuple[str, str]) -> list[
 
 def _count(server: Server, spec: DatabaseSpec, key: tuple[str, str]) -> int:
     with server.new_session(spec.database, statement_timeout=0) as session:
-        return int(session.query(compose("SELECT count(*) AS rows FROM {}", name(*key)))[0]["rows"])
+        return int(session.query(compose("SELECT count(*) AS rows FROM {}", identifier(*key)))[0]["rows"])

@@ -23,10 +23,10 @@ class Publication:
     via_root: bool
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What it holds and, where it is not everything, what it sends."""
         sends = "" if self.operations == ALL_OPERATIONS else f"; sends only {self.operations or 'nothing'}"
-        return f"{self.holds.words or 'no table'}{sends}"
+        return f"{self.holds.summary or 'no table'}{sends}"
 
 
 @dataclass(frozen=True)

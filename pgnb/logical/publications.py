@@ -12,7 +12,7 @@ from typing import Any
 
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import GateClosed, ParameterError
-from pgnb.core.parallel import each, in_parallel
+from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Step
 from pgnb.logical.filters import same_filter
 from pgnb.logical.publication import Publication, read_publications
@@ -20,8 +20,8 @@ from pgnb.logical.slots import unused
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.updates import publisher_obstacles
 from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish
-from pgnb.postgres import Server, compose, join, name
-from pgnb.postgres.session import spell_statement
+from pgnb.postgres import Server, compose, identifier, join
+from pgnb.postgres.session import statement_text
 
 _SHOWN = 5
 """Tables that a check names."""
@@ -47,7 +47,7 @@ def plan_publications(publisher: Server, specs: Sequence[DatabaseSpec]) -> Chang
     server's version cannot publish.
     """
     title = f"publications on {publisher.name}"
-    plans = in_parallel(lambda spec: _plan(publisher, spec), specs)
+    plans = map_parallel(lambda spec: _plan(publisher, spec), specs)
     changed = [plan for plan in plans if plan.statements]
     steps = (
         [Step(publisher.name, _says(changed), lambda: _carry_out(publisher, changed), journalled=True)]
@@ -103,7 +103,7 @@ def _altered(publisher: Server, spec: DatabaseSpec, now: Publication) -> _Plan:
     if now.holds.all_tables != spec.wish.all_tables:
         raise GateClosed(
             f"{spec.database}: the publication {spec.publication} cannot be altered into what is wished",
-            found=f"it is for {now.holds.words}, wished: {spec.wish.words}",
+            found=f"it is for {now.holds.summary}, wished: {spec.wish.summary}",
             remedy="Wish what it is (the parameter publish), or make a publication of another name and move"
             " the subscription to it by ALTER SUBSCRIPTION ... SET PUBLICATION; never drop it in use.",
         )
@@ -112,11 +112,13 @@ def _altered(publisher: Server, spec: DatabaseSpec, now: Publication) -> _Plan:
     statements = []
     if then.holds != now.holds:
         statements.append(
-            compose("ALTER PUBLICATION {} SET {}", name(spec.publication), publication_objects(then.holds))
+            compose(
+                "ALTER PUBLICATION {} SET {}", identifier(spec.publication), publication_objects(then.holds)
+            )
         )
     if now.operations != spec.operations:
         statements.append(
-            compose("ALTER PUBLICATION {} SET (publish = {})", name(spec.publication), spec.operations)
+            compose("ALTER PUBLICATION {} SET (publish = {})", identifier(spec.publication), spec.operations)
         )
     return _Plan(spec, now, then, tuple(statements), _extra(spec.wish, now.holds))
 
@@ -151,7 +153,7 @@ def _same(publisher: Server, database: str, found: PublishedTable, wished: Publi
 
 def _extra(wish: Wish, now: Wish) -> tuple[str, ...]:
     named = {(table.schema, table.name) for table in wish.tables}
-    tables = [table.words for table in now.tables if (table.schema, table.name) not in named]
+    tables = [table.summary for table in now.tables if (table.schema, table.name) not in named]
     return (*(f"every table of {s}" for s in now.schemas if s not in wish.schemas), *tables)
 
 
@@ -161,7 +163,7 @@ def _create(spec: DatabaseSpec) -> Any:
         **({"publish": spec.operations} if spec.operations != ALL_OPERATIONS else {}),
         **({"publish_via_partition_root": True} if spec.via_root else {}),
     }
-    made = compose("CREATE PUBLICATION {} FOR {}", name(spec.publication), objects)
+    made = compose("CREATE PUBLICATION {} FOR {}", identifier(spec.publication), objects)
     pairs = [compose(f"{option} = {{}}", value) for option, value in options.items()]
     return compose("{} WITH ({})", made, join(", ", pairs)) if pairs else made
 
@@ -171,13 +173,13 @@ def publication_objects(wish: Wish) -> Any:
     if wish.all_tables:
         return compose("ALL TABLES")
     tables = [compose("TABLE {}", join(", ", [_table(table) for table in wish.tables]))]
-    schemas = [compose("TABLES IN SCHEMA {}", join(", ", [name(schema) for schema in wish.schemas]))]
+    schemas = [compose("TABLES IN SCHEMA {}", join(", ", [identifier(schema) for schema in wish.schemas]))]
     return join(", ", [*(tables if wish.tables else ()), *(schemas if wish.schemas else ())])
 
 
 def _table(table: PublishedTable) -> Any:
-    columns = join(", ", [name(column) for column in table.columns])
-    parts: list[Any] = [*([compose("ONLY")] if table.only else []), name(table.schema, table.name)]
+    columns = join(", ", [identifier(column) for column in table.columns])
+    parts: list[Any] = [*([compose("ONLY")] if table.only else []), identifier(table.schema, table.name)]
     if table.columns:
         parts.append(compose("({})", columns))
     if table.where:
@@ -191,17 +193,17 @@ def _carry_out(publisher: Server, plans: Sequence[_Plan]) -> str:
         for statement in plan.statements:
             publisher.execute(statement, database=plan.spec.database)
 
-    each(run, plans, lambda plan: plan.spec.database)
+    run_all(run, plans, lambda plan: plan.spec.database)
     return f"{len(plans)} publications"
 
 
 def _says(plans: Sequence[_Plan]) -> str:
-    words = [f"{p.spec.database}: {spell_statement(s)}" for p in plans for s in p.statements]
+    words = [f"{p.spec.database}: {statement_text(s)}" for p in plans for s in p.statements]
     return "\n".join(words)
 
 
 def _text(states: Sequence[tuple[DatabaseSpec, Publication | None]]) -> str:
-    lines = [f"{s.database}: {s.publication}: {p.words if p else 'not there'}" for s, p in states]
+    lines = [f"{s.database}: {s.publication}: {p.summary if p else 'not there'}" for s, p in states]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -233,7 +235,7 @@ def _plan_undo(publisher: Server, changed: Sequence[_Plan]) -> Change:
 
 
 def _back(plan: _Plan) -> tuple[Any, ...]:
-    known = name(plan.spec.publication)
+    known = identifier(plan.spec.publication)
     if plan.now is None:
         return (compose("DROP PUBLICATION IF EXISTS {}", known),)
     statements = [compose("ALTER PUBLICATION {} SET (publish = {})", known, plan.now.operations)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from threading import Event
 from time import monotonic
 
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.logical.arrival import behind, wait_applied
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
@@ -53,7 +53,7 @@ def compare_published(
     """
     started = monotonic()
     there = databases_of(subscriber)
-    subscribed = in_parallel(lambda spec: spec.database in there and _subscribed(subscriber, spec), specs)
+    subscribed = map_parallel(lambda spec: spec.database in there and _subscribed(subscriber, spec), specs)
     chosen = [spec for spec, known in zip(specs, subscribed, strict=True) if known]
     left_out = [
         f"{spec.database}: no subscription"
@@ -64,7 +64,7 @@ def compare_published(
         wait_applied(publisher, subscriber, chosen, timeout=catch_up)
     until = monotonic() + quiet
     pairs = [_Pair(publisher, subscriber, spec, timeout, until, catch_up) for spec in chosen]
-    results = in_parallel(_Pair.compare, pairs, at_once=_AT_ONCE)
+    results = map_parallel(_Pair.compare, pairs, at_once=_AT_ONCE)
     tables = tuple(table for counted, _ in results for table in counted)
     states = tuple(state for _, state in results)
     seconds = monotonic() - started

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgnb.core.wait import wait_until
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 
 _SETTING = "default_transaction_read_only"
 _TIMEOUT = 15.0
@@ -31,7 +31,7 @@ class Silence:
     escaping: tuple[str, ...]
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What could write although new sessions begin read-only."""
         roles = f"roles that set {_SETTING} themselves: {', '.join(self.escaping)}" if self.escaping else ""
         prepared = f"{self.prepared} prepared transactions" if self.prepared else ""
@@ -53,7 +53,7 @@ def stop_writes(publisher: Server, databases: Sequence[str]) -> str:
     stopped = read_silence(publisher)
     for database in databases:
         if not stopped[database].stopped:
-            publisher.execute(compose(f"ALTER DATABASE {{}} SET {_SETTING} = on", name(database)))
+            publisher.execute(compose(f"ALTER DATABASE {{}} SET {_SETTING} = on", identifier(database)))
     return f"read-only, {end_sessions(publisher, databases)} sessions ended"
 
 
@@ -82,6 +82,6 @@ def let_writes_in(publisher: Server, databases: Sequence[str]) -> str:
     stopped = read_silence(publisher)
     standing = [database for database in databases if stopped[database].stopped]
     for database in standing:
-        publisher.execute(compose(f"ALTER DATABASE {{}} RESET {_SETTING}", name(database)))
+        publisher.execute(compose(f"ALTER DATABASE {{}} RESET {_SETTING}", identifier(database)))
     publisher.close_sessions()
     return f"writes are let in again in {len(standing)} databases"

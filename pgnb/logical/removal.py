@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pgnb.core.parallel import each, in_parallel
+from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.targets import databases_of
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 
 
 def plan_drop_subscriptions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:
@@ -19,7 +19,7 @@ def plan_drop_subscriptions(publisher: Server, subscriber: Server, specs: Sequen
     publisher that is dead see 12.10.
     """
     there = databases_of(subscriber)
-    found = in_parallel(
+    found = map_parallel(
         lambda spec: (spec, read_subscriptions(subscriber, spec.database).get(spec.subscription)),
         [spec for spec in specs if spec.database in there],
     )
@@ -28,7 +28,7 @@ def plan_drop_subscriptions(publisher: Server, subscriber: Server, specs: Sequen
     title = f"drop subscriptions on {subscriber.name}"
 
     def run() -> str:
-        each(lambda spec: _drop(subscriber, spec), [spec for spec, _ in standing], lambda s: s.database)
+        run_all(lambda spec: _drop(subscriber, spec), [spec for spec, _ in standing], lambda s: s.database)
         return f"{len(standing)} dropped"
 
     steps = [Step(subscriber.name, f"DROP SUBSCRIPTION {names}", run, journalled=True)] if standing else []
@@ -36,7 +36,7 @@ def plan_drop_subscriptions(publisher: Server, subscriber: Server, specs: Sequen
     return Change(
         title,
         subscriber.journal,
-        "".join(f"{s.database}: {now.words}\n" for s, now in standing),
+        "".join(f"{s.database}: {now.summary}\n" for s, now in standing),
         "",
         steps,
         confirmations=[Confirmation("drop_subscriptions", names, why)] if standing else (),
@@ -45,5 +45,5 @@ def plan_drop_subscriptions(publisher: Server, subscriber: Server, specs: Sequen
 
 def _drop(subscriber: Server, spec: DatabaseSpec) -> None:
     subscriber.execute(
-        compose("DROP SUBSCRIPTION IF EXISTS {}", name(spec.subscription)), database=spec.database
+        compose("DROP SUBSCRIPTION IF EXISTS {}", identifier(spec.subscription)), database=spec.database
     )

@@ -10,7 +10,7 @@ from pgnb.core.checks import Check
 from pgnb.core.plan import Change, Step
 from pgnb.logical.belongings import missing_role_settings
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.postgres import HbaRule, Server, compose, join, name
+from pgnb.postgres import HbaRule, Server, compose, identifier, join
 
 _EXISTING = "SELECT rolname AS name, rolcanlogin AS login, rolpassword AS verifier FROM pg_catalog.pg_authid"
 _READER = "pg_read_all_data"
@@ -36,7 +36,7 @@ class Role:
     member_of: tuple[str, ...]
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The role with its attributes, without the verifier."""
         if self.superuser:
             return f"{self.name}: NOLOGIN, no superuser (a superuser on the publisher)"
@@ -47,7 +47,7 @@ class Role:
     def statement(self) -> Any:
         """The statement that makes it: a superuser becomes an owner that nobody can sign in as."""
         if self.superuser:
-            return compose("CREATE ROLE {} NOLOGIN", name(self.name))
+            return compose("CREATE ROLE {} NOLOGIN", identifier(self.name))
         flags = {
             "LOGIN": self.login,
             "INHERIT": self.inherit,
@@ -60,7 +60,7 @@ class Role:
             parts.append(compose("PASSWORD {}", self.verifier))
         if self.valid_until:
             parts.append(compose("VALID UNTIL {}", self.valid_until))
-        return compose("CREATE ROLE {} {}", name(self.name), join(" ", parts))
+        return compose("CREATE ROLE {} {}", identifier(self.name), join(" ", parts))
 
 
 def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:
@@ -75,7 +75,7 @@ def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSp
 
     def run() -> str:
         for role in missing:
-            subscriber.execute(role.statement, what=f"CREATE ROLE {role.words}")
+            subscriber.execute(role.statement, what=f"CREATE ROLE {role.summary}")
         for role in missing:
             _grant(subscriber, role)
         for lacking in settings:
@@ -89,7 +89,7 @@ def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSp
         f"roles on {subscriber.name}",
         subscriber.journal,
         "",
-        "".join(f"{role.words}\n" for role in missing)
+        "".join(f"{role.summary}\n" for role in missing)
         + "".join(f"{lacking.shown}\n" for lacking in settings),
         steps,
         undo_text=f"DROP ROLE {names}, once they own nothing" if missing else "",
@@ -132,7 +132,7 @@ def _needed(publisher: Server, specs: Sequence[DatabaseSpec]) -> list[Role]:
 
 def _grant(subscriber: Server, role: Role) -> None:
     for group in role.member_of:
-        subscriber.execute(compose("GRANT {} TO {}", name(group), name(role.name)))
+        subscriber.execute(compose("GRANT {} TO {}", identifier(group), identifier(role.name)))
 
 
 def plan_reader(publisher: Server, role: str) -> Change:
@@ -140,8 +140,8 @@ def plan_reader(publisher: Server, role: str) -> Change:
     rows = publisher.query(_IS_MEMBER, (role,))
     if rows and rows[0]["reads"]:
         return Change(f"{role} reads", publisher.journal, note=f"{role} may read every table already.")
-    statement = compose("GRANT {} TO {}", name(_READER), name(role))
-    back = compose("REVOKE {} FROM {}", name(_READER), name(role))
+    statement = compose("GRANT {} TO {}", identifier(_READER), identifier(role))
+    back = compose("REVOKE {} FROM {}", identifier(_READER), identifier(role))
 
     def step(sql: Any, words: str) -> Step:
         return Step(publisher.name, words, lambda: str(publisher.execute(sql)) and "done", journalled=True)

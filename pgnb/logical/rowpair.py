@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pgnb.core.errors import PgnbError
 from pgnb.logical.catalog import Named
-from pgnb.postgres import Server, compose, join, name
+from pgnb.postgres import Server, compose, identifier, join
 
 _COLUMN = re.compile(r'"(?:[^"]|"")+"|[^,\s]+')
 _LONGEST = 300
@@ -54,10 +54,12 @@ def row_words(server: Server, database: str, table: Named, columns: str, values:
     texts = [values] if len(names) == 1 else values.split(", ")
     if not names or len(texts) != len(names):
         return f"the row with that key ({columns}) cannot be looked for"
-    terms = [compose("r.{} = {}", name(column), text) for column, text in zip(names, texts, strict=True)]
+    terms = [
+        compose("r.{} = {}", identifier(column), text) for column, text in zip(names, texts, strict=True)
+    ]
     statement = compose(
         "SELECT pg_catalog.row_to_json(r)::text AS row FROM {} AS r WHERE {} LIMIT 1",
-        name(*table),
+        identifier(*table),
         join(" AND ", terms),
     )
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pgnb.cluster import Cluster, HelperPod, Right
 from pgnb.cluster.helpers import Helper
-from pgnb.core.parallel import each, in_parallel
+from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Step
 from pgnb.logical.schemadiff import SchemaComparison, compare_schemas
 from pgnb.logical.specs import DatabaseSpec
@@ -96,7 +96,7 @@ def copy_schemas(
             text = dump_schema(publisher, helper, origin, spec.database, timeout=timeout)
             load(subscriber, spec.database, text)
 
-        each(copy, specs, lambda spec: spec.database)
+        run_all(copy, specs, lambda spec: spec.database)
     return f"{len(specs)} schemas copied"
 
 
@@ -164,7 +164,7 @@ def uncopied(subscriber: Server, specs: Sequence[DatabaseSpec]) -> list[Database
 
 def _states(subscriber: Server, specs: Sequence[DatabaseSpec]) -> list[_State]:
     there = databases_of(subscriber)
-    return in_parallel(lambda spec: _look(subscriber, spec, there), specs)
+    return map_parallel(lambda spec: _look(subscriber, spec, there), specs)
 
 
 def _look(subscriber: Server, spec: DatabaseSpec, there: frozenset[str]) -> _State:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled, Tone
+from pgnb.core.display import Cell, Displayable, Table, Tone
 from pgnb.core.journal import Journal
 from pgnb.logical.catalog import Catalog, Column, Named, TableShape, read_catalog
 from pgnb.logical.tableidentity import FULL, arrives
@@ -47,7 +47,7 @@ class Difference:
 
 
 @dataclass(frozen=True, repr=False)
-class SchemaComparison(Tabled):
+class SchemaComparison(Displayable):
     """The schemas of some databases on both sides."""
 
     databases: tuple[str, ...]
@@ -134,10 +134,10 @@ def differences(
         pairs = _missing(table) if other is None else _table(table, other)
         for what, ours, theirs, effect in (*pairs, *_identity(publisher, subscriber, key)):
             shown: Effect = effect if table.published or all_published else "later"
-            yield Difference(publisher.database, table.words, what, ours, theirs, shown)
+            yield Difference(publisher.database, table.summary, what, ours, theirs, shown)
     for key, table in subscriber.tables.items():
         if key not in publisher.tables:
-            yield Difference(publisher.database, table.words, "extra table", "–", "there", "later")
+            yield Difference(publisher.database, table.summary, "extra table", "–", "there", "later")
     yield from _enums(publisher, subscriber)
 
 

@@ -60,7 +60,7 @@ class Gap:
     is_called: bool
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """From where to where."""
         called = "" if self.is_called else " (not called)"
         one = self.sequence
@@ -139,7 +139,7 @@ def set_sequences(subscriber: Server, spec: DatabaseSpec, gaps: Sequence[Gap]) -
                 gap.is_called,
             ),
             database=spec.database,
-            what=f"{spec.database}: setval {gap.words}",
+            what=f"{spec.database}: setval {gap.summary}",
         )
     return len(gaps)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.display import format_bytes, format_duration
 from pgnb.core.errors import DeadlineExceeded, GateClosed, QueryFailed
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.postgres import Rows, Server
@@ -61,10 +61,10 @@ class LogicalSlot:
         return self.wal_status == "lost" or bool(self.invalidation_reason)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """State and what is retained, in one line."""
         state = f"active ({self.sender_state or 'starting'})" if self.active else "inactive"
-        return f"{state}, {self.wal_status}, {spell_bytes(self.retained_bytes)} retained, of {self.database}"
+        return f"{state}, {self.wal_status}, {format_bytes(self.retained_bytes)} retained, of {self.database}"
 
 
 def logical_slots(publisher: Server) -> dict[str, LogicalSlot]:
@@ -110,7 +110,7 @@ def blocker_words(blockers: Rows) -> str:
     """Who holds slot creation up, in one line."""
     words = [
         f"{b['who']} ({b['role']} in {b['database']}, {b['application_name'] or 'no name'}, {b['state']} for"
-        f" {spell_seconds(b['age'])})"
+        f" {format_duration(b['age'])})"
         for b in blockers[:_SHOWN]
     ]
     more = f" and {len(blockers) - _SHOWN} more" if len(blockers) > _SHOWN else ""
@@ -119,7 +119,7 @@ def blocker_words(blockers: Rows) -> str:
 
 def _blocked(publisher: Server, spec: DatabaseSpec, timeout: float) -> DeadlineExceeded:
     return DeadlineExceeded(
-        f"the slot {spec.slot} was not made within {spell_seconds(timeout)}; the attempt was cancelled",
+        f"the slot {spec.slot} was not made within {format_duration(timeout)}; the attempt was cancelled",
         found=f"open transactions: {blocker_words(slot_blockers(publisher))}",
         remedy="Let them end (pg_terminate_backend(pid), or COMMIT/ROLLBACK PREPARED), or wait longer.",
     )
@@ -147,7 +147,7 @@ def usable_slot(slots: dict[str, LogicalSlot], spec: DatabaseSpec) -> LogicalSlo
     if wrong:
         raise GateClosed(
             f"{spec.database}: there is a slot {spec.slot} on the publisher, and it {wrong}",
-            found=slot.words,
+            found=slot.summary,
             remedy="Give this subscription another name, or drop that slot if nobody needs it (section 7).",
         )
     return slot
@@ -160,7 +160,7 @@ def unused(publisher: Server, specs: Sequence[DatabaseSpec]) -> Checks:
         Check(
             f"{spec.publication} is not subscribed to",
             spec.slot not in slots,
-            slots[spec.slot].words if spec.slot in slots else "no slot",
+            slots[spec.slot].summary if spec.slot in slots else "no slot",
             "no slot",
             "Drop the subscription first: a publication that goes away under it stalls it for good.",
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pgnb.core.display import Table, Tabled
+from pgnb.core.display import Displayable, Table
 from pgnb.core.errors import ParameterError
 from pgnb.logical.excluding import without_excluded
 from pgnb.logical.names import LONGEST, publication_name, slot_name, subscription_name
@@ -55,7 +55,7 @@ class DatabaseSpec:
 
 
 @dataclass(frozen=True, repr=False)
-class Specs(Tabled, Sequence[DatabaseSpec]):
+class Specs(Displayable, Sequence[DatabaseSpec]):
     """The databases that are replicated, in order; shows itself as a table."""
 
     items: tuple[DatabaseSpec, ...]
@@ -77,7 +77,7 @@ class Specs(Tabled, Sequence[DatabaseSpec]):
     @property
     def table(self) -> Table:
         """Database, what is published, and the names of publication, subscription and slot."""
-        rows = [(s.database, s.wish.words, s.publication, s.subscription, s.slot) for s in self.items]
+        rows = [(s.database, s.wish.summary, s.publication, s.subscription, s.slot) for s in self.items]
         columns = ("database", "published", "publication", "subscription", "slot")
         return Table.of(columns, rows, title="Databases to replicate", note="" if rows else "none")
 

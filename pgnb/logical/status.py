@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled, spell_bytes, spell_seconds
+from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_duration
 from pgnb.core.journal import Journal
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.logical.copying import STATES
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
@@ -69,7 +69,7 @@ class DatabaseStatus:
 
 
 @dataclass(frozen=True, repr=False)
-class LogicalStatus(Tabled):
+class LogicalStatus(Displayable):
     """Every database's replication, at one moment."""
 
     items: tuple[DatabaseStatus, ...]
@@ -133,7 +133,7 @@ def logical_status(publisher: Server, subscriber: Server, specs: Sequence[Databa
     dead publisher is seen from the subscriber alone by 12.9.
     """
     slots, there = logical_slots(publisher), databases_of(subscriber)
-    items = in_parallel(lambda spec: _of_database(subscriber, spec, slots, there), specs)
+    items = map_parallel(lambda spec: _of_database(subscriber, spec, slots, there), specs)
     title = f"Logical replication from {publisher.name} to {subscriber.name}"
     return LogicalStatus(tuple(items), title, subscriber.journal)
 
@@ -184,12 +184,12 @@ def _line(one: DatabaseStatus) -> tuple[object, ...]:
     errors = "–" if one.apply_errors is None else f"{one.apply_errors} / {one.sync_errors}"
     return (
         one.database,
-        Cell(one.state, tone),
-        f"{one.tables - len(one.not_ready)} of {one.tables}",  # type: ignore[arg-type]
-        spell_bytes(slot.lag_bytes if slot else None),
-        spell_seconds(slot.replay_lag if slot else None),
-        spell_bytes(slot.retained_bytes if slot else None),
-        spell_seconds(one.message_age),
+        Cell(one.state, tone),  # type: ignore[arg-type]
+        f"{one.tables - len(one.not_ready)} of {one.tables}",
+        format_bytes(slot.lag_bytes if slot else None),
+        format_duration(slot.replay_lag if slot else None),
+        format_bytes(slot.retained_bytes if slot else None),
+        format_duration(one.message_age),
         errors,
         one.slot_name or "none",
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pgnb.core.checks import Check
 from pgnb.core.errors import GateClosed
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.logical.catalog import read_catalog
 from pgnb.logical.extensiontables import extension_table_checks
 from pgnb.logical.schema import uncopied
@@ -60,10 +60,10 @@ def subscriber_checks(
     held = [spec for spec in specs if spec.database in there]
     untouched = {spec.database for spec in uncopied(subscriber, held)}
     filled = [spec for spec in held if spec.database not in untouched]
-    yield from in_parallel(lambda spec: _schema(publisher, subscriber, spec), filled)
+    yield from map_parallel(lambda spec: _schema(publisher, subscriber, spec), filled)
     if copy_data:
         chosen = [spec for spec in filled if spec in fresh]
-        yield from in_parallel(lambda spec: _rows(publisher, subscriber, spec), chosen)
+        yield from map_parallel(lambda spec: _rows(publisher, subscriber, spec), chosen)
         yield from extension_table_checks(publisher, subscriber, fresh, there)
     yield from _keys(publisher, subscriber, filled)
 
@@ -107,13 +107,13 @@ def _doubtful(slot: LogicalSlot, copy_data: bool) -> bool:
 def _schema(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
     """A schema that is there is never overwritten, so what stops replication must be altered by hand."""
     chosen = {
-        one.words for one in published_by(spec.wish, read_identities(publisher, spec.database).values())
+        one.summary for one in published_by(spec.wish, read_identities(publisher, spec.database).values())
     }
     sides = read_catalog(publisher, spec.database), read_catalog(subscriber, spec.database)
     wrong = [
         f"{d.table}: {d.what}"
         for d in differences(*sides, all_published=True)
-        if d.effect == "stops" and d.table in chosen and d.table != MARKER.words
+        if d.effect == "stops" and d.table in chosen and d.table != MARKER.summary
     ]
     return Check(
         f"{spec.database}: schema that is there",
@@ -139,7 +139,7 @@ def _rows(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
 def _keys(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
     """Advice: the set-up gives the subscriber's tables their identity, where an index serves."""
     found = subscriber_obstacles(publisher, subscriber, specs, there=databases_of(subscriber))
-    words = _some([one.words for one in found]) or "there"
+    words = _some([one.summary for one in found]) or "there"
     yield Check(
         "keys that UPDATE and DELETE are applied by",
         not found,

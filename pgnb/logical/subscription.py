@@ -36,7 +36,7 @@ class Subscription:
         return "password=" in self.connection.replace(" ", "")
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Its state in one line."""
         state = "enabled" if self.enabled else "disabled"
         slot = f"slot {self.slot}" if self.slot else "no slot"

@@ -14,7 +14,7 @@ from typing import Any
 
 from pgnb.core.checks import Checks
 from pgnb.core.errors import GateClosed, PgnbError
-from pgnb.core.parallel import each, in_parallel
+from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.logical.names import stand_in_name
 from pgnb.logical.options import spelled, subscription_options
@@ -25,7 +25,7 @@ from pgnb.logical.slots import LogicalSlot, create_slot, drop_slot, logical_slot
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.targets import all_target_checks, databases_of
-from pgnb.postgres import Server, compose, join, name
+from pgnb.postgres import Server, compose, identifier, join
 from pgnb.postgres.source import Source
 
 _ONLY_WHEN_MADE = ("failover", "two_phase")
@@ -87,7 +87,7 @@ def plan_subscriptions(
     chosen = subscription_options(publisher, subscriber, options)
     wish = _Wish(publisher, subscriber, origin, chosen, copy_data, slot_timeout)
     there, slots = databases_of(subscriber), logical_slots(publisher)
-    plans = in_parallel(lambda spec: _plan(wish, spec, there, slots), specs)
+    plans = map_parallel(lambda spec: _plan(wish, spec, there, slots), specs)
     changed = [plan for plan in plans if plan.changes]
     first = passfile_step(subscriber, origin)
     steps = [first] if first else []
@@ -105,7 +105,7 @@ def plan_subscriptions(
     return Change(
         f"subscriptions on {subscriber.name}",
         subscriber.journal,
-        "".join(f"{p.spec.database}: {p.now.words if p.now else 'no subscription'}\n" for p in plans),
+        "".join(f"{p.spec.database}: {p.now.summary if p.now else 'no subscription'}\n" for p in plans),
         "".join(_after(wish, p) for p in plans),
         steps,
         note=_note(plans),
@@ -150,7 +150,7 @@ def _refuse_unfinished(spec: DatabaseSpec, now: Subscription) -> None:
     if stand_in_name(spec.publication) in now.publications:
         raise GateClosed(
             f"{spec.database}: a table is being copied anew, and the run that began it has not ended",
-            found=now.words,
+            found=now.summary,
             remedy="End it first: 12_09_logical_troubleshooting names the table (resync).",
         )
 
@@ -164,7 +164,7 @@ def _alterations(wish: _Wish, spec: DatabaseSpec, now: Subscription) -> tuple[tu
         found.append(
             (
                 f"ADD PUBLICATION {spec.publication}",
-                compose("ADD PUBLICATION {} WITH (refresh = false)", name(spec.publication)),
+                compose("ADD PUBLICATION {} WITH (refresh = false)", identifier(spec.publication)),
             )
         )
     differing = {
@@ -202,7 +202,7 @@ def _checks(wish: _Wish, changed: Sequence[_Plan]) -> Checks:
 
 
 def _carry_out(wish: _Wish, changed: Sequence[_Plan]) -> str:
-    each(lambda plan: _carry_out_one(wish, plan), changed, lambda plan: plan.spec.database)
+    run_all(lambda plan: _carry_out_one(wish, plan), changed, lambda plan: plan.spec.database)
     made = sum(plan.now is None for plan in changed)
     return f"{made} made, {len(changed) - made} altered"
 
@@ -211,7 +211,7 @@ def _carry_out_one(wish: _Wish, plan: _Plan) -> None:
     if plan.now is None:
         _create(wish, plan)
         return
-    known = name(plan.now.name)
+    known = identifier(plan.now.name)
     for words, alteration in plan.alterations:
         wish.subscriber.execute(
             compose("ALTER SUBSCRIPTION {} {}", known, alteration),
@@ -230,7 +230,7 @@ def refresh(subscriber: Server, spec: DatabaseSpec, *, copy_data: bool) -> None:
     subscriber.execute(
         compose(
             "ALTER SUBSCRIPTION {} REFRESH PUBLICATION WITH (copy_data = {})",
-            name(spec.subscription),
+            identifier(spec.subscription),
             copy_data,
         ),
         database=spec.database,
@@ -250,9 +250,9 @@ def _create(wish: _Wish, plan: _Plan) -> None:
     options = {**wish.options, "create_slot": False, "slot_name": spec.slot, "copy_data": wish.copy_data}
     statement = compose(
         "CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {} WITH ({})",
-        name(spec.subscription),
+        identifier(spec.subscription),
         wish.connection(spec),
-        name(spec.publication),
+        identifier(spec.publication),
         _pairs(options),
     )
     try:
@@ -289,7 +289,7 @@ def _says(wish: _Wish, plan: _Plan) -> str:
 
 def _after(wish: _Wish, plan: _Plan) -> str:
     if not plan.changes and plan.now:
-        return f"{plan.spec.database}: {plan.now.words}\n"
+        return f"{plan.spec.database}: {plan.now.summary}\n"
     options = ", ".join(f"{option} = {spelled(value)}" for option, value in wish.options.items())
     return (
         f"{plan.spec.database}: {plan.spec.subscription}, slot {plan.spec.slot}, of {plan.spec.publication},"

@@ -35,7 +35,7 @@ def survival_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Checks:
 
 
 def _checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
-    seen = publisher.one("logical/survival")
+    seen = publisher.fetch_one("logical/survival")
     standbys = seen["standby_slots"] if seen else []
     if not standbys:
         yield Check("physical standbys", True, "none with a slot", "none, or slots that are synchronised")

@@ -55,7 +55,7 @@ class TableIdentity:
         return self.schema, self.table
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The table in a reader's words; the schema public goes without saying."""
         return self.table if self.schema == "public" else f"{self.schema}.{self.table}"
 

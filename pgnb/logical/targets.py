@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import ConnectionFailed
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.logical.publication import Published
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.postgres import Rows, Server
@@ -120,7 +120,7 @@ def all_target_checks(
             ]
         return found + copy_checks(subscriber, pair[0].database, pair[1]) if copy_data else found
 
-    items = [check for checks in in_parallel(look, wanted) for check in checks]
+    items = [check for checks in map_parallel(look, wanted) for check in checks]
     return Checks.of(f"Tables of {subscriber.name}", items, subscriber.journal)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pgnb.core.checks import Check
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.tableidentity import published_by, read_identities
 from pgnb.logical.wishes import exclusion
@@ -58,11 +58,15 @@ def object_checks(
     publisher: Server, specs: Sequence[DatabaseSpec], accepted: Sequence[str]
 ) -> Iterator[Check]:
     """What the databases hold that is not carried; `accepted`: kinds and extensions that may stay behind."""
-    found = in_parallel(lambda spec: publisher.query("logical/not_replicated", database=spec.database), specs)
+    found = map_parallel(
+        lambda spec: publisher.query("logical/not_replicated", database=spec.database), specs
+    )
     for spec, rows in zip(specs, found, strict=True):
         for row in rows:
             yield _object_check(spec, row, accepted)
-    installed = in_parallel(lambda spec: publisher.query("logical/extensions", database=spec.database), specs)
+    installed = map_parallel(
+        lambda spec: publisher.query("logical/extensions", database=spec.database), specs
+    )
     for spec, rows in zip(specs, installed, strict=True):
         for row in rows:
             yield from _extension_check(spec, row, accepted)
@@ -99,24 +103,26 @@ def _extension_check(spec: DatabaseSpec, row: Row, accepted: Sequence[str]) -> I
 
 def shape_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
     """Advice on partitioned, inherited and extensions' tables among those that are published."""
-    found = in_parallel(lambda spec: read_identities(publisher, spec.database), specs)
+    found = map_parallel(lambda spec: read_identities(publisher, spec.database), specs)
     for spec, tables in zip(specs, found, strict=True):
         chosen = published_by(spec.wish, tables.values())
         roots = {".".join(table.roots[-1]): None for table in chosen if table.roots}
         if roots and not spec.via_root:
             yield _advice(spec, "partitioned tables", list(roots), _PARTITIONS)
-        children = [table.words for table in chosen if table.parents]
+        children = [table.summary for table in chosen if table.parents]
         if children:
             yield _advice(spec, "inherited tables", children, _CHILDREN)
         owned = [table for table in chosen if table.extension]
         if owned:
             remedy = _OWNED.format(exclusion(spec.database, [table.named for table in owned]))
-            yield _advice(spec, "tables of extensions", [f"{t.words} ({t.extension})" for t in owned], remedy)
+            yield _advice(
+                spec, "tables of extensions", [f"{t.summary} ({t.extension})" for t in owned], remedy
+            )
         if spec.wish.excluded:
             yield Check(
                 f"{spec.database}: what is left out",
                 False,
-                spec.wish.words,
+                spec.wish.summary,
                 "all tables",
                 f"{spec.wish.later[0].upper()}{spec.wish.later[1:]}: 12.7 adds them. What is left out"
                 " is on the publisher alone, also after a cut-over.",

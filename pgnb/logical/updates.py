@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgnb.core.errors import QueryFailed
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.logical.publication import read_publications
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.tableidentity import (
@@ -26,7 +26,7 @@ from pgnb.logical.tableidentity import (
     sent_as,
 )
 from pgnb.logical.wishes import PublishedTable, Wish
-from pgnb.postgres import Server, compose, join, name
+from pgnb.postgres import Server, compose, identifier, join
 
 Kind = Literal["unidentified-table", "outside-identity", "cannot-arrive"]
 _UNDEFINED_COLUMN = "42703"
@@ -66,7 +66,7 @@ class Obstacle:
     extension: str = ""
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Database, table and what was found."""
         return f"{self.database}: {self.table}: {self.found}"
 
@@ -151,7 +151,7 @@ def published_obstacles(publisher: Server, database: str) -> tuple[Obstacle, ...
 def _of_all(
     look: Callable[[DatabaseSpec], list[Obstacle]], specs: Sequence[DatabaseSpec]
 ) -> tuple[Obstacle, ...]:
-    found = in_parallel(look, specs)
+    found = map_parallel(look, specs)
     return tuple(one for some in found for one in some)
 
 
@@ -245,9 +245,11 @@ def _columns_read(publisher: Server, database: str, table: TableIdentity, where:
 def _explain(
     publisher: Server, database: str, table: TableIdentity, columns: Sequence[str], where: str
 ) -> None:
-    listed = join(", ", [name(column) for column in columns])
+    listed = join(", ", [identifier(column) for column in columns])
     text = compose(where.replace("{", "{{").replace("}", "}}"))
-    statement = compose(_EXPLAIN, listed, name(*table.named), name(table.table), text).as_string(None)
+    statement = compose(_EXPLAIN, listed, identifier(*table.named), identifier(table.table), text).as_string(
+        None
+    )
     # With a parameter it goes as one statement, whatever the filter's text holds; a name may hold a %, too.
     publisher.query(statement.replace("%", "%%") + " LIMIT %s", [0], database=database)
 

@@ -40,7 +40,7 @@ class PublishedTable:
     only: bool = field(default=False, compare=False)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The table in a reader's words; the schema public goes without saying."""
         table = self.name if self.schema == "public" else f"{self.schema}.{self.name}"
         columns = f" ({', '.join(self.columns)})" if self.columns else ""
@@ -66,14 +66,14 @@ class Wish:
     said: str = field(default="", compare=False)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What is published, in one line."""
         if self.said:
             return self.said
         if self.all_tables:
             return "all tables"
         schemas = [f"every table of {schema}" for schema in self.schemas]
-        return ", ".join([*schemas, *(table.words for table in self.tables if table != MARKER)])
+        return ", ".join([*schemas, *(table.summary for table in self.tables if table != MARKER)])
 
     @property
     def later(self) -> str:
@@ -108,7 +108,7 @@ def wish_of(published: Any) -> Wish:
             tables.append(table)
     names = [(table.schema, table.name) for table in tables]
     if len(set(names)) < len(names):
-        raise ParameterError("a table is named twice", found=", ".join(t.words for t in tables))
+        raise ParameterError("a table is named twice", found=", ".join(t.summary for t in tables))
     if excluded and tables and not schemas:
         raise _unusable(published)
     every = bool(excluded) and not schemas

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from pgnb.cluster import LogLine
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled, card, spell_seconds
+from pgnb.core.display import Cell, Displayable, Table, format_duration, key_value_table
 from pgnb.core.journal import Journal
 from pgnb.observe.lag import percentile
 from pgnb.observe.meter import Gap, Meter, is_meters
@@ -24,7 +24,7 @@ _STILL_WRITING = 2.0
 
 
 @dataclass(frozen=True, repr=False)
-class Writing(Tabled):
+class Writing(Displayable):
     """What the client was told between `since` (or its beginning) and `asked`.
 
     `ids` and `times` belong together, in order of time; times are those at which the node took the line.
@@ -38,7 +38,7 @@ class Writing(Tabled):
     ids: Sequence[int]
     times: Sequence[datetime]
     asked: datetime
-    words: Sequence[str] = ()
+    summary: Sequence[str] = ()
     duplicates: int = 0
     refused: Sequence[datetime] = ()
     meter: Meter = field(default_factory=Meter)
@@ -87,13 +87,13 @@ class Writing(Tabled):
         facts: dict[str, object] = {"rows acknowledged": self.acknowledged}
         if self.times:
             facts["from"], facts["to"] = self.times[0], self.times[-1]
-            facts["usual gap"] = spell_seconds(self.usual)
+            facts["usual gap"] = format_duration(self.usual)
         if self.duplicates:
             facts["duplicate keys"] = Cell(f"{self.duplicates:,}", "bad")
         for gap in sorted(self.gaps, key=lambda gap: -gap.seconds)[:_SHOWN]:
             facts[f"gap at {gap.start:%H:%M:%S.%f}"[:-3] + " UTC"] = self.meter.explain(gap)
         facts["the machine"] = self.machine
-        return card(f"Client {self.name}", facts, note="\n".join(self.words))
+        return key_value_table(f"Client {self.name}", facts, note="\n".join(self.summary))
 
     @property
     def machine(self) -> str:
@@ -103,7 +103,7 @@ class Writing(Tabled):
             return "not measured: no idle process beside the client"
         if late is None:
             return "an idle process beside the client was never late by 20 ms or more"
-        times = f"{len(self.meter.overslept):,} times, by {spell_seconds(late.seconds)} at most"
+        times = f"{len(self.meter.overslept):,} times, by {format_duration(late.seconds)} at most"
         return f"an idle process beside the client was late {times}"
 
     @property
@@ -136,14 +136,14 @@ class Writing(Tabled):
             "longest gap in its writes",
             gap <= longest,
             self.meter.explain(self.longest) if self.longest else "–",
-            f"at most {spell_seconds(longest)}",
+            f"at most {format_duration(longest)}",
             "See in the journal what ran at that time.",
         )
         return Checks.of(f"Client {self.name}", [self.kept_on, lasted, self.no_duplicates], journal)
 
 
 @dataclass(frozen=True, repr=False)
-class Found(Tabled):
+class Found(Displayable):
     """Acknowledged rows looked for on a server."""
 
     server: str
@@ -167,7 +167,7 @@ class Found(Tabled):
         """The numbers."""
         lost = Cell(f"{len(self.missing):,}", "bad" if self.missing else "good")
         facts = {"acknowledged": self.acknowledged, "missing": lost}
-        return card(f"Acknowledged rows on {self.server}", facts)
+        return key_value_table(f"Acknowledged rows on {self.server}", facts)
 
 
 def writing_of(
@@ -186,7 +186,7 @@ def writing_of(
         [row for _, row in told],
         [at for at, _ in told],
         asked,
-        words=[line.text for line in said[-_SHOWN:]],
+        summary=[line.text for line in said[-_SHOWN:]],
         duplicates=sum(_DUPLICATE in line.text for line in said),
         refused=[line.at for line in said if line.at and (since is None or line.at >= since)],
         meter=Meter.of(lines, since),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pgnb.core.display import Cell, Table, Tabled, spell_bytes, spell_seconds
+from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_duration
 from pgnb.observe.limits import Limits
 from pgnb.observe.recording import Recording
 
@@ -32,7 +32,7 @@ class Advice:
 
 
 @dataclass(frozen=True, repr=False)
-class Advices(Tabled):
+class Advices(Displayable):
     """All points, with what to do about each."""
 
     items: tuple[Advice, ...]
@@ -71,11 +71,11 @@ def _of_standby(recording: Recording, name: str, limits: Limits) -> Iterator[Adv
     slow = _is_slow(recording, name, limits)
     worst = max(network, disk, replay)
     lag = recording.at_least(name, "write_seconds", 0.5)
-    figures = f"p95 {spell_bytes(network)} sent late or under way; write_lag median {spell_seconds(lag)}"
+    figures = f"p95 {format_bytes(network)} sent late or under way; write_lag median {format_duration(lag)}"
     yield Advice("network", name, figures, _NETWORK if slow and network == worst else "")
-    figures = f"p95 {spell_bytes(disk)} written there but not on its disk"
+    figures = f"p95 {format_bytes(disk)} written there but not on its disk"
     yield Advice("resources: the standby's disk", name, figures, _DISK if slow and disk == worst else "")
-    figures = f"p95 {spell_bytes(replay)} on its disk but not replayed"
+    figures = f"p95 {format_bytes(replay)} on its disk but not replayed"
     yield Advice("resources: replay", name, figures, _REPLAY if slow and replay == worst else "")
     yield _conflicts(recording, name)
 
@@ -120,7 +120,7 @@ def _segments(recording: Recording) -> Advice:
     a_minute = rate * 60 / size
     archiving = bool(recording.settings.get("archiving"))
     figures = (
-        f"{a_minute:.1f} segments of {spell_bytes(size)} a minute, {'' if archiving else 'not '}archived"
+        f"{a_minute:.1f} segments of {format_bytes(size)} a minute, {'' if archiving else 'not '}archived"
     )
     due = archiving and a_minute > _FAST_SEGMENTS
     return Advice("wal_segment_size", recording.primary, figures, _SEGMENTS if due else "")
@@ -134,10 +134,10 @@ def _checkpoints(recording: Recording) -> Advice:
     wanted = _mean(recording, "wal_rate") * timeout * (1 + (settings.get("completion_target") or 0))
     asked, timed = (recording.counted(primary, f"checkpoints_{how}") for how in ("requested", "timed"))
     figures = (
-        f"{asked:.0f} by WAL or on request, {timed:.0f} by the clock; at this rate {spell_bytes(wanted)} of"
-        f" WAL for checkpoint_timeout = {spell_seconds(timeout)}, max_wal_size = {spell_bytes(most)}"
+        f"{asked:.0f} by WAL or on request, {timed:.0f} by the clock; at this rate {format_bytes(wanted)} of"
+        f" WAL for checkpoint_timeout = {format_duration(timeout)}, max_wal_size = {format_bytes(most)}"
     )
-    advice = _CHECKPOINTS.format(wanted=spell_bytes(wanted)) if wanted > most else ""
+    advice = _CHECKPOINTS.format(wanted=format_bytes(wanted)) if wanted > most else ""
     return Advice("checkpoints", primary, figures, advice)
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pgnb.core.display import Table, Tabled, spell_seconds
+from pgnb.core.display import Displayable, Table, format_duration
 from pgnb.postgres import Server
 from pgnb.postgres.progress import marker, wait_replayed
 
 
 @dataclass(frozen=True, repr=False)
-class Arrival(Tabled):
+class Arrival(Displayable):
     """When each standby had replayed `lsn`, in seconds after the marker was taken on the primary."""
 
     lsn: str
@@ -21,7 +21,7 @@ class Arrival(Tabled):
     @property
     def table(self) -> Table:
         """One standby a line."""
-        rows = [(name, self.lsn, spell_seconds(seconds)) for name, seconds in self.seconds]
+        rows = [(name, self.lsn, format_duration(seconds)) for name, seconds in self.seconds]
         note = "" if rows else "No standby to wait for."
         return Table.of(("standby", "has replayed", "after"), rows, title="The marker arrived", note=note)
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Literal
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled, Tone, spell_seconds
+from pgnb.core.display import Cell, Displayable, Table, Tone, format_duration
 from pgnb.core.journal import Journal
 
 Verdict = Literal[
@@ -117,20 +117,20 @@ class State:
     tries: int
     seconds: float
 
-    def words(self, sides: Sides = PHYSICAL) -> str:
+    def summary(self, sides: Sides = PHYSICAL) -> str:
         """The state in a sentence."""
         if self.exact:
             return f"{self.database}: both sides in the same state, at {self.lsn}"
         how = sides.say("so the standby was counted between two counts of the primary")
         return (
-            f"{self.database}: written without a pause, {how} (looked {spell_seconds(self.seconds)} for a"
+            f"{self.database}: written without a pause, {how} (looked {format_duration(self.seconds)} for a"
             " quiet moment); a table that rows are added to and removed from may lie outside without being"
             " wrong"
         )
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison(Tabled):
+class Comparison(Displayable):
     """The counts of every table of every database, on both sides."""
 
     primary: str
@@ -189,10 +189,10 @@ class Comparison(Tabled):
         return Table.of(columns, rows, title=self.finding, note=self._note(len(shown)))
 
     def _note(self, shown: int) -> str:
-        lines = [state.words(self.sides) for state in self.states]
+        lines = [state.summary(self.sides) for state in self.states]
         if shown < len(self.tables):
             lines.insert(0, f"{_tables(len(self.tables) - shown)} more, all alike on both sides.")
-        return "\n".join([*lines, *self.left_out, f"Counted in {spell_seconds(self.seconds)}."])
+        return "\n".join([*lines, *self.left_out, f"Counted in {format_duration(self.seconds)}."])
 
     def checks(self, journal: Journal) -> Checks:
         """Whether every table has the same rows on both sides, database by database."""

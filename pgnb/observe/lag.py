@@ -15,7 +15,7 @@ from functools import cached_property
 from math import ceil
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled, spell_bytes, spell_seconds
+from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_duration
 from pgnb.core.journal import Journal
 
 
@@ -152,7 +152,7 @@ class LagSeries:
 
 
 @dataclass(frozen=True, repr=False)
-class LagSamples(Tabled):
+class LagSamples(Displayable):
     """What a LagSampler saw: a series for each standby, the named spans, and what went wrong meanwhile.
 
     `began` is the wall clock at second 0; `hz` the wished rate; `skipped` the samples that came too late to
@@ -179,7 +179,7 @@ class LagSamples(Tabled):
         words = [_peak_words(series)]
         if series.away:
             gone = sum(span.end - span.start for span in series.away)
-            words.append(f"not connected for {spell_seconds(gone)}")
+            words.append(f"not connected for {format_duration(gone)}")
         words += [_recovery(series, span) for span in self.spans]
         return ", ".join(words)
 
@@ -187,9 +187,9 @@ class LagSamples(Tabled):
     def table(self) -> Table:
         """Minimum, median, 95th percentile, maximum and last value of each lag of each standby."""
         rows = [
-            (series.name, label, *_spelled(values, spell))
+            (series.name, label, *_spelled(values, format_value))
             for series in self.series
-            for label, spell, values in _measures(series)
+            for label, format_value, values in _measures(series)
         ]
         columns = ("standby", "lag", "min", "median", "p95", "max", "last")
         return Table.of(columns, rows, title="Replication lag", note=self._note())
@@ -212,7 +212,7 @@ class LagSamples(Tabled):
         yield Check(
             f"{series.name} stayed connected",
             not series.away,
-            f"away for {spell_seconds(gone)}" if series.away else "throughout",
+            f"away for {format_duration(gone)}" if series.away else "throughout",
             "throughout",
             "Look at the standby's log and at pg_stat_wal_receiver (section 8).",
         )
@@ -222,8 +222,8 @@ class LagSamples(Tabled):
             yield Check(
                 f"{series.name} caught up after {span.label}",
                 in_time,
-                "not while it was sampled" if took is None else spell_seconds(took),
-                f"within {spell_seconds(wait)}" if wait else "while it was sampled",
+                "not while it was sampled" if took is None else format_duration(took),
+                f"within {format_duration(wait)}" if wait else "while it was sampled",
                 "Sample for longer, and compare sent with replay: the network, or the standby's disk.",
             )
 
@@ -240,21 +240,21 @@ def percentile(values: Sequence[float], share: float) -> float:
 def _measures(series: LagSeries) -> Iterable[tuple[str, Callable[[float], str], list[float | None]]]:
     samples = series.samples
     for stage in ("sent", "write", "flush", "replay"):
-        yield f"{stage} (bytes)", spell_bytes, [getattr(sample, stage) for sample in samples]
-    yield "not replayed, by both sides (bytes)", spell_bytes, [sample.behind for sample in samples]
+        yield f"{stage} (bytes)", format_bytes, [getattr(sample, stage) for sample in samples]
+    yield "not replayed, by both sides (bytes)", format_bytes, [sample.behind for sample in samples]
     for stage in ("write", "flush", "replay"):
-        yield f"{stage}_lag (seconds)", spell_seconds, [getattr(s, f"{stage}_seconds") for s in samples]
-    yield "age of what the standby shows (seconds)", spell_seconds, list(series.seconds)
-    yield "kept by the slot (bytes)", spell_bytes, [sample.retained for sample in samples]
+        yield f"{stage}_lag (seconds)", format_duration, [getattr(s, f"{stage}_seconds") for s in samples]
+    yield "age of what the standby shows (seconds)", format_duration, list(series.seconds)
+    yield "kept by the slot (bytes)", format_bytes, [sample.retained for sample in samples]
 
 
-def _spelled(values: Sequence[float | None], spell: Callable[[float], str]) -> tuple[object, ...]:
+def _spelled(values: Sequence[float | None], format_value: Callable[[float], str]) -> tuple[object, ...]:
     known = [value for value in values if value is not None]
     if not known:
         return (Cell("–", "dim"),) * 5
-    last = spell(values[-1]) if values[-1] is not None else Cell("–", "dim")
-    middle = [spell(percentile(known, share)) for share in (0.5, 0.95)]
-    return (spell(min(known)), *middle, spell(max(known)), last)
+    last = format_value(values[-1]) if values[-1] is not None else Cell("–", "dim")
+    middle = [format_value(percentile(known, share)) for share in (0.5, 0.95)]
+    return (format_value(min(known)), *middle, format_value(max(known)), last)
 
 
 def _peak_words(series: LagSeries) -> str:
@@ -263,7 +263,7 @@ def _peak_words(series: LagSeries) -> str:
         return "its position is not known"
     if not most:
         return "never behind"
-    return f"at most {spell_bytes(most)} and {spell_seconds(longest)} behind"
+    return f"at most {format_bytes(most)} and {format_duration(longest)} behind"
 
 
 def _recovery(series: LagSeries, span: Span) -> str:
@@ -271,7 +271,9 @@ def _recovery(series: LagSeries, span: Span) -> str:
     if not series.seen_after(span.end):
         return f"not sampled after {span.label}"
     if took is None:
-        return f"not caught up within {spell_seconds(series.samples[-1].at - span.end)} after {span.label}"
+        return f"not caught up within {format_duration(series.samples[-1].at - span.end)} after {span.label}"
     return (
-        f"caught up {spell_seconds(took)} after {span.label}" if took else f"level at the end of {span.label}"
+        f"caught up {format_duration(took)} after {span.label}"
+        if took
+        else f"level at the end of {span.label}"
     )

@@ -8,11 +8,11 @@ from threading import Event
 from time import monotonic
 from uuid import uuid4
 
-from pgnb.core.display import Table, card, spell_bytes, spell_seconds
+from pgnb.core.display import Table, format_bytes, format_duration, key_value_table
 from pgnb.core.errors import ParameterError
 from pgnb.core.wait import SHOWN_AFTER, Progress
 from pgnb.observe.lag import percentile
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 from pgnb.postgres.progress import lsn_diff, marker
 from pgnb.postgres.scratch import temporary_database
 
@@ -45,18 +45,18 @@ class Load:
     def result(self) -> Table:
         """What it did, one fact a line."""
         if not self.transactions:
-            return card("Load", {"outcome": "plan only: nothing was written"})
+            return key_value_table("Load", {"outcome": "plan only: nothing was written"})
         facts = {
             "transactions": f"{self.transactions:,} on one connection, each with its own value",
             "into": f"{self.database}: {self.table}",
             "values": f"{self.prefix}-1 to {self.prefix}-{self.transactions}",
-            "took": f"{spell_seconds(self.seconds)} ({self.rate:,.0f} a second)",
+            "took": f"{format_duration(self.seconds)} ({self.rate:,.0f} a second)",
             "a transaction": f"median {_short(self.commits, 0.5)}, p95 {_short(self.commits, 0.95)},"
             f" longest {_short(self.commits, 1)}",
-            "WAL meanwhile": spell_bytes(self.wal),
+            "WAL meanwhile": format_bytes(self.wal),
             "committed before": self.lsn,
         }
-        return card("Load", facts)
+        return key_value_table("Load", facts)
 
     def _repr_html_(self) -> str:
         return self.result._repr_html_()
@@ -115,7 +115,9 @@ def _insert(
             began = monotonic()
             value = f"{prefix}-{number}"
             session.execute(
-                compose("INSERT INTO {} ({}) VALUES ({})", name(schema, table), name(column), value)
+                compose(
+                    "INSERT INTO {} ({}) VALUES ({})", identifier(schema, table), identifier(column), value
+                )
             )
             commits.append(monotonic() - began)
             if rate:
@@ -132,8 +134,8 @@ def loaded_rows(server: Server, load: Load, *, column: str = "data", schema: str
         return 0
     query = compose(
         "SELECT count(DISTINCT {column}) FROM {table} WHERE {column} LIKE {pattern}",
-        column=name(column),
-        table=name(schema, load.table),
+        column=identifier(column),
+        table=identifier(schema, load.table),
         pattern=f"{load.prefix}-%",
     )
     return int(server.scalar(query, database=load.database))

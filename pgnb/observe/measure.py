@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Table, Tabled, card
+from pgnb.core.display import Displayable, Table, key_value_table
 from pgnb.core.errors import PgnbError
 from pgnb.core.journal import Journal
 from pgnb.core.wait import wait_until
@@ -23,7 +23,7 @@ _BACK = 120.0
 
 
 @dataclass(repr=False)
-class Service(Tabled):
+class Service(Displayable):
     """What a client saw of a server: known once the block that was measured has ended."""
 
     journal: Journal = field(repr=False)
@@ -66,7 +66,7 @@ class Service(Tabled):
         if self.writing is None:
             why = self.unmeasured or self.failed or "nothing was done that could interrupt it"
             why = self.not_started.message if self.not_started else why
-            return card("The client's side", {"measured": f"no: {why}"})
+            return key_value_table("The client's side", {"measured": f"no: {why}"})
         return self.writing.table
 
 
@@ -141,7 +141,7 @@ def next_row(writer: Writer, ended: datetime) -> Writing:
         lambda seen: bool(seen.times),
         timeout=_BACK,
         every=0.2,
-        describe=lambda seen: "; ".join(seen.words) or "no row yet",
+        describe=lambda seen: "; ".join(seen.summary) or "no row yet",
         remedy="Look at the client's words: clients of the service may be kept out by the same.",
     )
     return writer.report()

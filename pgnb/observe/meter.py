@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from pgnb.cluster import LogLine
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 
 _LINE = re.compile(r"meter: (?:overslept (?P<ms>\d+) ms|sleeps (?P<sleeps>\d+))\Z")
 
@@ -70,11 +70,11 @@ class Meter:
 
     def explain(self, gap: Gap) -> str:
         """A gap's length, and how much of it was the machine's, in words."""
-        length = spell_seconds(gap.seconds)
+        length = format_duration(gap.seconds)
         if not self.ran:
             return f"{length} (the machine's share was not measured)"
         share = self.share(gap)
-        return f"{length} ({spell_seconds(share)} of it the machine's)" if share else length
+        return f"{length} ({format_duration(share)} of it the machine's)" if share else length
 
     @cached_property
     def _starts(self) -> list[datetime]:

@@ -43,7 +43,7 @@ class Monitor:
 
     def __enter__(self) -> Monitor:
         """Begin, and return when each server that is there has been looked at once."""
-        self._settings = dict(self._primary.one("observe/wal_settings"))
+        self._settings = dict(self._primary.fetch_one("observe/wal_settings"))
         there = [watch for watch in self._watches if watch.server.present]
         for watch in there:
             watch.start()

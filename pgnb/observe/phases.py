@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import monotonic
 
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.core.journal import Entry, Journal
 from pgnb.observe.measure import Service
 from pgnb.observe.plots import Plot, timeline
@@ -60,9 +60,9 @@ def phases_title(
     if not phases:
         return ""
     count, total = len(phases), sum(phase.seconds for phase in phases)
-    title = f"{path.capitalize()}: {count} {'phase' if count == 1 else 'phases'}, {spell_seconds(total)}"
+    title = f"{path.capitalize()}: {count} {'phase' if count == 1 else 'phases'}, {format_duration(total)}"
     if silent:
-        title += f"; {spell_seconds((silent[1] - silent[0]).total_seconds())} without writes ({by})"
+        title += f"; {format_duration((silent[1] - silent[0]).total_seconds())} without writes ({by})"
     else:
         title += "; time without writes: not measured"
     if lost:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled, spell, spell_bytes, spell_seconds
+from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_duration, format_value
 from pgnb.core.journal import Journal
 from pgnb.observe.lag import percentile
 from pgnb.observe.limits import Limits
@@ -55,7 +55,7 @@ MEASURES: Mapping[str, tuple[str, Kind]] = {
 
 
 @dataclass(frozen=True, repr=False)
-class Recording(Tabled):
+class Recording(Displayable):
     """What was seen at `times` (seconds after `began`, one every `interval` seconds).
 
     `primary` is the subject that is the primary; `settings` are those of its settings that advice rests on;
@@ -113,7 +113,7 @@ class Recording(Tabled):
         if not self.times:
             return "Nothing was sampled"
         mean = _mean(self.known(self.primary, "wal_rate"))
-        wrote = f"The primary wrote {spell_bytes(mean)} of WAL a second" if mean is not None else ""
+        wrote = f"The primary wrote {format_bytes(mean)} of WAL a second" if mean is not None else ""
         wrote = wrote or "The primary was not seen"
         standbys = [f"{name}: {_words(self, name)}" for name in self.standbys]
         return "\n".join([wrote, *(standbys or ["No standby: neither connected nor with a slot"])])
@@ -138,7 +138,7 @@ class Recording(Tabled):
             for subject, measure in self.ordered()
         ]
         columns = ("server", "measure", "min", "median", "p95", "max", "last")
-        lines = [f"{len(self.times)} samples, one every {spell_seconds(self.interval)}."]
+        lines = [f"{len(self.times)} samples, one every {format_duration(self.interval)}."]
         lines += [f"Stored as {self.path}."] if self.path else []
         return Table.of(columns, rows, title="Sampled", note="\n".join([*lines, *self.troubles]))
 
@@ -156,13 +156,13 @@ def spelled(value: float | None, kind: Kind) -> str:
     if value is None:
         return "–"
     words = {
-        "bytes": spell_bytes(value),
-        "bytes/s": f"{spell_bytes(value)}/s",
-        "seconds": spell_seconds(value),
-        "counted seconds": spell_seconds(value),
+        "bytes": format_bytes(value),
+        "bytes/s": f"{format_bytes(value)}/s",
+        "seconds": format_duration(value),
+        "counted seconds": format_duration(value),
         "yes": f"{value:.0%}",
     }
-    number = spell(round(value) if abs(value) >= 10 else value)
+    number = format_value(round(value) if abs(value) >= 10 else value)
     return words.get(kind) or (f"{number}/s" if kind == "/s" else number)
 
 
@@ -191,9 +191,9 @@ def _words(recording: Recording, name: str) -> str:
     if not connected:
         return "never connected"
     most, oldest = (recording.at_least(name, measure, 1) for measure in ("behind", "age"))
-    words = f"at most {spell_bytes(most)} and {spell_seconds(oldest)} behind"
+    words = f"at most {format_bytes(most)} and {format_duration(oldest)} behind"
     gone = (1 - connected) * recording.seconds
-    return f"{words}, not connected for {spell_seconds(gone)}" if gone else f"{words}, always connected"
+    return f"{words}, not connected for {format_duration(gone)}" if gone else f"{words}, always connected"
 
 
 def _checks(recording: Recording, name: str, limits: Limits) -> Iterator[Check]:

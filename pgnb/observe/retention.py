@@ -14,7 +14,7 @@ from threading import Event
 from time import monotonic
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled, Tone, spell_bytes, spell_seconds
+from pgnb.core.display import Cell, Displayable, Table, Tone, format_bytes, format_duration
 from pgnb.core.errors import ParameterError
 from pgnb.core.journal import Journal
 from pgnb.core.wait import SHOWN_AFTER, Progress
@@ -42,7 +42,7 @@ class SlotRetention:
 
 
 @dataclass(frozen=True, repr=False)
-class Retention(Tabled):
+class Retention(Displayable):
     """What a server keeps, and what limits it; sizes in bytes, `rate` in bytes of WAL a second.
 
     `cap` is max_slot_wal_keep_size (None: no limit), `free` the room on the volume of pg_wal (None: not
@@ -107,7 +107,7 @@ class Retention(Tabled):
         if gone := [slot.name for slot in self.slots if slot.wal_status == "lost"]:
             return f"Lost: {', '.join(gone)}; its standby needs the WAL from an archive, or a new base backup"
         most = max(self.slots, key=lambda slot: slot.retained or 0)
-        words = f"{most.name} keeps {spell_bytes(most.retained or 0)} of WAL"
+        words = f"{most.name} keeps {format_bytes(most.retained or 0)} of WAL"
         return f"{words}; {self._end_words(most)}"
 
     def _end_words(self, named: SlotRetention) -> str:
@@ -126,7 +126,7 @@ class Retention(Tabled):
             (
                 s.name,
                 "active" if s.active else Cell("inactive", "warn"),
-                spell_bytes(s.retained),
+                format_bytes(s.retained),
                 _rate(s.growth),
                 Cell(s.wal_status or "not reserved", _TONES.get(s.wal_status or "", "warn")),
                 about(self.until_cap(s)),
@@ -137,11 +137,11 @@ class Retention(Tabled):
         return Table.of(columns, rows, title=f"WAL that {self.server} keeps", note=self._note())
 
     def _note(self) -> str:
-        free = "not known" if self.free is None else spell_bytes(self.free)
-        cap = "none" if self.cap is None else spell_bytes(self.cap)
+        free = "not known" if self.free is None else format_bytes(self.free)
+        cap = "none" if self.cap is None else format_bytes(self.cap)
         return (
-            f"WAL is written at {_rate(self.rate)}, seen for {spell_seconds(self.seconds)}. Cap: {cap};"
-            f" wal_keep_size: {spell_bytes(self.keep_size)}; pg_wal takes {spell_bytes(self.wal_bytes)};"
+            f"WAL is written at {_rate(self.rate)}, seen for {format_duration(self.seconds)}. Cap: {cap};"
+            f" wal_keep_size: {format_bytes(self.keep_size)}; pg_wal takes {format_bytes(self.wal_bytes)};"
             f" free on its volume: {free}.\nThe times are those of a slot that keeps all WAL from now on, as"
             " it does when its standby is away."
         )
@@ -152,7 +152,7 @@ class Retention(Tabled):
         return Checks.of(f"WAL that {self.server} keeps", items, journal)
 
     def _limit_checks(self) -> Iterable[Check]:
-        found = "no limit" if self.cap is None else spell_bytes(self.cap)
+        found = "no limit" if self.cap is None else format_bytes(self.cap)
         yield Check(
             "max_slot_wal_keep_size",
             self.cap is not None,
@@ -167,8 +167,8 @@ class Retention(Tabled):
         yield Check(
             "the cap acts before the volume is full",
             need <= self.full_at,
-            f"room for {spell_bytes(self.full_at)} of WAL, as df sees the whole file system",
-            f"{spell_bytes(need)} (cap and max_wal_size)",
+            f"room for {format_bytes(self.full_at)} of WAL, as df sees the whole file system",
+            f"{format_bytes(need)} (cap and max_wal_size)",
             "Lower max_slot_wal_keep_size, or enlarge the volume: a full volume stops the primary. A volume"
             " that shares a file system (hostPath, local-path, the rehearsal's) may have been promised less.",
             advice=True,
@@ -210,7 +210,7 @@ class Retention(Tabled):
 def about(seconds: float | None) -> str:
     """A time to come, no more exact than a rate of some seconds makes it: about 14 days, about 3 hours."""
     if seconds is None:
-        return spell_seconds(None)
+        return format_duration(None)
     for size, name in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * size:
             return f"about {seconds / size:,.0f} {name}"
@@ -218,7 +218,7 @@ def about(seconds: float | None) -> str:
 
 
 def _rate(rate: float) -> str:
-    return f"{spell_bytes(rate)}/s"
+    return f"{format_bytes(rate)}/s"
 
 
 def measure_retention(server: Server, *, seconds: float = 10.0) -> Retention:
@@ -279,6 +279,6 @@ def _let_pass(seconds: float) -> None:
     progress, pause, end = Progress("measuring the rate of WAL"), Event(), monotonic() + seconds
     while (left := end - monotonic()) > 0:
         if seconds > SHOWN_AFTER:
-            progress.show(f"{spell_seconds(left)} left")
+            progress.show(f"{format_duration(left)} left")
         pause.wait(min(1.0, left))
     progress.close()

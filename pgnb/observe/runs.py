@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgnb.core.display import Cell, Table, Tabled, Tone
+from pgnb.core.display import Cell, Displayable, Table, Tone
 from pgnb.core.errors import ParameterError
 from pgnb.observe.recording import MEASURES, Recording, spelled
 from pgnb.observe.samplefile import FILE, read_samples
@@ -31,7 +31,7 @@ LAST = "last"
 
 
 @dataclass(frozen=True, repr=False)
-class RunComparison(Tabled):
+class RunComparison(Displayable):
     """Medians and 95th percentiles of an earlier recording and of this one."""
 
     earlier: Recording | None

@@ -13,7 +13,7 @@ from types import TracebackType
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.plan import Change, Step
-from pgnb.postgres import Rows, Server, compose, name
+from pgnb.postgres import Rows, Server, compose, identifier
 from pgnb.postgres.rows import Row
 from pgnb.postgres.scratch import SCRATCH, is_own, temporary_database
 from pgnb.postgres.session import Statement
@@ -102,7 +102,7 @@ class Scratch:
         """The newest rows of the table as a server has them: `server` may be a standby."""
         if self.server.journal.dry_run and self._comment() is None:
             return Rows()
-        query = compose("SELECT * FROM {} ORDER BY id DESC LIMIT {}", name("public", self.table), limit)
+        query = compose("SELECT * FROM {} ORDER BY id DESC LIMIT {}", identifier("public", self.table), limit)
         return server.query(query, database=self.database)
 
     def same_rows(self, *standbys: Server) -> Checks:
@@ -161,9 +161,9 @@ class Scratch:
 
     def _create_database(self) -> None:
         # template0: template1 refuses to be copied while anybody is connected to it.
-        statement = compose("CREATE DATABASE {} TEMPLATE template0", name(self.database))
+        statement = compose("CREATE DATABASE {} TEMPLATE template0", identifier(self.database))
         self._execute(statement, f"CREATE DATABASE {self.database}")
-        statement = compose("COMMENT ON DATABASE {} IS {}", name(self.database), SCRATCH)
+        statement = compose("COMMENT ON DATABASE {} IS {}", identifier(self.database), SCRATCH)
         self._execute(statement, f"COMMENT ON DATABASE {self.database}: a scratch database")
 
     def _create_table(self) -> None:
@@ -171,18 +171,18 @@ class Scratch:
             "CREATE TABLE {} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, data text,"
             " created_at timestamptz DEFAULT clock_timestamp())"
         )
-        statement = compose(definition, name("public", self.table))
+        statement = compose(definition, identifier("public", self.table))
         self.change(statement, f"CREATE TABLE {self.table}")
 
     def _drop_database(self) -> None:
         # Our own session in it is kept for the next cell; ended by FORCE, it would fail the next statement.
         self.server.session(self.database).close()
-        statement = compose("DROP DATABASE {} WITH (FORCE)", name(self.database))
+        statement = compose("DROP DATABASE {} WITH (FORCE)", identifier(self.database))
         self._execute(statement, f"DROP DATABASE {self.database}", removes=True)
 
     def _insert(self, value: str) -> Rows:
         statement = compose(
-            "INSERT INTO {} (data) VALUES ({}) RETURNING *", name("public", self.table), value
+            "INSERT INTO {} (data) VALUES ({}) RETURNING *", identifier("public", self.table), value
         )
         return self.change(statement, f"INSERT INTO {self.database}: {self.table}")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pgnb.core.display import Cell, Table, Tabled, spell_bytes, spell_seconds
+from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_duration
 from pgnb.core.errors import PgnbError
 from pgnb.postgres import Server
 from pgnb.postgres.session import Row
@@ -73,7 +73,7 @@ class Link:
 
 
 @dataclass(frozen=True, repr=False)
-class Topology(Tabled):
+class Topology(Displayable):
     """The servers and what connects them, as they were when it was looked."""
 
     place: str
@@ -149,7 +149,7 @@ def _look(server: Server) -> tuple[Node, list[Row]]:
         return Node(server.name, "not there", trouble=server.route.state()), []
     try:
         facts = server.refresh()
-        own = server.one("observe/lag_standby")
+        own = server.fetch_one("observe/lag_standby")
         rows = server.query("observe/lag_primary")
     except PgnbError as error:
         return Node(server.name, "not reachable", trouble=f"{error.message}: {error.found}"), []
@@ -239,7 +239,7 @@ def _wrong_links(topology: Topology) -> list[str]:
         if link.wal_status in ("unreserved", "lost"):
             wrong.append(f"Slot {link.slot} is {link.wal_status}")
         elif link.unused_slot:
-            wrong.append(f"Slot {link.slot} keeps {spell_bytes(link.retained)} of WAL for nobody")
+            wrong.append(f"Slot {link.slot} keeps {format_bytes(link.retained)} of WAL for nobody")
         if target and source and target.timeline != source.timeline:
             wrong.append(
                 f"{target.name} is on timeline {target.timeline}, {source.name} on {source.timeline}"
@@ -268,8 +268,10 @@ def _sender(topology: Topology, node: Node) -> str | Cell:
 def words(link: Link) -> str:
     """A link's state in words: bytes and seconds by their units, idle as idle."""
     if link.unused_slot:
-        return f"slot {link.slot}: unused, keeps {spell_bytes(link.retained)} ({link.wal_status or 'no WAL'})"
-    seconds = "idle" if link.seconds is None else spell_seconds(link.seconds)
-    slot = f", slot {link.slot} keeps {spell_bytes(link.retained)}" if link.slot else ", no slot"
+        return (
+            f"slot {link.slot}: unused, keeps {format_bytes(link.retained)} ({link.wal_status or 'no WAL'})"
+        )
+    seconds = "idle" if link.seconds is None else format_duration(link.seconds)
+    slot = f", slot {link.slot} keeps {format_bytes(link.retained)}" if link.slot else ", no slot"
     who = f"{link.application_name}: " if link.application_name else ""
-    return f"{who}{link.state} {link.sync_state}, {spell_bytes(link.behind)} behind ({seconds}){slot}"
+    return f"{who}{link.state} {link.sync_state}, {format_bytes(link.behind)} behind ({seconds}){slot}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any, Protocol
 
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.core.wait import Progress, in_notebook
 from pgnb.observe.limits import Limits
 from pgnb.observe.recording import Recording
@@ -37,10 +37,10 @@ class _Line:
 
     def __init__(self, seconds: float) -> None:
         self._progress = Progress("sampling")
-        self._wanted = f" of {spell_seconds(seconds)}" if seconds else ""
+        self._wanted = f" of {format_duration(seconds)}" if seconds else ""
 
     def show(self, recording: Recording) -> None:
-        self._progress.show(f"{spell_seconds(recording.seconds)}{self._wanted}")
+        self._progress.show(f"{format_duration(recording.seconds)}{self._wanted}")
 
     def close(self, seconds: float) -> None:
         self._progress.close()
@@ -71,5 +71,5 @@ class _Growing:
         from IPython.display import HTML
 
         if self._handle is not None:
-            words = f"sampled for {spell_seconds(seconds)}"
+            words = f"sampled for {format_duration(seconds)}"
             self._handle.update(HTML(f'<span style="opacity:.7">{words}</span>'))

@@ -17,7 +17,7 @@ from pgnb.core.errors import NotFound, ParameterError
 from pgnb.core.wait import wait_until
 from pgnb.observe.acknowledged import Found, Writing, writing_of
 from pgnb.observe.scratch import Scratch
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 from pgnb.postgres.progress import wait_replayed
 from pgnb.postgres.queries import sql_of
 from pgnb.postgres.services import port_of, services_of
@@ -74,8 +74,8 @@ class Writer:
         query = compose(
             sql_of("observe/missing_ids", server.facts.major),
             ids=list(writing.ids),
-            table=name(self.schema, self.table),
-            column=name(self.column),
+            table=identifier(self.schema, self.table),
+            column=identifier(self.column),
         )
         missing = server.query(query, database=self.database)
         return Found(server.name, writing.acknowledged, [row["id"] for row in missing])
@@ -150,7 +150,7 @@ def start_client(
             lambda seen: seen.acknowledged > 1,
             timeout=timeout,
             every=0.2,
-            describe=lambda seen: "; ".join(seen.words) or "it starts",
+            describe=lambda seen: "; ".join(seen.summary) or "it starts",
             remedy="Look at the client's words: the Service's name, pg_hba.conf, the password.",
         )
     except BaseException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.observe.retention import wal_space
 from pgnb.online.order import Stage
 from pgnb.physical.slot_checks import cap_checks
@@ -52,8 +52,8 @@ def _room_checks(server: Server, setting: Setting) -> Iterable[Check]:
         yield Check(
             f"room for {_KEPT} on {server.name}",
             wanted <= held + space.free,
-            f"pg_wal {spell_bytes(held)}, free {spell_bytes(space.free)}",
-            spell_bytes(wanted),
+            f"pg_wal {format_bytes(held)}, free {format_bytes(space.free)}",
+            format_bytes(wanted),
             "That much WAL will stay on the volume: wish for less, or enlarge it first.",
         )
     slots = int(server.scalar("SELECT count(*) FROM pg_catalog.pg_replication_slots") or 0)

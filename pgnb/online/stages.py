@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import spell, spell_seconds
+from pgnb.core.display import format_duration, format_value
 from pgnb.core.errors import ChangeFailed
 from pgnb.core.plan import Change, Step
 from pgnb.core.wait import wait_until
@@ -112,7 +112,7 @@ def _assert_still_safe(part: Change) -> None:
     if failed:
         raise ChangeFailed(
             f"{part.title}: not safe any more",
-            found="; ".join(f"{check.name}: {spell(check.found)}" for check in failed),
+            found="; ".join(f"{check.name}: {format_value(check.found)}" for check in failed),
             remedy="What was done before stands, and is safe as it is: run again to go on, or undo it.",
         )
 
@@ -120,7 +120,7 @@ def _assert_still_safe(part: Change) -> None:
 def _replay_step(primary: Server, standby: Server) -> Step:
     def run() -> str:
         taken = wait_replayed(standby, marker(primary), REPLAY_DEADLINE)
-        return f"replayed after {spell_seconds(taken)}"
+        return f"replayed after {format_duration(taken)}"
 
     return Step(standby.name, "wait until it has replayed its primary's new settings", run)
 
@@ -173,7 +173,7 @@ def follower_checks(servers: Together, blocks: Sequence[Block]) -> Checks:
     ]
     if not raised:
         return Checks.of("Standbys that follow", [], primary.journal)
-    row, named = primary.one("physical/followers"), sum(standby.present for standby in servers.standbys)
+    row, named = primary.fetch_one("physical/followers"), sum(standby.present for standby in servers.standbys)
     less = f"less of {', '.join(raised)}"
     items = [
         Check(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgnb.core.checks import Check
-from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.display import format_bytes, format_duration
 from pgnb.core.errors import ParameterError
 from pgnb.postgres import Server
 
@@ -76,15 +76,15 @@ class BackupOptions:
 
     def _duration(self, primary: Server, data_bytes: int) -> Check:
         """Whether a slot keeps the WAL of the time that the copy takes."""
-        seen = primary.one("physical/copy_estimate")
+        seen = primary.fetch_one("physical/copy_estimate")
         rate = self.bytes_per_second or ASSUMED_RATE
         seconds = data_bytes / rate
         wal, cap = int(seen["wal_rate"] * seconds), seen["cap_bytes"]
         found = (
-            f"{spell_bytes(data_bytes)} at {spell_bytes(rate)}/s take {spell_seconds(seconds)};"
-            f" {spell_bytes(wal)} of WAL meanwhile, by the average since {seen['since']:%Y-%m-%d %H:%M}"
+            f"{format_bytes(data_bytes)} at {format_bytes(rate)}/s take {format_duration(seconds)};"
+            f" {format_bytes(wal)} of WAL meanwhile, by the average since {seen['since']:%Y-%m-%d %H:%M}"
         )
-        kept = "no limit" if cap is None else spell_bytes(cap)
+        kept = "no limit" if cap is None else format_bytes(cap)
         return Check(
             "WAL kept during the copy",
             cap is None or wal < cap,

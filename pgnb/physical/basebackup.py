@@ -134,13 +134,13 @@ def assert_slot(
     if not slot.physical or slot.lost or not (slot.reserved or slot.active):
         raise ParameterError(
             f"the slot {name} cannot serve a standby",
-            found=slot.words,
+            found=slot.summary,
             remedy="It must be physical, with its WAL reserved and not lost: see section 2.3 and 7.",
         )
     if slot.active and not _ours(cluster, target, slot, application_name):
         raise ParameterError(
             f"the slot {name} is taken",
-            found=slot.words,
+            found=slot.summary,
             remedy="Name another slot for this standby, or stop the consumer that has it.",
         )
 
@@ -273,7 +273,7 @@ def _change(
         _before(target, verdict),
         _after(work),
         work.steps(),
-        note=" ".join(part for part in (work.earlier.words, _NOTE) if part),
+        note=" ".join(part for part in (work.earlier.summary, _NOTE) if part),
         undo_text=f"scale {target.name} to 0; the former data are gone once the standby streams",
         confirmations=_confirmations(target, verdict, state.outside if state else ""),
         precheck=lambda: _precheck(work, state),
@@ -284,13 +284,13 @@ def _change(
 
 
 def _before(target: Target, verdict: Judgement | None) -> str:
-    words = verdict.words if verdict else "not looked at: a plan-only run starts no helper pod"
+    words = verdict.summary if verdict else "not looked at: a plan-only run starts no helper pod"
     return f"{target.directory} on claim {target.claim}: {words}\nreplicas: {target.workload.replicas}\n"
 
 
 def _after(work: Bootstrap) -> str:
     settings = "".join(f"  {name} = {value}\n" for name, value in work.role.settings.items())
-    outside = "".join(f"  {place.words}\n" for place in work.places)
+    outside = "".join(f"  {place.summary}\n" for place in work.places)
     return (
         f"{work.target.directory} on claim {work.target.claim}: a base backup of {work.primary.name}\n"
         f"{outside}  primary_conninfo = {work.role.connection}\n  primary_slot_name = {work.role.slot}\n"
@@ -302,7 +302,7 @@ def _confirmations(target: Target, verdict: Judgement | None, outside: str) -> l
     if verdict is None or verdict.disposable:
         return []
     also = f", with what it has at {outside}" if outside else ""
-    why = f"{target.directory} holds {verdict.words}; it would be removed{also} once the standby streams."
+    why = f"{target.directory} holds {verdict.summary}; it would be removed{also} once the standby streams."
     return [Confirmation(WIPE, target.claim, why)]
 
 
@@ -310,8 +310,8 @@ def _precheck(work: Bootstrap, state: DirectoryState | None) -> Checks:
     """Read right before acting: the primary is the one planned upon, and there is room for all that comes."""
     primary, target = work.primary, work.target
     before = primary.facts.system_identifier
-    facts, room = primary.refresh(), primary.one("physical/room")
-    volume = primary.one("physical/volume")
+    facts, room = primary.refresh(), primary.fetch_one("physical/room")
+    volume = primary.fetch_one("physical/volume")
     elsewhere = on_other_claims(work.places, target.claim)
     needed = int((volume["data_bytes"] + volume["wal_bytes"] - elsewhere) * ROOM)
     senders_free, slots_free = room["max_senders"] - room["senders"], room["max_slots"] - room["slots"]

@@ -9,7 +9,7 @@ from pgnb.cluster import HelperPod, HelperResult, Pod
 from pgnb.cluster.admission import pod_of_workload
 from pgnb.cluster.security import User
 from pgnb.core.checks import Check
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.core.errors import ChangeFailed, Conflict, DeadlineExceeded, PgnbError
 from pgnb.core.plan import Step
 from pgnb.core.wait import wait_until
@@ -115,7 +115,7 @@ class Bootstrap:
             lambda slot: slot is None or not slot.active,
             timeout=_FREE_SLOT,
             every=0.2,
-            describe=lambda slot: slot.words if slot else "not there",
+            describe=lambda slot: slot.summary if slot else "not there",
             remedy="Its walsender ends after wal_sender_timeout, or by pg_terminate_backend().",
         )
         if self.interrupted:
@@ -140,8 +140,8 @@ class Bootstrap:
         if not running and (pod is not None or self.earlier.usable or self.interrupted):
             found = self._look_again()
             if found.usable:
-                return found.words
-            why = f"; {found.words}"
+                return found.summary
+            why = f"; {found.summary}"
         progress = BackupProgress(self.primary, BACKUP_NAME, resumed=running)
         if pod is not None and running:
             self.primary.cluster.take_over(pod, timeout=self.timeout, on_log=progress.look)
@@ -182,7 +182,7 @@ class Bootstrap:
             state = inspect(helper.exec, self.target.directory, self.target.root, bin_dir)
             verdict = judge(state, self.primary.facts.system_identifier)
             if not (verdict.disposable or WIPE in self.named):
-                raise ChangeFailed("the data directory is not what was planned upon", found=verdict.words)
+                raise ChangeFailed("the data directory is not what was planned upon", found=verdict.summary)
             goes = "unused" if state.unused and verdict.kind == "own standby" else "former"
             result = install(helper, self.target, self.role, bin_dir, self._directory(state), goes=goes)
         self.swapped = True
@@ -220,7 +220,7 @@ class Bootstrap:
         if slot is None or slot.lost:
             raise ChangeFailed(
                 f"the slot {self.role.slot} lost its WAL while the base backup ran",
-                found=slot.words if slot else "it was dropped",
+                found=slot.summary if slot else "it was dropped",
                 remedy="Raise max_slot_wal_keep_size beyond what is written during a backup (section 2.1),"
                 " make the slot anew (section 2.3), and run this again.",
             )
@@ -261,8 +261,8 @@ class Bootstrap:
             Check(
                 "room on the volume",
                 room >= needed,
-                spell_bytes(room),
-                f"≥ {spell_bytes(needed)}, beside the old data",
+                format_bytes(room),
+                f"≥ {format_bytes(needed)}, beside the old data",
                 f"Enlarge the claim {self.target.claim}, or remove what is not needed on it.",
             ),
             Check(

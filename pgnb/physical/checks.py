@@ -104,7 +104,7 @@ def _slot_check(found: Slot | None, sender: Sender | None, slot: str) -> Check:
     return Check(
         "slot used by this standby",
         ok,
-        found.words if found else "not there",
+        found.summary if found else "not there",
         f"{slot}, by this standby",
         "The standby must stream from its own slot, else the primary may remove WAL that it still needs.",
     )
@@ -122,7 +122,7 @@ def _lasting(primary: Server, standby: Server, seen: Receiver, sender: Sender | 
         "Take the password out of primary_conninfo; name a passfile there.",
         advice=True,
     )
-    names = primary.one("physical/room")["synchronous_standby_names"]
+    names = primary.fetch_one("physical/room")["synchronous_standby_names"]
     yield Check(
         "asynchronous",
         not names,

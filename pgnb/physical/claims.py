@@ -134,9 +134,9 @@ def layout_checks(
     items = [Check.fact("pg_wal and tablespaces", "in the data directory")]
     if outside and live is not None and _streams(primary, live):
         words = "where it is: the standby streams from this primary already"
-        items = [Check.fact(one.words, words) for one in outside]
+        items = [Check.fact(one.summary, words) for one in outside]
     elif outside and live is None and manifest:
-        items = [Check.fact(one.words, f"{one.path}; its place is your manifest's") for one in outside]
+        items = [Check.fact(one.summary, f"{one.path}; its place is your manifest's") for one in outside]
     elif outside:
         target = _target(primary, standby, live, tablespaces or {})
         items = [_check(one, paths.get(one.path, one.path), target) for one in outside]
@@ -166,7 +166,9 @@ def _check(one: Outside, path: str, target: Target) -> Check:
         way = "The standby's WAL lies on its data volume, or where its own pg_wal is a link to."
         return Check(one.name, not stands, found, "a claim of the standby's", way, advice=True)
     way = f'Mount a claim there, or name a place on one: tablespaces = {{"{one.path}": "/PATH"}}.'
-    return Check(one.words, not stands, found, "a claim of the standby's", f"{way} {_again(target)}".strip())
+    return Check(
+        one.summary, not stands, found, "a claim of the standby's", f"{way} {_again(target)}".strip()
+    )
 
 
 def _again(target: Target) -> str:

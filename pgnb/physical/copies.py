@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from pgnb.cluster import Pod
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.physical.judgement import DirectoryState, FinishedCopy
 from pgnb.physical.outside import Place
 from pgnb.physical.slots import Slot, slots
@@ -31,7 +31,7 @@ class Earlier:
         return self.copy is not None and not self.why_not
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What becomes of it; empty where nothing was left."""
         if self.pod is not None:
             since = f" since {self.pod.started_at}" if self.pod.started_at else ""
@@ -45,7 +45,7 @@ class Earlier:
 
 
 def _used(copy: FinishedCopy) -> str:
-    age = spell_seconds(float(copy.age))
+    age = format_duration(float(copy.age))
     return f"The base backup at {copy.directory}, complete and verified {age} ago by an earlier run, is used"
 
 
@@ -104,7 +104,7 @@ def _at(path: str, base: str) -> bool:
 
 def _unkept(slot: Slot | None, start: str, name: str) -> str:
     if slot is None or slot.lost or slot.restart_lsn is None:
-        return f"the slot {name} keeps no WAL ({slot.words if slot else 'it is not there'})"
+        return f"the slot {name} keeps no WAL ({slot.summary if slot else 'it is not there'})"
     if lsn_bytes(slot.restart_lsn) > lsn_bytes(start):
         return f"the slot {name} keeps WAL from {slot.restart_lsn} on, and it needs WAL from {start} on"
     return ""

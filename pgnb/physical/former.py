@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pgnb.cluster import Helper
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.physical import scripts
 from pgnb.physical.timelines import Fork, History, fork, history_name, segment_start
 from pgnb.postgres.progress import lsn_bytes, lsn_text
@@ -123,16 +123,16 @@ class Divergence:
         return self.transactions != 0
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What would be dropped, in a sentence."""
         where = f"from {self.since} on timeline {self.timeline}"
         if self.transactions is None:
             return f"an unknown number of transactions {where}: that WAL cannot be read"
         if not self.transactions:
-            return f"no transaction, {spell_bytes(self.size)} of WAL {where}"
+            return f"no transaction, {format_bytes(self.size)} of WAL {where}"
         rows = f"{self.inserted} rows inserted, {self.updated} updated, {self.deleted} deleted"
         when = f", committed from {self.first} to {self.last}" if self.first else ""
-        return f"{self.transactions} transactions {where} ({rows}, {spell_bytes(self.size)} of WAL{when})"
+        return f"{self.transactions} transactions {where} ({rows}, {format_bytes(self.size)} of WAL{when})"
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Former:
         return self.fork.lsn is not None and self.end >= self.fork.lsn
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Its state, its end, and the fork."""
         end = f"its WAL ends at {lsn_text(self.end)}" if self.end is not None else "its WAL can't be read"
         if self.fork is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgnb.cluster.security import User
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 
 Kind = Literal["empty", "fresh", "own standby", "interrupted", "unknown"]
 _RECOVERY = ("in archive recovery", "shut down in recovery")
@@ -148,7 +148,7 @@ class Judgement:
     """What a directory is; `words` say why. Only `unknown` needs to be named before it is replaced."""
 
     kind: Kind
-    words: str
+    summary: str
 
     @property
     def disposable(self) -> bool:
@@ -168,7 +168,7 @@ def judge(state: DirectoryState, system_identifier: str) -> Judgement:
         return Judgement("empty", "there is nothing")
     if state.kind != "cluster":
         return Judgement("unknown", f"no data directory, but {_other(state)}")
-    size = f"PostgreSQL {state.found.get('version', '?')}, {spell_bytes(state.used_bytes)}"
+    size = f"PostgreSQL {state.found.get('version', '?')}, {format_bytes(state.used_bytes)}"
     if state.system_identifier == system_identifier:
         return _of_this_cluster(state, size)
     if not state.user_data:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgnb.core.checks import Check
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.core.errors import ParameterError
 from pgnb.physical.judgement import DirectoryState
 from pgnb.physical.target import Target
@@ -32,7 +32,7 @@ class Outside:
     wal: bool = False
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What it is."""
         return self.name if self.wal else f"tablespace {self.name}"
 
@@ -46,9 +46,9 @@ class Place:
     claim: str
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What lies where."""
-        return f"{self.outside.words} at {self.base} on claim {self.claim}"
+        return f"{self.outside.summary} at {self.base} on claim {self.claim}"
 
 
 def outside_of(primary: Server) -> tuple[Outside, ...]:
@@ -57,7 +57,7 @@ def outside_of(primary: Server) -> tuple[Outside, ...]:
     path = wal_directory(primary)
     if path == f"{primary.facts.data_directory}/{WAL}":
         return tuple(spaces)
-    size = int(primary.one("physical/volume")["wal_bytes"])
+    size = int(primary.fetch_one("physical/volume")["wal_bytes"])
     return (Outside(WAL, path, size, wal=True), *spaces)
 
 
@@ -110,7 +110,7 @@ class Layout:
         own = state.found.get("wal", "") if state else ""
         for path in (own, found.path if found else ""):
             if path and not obstacle(path, self.target):
-                size = found.size if found else int(self.primary.one("physical/volume")["wal_bytes"])
+                size = found.size if found else int(self.primary.fetch_one("physical/volume")["wal_bytes"])
                 one = found or Outside(WAL, path, size, wal=True)
                 return _place(one, self._base(path, links), self.target)
         return None
@@ -119,7 +119,7 @@ class Layout:
         path, name = self.paths[one.path], self.target.name
         if obstacle(path, self.target):
             raise ParameterError(
-                f"the {one.words} has no place in {name}",
+                f"the {one.summary} has no place in {name}",
                 found=obstacle(path, self.target),
                 remedy=f"Mount a claim at {path} in its pod, or name another place on one:"
                 f' tablespaces = {{"{one.path}": "/PATH"}} (rejoin_tablespaces in 09).',
@@ -202,7 +202,7 @@ def _assert_swappable(target: Target) -> None:
 def _assert_own_claims(primary: Server, target: Target, found: Iterable[Place]) -> None:
     """No place is on a claim that the primary has mounted. Raises ParameterError."""
     taken = {mount.claim for mount in primary.pod.mounts}
-    if shared := [place.words for place in found if place.claim in taken]:
+    if shared := [place.summary for place in found if place.claim in taken]:
         raise ParameterError(
             f"{target.name} has a volume of the primary's own",
             found="; ".join(shared),
@@ -226,7 +226,7 @@ def place_checks(
 
 def _as_found(number: int, place: Place, state: DirectoryState) -> list[Check]:
     chosen, holds = state.found[f"place_{number}"], state.found.get(f"place_{number}_holds", "")
-    belongs, words = state.found.get(f"place_{number}_belongs", ""), place.outside.words
+    belongs, words = state.found.get(f"place_{number}_belongs", ""), place.outside.summary
     return [
         Check(
             words,
@@ -252,7 +252,7 @@ def _room(claim: str, found: Sequence[Place], state: DirectoryState, spare: floa
     needed = int(sum(found[number - 1].outside.size for number in numbers) * spare)
     remedy = f"Enlarge the claim {claim}, or remove what is not needed on it."
     return Check(
-        f"room on claim {claim}", free >= needed, spell_bytes(free), f"≥ {spell_bytes(needed)}", remedy
+        f"room on claim {claim}", free >= needed, format_bytes(free), f"≥ {format_bytes(needed)}", remedy
     )
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from time import monotonic
 
-from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.display import format_bytes, format_duration
 from pgnb.core.errors import PgnbError
 from pgnb.core.wait import Progress
 from pgnb.postgres import Server
@@ -61,12 +61,13 @@ class BackupProgress:
         taken = monotonic() - self.started
         self._line.close("copied and verified")
         if self.resumed:
-            return (
-                f"{spell_bytes(self.done)}, begun by an earlier run, done after {spell_seconds(taken)} more"
-            )
-        rate = f", {spell_bytes(self._rate)}/s" if self.done and taken else ""
+            more = format_duration(taken)
+            return f"{format_bytes(self.done)}, begun by an earlier run, done after {more} more"
+        rate = f", {format_bytes(self._rate)}/s" if self.done and taken else ""
         return (
-            f"{spell_bytes(self.done)} in {spell_seconds(taken)}{rate}" if self.done else spell_seconds(taken)
+            f"{format_bytes(self.done)} in {format_duration(taken)}{rate}"
+            if self.done
+            else format_duration(taken)
         )
 
 
@@ -75,7 +76,9 @@ def words(done: int, total: int | None, rate: float, phase: str) -> str:
     if not done or not rate:
         return phase
     if not total:
-        return f"{spell_bytes(done)}, {spell_bytes(rate)}/s ({phase})"
-    left = spell_seconds(max(total - done, 0) / rate)
+        return f"{format_bytes(done)}, {format_bytes(rate)}/s ({phase})"
+    left = format_duration(max(total - done, 0) / rate)
     share = min(100 * done / total, 100)
-    return f"{spell_bytes(done)} of {spell_bytes(total)} ({share:.0f} %), {spell_bytes(rate)}/s, {left} left"
+    return (
+        f"{format_bytes(done)} of {format_bytes(total)} ({share:.0f} %), {format_bytes(rate)}/s, {left} left"
+    )

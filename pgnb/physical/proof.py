@@ -53,7 +53,7 @@ class Proof:
     """One proof: its exit status and what the program said."""
 
     status: int
-    words: str
+    summary: str
 
 
 def prove_source(
@@ -114,14 +114,14 @@ def _slot(primary: Server, name: str, application_name: str) -> Check:
     return Check(
         f"slot {name}",
         usable and free,
-        slot.words if slot else "not there",
+        slot.summary if slot else "not there",
         "physical, free, with its WAL",
         "Make it (section 2.3)." if free else "Another standby reads from it: name another slot.",
     )
 
 
 def _room(primary: Server) -> Iterator[Check]:
-    room = primary.one("physical/room")
+    room = primary.fetch_one("physical/room")
     senders, room_for_slots = room["max_senders"] - room["senders"], room["max_slots"] - room["slots"]
     yield Check(
         "room for walsenders",
@@ -185,7 +185,7 @@ def read_proofs(text: str) -> dict[str, Proof]:
             name = match["name"]
             proofs[name] = Proof(int(match["status"]), "")
         elif name:
-            words = f"{proofs[name].words}\n{line}".strip()
+            words = f"{proofs[name].summary}\n{line}".strip()
             proofs[name] = Proof(proofs[name].status, words)
     return proofs
 
@@ -197,7 +197,7 @@ def checks_of(proofs: Mapping[str, Proof], source: Source, system_identifier: st
     yield Check(
         "name",
         name.status == 0,
-        " ".join(name.words.split()[:1]) or "not found",
+        " ".join(name.summary.split()[:1]) or "not found",
         "an address",
         "Is the Service there, in this namespace, and does the cluster's DNS answer?",
     )
@@ -206,7 +206,7 @@ def checks_of(proofs: Mapping[str, Proof], source: Source, system_identifier: st
     yield Check(
         "port",
         port.status == 0,
-        port.words,
+        port.summary,
         "accepting connections",
         "Has the Service a ready endpoint, and does a NetworkPolicy stand between?",
     )
@@ -214,7 +214,7 @@ def checks_of(proofs: Mapping[str, Proof], source: Source, system_identifier: st
         return
     yield _session_check(session)
     if session.status == 0:
-        identifier = session.words.partition("|")[0]
+        identifier = session.summary.partition("|")[0]
         yield Check(
             "system identifier there",
             identifier == system_identifier,
@@ -225,7 +225,7 @@ def checks_of(proofs: Mapping[str, Proof], source: Source, system_identifier: st
 
 
 def _session_check(session: Proof) -> Check:
-    words = " ".join(session.words.split())
+    words = " ".join(session.summary.split())
     for pattern, what, remedy in _REMEDIES:
         if session.status and re.search(pattern, words):
             return Check(f"replication session ({what})", False, words, "IDENTIFY_SYSTEM answers", remedy)

@@ -143,7 +143,7 @@ def _by_its_data(new_primary: Server, target: Target, wish: Wish, way: str) -> R
         return _by_base_backup(new_primary, target, wish, former, owner, why)
     assert former is not None
     change = _in_place(new_primary, target, wish, former, owner, chosen)
-    change.note = f"{former.words}. {_words(chosen, why)}"
+    change.note = f"{former.summary}. {_words(chosen, why)}"
     change.confirmations = _confirmations(former, chosen, target.workload.name)
     return change
 
@@ -250,7 +250,7 @@ def _in_place(
     return Rejoin(
         f"rejoin of {target.name}",
         new_primary.journal,
-        f"{place}: {former.words}\nreplicas: 0\n",
+        f"{place}: {former.summary}\nreplicas: 0\n",
         after,
         [*_before_starting(new_primary, target, wish, owner), *steps],
         undo_text=f"scale {target.name} to 0",
@@ -264,7 +264,7 @@ def _confirmations(former: Former, way: Way, old: str) -> list[Confirmation]:
     lost = former.divergence
     if way != "rewind" or lost is None or not lost.loses:
         return []
-    why = f"pg_rewind drops what {old} committed and the new primary never got: {lost.words}."
+    why = f"pg_rewind drops what {old} committed and the new primary never got: {lost.summary}."
     return [Confirmation("discard_diverged", old, why)]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pgnb.cluster import Workload
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.core.errors import ParameterError, WrongServer
 from pgnb.core.plan import Change, Step
 from pgnb.core.wait import wait_until
@@ -84,7 +84,7 @@ def _assert_can_follow(standby: Server, new_primary: Server, seen: Receiver) -> 
     has = max((lsn_bytes(lsn) for lsn in (seen.received_lsn, seen.replayed_lsn) if lsn), default=0)
     limit = parted.lsn if parted and parted.lsn is not None else None
     if parted is None or (limit is not None and has > limit):
-        behind = f", {spell_bytes(has - limit)} behind the fork at {lsn_text(limit)}" if limit else ""
+        behind = f", {format_bytes(has - limit)} behind the fork at {lsn_text(limit)}" if limit else ""
         raise ParameterError(
             f"{standby.name} has WAL that {new_primary.name} never had",
             found=f"timeline {theirs.timeline} up to {lsn_text(has)}{behind}",

@@ -10,12 +10,12 @@ from ipaddress import ip_address
 from time import monotonic
 
 from pgnb.cluster import Helper
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.core.errors import ChangeFailed
 from pgnb.core.wait import wait_until
 from pgnb.physical.proof import HELPER_PASSFILE
 from pgnb.physical.target import Target
-from pgnb.postgres import HbaRule, Server, compose, name, scripts
+from pgnb.postgres import HbaRule, Server, compose, identifier, scripts
 from pgnb.postgres.config.hba import explain_hba, plan_hba
 from pgnb.postgres.source import Source
 
@@ -58,7 +58,7 @@ class Rewind:
         self._drop_kept(helper)
         copied = _PERCENT.findall(log)
         how = f"{copied[-1].split('/')[0]} kB copied" if copied else "its data had not parted"
-        return f"{how}, its own configuration kept, in {spell_seconds(monotonic() - started)}"
+        return f"{how}, its own configuration kept, in {format_duration(monotonic() - started)}"
 
     def _in_background(self, helper: Helper) -> tuple[int, str]:
         """It may take hours, longer than a connection lasts: so it runs by itself, and is looked at."""
@@ -136,7 +136,7 @@ def let_in(primary: Server, source: Source, address: str) -> Iterator[None]:
 
 def _execute(primary: Server, source: Source, template: str) -> None:
     """`template` is made of constants and of a place for the role's name."""
-    primary.execute(compose(template, name(source.role)), database=source.database)
+    primary.execute(compose(template, identifier(source.role)), database=source.database)
 
 
 def _open_door(primary: Server, source: Source, address: str) -> Callable[[], object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.physical.slots import Slots, own_slot, slots
 from pgnb.postgres import Server
 
@@ -22,8 +22,8 @@ def cap_checks(server: Server, cap: int | None) -> list[Check]:
         Check(
             f"slot {slot.name} under the new cap",
             (slot.retained_bytes or 0) < cap,
-            f"{spell_bytes(slot.retained_bytes)} retained",
-            f"below {spell_bytes(cap)}",
+            f"{format_bytes(slot.retained_bytes)} retained",
+            f"below {format_bytes(cap)}",
             "The next checkpoint would lose it: let its standby catch up, or drop the slot, or cap higher.",
         )
         for slot in slots(server)
@@ -80,7 +80,7 @@ def slots_as_wished(primary: Server, wanted: Sequence[str], gone: str = "") -> C
     items = [_is_there(found, name) for name in wanted]
     if gone:
         left = found.find(gone)
-        items.append(Check(f"slot {gone}", left is None, left.words if left else "gone", "gone"))
+        items.append(Check(f"slot {gone}", left is None, left.summary if left else "gone", "gone"))
     return Checks.of(f"Slots of {primary.name}", items, primary.journal)
 
 
@@ -90,7 +90,7 @@ def _is_there(found: Slots, name: str) -> Check:
     return Check(
         f"slot {name}",
         ok,
-        slot.words if slot else "not there",
+        slot.summary if slot else "not there",
         "physical, with WAL reserved",
         "One that is lost is dropped by name, and its standby made anew (03).",
     )

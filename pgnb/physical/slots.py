@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled, Tone, spell_bytes
+from pgnb.core.display import Cell, Displayable, Table, Tone, format_bytes
 from pgnb.core.errors import ParameterError
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.postgres import Server
@@ -90,10 +90,10 @@ class Slot:
         return self.restart_lsn is not None
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Type, state and consumer in one line."""
         what = self.type if self.physical else f"{self.type} ({self.plugin}, database {self.database})"
-        kept = f"{spell_bytes(self.retained_bytes)} retained" if self.reserved else "no WAL reserved"
+        kept = f"{format_bytes(self.retained_bytes)} retained" if self.reserved else "no WAL reserved"
         state = f"active by pid {self.active_pid} ({self.consumer_words})" if self.active else "inactive"
         return f"{what}, {kept}, {self.wal_status or 'no status'}, {state}"
 
@@ -104,7 +104,7 @@ class Slot:
 
 
 @dataclass(frozen=True, repr=False)
-class Slots(Tabled):
+class Slots(Displayable):
     """Every slot of one server."""
 
     items: tuple[Slot, ...]
@@ -140,9 +140,9 @@ class Slots(Tabled):
                 s.type,
                 s.consumer_words if s.active else Cell("inactive", "warn"),
                 s.restart_lsn,
-                spell_bytes(s.retained_bytes),
+                format_bytes(s.retained_bytes),
                 _status_cell(s),
-                spell_bytes(s.safe_wal_size),
+                format_bytes(s.safe_wal_size),
                 s.xmin_age,
                 s.inactive_since,
             )
@@ -194,13 +194,13 @@ def plan_slot(server: Server, name: str, *, consumer: str = "") -> Change:
     if there is not None:
         _assert_usable(there, consumer)
         if there.reserved or there.active:
-            return Change(f"slot {name}", server.journal, note=f"It is there: {there.words}.")
+            return Change(f"slot {name}", server.journal, note=f"It is there: {there.summary}.")
     elif server.present:
         _assert_room(server, 1)
     steps = [_create_step(server, name)]
     if there is not None:
         steps.insert(0, _drop_step(server, name, "it reserves no WAL, so nothing is lost"))
-    before = f"{name}: {there.words}\n" if there else ""
+    before = f"{name}: {there.summary}\n" if there else ""
     return Change(
         f"slot {name}",
         server.journal,
@@ -268,11 +268,11 @@ def _assert_usable(slot: Slot, consumer: str) -> None:
 
 
 def _unusable(slot: Slot, why: str, remedy: str) -> ParameterError:
-    return ParameterError(f"the slot {slot.name} {why}", found=slot.words, remedy=remedy)
+    return ParameterError(f"the slot {slot.name} {why}", found=slot.summary, remedy=remedy)
 
 
 def _assert_room(server: Server, more: int) -> None:
-    room = server.one("physical/room")
+    room = server.fetch_one("physical/room")
     if not room or not more:
         return
     if room["wal_level"] == "minimal":
@@ -310,7 +310,7 @@ def plan_drop_slot(server: Server, name: str, standbys: Sequence[Server] = ()) -
     return Change(
         f"drop slot {name}",
         server.journal,
-        f"{name}: {there.words}\n",
+        f"{name}: {there.summary}\n",
         "",
         [_drop_step(server, name, "its consumer is gone")],
         note=f"{_consumer_words(there)} that still needs its WAL can then only be made anew.",
@@ -332,7 +332,7 @@ def _consumer_words(slot: Slot) -> str:
 
 def _still_inactive(server: Server, name: str) -> Checks:
     slot = slots(server).find(name)
-    found = slot.words if slot else "not there"
+    found = slot.summary if slot else "not there"
     ok = slot is not None and not slot.active
     check = Check(f"slot {name}", ok, found, "inactive", "Stop its consumer first.")
     return Checks.of(f"Dropping the slot {name}", [check], server.journal)

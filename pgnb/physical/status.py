@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pgnb.core.display import Cell, Table, Tabled, card, spell_bytes, spell_seconds
+from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_duration, key_value_table
 from pgnb.postgres import Server
 from pgnb.postgres.conninfo import shown
 
@@ -142,11 +142,11 @@ def _sender_row(s: Sender) -> tuple[object, ...]:
     times = (s.write_seconds, s.flush_seconds, s.replay_seconds)
     slot = s.slot or Cell("none", "warn")
     who = (s.application_name, s.address or "local socket", state, s.sync_state, slot)
-    return (*who, *(spell_bytes(size) for size in sizes), *(spell_seconds(taken) for taken in times))
+    return (*who, *(format_bytes(size) for size in sizes), *(format_duration(taken) for taken in times))
 
 
 @dataclass(frozen=True, repr=False)
-class StandbyStatus(Tabled):
+class StandbyStatus(Displayable):
     """One standby's own view, as a card."""
 
     name: str
@@ -156,7 +156,7 @@ class StandbyStatus(Tabled):
     def table(self) -> Table:
         """Receiver, positions, pause and upstream; the connection's text without a password."""
         if self.receiver is None:
-            return card(self.name, {"state": "not there yet"})
+            return key_value_table(self.name, {"state": "not there yet"})
         return _receiver_table(self.name, self.receiver)
 
 
@@ -170,13 +170,13 @@ def _receiver_table(name: str, r: Receiver) -> Table:
         "timeline": str(r.timeline) if r.timeline else None,
         "received": r.received_lsn,
         "replayed": r.replayed_lsn,
-        "received and not replayed": spell_bytes(r.unreplayed_bytes),
+        "received and not replayed": format_bytes(r.unreplayed_bytes),
         "last commit replayed": r.last_commit_replayed,
         "replay": Cell(r.pause_state or "–", "warn" if r.paused else ""),
         "last message from upstream": r.last_message,
         "connection": shown(r.conninfo or ""),
     }
-    return card(f"Standby {name}", facts)
+    return key_value_table(f"Standby {name}", facts)
 
 
 def replication_status(primary: Server, standbys: Sequence[Server] = ()) -> ReplicationStatus:
@@ -203,5 +203,5 @@ def senders(primary: Server) -> tuple[Sender, ...]:
 
 def receiver(standby: Server) -> Receiver | None:
     """What a standby says of itself; None for one that is not there yet."""
-    row = standby.one("physical/receiver")
+    row = standby.fetch_one("physical/receiver")
     return Receiver(**row) if row else None

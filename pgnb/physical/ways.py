@@ -64,7 +64,7 @@ def _against_both(former: Former) -> tuple[str, ...]:
 
 def _against_follow(former: Former, oldest: str) -> tuple[str, ...]:
     if former.apart:
-        words = former.divergence.words if former.divergence else former.words
+        words = former.divergence.summary if former.divergence else former.summary
         return (f"it is ahead of the fork by {words}",)
     assert former.end is not None
     return _recycled("its end", former.end, former, oldest)

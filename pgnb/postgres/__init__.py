@@ -9,7 +9,7 @@ from pgnb.postgres.networks import pod_networks
 from pgnb.postgres.roles import role_checks
 from pgnb.postgres.rows import Rows
 from pgnb.postgres.server import Server
-from pgnb.postgres.session import Login, Session, compose, join, literal, name
+from pgnb.postgres.session import Login, Session, compose, identifier, join, literal
 
 __all__ = [
     "Client",
@@ -24,9 +24,9 @@ __all__ = [
     "SettingsTable",
     "compose",
     "find_server",
+    "identifier",
     "join",
     "literal",
-    "name",
     "pod_networks",
     "replication_rules",
     "role_checks",

@@ -23,7 +23,7 @@ def assert_nobody_in_charge(cluster: Cluster, pod: Pod) -> None:
     item = Check(
         f"nobody else is in charge of {pod.name}",
         name in (accepted or ()),
-        found.words,
+        found.summary,
         "nobody else",
         f"{name} takes changes back, or changes roles by itself. {found.operator.own_way} Where its own way"
         f" is no way for this change, set the parameter {PARAMETER} = [{name!r}] to make it all the same.",

@@ -7,13 +7,13 @@ from functools import partial
 
 from pgnb.cluster import Cluster
 from pgnb.cluster.leases import HeldLease, LeaseRecord, lease_name, read_lease, take_lease
-from pgnb.core.display import Table, Tabled
+from pgnb.core.display import Displayable, Table
 from pgnb.core.errors import AccessDenied
 from pgnb.postgres.server import Server
 
 
 @dataclass(frozen=True, repr=False)
-class Leases(Tabled):
+class Leases(Displayable):
     """What is held, or, in a plan-only run, what others hold."""
 
     records: tuple[tuple[str, LeaseRecord | None], ...]
@@ -64,7 +64,7 @@ def hold_lease(*servers: Server, notebook: str, break_lease: str = "") -> Leases
             cluster.journal.guards.append(partial(_refuse, denied))
             return Leases((), denied=denied.message)
     records = tuple((name, _seen(cluster, name)) for name in sorted(there))
-    cluster.journal.facts(leases={name: record.words if record else "" for name, record in records})
+    cluster.journal.facts(leases={name: record.summary if record else "" for name, record in records})
     return Leases(records, tuple(held))
 
 

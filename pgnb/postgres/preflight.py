@@ -10,7 +10,7 @@ from time import monotonic
 
 from pgnb.cluster.operators import operator_of
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.display import format_bytes, format_duration
 from pgnb.postgres.disk import missing_tools, space_of, wal_directory
 from pgnb.postgres.facts import NEWEST, OLDEST
 from pgnb.postgres.route import ThroughPod
@@ -42,7 +42,7 @@ def preflight(server: Server, *, wal_reserve: int = WAL_RESERVE) -> Checks:
     if not server.present:
         items = [Check("server", False, server.route.state(), "a Ready pod", "Name its label selector.")]
         return Checks.of(title, items, server.journal)
-    row = server.one("preflight")
+    row = server.fetch_one("preflight")
     items = [*_identity(server, row), *_content(row), *_activity(row), *_protection(server, row)]
     if isinstance(server.route, ThroughPod):
         items += [*_place(server), *_outside(server, row), *_disk(server, wal_reserve), _tools(server)]
@@ -52,7 +52,7 @@ def preflight(server: Server, *, wal_reserve: int = WAL_RESERVE) -> Checks:
 def _identity(server: Server, row: Row) -> Iterable[Check]:
     facts, started = server.facts, monotonic()
     server.scalar("SELECT 1")
-    took = spell_seconds(monotonic() - started)
+    took = format_duration(monotonic() - started)
     yield Check.fact("SQL over TCP", f"answers in {took}")
     yield Check(
         "version",
@@ -84,7 +84,7 @@ def _identity(server: Server, row: Row) -> Iterable[Check]:
 
 
 def _content(row: Row) -> Iterable[Check]:
-    yield Check.fact("databases", f"{row['databases']}, {spell_bytes(row['total_size'])}")
+    yield Check.fact("databases", f"{row['databases']}, {format_bytes(row['total_size'])}")
     wrong = ", ".join(row["collation_mismatches"])
     yield Check(
         "collation versions",
@@ -98,11 +98,11 @@ def _content(row: Row) -> Iterable[Check]:
 
 def _activity(row: Row) -> Iterable[Check]:
     longest = float(row["longest_transaction"])
-    limit = f"below {spell_seconds(_LONG)}"
+    limit = f"below {format_duration(_LONG)}"
     yield Check(
         "longest transaction",
         longest < _LONG,
-        spell_seconds(longest),
+        format_duration(longest),
         limit,
         "It holds back vacuum, and a restart would roll it back.",
         advice=True,
@@ -230,7 +230,7 @@ def _place(server: Server) -> Iterable[Check]:
     )
     if in_charge := operator_of(server.pod):
         way = f"02 and later ask for accept_operator. {in_charge.operator.own_way}"
-        yield Check("in charge", False, in_charge.words, "nobody else", way, advice=True)
+        yield Check("in charge", False, in_charge.summary, "nobody else", way, advice=True)
     tools = ", ".join(workload.managed_by)
     yield Check(
         "managed by",
@@ -264,8 +264,8 @@ def _at(server: Server, path: str) -> str:
 
 def _disk(server: Server, wal_reserve: int) -> Iterable[Check]:
     space = space_of(server, server.facts.data_directory)
-    found = f"{spell_bytes(space.free)} of {spell_bytes(space.size)}"
-    wanted = f"at least {spell_bytes(wal_reserve)}"
+    found = f"{format_bytes(space.free)} of {format_bytes(space.size)}"
+    wanted = f"at least {format_bytes(wal_reserve)}"
     yield Check(
         "free on the data volume",
         space.free >= wal_reserve,

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from time import monotonic
 
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.core.errors import ParameterError, WrongServer
 from pgnb.core.wait import wait_until
 from pgnb.postgres.server import Server
@@ -56,7 +56,7 @@ class Replay:
         if self.replayed is None:
             left = "nothing replayed yet"
         else:
-            left = f"replayed {self.replayed}, {spell_bytes(max(0, lsn_diff(lsn, self.replayed)))} to go"
+            left = f"replayed {self.replayed}, {format_bytes(max(0, lsn_diff(lsn, self.replayed)))} to go"
         paused = "" if self.pause_state in (None, "not paused") else f", replay {self.pause_state}"
         receiver = f"receiver {self.receiver or 'not seen'}"
         return f"{left}, received {self.received or 'nothing'}, {receiver}{paused}"
@@ -82,7 +82,7 @@ def marker(primary: Server) -> str:
 
 def replay_progress(standby: Server) -> Replay:
     """How far a standby is now; one round trip."""
-    row = standby.one("replay_progress")
+    row = standby.fetch_one("replay_progress")
     return Replay(**row) if row else Replay(False, None, None, None, None)
 
 

@@ -13,7 +13,7 @@ from pgnb.core.errors import NotFound, ParameterError, QueryFailed
 from pgnb.core.plan import Change, Step
 from pgnb.postgres.scram import verifier_of, verifies
 from pgnb.postgres.server import Server
-from pgnb.postgres.session import compose, join, name
+from pgnb.postgres.session import compose, identifier, join
 
 DEFAULT_KEY = "password"
 """The key under which a Secret of Kubernetes' type basic-auth keeps a password."""
@@ -37,7 +37,7 @@ class RolePlan:
         return self.exists and not self.missing and self.verifier_fits is not False
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The statement, without the verifier."""
         verb = "ALTER" if self.exists else "CREATE"
         parts = [*self.missing, *(() if self.verifier_fits else ("PASSWORD (a SCRAM-SHA-256 verifier)",))]
@@ -185,10 +185,10 @@ def _role_step(server: Server, found: RolePlan, secret_name: str, key: str) -> S
             password = server.cluster.secret_value(secret_name, key)
             parts.append(compose("PASSWORD {}", verifier_of(password.reveal())))
         verb = "ALTER ROLE {} {}" if found.exists else "CREATE ROLE {} {}"
-        server.execute(compose(verb, name(found.role), join(" ", parts)), what=found.words)
+        server.execute(compose(verb, identifier(found.role), join(" ", parts)), what=found.summary)
         return "done"
 
-    return Step(server.name, found.words, run, journalled=True)
+    return Step(server.name, found.summary, run, journalled=True)
 
 
 def _describe(found: RolePlan, password: Secret | None) -> str:
@@ -234,7 +234,9 @@ def _plan_undo(server: Server, found: RolePlan, made_secret: bool, secret_name: 
 
 def _drop_step(server: Server, role: str) -> Step:
     def run() -> str:
-        server.execute(compose("DROP ROLE IF EXISTS {}", name(role)), what=f"DROP ROLE IF EXISTS {role}")
+        server.execute(
+            compose("DROP ROLE IF EXISTS {}", identifier(role)), what=f"DROP ROLE IF EXISTS {role}"
+        )
         return "dropped"
 
     return Step(server.name, f"DROP ROLE {role}", run, journalled=True)

@@ -10,7 +10,7 @@ from threading import RLock
 from typing import Any
 
 from pgnb.cluster import Cluster, Pod
-from pgnb.core.display import Table, card, spell_bytes
+from pgnb.core.display import Table, format_bytes, key_value_table
 from pgnb.core.errors import ConnectionFailed, GateClosed, ServerError, WrongServer
 from pgnb.core.journal import Journal
 from pgnb.postgres.config.settings import SettingsTable, read_settings
@@ -19,7 +19,7 @@ from pgnb.postgres.facts import Facts, Owner, read_facts
 from pgnb.postgres.queries import is_name, sql_of
 from pgnb.postgres.route import Absent, Direct, Route, ThroughPod
 from pgnb.postgres.rows import Params, Row, Rows
-from pgnb.postgres.session import Login, Session, Statement, spell_statement
+from pgnb.postgres.session import Login, Session, Statement, statement_text
 
 
 class Server:
@@ -116,7 +116,7 @@ class Server:
             statement = sql_of(statement, self.facts.major)
         return self.session(database).query(statement, params)
 
-    def one(self, sql_or_name: Statement, params: Params = None, *, database: str | None = None) -> Row:
+    def fetch_one(self, sql_or_name: Statement, params: Params = None, *, database: str | None = None) -> Row:
         """The only row of a query; an empty one from an absent server."""
         rows = self.query(sql_or_name, params, database=database)
         if not self.present:
@@ -127,7 +127,7 @@ class Server:
 
     def scalar(self, sql_or_name: Statement, params: Params = None, *, database: str | None = None) -> Any:
         """The first column of the only row; None from an absent server."""
-        return next(iter(self.one(sql_or_name, params, database=database).values()), None)
+        return next(iter(self.fetch_one(sql_or_name, params, database=database).values()), None)
 
     def execute(
         self, statement: Statement, params: Params = None, *, database: str | None = None, what: str = ""
@@ -136,7 +136,7 @@ class Server:
 
         Never sent twice. Raises GateClosed in a plan-only run: what only plans reaches no server.
         """
-        text = what or spell_statement(statement)
+        text = what or statement_text(statement)
         if self.journal.dry_run:
             raise GateClosed(f"{self.name}: this run only plans; not sent", found=text)
         with self.journal.act(self.name, text):
@@ -216,7 +216,7 @@ class Server:
     def databases(self) -> Table:
         """The databases with owner, size, encoding, collation and sessions."""
         rows = [(*row.values(),) for row in self.query("databases")]
-        shown = [(name, owner, spell_bytes(size), *rest) for name, owner, size, *rest in rows]
+        shown = [(name, owner, format_bytes(size), *rest) for name, owner, size, *rest in rows]
         columns = ("database", "owner", "size", "encoding", "collation", "sessions")
         return Table.of(columns, shown, title=f"Databases of {self.name}")
 
@@ -231,7 +231,7 @@ class Server:
     def table(self) -> Table:
         """The server's card."""
         if not self.present:
-            return card(self.name, {"state": "not there yet", "found": self.route.state()})
+            return key_value_table(self.name, {"state": "not there yet", "found": self.route.state()})
         facts = self.facts
         pod = {"pod": self.pod.name, "image": self.pod.image} if isinstance(self.route, ThroughPod) else {}
         about: dict[str, object] = {
@@ -243,7 +243,7 @@ class Server:
             "up since": facts.started,
             "login": f"{facts.login}{' (superuser)' if facts.superuser else ''}",
         }
-        return card("PostgreSQL server", {**pod, **about})
+        return key_value_table("PostgreSQL server", {**pod, **about})
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()

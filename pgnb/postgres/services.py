@@ -37,8 +37,6 @@ def port_of(service: Service, server: Server) -> int | None:
 
     The name of a headless Service is the pod's own address, where only the server's own port answers.
     """
-    if not server.present:
-        return None
     if _headless(service):
         return server.facts.port
     ports = service["spec"].get("ports") or []
@@ -103,7 +101,7 @@ def read_service(pair: Redirection) -> Object:
 
 
 def _assert_port(service: Object, candidate: Server) -> None:
-    if port_of(service, candidate) is None:
+    if not candidate.present or port_of(service, candidate) is None:
         targets = [port.get("targetPort", port["port"]) for port in service["spec"].get("ports") or []]
         raise ParameterError(
             f"the Service {service['metadata']['name']} would not reach {candidate.name}",

@@ -71,7 +71,7 @@ _EVERYWHERE = {
 }
 
 
-def name(*parts: str) -> sql.Identifier:
+def identifier(*parts: str) -> sql.Identifier:
     """A quoted SQL name, with its schema in front where two parts are given."""
     return sql.Identifier(*parts)
 
@@ -352,12 +352,12 @@ def _first_line(statement: Statement, connection: psycopg.Connection[Row]) -> st
     return (lines or [""])[0][:120]
 
 
-def spell_statement(statement: Statement) -> str:
+def statement_text(statement: Statement) -> str:
     """A statement in one line for a journal, without secrets."""
-    return spell_whole(statement)[:200]
+    return whole_statement(statement)[:200]
 
 
-def spell_whole(statement: Statement) -> str:
+def whole_statement(statement: Statement) -> str:
     """The same, however long it is: for a reader who carries it out."""
     text = statement if isinstance(statement, str) else statement.as_string(None)
     return masked(" ".join(text.split()))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pgnb.cluster import HelperPod, Pod, SecretFile
-from pgnb.core.display import Table, Tabled, card
+from pgnb.core.display import Displayable, Table, key_value_table
 from pgnb.core.errors import NotFound, ParameterError
 from pgnb.core.tls import checked_tls, files_of
 from pgnb.postgres import scripts
@@ -24,7 +24,7 @@ PASSWORD_VARIABLE = "PGNB_PASSWORD"  # noqa: S105  a variable's name, not its va
 
 
 @dataclass(frozen=True, repr=False)
-class Source(Tabled):
+class Source(Displayable):
     """The primary or publisher as another server reaches it: host, port, role, and the password's Secret.
 
     `database` is what slot synchronisation connects to (17). `tls` are libpq's TLS options; their paths are
@@ -99,7 +99,7 @@ class Source(Tabled):
             "password": f"Secret {self.secret}, key {self.secret_key}",
             "TLS": ", ".join(f"{key}={value}" for key, value in self.tls.items()) or "libpq's own (prefer)",
         }
-        return card("Source of the standby", facts)
+        return key_value_table("Source of the standby", facts)
 
 
 def replication_source(

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from pgnb.cluster import Cluster
-from pgnb.core.display import Table, Tabled, spell_bytes, spell_seconds
+from pgnb.core.display import Displayable, Table, format_bytes, format_duration
 from pgnb.core.errors import ParameterError
 from pgnb.core.journal import Journal
 from pgnb.core.plan import Change, Step
@@ -55,7 +55,7 @@ class Alert:
 
 
 @dataclass(frozen=True, repr=False)
-class AlertRules(Tabled):
+class AlertRules(Displayable):
     """The rules of one primary and its standbys."""
 
     alerts: tuple[Alert, ...]
@@ -165,7 +165,7 @@ def _of_lag(labels: str, limits: Limits) -> Iterator[Alert]:
         "2m",
         "warning",
         f"{{{{ $labels.application_name }}}} has not replayed {{{{ $value | humanize1024 }}}}B of WAL"
-        f" (limit {spell_bytes(limits.lag_bytes)}).",
+        f" (limit {format_bytes(limits.lag_bytes)}).",
         "10_monitoring",
     )
     # The age of the last replayed transaction grows on an idle system, too: it counts while WAL is missing.
@@ -176,7 +176,7 @@ def _of_lag(labels: str, limits: Limits) -> Iterator[Alert]:
         "1m",
         "warning",
         f"What {{{{ $labels.instance }}}} shows is {{{{ $value | humanizeDuration }}}} old"
-        f" (limit {spell_seconds(limits.lag_seconds)}).",
+        f" (limit {format_duration(limits.lag_seconds)}).",
         "10_monitoring",
     )
     yield Alert(
@@ -204,7 +204,7 @@ def _of_slots(labels: str, limits: Limits) -> Iterator[Alert]:
         "5m",
         "warning",
         f"The slot {{{{ $labels.slot_name }}}} keeps {{{{ $value | humanize1024 }}}}B of WAL"
-        f" (limit {spell_bytes(limits.retained_bytes)}).",
+        f" (limit {format_bytes(limits.retained_bytes)}).",
         "07_replication_slots",
     )
     unsafe = _with(labels, 'wal_status=~"unreserved|lost"')

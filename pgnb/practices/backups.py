@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled
+from pgnb.core.display import Cell, Displayable, Table
 from pgnb.core.errors import AccessDenied, NotFound, ParameterError
 from pgnb.postgres import Server
 from pgnb.postgres.session import Row
@@ -34,7 +34,7 @@ class Backup:
 
 
 @dataclass(frozen=True, repr=False)
-class Backups(Tabled):
+class Backups(Displayable):
     """Every sign of a backup, and the state of the archive."""
 
     signs: tuple[Backup, ...]
@@ -68,7 +68,7 @@ def find_backups(primary: Server, past: Past, *, last_backup: str = "") -> Backu
     `last_backup` is the end of a backup that can't be seen from here (a volume snapshot), as ISO 8601. Needs
     pg_monitor or superuser. Raises ParameterError for a text that is no time.
     """
-    state = primary.one("practices/backup_state")
+    state = primary.fetch_one("practices/backup_state")
     signs = [*_from_server(state, past), *_from_jobs(primary), *_from_operator(last_backup)]
     return Backups(tuple(signs), state)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pgnb.core.display import Cell, Table, Tabled, Tone, spell_seconds
+from pgnb.core.display import Cell, Displayable, Table, Tone, format_duration
 from pgnb.core.journal import Journal
 
 FOLDER_VARIABLE = "PGNB_RECORDS"
@@ -45,7 +45,7 @@ class PastRun:
 
 
 @dataclass(frozen=True, repr=False)
-class Past(Tabled):
+class Past(Displayable):
     """The records of a folder, oldest first; `unreadable` names those that are none."""
 
     folder: Path
@@ -152,5 +152,5 @@ def spell_age(moment: datetime | None) -> str:
     if moment is None:
         return "never"
     age = age_of(moment)
-    words = f"{age.days} days" if age.days > 1 else spell_seconds(age.total_seconds())
+    words = f"{age.days} days" if age.days > 1 else format_duration(age.total_seconds())
     return f"{moment:%Y-%m-%d %H:%M} UTC, {words} ago"

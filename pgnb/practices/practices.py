@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, spell_bytes, spell_seconds
+from pgnb.core.display import Cell, Table, format_bytes, format_duration
 from pgnb.core.errors import PgnbError
 from pgnb.core.evidence import Run
 from pgnb.logical.updates import published_obstacles
@@ -55,7 +55,7 @@ def publication_checks(primary: Server, *, strict: bool = False) -> Checks:
     """
     names = [row["name"] for row in primary.query("databases")]
     found = [one for name in names for one in published_obstacles(primary, name)]
-    words = "; ".join(one.words for one in found[:_SHOWN])
+    words = "; ".join(one.summary for one in found[:_SHOWN])
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     remedy = " ".join(dict.fromkeys(one.remedy for one in found))
     every = "of every published table"
@@ -165,16 +165,16 @@ def _lag_checks(row: dict[str, object], limits: Limits) -> Iterator[Check]:
         yield Check(
             f"{name}: WAL behind",
             behind <= limits.lag_bytes,
-            spell_bytes(behind),
-            f"at most {spell_bytes(limits.lag_bytes)}",
+            format_bytes(behind),
+            f"at most {format_bytes(limits.lag_bytes)}",
             _LOOK,
         )
     late = seconds if isinstance(seconds, float) else 0.0
     yield Check(
         f"{name}: replay_lag",
         late <= limits.lag_seconds,
-        "idle" if seconds is None else spell_seconds(late),
-        f"at most {spell_seconds(limits.lag_seconds)}",
+        "idle" if seconds is None else format_duration(late),
+        f"at most {format_duration(limits.lag_seconds)}",
         _LOOK,
     )
 
@@ -186,8 +186,8 @@ def _slot_checks(row: dict[str, object], limits: Limits) -> Iterator[Check]:
         yield Check(
             f"slot {name}: kept",
             retained <= limits.retained_bytes,
-            spell_bytes(retained),
-            f"at most {spell_bytes(limits.retained_bytes)}",
+            format_bytes(retained),
+            f"at most {format_bytes(limits.retained_bytes)}",
             _SLOTS,
         )
     yield Check(
@@ -210,7 +210,7 @@ def _last_drill(past: Past, path: str) -> PastRun | None:
 
 def _documented(server: Server, past: Past) -> Check:
     """A configuration that was loaded, other than by the start, lies within a run of the records."""
-    state = server.one("practices/backup_state")
+    state = server.fetch_one("practices/backup_state")
     loaded: datetime = state["configured"]
     at_start = abs(loaded - state["started"]) <= timedelta(seconds=5)
     run = around(loaded, past.changing)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import yaml
 
-from pgnb.core.display import Table, spell_seconds
+from pgnb.core.display import Table, format_duration
 from pgnb.core.errors import ParameterError
 from pgnb.runbook import catalogue, pages, params, runner
 from pgnb.runbook.chain import SHORTEST
@@ -91,7 +91,7 @@ def _report(record: Record, archive: Archive) -> None:
     good = record.exit_code == 0
     word = click.style(f"{record.verdict:<10}", fg="green" if good else "red", bold=True)
     click.echo(
-        f"{word} {record.notebook:<28} {spell_seconds(record.seconds):>10}  {record.changes} changes, "
+        f"{word} {record.notebook:<28} {format_duration(record.seconds):>10}  {record.changes} changes, "
         f"{record.checks_passed} checks passed  {archive.path(record)}"
     )
     if record.error:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.core.private import write_private
 from pgnb.runbook.jupyter import without_checkers
 from pgnb.runbook.records import Archive, Record
@@ -105,7 +105,12 @@ def write_index(
     if unreadable:
         summary = f"{summary} Left out, since it cannot be read: {'; '.join(unreadable)}.".strip()
     page = template.render(
-        records=records, summary=summary, plots=plots, failed=failed, spell_seconds=spell_seconds, tone=_tone
+        records=records,
+        summary=summary,
+        plots=plots,
+        failed=failed,
+        format_duration=format_duration,
+        tone=_tone,
     )
     archive.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = archive.folder / "index.html"

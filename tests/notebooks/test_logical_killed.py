@@ -20,7 +20,7 @@ from pgnb.logical.status import logical_status
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.targets import databases_of
 from pgnb.observe.writer import Writer
-from pgnb.postgres import Server, compose, find_server, name
+from pgnb.postgres import Server, compose, find_server, identifier
 from pgnb.runbook import verdict
 from pgnb.runbook.records import Archive, Record
 from pgnb.runbook.verdict import Verdict
@@ -44,13 +44,16 @@ SET_UP = {
 }
 ADD_TABLE = {
     "database": HARD,
-    "table": f"public.{name(NEW_TABLE).as_string()}",
-    "table_ddl": f'CREATE TABLE {name(NEW_TABLE).as_string()} (id serial PRIMARY KEY, "名 %" text)',
-    "first_rows": f"INSERT INTO {name(NEW_TABLE).as_string()} (\"名 %\") VALUES ('100 % {{}} ; --')",
+    "table": f"public.{identifier(NEW_TABLE).as_string()}",
+    "table_ddl": f'CREATE TABLE {identifier(NEW_TABLE).as_string()} (id serial PRIMARY KEY, "名 %" text)',
+    "first_rows": f"INSERT INTO {identifier(NEW_TABLE).as_string()} (\"名 %\") VALUES ('100 % {{}} ; --')",
 }
 ADD_DATABASE = {"database": ADDED, "database_ddl": 'CREATE TABLE t (id serial PRIMARY KEY, "名 {}" text)'}
 REMEDIES = {
-    "resync": {"remedy_table": f"public.{name(TABLE).as_string()}", "confirm_remedy": f"public.{TABLE}"},
+    "resync": {
+        "remedy_table": f"public.{identifier(TABLE).as_string()}",
+        "confirm_remedy": f"public.{TABLE}",
+    },
     "recreate": {"confirm_remedy": f"sub_{HARD}"},
 }
 
@@ -102,9 +105,13 @@ def stage(
     cluster = connect(**given, dry_run=False)
     server = find_server(cluster, "app=postgres-primary", password=PASSWORD)
     for database in (HARD, LONGEST):
-        server.execute(compose("CREATE DATABASE {} OWNER app", name(database)))
-    server.execute(compose("CREATE TABLE {} (id serial PRIMARY KEY, n int)", name(TABLE)), database=HARD)
-    server.execute(compose("INSERT INTO {} (n) SELECT generate_series(1, 50000)", name(TABLE)), database=HARD)
+        server.execute(compose("CREATE DATABASE {} OWNER app", identifier(database)))
+    server.execute(
+        compose("CREATE TABLE {} (id serial PRIMARY KEY, n int)", identifier(TABLE)), database=HARD
+    )
+    server.execute(
+        compose("INSERT INTO {} (n) SELECT generate_series(1, 50000)", identifier(TABLE)), database=HARD
+    )
     for statement in (
         'CREATE SCHEMA "年末; --"',
         'CREATE TABLE "年末; --"."明細 {1}" ("番号" int PRIMARY KEY, "内容 %" text, "not sent" text)',
@@ -154,7 +161,7 @@ def test_a_slot_that_was_left_is_taken_when_it_is_named_and_the_copy_outlives_th
     with subscriber.new_session(HARD) as holder:
         # Somebody reads the table in peace: its copy waits, so that the kernel dies before it is through.
         holder.execute("BEGIN READ WRITE")
-        holder.execute(compose("LOCK TABLE {} IN SHARE MODE", name(TABLE)))
+        holder.execute(compose("LOCK TABLE {} IN SHARE MODE", identifier(TABLE)))
         stage.killed("12", Death(behind="subscriptions.apply()"), take_slots=left, **SET_UP)
         copies = copy_progress(publisher, subscriber, stage.specs(publisher)).tables
     assert not next(copy for copy in copies if copy.table == TABLE).ready
@@ -193,7 +200,7 @@ def test_12_08_goes_on_from_a_database_without_its_content_and_from_a_slot(
 def test_a_remedy_of_12_09_that_had_emptied_a_table_fills_it(remedy, stage, publisher, subscriber):
     chosen = {"databases": DATABASES, "remedy": remedy, "remedy_database": HARD, **REMEDIES[remedy]}
     stage.killed("12_09", Death("remove every row", "end"), **chosen)
-    query = compose("SELECT count(*) FROM {}", name(TABLE))
+    query = compose("SELECT count(*) FROM {}", identifier(TABLE))
     assert subscriber.scalar(query, database=HARD) == 0
     record = stage.run("12_09", **chosen)
     assert record.verdict == Verdict.PASSED, record.error
@@ -222,7 +229,7 @@ def test_12_10_has_led_everybody_over_and_leaves_nothing(stage, publisher, subsc
     assert logical_slots(publisher) == {}
     assert subscriber.query("SELECT * FROM pg_subscription") == []
     stage.assert_nothing_left(publisher, subscriber)
-    query = compose("SELECT last_value FROM {}", name(f"{TABLE}_id_seq"))
+    query = compose("SELECT last_value FROM {}", identifier(f"{TABLE}_id_seq"))
     assert subscriber.scalar(query, database=HARD) == 50000
 
 

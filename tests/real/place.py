@@ -33,7 +33,7 @@ class Run:
     """One notebook's run: its exit status, and all that it said."""
 
     status: int
-    words: str
+    summary: str
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,14 @@ class Place:
         """Run notebooks, and see each of them pass."""
         for number in numbers:
             run = self.run(number, **parameters)
-            assert run.status == PASSED, f"{number}: exit status {run.status}\n{run.words}\n{self.state()}"
+            assert run.status == PASSED, f"{number}: exit status {run.status}\n{run.summary}\n{self.state()}"
 
     def stops(self, number: str, *words: str, status: int = STOPPED, **parameters: Any) -> Run:
         """Run a notebook, and see it stop with these words, usually before its first change."""
         run = self.run(number, **parameters)
-        assert run.status == status, f"{number}: exit status {run.status}\n{run.words}\n{self.state()}"
-        missing = [word for word in words if word not in run.words]
-        assert not missing, f"{number} did not say {missing}:\n{run.words}"
+        assert run.status == status, f"{number}: exit status {run.status}\n{run.summary}\n{self.state()}"
+        missing = [word for word in words if word not in run.summary]
+        assert not missing, f"{number} did not say {missing}:\n{run.summary}"
         return run
 
     def psql(self, name: str, statement: str, database: str = "postgres") -> str:

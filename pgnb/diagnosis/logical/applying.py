@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.logical.judging import (
     MISSING_TABLE,
@@ -42,7 +42,7 @@ def apply_findings(seen: DatabaseSeen, evidence: Evidence) -> Findings:
     elif seen.apply is None or not seen.apply.settled:
         yield _no_worker(seen, evidence, [i for i in failing if i.trouble in _CONNECTION])
     elif (age := seen.apply.message_age) is not None and age > _quiet_at_most(evidence):
-        yield _dead(seen, f"the worker runs, but the last message came {spell_seconds(age)} ago")
+        yield _dead(seen, f"the worker runs, but the last message came {format_duration(age)} ago")
 
 
 def _quiet_at_most(evidence: Evidence) -> float:
@@ -59,7 +59,7 @@ def _failing(seen: DatabaseSeen, incident: Incident) -> Finding:
         kind,
         incident.table or seen.spec.subscription,
         _CAUSES[kind],
-        (f"log: {incident.words}", *(seen.rows if kind == "conflict" else ()), *retained(seen)),
+        (f"log: {incident.summary}", *(seen.rows if kind == "conflict" else ()), *retained(seen)),
         mend,
         database=seen.spec.database,
         remedy_id=remedy,
@@ -106,7 +106,7 @@ _NO_SKIP = (
 def _no_worker(seen: DatabaseSeen, evidence: Evidence, failing: list[Incident]) -> Finding:
     workers = evidence.workers
     if failing:
-        return _dead(seen, f"log: {failing[-1].words}")
+        return _dead(seen, f"log: {failing[-1].summary}")
     if workers.running >= workers.max_workers:
         return _too_few(seen, evidence, f"the subscription {seen.spec.subscription} has no apply worker")
     if seen.publisher_silent:
@@ -116,7 +116,7 @@ def _no_worker(seen: DatabaseSeen, evidence: Evidence, failing: list[Incident]) 
         seen.spec.subscription,
         "it does not start, or does not stay",
         (
-            f"pg_stat_subscription has no worker that lives longer than {spell_seconds(_STARTUP)}",
+            f"pg_stat_subscription has no worker that lives longer than {format_duration(_STARTUP)}",
             *logged(seen, "other"),
             *retained(seen),
         ),
@@ -140,7 +140,7 @@ def _dead(seen: DatabaseSeen, found: str) -> Finding:
 
 def _too_few(seen: DatabaseSeen, evidence: Evidence, found: str) -> Finding:
     workers = evidence.workers
-    warned = [i.words for i in evidence.incidents if i.trouble == "no worker"][-1:]
+    warned = [i.summary for i in evidence.incidents if i.trouble == "no worker"][-1:]
     return Finding(
         "too-few-workers",
         seen.spec.subscription,
@@ -174,7 +174,7 @@ def _stalled(seen: DatabaseSeen, key: Named, incident: Incident) -> Finding:
         "stalled-sync",
         words(key),
         cause,
-        (f"log: {incident.words}", f"state {state}: {_STATES.get(state, state)}", *retained(seen)),
+        (f"log: {incident.summary}", f"state {state}: {_STATES.get(state, state)}", *retained(seen)),
         mend,
         database=seen.spec.database,
         remedy_id="resync",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.logical.seen import DatabaseSeen
 from pgnb.logical.catalog import Named
@@ -25,7 +25,7 @@ def words(key: Named) -> str:
 
 def retained(seen: DatabaseSeen) -> tuple[str, ...]:
     kept = seen.slot.retained_bytes if seen.slot else None
-    return (f"its slot retains {spell_bytes(kept)} of WAL",) if kept is not None else ()
+    return (f"its slot retains {format_bytes(kept)} of WAL",) if kept is not None else ()
 
 
 def current(seen: DatabaseSeen, incident: Incident) -> bool:
@@ -42,4 +42,4 @@ def concerns(incident: Incident, key: Named) -> bool:
 def logged(seen: DatabaseSeen, *troubles: Trouble) -> tuple[str, ...]:
     """The latest words of the log about that, if it has any."""
     found = [i for i in seen.incidents if i.trouble in troubles and current(seen, i)]
-    return (f"log: {found[-1].words}",) if found else ()
+    return (f"log: {found[-1].summary}",) if found else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.logical.applying import apply_findings, copy_findings
 from pgnb.diagnosis.logical.judging import MISSING_TABLE, Findings, current, logged, retained, words
@@ -105,7 +105,7 @@ def _disabled(seen: DatabaseSeen) -> Finding | None:
         "disabled",
         subscription.name,
         cause,
-        ("subenabled = false", *((error.words,) if error else ()), *retained(seen)),
+        ("subenabled = false", *((error.summary,) if error else ()), *retained(seen)),
         f"{after} Meanwhile the slot keeps WAL on the publisher.",
         database=seen.spec.database,
         remedy_id="enable",
@@ -198,7 +198,7 @@ def _slot_at_risk(seen: DatabaseSeen) -> Findings:
             "slot-at-risk",
             slot.name,
             "it is behind by more than max_slot_wal_keep_size: the next checkpoint removes its WAL",
-            (f"wal_status = unreserved, {spell_bytes(slot.retained_bytes)} retained",),
+            (f"wal_status = unreserved, {format_bytes(slot.retained_bytes)} retained",),
             "Raise max_slot_wal_keep_size on the publisher now (06_online_changes), then mend the apply.",
             database=seen.spec.database,
         )
@@ -211,7 +211,7 @@ def _missing_rows(seen: DatabaseSeen) -> Findings:
                 "missing-rows",
                 incident.table,
                 "an UPDATE or DELETE found no row on the subscriber, and was left out",
-                (incident.words,),
+                (incident.summary,),
                 "Compare the counts; resync that table where they differ.",
                 database=seen.spec.database,
                 remedy_id="resync",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pgnb.core.errors import DeadlineExceeded, PgnbError
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.core.wait import wait_until
 from pgnb.diagnosis.logical.locating import located
 from pgnb.logical.catalog import Named
@@ -76,7 +76,7 @@ def collect(
 
     A publisher that cannot be asked is evidence, too. Raises what the subscriber's side raises.
     """
-    workers = Workers(**subscriber.one("logical/worker_room"))
+    workers = Workers(**subscriber.fetch_one("logical/worker_room"))
     applies = {(a.database, a.subscription): a for a in _settled(subscriber, specs, patience)}
     incidents, refused = _incidents(subscriber, lines)
     slots, silent = _slots(publisher)
@@ -89,7 +89,7 @@ def collect(
         own = tuple(i for i in incidents if i.subscription == spec.subscription)
         return _look(publisher, subscriber, spec, silent, slots, apply, own, show_rows=show_rows)
 
-    found = tuple(in_parallel(look, specs))
+    found = tuple(map_parallel(look, specs))
     return Evidence(found, workers, _shown(incidents, show_rows=show_rows), refused)
 
 

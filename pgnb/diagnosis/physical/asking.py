@@ -52,7 +52,7 @@ def ask(seen: ServerSeen, server: Server) -> ServerSeen:
 
 
 def _condition(server: Server) -> Condition:
-    row = server.one("diagnosis/condition")
+    row = server.fetch_one("diagnosis/condition")
     oldest, size = row["oldest_wal"], server.facts.wal_segment_size
     # A segment's name is, behind its timeline, its number in two parts of 8 digits.
     position = (int(oldest[:8], 16) << 32) + int(oldest[8:], 16) * size if oldest else None
@@ -60,7 +60,7 @@ def _condition(server: Server) -> Condition:
 
 
 def _free_senders(server: Server) -> int:
-    room = server.one("physical/room")
+    room = server.fetch_one("physical/room")
     return int(room["max_senders"]) - int(room["senders"])
 
 

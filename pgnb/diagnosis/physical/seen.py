@@ -8,8 +8,8 @@ from typing import Literal
 
 from pgnb.cluster import LogLine, Pod
 from pgnb.cluster.rolechange import Interrupted
-from pgnb.core.display import Cell, Table, Tabled, spell_bytes
-from pgnb.diagnosis.physical.words import grave, stamped
+from pgnb.core.display import Cell, Displayable, Table, format_bytes
+from pgnb.diagnosis.physical.log_messages import grave, stamped
 from pgnb.physical import Receiver, Sender, Slot
 from pgnb.physical.proof import Proof
 from pgnb.postgres import Facts, HbaRules, Server
@@ -71,7 +71,7 @@ class Reach:
     def identity(self) -> str:
         """The system identifier of the server that answered; empty when none did."""
         proof = self.proofs.get("session")
-        return proof.words.partition("|")[0].strip() if proof is not None and proof.status == 0 else ""
+        return proof.summary.partition("|")[0].strip() if proof is not None and proof.status == 0 else ""
 
 
 @dataclass(frozen=True)
@@ -151,14 +151,14 @@ class ServerSeen:
         state = Cell("Ready", "good") if self.pod.ready else Cell(self.pod.trouble, "bad")
         role = self.facts.role if self.asked else Cell("no session", "bad")
         receives = self.receiver.status if self.receiver else None
-        free = f"{spell_bytes(self.disk.free)} of {spell_bytes(self.disk.size)}" if self.disk else None
+        free = f"{format_bytes(self.disk.free)} of {format_bytes(self.disk.size)}" if self.disk else None
         history = f"{self.facts.system_identifier}, timeline {self.facts.timeline}" if self.asked else None
         complaints = len(grave(self.log))
         return (self.name, self.part, state, role, history, receives, len(self.senders), free, complaints)
 
 
 @dataclass(frozen=True, repr=False)
-class Evidence(Tabled):
+class Evidence(Displayable):
     """Everything that a diagnosis goes by; `missing` names what was looked for and is not there at all."""
 
     place: str

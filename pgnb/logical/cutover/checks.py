@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.logical.belongings import belongings_check
 from pgnb.logical.cutover.parties import Cutover
 from pgnb.logical.cutover.publishing import publishing_checks
@@ -93,19 +93,19 @@ def _way_back(cut: Cutover, status: CutoverStatus, level: str, as_is: bool) -> l
 def _planned(state: DatabaseState) -> list[Check]:
     database, standing, silence = state.spec.database, state.standing, state.silence
     resumed = standing is None and state.stopped and state.slot is None
-    loose = silence.words if silence else "the publisher is not there"
+    loose = silence.summary if silence else "the publisher is not there"
     return [
         Check(
             f"{database}: subscription",
             bool(standing and standing.enabled) or resumed,
-            standing.words if standing else "dropped by a cut-over" if resumed else "none",
+            standing.summary if standing else "dropped by a cut-over" if resumed else "none",
             "enabled, or dropped with the writes stopped",
             _SEE,
         ),
         Check(
             f"{database}: tables",
             state.ready,
-            standing.words if standing else "–",
+            standing.summary if standing else "–",
             "all ready",
             "Wait for the initial copy (12.4).",
         ),
@@ -125,7 +125,7 @@ def _sequences(cut: Cutover, status: CutoverStatus) -> list[Check]:
         return []
     there = databases_of(cut.publisher)
     both = [s for s in cut.specs if s.database in there]
-    found = in_parallel(lambda spec: missing_sequences(cut.publisher, cut.subscriber, spec), both)
+    found = map_parallel(lambda spec: missing_sequences(cut.publisher, cut.subscriber, spec), both)
     lacking = [f"{s.database}: {one}" for s, names in zip(both, found, strict=True) for one in names]
     unknown = unknown_sequences(cut)
     return [
@@ -152,7 +152,7 @@ def unknown_sequences(cut: Cutover) -> list[str]:
     """With a dead publisher: sequences that feed no column, by `database: schema.name`."""
     if cut.path != "failover":
         return []
-    found = in_parallel(lambda spec: unfed(cut.subscriber, spec.database), cut.specs)
+    found = map_parallel(lambda spec: unfed(cut.subscriber, spec.database), cut.specs)
     return [f"{spec.database}: {one}" for spec, names in zip(cut.specs, found, strict=True) for one in names]
 
 
@@ -187,7 +187,7 @@ def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
         Check(
             f"{database}: subscription",
             state.standing is None,
-            state.standing.words if state.standing else "dropped",
+            state.standing.summary if state.standing else "dropped",
             "dropped",
             again,
         ),

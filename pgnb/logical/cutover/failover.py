@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgnb.core.parallel import each
+from pgnb.core.parallel import run_all
 from pgnb.core.plan import Step
 from pgnb.logical.cutover.parties import Cutover
 from pgnb.logical.cutover.publishing import publish, unpublished
@@ -16,7 +16,7 @@ from pgnb.logical.leftslots import drop_without_publisher, make_notes
 from pgnb.logical.sequences import set_sequences
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
-from pgnb.postgres import compose, name
+from pgnb.postgres import compose, identifier
 from pgnb.postgres.services import switch
 
 
@@ -40,13 +40,13 @@ class Emergency:
         return [*steps, *([] if status.leads else lead), *([follow] if unpublished(self.cut) else ())]
 
     def _disable(self) -> str:
-        each(self._disable_one, self.cut.specs, lambda spec: spec.database)
+        run_all(self._disable_one, self.cut.specs, lambda spec: spec.database)
         return "disabled"
 
     def _disable_one(self, spec: DatabaseSpec) -> None:
         now = read_subscriptions(self.cut.subscriber, spec.database).get(spec.subscription)
         if now and now.enabled:
-            statement = compose("ALTER SUBSCRIPTION {} DISABLE", name(now.name))
+            statement = compose("ALTER SUBSCRIPTION {} DISABLE", identifier(now.name))
             self.cut.subscriber.execute(statement, database=spec.database)
 
     def _sequences(self) -> str:
@@ -55,11 +55,11 @@ class Emergency:
             gaps = gaps_of(self.cut, spec, standing)
             return set_sequences(self.cut.subscriber, spec, gaps)
 
-        return f"{sum(each(carry, self.cut.specs, lambda spec: spec.database))} set"
+        return f"{sum(run_all(carry, self.cut.specs, lambda spec: spec.database))} set"
 
     def _drop(self) -> str:
         make_notes(self.cut.subscriber)
-        each(self._drop_one, self.cut.specs, lambda spec: spec.database)
+        run_all(self._drop_one, self.cut.specs, lambda spec: spec.database)
         return "dropped; their slots are noted in pgnb.left_slots"
 
     def _drop_one(self, spec: DatabaseSpec) -> None:

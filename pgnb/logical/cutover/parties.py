@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
 from pgnb.cluster import Cluster
-from pgnb.core.display import Table, Tabled, card
+from pgnb.core.display import Displayable, Table, key_value_table
 from pgnb.core.errors import ConnectionFailed, ParameterError, PodError
 from pgnb.core.journal import Entry
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.core.tls import checked_tls
 from pgnb.logical.equal import Counted
 from pgnb.logical.leftslots import left_slots
@@ -27,7 +27,7 @@ DEFAULT_MARGIN = 10_000
 
 
 @dataclass(repr=False)
-class Cutover(Tabled):
+class Cutover(Displayable):
     """One cut-over. `why_absent` says what was found in the publisher's place when it does not answer.
 
     `reverse` names the Service by which the publisher would follow the subscriber afterwards, "" for no way
@@ -83,7 +83,7 @@ class Cutover(Tabled):
             "clients' Service": self.service,
             "way back": f"the publisher follows through {self.reverse}" if self.reverse else "none",
         }
-        return card("Logical cut-over", facts)
+        return key_value_table("Logical cut-over", facts)
 
 
 def logical_cutover(
@@ -177,7 +177,7 @@ def _specs(publisher: Server, subscriber: Server, databases: Iterable[str]) -> S
     noted = {one.database for one in left_slots(subscriber)}
     specs = [DatabaseSpec.of(one) for one in sorted(databases_of(subscriber)) if one != "postgres"]
     there = databases_of(publisher)
-    known = in_parallel(
+    known = map_parallel(
         lambda spec: spec.database in noted or _takes_part(publisher, subscriber, spec, there), specs
     )
     return Specs(tuple(spec for spec, takes in zip(specs, known, strict=True) if takes))

@@ -79,8 +79,8 @@ def _allow() -> Confirmation:
 
 
 def _text(cut: Cutover, status: CutoverStatus) -> str:
-    lines = [f"{s.spec.database}: {s.standing.words if s.standing else 'dropped'}" for s in status.items]
-    gaps = [f"{s.spec.database}: {gap.words}" for s in status.items for gap in s.gaps]
+    lines = [f"{s.spec.database}: {s.standing.summary if s.standing else 'dropped'}" for s in status.items]
+    gaps = [f"{s.spec.database}: {gap.summary}" for s in status.items for gap in s.gaps]
     return "\n".join([*lines, *gaps, f"Service {cut.service}: {status.leads_to}", ""])
 
 

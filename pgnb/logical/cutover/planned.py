@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pgnb.core.errors import ChangeFailed, PgnbError, VerificationFailed
-from pgnb.core.parallel import each, in_parallel
+from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Step
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.copying import wait_copied
@@ -21,7 +21,7 @@ from pgnb.logical.equal import count_both
 from pgnb.logical.quiet import end_sessions, stop_writes
 from pgnb.logical.sequences import carried_gaps, set_sequences
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.postgres import compose, name
+from pgnb.postgres import compose, identifier
 from pgnb.postgres.services import switch
 
 
@@ -79,7 +79,7 @@ class Handover:
         cut = self.cut
         compared = [spec for spec in cut.specs if spec.database not in cut.uncounted]
         with cut.phase("rows counted"):
-            counted = in_parallel(lambda spec: count_both(cut.publisher, cut.subscriber, spec), compared)
+            counted = map_parallel(lambda spec: count_both(cut.publisher, cut.subscriber, spec), compared)
         cut.counted |= {one.database: one for one in counted}
         different = [f"{one.database}: {words}" for one in counted for words in one.different]
         if different:
@@ -100,17 +100,17 @@ class Handover:
             return set_sequences(cut.subscriber, spec, gaps)
 
         with self.cut.phase("sequences"):
-            return f"{sum(each(carry, cut.specs, lambda spec: spec.database))} set"
+            return f"{sum(run_all(carry, cut.specs, lambda spec: spec.database))} set"
 
     def _drop(self) -> str:
         standing = standing_specs(self.cut)
 
         def drop(spec: DatabaseSpec) -> None:
-            statement = compose("DROP SUBSCRIPTION IF EXISTS {}", name(spec.subscription))
+            statement = compose("DROP SUBSCRIPTION IF EXISTS {}", identifier(spec.subscription))
             self.cut.subscriber.execute(statement, database=spec.database)
 
         with self.cut.phase("subscriptions dropped"):
-            each(drop, standing, lambda spec: spec.database)
+            run_all(drop, standing, lambda spec: spec.database)
         return f"{len(standing)} dropped"
 
     def _follow(self) -> str:

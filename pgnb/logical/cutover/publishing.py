@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.core.checks import Check
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.logical.cutover.parties import Cutover
 from pgnb.logical.publication import read_publications
 from pgnb.logical.publications import plan_publications, update_checks
@@ -26,7 +26,7 @@ def unpublished(cut: Cutover) -> list[DatabaseSpec]:
 
 
 def _lacking(cut: Cutover) -> list[DatabaseSpec]:
-    there = in_parallel(
+    there = map_parallel(
         lambda spec: spec.publication in read_publications(cut.subscriber, spec.database), cut.specs
     )
     return [spec for spec, has in zip(cut.specs, there, strict=True) if not has]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgnb.core.display import Cell, Table, Tabled, spell_bytes
+from pgnb.core.display import Cell, Displayable, Table, format_bytes
 from pgnb.core.errors import ParameterError
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.logical.cutover.parties import Cutover
 from pgnb.logical.equal import Counted
 from pgnb.logical.leftslots import left_slots
@@ -64,7 +64,7 @@ class DatabaseState:
 
 
 @dataclass(frozen=True, repr=False)
-class CutoverStatus(Tabled):
+class CutoverStatus(Displayable):
     """Every database, and where the Service leads: `leads` is true when to the subscriber alone."""
 
     items: tuple[DatabaseState, ...]
@@ -85,7 +85,7 @@ def cutover_status(cut: Cutover) -> CutoverStatus:
     slots = logical_slots(cut.publisher)
     noted = {one.database for one in left_slots(cut.subscriber)}
     leads, words = _leads(cut)
-    items = in_parallel(
+    items = map_parallel(
         lambda spec: _state(cut, spec, silences.get(spec.database), slots.get(spec.slot), noted, leads),
         cut.specs,
     )
@@ -136,7 +136,7 @@ def gaps_of(cut: Cutover, spec: DatabaseSpec, standing: Subscription | None) -> 
 
 def _line(one: DatabaseState) -> tuple[object, ...]:
     dead = one.silence is None
-    confirmed = spell_bytes(one.slot.lag_bytes) + " to go" if one.slot and one.standing else "–"
+    confirmed = format_bytes(one.slot.lag_bytes) + " to go" if one.slot and one.standing else "–"
     tables = f"{one.standing.ready} of {one.standing.tables}" if one.standing else "–"
     counted = one.counted
     rows = "not counted" if counted is None else "differ" if counted.different else f"{counted.rows:,} equal"
@@ -147,7 +147,7 @@ def _line(one: DatabaseState) -> tuple[object, ...]:
         confirmed,
         rows,
         Cell(f"{len(one.gaps)} behind", "warn") if one.gaps else Cell("not behind", "good"),
-        one.standing.words if one.standing else Cell("dropped", "good"),
+        one.standing.summary if one.standing else Cell("dropped", "good"),
         "left, noted" if one.noted else "unknown" if dead else "there" if one.slot else "none",
         "follows" if one.followed else "–",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from pgnb.core.errors import LeaseLost, PgnbError
-from pgnb.core.parallel import in_parallel
+from pgnb.core.parallel import map_parallel
 from pgnb.logical.cutover.parties import Cutover
 from pgnb.logical.quiet import let_writes_in
 from pgnb.logical.specs import DatabaseSpec
@@ -25,7 +25,7 @@ GO_ON = (
 
 def standing_specs(cut: Cutover) -> list[DatabaseSpec]:
     """The databases whose subscription is still there. Raises what the subscriber raises."""
-    found = in_parallel(
+    found = map_parallel(
         lambda spec: spec.subscription in read_subscriptions(cut.subscriber, spec.database), cut.specs
     )
     return [spec for spec, there in zip(cut.specs, found, strict=True) if there]

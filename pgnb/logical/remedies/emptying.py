@@ -7,7 +7,7 @@ from typing import Any
 
 from pgnb.core.plan import Step
 from pgnb.logical.tableidentity import Named, read_identities
-from pgnb.postgres import Server, compose, join, name
+from pgnb.postgres import Server, compose, identifier, join
 from pgnb.postgres.session import Statement
 
 _NO_LIMIT = 0.0
@@ -57,4 +57,4 @@ def _names(subscriber: Server, database: str, tables: Sequence[Named]) -> list[A
     """As a statement names them: tables that inherit from one keep their rows, partitions are its rows."""
     known = read_identities(subscriber, database)
     partitioned = {table.named for table in known.values() if table.kind == "p"}
-    return [name(*t) if t in partitioned else compose("ONLY {}", name(*t)) for t in tables]
+    return [identifier(*t) if t in partitioned else compose("ONLY {}", identifier(*t)) for t in tables]

@@ -17,7 +17,7 @@ from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.logical.targets import copy_checks, target_checks
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 from pgnb.postgres.source import Source
 
 _KEPT = ("streaming", "binary", "synchronous_commit", "disable_on_error", "origin", "failover")
@@ -42,7 +42,7 @@ def plan_recreate(publisher: Server, subscriber: Server, spec: DatabaseSpec, ori
     return Change(
         f"recreate {spec.subscription} in {spec.database}",
         subscriber.journal,
-        f"{spec.subscription}: {now.words if now else 'not there'}\n",
+        f"{spec.subscription}: {now.summary if now else 'not there'}\n",
         f"{spec.subscription}: enabled, a new slot {spec.slot}, {len(tables)} tables copied anew\n",
         steps,
         note="Until the copy is through the subscriber's tables are incomplete: who reads there must wait.",
@@ -96,7 +96,7 @@ def _drop_steps(subscriber: Server, spec: DatabaseSpec, now: Subscription) -> Se
 
 def _statement(subscriber: Server, spec: DatabaseSpec, template: str) -> Step:
     def run() -> str:
-        subscriber.execute(compose(template, name(spec.subscription)), database=spec.database)
+        subscriber.execute(compose(template, identifier(spec.subscription)), database=spec.database)
         return "done"
 
     what = f"{spec.database}: {template.format(spec.subscription)}"
@@ -110,7 +110,7 @@ def _slot_step(publisher: Server, slot: str) -> Step:
             lambda: logical_slots(publisher).get(slot),
             lambda now: now is None or not now.active,
             timeout=_FREED_WITHIN,
-            describe=lambda now: now.words if now else "not there",
+            describe=lambda now: now.summary if now else "not there",
             remedy="Another subscriber reads from it: find it by its address, and stop it there.",
         )
         return drop_slot(publisher, slot) if found else "it was gone already"

@@ -25,7 +25,7 @@ from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription
 from pgnb.logical.targets import copy_checks
 from pgnb.logical.wishes import PublishedTable, Wish
-from pgnb.postgres import Server, compose, join, name
+from pgnb.postgres import Server, compose, identifier, join
 
 _CONFIRMED_WITHIN = 120.0
 _RESTARTED_WITHIN = 60.0
@@ -45,7 +45,7 @@ class _Resync:
     state: str | None
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         return f"{self.table[0]}.{self.table[1]}"
 
     @property
@@ -68,17 +68,19 @@ def plan_resync(publisher: Server, subscriber: Server, spec: DatabaseSpec, table
     work = _look(publisher, subscriber, spec, table)
     steps = _empty_again(work) if work.state in _COPYING else _exchange(work)
     steps.append(
-        Step(subscriber.name, f"{spec.database}: wait until {work.words} is ready", lambda: _wait(work))
+        Step(subscriber.name, f"{spec.database}: wait until {work.summary} is ready", lambda: _wait(work))
     )
     return Change(
-        f"resynchronise {work.words} in {spec.database}",
+        f"resynchronise {work.summary} in {spec.database}",
         subscriber.journal,
-        f"{work.words}: {_STATES.get(work.state or '', work.state)}\n",
-        f"{work.words}: emptied and copied anew\n",
+        f"{work.summary}: {_STATES.get(work.state or '', work.state)}\n",
+        f"{work.summary}: emptied and copied anew\n",
         steps,
         note="Until the copy is through that table is incomplete on the subscriber. Its rows there are"
         " removed, those that only the subscriber has, too.",
-        confirmations=[Confirmation(PARAMETER, work.words, "Every row of it on the subscriber is removed.")],
+        confirmations=[
+            Confirmation(PARAMETER, work.summary, "Every row of it on the subscriber is removed.")
+        ],
         precheck=lambda: _checks(work),
     )
 
@@ -94,7 +96,7 @@ def _look(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Name
     if state is None and not work.begun:
         known = ", ".join(f"{row['schema']}.{row['table']}" for row in rows[:20])
         raise GateClosed(
-            f"{spec.database}: the subscription {now.name} has no table {work.words}",
+            f"{spec.database}: the subscription {now.name} has no table {work.summary}",
             found=f"it has {known or 'none'}",
             remedy="One that it does not know yet is added by 12.7.",
         )
@@ -107,7 +109,7 @@ def _look(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Name
     if not now.enabled:
         raise GateClosed(
             f"{spec.database}: {now.name} is disabled, so nothing can be copied",
-            found=now.words,
+            found=now.summary,
             remedy="Mend what disabled it and enable it first (remedy = 'enable').",
         )
     return work
@@ -127,7 +129,7 @@ def _checks(work: _Resync) -> Checks:
             "Mend the apply first: diagnose again.",
         ),
         Check(
-            f"{work.words} is published",
+            f"{work.summary} is published",
             others is not None,
             "yes" if others else "no",
             "yes",
@@ -138,7 +140,7 @@ def _checks(work: _Resync) -> Checks:
     own = [found for found in published if (found.schema, found.table) == work.table]
     items.append(arrival_check(work.publisher, work.subscriber, work.spec, work.table))
     items += copy_checks(work.subscriber, work.spec.database, own)
-    return Checks.of(f"Resynchronising {work.words}", items, work.subscriber.journal)
+    return Checks.of(f"Resynchronising {work.summary}", items, work.subscriber.journal)
 
 
 def _empty_again(work: _Resync) -> list[Step]:
@@ -155,7 +157,7 @@ def _exchange(work: _Resync) -> list[Step]:
     return [
         Step(
             there,
-            f"{database}: CREATE PUBLICATION {work.stand_in} of every table but {work.words}",
+            f"{database}: CREATE PUBLICATION {work.stand_in} of every table but {work.summary}",
             lambda: _make_stand_in(work),
             journalled=True,
         ),
@@ -168,7 +170,7 @@ def _exchange(work: _Resync) -> list[Step]:
         ),
         Step(
             here,
-            f"{database}: remove every row of {work.words}",
+            f"{database}: remove every row of {work.summary}",
             lambda: empty_tables(work.subscriber, database, [work.table]),
         ),
         Step(
@@ -212,7 +214,7 @@ def _make_stand_in(work: _Resync) -> str:
     work.publisher.execute(
         compose(
             "CREATE PUBLICATION {}{} WITH (publish = {}, publish_via_partition_root = {})",
-            name(work.stand_in),
+            identifier(work.stand_in),
             objects,
             model.operations,
             model.via_root,
@@ -239,8 +241,8 @@ def _subscribe(work: _Resync, publication: str, *, copy_data: bool) -> str:
     work.subscriber.execute(
         compose(
             "ALTER SUBSCRIPTION {} SET PUBLICATION {} WITH (refresh = true, copy_data = {})",
-            name(work.now.name),
-            join(", ", [name(p) for p in wanted]),
+            identifier(work.now.name),
+            join(", ", [identifier(p) for p in wanted]),
             copy_data,
         ),
         database=work.spec.database,
@@ -257,7 +259,7 @@ def _subscribe(work: _Resync, publication: str, *, copy_data: bool) -> str:
 
 def _drop_stand_in(work: _Resync) -> str:
     work.publisher.execute(
-        compose("DROP PUBLICATION IF EXISTS {}", name(work.stand_in)), database=work.spec.database
+        compose("DROP PUBLICATION IF EXISTS {}", identifier(work.stand_in)), database=work.spec.database
     )
     return "dropped"
 
@@ -267,7 +269,7 @@ def _wait(work: _Resync) -> str:
         return _look(work.publisher, work.subscriber, work.spec, work.table).state
 
     wait_until(
-        f"{work.words} to be ready",
+        f"{work.summary} to be ready",
         state,
         lambda found: found == "r",
         timeout=_COPIED_WITHIN,

@@ -10,7 +10,7 @@ from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.subscriptions import refresh
 from pgnb.logical.workers import Apply
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 from pgnb.postgres.progress import lsn_bytes
 
 PARAMETER = "confirm_remedy"
@@ -58,7 +58,7 @@ def plan_enable(subscriber: Server, spec: DatabaseSpec) -> Change:
 
 def _enable_step(subscriber: Server, spec: DatabaseSpec) -> Step:
     def run() -> str:
-        statement = compose("ALTER SUBSCRIPTION {} ENABLE", name(spec.subscription))
+        statement = compose("ALTER SUBSCRIPTION {} ENABLE", identifier(spec.subscription))
         subscriber.execute(statement, database=spec.database)
         return "enabled"
 
@@ -78,7 +78,7 @@ def plan_refresh(subscriber: Server, spec: DatabaseSpec, unknown: tuple[str, ...
     if not now.enabled:
         raise GateClosed(
             f"{spec.database}: {now.name} is disabled, and only an enabled one can be refreshed",
-            found=now.words,
+            found=now.summary,
             remedy="Enable it first (remedy = 'enable').",
         )
 
@@ -153,7 +153,7 @@ def _still_waiting(subscriber: Server, spec: DatabaseSpec, lsn: str) -> Checks:
 
 def _skip_step(subscriber: Server, spec: DatabaseSpec, lsn: str) -> Step:
     def run() -> str:
-        statement = compose("ALTER SUBSCRIPTION {} SKIP (lsn = {})", name(spec.subscription), lsn)
+        statement = compose("ALTER SUBSCRIPTION {} SKIP (lsn = {})", identifier(spec.subscription), lsn)
         subscriber.execute(statement, database=spec.database)
         return f"the transaction that finishes at {lsn} will be left out"
 

@@ -23,7 +23,7 @@ def plan_workers(subscriber: Server, *, allow_restart: bool = False) -> Change:
     They take a restart of the subscriber, which plan_pending_restart carries out. With `allow_restart`
     nothing is written where the right to restart it is missing. Raises as plan_settings.
     """
-    found = Workers(**subscriber.one("logical/worker_room"))
+    found = Workers(**subscriber.fetch_one("logical/worker_room"))
     change = plan_settings(subscriber, _wanted(found), write_restart=True)
     why = f"{found.subscriptions} subscriptions and their copies need {found.needed} workers."
     if allow_restart:
@@ -44,7 +44,7 @@ def pending_workers(subscriber: Server) -> dict[str, int]:
     """Those of the settings that are written and wait for a restart, for plan_pending_restart."""
     if not subscriber.present:
         return {}
-    wanted = _wanted(Workers(**subscriber.one("logical/worker_room")))
+    wanted = _wanted(Workers(**subscriber.fetch_one("logical/worker_room")))
     waiting = {setting.name for setting in subscriber.settings(wanted) if setting.pending_restart}
     return {setting: value for setting, value in wanted.items() if setting in waiting}
 

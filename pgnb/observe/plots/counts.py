@@ -26,7 +26,7 @@ class _Row:
     label: str
     primary: tuple[int, int]
     standby: int
-    words: str
+    summary: str
     colour: str
     fault: bool = False
 
@@ -111,7 +111,7 @@ def _draw(axes: Axes, rows: Sequence[_Row]) -> None:
         if row.colour != _UNREAD:
             axes.plot([row.standby] * 2, [index - 0.38, index + 0.38], color=colour, lw=2.6, zorder=3)
         axes.annotate(
-            style.drawable(row.words),
+            style.drawable(row.summary),
             (max(high, row.standby), index),
             xytext=(7, 0),
             textcoords="offset points",

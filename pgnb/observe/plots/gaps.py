@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.observe.acknowledged import Writing
 from pgnb.observe.meter import Gap
 from pgnb.observe.plots import style
@@ -45,13 +45,13 @@ def gaps(
         for label, start, end in marks:
             style.shade(axes, float(date2num(start)), float(date2num(end)), label)
         if allowed is not None:
-            style.threshold(axes, allowed, f"promised: at most {spell_seconds(allowed)}")
+            style.threshold(axes, allowed, f"promised: at most {format_duration(allowed)}")
         _name_longest(axes, drawn, limit)
     return plot
 
 
 def _explanation(writing: Writing, named: Sequence[tuple[Gap, str]]) -> str:
-    pace = f" It writes every {spell_seconds(writing.usual)}." if writing.usual is not None else ""
+    pace = f" It writes every {format_duration(writing.usual)}." if writing.usual is not None else ""
     dots = " Dots: by how much an idle process beside it was late." if writing.meter.overslept else ""
     lines = [
         f"Client {writing.name}: time from one acknowledged commit to the next, as it saw it.{pace}{dots}"
@@ -86,7 +86,9 @@ def _scales(axes: Axes, drawn: Sequence[Gap], allowed: float | None) -> None:
     axes.set_ylim(0.001, max(top * 4, 0.1))
     axes.yaxis.set_major_locator(FixedLocator(_DECADES))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: spell_seconds(value).replace(".0 s", " s")))
+    axes.yaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: format_duration(value).replace(".0 s", " s"))
+    )
     axes.set_ylabel("gap (logarithmic)")
     first, last = float(date2num(drawn[0].start)), float(date2num(drawn[-1].end))
     axes.set_xlim(first, max(last, first + _SHORTEST / 86400))
@@ -102,4 +104,4 @@ def _name_longest(axes: Axes, drawn: Sequence[Gap], limit: float) -> None:
     for rank, gap in enumerate(longest):
         if rank == 0 or gap.seconds > limit:
             colour = style.VERMILLION if gap.seconds > limit else style.INK
-            style.note(axes, spell_seconds(gap.seconds), float(date2num(gap.end)), gap.seconds, colour)
+            style.note(axes, format_duration(gap.seconds), float(date2num(gap.end)), gap.seconds, colour)

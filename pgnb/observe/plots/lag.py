@@ -9,7 +9,7 @@ from math import nan
 import numpy as np
 from matplotlib.axes import Axes
 
-from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.display import format_bytes, format_duration
 from pgnb.core.errors import ParameterError
 from pgnb.observe.lag import LagSamples, LagSeries, Span
 from pgnb.observe.plots import style
@@ -47,9 +47,9 @@ def lag(
         _seconds(below, series, samples)
         _finish(above, below, series, samples)
         if max_bytes is not None:
-            style.threshold(above, max_bytes, f"threshold {spell_bytes(max_bytes)}")
+            style.threshold(above, max_bytes, f"threshold {format_bytes(max_bytes)}")
         if max_seconds is not None:
-            style.threshold(below, max_seconds, f"threshold {spell_seconds(max_seconds)}")
+            style.threshold(below, max_seconds, f"threshold {format_duration(max_seconds)}")
     return plot
 
 
@@ -125,9 +125,9 @@ def _finish(above: Axes, below: Axes, series: Sequence[LagSeries], samples: LagS
     above.set_ylabel("WAL behind the primary")
     below.set_ylabel("time behind the primary")
     below.set_xlabel("time since sampling began")
-    for axes, spell in ((above, spell_bytes), (below, spell_seconds)):
+    for axes, format_value in ((above, format_bytes), (below, format_duration)):
         _spans(axes, series, samples, named=axes is above)
-        _peak(axes, spell)
+        _peak(axes, format_value)
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
 
 
@@ -174,7 +174,7 @@ def _top(axes: Axes) -> float:
     return max(values, default=0.0)
 
 
-def _peak(axes: Axes, spell: Callable[[float], str]) -> None:
+def _peak(axes: Axes, format_value: Callable[[float], str]) -> None:
     """Write the largest value of the axes where it was."""
     points = [
         (float(y), float(x))
@@ -184,4 +184,4 @@ def _peak(axes: Axes, spell: Callable[[float], str]) -> None:
     ]
     value, at = max(points, default=(0.0, 0.0))
     if value > 0:
-        style.note(axes, f"peak {spell(value)}", at, value)
+        style.note(axes, f"peak {format_value(value)}", at, value)

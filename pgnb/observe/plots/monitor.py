@@ -8,7 +8,7 @@ from math import nan
 
 from matplotlib.axes import Axes
 
-from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.display import format_bytes, format_duration
 from pgnb.observe.limits import Limits
 from pgnb.observe.plots import style
 from pgnb.observe.recording import Recording, Values
@@ -48,13 +48,13 @@ def monitor(recording: Recording, limits: Limits) -> style.Plot:
 
 def _explanation(recording: Recording) -> str:
     began = f"0 s is {recording.began:%Y-%m-%d %H:%M:%S} UTC; " if recording.began else ""
-    return f"{began}one sample every {spell_seconds(recording.interval)}. A gap in a line: nobody answered."
+    return f"{began}one sample every {format_duration(recording.interval)}. A gap in a line: nobody answered."
 
 
 def _bytes(axes: Axes, recording: Recording, measure: str, limit: float, label: str) -> None:
     top = _lines(axes, recording, measure)
     style.bytes_axis(axes, max(top, _LEAST * limit))
-    style.threshold(axes, limit, f"limit {spell_bytes(limit)}")
+    style.threshold(axes, limit, f"limit {format_bytes(limit)}")
     _finish(axes, label, recording, named=measure == "behind")
 
 
@@ -63,7 +63,7 @@ def _seconds(axes: Axes, recording: Recording, limit: float) -> None:
     top = max(top, _LEAST * limit, 0.1)
     axes.set_ylim(0, top * 1.18)
     style.seconds_axis(axes.yaxis, top)
-    style.threshold(axes, limit, f"limit {spell_seconds(limit)}")
+    style.threshold(axes, limit, f"limit {format_duration(limit)}")
     _finish(axes, "time behind", recording, named=False)
 
 

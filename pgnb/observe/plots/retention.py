@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.display import format_bytes, format_duration
 from pgnb.observe.plots import style
 from pgnb.observe.retention import Retention, SlotRetention, about
 
@@ -36,10 +36,10 @@ def retention(measured: Retention, *, hours: float = 24.0) -> style.Plot:
 
 
 def _explanation(measured: Retention, hours: float) -> str:
-    rate = f"{spell_bytes(measured.rate)}/s"
+    rate = f"{format_bytes(measured.rate)}/s"
     return (
         f"{measured.server}. Solid: kept now. Light: what {hours:g} h without its standby would add at {rate}"
-        f" (measured for {spell_seconds(measured.seconds)})."
+        f" (measured for {format_duration(measured.seconds)})."
     )
 
 
@@ -87,7 +87,7 @@ def _bars(axes: Axes, measured: Retention, slots: list[SlotRetention], hours: fl
 def _words(measured: Retention, slot: SlotRetention) -> str:
     state = "active" if slot.active else "INACTIVE"
     status = f", {slot.wal_status}" if slot.wal_status not in (None, "reserved", "extended") else ""
-    words = f"{state}{status}: {spell_bytes(slot.retained)} kept"
+    words = f"{state}{status}: {format_bytes(slot.retained)} kept"
     ends = [
         (taken, what)
         for taken, what in ((measured.until_cap(slot), "cap"), (measured.until_full(slot), "volume full"))
@@ -109,11 +109,11 @@ def _limits(axes: Axes, measured: Retention, top: float) -> None:
     beyond = []
     for size, words, colour in _known(measured):
         if size > top:
-            beyond.append(f"{words} at {spell_bytes(size)}")
+            beyond.append(f"{words} at {format_bytes(size)}")
             continue
         axes.axvline(size, color=colour, ls=(0, (5, 3)), lw=1.4)
         axes.annotate(
-            style.drawable(f"{words}, {spell_bytes(size)}"),
+            style.drawable(f"{words}, {format_bytes(size)}"),
             (size, 1),
             xycoords=("data", "axes fraction"),
             xytext=(0, 3),

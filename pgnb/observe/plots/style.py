@@ -27,7 +27,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE = "#56B4E9", "#CC79A7"
@@ -228,7 +228,7 @@ def bytes_along(axis: Axis, top: float) -> None:
     while top >= 2048 * unit:
         unit *= 1024
     axis.set_major_locator(_UnitLocator(unit))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: spell_bytes(value).replace(".0 ", " ")))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: format_bytes(value).replace(".0 ", " ")))
 
 
 def seconds_axis(axis: Axis, top: float) -> None:

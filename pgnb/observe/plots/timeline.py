@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from matplotlib.axes import Axes
 
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.core.journal import Entry
 from pgnb.observe.plots import style
 
@@ -42,7 +42,7 @@ def timeline(
         _bars(axes, shown, lost)
         if silent:
             start, end = ((at - _begin(shown)).total_seconds() for at in silent)
-            words = f"no writes: {spell_seconds(end - start)}"
+            words = f"no writes: {format_duration(end - start)}"
             style.shade(axes, start, end, words, style.VERMILLION)
     return plot
 
@@ -53,9 +53,9 @@ def _finding(entries: Sequence[Entry]) -> str:
     longest = max(entries, key=lambda entry: entry.seconds)
     failed = [entry for entry in entries if not entry.ok]
     what = style.shortened(longest.what, 60)
-    words = f"{len(entries)} {'act' if len(entries) == 1 else 'acts'} in {spell_seconds(_span(entries))}"
+    words = f"{len(entries)} {'act' if len(entries) == 1 else 'acts'} in {format_duration(_span(entries))}"
     words += f", {len(failed)} failed" if failed else ""
-    return f"{words}; the longest: {what}, {spell_seconds(longest.seconds)}"
+    return f"{words}; the longest: {what}, {format_duration(longest.seconds)}"
 
 
 def _explanation(entries: Sequence[Entry], lost: Entry | None) -> str:
@@ -83,7 +83,7 @@ def _bars(axes: Axes, shown: Sequence[Entry], lost: Entry | None) -> None:
         colour = style.ORANGE if entry is lost else style.BLUE if entry.ok else style.VERMILLION
         axes.barh(index, length, left=start, height=0.6, color=colour, alpha=0.85, lw=0, zorder=2)
         told = entry is lost or not entry.ok
-        words = spell_seconds(entry.seconds) + (f"  {style.shortened(entry.result, 40)}" if told else "")
+        words = format_duration(entry.seconds) + (f"  {style.shortened(entry.result, 40)}" if told else "")
         _label(axes, style.drawable(words), index, start / whole, length / whole, whole, ok=entry.ok)
     axes.set_yticks(range(len(shown)), [style.drawable(style.shortened(e.what, _NAME_LIMIT)) for e in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)

@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from pgnb.core.display import spell_bytes, spell_seconds
+from pgnb.core.display import format_bytes, format_duration
 from pgnb.observe.plots import style
 from pgnb.observe.topology import Link, Node, Topology
 
@@ -37,7 +37,7 @@ class _Stub:
     """What a link leads to when it is none of the servers: an unknown client, or nobody."""
 
     title: str
-    words: str
+    summary: str
 
 
 def topology(seen: Topology) -> style.Plot:
@@ -150,7 +150,7 @@ def _dashed(axes: Axes, place: Place, stub: _Stub) -> None:
         color=style.DIM,
         va="center",
     )
-    axes.text(x + 0.12, y - 0.2, style.drawable(stub.words), fontsize=9, color=style.DIM, va="center")
+    axes.text(x + 0.12, y - 0.2, style.drawable(stub.summary), fontsize=9, color=style.DIM, va="center")
 
 
 def _two_lines(text: str) -> str:
@@ -220,12 +220,12 @@ def _arrow(axes: Axes, start: Place, end: Place, link: Link) -> None:
 def _labels(link: Link) -> tuple[str, str]:
     long = len(link.slot) > _SLOT_LIMIT
     kept = (
-        f"slot {style.shortened(link.slot, 40)}{chr(10) if long else ' '}keeps {spell_bytes(link.retained)}"
+        f"slot {style.shortened(link.slot, 40)}{chr(10) if long else ' '}keeps {format_bytes(link.retained)}"
     )
     kept += f", {link.wal_status}" if link.wal_status not in ("", "reserved") else ""
     if link.unused_slot:
         return "unused", kept
-    lag = "idle" if link.seconds is None else spell_seconds(link.seconds)
+    lag = "idle" if link.seconds is None else format_duration(link.seconds)
     flow = f"{link.application_name} · " if link.target and link.application_name else ""
-    flow += f"{link.state} {link.sync_state}\n{spell_bytes(link.behind)} behind, {lag}"
+    flow += f"{link.state} {link.sync_state}\n{format_bytes(link.behind)} behind, {lag}"
     return flow, kept if link.slot else "no slot"

@@ -16,7 +16,7 @@ from pgnb.physical.failover.succession import Succession
 def role_change_checks(cluster: Cluster) -> Checks:
     """A change of roles that was begun and did not end: by whom, when, how far, and how to go on. Advice."""
     items = [
-        Check(f"change of roles of {one.workload}", False, one.words, "ended", one.remedy, advice=True)
+        Check(f"change of roles of {one.workload}", False, one.summary, "ended", one.remedy, advice=True)
         for one in cluster.role_changes()
     ]
     none = Check("no change of roles in progress", True, "none", "none")

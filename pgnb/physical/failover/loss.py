@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled, card, spell_bytes, spell_seconds
+from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_duration, key_value_table
 from pgnb.core.journal import Journal
 from pgnb.physical.failover.succession import Succession
 from pgnb.physical.failover.volume import read_volume
@@ -14,7 +14,7 @@ from pgnb.physical.status import Receiver, receiver
 
 
 @dataclass(frozen=True, repr=False)
-class Loss(Tabled):
+class Loss(Displayable):
     """The estimate. `commits` and `bytes` are upper bounds from the old primary's own WAL, None where that
     can't be read; then `seconds` is how long the candidate has had no commit, at the time of `asked`.
 
@@ -47,12 +47,12 @@ class Loss(Tabled):
         return (self.asked - self.last_commit).total_seconds()
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The estimate in one sentence."""
         if self.none:
             return "nothing is lost" if self.applies else self.basis
         if self.commits is not None:
-            return f"at most {self.commits:,} commits ({spell_bytes(self.bytes)} of WAL)"
+            return f"at most {self.commits:,} commits ({format_bytes(self.bytes)} of WAL)"
         return f"unknown: every commit after {self.last_commit or 'the beginning'} that was acknowledged"
 
     @property
@@ -86,7 +86,7 @@ class Loss(Tabled):
             Check(
                 "loss",
                 self.none,
-                self.words,
+                self.summary,
                 "nothing is lost",
                 "accept_loss = True goes on all the same; the old volume keeps what is lost.",
                 advice=True,
@@ -98,14 +98,14 @@ class Loss(Tabled):
     def table(self) -> Table:
         """One fact a line."""
         facts = {
-            "estimate": Cell(self.words, "good" if self.none else "bad"),
+            "estimate": Cell(self.summary, "good" if self.none else "bad"),
             "basis": self.basis,
             f"received by {self.candidate}": self.received,
             "replayed": self.replayed,
             "its newest commit": self.last_commit,
-            "older than now by": spell_seconds(self.seconds),
+            "older than now by": format_duration(self.seconds),
         }
-        return card("Loss estimate", facts if self.applies else {"estimate": self.basis})
+        return key_value_table("Loss estimate", facts if self.applies else {"estimate": self.basis})
 
 
 def estimate_loss(pair: Succession) -> Loss:
@@ -138,7 +138,7 @@ def estimate_loss(pair: Succession) -> Loss:
     )
     pair.quiet_from, pair.lost_commits = seen.last_commit_replayed, commits
     journal.facts(
-        loss_estimate=found.words,
+        loss_estimate=found.summary,
         loss_commits=commits,
         loss_basis=basis,
         old_primary=remains.state if remains else "",

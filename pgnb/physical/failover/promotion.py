@@ -39,7 +39,7 @@ def plan_promotion(pair: Succession, loss: Loss) -> Change:
         f"{candidate.name}: standby, timeline {before}\n",
         f"{candidate.name}: primary, timeline {before + 1} or higher\n",
         [Step(candidate.name, "pg_promote, end of recovery, a first write", lambda: _promote(pair), True)],
-        note=f"Loss: {loss.words}.",
+        note=f"Loss: {loss.summary}.",
         undo_text="none: the old primary can only follow (path = rejoin)",
         confirmations=[*_confirmations(loss), *weak_fence(pair)],
         precheck=lambda: fenced(pair) + _fit(pair, loss),
@@ -49,7 +49,7 @@ def plan_promotion(pair: Succession, loss: Loss) -> Change:
 def _confirmations(loss: Loss) -> list[Confirmation]:
     asked = [Confirmation(PARAMETER, True, "A promotion can't be taken back.")]
     if not loss.none:
-        asked.append(Confirmation("accept_loss", True, f"Rows may be lost: {loss.words}."))
+        asked.append(Confirmation("accept_loss", True, f"Rows may be lost: {loss.summary}."))
     return asked
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pgnb.cluster import Right
 from pgnb.cluster.rolechange import role_change_of
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.physical.collation import collation_checks
 from pgnb.physical.entrypoint import role_checks
 from pgnb.physical.failover.quiet import read_only_by_default
@@ -76,7 +76,7 @@ def _in_progress(pair: Succession) -> Iterator[Check]:
     """A change of roles that was begun and not ended, by whom and how far."""
     workload = pair.old.again()
     change = role_change_of(workload.object)
-    words = change.words(workload.label, workload.replicas) if change else "none"
+    words = change.summary(workload.label, workload.replicas) if change else "none"
     yield Check(
         "no change of roles in progress",
         change is None,
@@ -151,8 +151,8 @@ def _stream(old: Server, candidate: Server) -> Iterator[Check]:
     yield Check(
         "the candidate is near",
         behind is not None and behind < _BEHIND,
-        spell_bytes(behind),
-        f"below {spell_bytes(_BEHIND)}",
+        format_bytes(behind),
+        f"below {format_bytes(_BEHIND)}",
         "Let it catch up: writes would wait for it.",
     )
 

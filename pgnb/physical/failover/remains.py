@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pgnb.cluster import ExecResult
-from pgnb.core.display import Table, card, spell_bytes
+from pgnb.core.display import Table, format_bytes, key_value_table
 from pgnb.core.errors import ChangeFailed
 from pgnb.physical import scripts
 from pgnb.postgres.progress import lsn_bytes, lsn_diff, lsn_text
@@ -56,10 +56,10 @@ class Remains:
             "timeline": self.timeline,
             "last checkpoint": self.checkpoint,
             "standby.signal": self.signal,
-            "WAL beyond the standby": spell_bytes(self.beyond),
+            "WAL beyond the standby": format_bytes(self.beyond),
             "commits in it": self.commits,
         }
-        return card("The old primary's volume", facts)
+        return key_value_table("The old primary's volume", facts)
 
 
 def read_remains(run: Run, directory: str, bin_dir: str, *, start: str = "", timeline: int = 0) -> Remains:

@@ -11,7 +11,7 @@ from typing import Literal, cast, get_args
 from pgnb.cluster import Cluster
 from pgnb.cluster.rolechange import RoleChange, role_change_of
 from pgnb.core.checks import Check
-from pgnb.core.display import Cell, Table, Tabled, card
+from pgnb.core.display import Cell, Displayable, Table, key_value_table
 from pgnb.core.errors import ParameterError, WrongServer
 from pgnb.core.journal import Entry
 from pgnb.core.tls import checked_tls
@@ -29,7 +29,7 @@ Path = Literal["switchover", "failover", "rejoin"]
 
 
 @dataclass(repr=False)
-class Succession(Tabled):
+class Succession(Displayable):
     """One change of roles. What its parts find out on the way stands here, for those that come later.
 
     `candidate` is the standby that takes the role (or has it already), `others` the further standbys.
@@ -90,7 +90,8 @@ class Succession(Tabled):
         found = self.cluster.get("services", self.service)
         if found is None:
             raise ParameterError(f"there is no Service {self.service}", remedy="Name it by primary_service.")
-        port = port_of(found, self.candidate) or int(found["spec"]["ports"][0]["port"])
+        own = port_of(found, self.candidate) if self.candidate.present else None
+        port = own or int(found["spec"]["ports"][0]["port"])
         return Source(self.service, port, role, secret, secret_key, checked_tls(tls or {}))
 
     @contextmanager
@@ -110,7 +111,7 @@ class Succession(Tabled):
         }
         facts |= {f"follows: {one.name}": _words(one) for one in self.others}
         facts["clients' Service"] = self.service
-        return card("Succession", facts)
+        return key_value_table("Succession", facts)
 
 
 def _words(server: Server) -> Cell:

@@ -250,7 +250,7 @@ def _to_move(
 def _no_home(server: Server, settings: Sequence[Setting], config_file: str, place: Place) -> ParameterError:
     return ParameterError(
         f"no file takes {', '.join(s.name for s in settings)} on {server.name}",
-        found=f"{config_file} {place.words}, and allow_alter_system is off",
+        found=f"{config_file} {place.summary}, and allow_alter_system is off",
         remedy=GENERATED,
     )
 

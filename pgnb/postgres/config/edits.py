@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pgnb.core.errors import ChangeFailed, PgnbError
 from pgnb.postgres.config.files import read_file, remove_file, write_file
 from pgnb.postgres.server import Server
-from pgnb.postgres.session import compose, name
+from pgnb.postgres.session import compose, identifier
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,9 @@ class SystemEdit:
     def make(self, server: Server) -> None:
         """Set or reset it; the server validates the value."""
         if self.after is None:
-            server.execute(compose("ALTER SYSTEM RESET {}", name(self.setting)), what=self.statement)
+            server.execute(compose("ALTER SYSTEM RESET {}", identifier(self.setting)), what=self.statement)
         else:
-            statement = compose("ALTER SYSTEM SET {} = {}", name(self.setting), self.after)
+            statement = compose("ALTER SYSTEM SET {} = {}", identifier(self.setting), self.after)
             server.execute(statement, what=self.statement)
 
     @property

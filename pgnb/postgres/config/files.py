@@ -38,7 +38,7 @@ class Place:
     owner: str
     mode: str
     lasts: bool = True
-    words: str = ""
+    summary: str = ""
 
 
 def read_file(server: Server, path: str) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled
+from pgnb.core.display import Cell, Displayable, Table
 from pgnb.core.errors import ParameterError, QueryFailed
 from pgnb.core.plan import Change, Step
 from pgnb.postgres.config.edits import FileEdit, make_all
@@ -22,7 +22,7 @@ from pgnb.postgres.server import Server
 
 
 @dataclass(frozen=True, repr=False)
-class HbaRules(Tabled):
+class HbaRules(Displayable):
     """The rules of a server in the order in which they are tried; with a client, which one decides."""
 
     rows: tuple[Row, ...] = field(repr=False)
@@ -222,7 +222,7 @@ def _precheck(server: Server, path: str, before: str, after: str) -> Checks:
 
 def _own_way_in(server: Server, before: str, after: str) -> tuple[str, bool]:
     """What decides about our own connection afterwards, and whether it is the same as now."""
-    who = server.one("own_connection")
+    who = server.fetch_one("own_connection")
     client = Client(who["database"], server.login.user, who["address"], ssl=who["ssl"])
     now, then = decided_by(before, client), decided_by(after, client)
     return then.line if then else "no rule that can be known", now == then

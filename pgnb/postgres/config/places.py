@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from pgnb.cluster.quantity import quantity
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.core.errors import ParameterError, QueryFailed
 from pgnb.postgres.config.files import look_at, read_file
 from pgnb.postgres.config.hbarule import HbaRule
@@ -51,7 +51,7 @@ def _settings_check(server: Server, settings: Sequence[Setting]) -> Check:
     place = look_at(server, path)
     unmet = [setting.name for setting in settings if not setting.met]
     usable, by_system = place.writable and place.lasts, facts.allow_alter_system
-    found = path if usable else f"ALTER SYSTEM, since {path} {place.words}" if by_system else place.words
+    found = path if usable else f"ALTER SYSTEM, since {path} {place.summary}" if by_system else place.summary
     return Check(
         "where settings stand",
         usable or by_system or not unmet,
@@ -68,7 +68,7 @@ def _rules_check(server: Server, rules: Sequence[HbaRule]) -> Check:
     mount = server.pod.mount_of(path)
     mapped = mount is not None and mount.source == "configMap" and not mount.sub_path
     fits = stand or mapped or (place.writable and place.lasts)
-    found = f"{path}, every rule is there" if stand else f"{path} {place.words}".strip()
+    found = f"{path}, every rule is there" if stand else f"{path} {place.summary}".strip()
     return Check("where rules of pg_hba.conf stand", fits, found, "a file that outlives the pod", GENERATED)
 
 
@@ -77,7 +77,7 @@ def assert_lasts(server: Server, path: str) -> None:
     place = look_at(server, path)
     if not place.lasts:
         raise ParameterError(
-            f"{path} of {server.name} does not outlive the pod", found=place.words, remedy=GENERATED
+            f"{path} of {server.name} does not outlive the pod", found=place.summary, remedy=GENERATED
         )
 
 
@@ -98,15 +98,15 @@ def cap_checks(server: Server, settings: Sequence[Setting]) -> list[Check]:
         Check(
             "the cap is smaller than the volume",
             cap <= size,
-            spell_bytes(cap),
-            f"at most {spell_bytes(size)}",
+            format_bytes(cap),
+            f"at most {format_bytes(size)}",
             f"Lower {_CAP}, or enlarge the volume: WAL that slots keep would fill it first.",
         ),
         Check(
             "room for all WAL that may be kept",
             need <= room,
-            f"room for {spell_bytes(room)}",
-            f"{spell_bytes(need)} ({_CAP} or {_KEPT}, and {_BETWEEN})",
+            f"room for {format_bytes(room)}",
+            f"{format_bytes(need)} ({_CAP} or {_KEPT}, and {_BETWEEN})",
             f"Lower {_CAP}, or enlarge the volume: a full volume stops the primary.",
             advice=True,
         ),
@@ -123,7 +123,7 @@ def _volume(server: Server) -> tuple[int, int]:
     space, volume = space_of(server, wal), server.cluster.volume(server.pod, real)
     size = min(space.size, int(quantity(volume.size))) if volume.size else space.size
     try:
-        used = server.one("physical/volume")
+        used = server.fetch_one("physical/volume")
     except QueryFailed:  # A login without pg_monitor: WAL that is there counts as no room.
         return size, min(space.free, size)
     data = 0 if real != wal else int(used["data_bytes"])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pgnb.cluster import Right
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.core.errors import VerificationFailed
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.postgres.config.values import Wanted
@@ -66,15 +66,15 @@ def _checkpoint(server: Server) -> str:
 
 def readiness(server: Server) -> Checks:
     """Whether a restart now would cut something short that is better let finish."""
-    row = server.one("restart_readiness")
+    row = server.fetch_one("restart_readiness")
     longest = float(row["longest_transaction"])
     items = [
         Check("no base backup runs", not row["base_backups"], row["base_backups"], 0, "Let it finish first."),
         Check(
             "no long transaction",
             longest < _LONG,
-            spell_seconds(longest),
-            f"below {spell_seconds(_LONG)}",
+            format_duration(longest),
+            f"below {format_duration(_LONG)}",
             "It would be rolled back: ask its owner.",
             advice=True,
         ),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Table, Tabled
+from pgnb.core.display import Cell, Displayable, Table
 from pgnb.core.errors import ParameterError
 from pgnb.core.journal import Journal
 from pgnb.core.secrecy import masked_setting
@@ -78,7 +78,7 @@ class Setting:
 
 
 @dataclass(frozen=True, repr=False)
-class SettingsTable(Tabled):
+class SettingsTable(Displayable):
     """Settings with their wishes: a table for a reader, and checks for `verify`."""
 
     items: tuple[Setting, ...]

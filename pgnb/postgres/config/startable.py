@@ -30,7 +30,7 @@ def start_checks(server: Server, wishes: Sequence[Setting]) -> list[Check]:
         return libraries
     values = {item.name: item.value for item in server.settings(_LOOKED_AT)}
     values |= {wish.name: wish.wish.value for wish in wishes if wish.wish}
-    slots = server.one("slots_for_start")
+    slots = server.fetch_one("slots_for_start")
     return [*libraries, *combinations(values, int(slots["slots"]), int(slots["logical_slots"]))]
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pgnb.core.checks import Check
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.observe.acknowledged import Writing
 from pgnb.observe.meter import Gap
 from pgnb.runbook import verdict
@@ -105,7 +105,7 @@ class Interruption:
 
     def __str__(self) -> str:
         how = ", the client was refused" if self.refused else ""
-        return f"{spell_seconds(self.gap.seconds)} at {self.gap.start:%H:%M:%S} UTC{how} ({self.cause})"
+        return f"{format_duration(self.gap.seconds)} at {self.gap.start:%H:%M:%S} UTC{how} ({self.cause})"
 
 
 def acts_of(archive: Archive) -> list[Ran]:

@@ -13,7 +13,7 @@ from pgnb.diagnosis.logical import Finding
 from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.writer import Writer, start_client
 from pgnb.postgres import Server, find_server
-from pgnb_rehearsal.drills.promise import Promise, Word
+from pgnb_rehearsal.drills.promise import ClientReport, Promise
 from pgnb_rehearsal.drills.stage import PASSWORD, PRIMARY, Stage, last_word, sample_client
 from pgnb_rehearsal.drills.troubles import SUBSCRIBER, SUBSCRIBER_PASSWORD, pair_of
 
@@ -92,10 +92,10 @@ def _conclude(stage: Stage, writer: Writer) -> bool:
         return stage.tell(Promise.of(words, cluster.journal))
 
 
-def _word(stage: Stage, client: Writer, primary: Server, follower: Server) -> Word:
+def _word(stage: Stage, client: Writer, primary: Server, follower: Server) -> ClientReport:
     writing = last_word(client)
     found = (client.found(primary, writing), _arrived(client, follower, writing))
-    return Word(writing, found, stage.ran)
+    return ClientReport(writing, found, stage.ran)
 
 
 def _arrived(client: Writer, follower: Server, writing: Writing) -> Found:

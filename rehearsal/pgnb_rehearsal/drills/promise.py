@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.core.journal import Journal
 from pgnb.observe.acknowledged import Found, Writing
 from pgnb_rehearsal.drills.interruptions import Interruption, Interruptions, Ran, interruptions
@@ -20,7 +20,7 @@ class Loss:
     most: int | None
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The announced number."""
         return "an unknown number of" if self.most is None else f"at most {self.most:,}"
 
@@ -31,13 +31,13 @@ class Loss:
             f"acknowledged rows on {found.server}",
             self.most is None or lost <= self.most,
             f"{lost:,} missing",
-            f"{self.words} missing, as notebook 09 announced",
+            f"{self.summary} missing, as notebook 09 announced",
             "More is gone than was announced: keep every volume and log as it is.",
         )
 
 
 @dataclass(frozen=True)
-class Word:
+class ClientReport:
     """What one client was told, how much of it is there on which server, and what ran meanwhile."""
 
     writing: Writing
@@ -84,40 +84,40 @@ class Word:
 class Promise:
     """Every client's word, and whether all of it is true."""
 
-    words: tuple[Word, ...]
+    reports: tuple[ClientReport, ...]
     checks: Checks
     loss: Loss | None = None
 
     @classmethod
-    def of(cls, words: Sequence[Word], journal: Journal, *, loss: Loss | None = None) -> Promise:
+    def of(cls, reports: Sequence[ClientReport], journal: Journal, *, loss: Loss | None = None) -> Promise:
         """The promise that no row is missing and that writes were interrupted only where that was allowed.
 
         `loss`: what a failover announced; so many rows may be missing.
         """
-        items = [loss.check(one) if loss else one.check for word in words for one in word.found]
-        for word in words:
+        items = [loss.check(one) if loss else one.check for word in reports for one in word.found]
+        for word in reports:
             items += [word.writing.kept_on, word.writing.no_duplicates, word.interruptions.check]
-        return cls(tuple(words), Checks.of("The promise", items, journal), loss)
+        return cls(tuple(reports), Checks.of("The promise", items, journal), loss)
 
     @property
     def summary(self) -> str:
         """The promise, kept or broken, a line for each figure."""
-        return "\n".join([*(word.summary for word in self.words), self._verdict])
+        return "\n".join([*(word.summary for word in self.reports), self._verdict])
 
     @property
     def _verdict(self) -> str:
         if not self.checks.ok:
             broken = "; ".join(f"{c.name}: {c.found} (wanted {c.wanted})" for c in self.checks.failed)
             return f"PROMISE BROKEN: {broken}"
-        lost = max((word.lost for word in self.words), default=0)
+        lost = max((word.lost for word in self.reports), default=0)
         if lost and self.loss:
-            return f"loss was announced: {lost:,} of {self.loss.words} acknowledged rows; writing went on"
+            return f"loss was announced: {lost:,} of {self.loss.summary} acknowledged rows; writing went on"
         return f"promise kept: no acknowledged row is missing, and {self._writes}"
 
     @property
     def _writes(self) -> str:
-        real = [item for word in self.words for item in word.interruptions.items if item.ran]
+        real = [item for word in self.reports for item in word.interruptions.items if item.ran]
         if not real:
             return "no write was interrupted by the procedure"
-        longest = spell_seconds(max(item.gap.seconds for item in real))
+        longest = format_duration(max(item.gap.seconds for item in real))
         return f"writes were interrupted only where it was allowed ({longest} at most)"

@@ -14,7 +14,7 @@ import click
 
 from pgnb import plots
 from pgnb.cluster import Cluster, connect
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.core.errors import DeadlineExceeded
 from pgnb.core.journal import Journal
 from pgnb.core.private import private_opener
@@ -28,7 +28,7 @@ from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive
 from pgnb_rehearsal import lifecycle
 from pgnb_rehearsal.drills.interruptions import Ran, acts_of
-from pgnb_rehearsal.drills.promise import Loss, Promise, Word
+from pgnb_rehearsal.drills.promise import ClientReport, Loss, Promise
 from pgnb_rehearsal.lifecycle import Rehearsal
 
 NAMESPACE = "postgres-async-replication"
@@ -68,7 +68,7 @@ class Stage:
         record = runner.run(
             notebook, taken, self.archive, progress=False, kernels=kernels, following=following
         )
-        click.echo(f"{record.verdict:<8}{record.notebook:<26}{spell_seconds(record.seconds):>8}")
+        click.echo(f"{record.verdict:<8}{record.notebook:<26}{format_duration(record.seconds):>8}")
         if record.exit_code:
             click.echo(record.error, err=True)
         return record.exit_code == 0
@@ -101,13 +101,13 @@ class Stage:
         `loss` that a failover announced. False when the promise was broken.
         """
         with self.cluster() as cluster:
-            word = _word_of_sample(cluster, writable, others, self.ran)
+            word = _report_of_sample(cluster, writable, others, self.ran)
             return self.tell(Promise.of([word], cluster.journal, loss=loss))
 
     def tell(self, promise: Promise) -> bool:
         """Write the index page with every client's gaps, and say the end; False when a promise was broken."""
-        names = [f"client-{number}.png" for number in range(1, len(promise.words) + 1)]
-        for name, word in zip(names, promise.words, strict=True):
+        names = [f"client-{number}.png" for number in range(1, len(promise.reports) + 1)]
+        for name, word in zip(names, promise.reports, strict=True):
             named = [(item.gap, item.cause) for item in word.interruptions.named]
             with open(self.archive.folder / name, "wb", opener=private_opener) as file:
                 plots.gaps(word.writing, named=named).savefig(file, format="png")
@@ -131,7 +131,9 @@ def last_word(client: Writer) -> Writing:
         return client.report()
 
 
-def _word_of_sample(cluster: Cluster, writable: str, others: Sequence[str], ran: tuple[Ran, ...]) -> Word:
+def _report_of_sample(
+    cluster: Cluster, writable: str, others: Sequence[str], ran: tuple[Ran, ...]
+) -> ClientReport:
     """Look for every row that the sample's client was told is committed, on each server."""
     primary = find_server(cluster, writable, password=PASSWORD)
     rest = [find_server(cluster, selector, password=PASSWORD) for selector in others]
@@ -141,7 +143,7 @@ def _word_of_sample(cluster: Cluster, writable: str, others: Sequence[str], ran:
     found = (writer.found(primary, writing), *(writer.found(one, writing, lsn=lsn) for one in rest))
     for server in (primary, *rest):
         server.close()
-    return Word(writing, found, ran)
+    return ClientReport(writing, found, ran)
 
 
 @contextmanager
@@ -152,13 +154,13 @@ def on_stage(
     began = monotonic()
     was_there = lifecycle.status(name, state_home=state_home) is not None
     running = lifecycle.up(name, state_home=state_home, on_progress=_say, **options)
-    _say(f"rehearsal cluster {name!r} is up after {spell_seconds(monotonic() - began)}")
+    _say(f"rehearsal cluster {name!r} is up after {format_duration(monotonic() - began)}")
     try:
         yield Stage(running, Archive(records))
     finally:
         if not (keep or was_there):
             lifecycle.down(name, state_home=state_home)
-    click.echo(f"took    {spell_seconds(monotonic() - began)}")
+    click.echo(f"took    {format_duration(monotonic() - began)}")
     if keep or was_there:
         _say_how_to_go_on(running)
 

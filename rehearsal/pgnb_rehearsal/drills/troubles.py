@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pgnb.core.wait import wait_until
 from pgnb.diagnosis.logical import Finding, diagnose_logical
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.postgres import Server, compose, find_server, name
+from pgnb.postgres import Server, compose, find_server, identifier
 from pgnb_rehearsal.drills.stage import PASSWORD, PRIMARY, Stage
 
 SUBSCRIBER = "app=postgres-subscriber"
@@ -35,13 +35,13 @@ class Pair:
     def table_made_first(self, database: str, table: str) -> Finding:
         """Somebody makes a table on the publisher, and a row in it, before the subscriber has it."""
         for statement in ("CREATE TABLE {} (id int PRIMARY KEY)", "INSERT INTO {} VALUES (1)"):
-            self.publisher.execute(compose(statement, name(table)), database=database)
+            self.publisher.execute(compose(statement, identifier(table)), database=database)
         return self._found("missing-table", database)
 
     def lost_slot(self, database: str) -> Finding:
         """Somebody drops the slot of a subscription that stood still for a moment."""
         spec = DatabaseSpec.of(database)
-        known = name(spec.subscription)
+        known = identifier(spec.subscription)
         self.subscriber.execute(compose("ALTER SUBSCRIPTION {} DISABLE", known), database=database)
         active = "SELECT active FROM pg_catalog.pg_replication_slots WHERE slot_name = %s"
         wait_until(

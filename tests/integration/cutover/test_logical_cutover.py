@@ -268,7 +268,7 @@ def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(kept: Stage)
     client.stop()
     assert seen.acknowledged > 20
     assert not client.found(kept.subscriber, seen).missing
-    assert not seen.duplicates, seen.words
+    assert not seen.duplicates, seen.summary
     assert not logical_slots(kept.publisher)
     there = read_sequences(kept.subscriber, "Sales-2026")
     here = read_sequences(kept.publisher, "Sales-2026")

@@ -20,7 +20,7 @@ from pgnb.physical import (
     replication_source,
     slots,
 )
-from pgnb.postgres import HbaRule, Server, compose, name
+from pgnb.postgres import HbaRule, Server, compose, identifier
 from pgnb.postgres.config.hba import plan_hba
 from pgnb.postgres.config.restart import plan_restart
 from pgnb.postgres.progress import marker, wait_replayed
@@ -190,9 +190,9 @@ def altered(server: Server, setting: str, value: str) -> Iterator[None]:
 def set_system(server: Server, setting: str, value: str | None) -> None:
     """ALTER SYSTEM SET or RESET, then a reload."""
     if value is None:
-        server.execute(compose("ALTER SYSTEM RESET {}", name(setting)))
+        server.execute(compose("ALTER SYSTEM RESET {}", identifier(setting)))
     else:
-        server.execute(compose("ALTER SYSTEM SET {} = {}", name(setting), value))
+        server.execute(compose("ALTER SYSTEM SET {} = {}", identifier(setting), value))
     server.execute("SELECT pg_reload_conf()")
 
 

@@ -19,7 +19,7 @@ from pgnb.logical.specs import Specs, database_specs
 from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.logical.wishes import ALL_OPERATIONS
 from pgnb.physical import Source, replication_source
-from pgnb.postgres import Server, compose, find_server, name
+from pgnb.postgres import Server, compose, find_server, identifier
 from pgnb.postgres.roles import plan_role
 
 ROLE, SECRET = "replicator", "replication"
@@ -82,7 +82,7 @@ class Pair:
 
     def make_database(self, database: str, *statements: Any) -> None:
         """A database on the publisher with what the statements make."""
-        self.publisher.execute(compose("CREATE DATABASE {}", name(database)))
+        self.publisher.execute(compose("CREATE DATABASE {}", identifier(database)))
         for statement in statements:
             self.publisher.execute(statement, database=database)
 

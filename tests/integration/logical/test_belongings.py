@@ -11,7 +11,7 @@ from pgnb.core.errors import ChangeFailed, QueryFailed
 from pgnb.logical.belongings import Lacking, belongings_check
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.roles import plan_roles
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 
 DATABASE, ROLE = 'Shop "x"', "keeper 100%"
 
@@ -22,7 +22,7 @@ def _of(server: Any, query: str, **wanted: Any) -> list[dict[str, Any]]:
 
 def test_a_database_that_is_made_has_them_and_is_no_wider_open(pair: Pair) -> None:
     here, there, wanted = pair.publisher, pair.subscriber, {"databases": [DATABASE]}
-    here.execute(compose("CREATE ROLE {} LOGIN", name(ROLE)))
+    here.execute(compose("CREATE ROLE {} LOGIN", identifier(ROLE)))
     pair.make_database(DATABASE, "CREATE TABLE t (id int PRIMARY KEY)")
     for statement in (
         'ALTER ROLE {role} SET search_path = "$user", \'My "Schema"\', public',
@@ -35,7 +35,7 @@ def test_a_database_that_is_made_has_them_and_is_no_wider_open(pair: Pair) -> No
         "REVOKE ALL ON DATABASE {database} FROM PUBLIC",
         "GRANT CONNECT ON DATABASE {database} TO {role} WITH GRANT OPTION",
     ):
-        here.execute(compose(statement, role=name(ROLE), database=name(DATABASE)))
+        here.execute(compose(statement, role=identifier(ROLE), database=identifier(DATABASE)))
     specs = pair.specs(DATABASE)
     carry_out(plan_roles(here, there, specs))
     change = plan_databases(here, there, specs)
@@ -50,8 +50,8 @@ def test_a_database_that_is_made_has_them_and_is_no_wider_open(pair: Pair) -> No
         here, "logical/role_settings", names=[ROLE]
     )
     assert belongings_check(here, there, [DATABASE]).ok
-    there.execute(compose("GRANT CONNECT ON DATABASE {} TO PUBLIC", name(DATABASE)))
-    here.execute(compose("ALTER DATABASE {} SET statement_timeout = '9s'", name(DATABASE)))
+    there.execute(compose("GRANT CONNECT ON DATABASE {} TO PUBLIC", identifier(DATABASE)))
+    here.execute(compose("ALTER DATABASE {} SET statement_timeout = '9s'", identifier(DATABASE)))
     told = belongings_check(here, there, [DATABASE])
     assert told.advice and told.found == "2 lack"
     assert "REVOKE CONNECT ON DATABASE" in told.remedy and "statement_timeout" in told.remedy

@@ -53,7 +53,7 @@ def test_an_extension_s_filled_table_stops_first_and_is_left_out_as_the_remedy_s
     assert found.found == "public.spatial (plpgsql, has rows on the subscriber)"
     assert "publish: {geo: [{except: [public.spatial]}]}" in found.remedy
     specs = pair.specs("geo", geo=[{"except": ["public.spatial"]}])
-    assert specs[0].wish.words == "all tables but spatial"
+    assert specs[0].wish.summary == "all tables but spatial"
     checks = logical_preflight(here, there, specs, settings=False)
     assert not checks.failed
     advice = next(check for check in checks if check.name == "geo: what is left out")

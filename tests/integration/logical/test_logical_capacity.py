@@ -49,7 +49,7 @@ def test_ten_databases_are_set_up_with_the_numbers_that_they_need_and_no_more(pa
 
 def test_a_schema_of_many_tables_gets_room_for_its_locks_before_it_is_loaded(pair: Pair) -> None:
     # PostgreSQL grants more than it promises; twice its room is refused for sure.
-    room = pair.subscriber.one("logical/lock_table")
+    room = pair.subscriber.fetch_one("logical/lock_table")
     tables = range(room["locks"] * room["holders"])
     parts = [f"CREATE TABLE many_{number} (id int PRIMARY KEY)" for number in tables]
     pair.make_database("many", *("; ".join(parts[start : start + 500]) for start in tables[::500]))

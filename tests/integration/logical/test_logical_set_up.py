@@ -27,7 +27,7 @@ from pgnb.logical.status import logical_status
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.physical import replication_source
-from pgnb.postgres import compose, name
+from pgnb.postgres import compose, identifier
 from pgnb.postgres.roles import plan_role
 
 HARD = ("Sales-2026", 'a "b"; DROP TABLE x;--', "百分率 100%s", "o'clock=1 \\ b", "k" * 63, "顧" * 21)
@@ -38,15 +38,17 @@ def _fill(pair: Pair, database: str) -> None:
     schema, table = f"s {database}"[:20], f'"{database}'[:20]
     pair.make_database(
         database,
-        compose("CREATE SCHEMA {}", name(schema)),
-        compose("CREATE TABLE {} (id serial PRIMARY KEY, {} text)", name(schema, table), name("Ré %s")),
+        compose("CREATE SCHEMA {}", identifier(schema)),
+        compose(
+            "CREATE TABLE {} (id serial PRIMARY KEY, {} text)", identifier(schema, table), identifier("Ré %s")
+        ),
         compose(
             "INSERT INTO {} ({}) SELECT n::text FROM generate_series(1, 500) n",
-            name(schema, table),
-            name("Ré %s"),
+            identifier(schema, table),
+            identifier("Ré %s"),
         ),
-        compose("CREATE TABLE {} (a int, b text)", name(LONG_TABLE)),
-        compose("INSERT INTO {} SELECT n, 'x' FROM generate_series(1, 50) n", name(LONG_TABLE)),
+        compose("CREATE TABLE {} (a int, b text)", identifier(LONG_TABLE)),
+        compose("INSERT INTO {} SELECT n, 'x' FROM generate_series(1, 50) n", identifier(LONG_TABLE)),
     )
 
 
@@ -63,7 +65,7 @@ def hard(pair: Pair) -> Specs:
 def test_a_schema_in_another_encoding_is_dumped_and_its_password_is_in_no_environment(pair: Pair):
     latin = "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
     pair.publisher.execute(compose(latin))
-    pair.publisher.execute(compose("CREATE TABLE {} (a int)", name("naïf")), database="latin")
+    pair.publisher.execute(compose("CREATE TABLE {} (a int)", identifier("naïf")), database="latin")
     with dump_helper(pair.publisher, pair.subscriber, pair.origin) as helper:
         assert '"naïf"' in dump_schema(pair.publisher, helper, pair.origin, "latin")
         environment = helper.exec(["cat", "/proc/1/environ"]).text + helper.exec(["env"]).text
@@ -100,9 +102,9 @@ def test_roles_with_hard_names_own_and_replicate(pair: Pair, role: str) -> None:
         database,
         compose("CREATE TABLE a (id int PRIMARY KEY)"),
         "INSERT INTO a VALUES (1)",
-        compose("ALTER TABLE a OWNER TO {}", name(role)),
-        compose("GRANT SELECT ON a TO {}", name(role)),
-        compose("ALTER DATABASE {} OWNER TO {}", name(database), name(role)),
+        compose("ALTER TABLE a OWNER TO {}", identifier(role)),
+        compose("GRANT SELECT ON a TO {}", identifier(role)),
+        compose("ALTER DATABASE {} OWNER TO {}", identifier(database), identifier(role)),
     )
     own = replace(pair, origin=replication_source(pair.publisher, role=role, secret=secret))
     specs = own.specs(database)
@@ -115,10 +117,10 @@ def test_roles_with_hard_names_own_and_replicate(pair: Pair, role: str) -> None:
 
 def test_updates_and_deletes_without_a_key_arrive(pair: Pair, hard: Specs) -> None:
     for statement in ("UPDATE {} SET b = 'y' WHERE a <= 10", "DELETE FROM {} WHERE a > 40"):
-        pair.publisher.execute(compose(statement, name(LONG_TABLE)), database=HARD[1])
+        pair.publisher.execute(compose(statement, identifier(LONG_TABLE)), database=HARD[1])
     wait_applied(pair.publisher, pair.subscriber, hard, timeout=30)
-    query = compose("SELECT count(*), count(*) FILTER (WHERE b = 'y') AS y FROM {}", name(LONG_TABLE))
-    assert pair.subscriber.one(query, database=HARD[1]) == {"count": 40, "y": 10}
+    query = compose("SELECT count(*), count(*) FILTER (WHERE b = 'y') AS y FROM {}", identifier(LONG_TABLE))
+    assert pair.subscriber.fetch_one(query, database=HARD[1]) == {"count": 40, "y": 10}
 
 
 def test_a_second_run_finds_nothing(pair: Pair, hard: Specs) -> None:
@@ -193,7 +195,9 @@ def test_columns_are_published_alone(pair: Pair) -> None:
     )
     specs = pair.specs("columns", columns=[{"table": "part", "columns": ["id", "kept"]}])
     pair.set_up(specs)
-    found = pair.subscriber.one("SELECT count(kept) AS k, count(secret) AS s FROM part", database="columns")
+    found = pair.subscriber.fetch_one(
+        "SELECT count(kept) AS k, count(secret) AS s FROM part", database="columns"
+    )
     assert found == {"k": 10, "s": 0}
     assert not any(list(pair.plans(specs)))
 

@@ -267,7 +267,7 @@ def test_a_writing_clients_rows_and_gaps(pair: Pair) -> None:
             "rows after the cut", writer.report, lambda seen: seen.acknowledged > before + 20, timeout=60
         )
         report = writer.report()
-        assert any("terminat" in words or "connection" in words for words in report.words)
+        assert any("terminat" in words or "connection" in words for words in report.summary)
         assert report.usual is not None
         assert report.longest is not None
         assert report.longest.seconds > report.usual > 0

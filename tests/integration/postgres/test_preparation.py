@@ -11,7 +11,7 @@ import pytest
 from pgnb.core.checks import gate, verify
 from pgnb.core.errors import GateClosed, ParameterError, PodError, QueryFailed
 from pgnb.core.plan import gate as gate_change
-from pgnb.postgres import HbaRule, Server, compose, find_server, name, role_checks
+from pgnb.postgres import HbaRule, Server, compose, find_server, identifier, role_checks
 from pgnb.postgres.config.configmap import drift, plan_config_map, read_config_map
 from pgnb.postgres.config.configure import plan_settings
 from pgnb.postgres.config.hba import explain_hba, plan_hba
@@ -50,7 +50,7 @@ def test_an_ordinary_primary_passes_and_gets_advice(server: Server):
 
 def test_what_goes_on_in_the_server_is_seen(server: Server):
     server.execute("SELECT pg_create_physical_replication_slot('seen', true)")
-    server.execute(compose("CREATE DATABASE {}", name("plain")))
+    server.execute(compose("CREATE DATABASE {}", identifier("plain")))
     try:
         checks = {check.name: check for check in preflight(server)}
         assert checks["replication slots"].found == "seen"
@@ -58,7 +58,7 @@ def test_what_goes_on_in_the_server_is_seen(server: Server):
         assert "plain" in str(server.databases())
     finally:
         server.execute("SELECT pg_drop_replication_slot('seen')")
-        server.execute(compose("DROP DATABASE {}", name("plain")))
+        server.execute(compose("DROP DATABASE {}", identifier("plain")))
 
 
 def test_too_little_room_stops(server: Server):
@@ -103,7 +103,7 @@ def test_a_login_with_few_rights_gets_as_far_as_they_reach(server: Server):
 
 
 def role_attributes(server: Server, role: str) -> tuple[bool, bool, bool]:
-    row = server.one("role", {"role": role})
+    row = server.fetch_one("role", {"role": role})
     return row["rolcanlogin"], row["rolreplication"], row["rolsuper"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pgnb
-from pgnb.postgres import Server, compose, name
+from pgnb.postgres import Server, compose, identifier
 from pgnb.postgres.queries import sql_of
 from pgnb.postgres.rows import Rows
 from tests.versions import USUAL, images
@@ -48,7 +48,7 @@ def server(find: Callable[..., Server], image: str) -> Server:
 def test_each_named_query_runs(server: Server, query: str) -> None:
     text = sql_of(query, server.facts.major)
     if query == COMPOSED:
-        named = {"ids": [1, 2], "table": name("pg_catalog", "pg_class"), "column": name("oid")}
+        named = {"ids": [1, 2], "table": identifier("pg_catalog", "pg_class"), "column": identifier("oid")}
         assert server.query(compose(text, **named)) == [{"id": 1}, {"id": 2}]
         return
     parameters = {parameter: VALUES[parameter] for parameter in PARAMETER.findall(text)}

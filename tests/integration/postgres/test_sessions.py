@@ -22,7 +22,7 @@ from pgnb.core.errors import (
 )
 from pgnb.core.plan import Change, Step
 from pgnb.core.wait import wait_until
-from pgnb.postgres import Server, compose, find_server, literal, name
+from pgnb.postgres import Server, compose, find_server, identifier, literal
 from pgnb.postgres.config.configure import plan_settings
 from pgnb.postgres.config.hba import plan_hba
 from pgnb.postgres.config.restart import plan_restart
@@ -45,9 +45,9 @@ def test_the_facts_are_those_of_the_pod(server: Server):
 
 
 def test_the_card_says_what_it_is(server: Server):
-    card = str(server)
+    key_value_table = str(server)
     for words in (server.pod.name, "postgres:17", "PostgreSQL 17", "primary", server.facts.system_identifier):
-        assert words in card
+        assert words in key_value_table
     assert server.facts.system_identifier in server._repr_html_()
 
 
@@ -58,7 +58,7 @@ def test_rows_come_as_dictionaries_and_show_as_a_table(server: Server):
     assert server.scalar("SELECT 42") == 42
     assert server.query("SELECT 1 AS a WHERE false") == []
     with pytest.raises(ServerError, match="one row"):
-        server.one("SELECT generate_series(1, 2)")
+        server.fetch_one("SELECT generate_series(1, 2)")
 
 
 def test_a_refused_statement_carries_its_sqlstate_and_first_line(server: Server):
@@ -85,12 +85,12 @@ def test_no_statement_waits_long_for_a_lock_since_others_wait_behind_it(server: 
 
 def test_names_are_quoted_and_a_verifier_is_not_repeated(server: Server):
     database = 'My "Db" – 日本'
-    server.execute(compose("CREATE DATABASE {}", name(database)))
+    server.execute(compose("CREATE DATABASE {}", identifier(database)))
     try:
         assert server.scalar("SELECT current_database()", database=database) == database
     finally:
         server.close_sessions()
-        server.execute(compose("DROP DATABASE {}", name(database)))
+        server.execute(compose("DROP DATABASE {}", identifier(database)))
     with pytest.raises(QueryFailed) as refused:
         server.execute(compose("ALTER ROLE no_such PASSWORD {}", literal("hush")), what="set a password")
     assert "hush" not in str(refused.value)
@@ -129,8 +129,8 @@ def test_an_interrupt_cancels_the_statement_and_leaves_the_session_usable(server
 
 
 def test_the_journal_names_the_statement_and_no_secret(server: Server):
-    server.execute(compose("CREATE ROLE {} PASSWORD {}", name("in_journal"), "hush-hush"))
-    server.execute(compose("DROP ROLE {}", name("in_journal")))
+    server.execute(compose("CREATE ROLE {} PASSWORD {}", identifier("in_journal"), "hush-hush"))
+    server.execute(compose("DROP ROLE {}", identifier("in_journal")))
     journal = str(server.journal.table)
     assert """CREATE ROLE "in_journal" PASSWORD '***'""" in journal
     assert "hush-hush" not in journal
@@ -142,7 +142,7 @@ def test_the_servers_log_holds_no_verifier(server: Server):
     wait_until("the log", lambda: server.scalar("SHOW log_statement"), lambda now: now == "all", timeout=20)
     try:
         verifier = "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy"
-        create = compose("CREATE ROLE {} PASSWORD {}", name("in_log"), verifier)
+        create = compose("CREATE ROLE {} PASSWORD {}", identifier("in_log"), verifier)
         server.execute(create)
         with pytest.raises(QueryFailed, match="already exists"):
             server.execute(create)

@@ -54,7 +54,7 @@ def test_it_is_named_with_its_own_way(seen: Pod, name: str) -> None:
     assert found is not None
     assert found.operator.name == name
     assert "Roles:" in found.operator.own_way or "roles:" in found.operator.own_way
-    assert found.words.startswith(f"{name} (")
+    assert found.summary.startswith(f"{name} (")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from pgnb.core.checks import Check, Checks, judge_at_end, verify
-from pgnb.core.display import Cell, Table, diff_html, spell, spell_bytes, spell_seconds
+from pgnb.core.display import Cell, Table, diff_html, format_bytes, format_duration, format_value
 from pgnb.core.errors import DeadlineExceeded, GateClosed, PgnbError, VerificationFailed
 from pgnb.core.evidence import finish
 from pgnb.core.journal import Journal
@@ -208,7 +208,7 @@ def test_html_is_escaped():
     [(None, "–"), (True, "yes"), (1234, "1,234"), (0.12345, "0.123"), (timedelta(seconds=90), "90.0 s")],
 )
 def test_spell(value, text):
-    assert spell(value) == text
+    assert format_value(value) == text
 
 
 @pytest.mark.parametrize(
@@ -222,15 +222,15 @@ def test_spell(value, text):
         (1 << 60, "1024.0 PB"),
     ],
 )
-def test_spell_bytes(count, text):
-    assert spell_bytes(count) == text
+def test_format_bytes(count, text):
+    assert format_bytes(count) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.0123, "12 ms"), (61, "61.0 s"), (600, "10 min 0 s"), (7260, "2 h 1 min")]
 )
-def test_spell_seconds(seconds, text):
-    assert spell_seconds(seconds) == text
+def test_format_seconds(seconds, text):
+    assert format_duration(seconds) == text
 
 
 def test_wait_until_returns_what_it_waited_for():

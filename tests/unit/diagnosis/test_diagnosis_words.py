@@ -8,8 +8,8 @@ import pytest
 
 from pgnb.cluster import LogLine
 from pgnb.core.findings import AREAS, KINDS, Diagnosis, Finding
+from pgnb.diagnosis.physical.log_messages import grave, kind_of, last_complaint, stamped
 from pgnb.diagnosis.physical.reach import connection_parts
-from pgnb.diagnosis.physical.words import grave, kind_of, last_complaint, stamped
 
 AT = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
 STREAMS = "LOG:  started streaming WAL from primary at 0/3000000 on timeline 1"
@@ -100,4 +100,4 @@ def test_the_worst_comes_first_and_each_once() -> None:
 
 
 def test_every_kind_belongs_to_an_area_that_is_shown() -> None:
-    assert {kind.area for kind in KINDS.values()} == set(AREAS)
+    assert {kind.area for kind in KINDS.values()} == {*AREAS, "logical replication"}

@@ -113,7 +113,7 @@ def test_the_same_again_and_again_is_one_incident() -> None:
     )
     found = only(*again, *again, *again)
     assert (found.count, found.trouble, found.subscription) == (3, "connection", "sub a")
-    assert "(3 times)" in found.words
+    assert "(3 times)" in found.summary
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_wishes() -> None:
     assert (wish.schemas, wish.tables) == (("app",), (PublishedTable("public", "t", ("a",), "a > 0"), MARKER))
     assert wish.needs_15
     assert not wish_of(["t"]).needs_15
-    assert "pgnb" not in wish.words
+    assert "pgnb" not in wish.summary
 
 
 @pytest.mark.parametrize(

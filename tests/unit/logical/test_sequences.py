@@ -33,5 +33,5 @@ def test_it_stays_within_its_bounds() -> None:
 
 
 def test_words_say_whether_it_was_called() -> None:
-    assert Gap(_counter(1, False), 7, False).words == "public.s: 1 → 7 (not called)"
-    assert Gap(_counter(1, False), 7, True).words == "public.s: 1 → 7"
+    assert Gap(_counter(1, False), 7, False).summary == "public.s: 1 → 7 (not called)"
+    assert Gap(_counter(1, False), 7, True).summary == "public.s: 1 → 7"

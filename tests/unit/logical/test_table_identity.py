@@ -107,6 +107,6 @@ def test_operations_are_spelled_as_the_server_does() -> None:
 )
 def test_no_value_of_a_row_is_left(message: str, detail: str) -> None:
     told = Incident("other", message, columns="mail", values="a(b)@c", detail=detail).without_values
-    assert "a(b)@c" not in f"{told.words} {told.values}"
-    assert "7" not in told.words
-    assert "…" in told.words
+    assert "a(b)@c" not in f"{told.summary} {told.values}"
+    assert "7" not in told.summary
+    assert "…" in told.summary

@@ -23,7 +23,7 @@ def test_ids_are_told_from_words_and_sorted_by_time() -> None:
     lines = [line("12", 0.04), line("11", 0.02), line("FATAL:  terminating connection", 0.05), LogLine("13")]
     writing = writing_of("w", lines, later(0.1))
     assert list(writing.ids) == [11, 12]
-    assert list(writing.words) == ["FATAL:  terminating connection"]
+    assert list(writing.summary) == ["FATAL:  terminating connection"]
 
 
 def test_longest_gap_and_when_it_was() -> None:

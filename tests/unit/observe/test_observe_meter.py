@@ -69,7 +69,7 @@ def test_the_meters_lines_are_neither_rows_nor_words_of_the_server() -> None:
     ]
     writing = writing_of("w", lines, at(2))
     assert list(writing.ids) == [1, 2, 3]
-    assert list(writing.words) == ["FATAL:  gone"]
+    assert list(writing.summary) == ["FATAL:  gone"]
     assert list(writing.refused) == [at(1.5)]
     assert "1.0 s (900 ms of it the machine's)" in writing.finding
     assert "late 1 times, by 900 ms at most" in str(writing)

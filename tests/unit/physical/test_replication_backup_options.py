@@ -52,6 +52,6 @@ def test_a_notebooks_parameter_takes_no_compression_by_the_client() -> None:
 )
 def test_an_older_server_cannot_compress(compression: str, major: int, stopped: list[str]) -> None:
     seen = {"wal_rate": 0.0, "cap_bytes": None, "since": datetime.now(UTC)}
-    primary: Any = SimpleNamespace(facts=SimpleNamespace(major=major), one=lambda _: seen)
+    primary: Any = SimpleNamespace(facts=SimpleNamespace(major=major), fetch_one=lambda _: seen)
     checks = BackupOptions(compression=compression).checks(primary, 1024)
     assert [check.name for check in checks if check.stops] == stopped

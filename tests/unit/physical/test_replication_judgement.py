@@ -50,7 +50,7 @@ def test_only_what_is_worth_nothing_is_disposable(text: str, kind: str, disposab
 
 
 def test_the_words_say_what_is_there() -> None:
-    words = judge(state(CLUSTER.replace(OURS, "42").replace("user_files=0", "user_files=3")), OURS).words
+    words = judge(state(CLUSTER.replace(OURS, "42").replace("user_files=0", "user_files=3")), OURS).summary
     assert "system identifier 42" in words
     assert "3 files of user relations" in words
     assert "2.0 MB" in words

@@ -47,7 +47,7 @@ def pod_with(owner: str, mounts: dict[str, dict[str, str]]) -> Pod:
 def layout(
     *spaces: str, mounts: tuple[str, ...] = (), mapping: dict[str, str] | None = None, **more: dict[str, str]
 ) -> Layout:
-    primary: Any = SimpleNamespace(pod=pod_with("primary", {}), one=lambda _: {"wal_bytes": 5 * GIB})
+    primary: Any = SimpleNamespace(pod=pod_with("primary", {}), fetch_one=lambda _: {"wal_bytes": 5 * GIB})
     pod = pod_with("standby", {"/data": {}, **{path: more.get(path.strip("/"), {}) for path in mounts}})
     mount = pod.mount_of(DATA)
     assert mount is not None

@@ -153,7 +153,7 @@ def test_the_newest_timeline_is_the_one_it_recovered_to() -> None:
 
 
 def test_what_is_dropped_reads_as_a_sentence() -> None:
-    assert LOST.loses and "3 rows inserted" in LOST.words
+    assert LOST.loses and "3 rows inserted" in LOST.summary
     assert not Divergence(1, "0/1", 100, 0).loses
     assert Divergence(1, "0/1", 100, None).loses
 

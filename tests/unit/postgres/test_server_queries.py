@@ -13,7 +13,7 @@ from pgnb.postgres.facts import NEWEST, OLDEST
 from pgnb.postgres.queries import is_name, sql_of
 
 PACKAGE = Path(pgnb.__file__).parent
-CALL = re.compile(r"""\b(?:query|one|scalar)\(\s*["']([^"']+)["']""")
+CALL = re.compile(r"""\b(?:query|fetch_one|scalar)\(\s*["']([^"']+)["']""")
 
 
 def named_in_the_code() -> set[str]:
@@ -43,12 +43,12 @@ def test_a_variant_is_taken_from_its_version_on():
 
 
 def test_every_file_is_named_by_something():
-    files = {path.name.split(".")[0] for path in (PACKAGE / "server" / "queries").glob("*.sql")}
+    files = {path.name.split(".")[0] for path in (PACKAGE / "postgres" / "queries").glob("*.sql")}
     text = "".join(path.read_text("utf-8") for path in PACKAGE.rglob("*.py"))
     assert {name for name in files if f'"{name}"' not in text} == set()
 
 
-@pytest.mark.parametrize("name", ["no_such_query", "../settings", "Settings", "server/no_such"])
+@pytest.mark.parametrize("name", ["no_such_query", "../settings", "Settings", "postgres/no_such"])
 def test_an_unknown_name_is_an_error_that_says_so(name):
     with pytest.raises(ParameterError, match="quer"):
         sql_of(name, 17)

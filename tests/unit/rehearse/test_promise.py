@@ -12,7 +12,7 @@ from pgnb.observe.acknowledged import Found, Writing, writing_of
 from pgnb.runbook import catalogue
 from pgnb.runbook.records import Archive
 from pgnb_rehearsal.drills.interruptions import Ran, acts_of, interruptions
-from pgnb_rehearsal.drills.promise import Loss, Promise, Word
+from pgnb_rehearsal.drills.promise import ClientReport, Loss, Promise
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _DUPLICATE = 'ERROR:  duplicate key value violates unique constraint "heartbeat_pkey"'
@@ -22,10 +22,10 @@ def at(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def word(*texts: str, missing: tuple[int, ...] = ()) -> Word:
+def word(*texts: str, missing: tuple[int, ...] = ()) -> ClientReport:
     lines = [LogLine(text, at(0.02 * n)) for n, text in enumerate(texts)]
     writing = writing_of("client", lines, at(0.02 * len(texts)))
-    return Word(writing, (Found("server", writing.acknowledged, missing),))
+    return ClientReport(writing, (Found("server", writing.acknowledged, missing),))
 
 
 def client(
@@ -50,7 +50,7 @@ def act(start: float, end: float, what: str = "LOCK TABLE heartbeat", *, allowed
 
 def promise(writing: Writing, *ran: Ran) -> Promise:
     found = (Found("server", writing.acknowledged, ()),)
-    return Promise.of([Word(writing, found, ran)], Journal())
+    return Promise.of([ClientReport(writing, found, ran)], Journal())
 
 
 def test_a_promise_that_is_kept_tells_every_figure() -> None:

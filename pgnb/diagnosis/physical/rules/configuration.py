@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.core.findings import Finding
+from pgnb.diagnosis.physical.log_messages import lines_about
 from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
-from pgnb.diagnosis.physical.words import lines_about
 
 _FALLBACK = "walreceiver"
 

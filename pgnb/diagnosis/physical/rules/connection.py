@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgnb.core.display import spell_seconds
+from pgnb.core.display import format_duration
 from pgnb.core.findings import Finding
+from pgnb.diagnosis.physical.log_messages import kind_of, last_complaint, lines_about
 from pgnb.diagnosis.physical.seen import Evidence, Reach, ServerSeen
-from pgnb.diagnosis.physical.words import kind_of, last_complaint, lines_about
 from pgnb.physical.proof import Proof
 
 _SILENT = 0.75
@@ -37,7 +37,7 @@ def _obstacle(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
         yield _unreachable(standby, reach)
         return
     if session := reach.failed("session"):
-        about = _ABOUT.get(kind_of(session.words), _otherwise)
+        about = _ABOUT.get(kind_of(session.summary), _otherwise)
         yield about(evidence, standby, reach, session)
         return
     primary = evidence.primary
@@ -57,7 +57,7 @@ def _obstacle(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
 
 def _unreachable(standby: ServerSeen, reach: Reach) -> Finding:
     unnamed = reach.failed("name")
-    words = (unnamed or reach.failed("port") or Proof(0, "")).words
+    words = (unnamed or reach.failed("port") or Proof(0, "")).summary
     what = "its name is not known" if unnamed else "its name is known, nobody answers on the port"
     cause = (
         "The Service is not there, in another namespace, or its name in primary_conninfo is wrong."
@@ -210,8 +210,8 @@ def _half_open(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
             "It says that it streams, but nothing comes: the connection is"
             " half open, or its process stands still.",
             (
-                f"pg_stat_wal_receiver: {receiver.status}, last message {spell_seconds(silent)} ago",
-                f"wal_receiver_timeout {spell_seconds(timeout)}",
+                f"pg_stat_wal_receiver: {receiver.status}, last message {format_duration(silent)} ago",
+                f"wal_receiver_timeout {format_duration(timeout)}",
             ),
             "It ends by wal_receiver_timeout and connects anew; or SELECT pg_terminate_backend("
             f"{receiver.receiver_pid}) on the standby.",
@@ -225,4 +225,4 @@ def _feeds_nobody(evidence: Evidence) -> bool:
 
 
 def _one_line(proof: Proof) -> str:
-    return " ".join(proof.words.split())
+    return " ".join(proof.summary.split())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.core.findings import Finding
+from pgnb.diagnosis.physical.log_messages import lines_about
 from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
-from pgnb.diagnosis.physical.words import lines_about
 
 _BASE_BACKUP = (
     "A base backup of this primary (03); it asks for wipe_standby_data before it replaces data that it"
@@ -21,7 +21,7 @@ def history_findings(evidence: Evidence) -> Iterator[Finding]:
             "role-change",
             change.workload,
             "A change of roles stopped halfway, or another run is at it now.",
-            (change.words,),
+            (change.summary,),
             change.remedy,
         )
     primary = evidence.primary

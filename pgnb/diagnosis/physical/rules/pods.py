@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
+from pgnb.diagnosis.physical.log_messages import kind_of, lines_about, stamped
 from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
-from pgnb.diagnosis.physical.words import kind_of, lines_about, stamped
 
 _LAST_LINES = 4
 _CAUSES_IN_LOGS = (
@@ -106,9 +106,9 @@ _MENDS = {
 
 def _nearly_full(one: ServerSeen, percent: float, min_free: float) -> Finding:
     kept = [s for s in one.slots if s.retained_bytes and not s.active]
-    holding = tuple(f"slot {s.name}: inactive, keeps {spell_bytes(s.retained_bytes)}" for s in kept)
+    holding = tuple(f"slot {s.name}: inactive, keeps {format_bytes(s.retained_bytes)}" for s in kept)
     assert one.disk is not None
-    free = f"{spell_bytes(one.disk.free)} of {spell_bytes(one.disk.size)} free"
+    free = f"{format_bytes(one.disk.free)} of {format_bytes(one.disk.size)} free"
     cause = (
         "Slots that nobody reads from keep WAL." if kept else "No slot explains it: data, logs or archive."
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgnb.core.display import spell_bytes
+from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
+from pgnb.diagnosis.physical.log_messages import lines_about
 from pgnb.diagnosis.physical.rules.history import history_of
 from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
-from pgnb.diagnosis.physical.words import lines_about
 from pgnb.physical import Slot
 from pgnb.postgres.progress import lsn_text
 
@@ -69,7 +69,7 @@ def _in_use(standby: ServerSeen, slot: Slot) -> Iterator[Finding]:
         "slot-in-use",
         standby.name,
         cause,
-        (f"slot {slot.name}: {slot.words}", *lines_about(standby.log, "slot-in-use", limit=1)),
+        (f"slot {slot.name}: {slot.summary}", *lines_about(standby.log, "slot-in-use", limit=1)),
         "Wait, or pg_terminate_backend of that pid."
         if stale
         else f"Find the consumer by its address ({slot.consumer_address or 'local'}): give it a slot of"
@@ -106,7 +106,7 @@ def _removed(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
         " reached. A larger wal_keep_size brings nothing back.",
         (
             f"needed from {lsn_text(needed)}, the oldest on {primary.name} is {lsn_text(oldest)}"
-            f" ({spell_bytes(oldest - needed)} missing)",
+            f" ({format_bytes(oldest - needed)} missing)",
             f"restore_command: {archive or 'none'}",
             *lines_about(standby.log, "wal-removed", limit=1),
         ),
@@ -115,7 +115,7 @@ def _removed(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
 
 
 def _state(slot: Slot, primary: ServerSeen, wanted: set[str]) -> Iterator[Finding]:
-    subject, seen = f"slot {slot.name}", (f"{primary.name}: {slot.words}",)
+    subject, seen = f"slot {slot.name}", (f"{primary.name}: {slot.summary}",)
     cap = primary.condition.settings.get("max_slot_wal_keep_size") if primary.condition else ""
     if slot.lost:
         why = f" ({slot.invalidation_reason})" if slot.invalidation_reason else ""
@@ -132,7 +132,7 @@ def _state(slot: Slot, primary: ServerSeen, wanted: set[str]) -> Iterator[Findin
             "slot-at-risk",
             subject,
             "It is beyond its cap; the next checkpoint removes its WAL.",
-            (*seen, f"safe_wal_size {spell_bytes(slot.safe_wal_size)}"),
+            (*seen, f"safe_wal_size {format_bytes(slot.safe_wal_size)}"),
             "Raise max_slot_wal_keep_size now (06, section 6.1) and let its standby catch up.",
         )
     elif not slot.active and slot.reserved and not slot.temporary and slot.name not in wanted:
