@@ -207,9 +207,8 @@ class Diagnosis:
     def sentence(self) -> str:
         """The diagnosis in one line."""
         if not self.findings:
-            return (
-                f"Nothing is wrong with {', '.join(self.servers or self.databases) or 'what was looked at'}."
-            )
+            where = f"with {', '.join(self.servers)}" if self.servers else f"in {', '.join(self.databases)}"
+            return f"Nothing is wrong {where}."
         first = self.findings[0].heading
         return f"{first} (and {len(self) - 1} more)" if len(self) > 1 else first
 

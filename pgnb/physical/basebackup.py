@@ -15,6 +15,7 @@ from pgnb.cluster.security import User
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import DeadlineExceeded, NotFound, ParameterError, PgnbError
 from pgnb.core.plan import Change, Confirmation, Step
+from pgnb.physical import scripts
 from pgnb.physical.backupoptions import BackupOptions
 from pgnb.physical.bootstrap import ROOM, WIPE, Bootstrap
 from pgnb.physical.collation import library_checks
@@ -27,7 +28,7 @@ from pgnb.physical.sizing import checked, five
 from pgnb.physical.slots import Slot, slots
 from pgnb.physical.status import senders
 from pgnb.physical.target import Run, Target, find_target, inspect
-from pgnb.postgres import Server, scripts
+from pgnb.postgres import Server
 from pgnb.postgres.config.configmap import read_config_map
 from pgnb.postgres.source import Source
 

@@ -13,6 +13,7 @@ from pgnb.core.display import format_bytes
 from pgnb.core.errors import ChangeFailed, Conflict, DeadlineExceeded, PgnbError
 from pgnb.core.plan import Step
 from pgnb.core.wait import wait_until
+from pgnb.physical import scripts
 from pgnb.physical.backupoptions import BackupOptions
 from pgnb.physical.copies import Earlier, earlier, unfit
 from pgnb.physical.install import Role, install
@@ -23,7 +24,7 @@ from pgnb.physical.proof import HELPER_PASSFILE
 from pgnb.physical.slots import slots
 from pgnb.physical.streaming import wait_streaming
 from pgnb.physical.target import Target, inspect
-from pgnb.postgres import Server, scripts
+from pgnb.postgres import Server
 from pgnb.postgres.source import Source
 
 _FREE_SLOT = 90.0

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.core.checks import Check
+from pgnb.physical import scripts
 from pgnb.physical.judgement import DirectoryState
-from pgnb.postgres import Server, scripts
+from pgnb.postgres import Server
 from pgnb.postgres.preflight import REINDEX
 
 _REMEDY = (

@@ -10,11 +10,12 @@ from pgnb.cluster import Cluster, HelperPod
 from pgnb.cluster.helper_spec import START
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import ClusterError, DeadlineExceeded
+from pgnb.physical import scripts
 from pgnb.physical.manifest import data_owner
 from pgnb.physical.slots import slots
 from pgnb.physical.status import STREAMING
 from pgnb.physical.target import Target, find_target
-from pgnb.postgres import Server, scripts
+from pgnb.postgres import Server
 from pgnb.postgres.source import Source
 
 _PROOF = re.compile(r"proof (?P<status>\d+) (?P<name>\w+)\Z")

@@ -14,7 +14,7 @@ def script(*names: str, packages: Sequence[str] = _HERE) -> str:
     """The text of one or more scripts, in order, as one program, without comments and indentation.
 
     `packages` are searched for `name.sh` in order. An exec carries the program in its URL, of which servers
-    and proxies take 8 KB. Raises StopIteration when no package has a script.
+    and proxies take 8 KB. Raises FileNotFoundError when no package has a script.
     """
     texts = [_text(name, packages) for name in names]
     lines = [line.strip() for text in texts for line in text.splitlines()]
@@ -27,5 +27,8 @@ def argv(*names: str, args: tuple[str, ...] = (), packages: Sequence[str] = _HER
 
 
 def _text(name: str, packages: Sequence[str]) -> str:
-    there = (files(package) / f"{name}.sh" for package in packages)
-    return next(file for file in there if file.is_file()).read_text(encoding="utf-8")
+    for package in packages:
+        file = files(package) / f"{name}.sh"
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+    raise FileNotFoundError(f"no {name}.sh in {', '.join(packages)}")

@@ -28,7 +28,7 @@ def test_a_healthy_database_yields_nothing(stage: Stage) -> None:
     found = stage.diagnose(spec)
     assert list(found) == []
     assert found.checks(stage.cluster.journal).ok
-    assert "nothing is wrong in healthy" in str(found)
+    assert "Nothing is wrong in healthy" in str(found)
 
 
 def test_a_conflict_is_told_with_its_row_and_skipped_by_its_lsn(stage: Stage) -> None:
