@@ -105,7 +105,8 @@ def test_the_sampler_goes_on_until_the_recovery_is_seen(pair: Pair) -> None:
         sampler.wait_recovery(timeout=60)
     (series,) = sampler.samples().series
     assert series.caught_up_after(sampler.samples().spans[-1].end) is not None
-    assert "at most " in sampler.samples().finding
+    # Between two samples a fast standby may have been behind and caught up.
+    assert any(words in sampler.samples().finding for words in ("at most ", "never behind"))
     assert (
         "after load" in sampler.samples().finding or "level at the end of load" in sampler.samples().finding
     )
