@@ -67,7 +67,7 @@ def test_the_standby_replays_on(publisher, standby):
     wait_replayed(standby, marker(publisher), 60)
 
 
-@pytest.mark.parametrize("number", CARRIED_OUT)
+@pytest.mark.parametrize("number", [number for number in CARRIED_OUT if number != "12_09"])
 def test_a_second_run_finds_nothing_to_change(
     number, given, executed, observer, publisher, standby, subscriber
 ):

@@ -19,6 +19,8 @@ from tests.notebooks.snapshot import snapshot
 
 NUMBERS = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "10", "11")
 SWITCHOVER = "09"
+AGAIN = tuple(number for number in NUMBERS if number not in ("05", "10"))
+"""What is run again: all but those that only measure, for seconds each."""
 BEFORE_THE_SET_UP = dict.fromkeys(NUMBERS, Verdict.FAILED) | {
     "00": Verdict.PLANNED,
     "01": Verdict.PLANNED,
@@ -70,7 +72,7 @@ def test_it_is_carried_out(number, given, archive, executed):
     assert ran.verdict == Verdict.PASSED, ran.error
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", AGAIN)
 def test_a_second_run_finds_nothing_to_change(number, given, executed, observer, primary, standby):
     before = snapshot(observer, (primary, standby))
     outcome = _run(number, given, executed, dry_run="false")
@@ -80,7 +82,7 @@ def test_a_second_run_finds_nothing_to_change(number, given, executed, observer,
     assert lasting == []
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", AGAIN)
 def test_a_plan_of_what_is_set_up_passes(number, given, executed, observer, primary, standby):
     before = snapshot(observer, (primary, standby))
     outcome = _run(number, given, executed, dry_run="true")

@@ -25,7 +25,10 @@ def with_sidecar(obj: dict[str, Any]) -> None:
         spec["terminationGracePeriodSeconds"] = GRACE
 
 
-@pytest.fixture(params=["deployment", pytest.param("statefulset", marks=pytest.mark.long)])
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(params=["deployment", "statefulset"])
 def pair_of_servers(
     request: pytest.FixtureRequest, namespace: str, kubeconfig: Path, start_server: Callable[..., Any]
 ) -> Any:

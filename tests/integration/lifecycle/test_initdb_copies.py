@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.conftest import Server
 
 _ASK = "SELECT system_identifier FROM pg_control_system()"
@@ -21,6 +23,7 @@ def _psql(kubectl: Callable[..., Any], server: Server, statement: str) -> str:
     return _run(kubectl, server, "psql", "-Atd", login, "-c", statement).strip()
 
 
+@pytest.mark.long
 def test_a_copy_has_its_own_identifier_and_the_options_that_were_asked_for(
     kubectl: Callable[..., Any], start_postgres: Callable[..., Server], namespace: str
 ) -> None:

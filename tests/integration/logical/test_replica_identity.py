@@ -86,7 +86,8 @@ def _changes_arrive(pair: Pair, specs: Specs) -> None:
         assert "second" in both[0], table
 
 
-@pytest.mark.parametrize("via_root", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("via_root", [False, True])
 def test_update_and_delete_of_every_kind_of_table_arrive(pair: Pair, via_root: bool) -> None:
     database = f"identities_{via_root}".lower()
     pair.make_database(database, *SHAPES, *map(_rows, NAMES))
@@ -122,6 +123,7 @@ def test_an_index_of_another_name_serves_and_none_is_refused_before_the_publicat
     assert not identity_checks(pair.publisher, pair.subscriber, specs).ok
 
 
+@pytest.mark.long
 def test_a_subscriber_without_the_key_is_found_before_the_first_update_and_remedied_after(pair: Pair) -> None:
     pair.make_database(
         "lost_key",

@@ -68,11 +68,12 @@ def test_a_table_that_stalled_the_subscription_is_made_from_its_dump(stage: Stag
     assert stage.same(spec, "t")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("shape", "later"),
     [
         ("PARTITION BY RANGE (id)", "CREATE TABLE later PARTITION OF m FOR VALUES FROM (0) TO (10)"),
-        pytest.param("", "CREATE TABLE later (PRIMARY KEY (id)) INHERITS (m)", marks=pytest.mark.long),
+        ("", "CREATE TABLE later (PRIMARY KEY (id)) INHERITS (m)"),
     ],
 )
 def test_a_partition_or_child_that_was_made_later_is_found_and_added(

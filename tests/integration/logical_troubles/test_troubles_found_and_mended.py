@@ -233,6 +233,7 @@ def test_a_publication_that_is_gone_is_no_ground_for_a_copy(stage: Stage) -> Non
     assert len(stage.rows(stage.subscriber, spec, "t")) == 20
 
 
+@pytest.mark.long
 def test_what_the_subscribers_table_refuses_is_told_by_log_and_catalog(stage: Stage) -> None:
     spec = stage.replicated("refusing")
     stage.subscriber.execute(

@@ -164,6 +164,7 @@ def test_pre_stop_runs_before_the_signal(pods: Pods, followed: Follow) -> None:
     pods.until(lambda: pods.gone("p"), "gone")
 
 
+@pytest.mark.long
 def test_a_pod_past_its_deadline(pods: Pods) -> None:
     runs = {"command": ["sleep", "1000"]}  # As PID 1 it hears no signal but the last, whenever that comes.
     pods.run("p", runs, activeDeadlineSeconds=5, restartPolicy="Never", wait="")
@@ -207,6 +208,7 @@ def test_the_log_is_followed_to_the_end(pods: Pods) -> None:
     assert pods.logs("p", "--since=1h").split() == ["1", "2", "3", "4", "5"]
 
 
+@pytest.mark.long
 def test_an_unknown_image(early: Pods) -> None:
     def waiting() -> dict[str, str]:
         return dict(early.status("imageless")["state"]["waiting"])
