@@ -92,7 +92,7 @@ def _by_notebook(place: Ground) -> float:
     place.kubectl("wait", "pod/client", "--for=condition=Ready", "--timeout=120s")
     with _writing(place) as client:
         place.run(
-            "09", "-p", "path", "switchover", "-p", "allow_promotion", "true", "-p", "longest_gap", "600"
+            "09", "-p", "operation", "switchover", "-p", "allow_promotion", "true", "-p", "longest_gap", "600"
         )
         said, _ = client.communicate(timeout=120)
     return float(said) - _ordered(place.records)

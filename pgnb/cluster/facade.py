@@ -30,7 +30,7 @@ from pgnb.cluster.logs import LogLine
 from pgnb.cluster.manifests import Manifests, apply_rights, plan_apply
 from pgnb.cluster.passwords import Secret
 from pgnb.cluster.pods import POSTGRES_PORT, Pod
-from pgnb.cluster.rolechange import Interrupted, told_changes
+from pgnb.cluster.role_change_mark import Interrupted, told_changes
 from pgnb.cluster.server_spec import ServerOptions
 from pgnb.cluster.sockets import Sockets
 from pgnb.cluster.workloads import Volume, Workload

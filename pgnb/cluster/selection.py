@@ -8,7 +8,7 @@ from typing import Any
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.objects import events_of, get, list_all
 from pgnb.cluster.pods import Pod, likely_container
-from pgnb.cluster.rolechange import told_changes
+from pgnb.cluster.role_change_mark import told_changes
 from pgnb.cluster.trouble import condition, explain
 from pgnb.core.errors import ClusterError, NotFound, PodError
 

@@ -5,7 +5,7 @@ from pgnb.physical.basebackup import plan_base_backup
 from pgnb.physical.checks import standby_checks
 from pgnb.physical.claims import layout_checks
 from pgnb.physical.proof import prove_source
-from pgnb.physical.rejoin import Rejoin, plan_rejoin
+from pgnb.physical.rejoin import Rejoin, plan_rejoin_server
 from pgnb.physical.repoint import plan_repoint
 from pgnb.physical.sizing import five_checks, standby_settings
 from pgnb.physical.slot_checks import slot_checks, slots_as_wished
@@ -35,7 +35,7 @@ __all__ = [
     "layout_checks",
     "plan_base_backup",
     "plan_drop_slot",
-    "plan_rejoin",
+    "plan_rejoin_server",
     "plan_repoint",
     "plan_slot",
     "plan_slots",

@@ -206,7 +206,7 @@ class Bootstrap:
     def _assert_still_stopped(self) -> None:
         """A person, an autoscaler or a GitOps tool may have started a server on the old data meanwhile."""
         cluster = self.primary.cluster
-        replicas = self.target.again(cluster).workload.replicas
+        replicas = self.target.reload(cluster).workload.replicas
         pods = cluster.pods(self.target.workload.selector, self.target.pod.container)
         if replicas or pods:
             raise ChangeFailed(

@@ -67,7 +67,7 @@ class Wish:
     tablespaces: Mapping[str, str]
 
 
-def plan_rejoin(
+def plan_rejoin_server(
     old: str,
     new_primary: Server,
     *,

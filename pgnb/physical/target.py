@@ -133,7 +133,7 @@ class Target:
         split = [pair.partition("=")[::2] for pair in pairs]
         return [(name.replace("-", "_"), value) for name, value in split]
 
-    def again(self, cluster: Cluster) -> Target:
+    def reload(self, cluster: Cluster) -> Target:
         """The same place as it is now."""
         return replace(self, workload=cluster.find_workload(self.workload.kind, self.workload.name))
 

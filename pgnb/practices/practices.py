@@ -66,8 +66,8 @@ def publication_checks(primary: Server, *, strict: bool = False) -> Checks:
 def drill_checks(primary: Server, past: Past, *, max_age_days: float, strict: bool = False) -> Checks:
     """When each path of 09 was last carried out with success, by the records of the folder."""
     items = [
-        _recent(f"a {path} was carried out", _last_drill(past, path), max_age_days, _PRACTISE)
-        for path in ("switchover", "failover")
+        _recent(f"a {operation} was carried out", _last_drill(past, operation), max_age_days, _PRACTISE)
+        for operation in ("switchover", "failover")
     ]
     return as_practice("Failover is practised", items, primary, strict=strict)
 
@@ -199,13 +199,15 @@ def _slot_checks(row: dict[str, object], limits: Limits) -> Iterator[Check]:
     )
 
 
-def _last_drill(past: Past, path: str) -> PastRun | None:
-    runs = [
-        run
-        for run in past.changing
-        if run.passed and run.notebook.startswith(_DRILL) and run.parameters.get("path", "switchover") == path
-    ]
+def _last_drill(past: Past, operation: str) -> PastRun | None:
+    drills = [run for run in past.changing if run.passed and run.notebook.startswith(_DRILL)]
+    runs = [run for run in drills if _operation_of(run) == operation]
     return runs[-1] if runs else None
+
+
+def _operation_of(run: PastRun) -> object:
+    """Return the operation of a run of 09; older records call the parameter `path`."""
+    return run.parameters.get("operation", run.parameters.get("path", "switchover"))
 
 
 def _documented(server: Server, past: Past) -> Check:

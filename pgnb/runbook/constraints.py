@@ -188,7 +188,7 @@ CONSTRAINTS: Mapping[str, Constraint] = {
     "drop_slot": _SLOT,
     "drop_slots": _SLOTS,
     "take_slots": _SLOTS,
-    "accept_lost_slots": _SLOTS,
+    "allow_slot_loss": _SLOTS,
     "*_networks": _NETWORK,
     "replication_tls": _TLS,
     "tablespaces": _PATHS,
@@ -225,7 +225,7 @@ CONSTRAINTS: Mapping[str, Constraint] = {
 
 CHOICES: Mapping[str, tuple[frozenset[str], ...]] = {
     "dry_run": (frozenset({"true", "false", "auto"}),),
-    "path": (
+    "operation": (
         frozenset({"switchover", "failover", "rejoin"}),
         frozenset({"cutover", "failover", "clean", "abandon"}),
     ),

@@ -16,9 +16,9 @@ from tests.real.servers import (
 from tests.real.settings import GLIBC_IMAGE, MUSL_IMAGE
 
 GRACE = 60
-SWITCHOVER = {"path": "switchover", "allow_promotion": True}
+SWITCHOVER = {"operation": "switchover", "allow_promotion": True}
 REJOIN = {
-    "path": "rejoin",
+    "operation": "rejoin",
     "allow_rejoin": True,
     "primary": PRIMARY,
     "discard_diverged": PRIMARY,

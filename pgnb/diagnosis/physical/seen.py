@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pgnb.cluster import LogLine, Pod
-from pgnb.cluster.rolechange import Interrupted
+from pgnb.cluster.role_change_mark import Interrupted
 from pgnb.core.display import Cell, Displayable, Table, format_bytes
 from pgnb.diagnosis.physical.log_messages import grave, stamped
 from pgnb.physical import Receiver, Sender, Slot

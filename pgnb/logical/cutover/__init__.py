@@ -1,10 +1,10 @@
 """Logical replication's cut-over: clients led from the publisher to the subscriber, planned or in need.
 
-logical_cutover(cluster, path, subscriber, ...) -> Cutover       who takes part, and which way
+logical_cutover(cluster, operation, subscriber, ...) -> Cutover       who takes part, and which way
 cutover_status(cut) -> CutoverStatus                             each step's state, by database
-cutover_rights(cut, ...) -> Checks                               whether the user may take the path
-cutover_checks(cut) -> Checks                                    whether the path may begin
-plan_cutover(cut) -> Change                                      the path itself
+cutover_rights(cut, ...) -> Checks                               whether the user may carry out the operation
+cutover_checks(cut) -> Checks                                    whether the operation may begin
+plan_cutover(cut) -> Change                                      the operation itself
 cutover_done(cut) -> Checks                                      what is found afterwards
 measure_cutover(cut, ...), plot_cutover(cut)                     what a client saw of it
 """

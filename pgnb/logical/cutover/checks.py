@@ -18,7 +18,7 @@ _SEE = "See 12.9: it names the cause and the remedy."
 
 
 def cutover_checks(cut: Cutover, *, prepared: bool = True, allow_restart: bool = False) -> Checks:
-    """What must hold before the path begins; a run that was killed passes again and goes on.
+    """What must hold before the operation begins; a run that was killed passes again and goes on.
 
     Before the other direction is `prepared`, that this can be done: a restart where it takes one.
     """
@@ -28,18 +28,18 @@ def cutover_checks(cut: Cutover, *, prepared: bool = True, allow_restart: bool =
         *cut.cluster.access_checks(service_rights(cut, status)),
     ]
     for state in status.items:
-        items += _planned(state) if cut.path == "cutover" else []
+        items += _planned(state) if cut.operation == "cutover" else []
     items += _sequences(cut, status)
-    if cut.path == "cutover" and not cut.why_absent:
+    if cut.operation == "cutover" and not cut.why_absent:
         items.append(belongings_check(cut.publisher, cut.subscriber, cut.specs.databases))
-    items += publishing_checks(cut, done=False) if cut.path == "failover" else ()
-    return Checks.of(f"Before the path {cut.path}", items, cut.cluster.journal)
+    items += publishing_checks(cut, done=False) if cut.operation == "failover" else ()
+    return Checks.of(f"Before the operation {cut.operation}", items, cut.cluster.journal)
 
 
 def _of_everybody(cut: Cutover, status: CutoverStatus, as_is: bool) -> list[Check]:
     answers = not cut.why_absent
-    begun = status.leads or (cut.path == "failover" and any(state.noted for state in status.items))
-    wanted = cut.path != "failover"
+    begun = status.leads or (cut.operation == "failover" and any(state.noted for state in status.items))
+    wanted = cut.operation != "failover"
     level = str(cut.subscriber.scalar("SELECT pg_catalog.current_setting('wal_level')"))
     items = [
         Check(
@@ -54,7 +54,7 @@ def _of_everybody(cut: Cutover, status: CutoverStatus, as_is: bool) -> list[Chec
             answers == wanted or begun,
             "answers" if answers else cut.why_absent,
             "answers" if wanted else "no answer",
-            "Dead: path = failover. Alive: path = cutover loses nothing; a failover would.",
+            "Dead: operation = failover. Alive: operation = cutover loses nothing; a failover would.",
         ),
         Check(
             "the subscriber is writable",
@@ -150,17 +150,17 @@ def _sequences(cut: Cutover, status: CutoverStatus) -> list[Check]:
 
 def unknown_sequences(cut: Cutover) -> list[str]:
     """With a dead publisher: sequences that feed no column, by `database: schema.name`."""
-    if cut.path != "failover":
+    if cut.operation != "failover":
         return []
     found = map_parallel(lambda spec: unfed(cut.subscriber, spec.database), cut.specs)
     return [f"{spec.database}: {one}" for spec, names in zip(cut.specs, found, strict=True) for one in names]
 
 
 def cutover_done(cut: Cutover) -> Checks:
-    """What is found on the servers once the path was gone."""
+    """What is found on the servers once the operation was gone."""
     status = cutover_status(cut)
     items = [check for state in status.items for check in _afterwards(cut, state)]
-    if cut.path in ("cutover", "failover"):
+    if cut.operation in ("cutover", "failover"):
         items.append(
             Check(
                 f"Service {cut.service}",
@@ -170,17 +170,17 @@ def cutover_done(cut: Cutover) -> Checks:
                 "Run this again: it goes on from here.",
             )
         )
-    items += publishing_checks(cut, done=True) if cut.path == "failover" else ()
-    return Checks.of(f"After the path {cut.path}", items, cut.cluster.journal)
+    items += publishing_checks(cut, done=True) if cut.operation == "failover" else ()
+    return Checks.of(f"After the operation {cut.operation}", items, cut.cluster.journal)
 
 
 def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
     database, again = state.spec.database, "Run this again: it goes on from here."
-    if cut.path == "clean":
+    if cut.operation == "clean":
         return [
             Check(f"{database}: its slot", not state.noted, "left" if state.noted else "gone", "gone", again)
         ]
-    if cut.path == "abandon":
+    if cut.operation == "abandon":
         found = "stopped" if state.stopped else "let in"
         return [Check(f"{database}: writes", not state.stopped, found, "let in", again)]
     items = [
@@ -193,7 +193,7 @@ def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
         ),
         Check(f"{database}: sequences", not state.gaps, f"{len(state.gaps)} behind", "none behind", again),
     ]
-    if cut.path == "cutover":
+    if cut.operation == "cutover":
         found = "stopped" if state.stopped else "let in"
         items.append(Check(f"{database}: writes on the publisher", state.stopped, found, "stopped", again))
     if cut.reverse:

@@ -25,13 +25,13 @@ def measure_cutover(
 
     The scratch database is stopped and led on with the others, so that its client sees what theirs see; its
     rows are looked for on both servers, and it is dropped on both. Passwords as for `start_writer`. Without
-    `when` (an empty plan is false), in a plan-only run and on another path than `cutover` nothing is
+    `when` (an empty plan is false), in a plan-only run and on another operation than `cutover` nothing is
     started; what a killed run left of it is dropped all the same, where this one applies. A client that
     can't be started stops nothing: the checks say that nobody measured. Raises DeadlineExceeded when the
     client doesn't come back.
     """
     service = Service(cut.cluster.journal)
-    if cut.cluster.journal.dry_run or cut.path != "cutover" or cut.why_absent:
+    if cut.cluster.journal.dry_run or cut.operation != "cutover" or cut.why_absent:
         yield service
         return
     here, there = Scratch(cut.publisher, CUTOVER), Scratch(cut.subscriber, CUTOVER)
@@ -76,4 +76,4 @@ def _found(writer: Writer, cut: Cutover, writing: Writing) -> Found:
 
 def plot_cutover(cut: Cutover, service: Service | None = None) -> Plot:
     """Each phase as a bar, and the time without writes, where a client measured it."""
-    return plot_phases(cut.path, cut.phases, measured_silence(service), "measured by a client")
+    return plot_phases(cut.operation, cut.phases, measured_silence(service), "measured by a client")

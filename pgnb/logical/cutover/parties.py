@@ -22,7 +22,7 @@ from pgnb.observe.phases import timed_phase
 from pgnb.postgres import Login, Server, find_server
 from pgnb.postgres.route import Absent
 
-Path = Literal["cutover", "failover", "clean", "abandon"]
+Operation = Literal["cutover", "failover", "clean", "abandon"]
 DEFAULT_MARGIN = 10_000
 
 
@@ -38,7 +38,7 @@ class Cutover(Displayable):
     """
 
     cluster: Cluster = field(repr=False)
-    path: Path
+    operation: Operation
     publisher: Server
     subscriber: Server
     specs: Specs
@@ -76,7 +76,7 @@ class Cutover(Displayable):
         """Everybody's part, one fact a line."""
         alive = self.publisher.name if not self.why_absent else f"does not answer: {self.why_absent}"
         facts: dict[str, object] = {
-            "path": self.path,
+            "operation": self.operation,
             "publisher": alive,
             "subscriber, which takes over": self.subscriber.name,
             "databases": ", ".join(self.specs.databases) or "none",
@@ -88,7 +88,7 @@ class Cutover(Displayable):
 
 def logical_cutover(
     cluster: Cluster,
-    path: str,
+    operation: str,
     subscriber: Server,
     *,
     publisher_selector: str,
@@ -106,7 +106,7 @@ def logical_cutover(
     uncounted: Iterable[str] = (),
     expect: str = "",
 ) -> Cutover:
-    """Find everybody's part. On the path `failover` the publisher may be dead.
+    """Find everybody's part. On the operation `failover` the publisher may be dead.
 
     Paths: `cutover` (planned), `failover` (the publisher is dead), `clean` (it is back: its slots go),
     `abandon` (a planned one that did not end: writes are let in again). `databases`: empty takes those that
@@ -115,18 +115,20 @@ def logical_cutover(
     counted while writes stand still. `expect`: the system identifier of the publisher, where it answers.
     Raises ParameterError, PodError, ConnectionFailed, WrongServer.
     """
-    if path not in get_args(Path):
-        raise ParameterError(f"there is no path {path!r}", remedy=f"Set path to one of {get_args(Path)}.")
+    if operation not in get_args(Operation):
+        raise ParameterError(
+            f"there is no operation {operation!r}", remedy=f"Set operation to one of {get_args(Operation)}."
+        )
     if margin < 0:
         raise ParameterError("sequence_margin is negative", found=str(margin), remedy="0 or more values.")
-    may_lack = path == "failover"
+    may_lack = operation == "failover"
     found = _publisher(cluster, publisher_selector, container, user, password, expect, may_lack=may_lack)
     publisher, why = found
     specs = _specs(publisher, subscriber, databases)
-    way_back = reverse_service if path == "cutover" else ""
+    way_back = reverse_service if operation == "cutover" else ""
     return Cutover(
         cluster,
-        cast(Path, path),
+        cast(Operation, operation),
         publisher,
         subscriber,
         specs,
@@ -162,7 +164,7 @@ def _publisher(
         )
     except (PodError, ConnectionFailed) as gone:
         if not may_lack:
-            remedy = f"{gone.remedy} Where the publisher is dead for good, path = failover.".strip()
+            remedy = f"{gone.remedy} Where the publisher is dead for good, operation = failover.".strip()
             raise type(gone)(gone.message, found=gone.found, remedy=remedy) from gone
         why = gone.found or gone.message
         return Server(Absent(f"the server of {selector}", why), Login(user), cluster.journal), why

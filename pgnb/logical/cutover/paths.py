@@ -1,4 +1,4 @@
-"""The plan of each path, made of what the servers still lack: a second run finds nothing to do."""
+"""The plan of each operation, made of what the servers still lack: a second run finds nothing to do."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from pgnb.postgres.services import read_service
 
 
 def plan_cutover(cut: Cutover) -> Change:
-    """The plan of the chosen path.
+    """The plan of the chosen operation.
 
     `cutover` asks for `allow_cutover`; `failover` for `allow_cutover`, `accept_loss` and, where a sequence
     feeds no column, `accept_sequences` (their names); `clean` for `drop_slots` (their names); `abandon` for
     `allow_cutover`. Raises ParameterError for a Service that cannot be switched.
     """
-    if cut.path == "clean":
+    if cut.operation == "clean":
         return _clean(cut)
     status = cutover_status(cut)
-    if cut.path == "abandon":
+    if cut.operation == "abandon":
         return _abandon(cut, status)
-    to_publish = unpublished(cut) if cut.path == "failover" else []
+    to_publish = unpublished(cut) if cut.operation == "failover" else []
     if not unfinished(cut, status) and not to_publish:
         return Change(_title(cut), cut.cluster.journal, note="It is done: see the states of its steps.")
     read_service(cut)
-    return _planned(cut, status) if cut.path == "cutover" else _failover(cut, status)
+    return _planned(cut, status) if cut.operation == "cutover" else _failover(cut, status)
 
 
 def _title(cut: Cutover) -> str:
-    return f"{cut.path} to {cut.subscriber.name}"
+    return f"{cut.operation} to {cut.subscriber.name}"
 
 
 def _planned(cut: Cutover, status: CutoverStatus) -> Change:
@@ -48,7 +48,7 @@ def _planned(cut: Cutover, status: CutoverStatus) -> Change:
         _after(cut),
         work.steps(status),
         note="Until the first subscription is dropped, whatever fails is put back.",
-        undo_text="path = abandon before that; afterwards the same in the other direction (reverse_service)",
+        undo_text="operation = abandon before that; after it, the same in the other direction (reverse_service)",
         confirmations=[_allow()],
         precheck=lambda: cutover_checks(cut),
     )
@@ -68,7 +68,7 @@ def _failover(cut: Cutover, status: CutoverStatus) -> Change:
         _text(cut, status),
         _after(cut),
         Emergency(cut).steps(status),
-        note="Slots that the publisher keeps are noted; path = clean drops them when it is back.",
+        note="Slots that the publisher keeps are noted; operation = clean drops them when it is back.",
         confirmations=wanted,
         precheck=lambda: cutover_checks(cut),
     )
@@ -87,7 +87,7 @@ def _text(cut: Cutover, status: CutoverStatus) -> str:
 def _after(cut: Cutover) -> str:
     back = f", followed by {cut.publisher.name}" if cut.reverse else ""
     lines = [f"{spec.database}: of {cut.subscriber.name}{back}" for spec in cut.specs]
-    made = [f"{s.database}: {s.publication}" for s in unpublished(cut)] if cut.path == "failover" else []
+    made = [f"{s.database}: {s.publication}" for s in unpublished(cut)] if cut.operation == "failover" else []
     return "\n".join([*lines, *made, f"Service {cut.service}: leads to the subscriber", ""])
 
 
@@ -119,7 +119,7 @@ def _abandon(cut: Cutover, status: CutoverStatus) -> Change:
     stopped = [state.spec.database for state in status.items if state.stopped]
     if gone or status.leads or not stopped:
         why = (
-            f"Subscriptions are dropped already ({', '.join(gone)}): go on with path = cutover."
+            f"Subscriptions are dropped already ({', '.join(gone)}): go on with operation = cutover."
             if gone
             else ""
         )

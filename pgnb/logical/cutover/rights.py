@@ -1,4 +1,4 @@
-"""What a path asks of the API server: known beforehand, so it is refused before anything is changed."""
+"""What a operation asks of the API server: known beforehand, so it is refused before anything is changed."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _CLIENT_RIGHTS = (Right("create", "pods", why=_CLIENT), Right("delete", "pods", 
 
 
 def cutover_rights(cut: Cutover, *, measure: bool = False, allow_restart: bool = False) -> Checks:
-    """Every right that the chosen path takes, the preparation of a way back included.
+    """Every right that the chosen operation takes, the preparation of a way back included.
 
-    Nothing where the path was gone already, nor on the paths that touch the servers alone. `measure`: a
-    client measures; `allow_restart`: the subscriber is restarted where a way back needs it.
+    Empty if the operation has already completed, or needs no Kubernetes API access. `measure`: a client
+    measures; `allow_restart`: the subscriber is restarted where a way back needs it.
     """
     status = cutover_status(cut)
     rights = [*service_rights(cut, status)]
-    if rights and measure and cut.path == "cutover":
+    if rights and measure and cut.operation == "cutover":
         rights += _CLIENT_RIGHTS
     if rights and cut.reverse:
         rights += _way_back(cut, allow_restart=allow_restart)
-    checks = Checks.of(f"May this user take the path {cut.path}?", (), cut.cluster.journal)
+    checks = Checks.of(f"May this user carry out the operation {cut.operation}?", (), cut.cluster.journal)
     return checks + cut.cluster.access_checks(rights)
 
 
 def service_rights(cut: Cutover, status: CutoverStatus) -> Iterator[Right]:
     """What must not turn out to be forbidden between the stop of the writes and the Service's switch."""
-    switched = status.leads and cut.path == "failover"
-    if cut.path in ("cutover", "failover") and unfinished(cut, status) and not switched:
+    switched = status.leads and cut.operation == "failover"
+    if cut.operation in ("cutover", "failover") and unfinished(cut, status) and not switched:
         yield Right("patch", "services", why="to lead clients to the subscriber", name=cut.service)
 
 

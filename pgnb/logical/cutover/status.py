@@ -128,7 +128,7 @@ def gaps_of(cut: Cutover, spec: DatabaseSpec, standing: Subscription | None) -> 
 
     Once the subscription is dropped without a publisher, its sequences were set: only the rows count then.
     """
-    if cut.path == "failover":
+    if cut.operation == "failover":
         return margin_gaps(cut.subscriber, spec, cut.margin if standing else 0)
     there = databases_of(cut.publisher)
     return carried_gaps(cut.publisher, cut.subscriber, spec) if spec.database in there else ()

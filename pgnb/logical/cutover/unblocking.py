@@ -18,8 +18,8 @@ from pgnb.postgres.services import own_labels, read_service, selector_words
 
 GO_ON = (
     "The writes stay stopped on {publisher}. See where the Service leads, and which server the clients write"
-    " to. To finish, run this again (path = cutover); to go back, lead the Service to {publisher} and run"
-    " this with path = abandon."
+    " to. To finish, run this again (operation = cutover); to go back, lead the Service to {publisher} and"
+    " run this with operation = abandon."
 )
 
 

@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.core.checks import Check, Checks
-from pgnb.physical.failover.quiet import read_only_by_default
-from pgnb.physical.failover.succession import Succession
+from pgnb.physical.failover.participants import RoleChange
+from pgnb.physical.failover.write_block import read_only_by_default
 from pgnb.physical.slots import slots
 from pgnb.physical.status import senders
 from pgnb.postgres import Server
 from pgnb.postgres.services import own_labels, read_service, selector_words
 
 
-def succession_checks(pair: Succession) -> Checks:
+def failover_checks(role_change: RoleChange) -> Checks:
     """The checklist after a promotion, carried out; on the path failover the old primary stays fenced."""
     title = "After the change of roles"
-    if not pair.candidate.present or not pair.done:
-        found = pair.candidate.facts.role
-        check = Check("the candidate is a primary", False, found, "primary", "Carry out the path first.")
-        return Checks.of(title, [check], pair.cluster.journal)
-    items = [*_primary(pair), *_old(pair), *_followers(pair)]
-    return Checks.of(title, items, pair.cluster.journal)
+    if not role_change.candidate.present or not role_change.done:
+        found = role_change.candidate.facts.role
+        check = Check("the candidate is a primary", False, found, "primary", "Carry out the operation first.")
+        return Checks.of(title, [check], role_change.cluster.journal)
+    items = [*_primary(role_change), *_old(role_change), *_followers(role_change)]
+    return Checks.of(title, items, role_change.cluster.journal)
 
 
-def _primary(pair: Succession) -> Iterator[Check]:
-    facts, candidate = pair.candidate.facts, pair.candidate
+def _primary(role_change: RoleChange) -> Iterator[Check]:
+    facts, candidate = role_change.candidate.facts, role_change.candidate
     yield Check("the candidate is a primary", not facts.in_recovery, facts.role, "primary")
-    before = pair.remains.timeline if pair.remains else 0
+    before = role_change.shutdown_state.timeline if role_change.shutdown_state else 0
     yield Check("on a new timeline", facts.timeline > before, facts.timeline, f"above {before or 'the old'}")
     read_only = read_only_by_default(candidate)
     yield Check("it accepts writes", read_only == "off", read_only, "off", "Reset it, and reload.")
-    selector, wished = read_service(pair)["spec"]["selector"], own_labels(candidate)
+    selector, wished = read_service(role_change)["spec"]["selector"], own_labels(candidate)
     yield Check(
-        f"the Service {pair.service} leads to it",
+        f"the Service {role_change.service} leads to it",
         selector == wished,
         selector_words(selector),
         selector_words(wished),
@@ -41,9 +41,9 @@ def _primary(pair: Succession) -> Iterator[Check]:
     )
 
 
-def _old(pair: Succession) -> Iterator[Check]:
-    pods, replicas = pair.old.pods(), pair.old.again().replicas
-    if pair.path == "failover" and not pods:
+def _old(role_change: RoleChange) -> Iterator[Check]:
+    pods, replicas = role_change.old.pods(), role_change.old.reload().replicas
+    if role_change.operation == "failover" and not pods:
         yield Check(
             "the old primary is fenced",
             replicas == 0,
@@ -52,23 +52,23 @@ def _old(pair: Succession) -> Iterator[Check]:
             "It would come back as a second primary.",
         )
         return
-    server, why = pair.old.server()
+    server, why = role_change.old.server()
     role = server.facts.role if server else why
     yield Check(
         "the old primary is a standby",
         role == "standby",
         role,
         "standby",
-        "It must never accept writes: fence it, then path = rejoin.",
+        "It must never accept writes: fence it, then operation = rejoin.",
     )
     if server is not None and server.facts.in_recovery:
-        yield _follows(pair, server)
+        yield _follows(role_change, server)
 
 
-def _followers(pair: Succession) -> Iterator[Check]:
-    for one in pair.others:
-        yield _follows(pair, one)
-    idle = [slot.name for slot in slots(pair.candidate) if not slot.active]
+def _followers(role_change: RoleChange) -> Iterator[Check]:
+    for one in role_change.others:
+        yield _follows(role_change, one)
+    idle = [slot.name for slot in slots(role_change.candidate) if not slot.active]
     yield Check(
         "no slot without a reader",
         not idle,
@@ -79,17 +79,17 @@ def _followers(pair: Succession) -> Iterator[Check]:
     )
 
 
-def _follows(pair: Succession, standby: Server) -> Check:
+def _follows(role_change: RoleChange, standby: Server) -> Check:
     """Streaming from the new primary, on its timeline, through a slot."""
     ip, timeline = standby.pod.ip, standby.refresh().timeline
-    mine = [s for s in senders(pair.candidate) if s.address == ip and s.streaming]
+    mine = [s for s in senders(role_change.candidate) if s.address == ip and s.streaming]
     slot = mine[0].slot if mine else None
-    ok = bool(mine) and bool(slot) and timeline == pair.candidate.facts.timeline
+    ok = bool(mine) and bool(slot) and timeline == role_change.candidate.facts.timeline
     stream = f"streams through {slot or 'no slot'}" if mine else "does not stream"
     return Check(
         f"{standby.name} follows",
         ok,
         f"timeline {timeline}, {stream}",
-        f"timeline {pair.candidate.facts.timeline}, streams through a slot",
-        "Re-point it, or rejoin it (path = rejoin with its workload as primary).",
+        f"timeline {role_change.candidate.facts.timeline}, streams through a slot",
+        "Re-point it, or rejoin it (operation = rejoin with its workload as primary).",
     )

@@ -12,28 +12,28 @@ from typing import Any
 
 from pgnb.cluster import Helper, Pod
 from pgnb.core.errors import PgnbError
-from pgnb.physical.failover.remains import read_remains
-from pgnb.physical.failover.succession import Succession
+from pgnb.physical.failover.participants import RoleChange
+from pgnb.physical.failover.shutdown_state import read_shutdown_state
 
 _SETTLED = timedelta(seconds=10)
 """So long after the order to delete its pod, a container that waits for a restart is never started again."""
 
 
-def running_pods(pair: Succession, helper: Helper | None = None) -> list[Pod]:
+def running_pods(role_change: RoleChange, helper: Helper | None = None) -> list[Pod]:
     """The old primary's pods whose server may still run; the others are kept as ended."""
     left = []
-    for pod in pair.old.pods():
-        if pod.uid in pair.ended:
+    for pod in role_change.old.pods():
+        if pod.uid in role_change.ended:
             continue
-        why = _ended(pair, pod, helper)
+        why = _ended(role_change, pod, helper)
         if why:
-            pair.ended[pod.uid] = why
+            role_change.ended[pod.uid] = why
         else:
             left.append(pod)
     return left
 
 
-def _ended(pair: Succession, pod: Pod, helper: Helper | None) -> str:
+def _ended(role_change: RoleChange, pod: Pod, helper: Helper | None) -> str:
     if not pod.deleting:
         return ""
     state = pod.state
@@ -42,7 +42,7 @@ def _ended(pair: Succession, pod: Pod, helper: Helper | None) -> str:
         return "its container has ended"
     if state and "running" not in state and ordered < _now() - _SETTLED:
         return "its container does not run"
-    if helper is not None and _shut_down(pair, helper):
+    if helper is not None and _shut_down(role_change, helper):
         return "its data directory was shut down"
     return ""
 
@@ -64,15 +64,15 @@ def _ordered(pod: Pod) -> datetime:
     return datetime.fromisoformat(meta["deletionTimestamp"]) - grace
 
 
-def _shut_down(pair: Succession, helper: Helper) -> bool:
+def _shut_down(role_change: RoleChange, helper: Helper) -> bool:
     """The postmaster has removed its lock file, and the control file says that it shut down in order."""
-    target = pair.old.target
+    target = role_change.old.target
     if target is None:
         return False
     try:
         lock = helper.exec(["test", "-e", f"{target.directory}/postmaster.pid"], check=False)
         if lock.exit_status != 1:
             return False
-        return read_remains(helper.exec, target.directory, pair.candidate.facts.bin_dir).clean
+        return read_shutdown_state(helper.exec, target.directory, role_change.candidate.facts.bin_dir).clean
     except PgnbError:
         return False  # Then the pod's own state must tell.

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pgnb.core.checks import Checks
 from pgnb.core.errors import NotFound
 from pgnb.core.plan import Change, Step
-from pgnb.physical.failover.succession import Succession
-from pgnb.physical.rejoin import plan_rejoin
+from pgnb.physical.failover.participants import RoleChange
+from pgnb.physical.rejoin import plan_rejoin_server
 from pgnb.physical.repoint import plan_repoint
 from pgnb.postgres import Server
 from pgnb.postgres.config.configmap import read_config_map
@@ -16,8 +16,8 @@ from pgnb.postgres.config.configure import plan_settings
 from pgnb.postgres.source import Source
 
 
-def plan_return(
-    pair: Succession,
+def plan_rejoin(
+    role_change: RoleChange,
     source: Source,
     *,
     slot: str,
@@ -33,16 +33,20 @@ def plan_return(
     It takes the slot's and the standby's name that the candidate had. Empty on the path `failover`, which
     leaves it fenced. In a plan-only run before the roles have changed, the plan is only named.
     `start_timeout` in seconds, for each pod to start. `tablespaces` maps paths, for a base backup.
-    Confirmations, and what is raised: see `plan_rejoin`.
+    Confirmations, and what is raised: see `plan_rejoin_server`.
     """
-    title, old = f"{pair.old.name} returns as a standby", pair.old
-    if pair.path == "failover":
-        return Change(title, pair.cluster.journal, note="It stays fenced; path = rejoin brings it back.")
-    if not pair.done:
-        return _later(title, pair, f"{old.name} follows {pair.candidate.name} through the slot {slot}")
-    change = plan_rejoin(
+    title, old = f"{role_change.old.name} returns as a standby", role_change.old
+    if role_change.operation == "failover":
+        return Change(
+            title, role_change.cluster.journal, note="It stays fenced; operation = rejoin brings it back."
+        )
+    if not role_change.done:
+        return _later(
+            title, role_change, f"{old.name} follows {role_change.candidate.name} through the slot {slot}"
+        )
+    change = plan_rejoin_server(
         old.workload.name,
-        pair.candidate,
+        role_change.candidate,
         source=source,
         slot=slot,
         application_name=application_name,
@@ -54,57 +58,61 @@ def plan_return(
         start_timeout=start_timeout,
         tablespaces=tablespaces,
     )
-    return _timed(pair, change, "the old primary returns")
+    return _timed(role_change, change, "the old primary returns")
 
 
-def plan_followers(pair: Succession, source: Source, *, start_timeout: float = 300.0) -> Change:
+def plan_followers(role_change: RoleChange, source: Source, *, start_timeout: float = 300.0) -> Change:
     """Every other standby led to the new primary, each through a slot of its own there.
 
     One whose pod must start again for that has `start_timeout` seconds.
     """
     title = "Other standbys follow the new primary"
-    if not pair.others:
-        return Change(title, pair.cluster.journal, note="There are no others.")
-    if not pair.done:
-        return _later(title, pair, f"{', '.join(one.name for one in pair.others)}: slot, then connection")
+    if not role_change.others:
+        return Change(title, role_change.cluster.journal, note="There are no others.")
+    if not role_change.done:
+        return _later(
+            title, role_change, f"{', '.join(one.name for one in role_change.others)}: slot, then connection"
+        )
     plans = [
-        plan_repoint(one, pair.candidate, source, _slot_of(one), start_timeout=start_timeout)
-        for one in pair.others
+        plan_repoint(one, role_change.candidate, source, _slot_of(one), start_timeout=start_timeout)
+        for one in role_change.others
     ]
-    return _timed(pair, _together(title, pair, plans), "other standbys follow")
+    return _timed(role_change, _together(title, role_change, plans), "other standbys follow")
 
 
-def plan_settings_of_primary(pair: Succession, config_map: str) -> Change:
+def plan_primary_settings(role_change: RoleChange, config_map: str) -> Change:
     """What the primary's ConfigMap asks for, given to the new primary: a standby's own settings were others.
 
     Empty before the roles have changed, and where there is no such ConfigMap.
     """
-    title = f"Settings of the primary on {pair.candidate.name}"
-    if not pair.done:
-        return _later(title, pair, f"the settings of the ConfigMap {config_map}")
+    title = f"Settings of the primary on {role_change.candidate.name}"
+    if not role_change.done:
+        return _later(title, role_change, f"the settings of the ConfigMap {config_map}")
     try:
-        wished = read_config_map(pair.candidate, config_map).settings
+        wished = read_config_map(role_change.candidate, config_map).settings
     except NotFound:
-        return Change(title, pair.cluster.journal, note=f"There is no ConfigMap {config_map}.")
-    return plan_settings(pair.candidate, wished)
+        return Change(title, role_change.cluster.journal, note=f"There is no ConfigMap {config_map}.")
+    return plan_settings(role_change.candidate, wished)
 
 
 def _slot_of(standby: Server) -> str:
     return str(standby.scalar("SHOW primary_slot_name")) or standby.pod.name.replace("-", "_")
 
 
-def _later(title: str, pair: Succession, what: str) -> Change:
+def _later(title: str, role_change: RoleChange, what: str) -> Change:
     """A plan that can only be made once the roles have changed; a run that applies makes it then."""
-    steps = [Step(pair.old.name, what, lambda: "")] if pair.cluster.dry_run else []
-    return Change(title, pair.cluster.journal, steps=steps, note="Planned once the roles have changed.")
+    steps = [Step(role_change.old.name, what, lambda: "")] if role_change.cluster.dry_run else []
+    return Change(
+        title, role_change.cluster.journal, steps=steps, note="Planned once the roles have changed."
+    )
 
 
-def _timed(pair: Succession, change: Change, phase: str) -> Change:
+def _timed(role_change: RoleChange, change: Change, phase: str) -> Change:
     """The same change, as one phase of the succession."""
 
     def run(step: Step) -> Callable[[], str]:
         def timed() -> str:
-            with pair.phase(phase):
+            with role_change.phase(phase):
                 return step.run()
 
         return timed
@@ -113,21 +121,21 @@ def _timed(pair: Succession, change: Change, phase: str) -> Change:
     return change
 
 
-def _together(title: str, pair: Succession, plans: Sequence[Change]) -> Change:
+def _together(title: str, role_change: RoleChange, plans: Sequence[Change]) -> Change:
     """Several plans as one."""
     real = [plan for plan in plans if plan]
     return Change(
         title,
-        pair.cluster.journal,
+        role_change.cluster.journal,
         "".join(p.before for p in real),
         "".join(p.after for p in real),
         [step for plan in real for step in plan.steps],
         note=" ".join(dict.fromkeys(p.note for p in plans if p.note)),
         confirmations=[c for plan in real for c in plan.confirmations],
-        precheck=lambda: _all_prechecks(title, pair, real),
+        precheck=lambda: _all_prechecks(title, role_change, real),
     )
 
 
-def _all_prechecks(title: str, pair: Succession, plans: Sequence[Change]) -> Checks:
+def _all_prechecks(title: str, role_change: RoleChange, plans: Sequence[Change]) -> Checks:
     found = [plan.precheck() for plan in plans if plan.precheck is not None]
-    return Checks.of(title, [item for checks in found for item in checks], pair.cluster.journal)
+    return Checks.of(title, [item for checks in found for item in checks], role_change.cluster.journal)

@@ -8,9 +8,9 @@ from typing import Any
 
 from pgnb.cluster import Cluster
 from pgnb.cluster.owner import this_run
-from pgnb.cluster.rolechange import ROLE_CHANGE, RoleChange, role_change_of
+from pgnb.cluster.role_change_mark import ROLE_CHANGE, RoleChangeMark, role_change_mark
 from pgnb.core.checks import Check, Checks
-from pgnb.physical.failover.succession import Succession
+from pgnb.physical.failover.participants import RoleChange
 
 
 def role_change_checks(cluster: Cluster) -> Checks:
@@ -24,7 +24,7 @@ def role_change_checks(cluster: Cluster) -> Checks:
 
 
 def mark_phase(
-    pair: Succession,
+    role_change: RoleChange,
     phase: str,
     *,
     replicas: int | None = None,
@@ -35,30 +35,32 @@ def mark_phase(
 
     Whoever changed the workload since this run saw it has it: then Conflict is raised, and nothing changed.
     """
-    before = pair.change
+    before = role_change.mark
     keeps = before is not None and before.stopped and stopped is None
-    pair.change = RoleChange(
-        pair.path,
+    role_change.mark = RoleChangeMark(
+        role_change.operation,
         phase,
         this_run(),
         datetime.now(UTC).isoformat(timespec="seconds"),
-        pair.candidate.name,
+        role_change.candidate.name,
         stopped=keeps or bool(stopped),
         standing=before.standing if keeps and before else standing,
     )
     what = f"{ROLE_CHANGE}: {phase}" + ("" if replicas is None else f"; scale to {replicas}")
-    _write(pair, pair.change.text, what, {} if replicas is None else {"spec": {"replicas": replicas}})
+    _write(
+        role_change, role_change.mark.text, what, {} if replicas is None else {"spec": {"replicas": replicas}}
+    )
 
 
-def clear_mark(pair: Succession) -> str:
+def clear_mark(role_change: RoleChange) -> str:
     """Take the annotation away: the change of roles is over, or was put back."""
-    if role_change_of(pair.old.again().object) is None:
+    if role_change_mark(role_change.old.reload().object) is None:
         return "nothing was in progress"
-    _write(pair, None, f"remove {ROLE_CHANGE}: the change of roles is over", {})
-    pair.change = None
+    _write(role_change, None, f"remove {ROLE_CHANGE}: the change of roles is over", {})
+    role_change.mark = None
     return "over"
 
 
-def _write(pair: Succession, value: str | None, what: str, spec: Mapping[str, Any]) -> None:
+def _write(role_change: RoleChange, value: str | None, what: str, spec: Mapping[str, Any]) -> None:
     body = {"metadata": {"annotations": {ROLE_CHANGE: value}}, **spec}
-    pair.cluster.patch_as_seen(pair.old.workload.object, body, what)
+    role_change.cluster.patch_as_seen(role_change.old.workload.object, body, what)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pgnb.core.checks import Check, Checks
 from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_duration, key_value_table
 from pgnb.core.journal import Journal
-from pgnb.physical.failover.succession import Succession
+from pgnb.physical.failover.participants import RoleChange
 from pgnb.physical.failover.volume import read_volume
 from pgnb.physical.status import Receiver, receiver
 
@@ -108,21 +108,25 @@ class Loss(Displayable):
         return key_value_table("Loss estimate", facts if self.applies else {"estimate": self.basis})
 
 
-def estimate_loss(pair: Succession) -> Loss:
+def estimate_loss(role_change: RoleChange) -> Loss:
     """What would be lost if the candidate were promoted now; the estimate goes into the record.
 
     The exact answer is on the fenced volume: the commits in the WAL behind what the candidate replayed. It
     is an upper bound, since a commit may not have been acknowledged. Only where the volume can't be read, it
     is the time since the candidate's newest commit.
     """
-    candidate, journal = pair.candidate, pair.cluster.journal
+    candidate, journal = role_change.candidate, role_change.cluster.journal
     seen = receiver(candidate)
-    if pair.path != "failover" or seen is None or not seen.in_recovery:
-        basis = "the candidate is a primary already" if pair.done else f"the path is {pair.path}"
+    if role_change.operation != "failover" or seen is None or not seen.in_recovery:
+        basis = (
+            "the candidate is a primary already"
+            if role_change.done
+            else f"the operation is {role_change.operation}"
+        )
         return Loss(candidate.name, basis, None, None, None, None, None, None, False, False, False, journal)
-    remains = read_volume(pair)
+    shutdown_state = read_volume(role_change)
     asked = candidate.scalar("SELECT pg_catalog.clock_timestamp()")
-    commits, size, basis = _bounds(pair, seen)
+    commits, size, basis = _bounds(role_change, seen)
     found = Loss(
         candidate.name,
         basis,
@@ -136,26 +140,34 @@ def estimate_loss(pair: Succession) -> Loss:
         seen.streaming,
         journal=journal,
     )
-    pair.quiet_from, pair.lost_commits = seen.last_commit_replayed, commits
+    role_change.writes_stopped_at, role_change.lost_commits = seen.last_commit_replayed, commits
     journal.facts(
         loss_estimate=found.summary,
         loss_commits=commits,
         loss_basis=basis,
-        old_primary=remains.state if remains else "",
+        old_primary=shutdown_state.state if shutdown_state else "",
     )
     return found
 
 
-def _bounds(pair: Succession, seen: Receiver) -> tuple[int | None, int | None, str]:
-    remains = pair.remains
-    if remains is None:
+def _bounds(role_change: RoleChange, seen: Receiver) -> tuple[int | None, int | None, str]:
+    shutdown_state = role_change.shutdown_state
+    if shutdown_state is None:
         return (
             None,
             None,
-            f"the candidate's own clock: the old volume can't be read ({pair.unreadable or pair.old.volume})",
+            f"the candidate's own clock: the old volume can't be read ({role_change.unreadable or role_change.old.volume})",
         )
-    if remains.covered_by(seen.replayed_lsn):
-        return 0, 0, f"its clean shutdown: the checkpoint {remains.checkpoint} was replayed"
-    if remains.commits is None:
-        return None, None, f"the candidate's own clock: the old volume has no WAL from {remains.start} on"
-    return remains.commits, remains.beyond, f"the WAL on {pair.old.volume}, read to its end ({remains.end})"
+    if shutdown_state.covered_by(seen.replayed_lsn):
+        return 0, 0, f"its clean shutdown: the checkpoint {shutdown_state.checkpoint} was replayed"
+    if shutdown_state.commits is None:
+        return (
+            None,
+            None,
+            f"the candidate's own clock: the old volume has no WAL from {shutdown_state.start} on",
+        )
+    return (
+        shutdown_state.commits,
+        shutdown_state.beyond,
+        f"the WAL on {role_change.old.volume}, read to its end ({shutdown_state.end})",
+    )

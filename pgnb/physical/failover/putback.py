@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pgnb.cluster import Object
 from pgnb.core.errors import LeaseLost, PgnbError
-from pgnb.physical.failover.succession import Succession
+from pgnb.physical.failover.participants import RoleChange
 from pgnb.postgres import Server
 from pgnb.postgres.services import read_service, selector_words
 
@@ -20,23 +20,25 @@ class Before:
     service: Object
 
     @classmethod
-    def of(cls, pair: Succession) -> Before:
+    def of(cls, role_change: RoleChange) -> Before:
         """As it is now. Raises ParameterError for a Service that can't be switched."""
-        return cls(pair.candidate.facts.timeline, read_service(pair))
+        return cls(role_change.candidate.facts.timeline, read_service(role_change))
 
 
-def against_putting_back(pair: Succession, before: Before) -> list[str]:
+def against_putting_back(role_change: RoleChange, before: Before) -> list[str]:
     """Why the old primary must not take writes again, one reason each; none: it may.
 
     Somebody else may have promoted meanwhile. Whatever can't be read is a reason, too.
     """
-    reasons = [reason for one in (pair.candidate, *pair.others) for reason in _of_standby(one, before)]
-    return [*reasons, *_of_service(pair, before), *_of_lease(pair)]
+    reasons = [
+        reason for one in (role_change.candidate, *role_change.others) for reason in _of_standby(one, before)
+    ]
+    return [*reasons, *_of_service(role_change, before), *_of_lease(role_change)]
 
 
-def _of_lease(pair: Succession) -> Iterator[str]:
+def _of_lease(role_change: RoleChange) -> Iterator[str]:
     try:
-        pair.cluster.journal.assert_guarded()
+        role_change.cluster.journal.assert_guarded()
     except LeaseLost as lost:
         yield f"{lost.message} ({lost.found})"
 
@@ -53,19 +55,19 @@ def _of_standby(standby: Server, before: Before) -> Iterator[str]:
         yield f"{standby.name} follows timeline {facts.timeline}, it was {before.timeline}"
 
 
-def _of_service(pair: Succession, before: Before) -> Iterator[str]:
+def _of_service(role_change: RoleChange, before: Before) -> Iterator[str]:
     try:
-        selector = read_service(pair)["spec"]["selector"]
+        selector = read_service(role_change)["spec"]["selector"]
     except PgnbError as error:
-        yield f"the Service {pair.service} can't be read ({error.message})"
+        yield f"the Service {role_change.service} can't be read ({error.message})"
         return
     if selector != before.service["spec"]["selector"]:
-        yield f"the Service {pair.service} selects {selector_words(selector)}"
+        yield f"the Service {role_change.service} selects {selector_words(selector)}"
 
 
-def going_on(pair: Succession) -> str:
+def going_on(role_change: RoleChange) -> str:
     """The command that goes on from a state in which the old primary takes no writes."""
     return (
-        "Go on with pgnb run 09 -p path failover -p allow_promotion true. To give up instead, see first that"
-        f" every standby of {pair.old.name} is still in recovery."
+        "Go on with pgnb run 09 -p operation failover -p allow_promotion true. To give up instead, see first that"
+        f" every standby of {role_change.old.name} is still in recovery."
     )

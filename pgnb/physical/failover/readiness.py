@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pgnb.cluster import Right
-from pgnb.cluster.rolechange import role_change_of
+from pgnb.cluster.role_change_mark import role_change_mark
 from pgnb.core.checks import Check, Checks
 from pgnb.core.display import format_bytes
 from pgnb.physical.collation import collation_checks
 from pgnb.physical.entrypoint import role_checks
-from pgnb.physical.failover.quiet import read_only_by_default
-from pgnb.physical.failover.succession import Succession, foremost
+from pgnb.physical.failover.participants import RoleChange, foremost
+from pgnb.physical.failover.write_block import read_only_by_default
 from pgnb.physical.outside import mapped, outside_of
 from pgnb.physical.sizing import sizing_checks
 from pgnb.physical.slots import slots
@@ -29,8 +29,8 @@ _LOST_SLOTS = (
 )
 
 
-def path_checks(
-    pair: Succession,
+def operation_checks(
+    role_change: RoleChange,
     *,
     allow_promotion: bool | None = None,
     allow_rejoin: bool | None = None,
@@ -43,39 +43,47 @@ def path_checks(
     `rejoin_tablespaces` is what `plan_return` gets as tablespaces. Raises ParameterError, before a promotion,
     where it names what is no tablespace of the new primary's.
     """
-    if rejoin_tablespaces and pair.candidate.present:
-        mapped(outside_of(pair.candidate), rejoin_tablespaces, parameter="rejoin_tablespaces")
-    checks = _path_checks(pair)
+    if rejoin_tablespaces and role_change.candidate.present:
+        mapped(outside_of(role_change.candidate), rejoin_tablespaces, parameter="rejoin_tablespaces")
+    checks = _operation_checks(role_change)
     name, allowed = (
-        ("allow_rejoin", allow_rejoin) if pair.path == "rejoin" else ("allow_promotion", allow_promotion)
+        ("allow_rejoin", allow_rejoin)
+        if role_change.operation == "rejoin"
+        else ("allow_promotion", allow_promotion)
     )
     if allowed is None:
         return checks
-    why = f"Nothing is changed without it: set {name} = True to carry out the {pair.path}."
+    why = f"Nothing is changed without it: set {name} = True to carry out the {role_change.operation}."
     item = Check(f"confirmed by {name}", allowed is True, allowed, True, why)
-    return Checks.of(checks.title, [item, *checks], pair.cluster.journal)
+    return Checks.of(checks.title, [item, *checks], role_change.cluster.journal)
 
 
-def _path_checks(pair: Succession) -> Checks:
-    if not pair.candidate.present:
+def _operation_checks(role_change: RoleChange) -> Checks:
+    if not role_change.candidate.present:
         absent = Check("a standby", False, "not there yet", "streaming", "Make it (section 3.3).")
-        return Checks.of(f"Before {pair.path}", [absent], pair.cluster.journal)
-    if pair.path == "switchover" and not pair.done:
-        return switchover_checks(pair)
-    if pair.path == "failover":
-        return failover_checks(pair)
-    return Checks.of(f"Before {pair.path}", [*_in_progress(pair), *_return(pair)], pair.cluster.journal)
+        return Checks.of(f"Before {role_change.operation}", [absent], role_change.cluster.journal)
+    if role_change.operation == "switchover" and not role_change.done:
+        return switchover_prechecks(role_change)
+    if role_change.operation == "failover":
+        return failover_prechecks(role_change)
+    return Checks.of(
+        f"Before {role_change.operation}",
+        [*_in_progress(role_change), *_return(role_change)],
+        role_change.cluster.journal,
+    )
 
 
-def failover_checks(pair: Succession) -> Checks:
+def failover_prechecks(role_change: RoleChange) -> Checks:
     """What can be known before the fence of a primary that is lost."""
-    return Checks.of("Before failover", [*_in_progress(pair), *_failover(pair)], pair.cluster.journal)
+    return Checks.of(
+        "Before failover", [*_in_progress(role_change), *_failover(role_change)], role_change.cluster.journal
+    )
 
 
-def _in_progress(pair: Succession) -> Iterator[Check]:
+def _in_progress(role_change: RoleChange) -> Iterator[Check]:
     """A change of roles that was begun and not ended, by whom and how far."""
-    workload = pair.old.again()
-    change = role_change_of(workload.object)
+    workload = role_change.old.reload()
+    change = role_change_mark(workload.object)
     words = change.summary(workload.label, workload.replicas) if change else "none"
     yield Check(
         "no change of roles in progress",
@@ -87,37 +95,37 @@ def _in_progress(pair: Succession) -> Iterator[Check]:
     )
 
 
-def switchover_checks(pair: Succession) -> Checks:
+def switchover_prechecks(role_change: RoleChange) -> Checks:
     """A primary that answers, a standby that streams from it and is near, and nothing that would be lost."""
-    old, why = pair.old.server()
+    old, why = role_change.old.server()
     items = [
-        *_in_progress(pair),
-        *_rights(pair),
+        *_in_progress(role_change),
+        *_rights(role_change),
         Check(
             "the primary answers",
             old is not None and not old.facts.in_recovery,
             why or (old.facts.role if old else ""),
             "a primary",
-            "Where it is lost: path = failover.",
+            "Where it is lost: operation = failover.",
         ),
     ]
     if old is not None and not old.facts.in_recovery:
-        items += [*_stream(old, pair.candidate), foremost(pair)]
-        items += [*_fit(old, pair.candidate), *_kept(old, pair)]
-    return Checks.of("Before the switchover", items, pair.cluster.journal)
+        items += [*_stream(old, role_change.candidate), foremost(role_change)]
+        items += [*_fit(old, role_change.candidate), *_kept(old, role_change)]
+    return Checks.of("Before the switchover", items, role_change.cluster.journal)
 
 
-def _rights(pair: Succession) -> Checks:
+def _rights(role_change: RoleChange) -> Checks:
     """What must not turn out to be forbidden between the fence and the Service's switch."""
-    workload = pair.old.workload
+    workload = role_change.old.workload
     fence = "to fence the old primary"
     rights = [
-        Right("patch", "services", name=pair.service, why="to lead clients to the new primary"),
+        Right("patch", "services", name=role_change.service, why="to lead clients to the new primary"),
         Right("patch", workload.plural, "apps", name=workload.name, why=fence),
         Right("create", "pods", why=fence),
         Right("delete", "pods", why="to remove the helper pod of the fence"),
     ]
-    return pair.cluster.access_checks(rights)
+    return role_change.cluster.access_checks(rights)
 
 
 def _stream(old: Server, candidate: Server) -> Iterator[Check]:
@@ -180,26 +188,26 @@ def _fit(old: Server, candidate: Server) -> Iterator[Check]:
     )
 
 
-def _kept(old: Server, pair: Succession) -> Iterator[Check]:
+def _kept(old: Server, role_change: RoleChange) -> Iterator[Check]:
     """What lives on the old primary only: logical slots that nobody synchronised, and its own volume."""
-    there = {slot.name for slot in slots(pair.candidate) if slot.takes_over}
+    there = {slot.name for slot in slots(role_change.candidate) if slot.takes_over}
     lost = ", ".join(slot.name for slot in slots(old) if not slot.physical and slot.name not in there)
     yield Check(
         "logical slots",
-        lost in ("", pair.accepted_slots),
+        lost in ("", role_change.allow_slot_loss),
         lost or "none would be lost",
         "none, or synchronised",
-        f"{_LOST_SLOTS} accept_lost_slots = {lost!r}.",
+        f"{_LOST_SLOTS} allow_slot_loss = {lost!r}.",
     )
     yield Check(
         "the volume can be fenced",
-        pair.old.target is not None,
-        pair.old.volume,
+        role_change.old.target is not None,
+        role_change.old.volume,
         "a claim",
         "Scale 0 alone is a weak fence: let nobody scale it back.",
         advice=True,
     )
-    yield from role_checks(old, pair.candidate)
+    yield from role_checks(old, role_change.candidate)
     allowed = old.facts.allow_alter_system
     yield Check(
         "writes can be stopped",
@@ -210,31 +218,31 @@ def _kept(old: Server, pair: Succession) -> Iterator[Check]:
     )
 
 
-def _failover(pair: Succession) -> Iterator[Check]:
-    server, why = pair.old.server() if not pair.done else (None, "the candidate has its role")
+def _failover(role_change: RoleChange) -> Iterator[Check]:
+    server, why = role_change.old.server() if not role_change.done else (None, "the candidate has its role")
     alive = server is not None and not server.facts.in_recovery
     yield Check(
         "the primary is lost",
         not alive,
         why or "it answers",
         "no answer",
-        "path = switchover loses nothing; go on only if it can't be used.",
+        "operation = switchover loses nothing; go on only if it can't be used.",
         advice=True,
     )
-    if not pair.done:
-        yield from _rights(pair)
-        yield foremost(pair)
-        yield from collation_checks(pair.candidate)
-        yield from _takes_over(pair)
+    if not role_change.done:
+        yield from _rights(role_change)
+        yield foremost(role_change)
+        yield from collation_checks(role_change.candidate)
+        yield from _takes_over(role_change)
 
 
-def _takes_over(pair: Succession) -> Iterator[Check]:
+def _takes_over(role_change: RoleChange) -> Iterator[Check]:
     """What would stop the promotion after the fence is known before it."""
-    seen = receiver(pair.candidate)
+    seen = receiver(role_change.candidate)
     yield Check(
         "the candidate is a standby that answers",
         seen is not None,
-        pair.candidate.facts.role,
+        role_change.candidate.facts.role,
         "a standby",
         "Name another one by candidate.",
     )
@@ -248,11 +256,11 @@ def _takes_over(pair: Succession) -> Iterator[Check]:
     )
 
 
-def _return(pair: Succession) -> Iterator[Check]:
+def _return(role_change: RoleChange) -> Iterator[Check]:
     yield Check(
         "there is a new primary",
-        pair.done,
-        pair.candidate.facts.role,
+        role_change.done,
+        role_change.candidate.facts.role,
         "primary",
-        "Nothing to return to: path = switchover or failover first.",
+        "Nothing to return to: operation = switchover or failover first.",
     )

@@ -8,42 +8,51 @@ from pgnb.core.checks import Check, Checks
 from pgnb.core.plan import Change, Step
 from pgnb.physical.failover.fence import wait_gone
 from pgnb.physical.failover.inprogress import clear_mark
-from pgnb.physical.failover.succession import Succession
+from pgnb.physical.failover.participants import RoleChange
 from pgnb.postgres.services import own_labels, read_service, selector_words, switch
 
 
-def plan_service(pair: Succession) -> Change:
+def plan_service(role_change: RoleChange) -> Change:
     """Lead the Service to the candidate; nothing to do where it leads there alone already.
 
     Clients' open sessions stay where they are: those on the old primary ended with it. Raises
     ParameterError for a Service without a selector, or whose port the candidate does not have.
     """
-    title, candidate = f"Service {pair.service}", pair.candidate
-    if not candidate.present or pair.path == "rejoin":
-        note = f"The path is {pair.path}." if candidate.present else "The standby is not there yet."
-        return Change(title, pair.cluster.journal, note=note)
-    service, wished = read_service(pair), own_labels(candidate)
+    title, candidate = f"Service {role_change.service}", role_change.candidate
+    if not candidate.present or role_change.operation == "rejoin":
+        note = (
+            f"The operation is {role_change.operation}."
+            if candidate.present
+            else "The standby is not there yet."
+        )
+        return Change(title, role_change.cluster.journal, note=note)
+    service, wished = read_service(role_change), own_labels(candidate)
     now = service["spec"]["selector"]
     if now == wished:
         note = f"It leads to {candidate.name} already."
-        return Change(title, pair.cluster.journal, steps=_over(pair) if pair.done else (), note=note)
+        return Change(
+            title,
+            role_change.cluster.journal,
+            steps=_over(role_change) if role_change.done else (),
+            note=note,
+        )
     what = f"selector: {selector_words(wished)}"
-    step = Step(f"service/{pair.service}", what, lambda: _switch(pair, service), True)
+    step = Step(f"service/{role_change.service}", what, lambda: _switch(role_change, service), True)
     return Change(
         title,
-        pair.cluster.journal,
+        role_change.cluster.journal,
         f"selector: {selector_words(now)}\n",
         f"selector: {selector_words(wished)}\n",
-        [step, *_over(pair)],
+        [step, *_over(role_change)],
         note=_tools(service),
         undo_text="put the former selector back",
-        precheck=lambda: _serves(pair),
+        precheck=lambda: _serves(role_change),
     )
 
 
-def _serves(pair: Succession) -> Checks:
+def _serves(role_change: RoleChange) -> Checks:
     """Clients are led to a primary only."""
-    role = pair.candidate.refresh().role
+    role = role_change.candidate.refresh().role
     check = Check(
         "the candidate is a primary",
         role == "primary",
@@ -51,21 +60,23 @@ def _serves(pair: Succession) -> Checks:
         "primary",
         "Promote it first: clients of this Service write.",
     )
-    return Checks.of(f"Before the Service {pair.service} is switched", [check], pair.cluster.journal)
+    return Checks.of(
+        f"Before the Service {role_change.service} is switched", [check], role_change.cluster.journal
+    )
 
 
-def _over(pair: Succession) -> list[Step]:
+def _over(role_change: RoleChange) -> list[Step]:
     """The mark of a change of roles that is in progress goes with the Service's switch."""
-    if pair.change is None:
+    if role_change.mark is None:
         return []
-    over = Step(pair.old.name, "the change of roles is over", lambda: clear_mark(pair), True)
-    away = Step(pair.old.name, "see its pod gone and stay away", lambda: wait_gone(pair))
-    return [over, *([away] if pair.path == "failover" else [])]
+    over = Step(role_change.old.name, "the change of roles is over", lambda: clear_mark(role_change), True)
+    away = Step(role_change.old.name, "see its pod gone and stay away", lambda: wait_gone(role_change))
+    return [over, *([away] if role_change.operation == "failover" else [])]
 
 
-def _switch(pair: Succession, seen: Object) -> str:
-    with pair.phase("switch the Service"):
-        return switch(pair, seen)
+def _switch(role_change: RoleChange, seen: Object) -> str:
+    with role_change.phase("switch the Service"):
+        return switch(role_change, seen)
 
 
 def _tools(service: Object) -> str:

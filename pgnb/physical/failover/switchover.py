@@ -12,20 +12,20 @@ from datetime import UTC, datetime
 
 from pgnb.cluster import Helper
 from pgnb.cluster.lasting import assert_claims_kept
-from pgnb.cluster.rolechange import ROLE_CHANGE
+from pgnb.cluster.role_change_mark import ROLE_CHANGE
 from pgnb.core.errors import ChangeFailed, GateClosed, PgnbError
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.core.wait import wait_until
 from pgnb.physical.failover.fence import scale_away, wait_gone
 from pgnb.physical.failover.inprogress import clear_mark, mark_phase
+from pgnb.physical.failover.participants import RoleChange
 from pgnb.physical.failover.promotion import PARAMETER, promote
 from pgnb.physical.failover.putback import Before, against_putting_back, going_on
-from pgnb.physical.failover.quiet import Quiet
-from pgnb.physical.failover.readiness import switchover_checks
-from pgnb.physical.failover.remains import leave_signal
-from pgnb.physical.failover.succession import Succession
+from pgnb.physical.failover.readiness import switchover_prechecks
+from pgnb.physical.failover.shutdown_state import set_standby_signal
 from pgnb.physical.failover.volume import beside, fence_volume, open_on
 from pgnb.physical.failover.weak import weak_fence
+from pgnb.physical.failover.write_block import WriteBlock
 from pgnb.physical.target import Target
 from pgnb.postgres import Server
 from pgnb.postgres.progress import marker, replay_progress, wait_replayed
@@ -36,22 +36,22 @@ from pgnb.postgres.services import own_labels, switch
 class Switchover:
     """One switchover in progress; what was done decides what is put back when a phase fails."""
 
-    pair: Succession
+    role_change: RoleChange
     old: Server
     timeout: float
-    quiet: Quiet
+    write_block: WriteBlock
     before: Before
     labels: dict[str, str] = field(default_factory=dict)
     helper: Helper | None = field(default=None, repr=False)
     scaled: bool = False
     signalled: bool = False
     promoting: bool = False
-    marked: bool = False
+    annotated: bool = False
     _stack: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def steps(self) -> list[Step]:
         """The phases in order."""
-        old, candidate = self.pair.old.name, self.pair.candidate.name
+        old, candidate = self.role_change.old.name, self.role_change.candidate.name
         return [
             self._step(old, "CHECKPOINT, so that the shutdown is short", self.checkpoint),
             self._step(old, "a helper pod waits beside its volume", self.stand_by),
@@ -60,8 +60,8 @@ class Switchover:
             self._step(old, "fence: scale to 0, see its server ended", self.scale),
             self._step(old, "fence: its last checkpoint arrived, standby.signal", self.fence),
             self._step(candidate, "promote", self.take_over),
-            self._step(f"service/{self.pair.service}", "switch the Service", self.lead_clients),
-            self._step(old, "see its pod gone and stay away", lambda: wait_gone(self.pair)),
+            self._step(f"service/{self.role_change.service}", "switch the Service", self.lead_clients),
+            self._step(old, "see its pod gone and stay away", lambda: wait_gone(self.role_change)),
         ]
 
     def _step(self, target: str, what: str, act: Callable[[], str]) -> Step:
@@ -69,7 +69,7 @@ class Switchover:
 
     def _guarded(self, what: str, act: Callable[[], str]) -> str:
         try:
-            with self.pair.phase(what):
+            with self.role_change.phase(what):
                 return act()
         except PgnbError as error:
             raise ChangeFailed(
@@ -92,124 +92,130 @@ class Switchover:
 
         The candidate's labels are read here for the same reason: no client waits yet.
         """
-        self.labels = own_labels(self.pair.candidate)
-        target = self.pair.old.target
+        self.labels = own_labels(self.role_change.candidate)
+        target = self.role_change.old.target
         if target is None:
-            return f"none: {self.pair.old.weak}"
-        self.helper = beside(self.pair, self._stack)
+            return f"none: {self.role_change.old.fence_limitation}"
+        self.helper = beside(self.role_change, self._stack)
         if self.helper is None:
             return "later: its claim takes one pod at a time, or no helper pod starts beside it"
         return f"pod/{self.helper.pod.name}"
 
     def _open_helper(self, target: Target) -> Helper:
         return self._stack.enter_context(
-            open_on(self.pair, target, start_timeout=target.start_timeout, lifetime=3600)
+            open_on(self.role_change, target, start_timeout=target.start_timeout, lifetime=3600)
         )
 
     def stop_writes(self) -> str:
         """From here on, no client of the old primary is told that a commit is done."""
-        self.pair.quiet_from = datetime.now(UTC)
-        mark_phase(self.pair, "stop writes", stopped=True, standing=self.quiet.standing())
-        self.marked = True
-        return self.quiet.begin()
+        self.role_change.writes_stopped_at = datetime.now(UTC)
+        mark_phase(self.role_change, "stop writes", stopped=True, standing=self.write_block.standing())
+        self.annotated = True
+        return self.write_block.enable()
 
     def last_lsn(self) -> str:
         """The candidate has replayed everything that was ever acknowledged."""
         lsn = marker(self.old)
-        seconds = wait_replayed(self.pair.candidate, lsn, self.timeout)
+        seconds = wait_replayed(self.role_change.candidate, lsn, self.timeout)
         return f"{lsn}, replayed after {seconds:.3f} s"
 
     def scale(self) -> str:
         """The file is put right first, without a reload: the next start is an ordinary one again."""
-        self.quiet.forget()
+        self.write_block.unpersist()
         self.scaled = True
         self.old.close()
-        return scale_away(self.pair, helper=self.helper)
+        return scale_away(self.role_change, helper=self.helper)
 
     def fence(self) -> str:
         """The proof for no loss and for a return without pg_rewind; then standby.signal."""
-        target = self.pair.old.target
+        target = self.role_change.old.target
         if target is None:
-            return f"weak: {self.pair.old.weak}"
+            return f"weak: {self.role_change.old.fence_limitation}"
         if self.helper is None:
-            wait_gone(self.pair)  # A claim that takes one pod at a time is free only then.
+            wait_gone(self.role_change)  # A claim that takes one pod at a time is free only then.
         helper = self.helper or self._open_helper(target)
         self.signalled = True
-        words = fence_volume(self.pair, target, helper)
+        words = fence_volume(self.role_change, target, helper)
         self._assert_covered()
         return words
 
     def _assert_covered(self) -> None:
-        remains = self.pair.remains
-        if remains is None or not remains.clean:
-            state = remains.state if remains else "unknown"
+        shutdown_state = self.role_change.shutdown_state
+        if shutdown_state is None or not shutdown_state.clean:
+            state = shutdown_state.state if shutdown_state else "unknown"
             raise ChangeFailed(
                 "the old primary did not shut down in order",
                 found=f"state {state!r}",
                 remedy="Give its pod a longer terminationGracePeriodSeconds: it was killed.",
             )
         wait_until(
-            f"{self.pair.candidate.name} to replay the last checkpoint",
+            f"{self.role_change.candidate.name} to replay the last checkpoint",
             self._replayed,
-            remains.covered_by,
+            shutdown_state.covered_by,
             timeout=self.timeout,
             every=0.02,
             describe=str,
         )
 
     def _replayed(self) -> str | None:
-        return replay_progress(self.pair.candidate).replayed
+        return replay_progress(self.role_change.candidate).replayed
 
     def take_over(self) -> str:
         """The fence is looked at once more; from the order on the old primary stays fenced, come what may."""
         self.promoting = True
-        return promote(self.pair)
+        return promote(self.role_change)
 
     def lead_clients(self) -> str:
         """The Service, and the helper's end."""
-        words = switch(self.pair, self.before.service, self.labels)
+        words = switch(self.role_change, self.before.service, self.labels)
         self._stack.close()
-        return f"{words}; the change of roles is {clear_mark(self.pair)}"
+        return f"{words}; the change of roles is {clear_mark(self.role_change)}"
 
     def put_back(self) -> str:
         """As it was before, as far as that is safe; what was done, in words."""
         try:
             return self._put_back()
         except PgnbError as error:
-            return f"NOT put back: {error.message} ({error.found}). {self._left()} {going_on(self.pair)}"
+            return (
+                f"NOT put back: {error.message} ({error.found}). {self._left()} {going_on(self.role_change)}"
+            )
         finally:
             self._stack.close()
 
     def _put_back(self) -> str:
         if self.promoting:
-            return f"The old primary stays fenced: the candidate may be a primary. {going_on(self.pair)}"
-        self.scaled = self.scaled and not self.pair.old.again().replicas
+            return (
+                f"The old primary stays fenced: the candidate may be a primary. {going_on(self.role_change)}"
+            )
+        self.scaled = self.scaled and not self.role_change.old.reload().replicas
         if self.scaled:
             # A second server must not start beside one that is still ending, on the same data directory.
-            wait_gone(self.pair)
-        if self.scaled and self.pair.old.pods():
-            return f"NOT put back, since its pod has not ended yet. {self._left()} {going_on(self.pair)}"
-        target = self.pair.old.target
+            wait_gone(self.role_change)
+        if self.scaled and self.role_change.old.pods():
+            return (
+                f"NOT put back, since its pod has not ended yet. {self._left()} {going_on(self.role_change)}"
+            )
+        target = self.role_change.old.target
         helper = (self.helper or self._open_helper(target)) if self.signalled and target else None
-        if self._changed and (reasons := against_putting_back(self.pair, self.before)):
-            return f"NOT put back: {'; '.join(reasons)}. {self._left()} {going_on(self.pair)}"
+        if self._changed and (reasons := against_putting_back(self.role_change, self.before)):
+            return f"NOT put back: {'; '.join(reasons)}. {self._left()} {going_on(self.role_change)}"
         if not self.scaled:
-            return self._let_writes_in()
+            return self._allow_writes()
         if helper is not None and target is not None:
-            leave_signal(helper.exec, target.directory, there=False)
+            set_standby_signal(helper.exec, target.directory, there=False)
         self._stack.close()
-        self.pair.cluster.scale_and_wait(self.pair.old.workload, 1)
+        self.role_change.cluster.scale_and_wait(self.role_change.old.workload, 1)
         self.old.reopen()
-        return f"Put back: the old primary runs and accepts writes again.{self._unmarked()}"
+        return f"Put back: the old primary runs and accepts writes again.{self._remove_annotation()}"
 
-    def _let_writes_in(self) -> str:
-        words = self.quiet.end()
-        return f"{words}{self._unmarked()}" if self.marked else words
+    def _allow_writes(self) -> str:
+        words = self.write_block.disable()
+        return f"{words}{self._remove_annotation()}" if self.annotated else words
 
-    def _unmarked(self) -> str:
+    def _remove_annotation(self) -> str:
         """The mark goes with what it told of; a failure of that is said, and takes nothing back."""
         try:
-            clear_mark(self.pair)
+            clear_mark(self.role_change)
         except PgnbError as error:
             return f" Its annotation {ROLE_CHANGE} stays: {error.message}."
         return ""
@@ -217,61 +223,63 @@ class Switchover:
     @property
     def _changed(self) -> bool:
         """Whether the old primary was kept from taking writes at all."""
-        return self.scaled or self.quiet.edit is not None
+        return self.scaled or self.write_block.edit is not None
 
     def _left(self) -> str:
         state = "scaled to 0" if self.scaled else "running, and read-only by default_transaction_read_only"
-        return f"{self.pair.old.name} stays as it is: {state}."
+        return f"{self.role_change.old.name} stays as it is: {state}."
 
 
-def plan_switchover(pair: Succession, *, timeout: float = 30.0) -> Change:
+def plan_switchover(role_change: RoleChange, *, timeout: float = 30.0) -> Change:
     """Hand the role over, behind `allow_promotion`; nothing to do where the candidate has it.
 
     `timeout` in seconds: how long the last WAL may take to arrive. Until the promotion begins, a phase that
     fails puts everything back, and the old primary serves again. Raises as `read_service` does.
     """
-    title = f"Switch over from {pair.old.name} to {pair.candidate.name}"
-    journal = pair.cluster.journal
-    if pair.path != "switchover":
-        return Change(title, journal, note=f"The path is {pair.path}.")
-    if not pair.candidate.present or pair.done:
-        note = "It has the role already." if pair.candidate.present else "The standby is not there yet."
+    title = f"Switch over from {role_change.old.name} to {role_change.candidate.name}"
+    journal = role_change.cluster.journal
+    if role_change.operation != "switchover":
+        return Change(title, journal, note=f"The operation is {role_change.operation}.")
+    if not role_change.candidate.present or role_change.done:
+        note = (
+            "It has the role already." if role_change.candidate.present else "The standby is not there yet."
+        )
         return Change(title, journal, note=note)
-    assert_claims_kept(pair.old.name, pair.old.workload.object["spec"])
-    old = _running(pair)
+    assert_claims_kept(role_change.old.name, role_change.old.workload.object["spec"])
+    old = _running(role_change)
     if old is None:
         return Change(title, journal, note="The primary does not answer; the gate would have stopped here.")
-    work = Switchover(pair, old, timeout, Quiet(old, pair.change), Before.of(pair))
+    work = Switchover(role_change, old, timeout, WriteBlock(old, role_change.mark), Before.of(role_change))
     return Change(
         title,
         journal,
-        _roles(old.name, pair.candidate.name, pair),
-        _roles(pair.candidate.name, "", pair),
+        _roles(old.name, role_change.candidate.name, role_change),
+        _roles(role_change.candidate.name, "", role_change),
         work.steps(),
         note="Until the promotion, whatever fails is put back. No acknowledged row is lost.",
         undo_text="the same with the roles exchanged, once the old primary follows",
         confirmations=[
             Confirmation(PARAMETER, True, "Clients are cut off and must connect again."),
-            *weak_fence(pair),
+            *weak_fence(role_change),
         ],
-        precheck=lambda: switchover_checks(pair),
+        precheck=lambda: switchover_prechecks(role_change),
     )
 
 
-def _roles(primary: str, standby: str, pair: Succession) -> str:
-    other = standby or f"{pair.old.name}, scaled to 0 and fenced"
-    return f"primary: {primary}\nstandby: {other}\nService {pair.service}: {primary}\n"
+def _roles(primary: str, standby: str, role_change: RoleChange) -> str:
+    other = standby or f"{role_change.old.name}, scaled to 0 and fenced"
+    return f"primary: {primary}\nstandby: {other}\nService {role_change.service}: {primary}\n"
 
 
-def _running(pair: Succession) -> Server | None:
+def _running(role_change: RoleChange) -> Server | None:
     """The primary that hands over; None only in a run that plans. Raises GateClosed."""
-    server, why = pair.old.server()
+    server, why = role_change.old.server()
     if server is None or server.facts.in_recovery:
-        if pair.cluster.dry_run:
+        if role_change.cluster.dry_run:
             return None
         raise GateClosed(
-            f"{pair.old.name} is no primary that could hand over",
+            f"{role_change.old.name} is no primary that could hand over",
             found=why or "it is a standby",
-            remedy="Where the primary is lost, path = failover; check the parameter primary otherwise.",
+            remedy="Where the primary is lost, operation = failover; check the parameter primary otherwise.",
         )
     return server

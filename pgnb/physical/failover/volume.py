@@ -9,8 +9,8 @@ from dataclasses import replace
 from pgnb.cluster import Helper, HelperPod
 from pgnb.core.errors import DeadlineExceeded, LeaseLost, PgnbError
 from pgnb.core.wait import wait_until
-from pgnb.physical.failover.remains import Remains, leave_signal, read_remains
-from pgnb.physical.failover.succession import Succession
+from pgnb.physical.failover.participants import RoleChange
+from pgnb.physical.failover.shutdown_state import ShutdownState, read_shutdown_state, set_standby_signal
 from pgnb.physical.target import Target
 from pgnb.postgres.progress import replay_progress
 
@@ -19,16 +19,16 @@ _SHARED_CLAIM = "ReadWriteOncePod"
 _PLACED_BY = ("hostname", "topology.")
 
 
-def beside(pair: Succession, stack: ExitStack) -> Helper | None:
+def beside(role_change: RoleChange, stack: ExitStack) -> Helper | None:
     """A helper pod on the old primary's volume while its server still runs; None where that can't be."""
-    target = pair.old.target
-    if target is None or pair.unreadable or pair.old.unseen():
+    target = role_change.old.target
+    if target is None or role_change.unreadable or role_change.old.unreachable_pods():
         return None
-    pods = [pod for pod in pair.old.pods() if pod.started_at]
-    if pods and _SHARED_CLAIM in pair.cluster.volume(pods[0], target.data_directory).access_modes:
+    pods = [pod for pod in role_change.old.pods() if pod.started_at]
+    if pods and _SHARED_CLAIM in role_change.cluster.volume(pods[0], target.data_directory).access_modes:
         return None
     try:
-        return stack.enter_context(open_on(pair, target))
+        return stack.enter_context(open_on(role_change, target))
     except LeaseLost:
         raise
     except PgnbError:
@@ -40,67 +40,67 @@ def reason_of(error: PgnbError) -> str:
     return " ".join(f"{error.message} {error.found}".split())[:300]
 
 
-def mark(pair: Succession, helper: Helper | None = None) -> str:
+def fence_data_directory(role_change: RoleChange, helper: Helper | None = None) -> str:
     """Read the volume and fence it; where it can't be worked on, say how weak the fence is."""
-    target = pair.old.target
+    target = role_change.old.target
     if target is None:
-        return f"weak: only scaled to 0, since {pair.old.weak}"
-    if pair.confirmed:
+        return f"weak: only scaled to 0, since {role_change.old.fence_limitation}"
+    if role_change.confirmed:
         return "weak: the volume may still be mounted on the lost node, so it was left alone"
-    if pair.unreadable:
-        return f"weak: only scaled to 0, since {pair.unreadable}"
+    if role_change.unreadable:
+        return f"weak: only scaled to 0, since {role_change.unreadable}"
     try:
         if helper is not None:
-            return fence_volume(pair, target, helper)
-        with open_on(pair, target) as own:
-            return fence_volume(pair, target, own)
+            return fence_volume(role_change, target, helper)
+        with open_on(role_change, target) as own:
+            return fence_volume(role_change, target, own)
     except LeaseLost:
         raise
     except PgnbError as error:
-        pair.unreadable = reason_of(error)
-        return f"weak: only scaled to 0, since its volume could not be worked on: {pair.unreadable}"
+        role_change.unreadable = reason_of(error)
+        return f"weak: only scaled to 0, since its volume could not be worked on: {role_change.unreadable}"
 
 
-def fence_volume(pair: Succession, target: Target, helper: Helper) -> str:
+def fence_volume(role_change: RoleChange, target: Target, helper: Helper) -> str:
     """By a helper on the volume: how the server ended is kept, then standby.signal is put there."""
-    pair.remains = read_now(pair, target, helper)
-    leave_signal(helper.exec, target.directory, there=True)
-    pair.marked = True
-    return f"{pair.remains.state}, last checkpoint {pair.remains.checkpoint}; standby.signal is there"
+    role_change.shutdown_state = read_now(role_change, target, helper)
+    set_standby_signal(helper.exec, target.directory, there=True)
+    role_change.fenced_on_disk = True
+    return f"{role_change.shutdown_state.state}, last checkpoint {role_change.shutdown_state.checkpoint}; standby.signal is there"
 
 
 @contextmanager
 def open_on(
-    pair: Succession, target: Target, *, start_timeout: float | None = None, lifetime: float = 900
+    role_change: RoleChange, target: Target, *, start_timeout: float | None = None, lifetime: float = 900
 ) -> Iterator[Helper]:
     """A helper pod on the old primary's volume, for a block; it starts within `fencing_timeout`, or as told.
 
     Where it does not start with the server's other claims (one may be what is broken), the data's alone do
     for the fence; WAL that lies elsewhere can't be read then.
     """
-    spec = replace(helper_of(pair, target), start_timeout=start_timeout or pair.fencing_timeout)
+    spec = replace(helper_of(role_change, target), start_timeout=start_timeout or role_change.fencing_timeout)
     alone = replace(spec, claims={target.mount.path: target.claim})
     with ExitStack() as stack:
-        if len(spec.claims) > 1 and not pair.data_only:
+        if len(spec.claims) > 1 and not role_change.data_only:
             try:
-                helper = stack.enter_context(pair.cluster.helper(spec, lifetime=lifetime))
+                helper = stack.enter_context(role_change.cluster.helper(spec, lifetime=lifetime))
             except LeaseLost:
                 raise
             except PgnbError:
-                helper = stack.enter_context(pair.cluster.helper(alone, lifetime=lifetime))
-                pair.data_only = True
+                helper = stack.enter_context(role_change.cluster.helper(alone, lifetime=lifetime))
+                role_change.data_only = True
         else:
-            helper = stack.enter_context(pair.cluster.helper(alone, lifetime=lifetime))
+            helper = stack.enter_context(role_change.cluster.helper(alone, lifetime=lifetime))
         yield helper
 
 
-def helper_of(pair: Succession, target: Target) -> HelperPod:
+def helper_of(role_change: RoleChange, target: Target) -> HelperPod:
     """A helper on the old primary's volume, as the user that owns the data: the candidate's, its copy.
 
     Image, pull secrets, node selector and service account are the candidate's: the old primary's own may be
     what is broken. Where the volume is, the scheduler knows by itself.
     """
-    owner, like = pair.candidate.owner, pair.candidate.pod
+    owner, like = role_change.candidate.owner, role_change.candidate.pod
     spec = target.helper("pgnb-fence", (), uid=owner.uid, gid=owner.gid)
     tolerations = [*(spec.placement.get("tolerations") or []), *(like.spec.get("tolerations") or [])]
     nodes = {
@@ -122,39 +122,41 @@ def helper_of(pair: Succession, target: Target) -> HelperPod:
     )
 
 
-def read_volume(pair: Succession) -> Remains | None:
+def read_volume(role_change: RoleChange) -> ShutdownState | None:
     """What the fenced volume says, read again by a helper where it can be; None where it can't."""
-    old = pair.old
-    if pair.cluster.dry_run or old.target is None or pair.confirmed or pair.unreadable:
+    old = role_change.old
+    if role_change.cluster.dry_run or old.target is None or role_change.confirmed or role_change.unreadable:
         return None
-    if [pod for pod in old.pods() if pod.uid not in pair.ended]:
+    if [pod for pod in old.pods() if pod.uid not in role_change.ended]:
         return None
-    if pair.remains is None or not pair.remains.start:
-        with open_on(pair, old.target) as helper:
-            pair.remains = read_now(pair, old.target, helper)
-    return pair.remains
+    if role_change.shutdown_state is None or not role_change.shutdown_state.start:
+        with open_on(role_change, old.target) as helper:
+            role_change.shutdown_state = read_now(role_change, old.target, helper)
+    return role_change.shutdown_state
 
 
-def read_now(pair: Succession, target: Target, helper: Helper) -> Remains:
+def read_now(role_change: RoleChange, target: Target, helper: Helper) -> ShutdownState:
     """How it ended, and, for a candidate that is a standby still, the WAL that it did not replay."""
-    facts = pair.candidate.refresh()
-    start = settled(pair) if facts.in_recovery else ""
-    return read_remains(helper.exec, target.directory, facts.bin_dir, start=start, timeline=facts.timeline)
+    facts = role_change.candidate.refresh()
+    start = settled(role_change) if facts.in_recovery else ""
+    return read_shutdown_state(
+        helper.exec, target.directory, facts.bin_dir, start=start, timeline=facts.timeline
+    )
 
 
-def settled(pair: Succession) -> str:
+def settled(role_change: RoleChange) -> str:
     """Where the candidate stands once it has replayed what it received and can."""
     seen: list[str | None] = [None]
 
     def probe() -> tuple[str | None, bool]:
-        state = replay_progress(pair.candidate)
+        state = replay_progress(role_change.candidate)
         still = state.replayed == seen[0] or state.replayed == state.received
         seen[0] = state.replayed
         return state.replayed, still
 
     try:
         found, _ = wait_until(
-            f"{pair.candidate.name} to replay what it has",
+            f"{role_change.candidate.name} to replay what it has",
             probe,
             lambda state: state[1],
             timeout=_SETTLE,

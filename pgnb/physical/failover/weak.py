@@ -7,44 +7,44 @@ from collections.abc import Iterator
 from pgnb.cluster import Workload
 from pgnb.core.errors import ClusterError, NotFound
 from pgnb.core.plan import Confirmation
-from pgnb.physical.failover.succession import Succession
+from pgnb.physical.failover.participants import RoleChange
 
 _SCALERS = ("horizontalpodautoscalers", "scaledobjects")
 _OWN = "pgnb"
 
 
-def weaknesses(pair: Succession) -> list[str]:
+def weaknesses(role_change: RoleChange) -> list[str]:
     """Each reason why the old primary may come back writable, read now; none: the fence holds."""
-    found = [f"{tool} manages it and may scale it back" for tool in reconcilers(pair)]
-    if pair.old.target is None:
-        found.append(f"its volume can't be fenced: {pair.old.weak}")
-    elif pair.unreadable:
-        found.append(f"its volume could not be fenced: {pair.unreadable}")
+    found = [f"{tool} manages it and may scale it back" for tool in reconcilers(role_change)]
+    if role_change.old.target is None:
+        found.append(f"its volume can't be fenced: {role_change.old.fence_limitation}")
+    elif role_change.unreadable:
+        found.append(f"its volume could not be fenced: {role_change.unreadable}")
     return found
 
 
-def weak_fence(pair: Succession) -> list[Confirmation]:
+def weak_fence(role_change: RoleChange) -> list[Confirmation]:
     """The confirmation that a weak fence asks for: `accept_weak_fence`, the workload's name."""
-    reasons = weaknesses(pair)
+    reasons = weaknesses(role_change)
     if not reasons:
         return []
     why = (
-        f"The fence of {pair.old.name} is weak: {'; '.join(reasons)}. Keep it scaled to 0 there, too: scaled"
+        f"The fence of {role_change.old.name} is weak: {'; '.join(reasons)}. Keep it scaled to 0 there, too: scaled"
         " back, it could take writes beside the new primary."
     )
-    return [Confirmation("accept_weak_fence", pair.old.workload.name, why)]
+    return [Confirmation("accept_weak_fence", role_change.old.workload.name, why)]
 
 
-def reconcilers(pair: Succession) -> list[str]:
+def reconcilers(role_change: RoleChange) -> list[str]:
     """Whoever may scale the old primary or rewrite it, by name: GitOps tools, operators, autoscalers."""
-    workload = pair.old.again()
+    workload = role_change.old.reload()
     tools = [tool for tool in workload.managed_by if tool.lower() != _OWN]
-    return [*tools, *(name for kind in _SCALERS for name in _scalers(pair, workload, kind))]
+    return [*tools, *(name for kind in _SCALERS for name in _scalers(role_change, workload, kind))]
 
 
-def _scalers(pair: Succession, workload: Workload, kind: str) -> Iterator[str]:
+def _scalers(role_change: RoleChange, workload: Workload, kind: str) -> Iterator[str]:
     try:
-        found = pair.cluster.list(kind)
+        found = role_change.cluster.list(kind)
     except NotFound:
         return  # The cluster does not have this kind.
     except ClusterError as error:

@@ -24,7 +24,7 @@ def _set_up(stage: Stage) -> bool:
 
 def _switch_over(stage: Stage) -> bool:
     click.echo("planned switchover")
-    passed = stage.run("09", path="switchover", allow_promotion=True, **_FIRST)
+    passed = stage.run("09", operation="switchover", allow_promotion=True, **_FIRST)
     return passed and stage.conclude(writable=STANDBY, others=[PRIMARY])
 
 
@@ -36,10 +36,10 @@ def _fail_over(stage: Stage) -> bool:
         "accept_loss": True,
         "fence_answering_primary": "postgres-async-replica",  # Its container is started again at once.
     }
-    passed = stage.run("09", path="failover", **allowed, **_EXCHANGED)
+    passed = stage.run("09", operation="failover", **allowed, **_EXCHANGED)
     loss = _announced(stage)
     passed = passed and stage.run(
-        "09", path="rejoin", allow_rejoin=True, discard_diverged="postgres-async-replica", **_EXCHANGED
+        "09", operation="rejoin", allow_rejoin=True, discard_diverged="postgres-async-replica", **_EXCHANGED
     )
     kept = stage.conclude(others=[STANDBY] if passed else [], loss=loss)
     return passed and kept

@@ -60,11 +60,11 @@ class Stage:
     subscriber: Server
     found: list[Server] = field(default_factory=list)
 
-    def cut(self, path: str, **more: Any) -> Cutover:
+    def cut(self, operation: str, **more: Any) -> Cutover:
         """Everybody's part, as the notebook finds it; its publisher is closed with the stage."""
         found = logical_cutover(
             self.cluster,
-            path,
+            operation,
             self.subscriber,
             publisher_selector=f"app={PUBLISHER}",
             service=PUBLISHER,

@@ -146,7 +146,7 @@ def test_writes_stay_stopped_where_another_run_has_led_the_clients_on(
         steps[2].run()
     said = "not read: the API server" if unread else f"the Service {PUBLISHER} leads to the subscriber"
     assert f"Not put back: {said}" in failure.value.remedy
-    assert "run this again (path = cutover)" in failure.value.remedy
+    assert "run this again (operation = cutover)" in failure.value.remedy
     assert all(read_silence(stage.publisher)[database].stopped for database in DATABASES)
     if unread:
         monkeypatch.undo()

@@ -18,7 +18,7 @@ from pgnb.physical import (
     plan_standby_workload,
     replication_source,
 )
-from pgnb.physical.failover import Succession, succession
+from pgnb.physical.failover import RoleChange, role_change
 from pgnb.postgres import HbaRule, Server, find_server
 from pgnb.postgres.config.hba import plan_hba
 from pgnb.postgres.roles import plan_role
@@ -58,9 +58,9 @@ class Family:
         )
         return self.server(name)
 
-    def roles(self, path: str, *, old: str = PRIMARY, selector: str = STANDBYS, **more: Any) -> Succession:
+    def roles(self, path: str, *, old: str = PRIMARY, selector: str = STANDBYS, **more: Any) -> RoleChange:
         """Everybody's part on a path."""
-        return succession(
+        return role_change(
             self.cluster,
             path,
             primary=old,

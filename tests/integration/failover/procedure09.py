@@ -17,14 +17,14 @@ from pgnb.core.evidence import finish
 from pgnb.core.plan import Change, gate
 from pgnb.physical.failover import (
     estimate_loss,
-    path_checks,
+    failover_checks,
+    operation_checks,
     plan_fence,
     plan_followers,
     plan_promotion,
-    plan_return,
+    plan_rejoin,
     plan_service,
     plan_switchover,
-    succession_checks,
 )
 from pgnb.postgres.lease import hold_lease
 
@@ -45,21 +45,21 @@ class Procedure:
     accept_loss: bool = False
 
     def carry_out(self, path: str) -> None:
-        pair = self.family.roles(path)
-        hold_lease(pair.candidate, notebook="09")
-        gate_checks(path_checks(pair, allow_promotion=True, allow_rejoin=True))
-        self._apply(plan_switchover(pair))
-        self._apply(plan_fence(pair))
-        loss = estimate_loss(pair)
+        role_change = self.family.roles(path)
+        hold_lease(role_change.candidate, notebook="09")
+        gate_checks(operation_checks(role_change, allow_promotion=True, allow_rejoin=True))
+        self._apply(plan_switchover(role_change))
+        self._apply(plan_fence(role_change))
+        loss = estimate_loss(role_change)
         gate_checks(loss.checks)
-        self._apply(plan_promotion(pair, loss))
-        self._apply(plan_service(pair))
-        source = pair.source(ROLE, SECRET)
-        self._apply(plan_followers(pair, source))
+        self._apply(plan_promotion(role_change, loss))
+        self._apply(plan_service(role_change))
+        source = role_change.source(ROLE, SECRET)
+        self._apply(plan_followers(role_change, source))
         options = {"discard_diverged": PRIMARY, "wipe_standby_data": PRIMARY}
         slot = {"slot": "replica_a", "application_name": PRIMARY}
-        self._apply(plan_return(pair, source, **slot, **options))
-        verify(succession_checks(pair))
+        self._apply(plan_rejoin(role_change, source, **slot, **options))
+        verify(failover_checks(role_change))
         finish(self.family.cluster)
 
     def _apply(self, change: Change) -> None:
@@ -71,7 +71,7 @@ class Procedure:
         try:
             self.carry_out("switchover")
         except GateClosed as closed:
-            assert "path = failover" in closed.remedy, closed
+            assert "operation = failover" in closed.remedy, closed
             self.carry_out("failover")
             self.carry_out("rejoin")
 

@@ -13,7 +13,7 @@ from pgnb.core.plan import gate
 from pgnb.core.wait import wait_until
 from pgnb.physical.failover import (
     estimate_loss,
-    path_checks,
+    operation_checks,
     plan_fence,
     plan_promotion,
     plan_service,
@@ -82,9 +82,9 @@ def test_a_failover_goes_through(family: Family, broken: Callable[[Family], None
     broken(family)
     weak = broken is _claim
     family = family.other()
-    pair = family.roles("failover")
-    assert path_checks(pair).ok
-    fence = plan_fence(pair)
+    role_change = family.roles("failover")
+    assert operation_checks(role_change).ok
+    fence = plan_fence(role_change)
     allowed = dict(STRONG)
     if weak:
         with pytest.raises(GateClosed) as closed:
@@ -94,14 +94,14 @@ def test_a_failover_goes_through(family: Family, broken: Callable[[Family], None
         allowed["accept_weak_fence"] = PRIMARY
     gate(fence, **allowed)
     fence.apply()
-    assert pair.marked is not weak
-    loss = estimate_loss(pair)
+    assert role_change.fenced_on_disk is not weak
+    loss = estimate_loss(role_change)
     assert (loss.commits is None) is weak
-    promotion = plan_promotion(pair, loss)
+    promotion = plan_promotion(role_change, loss)
     gate(promotion, **allowed)
     promotion.apply()
-    plan_service(pair).apply()
-    assert not pair.candidate.refresh().in_recovery
+    plan_service(role_change).apply()
+    assert not role_change.candidate.refresh().in_recovery
 
 
 def test_a_password_whose_secret_is_gone_is_given_in_another_way(
@@ -114,5 +114,5 @@ def test_a_password_whose_secret_is_gone_is_given_in_another_way(
     with pytest.raises(NotFound) as missing:
         family.other().roles("failover")
     assert "env:NAME" in missing.value.remedy
-    pair = family.roles("failover", password="env:OLD_PASSWORD")
-    assert path_checks(pair).ok
+    role_change = family.roles("failover", password="env:OLD_PASSWORD")
+    assert operation_checks(role_change).ok

@@ -10,16 +10,16 @@ from pgnb.core.errors import DeadlineExceeded, GateClosed, ParameterError, Query
 from pgnb.core.wait import wait_until
 from pgnb.observe.writer import Writer
 from pgnb.physical.failover import (
-    Succession,
+    RoleChange,
     ended,
     estimate_loss,
-    path_checks,
+    failover_checks,
+    operation_checks,
     plan_fence,
     plan_promotion,
-    plan_return,
+    plan_rejoin,
     plan_service,
-    plot_succession,
-    succession_checks,
+    plot_failover,
 )
 from pgnb.physical.failover.fence import fenced
 from pgnb.postgres import Server
@@ -40,43 +40,43 @@ def _lose_rows(family: Family, standby: Server) -> Writer:
     return writer
 
 
-def _take_over(family: Family, standby: Server) -> Succession:
-    pair = family.roles("failover")
-    carry_out(plan_fence(pair), **FENCE)
-    loss = estimate_loss(pair)
-    carry_out(plan_promotion(pair, loss), allow_promotion=True, accept_loss=True)
-    carry_out(plan_service(pair))
-    return pair
+def _take_over(family: Family, standby: Server) -> RoleChange:
+    role_change = family.roles("failover")
+    carry_out(plan_fence(role_change), **FENCE)
+    loss = estimate_loss(role_change)
+    carry_out(plan_promotion(role_change, loss), allow_promotion=True, accept_loss=True)
+    carry_out(plan_service(role_change))
+    return role_change
 
 
 def test_a_lost_primary_is_replaced_and_the_loss_is_within_the_estimate(family: Family):
     standby = family.server("replica-a")
     writer = _lose_rows(family, standby)
-    pair = family.roles("failover")
-    assert path_checks(pair).ok
-    carry_out(plan_fence(pair), **FENCE)
-    assert pair.remains.state == "in production"
-    loss = estimate_loss(pair)
+    role_change = family.roles("failover")
+    assert operation_checks(role_change).ok
+    carry_out(plan_fence(role_change), **FENCE)
+    assert role_change.shutdown_state.state == "in production"
+    loss = estimate_loss(role_change)
     assert loss.commits is not None
-    promotion = plan_promotion(pair, loss)
+    promotion = plan_promotion(role_change, loss)
     promotion.grant(allow_promotion=True)
     with pytest.raises(GateClosed, match="not confirmed"):
         promotion.apply()
-    assert pair.candidate.refresh().in_recovery
+    assert role_change.candidate.refresh().in_recovery
     carry_out(promotion, allow_promotion=True, accept_loss=True)
-    carry_out(plan_service(pair))
+    carry_out(plan_service(role_change))
 
     at = datetime.now(UTC)
     wait_until("the client writes again", lambda: writer.report(at).acknowledged > 2, timeout=60)
-    found = writer.found(pair.candidate, writer.report())
+    found = writer.found(role_change.candidate, writer.report())
     writer.stop()
     assert 0 < len(found.missing) <= loss.commits
-    verify(succession_checks(pair))
-    title = plot_succession(pair).finding
+    verify(failover_checks(role_change))
+    title = plot_failover(role_change).finding
     assert "time without writes: not measured" in title
     assert f"did not reach the standby: at most {loss.commits:,}" in title
-    assert not plan_fence(pair)
-    assert not plan_service(pair)
+    assert not plan_fence(role_change)
+    assert not plan_service(role_change)
 
 
 @pytest.mark.long
@@ -85,20 +85,20 @@ def test_an_old_primary_that_is_scaled_back_is_read_only_and_can_return(family: 
     family.primary.execute("CREATE TABLE kept (n int)")
     cut_off(standby)
     family.primary.execute("CREATE TABLE lost (n int)")
-    pair = _take_over(family, standby)
-    assert pair.remains.clean
+    role_change = _take_over(family, standby)
+    assert role_change.shutdown_state.clean
 
-    family.cluster.scale_and_wait(pair.old.again(), 1)
+    family.cluster.scale_and_wait(role_change.old.reload(), 1)
     old = family.server("postgres-primary")
     assert old.facts.in_recovery
     with pytest.raises(QueryFailed, match="read-only"):
         old.execute("INSERT INTO kept VALUES (1)")
     with pytest.raises(GateClosed, match="can't accept writes"):
-        gate(fenced(pair))
-    family.cluster.scale_and_wait(pair.old.again(), 0)
+        gate(fenced(role_change))
+    family.cluster.scale_and_wait(role_change.old.reload(), 0)
 
     back = family.roles("rejoin")
-    change = plan_return(
+    change = plan_rejoin(
         back,
         back.source(ROLE, SECRET),
         slot="replica_a",
@@ -107,7 +107,7 @@ def test_an_old_primary_that_is_scaled_back_is_read_only_and_can_return(family: 
         wipe_standby_data="postgres-primary",
     )
     carry_out(change, discard_diverged="postgres-primary", wipe_standby_data="postgres-primary")
-    verify(succession_checks(back))
+    verify(failover_checks(back))
     old = family.server("postgres-primary")
     assert old.scalar("SELECT to_regclass('lost') IS NULL AND to_regclass('kept') IS NOT NULL")
 
@@ -119,33 +119,33 @@ def test_a_pod_that_nobody_sees_go_needs_a_name_and_a_person(family: Family, mon
     pod = family.primary.pod.name
     hold = {"metadata": {"finalizers": ["pgnb.test/hold"]}}
     family.cluster.patch("pods", pod, hold, "hold it")
-    pair = family.roles("failover")
+    role_change = family.roles("failover")
     try:
         with pytest.raises(ParameterError, match="by nobody"):
-            plan_fence(pair, confirm_gone=pod)
+            plan_fence(role_change, confirm_gone=pod)
         # While it is well, its name is not taken for an answer.
-        healthy = plan_fence(pair, confirm_gone=pod, confirmed_by="Ada", timeout=1.0)
+        healthy = plan_fence(role_change, confirm_gone=pod, confirmed_by="Ada", timeout=1.0)
         healthy.grant(**FENCE)
         with pytest.raises(DeadlineExceeded, match="not every pod is seen to be gone"):
             healthy.apply()
-        loss = estimate_loss(pair)
+        loss = estimate_loss(role_change)
         assert loss.commits is None
-        refused = plan_promotion(pair, loss)
+        refused = plan_promotion(role_change, loss)
         refused.grant(allow_promotion=True, accept_loss=True)
         with pytest.raises(GateClosed, match="stopped"):
             refused.apply()
 
-        wait_until("it is overdue", lambda: bool(pair.old.unseen()), timeout=60)
+        wait_until("it is overdue", lambda: bool(role_change.old.unreachable_pods()), timeout=60)
         with pytest.raises(GateClosed, match="not confirmed"):
-            plan_fence(pair).apply()
+            plan_fence(role_change).apply()
         carry_out(
-            plan_fence(pair, confirm_gone=pod, confirmed_by="Ada"),
+            plan_fence(role_change, confirm_gone=pod, confirmed_by="Ada"),
             confirm_gone=pod,
             accept_loss=True,
             **FENCE,
         )
         assert any("Ada confirms" in entry.what for entry in family.cluster.journal.entries)
-        carry_out(plan_promotion(pair, loss), allow_promotion=True, accept_loss=True)
-        assert not pair.candidate.refresh().in_recovery
+        carry_out(plan_promotion(role_change, loss), allow_promotion=True, accept_loss=True)
+        assert not role_change.candidate.refresh().in_recovery
     finally:
         family.cluster.patch("pods", pod, {"metadata": {"finalizers": None}}, "let it go")

@@ -14,11 +14,11 @@ from pgnb.core.wait import wait_until
 from pgnb.diagnosis.physical import collect_evidence, diagnose
 from pgnb.physical.failover import (
     estimate_loss,
-    path_checks,
+    operation_checks,
     plan_fence,
     plan_followers,
     plan_promotion,
-    plan_return,
+    plan_rejoin,
     plan_service,
     plan_switchover,
     role_change_checks,
@@ -31,10 +31,10 @@ _NOTHING = {"allow_promotion": False, "allow_rejoin": False}
 def test_a_healthy_primary_is_not_fenced_without_permission_and_without_its_name(kept: Family):
     for path in ("switchover", "failover", "rejoin"):
         with pytest.raises(GateClosed) as closed:
-            gate(path_checks(kept.roles(path), **_NOTHING))
+            gate(operation_checks(kept.roles(path), **_NOTHING))
         assert "confirmed by allow_" in closed.value.found
         with pytest.raises(ParameterError, match="rejoin_tablespaces maps a path that is no tablespace's"):
-            path_checks(kept.roles(path), rejoin_tablespaces={"/ts/old": "/ts/new"})
+            operation_checks(kept.roles(path), rejoin_tablespaces={"/ts/old": "/ts/new"})
     before = len(kept.cluster.journal.entries)
     for granted, lacking in (
         ({}, "allow_promotion"),
@@ -52,14 +52,14 @@ def test_a_healthy_primary_is_not_fenced_without_permission_and_without_its_name
 
 
 def test_nothing_is_promoted_while_the_old_primary_runs(kept: Family):
-    pair = kept.roles("failover")
-    loss = estimate_loss(pair)
-    promotion = plan_promotion(pair, loss)
+    role_change = kept.roles("failover")
+    loss = estimate_loss(role_change)
+    promotion = plan_promotion(role_change, loss)
     promotion.grant(allow_promotion=True, accept_loss=True)
     with pytest.raises(GateClosed) as closed:
         promotion.apply()
     assert "replicas" in closed.value.found
-    assert pair.candidate.refresh().in_recovery
+    assert role_change.candidate.refresh().in_recovery
     kept.primary.execute("CREATE TABLE mine_still (n int)")
 
 
@@ -72,28 +72,28 @@ def test_without_its_confirmation_nothing_happens(kept: Family):
 def test_a_candidate_that_is_behind_closes_the_gate(kept: Family):
     standby = kept.server("replica-a")
     standby.query("SELECT pg_wal_replay_pause()")
-    pair = kept.roles("switchover")
-    wait_until("it is paused", lambda: not path_checks(pair).ok, timeout=60)
-    change = plan_switchover(pair)
+    role_change = kept.roles("switchover")
+    wait_until("it is paused", lambda: not operation_checks(role_change).ok, timeout=60)
+    change = plan_switchover(role_change)
     change.grant(allow_promotion=True)
     with pytest.raises(GateClosed, match="stopped"):
         change.apply()
     assert writable(kept.primary)
     standby.query("SELECT pg_wal_replay_resume()")
-    wait_until("it replays again", lambda: path_checks(pair).ok, timeout=60)
+    wait_until("it replays again", lambda: operation_checks(role_change).ok, timeout=60)
 
 
 def test_a_run_that_plans_changes_nothing_and_names_every_path(kept: Family):
     planning = kept.planning()
     for path in ("switchover", "failover", "rejoin"):
-        pair = planning.roles(path)
-        source = pair.source(ROLE, SECRET)
-        gate(path_checks(pair))
+        role_change = planning.roles(path)
+        source = role_change.source(ROLE, SECRET)
+        gate(operation_checks(role_change))
         for change in (
-            plan_switchover(pair),
-            plan_service(pair),
-            plan_followers(pair, source),
-            plan_return(pair, source, slot="replica_a", application_name="postgres-primary"),
+            plan_switchover(role_change),
+            plan_service(role_change),
+            plan_followers(role_change, source),
+            plan_rejoin(role_change, source, slot="replica_a", application_name="postgres-primary"),
         ):
             assert not change.apply().changed
     assert not planning.cluster.journal.entries
@@ -101,15 +101,15 @@ def test_a_run_that_plans_changes_nothing_and_names_every_path(kept: Family):
 
 
 def test_bad_parameters_are_named(kept: Family):
-    with pytest.raises(ParameterError, match="no path"):
+    with pytest.raises(ParameterError, match="no operation"):
         kept.roles("sideways")
     with pytest.raises(ParameterError, match="no Ready standby is called"):
         kept.roles("switchover", candidate="replica-z")
 
 
 def test_what_somebody_else_changed_since_the_plan_is_not_overwritten(kept: Family):
-    pair = kept.roles("switchover")
-    workload = pair.old.workload
+    role_change = kept.roles("switchover")
+    workload = role_change.old.workload
     other = kept.other().cluster
     other.patch("deployments", PRIMARY, {"metadata": {"labels": {"team": "b"}}}, "somebody's change")
     with pytest.raises(Conflict, match="changed by somebody else since the plan") as conflict:
@@ -148,11 +148,11 @@ def test_who_may_scale_a_fenced_primary_back_must_be_named(kept: Family):
 
 
 def test_a_change_of_roles_that_stopped_is_named_by_00_08_and_09(kept: Family):
-    pair = kept.roles("switchover")
-    mark_phase(pair, "stop writes", stopped=True)
+    role_change = kept.roles("switchover")
+    mark_phase(role_change, "stop writes", stopped=True)
     (told,) = role_change_checks(kept.cluster).items
     assert "writes are stopped by" in told.found and "replica-a" in told.found
-    assert "path = switchover" in told.remedy
+    assert "operation = switchover" in told.remedy
     seen = diagnose(collect_evidence(kept.cluster, f"app={PRIMARY}", STANDBYS, password=PASSWORD))
     assert seen.find("role-change", PRIMARY) is not None
     mark_phase(kept.roles("switchover"), "fence", replicas=0)
@@ -160,7 +160,7 @@ def test_a_change_of_roles_that_stopped_is_named_by_00_08_and_09(kept: Family):
     with pytest.raises(PodError) as missing:
         kept.cluster.pod(f"app={PRIMARY}")
     assert "fenced (scaled to 0) by" in missing.value.found
-    assert "path = failover" in missing.value.remedy
+    assert "operation = failover" in missing.value.remedy
     kept.cluster.scale_and_wait(kept.cluster.find_workload("Deployment", PRIMARY), 1)
     assert clear_mark(kept.roles("switchover")) == "over"
     kept.primary.reopen()

@@ -10,7 +10,7 @@ from pgnb.logical.slots import create_slot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.survival import survival_checks
 from pgnb.physical import slots
-from pgnb.physical.failover import path_checks, plan_switchover
+from pgnb.physical.failover import operation_checks, plan_switchover
 from pgnb.postgres import Server
 from pgnb.postgres.config.configure import plan_settings
 from pgnb.postgres.config.hba import plan_hba
@@ -40,8 +40,8 @@ def test_a_slot_that_would_be_left_behind_closes_the_gate_until_it_is_named(publ
     with pytest.raises(GateClosed) as stopped:
         change.apply()
     assert "logical slots: sub_postgres" in stopped.value.found
-    assert "accept_lost_slots = 'sub_postgres'" in stopped.value.remedy
-    assert path_checks(publisher.roles("switchover", accept_lost_slots="sub_postgres")).ok
+    assert "allow_slot_loss = 'sub_postgres'" in stopped.value.remedy
+    assert operation_checks(publisher.roles("switchover", allow_slot_loss="sub_postgres")).ok
 
 
 def test_a_slot_that_is_synchronised_goes_along(publisher: Family) -> None:
@@ -55,15 +55,15 @@ def test_a_slot_that_is_synchronised_goes_along(publisher: Family) -> None:
     assert survival_checks(publisher.primary, [SPEC]).items[-1].ok
     # The standby takes a slot over once it has the WAL and the catalog's rows that the slot needs.
     wait_until("the slot on the standby", lambda: _synchronised(publisher, standby), timeout=90, every=0.5)
-    wait_until("it streams again", lambda: path_checks(publisher.roles("switchover")).ok, timeout=60)
-    pair = publisher.roles("switchover")
-    carry_out(plan_switchover(pair), allow_promotion=True)
-    assert not logical_slots(pair.candidate)["sub_postgres"].lost
+    wait_until("it streams again", lambda: operation_checks(publisher.roles("switchover")).ok, timeout=60)
+    role_change = publisher.roles("switchover")
+    carry_out(plan_switchover(role_change), allow_promotion=True)
+    assert not logical_slots(role_change.candidate)["sub_postgres"].lost
     standby.close()
 
 
 def _failed(publisher: Family) -> set[str]:
-    return {check.name for check in path_checks(publisher.roles("switchover")).failed}
+    return {check.name for check in operation_checks(publisher.roles("switchover")).failed}
 
 
 def _synchronised(publisher: Family, standby: Server) -> bool:

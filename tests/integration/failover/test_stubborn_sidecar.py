@@ -42,14 +42,14 @@ def pair_of_servers(
 
 def test_the_role_goes_over_long_before_the_sidecar_ends(pair_of_servers: Family):
     family = pair_of_servers
-    pair = family.roles("switchover")
-    change = plan_switchover(pair)
+    role_change = family.roles("switchover")
+    change = plan_switchover(role_change)
     watcher = Watcher.of(family.kubeconfig, family.cluster.namespace, PRIMARY, "replica-a")
     with watcher:
         carry_out(change, allow_promotion=True)
     assert not watcher.both_writable
     assert watcher.writable_ever == {PRIMARY, "replica-a"}
-    assert pair.ended, "the fence waited for the whole pod"
+    assert role_change.ended, "the fence waited for the whole pod"
     assert not family.cluster.pods(f"app={PRIMARY}")
     (last,) = [e for e in family.cluster.journal.entries if "see its pod gone" in e.what]
     assert last.result == "gone"

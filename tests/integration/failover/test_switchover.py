@@ -8,36 +8,36 @@ from pgnb.core.errors import ChangeFailed
 from pgnb.core.wait import wait_until
 from pgnb.physical import slots
 from pgnb.physical.failover import (
-    measure_succession,
-    path_checks,
+    failover_checks,
+    measure_failover,
+    operation_checks,
     plan_followers,
-    plan_return,
+    plan_rejoin,
     plan_service,
     plan_switchover,
-    plot_succession,
-    succession_checks,
+    plot_failover,
 )
 from pgnb.postgres import Server
 
 
 def _hand_over(family: Family, old: str, slot: str) -> float:
     """A whole switchover; the time without writes, as a client measured it."""
-    pair = family.roles("switchover", old=old, selector=f"app!={old},{_SERVERS}")
-    gate(path_checks(pair))
-    change = plan_switchover(pair)
+    role_change = family.roles("switchover", old=old, selector=f"app!={old},{_SERVERS}")
+    gate(operation_checks(role_change))
+    change = plan_switchover(role_change)
     gate_and = change.grant(allow_promotion=True)
     assert gate_and.ok
-    with measure_succession(pair, "secret:postgres-primary/password", when=change) as service:
+    with measure_failover(role_change, "secret:postgres-primary/password", when=change) as service:
         change.apply()
     verify(service.checks(longest=60.0))
     assert service.found is not None and not service.found.missing
-    source = pair.source(ROLE, SECRET)
-    carry_out(plan_followers(pair, source))
-    carry_out(plan_return(pair, source, slot=slot, application_name=old))
-    verify(succession_checks(pair))
-    assert "without writes (measured by a client)" in plot_succession(pair, service).finding
-    assert not plan_switchover(pair)
-    assert not plan_service(pair)
+    source = role_change.source(ROLE, SECRET)
+    carry_out(plan_followers(role_change, source))
+    carry_out(plan_rejoin(role_change, source, slot=slot, application_name=old))
+    verify(failover_checks(role_change))
+    assert "without writes (measured by a client)" in plot_failover(role_change, service).finding
+    assert not plan_switchover(role_change)
+    assert not plan_service(role_change)
     return service.writing.longest.seconds
 
 
@@ -56,12 +56,12 @@ def test_the_role_goes_over_and_back_and_no_acknowledged_row_is_lost(family: Fam
 @pytest.mark.long
 def test_other_standbys_follow_the_new_primary(family: Family):
     family.add("replica-b")
-    pair = family.roles("switchover", candidate="replica-a")
-    carry_out(plan_switchover(pair), allow_promotion=True)
-    carry_out(plan_followers(pair, pair.source(ROLE, SECRET)))
-    assert slots(pair.candidate).find("replica_b").active
-    follower = pair.others[0]
-    assert follower.refresh().timeline == pair.candidate.facts.timeline == 2
+    role_change = family.roles("switchover", candidate="replica-a")
+    carry_out(plan_switchover(role_change), allow_promotion=True)
+    carry_out(plan_followers(role_change, role_change.source(ROLE, SECRET)))
+    assert slots(role_change.candidate).find("replica_b").active
+    follower = role_change.others[0]
+    assert follower.refresh().timeline == role_change.candidate.facts.timeline == 2
 
 
 @pytest.mark.long
@@ -98,9 +98,9 @@ def test_a_shutdown_that_was_a_kill_is_put_back(family: Family):
         timeout=60,
     )
     family.primary.reopen()
-    pair = family.roles("switchover")
-    wait_until("it streams again", lambda: path_checks(pair).ok, timeout=60)
-    change = plan_switchover(pair)
+    role_change = family.roles("switchover")
+    wait_until("it streams again", lambda: operation_checks(role_change).ok, timeout=60)
+    change = plan_switchover(role_change)
     change.grant(allow_promotion=True)
     with pytest.raises(ChangeFailed, match="did not shut down in order") as failure:
         change.apply()
@@ -108,7 +108,7 @@ def test_a_shutdown_that_was_a_kill_is_put_back(family: Family):
     family.primary.reopen()
     assert not family.primary.refresh().in_recovery
     assert writable(family.primary)
-    assert pair.candidate.refresh().in_recovery
+    assert role_change.candidate.refresh().in_recovery
 
 
 def _template(name: str, container: str, lifecycle: dict) -> dict:

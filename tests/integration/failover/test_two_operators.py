@@ -30,12 +30,12 @@ def _hang(monkeypatch: pytest.MonkeyPatch, where: str, meanwhile: Callable[[], N
 
 
 def _fail_over(family: Family) -> None:
-    """The other operator's 09 with path = failover, everything allowed."""
-    pair = family.other().roles("failover")
-    carry_out(plan_fence(pair), allow_promotion=True, fence_answering_primary=PRIMARY)
-    loss = estimate_loss(pair)
-    carry_out(plan_promotion(pair, loss), allow_promotion=True, accept_loss=True)
-    carry_out(plan_service(pair))
+    """The other operator's 09 with operation = failover, everything allowed."""
+    role_change = family.other().roles("failover")
+    carry_out(plan_fence(role_change), allow_promotion=True, fence_answering_primary=PRIMARY)
+    loss = estimate_loss(role_change)
+    carry_out(plan_promotion(role_change, loss), allow_promotion=True, accept_loss=True)
+    carry_out(plan_service(role_change))
 
 
 def _promote_by_hand(family: Family) -> None:
@@ -72,4 +72,4 @@ def test_a_switchover_that_fails_starts_no_second_primary(
     assert not watcher.both_writable
     assert watcher.writable_ever == {PRIMARY, "replica-a"}
     assert "stays as it is" in failure.value.remedy
-    assert "-p path failover" in failure.value.remedy
+    assert "-p operation failover" in failure.value.remedy

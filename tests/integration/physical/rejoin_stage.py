@@ -9,7 +9,7 @@ from replication_stage import ROLE, SECRET, Stage
 
 from pgnb.core.checks import verify
 from pgnb.physical import Source, replication_source, standby_checks
-from pgnb.physical.rejoin import Rejoin, plan_rejoin
+from pgnb.physical.rejoin import Rejoin, plan_rejoin_server
 from pgnb.postgres import Server
 from pgnb.postgres.progress import marker, wait_replayed
 
@@ -50,7 +50,7 @@ class Nodes:
         self.stage.cluster.patch("services", SERVICE, body, f"lead {SERVICE} to {name}")
 
     def rejoin(self, old: str, slot: str, **options: Any) -> Rejoin:
-        return plan_rejoin(
+        return plan_rejoin_server(
             old, self.primary, source=self.source(), slot=slot, application_name=old, **options
         )
 

@@ -16,7 +16,7 @@ from pgnb.core.wait import wait_until
 from pgnb.logical.subscriber import plan_subscriber
 from pgnb.physical import plan_standby_workload
 from pgnb.physical.entrypoint import role_checks
-from pgnb.physical.rejoin import plan_rejoin
+from pgnb.physical.rejoin import plan_rejoin_server
 from pgnb.postgres import find_server
 from pgnb_rehearsal.client import Client
 
@@ -207,7 +207,7 @@ def test_an_image_that_forgets_that_it_is_a_standby_is_refused(
         plan_standby_workload(made.primary, "standby", source, config_map="c")
     assert "standby_manifest" in refused.value.remedy
     with pytest.raises(GateClosed, match="makes a standby a primary"):
-        plan_rejoin("forgetful", made.primary, source=source, slot="s", application_name="a")
+        plan_rejoin_server("forgetful", made.primary, source=source, slot="s", application_name="a")
     after = {check.name: check.ok for check in role_checks(made.primary, made.primary)}
     assert after == {
         "the old primary would stay a standby": False,

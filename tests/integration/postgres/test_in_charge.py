@@ -10,7 +10,7 @@ import pytest
 
 from pgnb.cluster import connect
 from pgnb.core.errors import GateClosed
-from pgnb.physical.failover.old import old_primary
+from pgnb.physical.failover.old_primary import old_primary
 from pgnb.postgres import find_server
 from pgnb.postgres.preflight import preflight
 

@@ -18,20 +18,22 @@ _HERE, _THERE = Server.at("localhost", 1, user="postgres"), Server.at("localhost
 _SUBSCRIBED = cast(Subscription, object())
 
 
-def _asked(path: Any, *, leads: bool, subscribed: bool, reverse: str = "", followed: bool = False) -> bool:
+def _asked(
+    operation: Any, *, leads: bool, subscribed: bool, reverse: str = "", followed: bool = False
+) -> bool:
     standing = _SUBSCRIBED if subscribed else None
     state = DatabaseState(_SPEC, None, standing, None, (), False, followed, None)
-    cut = Cutover(cast(Any, None), path, _HERE, _THERE, Specs((_SPEC,)), "orders", reverse=reverse)
+    cut = Cutover(cast(Any, None), operation, _HERE, _THERE, Specs((_SPEC,)), "orders", reverse=reverse)
     found = list(service_rights(cut, CutoverStatus((state,), leads, "", cut.service)))
     assert {(right.verb, right.resource, right.name) for right in found} <= {("patch", "services", "orders")}
     return bool(found)
 
 
-@pytest.mark.parametrize("path", ["cutover", "failover"])
-def test_it_is_asked_for_until_the_clients_are_led_on(path):
-    assert _asked(path, leads=False, subscribed=True)
-    assert _asked(path, leads=False, subscribed=False)
-    assert not _asked(path, leads=True, subscribed=False)
+@pytest.mark.parametrize("operation", ["cutover", "failover"])
+def test_it_is_asked_for_until_the_clients_are_led_on(operation):
+    assert _asked(operation, leads=False, subscribed=True)
+    assert _asked(operation, leads=False, subscribed=False)
+    assert not _asked(operation, leads=True, subscribed=False)
 
 
 def test_a_planned_one_that_goes_on_looks_at_the_service_again():
@@ -41,6 +43,6 @@ def test_a_planned_one_that_goes_on_looks_at_the_service_again():
     assert not _asked("failover", leads=True, subscribed=True)
 
 
-@pytest.mark.parametrize("path", ["clean", "abandon"])
-def test_what_touches_the_servers_alone_asks_for_nothing(path):
-    assert not _asked(path, leads=False, subscribed=True)
+@pytest.mark.parametrize("operation", ["clean", "abandon"])
+def test_what_touches_the_servers_alone_asks_for_nothing(operation):
+    assert not _asked(operation, leads=False, subscribed=True)

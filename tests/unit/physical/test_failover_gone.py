@@ -30,11 +30,11 @@ def no_pods() -> tuple[()]:
     ],
 )
 def test_what_can_not_be_seen_is_said(pods, again, words) -> None:
-    pair: Any = SimpleNamespace(old=SimpleNamespace(name="deployment/db", pods=pods, again=again))
-    assert wait_gone(pair) == words
+    role_change: Any = SimpleNamespace(old=SimpleNamespace(name="deployment/db", pods=pods, reload=again))
+    assert wait_gone(role_change) == words
 
 
 def test_the_api_server_that_is_away_at_the_deadline_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fence, "_patience", lambda _: 0.3)
-    pair: Any = SimpleNamespace(old=SimpleNamespace(name="deployment/db", pods=away))
-    assert wait_gone(pair) == "not seen: no answer from the API server"
+    role_change: Any = SimpleNamespace(old=SimpleNamespace(name="deployment/db", pods=away))
+    assert wait_gone(role_change) == "not seen: no answer from the API server"

@@ -96,11 +96,11 @@ def test_the_fence_needs_no_claim_but_the_datas(monkeypatch: pytest.MonkeyPatch)
 
     owner = SimpleNamespace(uid=999, gid=999)
     candidate = SimpleNamespace(owner=owner, pod=target().pod)
-    pair: Any = SimpleNamespace(
+    role_change: Any = SimpleNamespace(
         cluster=SimpleNamespace(helper=helper), candidate=candidate, data_only=False, fencing_timeout=420.0
     )
     for _ in range(2):
-        with volume.open_on(pair, target()) as found:
+        with volume.open_on(role_change, target()) as found:
             assert found == "helper"
     assert asked == [{"data", "wal", "archive"}, {"data"}, {"data"}]
 

@@ -56,6 +56,6 @@ _SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 def test_what_may_still_run(state, ordered, runs, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ended, "_now", lambda: _NOW)
     pod = _pod(state, ordered=ordered)
-    pair: Any = SimpleNamespace(old=SimpleNamespace(pods=lambda: (pod,), target=None), ended={})
-    assert [one.name for one in running_pods(pair)] == (["db-0"] if runs else [])
-    assert bool(pair.ended) is not runs
+    role_change: Any = SimpleNamespace(old=SimpleNamespace(pods=lambda: (pod,), target=None), ended={})
+    assert [one.name for one in running_pods(role_change)] == (["db-0"] if runs else [])
+    assert bool(role_change.ended) is not runs

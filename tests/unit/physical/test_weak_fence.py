@@ -21,10 +21,10 @@ def _pair(found: dict[str, Any], *, managed_by: tuple[str, ...] = (), weak: str 
         return answer
 
     old = SimpleNamespace(
-        again=lambda: workload,
+        reload=lambda: workload,
         workload=workload,
         name="statefulset/db",
-        weak=weak,
+        fence_limitation=weak,
         target=None if weak else object(),
     )
     return SimpleNamespace(old=old, cluster=SimpleNamespace(list=listed), unreadable="")
@@ -42,9 +42,9 @@ def test_autoscalers_of_the_workload_are_named_and_others_are_not():
         _scaler("c", "StatefulSet", "x"),
     ]
     keda = [_scaler("k", "StatefulSet", "db"), _scaler("d", None, "db")]
-    pair = _pair({"horizontalpodautoscalers": hpas, "scaledobjects": keda})
-    assert reconcilers(pair) == ["horizontalpodautoscaler/a", "scaledobject/k"]
-    (confirmation,) = weak_fence(pair)
+    role_change = _pair({"horizontalpodautoscalers": hpas, "scaledobjects": keda})
+    assert reconcilers(role_change) == ["horizontalpodautoscaler/a", "scaledobject/k"]
+    (confirmation,) = weak_fence(role_change)
     assert (confirmation.parameter, confirmation.value) == ("accept_weak_fence", "db")
     assert "scaledobject/k" in confirmation.why
 
@@ -63,8 +63,8 @@ def test_a_tool_that_manages_it_is_named(tool):
 
 
 def test_what_can_not_be_seen_counts_as_somebody():
-    pair = _pair({"horizontalpodautoscalers": AccessDenied("forbidden")})
-    assert "an unknown one of horizontalpodautoscalers (forbidden)" in weak_fence(pair)[0].why
+    role_change = _pair({"horizontalpodautoscalers": AccessDenied("forbidden")})
+    assert "an unknown one of horizontalpodautoscalers (forbidden)" in weak_fence(role_change)[0].why
 
 
 def test_a_volume_that_can_not_be_fenced_is_weak():

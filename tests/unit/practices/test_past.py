@@ -88,7 +88,7 @@ def _drills(folder):
 
 def test_a_drill_is_a_run_of_09_that_changed_something_and_passed(tmp_path):
     now = datetime.now(UTC)
-    write(tmp_path, "09_failover", path="switchover", started=now - timedelta(days=3))
+    write(tmp_path, "09_failover", operation="switchover", started=now - timedelta(days=3))
     write(tmp_path, "09_failover", path="failover", started=now - timedelta(days=31))
     write(tmp_path, "09_failover", path="failover", started=now - timedelta(days=2), verdict="failed")
     write(

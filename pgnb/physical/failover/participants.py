@@ -9,15 +9,15 @@ from datetime import datetime
 from typing import Literal, cast, get_args
 
 from pgnb.cluster import Cluster
-from pgnb.cluster.rolechange import RoleChange, role_change_of
+from pgnb.cluster.role_change_mark import RoleChangeMark, role_change_mark
 from pgnb.core.checks import Check
 from pgnb.core.display import Cell, Displayable, Table, key_value_table
 from pgnb.core.errors import ParameterError, WrongServer
 from pgnb.core.journal import Entry
 from pgnb.core.tls import checked_tls
 from pgnb.observe.phases import timed_phase
-from pgnb.physical.failover.old import OldPrimary, old_primary
-from pgnb.physical.failover.remains import Remains
+from pgnb.physical.failover.old_primary import OldPrimary, old_primary
+from pgnb.physical.failover.shutdown_state import ShutdownState
 from pgnb.postgres import Server
 from pgnb.postgres.facts import assert_expected
 from pgnb.postgres.progress import lsn_bytes, replay_progress
@@ -25,11 +25,11 @@ from pgnb.postgres.services import port_of
 from pgnb.postgres.source import Source
 from pgnb.postgres.standbys import find_standbys
 
-Path = Literal["switchover", "failover", "rejoin"]
+Operation = Literal["switchover", "failover", "rejoin"]
 
 
 @dataclass(repr=False)
-class Succession(Displayable):
+class RoleChange(Displayable):
     """One change of roles. What its parts find out on the way stands here, for those that come later.
 
     `candidate` is the standby that takes the role (or has it already), `others` the further standbys.
@@ -37,35 +37,35 @@ class Succession(Displayable):
     old volume could not be worked on, `data_only` that the old server's further claims keep a helper pod from
     starting; `change` is what stands on the old primary's workload as in progress.
     `accepted_slots` are logical slots that may be lost, `confirmed` pods that somebody vouches for, `remains`
-    what was read of the old primary's volume, `marked` whether standby.signal is there, `phases` what was
+    what was read of the old primary's volume, `fenced_on_disk` whether standby.signal is there, `phases` what was
     done when; `quiet_from` is when writes were stopped, in a failover the newest commit that the candidate
     has; `lost_commits` is the failover's loss at most, None: unknown. `fencing_timeout`: seconds for a helper
     pod on the old volume to start, before the fence is weak.
     """
 
     cluster: Cluster = field(repr=False)
-    path: Path
+    operation: Operation
     old: OldPrimary
     candidate: Server
     others: tuple[Server, ...]
     service: str
-    accepted_slots: str = ""
+    allow_slot_loss: str = ""
     confirmed: dict[str, str] = field(default_factory=dict)
-    remains: Remains | None = None
-    marked: bool = False
+    shutdown_state: ShutdownState | None = None
+    fenced_on_disk: bool = False
     ended: dict[str, str] = field(default_factory=dict)
     unreadable: str = ""
     data_only: bool = False
-    change: RoleChange | None = None
+    mark: RoleChangeMark | None = None
     phases: list[Entry] = field(default_factory=list)
-    quiet_from: datetime | None = None
+    writes_stopped_at: datetime | None = None
     lost_commits: int | None = None
     fencing_timeout: float = 60.0
 
     @property
     def servers(self) -> tuple[Server, ...]:
         """Every server that answers, the old primary among them."""
-        found, _ = self.old.server() if self.path != "failover" else (None, "")
+        found, _ = self.old.server() if self.operation != "failover" else (None, "")
         standbys = tuple(one for one in (self.candidate, *self.others) if one.present)
         return (found, *standbys) if found is not None and found.present else standbys
 
@@ -104,7 +104,7 @@ class Succession(Displayable):
     def table(self) -> Table:
         """Everybody's part, one fact a line."""
         facts: dict[str, object] = {
-            "path": self.path,
+            "operation": self.operation,
             "gives the role away": f"{self.old.name} ({self.old.volume})",
             "its pods": self.old.state,
             "takes the role": _words(self.candidate),
@@ -124,9 +124,9 @@ def _words(server: Server) -> Cell:
     return Cell(text, "good" if state.receiver == "streaming" else "warn")
 
 
-def succession(
+def role_change(
     cluster: Cluster,
-    path: str,
+    operation: str,
     *,
     primary: str,
     standby_selector: str,
@@ -136,21 +136,21 @@ def succession(
     user: str = "postgres",
     password: str = "",
     data_directory: str = "",
-    accept_lost_slots: str = "",
+    allow_slot_loss: str = "",
     expect: str = "",
     start_timeout: float = 300.0,
     fencing_timeout: float = 60.0,
-) -> Succession:
+) -> RoleChange:
     """Find everybody's part. `primary` is the old primary's Deployment or StatefulSet, whatever became of it.
 
     `candidate` names a standby by its workload or pod; empty: the one that is a primary already, else the
-    one that received most. `accept_lost_slots`: logical slots that a switchover may leave behind, by name,
+    one that received most. `allow_slot_loss`: logical slots that a switchover may leave behind, by name,
     joined by ", ". `expect`: the system identifier that every server which answers must have. `start_timeout`
     and `fencing_timeout`: seconds for a helper pod on the old primary's volume to start, where the change of
     roles needs it, and where it can go on without it. Raises ParameterError, PodError, NotFound, and
     WrongServer, also for two primaries among the standbys.
     """
-    _assert_known(path)
+    _assert_known(operation)
     standbys = find_standbys(cluster, standby_selector, user=user, password=password)
     chosen = _named(cluster, standbys, candidate) if candidate else _foremost(standbys)
     old = old_primary(
@@ -168,23 +168,24 @@ def succession(
     for one in (*([found] if found else []), *(one for one in standbys if one.present)):
         assert_expected(one.name, one.facts, expect)
     others = tuple(one for one in standbys if one is not chosen)
-    return Succession(
+    return RoleChange(
         cluster,
-        cast(Path, path),
+        cast(Operation, operation),
         old,
         chosen,
         others,
         service,
-        accept_lost_slots,
-        change=role_change_of(old.workload.object),
+        allow_slot_loss,
+        mark=role_change_mark(old.workload.object),
         fencing_timeout=fencing_timeout,
     )
 
 
-def _assert_known(path: str) -> None:
-    if path not in get_args(Path):
+def _assert_known(operation: str) -> None:
+    if operation not in get_args(Operation):
         raise ParameterError(
-            f"there is no path {path!r}", remedy=f"Set path to one of {', '.join(get_args(Path))}."
+            f"there is no operation {operation!r}",
+            remedy=f"Set operation to one of {', '.join(get_args(Operation))}.",
         )
 
 
@@ -219,11 +220,11 @@ def received(standby: Server) -> int:
     return max((lsn_bytes(lsn) for lsn in (state.received, state.replayed) if lsn), default=0)
 
 
-def foremost(pair: Succession) -> Check:
+def foremost(role_change: RoleChange) -> Check:
     """No other standby has received more: what it has beyond the candidate would be lost, and it would be
     on another history."""
-    own = received(pair.candidate)
-    ahead = [one.name for one in pair.others if one.facts.in_recovery and received(one) > own]
+    own = received(role_change.candidate)
+    ahead = [one.name for one in role_change.others if one.facts.in_recovery and received(one) > own]
     return Check(
         "no other standby has more",
         not ahead,

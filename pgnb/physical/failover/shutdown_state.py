@@ -16,7 +16,7 @@ _CLEAN = ("shut down", "shut down in recovery")
 
 
 @dataclass(frozen=True)
-class Remains:
+class ShutdownState:
     """From pg_controldata and pg_waldump on the stopped server's volume.
 
     `checkpoint` is the LSN of its last checkpoint record, `end` that of its last whole WAL record at or
@@ -62,17 +62,19 @@ class Remains:
         return key_value_table("The old primary's volume", facts)
 
 
-def read_remains(run: Run, directory: str, bin_dir: str, *, start: str = "", timeline: int = 0) -> Remains:
+def read_shutdown_state(
+    run: Run, directory: str, bin_dir: str, *, start: str = "", timeline: int = 0
+) -> ShutdownState:
     """Read them by `run`, which runs an argv in a container that has the volume mounted; nothing changes.
 
     From `start` on, on `timeline`, the WAL is read to its end. Raises ChangeFailed where there is no
     control file.
     """
-    argv = scripts.argv("remains", args=(directory, bin_dir, start, str(timeline or "")))
-    return remains_of(run(argv, timeout=600.0).text, start)
+    argv = scripts.argv("shutdown_state", args=(directory, bin_dir, start, str(timeline or "")))
+    return parse_shutdown_state(run(argv, timeout=600.0).text, start)
 
 
-def remains_of(text: str, start: str = "") -> Remains:
+def parse_shutdown_state(text: str, start: str = "") -> ShutdownState:
     """The script's KEY=VALUE lines as a value."""
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     if "state" not in found:
@@ -82,7 +84,7 @@ def remains_of(text: str, start: str = "") -> Remains:
             remedy="Check primary_data_directory and the claim; keep the volume as it is.",
         )
     commits = found.get("commits", "")
-    return Remains(
+    return ShutdownState(
         found.get("system_identifier", ""),
         found["state"],
         int(found.get("timeline") or 0),
@@ -99,7 +101,7 @@ def _plain(lsn: str) -> str:
     return lsn_text(lsn_bytes(lsn)) if lsn else ""
 
 
-def leave_signal(run: Run, directory: str, *, there: bool) -> None:
+def set_standby_signal(run: Run, directory: str, *, there: bool) -> None:
     """Put standby.signal into the data directory, flushed, or take it away."""
     argv: Sequence[str] = scripts.argv("signal", args=(directory, "put" if there else "remove"))
     run(argv, changes=f"{'put' if there else 'remove'} {directory}/standby.signal")

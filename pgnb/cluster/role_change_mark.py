@@ -20,7 +20,7 @@ _WORKLOADS = ("deployments", "statefulsets")
 
 
 @dataclass(frozen=True)
-class RoleChange:
+class RoleChangeMark:
     """What is being done: the operation and its phase, by whom, since when, and who takes the role.
 
     `standing` is what default_transaction_read_only was in postgresql.auto.conf before pgnb stopped writes
@@ -54,29 +54,34 @@ class RoleChange:
     def remedy(self, replicas: int) -> str:
         """How to go on from it."""
         if replicas:
-            return "If that run has ended, go on with 09, path = switchover; it also puts back what it finds."
-        return "If that run has ended, go on with 09, path = failover."
+            return (
+                "If that run has ended, run 09 again with operation = switchover. It also puts back what that run"
+                " changed."
+            )
+        return "If that run has ended, run 09 with operation = failover."
 
 
-def role_change_of(found: Mapping[str, Any]) -> RoleChange | None:
+def role_change_mark(found: Mapping[str, Any]) -> RoleChangeMark | None:
     """The change of roles that a workload's annotation tells of; None where there is none."""
     text = (found["metadata"].get("annotations") or {}).get(ROLE_CHANGE)
     if not text:
         return None
     try:
         known = json.loads(text)
-        return RoleChange(**{key: known[key] for key in known if key in RoleChange.__dataclass_fields__})
+        return RoleChangeMark(
+            **{key: known[key] for key in known if key in RoleChangeMark.__dataclass_fields__}
+        )
     except (ValueError, TypeError):
-        return RoleChange("change of roles", str(text)[:80], "somebody", "an unknown time", "?")
+        return RoleChangeMark("change of roles", str(text)[:80], "somebody", "an unknown time", "?")
 
 
-def interrupted_changes(api: Api) -> list[tuple[Object, RoleChange]]:
+def interrupted_changes(api: Api) -> list[tuple[Object, RoleChangeMark]]:
     """Every workload of the namespace with such an annotation; none where workloads may not be listed."""
     try:
         found = [item for kind in _WORKLOADS for item in list_all(api, kind)]
     except ClusterError:
         return []  # It only explains; the caller's own account goes on without.
-    return [(item, change) for item in found if (change := role_change_of(item)) is not None]
+    return [(item, change) for item in found if (change := role_change_mark(item)) is not None]
 
 
 @dataclass(frozen=True)

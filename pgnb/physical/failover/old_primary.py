@@ -30,14 +30,14 @@ _OVERDUE = timedelta(seconds=10)
 class OldPrimary:
     """A Deployment or StatefulSet of one server. `target` is its volume; None: it can't be worked on.
 
-    `find` looks for the server that runs in it now; `weak` says why the volume can't be fenced.
+    `find` looks for the server that runs in it now; `fence_limitation` says why the volume can't be fenced.
     """
 
     cluster: Cluster = field(repr=False)
     workload: Workload
     container: str
     target: Target | None
-    weak: str
+    fence_limitation: str
     find: Callable[[], Server] = field(repr=False)
     _found: Server | None = field(default=None, repr=False)
 
@@ -46,7 +46,7 @@ class OldPrimary:
         """`deployment/NAME`."""
         return self.workload.label
 
-    def again(self) -> Workload:
+    def reload(self) -> Workload:
         """The workload as it is now."""
         return self.cluster.find_workload(self.workload.kind, self.workload.name)
 
@@ -54,15 +54,15 @@ class OldPrimary:
         """Its pods as they are now, those on their way out among them."""
         return self.cluster.pods(self.workload.selector, self.container)
 
-    def unseen(self) -> tuple[Pod, ...]:
+    def unreachable_pods(self) -> tuple[Pod, ...]:
         """Pods of which nobody can say whether their containers still run."""
-        return tuple(pod for pod in self.pods() if self._overdue(pod) or self._node_trouble(pod))
+        return tuple(pod for pod in self.pods() if self._overdue(pod) or self._node_unreachable(pod))
 
     def _overdue(self, pod: Pod) -> bool:
         due = pod.object["metadata"].get("deletionTimestamp")
         return bool(due) and datetime.now(UTC) - datetime.fromisoformat(due) > _OVERDUE
 
-    def _node_trouble(self, pod: Pod) -> str:
+    def _node_unreachable(self, pod: Pod) -> str:
         """Why the pod's node can't be heard; empty when it can, or when nodes may not be read."""
         if not pod.node:
             return ""
@@ -76,9 +76,9 @@ class OldPrimary:
         heard = bool(found) and found[0]["status"] != "Unknown"
         return "" if heard else f"the node {pod.node} does not report"
 
-    def trouble(self, pod: Pod) -> str:
+    def not_ready_reason(self, pod: Pod) -> str:
         """A pod's state in words; empty for a Ready one that is heard."""
-        return "; ".join(part for part in (pod.trouble, self._node_trouble(pod)) if part)
+        return "; ".join(part for part in (pod.trouble, self._node_unreachable(pod)) if part)
 
     def server(self) -> tuple[Server | None, str]:
         """The server, with its facts read now, and ""; or None and why it does not answer."""
@@ -112,7 +112,7 @@ class OldPrimary:
     def claim_lost(self) -> str:
         """Why its volume can't be worked on, as far as the API knows; empty where it can."""
         if self.target is None:
-            return self.weak
+            return self.fence_limitation
         try:
             found = self.cluster.get("persistentvolumeclaims", self.target.claim)
         except ClusterError as error:
@@ -122,14 +122,14 @@ class OldPrimary:
     @property
     def state(self) -> Cell:
         """Replicas and pods in one line."""
-        pods = [f"{pod.name}: {self.trouble(pod) or 'Ready'}" for pod in self.pods()]
-        running = Cell("; ".join(pods), "warn" if any(map(self.trouble, self.pods())) else "good")
-        return running if pods else Cell(f"no pod, scaled to {self.again().replicas}", "dim")
+        pods = [f"{pod.name}: {self.not_ready_reason(pod) or 'Ready'}" for pod in self.pods()]
+        running = Cell("; ".join(pods), "warn" if any(map(self.not_ready_reason, self.pods())) else "good")
+        return running if pods else Cell(f"no pod, scaled to {self.reload().replicas}", "dim")
 
     @property
     def volume(self) -> str:
         """The claim of its data, or why there is none to be fenced."""
-        return f"claim {self.target.claim}" if self.target else self.weak
+        return f"claim {self.target.claim}" if self.target else self.fence_limitation
 
 
 def old_primary(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pgnb.cluster.rolechange import RoleChange
+from pgnb.cluster.role_change_mark import RoleChangeMark
 from pgnb.core.errors import GateClosed
 from pgnb.core.wait import wait_until
 from pgnb.postgres import Server
@@ -33,15 +33,15 @@ def read_only_by_default(server: Server) -> str:
 
 
 @dataclass
-class Quiet:
+class WriteBlock:
     """One server's silence. A role or database that sets the setting itself escapes it until the shutdown."""
 
     server: Server
-    interrupted: RoleChange | None = None
+    interrupted: RoleChangeMark | None = None
     """A change of roles that stopped writes before and did not end: it knows the value from before."""
     edit: SystemEdit | None = field(default=None, repr=False)
 
-    def begin(self) -> str:
+    def enable(self) -> str:
         """Read-only in force, then every older session ended. Raises DeadlineExceeded."""
         if not self.server.facts.allow_alter_system:
             raise GateClosed(
@@ -64,19 +64,19 @@ class Quiet:
         )
         return f"read-only, {ended[0]['ended']} sessions ended"
 
-    def forget(self) -> None:
+    def unpersist(self) -> None:
         """The file as it was, without a reload: this server stays read-only, its next start will not be."""
         if self.edit is not None:
             self.edit.reversed().make(self.server)
 
-    def end(self) -> str:
+    def disable(self) -> str:
         """Writes are let in again."""
         if self.edit is None:
             return "Nothing was changed."
         if not self.edit.reversed().stands(self.server):
             self._reload_only()
             return "Writes are let in again."
-        self.forget()
+        self.unpersist()
         self._reload("off")
         return "Put back: writes are let in again."
 
