@@ -67,6 +67,8 @@ from pgnb.observe.scratch import Scratch as Scratch
 from pgnb.observe.topology import topology as topology
 from pgnb.online.online import plan_online as plan_online
 from pgnb.physical import BackupOptions as BackupOptions
+from pgnb.physical import check_source as check_source
+from pgnb.physical import desired_slot_checks as desired_slot_checks
 from pgnb.physical import layout_checks as layout_checks
 from pgnb.physical import plan_base_backup as plan_base_backup
 from pgnb.physical import plan_drop_slot as plan_drop_slot
@@ -74,12 +76,10 @@ from pgnb.physical import plan_slot as plan_slot
 from pgnb.physical import plan_slots as plan_slots
 from pgnb.physical import plan_standby_config as plan_standby_config
 from pgnb.physical import plan_standby_workload as plan_standby_workload
-from pgnb.physical import prove_source as prove_source
 from pgnb.physical import replication_source as replication_source
 from pgnb.physical import replication_status as replication_status
 from pgnb.physical import slot_checks as slot_checks
 from pgnb.physical import slots as slots
-from pgnb.physical import slots_as_wished as slots_as_wished
 from pgnb.physical import standby_checks as standby_checks
 from pgnb.physical import standby_pod_checks as standby_pod_checks
 from pgnb.physical import standby_status as standby_status

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pgnb.core.errors import ParameterError
-from pgnb.physical.sizing import FIVE, five
+from pgnb.physical.sizing import STANDBY_LIMITS, standby_limits
 from pgnb.postgres import Server
 from pgnb.postgres.config.values import Wanted
 
@@ -36,7 +36,7 @@ def in_order(primary: Server, wishes: Wishes, standbys: Sequence[tuple[Server, W
     ParameterError for a wish that would leave a standby below its primary, and for one that would raise and
     lower at once.
     """
-    now = five(primary)
+    now = standby_limits(primary)
     goal = now | _values(primary, wishes)
     first: list[Stage] = []
     last: list[Stage] = []
@@ -51,10 +51,10 @@ def in_order(primary: Server, wishes: Wishes, standbys: Sequence[tuple[Server, W
 def _along(standby: Server, own: Wishes, goal: Mapping[str, int]) -> dict[str, Wanted]:
     """What the standby must be raised to although nobody asked: the primary will have more."""
     named = {name.lower() for name in own}
-    there = five(standby)
+    there = standby_limits(standby)
     return {
         name: str(goal[name])
-        for name in FIVE
+        for name in STANDBY_LIMITS
         if name not in named and name in goal and there.get(name, goal[name]) < goal[name]
     }
 
@@ -63,7 +63,7 @@ def _stage(
     standby: Server, wishes: Wishes, now: Mapping[str, int], goal: Mapping[str, int]
 ) -> tuple[Stage, bool]:
     """The standby's stage, and whether it comes before the primary's."""
-    there, wanted = five(standby), _values(standby, wishes)
+    there, wanted = standby_limits(standby), _values(standby, wishes)
     for name, value in wanted.items():
         if value < goal.get(name, value):
             raise ParameterError(
@@ -92,6 +92,6 @@ def _order_of_primary(now: Mapping[str, int], goal: Mapping[str, int]) -> dict[s
 
 def _values(server: Server, wishes: Wishes) -> dict[str, int]:
     """What each of the five will be, where one is wished for: as it is, where that fulfils the wish."""
-    named = {name: value for name, value in wishes.items() if name.lower() in FIVE}
+    named = {name: value for name, value in wishes.items() if name.lower() in STANDBY_LIMITS}
     found = server.settings(named) if named else ()
     return {s.name: int(s.value if s.met or s.wish is None else s.wish.value) for s in found}

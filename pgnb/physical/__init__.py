@@ -4,11 +4,11 @@ from pgnb.physical.backupoptions import BackupOptions
 from pgnb.physical.basebackup import plan_base_backup
 from pgnb.physical.checks import standby_checks
 from pgnb.physical.claims import layout_checks
-from pgnb.physical.proof import prove_source
+from pgnb.physical.connectivity import check_source
 from pgnb.physical.rejoin import Rejoin, plan_rejoin_server
 from pgnb.physical.repoint import plan_repoint
-from pgnb.physical.sizing import five_checks, standby_settings
-from pgnb.physical.slot_checks import slot_checks, slots_as_wished
+from pgnb.physical.sizing import standby_settings
+from pgnb.physical.slot_checks import desired_slot_checks, slot_checks
 from pgnb.physical.slots import Slot, Slots, plan_drop_slot, plan_slot, plan_slots, slots
 from pgnb.physical.standby import plan_standby_config, plan_standby_workload, standby_pod_checks
 from pgnb.physical.status import (
@@ -31,7 +31,8 @@ __all__ = [
     "Slots",
     "Source",
     "StandbyStatus",
-    "five_checks",
+    "check_source",
+    "desired_slot_checks",
     "layout_checks",
     "plan_base_backup",
     "plan_drop_slot",
@@ -41,12 +42,10 @@ __all__ = [
     "plan_slots",
     "plan_standby_config",
     "plan_standby_workload",
-    "prove_source",
     "replication_source",
     "replication_status",
     "slot_checks",
     "slots",
-    "slots_as_wished",
     "standby_checks",
     "standby_pod_checks",
     "standby_settings",

@@ -20,11 +20,11 @@ from pgnb.physical.backupoptions import BackupOptions
 from pgnb.physical.bootstrap import ROOM, WIPE, Bootstrap
 from pgnb.physical.collation import library_checks
 from pgnb.physical.copies import earlier, running_helper, work_name
+from pgnb.physical.data_directory import Classification, DataDirectory, classify
 from pgnb.physical.install import Role
-from pgnb.physical.judgement import DirectoryState, Judgement, judge
 from pgnb.physical.manifest import data_owner
 from pgnb.physical.outside import Place, layout_of, on_other_claims
-from pgnb.physical.sizing import checked, five
+from pgnb.physical.sizing import checked, standby_limits
 from pgnb.physical.slots import Slot, slots
 from pgnb.physical.status import senders
 from pgnb.physical.target import Run, Target, find_target, inspect
@@ -79,8 +79,8 @@ def plan_base_backup(
     copying = running_helper(primary, name)
     state = look_at(primary, target, owner, pod, copying=copying, where=layout.places)
     settings, places = config_settings(primary, config_map), layout.places(state)
-    role = Role(source.connection(application_name), slot, settings, five(primary))
-    verdict = judge(state, primary.facts.system_identifier) if state else None
+    role = Role(source.connection(application_name), slot, settings, standby_limits(primary))
+    verdict = classify(state, primary.facts.system_identifier) if state else None
     work = Bootstrap(
         primary,
         target,
@@ -174,8 +174,8 @@ def look_at(
     pod: Pod | None,
     *,
     copying: Pod | None = None,
-    where: Callable[[DirectoryState], Sequence[Place]] = lambda state: (),
-) -> DirectoryState | None:
+    where: Callable[[DataDirectory], Sequence[Place]] = lambda state: (),
+) -> DataDirectory | None:
     """What lies there: by exec in the running server's pod, else by a helper; None where neither may be.
 
     `copying` is a helper pod of an earlier run that is on the volume already. `where` says, by what lies in
@@ -194,7 +194,7 @@ def look_at(
             pass
     claim = cluster.get("persistentvolumeclaims", target.claim)
     if claim is not None and (claim.get("status") or {}).get("phase") == "Pending":
-        return DirectoryState({"kind": "absent"})  # No volume is bound to it yet, so nothing lies there.
+        return DataDirectory({"kind": "absent"})  # No volume is bound to it yet, so nothing lies there.
     if cluster.dry_run:
         return None
     if claim is None:
@@ -207,8 +207,8 @@ def look_at(
 
 
 def _inspected(
-    primary: Server, target: Target, run: Run, where: Callable[[DirectoryState], Sequence[Place]]
-) -> DirectoryState:
+    primary: Server, target: Target, run: Run, where: Callable[[DataDirectory], Sequence[Place]]
+) -> DataDirectory:
     return inspect(
         run,
         target.directory,
@@ -219,7 +219,7 @@ def _inspected(
 
 
 def streams_already(
-    primary: Server, pod: Pod, state: DirectoryState, slot: Slot | None, application_name: str
+    primary: Server, pod: Pod, state: DataDirectory, slot: Slot | None, application_name: str
 ) -> bool:
     """Whether this pod's server follows this primary already, through this slot and under this name."""
     if state.system_identifier != primary.facts.system_identifier or not state.follows:
@@ -231,7 +231,7 @@ def streams_already(
 
 
 def _nothing_but_leftovers(
-    cluster: Cluster, target: Target, pod: Pod, state: DirectoryState, title: str
+    cluster: Cluster, target: Target, pod: Pod, state: DataDirectory, title: str
 ) -> Change:
     words = f"{target.name} streams from this primary already."
     if not state.has_old and not state.has_new:
@@ -265,7 +265,7 @@ def config_settings(primary: Server, config_map: str) -> Mapping[str, str]:
 
 
 def _change(
-    title: str, work: Bootstrap, state: DirectoryState | None, verdict: Judgement | None, wipe: str
+    title: str, work: Bootstrap, state: DataDirectory | None, verdict: Classification | None, wipe: str
 ) -> Change:
     target, primary = work.target, work.primary
     change = Change(
@@ -284,7 +284,7 @@ def _change(
     return change
 
 
-def _before(target: Target, verdict: Judgement | None) -> str:
+def _before(target: Target, verdict: Classification | None) -> str:
     words = verdict.summary if verdict else "not looked at: a plan-only run starts no helper pod"
     return f"{target.directory} on claim {target.claim}: {words}\nreplicas: {target.workload.replicas}\n"
 
@@ -299,7 +299,7 @@ def _after(work: Bootstrap) -> str:
     )
 
 
-def _confirmations(target: Target, verdict: Judgement | None, outside: str) -> list[Confirmation]:
+def _confirmations(target: Target, verdict: Classification | None, outside: str) -> list[Confirmation]:
     if verdict is None or verdict.disposable:
         return []
     also = f", with what it has at {outside}" if outside else ""
@@ -307,7 +307,7 @@ def _confirmations(target: Target, verdict: Judgement | None, outside: str) -> l
     return [Confirmation(WIPE, target.claim, why)]
 
 
-def _precheck(work: Bootstrap, state: DirectoryState | None) -> Checks:
+def _precheck(work: Bootstrap, state: DataDirectory | None) -> Checks:
     """Read right before acting: the primary is the one planned upon, and there is room for all that comes."""
     primary, target = work.primary, work.target
     before = primary.facts.system_identifier

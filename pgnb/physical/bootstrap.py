@@ -15,12 +15,12 @@ from pgnb.core.plan import Step
 from pgnb.core.wait import wait_until
 from pgnb.physical import scripts
 from pgnb.physical.backupoptions import BackupOptions
+from pgnb.physical.connectivity import HELPER_PASSFILE
 from pgnb.physical.copies import Earlier, earlier, unfit
+from pgnb.physical.data_directory import DataDirectory, classify
 from pgnb.physical.install import Role, install
-from pgnb.physical.judgement import DirectoryState, judge
 from pgnb.physical.outside import Place, left_by_earlier, place_checks
 from pgnb.physical.progress import BackupProgress
-from pgnb.physical.proof import HELPER_PASSFILE
 from pgnb.physical.slots import slots
 from pgnb.physical.streaming import wait_streaming
 from pgnb.physical.target import Target, inspect
@@ -181,7 +181,7 @@ class Bootstrap:
         bin_dir = self.primary.facts.bin_dir
         with self.primary.cluster.helper(self._helper(()), lifetime=3600) as helper:
             state = inspect(helper.exec, self.target.directory, self.target.root, bin_dir)
-            verdict = judge(state, self.primary.facts.system_identifier)
+            verdict = classify(state, self.primary.facts.system_identifier)
             if not (verdict.disposable or WIPE in self.named):
                 raise ChangeFailed("the data directory is not what was planned upon", found=verdict.summary)
             goes = "unused" if state.unused and verdict.kind == "own standby" else "former"
@@ -189,7 +189,7 @@ class Bootstrap:
         self.swapped = True
         return result
 
-    def _directory(self, state: DirectoryState) -> str:
+    def _directory(self, state: DataDirectory) -> str:
         """Where the base backup lies that goes in, once it is known to be one that can follow."""
         copy = state.finished_copy
         why = "it is not complete, or was not verified"
@@ -250,7 +250,7 @@ class Bootstrap:
         self.primary.cluster.exec(self.pod, argv, timeout=3600, changes=f"remove {seen.old}")
         return "removed"
 
-    def place_checks(self, state: DirectoryState | None, needed: int, major: int) -> list[Check]:
+    def place_checks(self, state: DataDirectory | None, needed: int, major: int) -> list[Check]:
         """Room, rights and programs of the standby's place; nothing where it could not be looked at."""
         if state is None or "free_kb" not in state.found:
             return []

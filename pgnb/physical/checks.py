@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgnb.core.checks import Check, Checks
-from pgnb.physical.sizing import sizing_checks
+from pgnb.physical.sizing import standby_limit_checks
 from pgnb.physical.slots import Slot, slots
 from pgnb.physical.status import Receiver, Sender, receiver, senders
 from pgnb.postgres import Server
@@ -111,7 +111,7 @@ def _slot_check(found: Slot | None, sender: Sender | None, slot: str) -> Check:
 
 
 def _lasting(primary: Server, standby: Server, seen: Receiver, sender: Sender | None) -> Iterator[Check]:
-    yield from sizing_checks(primary, standby)
+    yield from standby_limit_checks(primary, standby)
     hot = seen.hot_standby
     yield Check("hot_standby", hot == "on", hot, "on", "Set hot_standby = on (restart).")
     yield Check(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pgnb.core.checks import Check
 from pgnb.physical import scripts
-from pgnb.physical.judgement import DirectoryState
+from pgnb.physical.data_directory import DataDirectory
 from pgnb.postgres import Server
 from pgnb.postgres.preflight import REINDEX
 
@@ -20,12 +20,12 @@ _REMEDY = (
 )
 
 
-def library_checks(primary: Server, state: DirectoryState | None) -> Iterator[Check]:
+def library_checks(primary: Server, state: DataDirectory | None) -> Iterator[Check]:
     """The C library of the standby's image and of the primary's, where databases are sorted by it."""
     there = state.found.get("libc", "") if state is not None else ""
     if not there:
         return
-    here = DirectoryState.of(primary.cluster.exec(primary.pod, scripts.argv("libc")).text).found["libc"]
+    here = DataDirectory.of(primary.cluster.exec(primary.pod, scripts.argv("libc")).text).found["libc"]
     sorted_by_it = [str(row["database"]) for row in primary.query("physical/libc_databases")]
     yield Check(
         "C library",

@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 from pgnb.cluster import Pod
 from pgnb.core.display import format_duration
-from pgnb.physical.judgement import DirectoryState, FinishedCopy
+from pgnb.physical.data_directory import DataDirectory, FinishedCopy
 from pgnb.physical.outside import Place
 from pgnb.physical.slots import Slot, slots
 from pgnb.physical.target import Target
@@ -61,7 +61,7 @@ def running_helper(primary: Server, work: str) -> Pod | None:
 
 
 def earlier(
-    primary: Server, pod: Pod | None, state: DirectoryState | None, slot: str, places: Sequence[Place]
+    primary: Server, pod: Pod | None, state: DataDirectory | None, slot: str, places: Sequence[Place]
 ) -> Earlier:
     """What is there to go on with; `pod` is the helper that copies still."""
     if pod is not None or state is None:

@@ -9,7 +9,7 @@ from pgnb.cluster import Helper
 from pgnb.core.errors import ChangeFailed, ExecFailed, ServerError
 from pgnb.core.texts import decoded
 from pgnb.physical import scripts
-from pgnb.physical.sizing import FIVE
+from pgnb.physical.sizing import STANDBY_LIMITS
 from pgnb.physical.target import Target
 from pgnb.postgres.config.conftext import (
     MANAGED_FILE,
@@ -21,7 +21,7 @@ from pgnb.postgres.config.conftext import (
 )
 
 _STOPS_WRITES = ("default_transaction_read_only",)
-_TRIED = (*FIVE, "hot_standby")
+_TRIED = (*STANDBY_LIMITS, "hot_standby")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Role:
     connection: str
     slot: str
     settings: Mapping[str, str]
-    five: Mapping[str, int]
+    standby_limits: Mapping[str, int]
     """The primary's five settings, which the standby must not be below."""
 
 
@@ -106,7 +106,7 @@ def assert_startable(helper: Helper, target: Target, role: Role, bin_dir: str, d
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     low = [
         f"{name} = {values[name]}, the primary has {least}"
-        for name, least in role.five.items()
+        for name, least in role.standby_limits.items()
         if int(values.get(name, least)) < least
     ]
     if low or values.get("hot_standby") != "on":

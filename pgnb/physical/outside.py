@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pgnb.core.checks import Check
 from pgnb.core.display import format_bytes
 from pgnb.core.errors import ParameterError
-from pgnb.physical.judgement import DirectoryState
+from pgnb.physical.data_directory import DataDirectory
 from pgnb.physical.target import Target
 from pgnb.postgres import Server
 from pgnb.postgres.disk import wal_directory
@@ -92,7 +92,7 @@ class Layout:
     paths: Mapping[str, str]
     """Each tablespace's path at the primary, and the one that is wanted at the standby."""
 
-    def places(self, state: DirectoryState | None) -> tuple[Place, ...]:
+    def places(self, state: DataDirectory | None) -> tuple[Place, ...]:
         """Where each of them goes; pg_wal without a place is left out, and lies in the data directory.
 
         pg_wal goes where the standby's own link leads (`state`), else where the primary's does, if a claim is
@@ -105,7 +105,7 @@ class Layout:
         _assert_own_claims(self.primary, self.target, found)
         return found
 
-    def _wal(self, state: DirectoryState | None, links: Collection[str]) -> Place | None:
+    def _wal(self, state: DataDirectory | None, links: Collection[str]) -> Place | None:
         found = next((one for one in self.outside if one.wal), None)
         own = state.found.get("wal", "") if state else ""
         for path in (own, found.path if found else ""):
@@ -137,7 +137,7 @@ class Layout:
         there = mount is not None and base != mount.path and pod.mount_of(base) == mount
         return base if ours and there and base not in self.paths.values() else path
 
-    def moves(self, state: DirectoryState | None) -> str:
+    def moves(self, state: DataDirectory | None) -> str:
         """What is to be known where pg_wal lay outside so far, and goes into the data directory."""
         if any(place.outside.wal for place in self.places(state)):
             return ""
@@ -211,7 +211,7 @@ def _assert_own_claims(primary: Server, target: Target, found: Iterable[Place]) 
 
 
 def place_checks(
-    found: Sequence[Place], state: DirectoryState | None, spare: float, data_claim: str
+    found: Sequence[Place], state: DataDirectory | None, spare: float, data_claim: str
 ) -> list[Check]:
     """Whether each place is empty and may be written, and each claim has room for what comes, times `spare`.
 
@@ -224,7 +224,7 @@ def place_checks(
     return checks + [_room(claim, found, state, spare) for claim in others]
 
 
-def _as_found(number: int, place: Place, state: DirectoryState) -> list[Check]:
+def _as_found(number: int, place: Place, state: DataDirectory) -> list[Check]:
     chosen, holds = state.found[f"place_{number}"], state.found.get(f"place_{number}_holds", "")
     belongs, words = state.found.get(f"place_{number}_belongs", ""), place.outside.summary
     return [
@@ -245,7 +245,7 @@ def _as_found(number: int, place: Place, state: DirectoryState) -> list[Check]:
     ]
 
 
-def _room(claim: str, found: Sequence[Place], state: DirectoryState, spare: float) -> Check:
+def _room(claim: str, found: Sequence[Place], state: DataDirectory, spare: float) -> Check:
     numbers = [number for number, place in enumerate(found, 1) if place.claim == claim]
     free = min(_bytes(state, f"place_{number}_free_kb") for number in numbers)
     free += left_by_earlier(found, state, claim)
@@ -256,7 +256,7 @@ def _room(claim: str, found: Sequence[Place], state: DirectoryState, spare: floa
     )
 
 
-def left_by_earlier(found: Sequence[Place], state: DirectoryState, claim: str) -> int:
+def left_by_earlier(found: Sequence[Place], state: DataDirectory, claim: str) -> int:
     """Bytes of that claim which an earlier base backup takes at these places: it is gone on with, or goes."""
     there = (number for number, place in enumerate(found, 1) if place.claim == claim)
     return sum(_bytes(state, f"place_{number}_ours_kb") for number in there)
@@ -267,5 +267,5 @@ def on_other_claims(found: Iterable[Place], claim: str) -> int:
     return sum(place.outside.size for place in found if place.claim != claim)
 
 
-def _bytes(state: DirectoryState, key: str) -> int:
+def _bytes(state: DataDirectory, key: str) -> int:
     return int(state.found.get(key) or "0") * 1024

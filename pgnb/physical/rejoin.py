@@ -24,18 +24,18 @@ from pgnb.physical.basebackup import (
     streams_already,
 )
 from pgnb.physical.bootstrap import Bootstrap
+from pgnb.physical.data_directory import DataDirectory
 from pgnb.physical.entrypoint import refuse_forgetful
-from pgnb.physical.former import Former, look_into
 from pgnb.physical.install import Role
-from pgnb.physical.judgement import DirectoryState
 from pgnb.physical.login import login_step, logs_in
 from pgnb.physical.manifest import data_owner
-from pgnb.physical.returning import Returning
-from pgnb.physical.sizing import five
+from pgnb.physical.old_primary_data import OldPrimaryData, read_old_primary_data
+from pgnb.physical.rejoin_in_place import RejoinInPlace
+from pgnb.physical.rejoin_method import RejoinMethod, choose_method
+from pgnb.physical.sizing import standby_limits
 from pgnb.physical.slots import plan_slot, slots
 from pgnb.physical.target import Target, find_target, inspect
 from pgnb.physical.timelines import history_of
-from pgnb.physical.ways import Way, choose
 from pgnb.postgres import Server
 from pgnb.postgres.source import Source
 
@@ -47,12 +47,12 @@ class Rejoin(Change):
     `former` is what was found in the old primary's data; None where nobody could look.
     """
 
-    way: Way | Literal[""] = field(default="", repr=False)
-    former: Former | None = field(default=None, repr=False)
+    method: RejoinMethod | Literal[""] = field(default="", repr=False)
+    old_data: OldPrimaryData | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
-class Wish:
+class RejoinOptions:
     """What the operator asked for."""
 
     source: Source
@@ -75,7 +75,7 @@ def plan_rejoin_server(
     slot: str,
     application_name: str,
     config_map: str = "",
-    way: str = "auto",
+    method: str = "auto",
     discard_diverged: str = "",
     wipe_standby_data: str = "",
     container: str = "",
@@ -97,7 +97,7 @@ def plan_rejoin_server(
     replaces its data. Raises GateClosed while it runs, or for an image that runs no standby, ParameterError
     for a way that its data do not allow.
     """
-    wish = Wish(
+    options = RejoinOptions(
         source,
         slot,
         application_name,
@@ -117,7 +117,7 @@ def plan_rejoin_server(
     if target is None:
         return _unseen(new_primary, old, title)
     target = replace(target, start_timeout=start_timeout)
-    if _follows_already(new_primary, target, wish):
+    if _follows_already(new_primary, target, options):
         return Rejoin(
             title, new_primary.journal, note=f"{target.name} streams from {new_primary.name} already."
         )
@@ -125,26 +125,26 @@ def plan_rejoin_server(
         refuse_forgetful(new_primary, target.pod.container_spec)
     if cluster.dry_run:
         return _unseen(new_primary, target.name, title)
-    _assert_ready(cluster, new_primary, target, wish)
-    change = _by_its_data(new_primary, target, wish, way)
-    if change.way != "base backup":
+    _assert_ready(cluster, new_primary, target, options)
+    change = _by_its_data(new_primary, target, options, method)
+    if change.method != "base backup":
         change.granted |= {c.parameter for c in change.confirmations if discard_diverged == c.value}
     return change
 
 
-def _by_its_data(new_primary: Server, target: Target, wish: Wish, way: str) -> Rejoin:
+def _by_its_data(new_primary: Server, target: Target, options: RejoinOptions, method: str) -> Rejoin:
     """The way that its data allow, or the one that was asked for."""
-    state, former = _look(new_primary, target)
+    state, old_data = _look(new_primary, target)
     owner = state.owner or data_owner(new_primary)
     oldest = str(new_primary.scalar("physical/oldest_segment"))
     spaces = state.found.get("tablespaces", "0") != "0"
-    chosen, why = choose(former, oldest, tablespaces=spaces, wished=way)
+    chosen, why = choose_method(old_data, oldest, tablespaces=spaces, requested=method)
     if chosen == "base backup":
-        return _by_base_backup(new_primary, target, wish, former, owner, why)
-    assert former is not None
-    change = _in_place(new_primary, target, wish, former, owner, chosen)
-    change.note = f"{former.summary}. {_words(chosen, why)}"
-    change.confirmations = _confirmations(former, chosen, target.workload.name)
+        return _by_base_backup(new_primary, target, options, old_data, owner, why)
+    assert old_data is not None
+    change = _in_place(new_primary, target, options, old_data, owner, chosen)
+    change.note = f"{old_data.summary}. {_words(chosen, why)}"
+    change.confirmations = _confirmations(old_data, chosen, target.workload.name)
     return change
 
 
@@ -161,16 +161,16 @@ def _unseen(new_primary: Server, name: str, title: str) -> Rejoin:
     )
 
 
-def _follows_already(new_primary: Server, target: Target, wish: Wish) -> bool:
+def _follows_already(new_primary: Server, target: Target, options: RejoinOptions) -> bool:
     pod = running_pod(new_primary.cluster, target)
     if pod is None or new_primary.facts.in_recovery:
         return False
     state = look_at(new_primary, target, data_owner(new_primary), pod)
-    slot = slots(new_primary).find(wish.slot)
-    return state is not None and streams_already(new_primary, pod, state, slot, wish.application_name)
+    slot = slots(new_primary).find(options.slot)
+    return state is not None and streams_already(new_primary, pod, state, slot, options.application_name)
 
 
-def _assert_ready(cluster: Cluster, new_primary: Server, target: Target, wish: Wish) -> None:
+def _assert_ready(cluster: Cluster, new_primary: Server, target: Target, options: RejoinOptions) -> None:
     """There is a new primary to follow, with a slot that is free, and the old one is stopped."""
     facts = new_primary.refresh()
     if facts.in_recovery:
@@ -180,8 +180,8 @@ def _assert_ready(cluster: Cluster, new_primary: Server, target: Target, wish: W
             remedy="Promote it first.",
         )
     assert_not_the_primary(new_primary, target)
-    if (found := slots(new_primary).find(wish.slot)) is not None:
-        assert_slot(cluster, target, found, wish.slot, wish.application_name)
+    if (found := slots(new_primary).find(options.slot)) is not None:
+        assert_slot(cluster, target, found, options.slot, options.application_name)
     pods = cluster.pods(target.workload.selector, target.pod.container)
     if target.workload.replicas or pods:
         names = ", ".join(pod.name for pod in pods) or "no pod yet"
@@ -192,18 +192,18 @@ def _assert_ready(cluster: Cluster, new_primary: Server, target: Target, wish: W
         )
 
 
-def _look(new_primary: Server, target: Target) -> tuple[DirectoryState, Former | None]:
+def _look(new_primary: Server, target: Target) -> tuple[DataDirectory, OldPrimaryData | None]:
     """What lies on its volume; without a Former where that is not this database cluster's.
 
     Looked at as the owner of the new primary's data, and, where another user owns these, as that one.
     """
     first = data_owner(new_primary)
-    state, former = _look_as(first, new_primary, target)
+    state, old_data = _look_as(first, new_primary, target)
     again = state.kind == "unreadable" and state.owner not in (None, first)
-    return _look_as(state.owner or first, new_primary, target) if again else (state, former)
+    return _look_as(state.owner or first, new_primary, target) if again else (state, old_data)
 
 
-def _look_as(owner: User, new_primary: Server, target: Target) -> tuple[DirectoryState, Former | None]:
+def _look_as(owner: User, new_primary: Server, target: Target) -> tuple[DataDirectory, OldPrimaryData | None]:
     bin_dir = new_primary.facts.bin_dir
     spec = target.helper("pgnb-inspect", (), uid=owner.uid, gid=owner.gid)
     with new_primary.cluster.helper(spec, lifetime=3600) as helper:
@@ -211,37 +211,47 @@ def _look_as(owner: User, new_primary: Server, target: Target) -> tuple[Director
         ours = state.system_identifier == new_primary.facts.system_identifier
         if state.kind != "cluster" or not ours:
             return state, None
-        return state, look_into(helper, target.directory, bin_dir, history_of(new_primary))
+        return state, read_old_primary_data(helper, target.directory, bin_dir, history_of(new_primary))
 
 
-def _before_starting(new_primary: Server, target: Target, wish: Wish, owner: User) -> list[Step]:
+def _before_starting(new_primary: Server, target: Target, options: RejoinOptions, owner: User) -> list[Step]:
     """The slot, as soon as can be, since it keeps the WAL from now on; then the login at the source."""
-    slot = plan_slot(new_primary, wish.slot, consumer=wish.application_name)
+    slot = plan_slot(new_primary, options.slot, consumer=options.application_name)
     container = target.pod.container
-    if logs_in(target.workload, container, wish.source, owner):
+    if logs_in(target.workload, container, options.source, owner):
         return [*slot.steps]
-    return [*slot.steps, login_step(new_primary.cluster, target.workload, container, wish.source, owner)]
+    return [*slot.steps, login_step(new_primary.cluster, target.workload, container, options.source, owner)]
 
 
 def _in_place(
-    new_primary: Server, target: Target, wish: Wish, former: Former, owner: User, way: Way
+    new_primary: Server,
+    target: Target,
+    options: RejoinOptions,
+    old_data: OldPrimaryData,
+    owner: User,
+    method: RejoinMethod,
 ) -> Rejoin:
-    settings = config_settings(new_primary, wish.config_map)
-    role = Role(wish.source.connection(wish.application_name), wish.slot, settings, five(new_primary))
+    settings = config_settings(new_primary, options.config_map)
+    role = Role(
+        options.source.connection(options.application_name),
+        options.slot,
+        settings,
+        standby_limits(new_primary),
+    )
     work = Bootstrap(
         new_primary,
         target,
-        wish.source,
+        options.source,
         role,
-        wish.application_name,
+        options.application_name,
         owner,
         interrupted=False,
         replacing=False,
-        timeout=wish.timeout,
-        start_timeout=wish.start_timeout,
+        timeout=options.timeout,
+        start_timeout=options.start_timeout,
     )
-    acts = Returning(work, former, new_primary.facts.timeline)
-    steps = acts.follow_steps() if way == "follow" else acts.rewind_steps()
+    acts = RejoinInPlace(work, old_data, new_primary.facts.timeline)
+    steps = acts.follow_steps() if method == "follow" else acts.rewind_steps()
     place = f"{target.directory} on claim {target.claim}"
     after = (
         f"{place}: a standby of {new_primary.name}\n  primary_conninfo = {role.connection}\n"
@@ -250,44 +260,49 @@ def _in_place(
     return Rejoin(
         f"rejoin of {target.name}",
         new_primary.journal,
-        f"{place}: {former.summary}\nreplicas: 0\n",
+        f"{place}: {old_data.summary}\nreplicas: 0\n",
         after,
-        [*_before_starting(new_primary, target, wish, owner), *steps],
+        [*_before_starting(new_primary, target, options, owner), *steps],
         undo_text=f"scale {target.name} to 0",
         precheck=acts.precheck,
-        way=way,
-        former=former,
+        method=method,
+        old_data=old_data,
     )
 
 
-def _confirmations(former: Former, way: Way, old: str) -> list[Confirmation]:
-    lost = former.divergence
-    if way != "rewind" or lost is None or not lost.loses:
+def _confirmations(old_data: OldPrimaryData, method: RejoinMethod, old: str) -> list[Confirmation]:
+    lost = old_data.divergence
+    if method != "rewind" or lost is None or not lost.loses:
         return []
     why = f"pg_rewind drops what {old} committed and the new primary never got: {lost.summary}."
     return [Confirmation("discard_diverged", old, why)]
 
 
 def _by_base_backup(
-    new_primary: Server, target: Target, wish: Wish, former: Former | None, owner: User, why: str
+    new_primary: Server,
+    target: Target,
+    options: RejoinOptions,
+    old_data: OldPrimaryData | None,
+    owner: User,
+    why: str,
 ) -> Rejoin:
     change = plan_base_backup(
         new_primary,
         target.workload.name,
-        wish.source,
-        slot=wish.slot,
-        application_name=wish.application_name,
-        config_map=wish.config_map,
-        container=wish.container,
-        data_directory=wish.data_directory,
-        wipe_standby_data=wish.wipe_standby_data,
-        timeout=wish.timeout,
-        start_timeout=wish.start_timeout,
+        options.source,
+        slot=options.slot,
+        application_name=options.application_name,
+        config_map=options.config_map,
+        container=options.container,
+        data_directory=options.data_directory,
+        wipe_standby_data=options.wipe_standby_data,
+        timeout=options.timeout,
+        start_timeout=options.start_timeout,
         slot_to_come=True,
-        tablespaces=wish.tablespaces,
+        tablespaces=options.tablespaces,
     )
-    steps = [*_before_starting(new_primary, target, wish, owner), *change.steps]
-    if former is not None and former.control.torn:
+    steps = [*_before_starting(new_primary, target, options, owner), *change.steps]
+    if old_data is not None and old_data.control.rewind_interrupted:
         steps.insert(0, _clear_step(new_primary, target))
     return Rejoin(
         f"rejoin of {target.name}",
@@ -301,8 +316,8 @@ def _by_base_backup(
         change.precheck,
         change.undo,
         change.granted,
-        way="base backup",
-        former=former,
+        method="base backup",
+        old_data=old_data,
     )
 
 
@@ -318,10 +333,10 @@ def _clear_step(new_primary: Server, target: Target) -> Step:
     return Step(target.name, f"remove {kept}, which an interrupted pg_rewind left", run)
 
 
-def _words(way: Way, why: str) -> str:
+def _words(method: RejoinMethod, why: str) -> str:
     how = {
         "follow": "It follows by primary_conninfo alone",
         "rewind": "It goes back by pg_rewind",
         "base backup": "It is made anew by a base backup",
-    }[way]
+    }[method]
     return f"{how} ({why})." if why else f"{how}."

@@ -14,7 +14,7 @@ from pgnb.core.display import format_duration
 from pgnb.core.errors import ChangeFailed
 from pgnb.core.wait import wait_until
 from pgnb.physical import scripts
-from pgnb.physical.proof import HELPER_PASSFILE
+from pgnb.physical.connectivity import HELPER_PASSFILE
 from pgnb.physical.target import Target
 from pgnb.postgres import HbaRule, Server, compose, identifier
 from pgnb.postgres.config.hba import explain_hba, plan_hba

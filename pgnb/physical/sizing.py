@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pgnb.core.checks import Check, Checks
+from pgnb.core.checks import Check
 from pgnb.core.errors import ParameterError
 from pgnb.postgres import Server
 
 Value = str | int | bool
-FIVE = (
+STANDBY_LIMITS = (
     "max_connections",
     "max_worker_processes",
     "max_wal_senders",
@@ -19,7 +19,7 @@ FIVE = (
 """Lower on the standby than on the primary, replay pauses or the start fails (the manual, 27.4.3)."""
 
 
-def five(server: Server) -> dict[str, int]:
+def standby_limits(server: Server) -> dict[str, int]:
     """The five settings of one server; nothing from one that is not there yet."""
     return {row["name"]: row["value"] for row in server.query("physical/sizing")}
 
@@ -29,7 +29,7 @@ def standby_settings(primary: Server, extra: Mapping[str, Value] | None = None) 
 
     Raises ParameterError when `extra` puts one of the five below the primary's.
     """
-    return checked(primary, {"hot_standby": "on", **five(primary), **(extra or {})})
+    return checked(primary, {"hot_standby": "on", **standby_limits(primary), **(extra or {})})
 
 
 def checked(primary: Server, wished: Mapping[str, Value]) -> dict[str, Value]:
@@ -37,9 +37,9 @@ def checked(primary: Server, wished: Mapping[str, Value]) -> dict[str, Value]:
 
     Names and values are held against the primary's own pg_settings. Raises ParameterError.
     """
-    least = five(primary)
+    least = standby_limits(primary)
     tuple(primary.settings(wished))
-    for name in FIVE:
+    for name in STANDBY_LIMITS:
         if name in least and name in wished and _number(name, wished[name]) < least[name]:
             raise ParameterError(
                 f"{name} of a standby must not be lower than its primary's",
@@ -59,10 +59,10 @@ def _number(name: str, value: Value) -> int:
         raise ParameterError(f"{name} must be a whole number", found=repr(value)) from None
 
 
-def sizing_checks(primary: Server, standby: Server) -> list[Check]:
+def standby_limit_checks(primary: Server, standby: Server) -> list[Check]:
     """One check for each of the five that the standby has lower, or one that says that none is."""
-    least, found = five(primary), five(standby)
-    low = [name for name in FIVE if name in least and found.get(name, 0) < least[name]]
+    least, found = standby_limits(primary), standby_limits(standby)
+    low = [name for name in STANDBY_LIMITS if name in least and found.get(name, 0) < least[name]]
     if not low:
         return [Check("the five settings", True, "none is lower than the primary's", "≥ the primary's")]
     return [
@@ -75,9 +75,3 @@ def sizing_checks(primary: Server, standby: Server) -> list[Check]:
         )
         for name in low
     ]
-
-
-def five_checks(primary: Server, standby: Server) -> Checks:
-    """The same as a table of its own, for a gate before a setting of the primary is raised."""
-    title = f"The five settings of {standby.name}"
-    return Checks.of(title, sizing_checks(primary, standby), primary.journal)

@@ -74,7 +74,7 @@ def _of_standby(found: Slots, name: str, slot: str) -> Check:
     )
 
 
-def slots_as_wished(primary: Server, wanted: Sequence[str], gone: str = "") -> Checks:
+def desired_slot_checks(primary: Server, wanted: Sequence[str], gone: str = "") -> Checks:
     """Each wanted slot is there, physical, and keeps WAL; the one that was to go is gone."""
     found = slots(primary)
     items = [_is_there(found, name) for name in wanted]

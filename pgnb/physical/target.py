@@ -13,7 +13,7 @@ from pgnb.cluster.helper_spec import START
 from pgnb.cluster.security import User, server_user, volume_group
 from pgnb.core.errors import NotFound, ParameterError
 from pgnb.physical import scripts
-from pgnb.physical.judgement import DirectoryState
+from pgnb.physical.data_directory import DataDirectory
 
 _LOOK = 1800.0
 """Seconds for a look at a volume: the sizes of its directories are counted file by file."""
@@ -236,17 +236,17 @@ def inspect(
     data_directory: str,
     mount: str,
     bin_dir: str,
-    where: Callable[[DirectoryState], Sequence[str]] = lambda leads: (),
-) -> DirectoryState:
+    where: Callable[[DataDirectory], Sequence[str]] = lambda leads: (),
+) -> DataDirectory:
     """What lies in a data directory; `run` runs an argv in a container that has the volume mounted.
 
     `where` says, by where its links lead, which places are looked at as well: where the next base backup has
     its WAL or a tablespace.
     """
     leads = run(scripts.argv("outside", "leads", args=(data_directory, mount)), timeout=_LOOK).text
-    arguments = (data_directory, mount, bin_dir, *where(DirectoryState.of(leads)))
+    arguments = (data_directory, mount, bin_dir, *where(DataDirectory.of(leads)))
     found = run(
         scripts.argv("libc", "outside", "inspect", args=arguments),
         timeout=_LOOK,
     ).text
-    return DirectoryState.of(f"{leads}\n{found}")
+    return DataDirectory.of(f"{leads}\n{found}")

@@ -183,7 +183,7 @@ CONSTRAINTS: Mapping[str, Constraint] = {
     "discard_diverged": _OBJECT,
     "wipe_*": _OBJECT,
     "slot": _SLOT,
-    "wanted_slots": _SLOT,
+    "desired_slots": _SLOT,
     "unwanted_slot": _SLOT,
     "drop_slot": _SLOT,
     "drop_slots": _SLOTS,

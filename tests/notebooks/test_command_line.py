@@ -28,7 +28,7 @@ from pgnb.cli import main
         (["run", "02", "-p", "primary_password_from", "hunter2"], "is of another form"),
         (["run", "12", "-p", "subscriber_password_from", "hunter2"], "is of another form"),
         (["run", "02", "-p", "slot", "Replica-Slot"], "slot cannot be 'Replica-Slot'"),
-        (["run", "07", "-p", "wanted_slots", "[a, B]"], "wanted_slots cannot be 'B'"),
+        (["run", "07", "-p", "desired_slots", "[a, B]"], "desired_slots cannot be 'B'"),
         (["run", "02", "-p", "replication_networks", "10.0.0.0/8"], "Write a list: [10.0.0.0/8]"),
         (["run", "02", "-p", "replication_networks", "[10.0.0.0/33]"], "Write CIDR: 10.244.0.0/16"),
         (["run", "02", "-p", "replication_networks", "[]"], "replication_networks is empty"),

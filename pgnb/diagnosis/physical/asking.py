@@ -12,7 +12,7 @@ from pgnb.core.errors import NotFound, PgnbError
 from pgnb.diagnosis.physical.reach import connection_parts
 from pgnb.diagnosis.physical.seen import Condition, RoleSeen, ServerSeen
 from pgnb.physical import slots
-from pgnb.physical.sizing import five
+from pgnb.physical.sizing import standby_limits
 from pgnb.physical.status import receiver, senders
 from pgnb.postgres import Server
 from pgnb.postgres.config.edits import file_errors
@@ -40,7 +40,7 @@ def ask(seen: ServerSeen, server: Server) -> ServerSeen:
         "receiver": attempt("pg_stat_wal_receiver", lambda: receiver(server), None),
         "senders": attempt("pg_stat_replication", lambda: senders(server), ()),
         "slots": attempt("pg_replication_slots", lambda: slots(server).items, ()),
-        "five": attempt("its five settings", lambda: five(server), {}),
+        "five": attempt("its five settings", lambda: standby_limits(server), {}),
         "senders_free": attempt("its walsenders", lambda: _free_senders(server), None),
         "broken_settings": attempt("its configuration files", lambda: tuple(file_errors(server)), ()),
         "broken_rules": attempt("its pg_hba.conf", lambda: tuple(errors_of(server)), ()),

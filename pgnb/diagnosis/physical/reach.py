@@ -9,7 +9,7 @@ from importlib.resources import files
 from pgnb.cluster import Cluster
 from pgnb.core.errors import ClusterError, DeadlineExceeded
 from pgnb.diagnosis.physical.seen import Reach, ServerSeen
-from pgnb.physical.proof import Proof, read_proofs
+from pgnb.physical.connectivity import ConnectivityTest, read_tests
 from pgnb.postgres.conninfo import conninfo
 
 _PAIR = re.compile(r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|[^\s']*)")
@@ -40,9 +40,11 @@ def reach_of(cluster: Cluster, standby: ServerSeen) -> Reach | None:
     return Reach(host, port, parts.get("user", ""), proofs)
 
 
-def _proofs(cluster: Cluster, standby: ServerSeen, argv: list[str], given: str) -> Mapping[str, Proof]:
+def _proofs(
+    cluster: Cluster, standby: ServerSeen, argv: list[str], given: str
+) -> Mapping[str, ConnectivityTest]:
     try:
-        return read_proofs(cluster.exec(standby.pod, argv, stdin=given.encode(), timeout=_TIMEOUT).text)
+        return read_tests(cluster.exec(standby.pod, argv, stdin=given.encode(), timeout=_TIMEOUT).text)
     except (ClusterError, DeadlineExceeded):
         # Without the right to exec, or without a shell in the image, the log must do.
         return {}

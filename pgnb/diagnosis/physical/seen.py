@@ -11,7 +11,7 @@ from pgnb.cluster.role_change_mark import Interrupted
 from pgnb.core.display import Cell, Displayable, Table, format_bytes
 from pgnb.diagnosis.physical.log_messages import grave, stamped
 from pgnb.physical import Receiver, Sender, Slot
-from pgnb.physical.proof import Proof
+from pgnb.physical.connectivity import ConnectivityTest
 from pgnb.postgres import Facts, HbaRules, Server
 from pgnb.postgres.disk import Space
 from pgnb.postgres.progress import lsn_bytes
@@ -60,9 +60,9 @@ class Reach:
     host: str
     port: str
     role: str
-    proofs: Mapping[str, Proof]
+    proofs: Mapping[str, ConnectivityTest]
 
-    def failed(self, name: str) -> Proof | None:
+    def failed(self, name: str) -> ConnectivityTest | None:
         """The proof of that name, when it was carried out and failed (127: the image has no such program)."""
         proof = self.proofs.get(name)
         return proof if proof is not None and proof.status not in (0, 127) else None

@@ -13,7 +13,7 @@ from pgnb.physical.entrypoint import role_checks
 from pgnb.physical.failover.participants import RoleChange, foremost
 from pgnb.physical.failover.write_block import read_only_by_default
 from pgnb.physical.outside import mapped, outside_of
-from pgnb.physical.sizing import sizing_checks
+from pgnb.physical.sizing import standby_limit_checks
 from pgnb.physical.slots import slots
 from pgnb.physical.status import receiver
 from pgnb.postgres import Server
@@ -167,7 +167,7 @@ def _stream(old: Server, candidate: Server) -> Iterator[Check]:
 
 def _fit(old: Server, candidate: Server) -> Iterator[Check]:
     """What the candidate would be as a primary."""
-    yield from sizing_checks(old, candidate)
+    yield from standby_limit_checks(old, candidate)
     yield from collation_checks(candidate, old)
     names = candidate.scalar("SHOW synchronous_standby_names")
     yield Check(

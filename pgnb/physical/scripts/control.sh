@@ -19,6 +19,6 @@ for file in "$data"/pg_wal/*.history; do
     echo "history_${name%.history}=$(awk '$1 ~ /^[0-9]+$/ { print $1, $2 }' "$file" | tr '\n' ';')"
 done
 echo "segments=$(ls -A "$data/pg_wal" | grep -E -x '[0-9A-F]{24}' | tr '\n' ' ')"
-[ -e "$data.pgnb-kept/complete" ] && echo "torn=yes"
+[ -e "$data.pgnb-kept/complete" ] && echo "rewind_interrupted=yes"
 echo "slots=$(ls -A "$data/pg_replslot" | tr '\n' ' ')"
 exit 0

@@ -64,9 +64,9 @@ fi
 
 echo "rewinding"
 pg_rewind --target-pgdata="$data" --source-server="$connection" --no-ensure-shutdown --write-recovery-conf \
-    --progress 2>&1 || fail "torn"
-[ -e "$data/standby.signal" ] || : > "$data/standby.signal" || fail "torn"
-own "$data" | while IFS= read -r name; do rm -rf -- "$data/${name:?}" || exit 1; done || fail "torn"
-cp -a -- "$kept/own/." "$data/" || fail "torn"
-rm -rf -- "$data/pg_replslot/"* && chmod 0700 "$data" && sync || fail "torn"
+    --progress 2>&1 || fail "half rewound"
+[ -e "$data/standby.signal" ] || : > "$data/standby.signal" || fail "half rewound"
+own "$data" | while IFS= read -r name; do rm -rf -- "$data/${name:?}" || exit 1; done || fail "half rewound"
+cp -a -- "$kept/own/." "$data/" || fail "half rewound"
+rm -rf -- "$data/pg_replslot/"* && chmod 0700 "$data" && sync || fail "half rewound"
 echo "rewound"

@@ -13,7 +13,7 @@ from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.plan import gate
 from pgnb.core.wait import wait_until
 from pgnb.observe.retention import measure_retention
-from pgnb.physical import plan_drop_slot, plan_slots, slot_checks, slots, slots_as_wished
+from pgnb.physical import desired_slot_checks, plan_drop_slot, plan_slots, slot_checks, slots
 from pgnb.physical.slot_checks import cap_checks
 from pgnb.postgres import Server
 
@@ -33,7 +33,7 @@ def test_several_slots_are_made_at_once_and_kept_the_second_time(trio: Trio) -> 
     assert not carry_out(plan_slots(planned.primary, ["extra_1", "extra_2"])).changed
     planned.close()
     carry_out(plan_slots(trio.primary, ["extra_1", "extra_2", "standby_a"]))
-    assert slots_as_wished(trio.primary, ["extra_1", "extra_2", "standby_a"]).ok
+    assert desired_slot_checks(trio.primary, ["extra_1", "extra_2", "standby_a"]).ok
     assert not plan_slots(trio.primary, ["extra_1", "extra_2", "standby_a"])
     with pytest.raises(ParameterError, match="no room for 9 more slots"):
         plan_slots(trio.primary, [f"many_{number}" for number in range(9)])
@@ -77,7 +77,7 @@ def test_a_slot_is_dropped_by_its_exact_name_only_when_nobody_uses_it(trio: Trio
     assert slots(trio.primary).find("extra_2")
     gate(change, drop_slot="extra_2")
     change.apply()
-    assert slots_as_wished(trio.primary, ["extra_1"], "extra_2").ok
+    assert desired_slot_checks(trio.primary, ["extra_1"], "extra_2").ok
 
 
 def test_a_slot_that_a_standby_is_configured_for_is_not_dropped_while_it_is_away(trio: Trio) -> None:
@@ -113,7 +113,7 @@ def test_a_cap_that_would_lose_a_slot_is_refused_and_a_lost_one_is_told(trio: Tr
     assert [check.advice for check in cap_checks(trio.primary, None)] == [True]
     _lose(trio, "16MB")
     assert measure_retention(trio.primary, seconds=0.1).finding.startswith("Lost: extra_1")
-    assert not slots_as_wished(trio.primary, ["extra_1"]).ok
+    assert not desired_slot_checks(trio.primary, ["extra_1"]).ok
     with pytest.raises(ParameterError, match="has lost the WAL"):
         plan_slots(trio.primary, ["extra_1"])
     dropped = plan_drop_slot(trio.primary, "extra_1", trio.standbys)

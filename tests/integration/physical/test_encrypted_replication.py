@@ -20,7 +20,7 @@ from pgnb.logical.schema import plan_schema
 from pgnb.logical.specs import database_specs
 from pgnb.logical.subscriber import plan_subscriber
 from pgnb.logical.subscriptions import plan_subscriptions
-from pgnb.physical import plan_base_backup, prove_source, replication_source
+from pgnb.physical import check_source, plan_base_backup, replication_source
 from pgnb.postgres import HbaRule, find_server
 from pgnb.postgres.config.hba import plan_hba
 from pgnb.postgres.roles import plan_role
@@ -84,12 +84,12 @@ def test_a_standby_replicates_over_tls_and_verifies_the_primary(stage: Stage) ->
     named: dict[str, Any] = {"slot": "standby_slot", "application_name": "standby"}
     strange = replication_source(stage.primary, role=ROLE, secret=SECRET, tls=STRANGER)
     with pytest.raises(GateClosed, match="certificate verify failed"):
-        gate(prove_source(stage.primary, strange, "standby", **named))
+        gate(check_source(stage.primary, strange, "standby", **named))
     lost = replication_source(stage.primary, role=ROLE, secret=SECRET, tls=STRANGER | {"sslrootcert": "/no"})
     with pytest.raises(GateClosed, match="does not exist"):
-        gate(prove_source(stage.primary, lost, "standby", **named))
+        gate(check_source(stage.primary, lost, "standby", **named))
     source = replication_source(stage.primary, role=ROLE, secret=SECRET, tls=VERIFIED)
-    gate(prove_source(stage.primary, source, "standby", **named))
+    gate(check_source(stage.primary, source, "standby", **named))
     carry_out(plan_base_backup(stage.primary, "standby", source, **named))
     assert [row["application_name"] for row in stage.primary.query(_TLS)] == ["standby"]
     standby = stage.server("standby")

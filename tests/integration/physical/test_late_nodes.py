@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from replication_stage import Stage, open_stage
 
-from pgnb.physical import plan_slot, prove_source
+from pgnb.physical import check_source, plan_slot
 from pgnb_rehearsal.client import Client
 
 LABEL = "pgnb-late-nodes"
@@ -49,7 +49,7 @@ def stage(
 def test_a_proof_that_no_node_takes_ends_at_its_limit_with_the_schedulers_words(stage: Stage) -> None:
     source = stage.source()
     plan_slot(stage.primary, "late").apply()
-    proof = prove_source(stage.primary, source, slot="late", start_timeout=1.0)
+    proof = check_source(stage.primary, source, slot="late", start_timeout=1.0)
     (failed,) = proof.failed
     assert "Unschedulable: 0/1 nodes are available: 1 node(s) didn't match Pod's node" in str(failed.found)
     assert "compare them with the nodes' labels" in failed.remedy

@@ -16,7 +16,7 @@ from pgnb.core.plan import gate
 from pgnb.core.wait import wait_until
 from pgnb.logical.preflight import pair_checks
 from pgnb.logical.subscriber import plan_subscriber
-from pgnb.physical import prove_source, standby_pod_checks
+from pgnb.physical import check_source, standby_pod_checks
 from pgnb.postgres import Server, find_server
 from pgnb_rehearsal.client import Client
 
@@ -85,7 +85,7 @@ def asked(stage: Stage, name: str, **options: Any) -> Any:
 def test_a_standby_is_made_where_a_quota_wants_limits(stage: Stage) -> None:
     gate(asked(stage, "metered"))
     source = stage.workload("metered", "metered_slot")
-    gate(prove_source(stage.primary, source, "metered", slot="metered_slot", application_name="metered"))
+    gate(check_source(stage.primary, source, "metered", slot="metered_slot", application_name="metered"))
     carry_out(stage.backup("metered", "metered_slot"))
     wait_until(
         "two servers' use, and no helper's", lambda: use(stage), lambda u: u == ("2", "1Gi"), timeout=60
@@ -126,7 +126,7 @@ def test_with_the_resources_by_parameter_a_standby_is_made(
     with opened(kubeconfig, namespace, **given) as stage:
         gate(asked(stage, "small"))
         source = stage.workload("small", "small_slot")
-        gate(prove_source(stage.primary, source, "small", slot="small_slot", application_name="small"))
+        gate(check_source(stage.primary, source, "small", slot="small_slot", application_name="small"))
         carry_out(stage.backup("small", "small_slot"))
 
 

@@ -191,7 +191,7 @@ def test_a_former_primary_returns_with_both(stage: Stage) -> None:
         stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", "postgres-primary"), 0)
         nodes.promote("one")
         back = nodes.rejoin(
-            "postgres-primary", "slot_3", way="base backup", wipe_standby_data="postgres-primary"
+            "postgres-primary", "slot_3", method="base backup", wipe_standby_data="postgres-primary"
         )
         (confirmation,) = back.confirmations
         assert "with what it has at /wal/pg_wal, /ts/fast" in confirmation.why

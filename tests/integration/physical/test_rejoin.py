@@ -46,7 +46,7 @@ def rows(server: Server) -> int:
 def test_a_plan_only_run_names_what_it_would_do_and_starts_no_pod(nodes: Nodes) -> None:
     primary = nodes.stage.plan_only()
     change = plan_rejoin_server(FIRST, primary, source=nodes.source(), slot="slot_a", application_name=FIRST)
-    assert change and change.way == ""
+    assert change and change.method == ""
     assert change.apply().changed is False
     standby = nodes.stage.server(SECOND, primary.cluster)
     assert plan_repoint(standby, standby, nodes.source(), "slot_b").apply().changed is False
@@ -71,7 +71,7 @@ def test_a_server_that_still_runs_is_not_rejoined(nodes: Nodes) -> None:
 
 def test_after_a_clean_shutdown_it_follows_by_primary_conninfo_alone(nodes: Nodes) -> None:
     change = nodes.rejoin(FIRST, "slot_a")
-    assert change.way == "follow", change
+    assert change.method == "follow", change
     assert "its WAL ends at" in change.note
     assert not change.confirmations
     carry_out(change)
@@ -135,8 +135,8 @@ def test_rows_behind_the_fork_are_dropped_by_pg_rewind_only_when_named(nodes: No
     forbid_databases(nodes.primary)
     nodes.stop(SECOND)
     change = nodes.rejoin(SECOND, "slot_b")
-    assert change.way == "rewind", change
-    lost = change.former.divergence if change.former else None
+    assert change.method == "rewind", change
+    lost = change.old_data.divergence if change.old_data else None
     assert lost is not None
     assert (lost.transactions, lost.inserted, lost.deleted) == (6, 5, 10)
     with pytest.raises(GateClosed, match="not confirmed") as closed:
@@ -172,7 +172,7 @@ def test_a_standby_ahead_of_the_fork_is_not_re_pointed(nodes: Nodes) -> None:
 def test_a_diverged_standby_comes_back_by_pg_rewind(nodes: Nodes) -> None:
     nodes.stop(THIRD)
     change = nodes.rejoin(THIRD, "slot_c", discard_diverged=THIRD)
-    assert change.way == "rewind", change
+    assert change.method == "rewind", change
     carry_out(change)
     assert rows(nodes.verified(THIRD, "slot_c")) == ROWS + 2
 
@@ -185,7 +185,7 @@ def test_a_crashed_primary_recovers_first_and_then_goes_back(nodes: Nodes) -> No
     nodes.crash(FIRST)
     change = nodes.rejoin(FIRST, "slot_a", discard_diverged=FIRST)
     assert "in production" in change.note
-    assert change.way == "rewind", change
+    assert change.method == "rewind", change
     carry_out(change)
     back = nodes.verified(FIRST, "slot_a")
     assert back.scalar("SELECT to_regclass('never_seen')") is None
@@ -193,12 +193,12 @@ def test_a_crashed_primary_recovers_first_and_then_goes_back(nodes: Nodes) -> No
 
 def test_a_base_backup_where_asked_for_needs_the_claim_by_name(nodes: Nodes) -> None:
     nodes.stop(THIRD)
-    with pytest.raises(ParameterError, match="no way to rejoin"):
-        nodes.rejoin(THIRD, "slot_c", way="magic")
+    with pytest.raises(ParameterError, match="no rejoin method"):
+        nodes.rejoin(THIRD, "slot_c", method="magic")
     nodes.promote(FIRST)
     nodes.stop(SECOND)
-    change = nodes.rejoin(SECOND, "slot_b", way="base backup")
-    assert change.way == "base backup"
+    change = nodes.rejoin(SECOND, "slot_b", method="base backup")
+    assert change.method == "base backup"
     with pytest.raises(GateClosed, match="not confirmed"):
         change.apply()
     gate(change, wipe_standby_data=f"{SECOND}-data")
@@ -214,7 +214,7 @@ def test_an_interrupted_pg_rewind_is_not_repeated(nodes: Nodes) -> None:
     argv = ("sh", "-c", 'mkdir "$1" && : > "$1/complete"', "leave", kept)
     nodes.stage.cluster.run_helper(target.helper("interrupted", argv, uid=999, gid=999))
     change = nodes.rejoin(THIRD, "slot_c")
-    assert change.way == "base backup"
+    assert change.method == "base backup"
     assert "interrupted while it wrote" in change.note
     carry_out(change)  # A former standby: nothing to confirm.
     standby = nodes.verified(THIRD, "slot_c")

@@ -63,7 +63,7 @@ def test_a_crashed_primary_without_a_postgresql_conf_of_its_own_is_rewound(nodes
     nodes.primary.execute("INSERT INTO kept VALUES (2)")
     nodes.crash(FIRST)
     change = nodes.rejoin(FIRST, "slot_a", discard_diverged=FIRST)
-    assert change.way == "rewind", change
+    assert change.method == "rewind", change
     carry_out(change)
     back = nodes.verified(FIRST, "slot_a")
     assert back.query("SELECT n FROM kept") == nodes.primary.query("SELECT n FROM kept")

@@ -47,7 +47,7 @@ def test_a_crashed_primary_that_lost_nothing_follows(nodes: Nodes) -> None:
     nodes.crash(FIRST)
     nodes.promote(SECOND)
     change = nodes.rejoin(FIRST, "slot_a")
-    assert change.way == "follow", change
+    assert change.method == "follow", change
     assert change.note.startswith("in production")
     carry_out(change)
     assert nodes.verified(FIRST, "slot_a").scalar("SELECT count(*) FROM kept") == 100
@@ -61,9 +61,9 @@ def test_a_crashed_primary_that_wrote_on_goes_back(nodes: Nodes) -> None:
     old.execute("COPY kept FROM PROGRAM 'seq 2001 2050'")
     nodes.crash(SECOND)
     change = nodes.rejoin(SECOND, "slot_b")
-    assert change.way == "rewind", change
-    assert change.former is not None and change.former.divergence is not None
-    assert (change.former.divergence.transactions, change.former.divergence.inserted) == (2, 60)
+    assert change.method == "rewind", change
+    assert change.old_data is not None and change.old_data.divergence is not None
+    assert (change.old_data.divergence.transactions, change.old_data.divergence.inserted) == (2, 60)
     change.grant(discard_diverged=SECOND)
     carry_out(change)
     assert nodes.verified(SECOND, "slot_b").scalar("SELECT count(*) FROM kept") == 100
@@ -77,7 +77,7 @@ def test_data_at_the_root_go_back_as_well(nodes: Nodes) -> None:
     old.execute("INSERT INTO kept VALUES (-1)")
     nodes.stop(FIRST)
     change = nodes.rejoin(FIRST, "slot_a", discard_diverged=FIRST)
-    assert change.way == "rewind", change
+    assert change.method == "rewind", change
     carry_out(change)
     back = nodes.verified(FIRST, "slot_a")
     assert back.scalar("SELECT count(*) FROM kept") == 100

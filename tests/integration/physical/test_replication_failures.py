@@ -20,10 +20,10 @@ from pgnb.core.wait import wait_until
 from pgnb.physical import (
     BackupOptions,
     Source,
+    check_source,
     plan_base_backup,
     plan_slot,
     plan_standby_workload,
-    prove_source,
     replication_source,
     scripts,
     slots,
@@ -31,7 +31,7 @@ from pgnb.physical import (
 )
 from pgnb.physical.bootstrap import Bootstrap
 from pgnb.physical.collation import collation_checks, library_checks
-from pgnb.physical.judgement import DirectoryState
+from pgnb.physical.data_directory import DataDirectory
 from pgnb.postgres import HbaRule
 from pgnb.postgres.config.hba import plan_hba
 from pgnb.postgres.roles import plan_role
@@ -46,7 +46,7 @@ def source_of(stage: Stage) -> Source:
 
 
 def failures(stage: Stage, source: Source) -> dict[str, Check]:
-    return {check.name: check for check in prove_source(stage.primary, source, slot=SLOT).failed}
+    return {check.name: check for check in check_source(stage.primary, source, slot=SLOT).failed}
 
 
 @contextmanager
@@ -290,9 +290,9 @@ def test_a_backup_killed_in_the_middle_leaves_the_old_data_and_the_slot(
 def test_another_c_library_is_refused_where_text_is_sorted_by_it(stage: Stage) -> None:
     """As an image of Alpine has it for a primary of Debian."""
     primary = stage.primary
-    ours = DirectoryState.of(stage.cluster.exec(primary.pod, scripts.argv("libc")).text)
+    ours = DataDirectory.of(stage.cluster.exec(primary.pod, scripts.argv("libc")).text)
     assert ours.found["libc"].startswith("glibc 2.")
-    musl = DirectoryState({"libc": "musl libc (x86_64) Version 1.2.5"})
+    musl = DataDirectory({"libc": "musl libc (x86_64) Version 1.2.5"})
     primary.execute("CREATE DATABASE sorted TEMPLATE template0 LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8'")
     try:
         assert "sorted" not in str(list(library_checks(primary, musl)))  # Sorted by bytes, as C is.
@@ -301,7 +301,7 @@ def test_another_c_library_is_refused_where_text_is_sorted_by_it(stage: Stage) -
         assert [check.ok for check in library_checks(primary, ours)] == [True]
         (refused,) = library_checks(primary, musl)
         assert refused.stops and "sorted" in refused.remedy
-        assert list(library_checks(primary, DirectoryState({}))) == []
+        assert list(library_checks(primary, DataDirectory({}))) == []
         primary.execute("UPDATE pg_database SET datcollversion = '1' WHERE datname = 'sorted'")
         gate, told = collation_checks(primary, primary)
         (lost,) = collation_checks(primary)
@@ -429,6 +429,6 @@ def test_a_primary_without_room(stage: Stage, start_postgres: Callable[..., Any]
         plan_slot(small.primary, "one_more")
     assert "1 of max_replication_slots = 1 are in use" in str(refused.value)
     source = replace(source_of(stage), host="small")
-    found = {check.name for check in prove_source(small.primary, source, slot="only").failed}
+    found = {check.name for check in check_source(small.primary, source, slot="only").failed}
     assert {"room for walsenders", "room for a temporary slot"} <= found
     small.primary.close()

@@ -13,12 +13,12 @@ from pgnb.core.checks import verify
 from pgnb.core.errors import ParameterError
 from pgnb.core.wait import wait_until
 from pgnb.physical import (
+    check_source,
     plan_base_backup,
     plan_drop_slot,
     plan_slot,
     plan_standby_config,
     plan_standby_workload,
-    prove_source,
     replication_source,
     replication_status,
     slots,
@@ -56,7 +56,7 @@ def test_a_plan_only_run_goes_to_its_end_and_changes_nothing(stage: Stage) -> No
         assert plan
         assert not plan.apply().changed
         assert "would do" in str(plan)
-    proof = prove_source(primary, source, NAME, slot=SLOT)
+    proof = check_source(primary, source, NAME, slot=SLOT)
     assert {c.name for c in proof.failed} == {f"role {ROLE}", f"slot {SLOT}"}
     standby = find_server(primary.cluster, f"app={NAME}", made_by=plans[-1])
     assert not standby.present
@@ -71,7 +71,7 @@ def test_a_plan_only_run_goes_to_its_end_and_changes_nothing(stage: Stage) -> No
 
 def test_a_standby_streams_from_its_slot_under_its_name(stage: Stage) -> None:
     source = stage.workload(NAME, SLOT)
-    gate_checks(prove_source(stage.primary, source, NAME, slot=SLOT, application_name=NAME))
+    gate_checks(check_source(stage.primary, source, NAME, slot=SLOT, application_name=NAME))
     carry_out(stage.backup(NAME, SLOT))
     standby = stage.server(NAME)
     checks = verify(standby_checks(stage.primary, standby, slot=SLOT, application_name=NAME))
@@ -99,7 +99,7 @@ def test_no_secret_stands_where_the_role_stands(stage: Stage) -> None:
 def test_the_second_run_finds_nothing_to_do(stage: Stage) -> None:
     before = objects(stage)
     source = stage.workload(NAME, SLOT)
-    assert prove_source(stage.primary, source, NAME, slot=SLOT, application_name=NAME).ok
+    assert check_source(stage.primary, source, NAME, slot=SLOT, application_name=NAME).ok
     change = stage.backup(NAME, SLOT)
     assert not change
     assert "streams from this primary already" in str(change)
@@ -129,7 +129,7 @@ def test_a_slot_that_another_standby_has_is_refused(stage: Stage) -> None:
     with pytest.raises(ParameterError, match=f"the slot {SLOT} is taken"):
         stage.backup("standby-two", SLOT)
     source = replication_source(stage.primary, role=ROLE, secret=SECRET)
-    proof = prove_source(stage.primary, source, NAME, slot=SLOT, application_name="standby-three")
+    proof = check_source(stage.primary, source, NAME, slot=SLOT, application_name="standby-three")
     assert [c.name for c in proof.failed] == [f"slot {SLOT}"]
     with pytest.raises(ParameterError, match="is in use"):
         plan_drop_slot(stage.primary, SLOT)

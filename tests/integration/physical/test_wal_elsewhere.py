@@ -67,8 +67,8 @@ def test_a_crashed_primary_is_rewound_and_keeps_its_wal_where_it_was(
         nodes.verified(SECOND, "slot_b")
         nodes.crash(FIRST)
         nodes.promote(SECOND)
-        change = nodes.rejoin(FIRST, "slot_a", way="rewind", discard_diverged=FIRST)
-        assert change.way == "rewind"
+        change = nodes.rejoin(FIRST, "slot_a", method="rewind", discard_diverged=FIRST)
+        assert change.method == "rewind"
         carry_out(change)
         back = nodes.verified(FIRST, "slot_a")
         wal = f"{back.facts.data_directory}/pg_wal"

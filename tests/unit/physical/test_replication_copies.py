@@ -12,17 +12,17 @@ import pytest
 from pgnb.cluster import ExecResult
 from pgnb.physical import scripts
 from pgnb.physical.copies import misplaced
-from pgnb.physical.judgement import DirectoryState, FinishedCopy
+from pgnb.physical.data_directory import DataDirectory, FinishedCopy
 from pgnb.physical.outside import Outside, Place
 from pgnb.physical.target import inspect
 
 LABEL = "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\nSTART TIMELINE: 3\n"
 
 
-def inspected(data: Path, *places: Path) -> DirectoryState:
+def inspected(data: Path, *places: Path) -> DataDirectory:
     arguments = (str(data), str(data.parent), "", *map(str, places))
     argv = scripts.argv("libc", "outside", "inspect", args=arguments)
-    return DirectoryState.of(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+    return DataDirectory.of(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
 
 
 def backup(directory: Path) -> Path:

@@ -15,7 +15,7 @@ from pgnb.cluster import ExecResult, Pod, Workload
 from pgnb.core.errors import ParameterError
 from pgnb.physical import scripts
 from pgnb.physical.claims import new_mounts, volumes_apart
-from pgnb.physical.judgement import DirectoryState
+from pgnb.physical.data_directory import DataDirectory
 from pgnb.physical.outside import (
     Layout,
     Outside,
@@ -58,7 +58,7 @@ def layout(
 
 def bases(found: Layout, *links: str, wal: str = "") -> list[str]:
     text = f"outside={', '.join(links)}\n" + (f"wal={wal}\n" if wal else "")
-    return [place.base for place in found.places(DirectoryState.of(text))]
+    return [place.base for place in found.places(DataDirectory.of(text))]
 
 
 def test_a_suffix_of_an_earlier_base_backup_goes() -> None:
@@ -81,7 +81,7 @@ def test_a_path_does_not_lose_its_suffix_to_another_mount() -> None:
 
 
 def test_wal_that_only_the_standby_has_apart_has_the_size_of_the_primarys() -> None:
-    (place,) = layout(mounts=("/wal",)).places(DirectoryState.of("wal=/wal/pg_wal\n"))
+    (place,) = layout(mounts=("/wal",)).places(DataDirectory.of("wal=/wal/pg_wal\n"))
     assert place.outside.size == 5 * GIB
 
 
@@ -92,7 +92,7 @@ def test_a_directory_that_varies_by_pod_is_no_place_since_no_helper_has_it() -> 
     assert "/ts" not in varying.target.helper("look", (), uid=999, gid=999).claims
 
 
-def inspected(data: Path, *places: str, user: int | None = None) -> DirectoryState:
+def inspected(data: Path, *places: str, user: int | None = None) -> DataDirectory:
     def run(argv: Sequence[str], *, timeout: float) -> ExecResult:
         done = subprocess.run(argv, capture_output=True, check=True, user=user, timeout=timeout)
         return ExecResult(tuple(argv), done.stdout, done.stderr, done.returncode, 0.0)
@@ -145,7 +145,7 @@ def test_places_on_one_claim_share_its_room() -> None:
     kb = GIB // 1024
     two = "\n".join(f"place_{n}=/{n}\nplace_{n}_free_kb={{}}\nplace_{n}_ours_kb={{}}" for n in (1, 2))
     for free, ours, enough in ((kb * 3 // 2, 0, False), (kb * 3, 0, True), (kb * 3 // 2, kb // 2, True)):
-        state = DirectoryState.of(two.format(free, ours, free, ours))
+        state = DataDirectory.of(two.format(free, ours, free, ours))
         checks = {check.name: check for check in place_checks(places("ts", "ts"), state, 1.1, "data")}
         assert checks["room on claim ts"].ok == enough
         alone = place_checks(places("ts", "other"), state, 1.1, "data")
@@ -154,14 +154,14 @@ def test_places_on_one_claim_share_its_room() -> None:
 
 def test_what_lies_on_the_datas_claim_counts_with_the_data() -> None:
     mixed = places("data", "ts")
-    state = DirectoryState.of("place_1=/1\nplace_1_ours_kb=7\nplace_2=/2\nplace_2_ours_kb=9\n")
+    state = DataDirectory.of("place_1=/1\nplace_1_ours_kb=7\nplace_2=/2\nplace_2_ours_kb=9\n")
     assert on_other_claims(mixed, "data") == GIB
     assert left_by_earlier(mixed, state, "data") == 7 * 1024
     assert "room on claim data" not in [check.name for check in place_checks(mixed, state, 1.1, "data")]
 
 
 def test_room_of_many_terabytes_is_read() -> None:
-    state = DirectoryState.of("place_1=/1\nplace_1_free_kb=2277490000\nplace_1_ours_kb=4294967296\n")
+    state = DataDirectory.of("place_1=/1\nplace_1_free_kb=2277490000\nplace_1_ours_kb=4294967296\n")
     assert all(check.ok for check in place_checks(places("ts"), state, 1.1, "data"))
 
 
@@ -196,7 +196,7 @@ def test_inspect_writes_whole_numbers_however_much_room_there_is(tmp_path: Path)
     )
     environment = {**os.environ, "PATH": f"{df.parent}:{os.environ['PATH']}"}
     text = subprocess.run(argv, capture_output=True, text=True, check=True, env=environment).stdout
-    assert DirectoryState.of(text).found["place_1_free_kb"] == "2277490000"
+    assert DataDirectory.of(text).found["place_1_free_kb"] == "2277490000"
 
 
 def claimed(

@@ -9,10 +9,10 @@ import pytest
 from pgnb.cluster import Workload
 from pgnb.cluster.security import User
 from pgnb.core.errors import ParameterError
-from pgnb.physical.former import Control, Divergence, Former
 from pgnb.physical.login import logs_in
+from pgnb.physical.old_primary_data import Control, Divergence, OldPrimaryData
+from pgnb.physical.rejoin_method import choose_method
 from pgnb.physical.timelines import Fork, History, fork, segment_of, segment_start
-from pgnb.physical.ways import choose
 from pgnb.postgres.conninfo import merged, parts_of
 from pgnb.postgres.source import Source
 
@@ -64,15 +64,15 @@ def control(**changed: str) -> Control:
     return Control({**text, **changed})
 
 
-def former(
+def old_data(
     *,
     end: int | None,
     common: int | None = 0x2000028,
     fork_lsn: int | None = 0x3000100,
     divergence: Divergence | None = None,
     **changed: str,
-) -> Former:
-    return Former(control(**changed), Fork(1, fork_lsn), end, common, divergence)
+) -> OldPrimaryData:
+    return OldPrimaryData(control(**changed), Fork(1, fork_lsn), end, common, divergence)
 
 
 OLDEST = "0000000000000002"
@@ -80,13 +80,13 @@ LOST = Divergence(1, "0/3000100", 900, 3, inserted=3)
 
 
 def test_what_ends_before_the_fork_follows() -> None:
-    assert choose(former(end=0x3000028), OLDEST) == ("follow", "")
+    assert choose_method(old_data(end=0x3000028), OLDEST) == ("follow", "")
 
 
 @pytest.mark.parametrize("end", [0x3000100, 0x3000200, None])
 def test_what_goes_on_behind_the_fork_is_rewound(end: int | None) -> None:
-    way, why = choose(former(end=end, divergence=LOST), OLDEST)
-    assert way == "rewind"
+    method, why = choose_method(old_data(end=end, divergence=LOST), OLDEST)
+    assert method == "rewind"
     assert "not by follow: it is ahead of the fork by 3 transactions" in why
 
 
@@ -97,45 +97,45 @@ def test_what_goes_on_behind_the_fork_is_rewound(end: int | None) -> None:
         ({"full_page_writes": "off"}, "full_page_writes was off"),
         ({"common": None}, "does not go back to the last checkpoint"),
         ({"common": 0x1000028}, "has removed the WAL since the last checkpoint before the fork (0/1000028)"),
-        ({"torn": "yes"}, "interrupted while it wrote"),
+        ({"rewind_interrupted": "yes"}, "interrupted while it wrote"),
     ],
 )
 def test_what_stands_against_pg_rewind_is_said(changed: dict[str, Any], words: str) -> None:
-    found = former(end=0x3000200, divergence=LOST, **changed)
-    way, why = choose(found, OLDEST)
-    assert way == "base backup"
+    found = old_data(end=0x3000200, divergence=LOST, **changed)
+    method, why = choose_method(found, OLDEST)
+    assert method == "base backup"
     assert words in why
-    with pytest.raises(ParameterError, match="'rewind' cannot be gone") as refused:
-        choose(found, OLDEST, wished="rewind")
+    with pytest.raises(ParameterError, match="'rewind' is not possible") as refused:
+        choose_method(found, OLDEST, requested="rewind")
     assert words in str(refused.value)
 
 
 def test_checksums_do_as_well_as_hints() -> None:
-    found = former(end=0x3000200, divergence=LOST, wal_log_hints="off", checksums="1")
-    assert choose(found, OLDEST)[0] == "rewind"
-    assert choose(found, OLDEST, tablespaces=True)[0] == "base backup"
+    found = old_data(end=0x3000200, divergence=LOST, wal_log_hints="off", checksums="1")
+    assert choose_method(found, OLDEST)[0] == "rewind"
+    assert choose_method(found, OLDEST, tablespaces=True)[0] == "base backup"
 
 
 def test_wal_that_the_new_primary_removed_forbids_to_follow() -> None:
-    way, why = choose(former(end=0x3000028, common=0x3000028), "0000000000000004")
-    assert way == "base backup"
+    method, why = choose_method(old_data(end=0x3000028, common=0x3000028), "0000000000000004")
+    assert method == "base backup"
     assert "removed the WAL since its end (0/3000028)" in why
 
 
 def test_two_primaries_on_one_timeline_cannot_be_told_apart() -> None:
-    assert choose(former(end=0x3000028, fork_lsn=None), OLDEST)[0] == "base backup"
-    standby = former(end=0x3000028, fork_lsn=None, state="shut down in recovery")
-    assert choose(standby, OLDEST)[0] == "follow"
+    assert choose_method(old_data(end=0x3000028, fork_lsn=None), OLDEST)[0] == "base backup"
+    standby = old_data(end=0x3000028, fork_lsn=None, state="shut down in recovery")
+    assert choose_method(standby, OLDEST)[0] == "follow"
 
 
 def test_data_of_another_cluster_and_an_unknown_way() -> None:
-    assert choose(None, OLDEST)[0] == "base backup"
-    with pytest.raises(ParameterError, match="no way to rejoin"):
-        choose(former(end=0x3000028), OLDEST, wished="magic")
+    assert choose_method(None, OLDEST)[0] == "base backup"
+    with pytest.raises(ParameterError, match="no rejoin method"):
+        choose_method(old_data(end=0x3000028), OLDEST, requested="magic")
 
 
 def test_a_heavier_way_than_needed_may_be_asked_for() -> None:
-    assert choose(former(end=0x3000028), OLDEST, wished="base backup") == ("base backup", "")
+    assert choose_method(old_data(end=0x3000028), OLDEST, requested="base backup") == ("base backup", "")
 
 
 def test_the_oldest_wal_without_a_gap() -> None:

@@ -8,7 +8,7 @@ from pgnb.core.display import format_duration
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import kind_of, last_complaint, lines_about
 from pgnb.diagnosis.physical.seen import Evidence, Reach, ServerSeen
-from pgnb.physical.proof import Proof
+from pgnb.physical.connectivity import ConnectivityTest
 
 _SILENT = 0.75
 """Of wal_receiver_timeout: the primary sends something at least every half of it."""
@@ -57,7 +57,7 @@ def _obstacle(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
 
 def _unreachable(standby: ServerSeen, reach: Reach) -> Finding:
     unnamed = reach.failed("name")
-    words = (unnamed or reach.failed("port") or Proof(0, "")).summary
+    words = (unnamed or reach.failed("port") or ConnectivityTest(0, "")).summary
     what = "its name is not known" if unnamed else "its name is known, nobody answers on the port"
     cause = (
         "The Service is not there, in another namespace, or its name in primary_conninfo is wrong."
@@ -77,7 +77,7 @@ def _unreachable(standby: ServerSeen, reach: Reach) -> Finding:
     )
 
 
-def _rejected(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
+def _rejected(evidence: Evidence, standby: ServerSeen, reach: Reach, session: ConnectivityTest) -> Finding:
     row = standby.hba.deciding if standby.hba is not None else None
     deciding = f"{row['file_name']}:{row['line_number']} ({row['auth_method']})" if row else "no rule"
     return Finding(
@@ -93,7 +93,7 @@ def _rejected(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Pr
     )
 
 
-def _password(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
+def _password(evidence: Evidence, standby: ServerSeen, reach: Reach, session: ConnectivityTest) -> Finding:
     role = evidence.role
     primary = evidence.primary
     said = lines_about(primary.log, "wrong-password", limit=1) if primary else ()
@@ -117,7 +117,9 @@ def _password(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Pr
     )
 
 
-def _no_replication(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
+def _no_replication(
+    evidence: Evidence, standby: ServerSeen, reach: Reach, session: ConnectivityTest
+) -> Finding:
     role = evidence.role
     lacks = f"the role {reach.role} lacks {', '.join(role.missing)}" if role and role.missing else reach.role
     return Finding(
@@ -129,7 +131,7 @@ def _no_replication(evidence: Evidence, standby: ServerSeen, reach: Reach, sessi
     )
 
 
-def _no_sender(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
+def _no_sender(evidence: Evidence, standby: ServerSeen, reach: Reach, session: ConnectivityTest) -> Finding:
     primary = evidence.primary
     used = tuple(f"{s.application_name} from {s.address}" for s in primary.senders) if primary else ()
     return Finding(
@@ -141,7 +143,7 @@ def _no_sender(evidence: Evidence, standby: ServerSeen, reach: Reach, session: P
     )
 
 
-def _otherwise(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
+def _otherwise(evidence: Evidence, standby: ServerSeen, reach: Reach, session: ConnectivityTest) -> Finding:
     return Finding(
         "receiver-dead",
         standby.name,
@@ -151,7 +153,7 @@ def _otherwise(evidence: Evidence, standby: ServerSeen, reach: Reach, session: P
     )
 
 
-def _nobody(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
+def _nobody(evidence: Evidence, standby: ServerSeen, reach: Reach, session: ConnectivityTest) -> Finding:
     return _unreachable(standby, Reach(reach.host, reach.port, reach.role, {"port": session}))
 
 
@@ -224,5 +226,5 @@ def _feeds_nobody(evidence: Evidence) -> bool:
     return primary is not None and primary.asked and not primary.senders
 
 
-def _one_line(proof: Proof) -> str:
+def _one_line(proof: ConnectivityTest) -> str:
     return " ".join(proof.summary.split())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import lines_about
 from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
-from pgnb.physical.sizing import FIVE
+from pgnb.physical.sizing import STANDBY_LIMITS
 
 
 def replay_findings(evidence: Evidence) -> Iterator[Finding]:
@@ -26,7 +26,7 @@ def replay_findings(evidence: Evidence) -> Iterator[Finding]:
 def _low(standby: ServerSeen, primary: ServerSeen) -> tuple[str, ...]:
     return tuple(
         f"{name} = {standby.five[name]}, the primary has {primary.five[name]}"
-        for name in FIVE
+        for name in STANDBY_LIMITS
         if name in primary.five and standby.five.get(name, primary.five[name]) < primary.five[name]
     )
 

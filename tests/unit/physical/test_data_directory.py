@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgnb.physical.judgement import DirectoryState, judge
+from pgnb.physical.data_directory import DataDirectory, classify
 
 OURS = "7711114470033730094"
 CLUSTER = (
@@ -14,8 +14,8 @@ CLUSTER = (
 FOREIGN = f"{CLUSTER}state=shut down".replace(OURS, "1")
 
 
-def state(text: str) -> DirectoryState:
-    return DirectoryState.of(text)
+def state(text: str) -> DataDirectory:
+    return DataDirectory.of(text)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def state(text: str) -> DirectoryState:
     ],
 )
 def test_only_what_is_worth_nothing_is_disposable(text: str, kind: str, disposable: bool) -> None:
-    verdict = judge(state(text), OURS)
+    verdict = classify(state(text), OURS)
     assert (verdict.kind, verdict.disposable) == (kind, disposable)
 
 
 def test_the_words_say_what_is_there() -> None:
-    words = judge(state(CLUSTER.replace(OURS, "42").replace("user_files=0", "user_files=3")), OURS).summary
+    words = classify(state(CLUSTER.replace(OURS, "42").replace("user_files=0", "user_files=3")), OURS).summary
     assert "system identifier 42" in words
     assert "3 files of user relations" in words
     assert "2.0 MB" in words

@@ -50,14 +50,14 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Proof:
+class ConnectivityTest:
     """One proof: its exit status and what the program said."""
 
     status: int
     summary: str
 
 
-def prove_source(
+def check_source(
     primary: Server,
     source: Source,
     standby: str = "",
@@ -156,14 +156,14 @@ def _from_there(primary: Server, source: Source, spec: HelperPod) -> list[Check]
         return [
             Check("a pod where the standby will run", False, found, "runs", error.remedy or "See its events.")
         ]
-    return list(checks_of(read_proofs(result.text), source, primary.facts.system_identifier))
+    return list(checks_of(read_tests(result.text), source, primary.facts.system_identifier))
 
 
 def _helper(primary: Server, source: Source, target: Target | None) -> HelperPod:
     owner, bin_dir = data_owner(primary), primary.facts.bin_dir
     connection = source.connection("pgnb", HELPER_PASSFILE)
     arguments = (*source.passfile_arguments(HELPER_PASSFILE), bin_dir, connection)
-    argv = scripts.argv("passfile", "prove", args=arguments)
+    argv = scripts.argv("passfile", "connectivity", args=arguments)
     spec = HelperPod("pgnb-prove-source", primary.pod.image, argv, uid=owner.uid, gid=owner.gid)
     if target is not None:
         return source.given_to(_placed(primary.cluster, target, spec), target.pod)
@@ -177,23 +177,25 @@ def _placed(cluster: Cluster, target: Target, spec: HelperPod) -> HelperPod:
     return replace(there, claims={}, node=nodes[0]) if nodes else there
 
 
-def read_proofs(text: str) -> dict[str, Proof]:
+def read_tests(text: str) -> dict[str, ConnectivityTest]:
     """The proofs by name, from the script's output."""
-    proofs: dict[str, Proof] = {}
+    proofs: dict[str, ConnectivityTest] = {}
     name = ""
     for line in text.splitlines():
         if match := _PROOF.match(line):
             name = match["name"]
-            proofs[name] = Proof(int(match["status"]), "")
+            proofs[name] = ConnectivityTest(int(match["status"]), "")
         elif name:
             words = f"{proofs[name].summary}\n{line}".strip()
-            proofs[name] = Proof(proofs[name].status, words)
+            proofs[name] = ConnectivityTest(proofs[name].status, words)
     return proofs
 
 
-def checks_of(proofs: Mapping[str, Proof], source: Source, system_identifier: str) -> Iterator[Check]:
+def checks_of(
+    proofs: Mapping[str, ConnectivityTest], source: Source, system_identifier: str
+) -> Iterator[Check]:
     """A check for each proof; those that hang on a failed one are not repeated."""
-    none = Proof(1, "not tried")
+    none = ConnectivityTest(1, "not tried")
     name, port, session = (proofs.get(key, none) for key in ("name", "port", "session"))
     yield Check(
         "name",
@@ -225,7 +227,7 @@ def checks_of(proofs: Mapping[str, Proof], source: Source, system_identifier: st
         )
 
 
-def _session_check(session: Proof) -> Check:
+def _session_check(session: ConnectivityTest) -> Check:
     words = " ".join(session.summary.split())
     for pattern, what, remedy in _REMEDIES:
         if session.status and re.search(pattern, words):

@@ -12,23 +12,23 @@ from pgnb.core.errors import ChangeFailed
 from pgnb.core.plan import Step
 from pgnb.physical import scripts
 from pgnb.physical.bootstrap import Bootstrap
-from pgnb.physical.former import Former, read_control
 from pgnb.physical.install import assert_startable, configure
+from pgnb.physical.old_primary_data import OldPrimaryData, read_control
 from pgnb.physical.rewind import Rewind
 
 
 @dataclass
-class Returning:
+class RejoinInPlace:
     """One rejoin without a base backup; `work` knows the places, the role and the start of a standby."""
 
     work: Bootstrap
-    former: Former
+    old_data: OldPrimaryData
     timeline: int
     """The new primary's, as it was planned upon."""
 
     def follow_steps(self) -> list[Step]:
         """By primary_conninfo alone."""
-        slots = ", ".join(self.former.control.slots)
+        slots = ", ".join(self.old_data.control.slots)
         dropped = f", remove the slots that it kept as a primary ({slots})" if slots else ""
         what = f"write standby.signal{dropped}, and the role: {self.work.role.connection}"
         return [self._step(what, self.follow), self._start_step()]
@@ -73,7 +73,7 @@ class Returning:
     def _assert_unchanged(self, helper: Helper) -> None:
         """The data are those that were planned upon: nobody started the server meanwhile."""
         control = read_control(helper, self.work.target.directory, self.work.primary.facts.bin_dir)
-        now, before = control.found, self.former.control.found
+        now, before = control.found, self.old_data.control.found
         moved = [key for key in ("state", "checkpoint", "timeline") if now.get(key) != before.get(key)]
         if moved:
             raise ChangeFailed(

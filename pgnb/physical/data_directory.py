@@ -29,13 +29,13 @@ class FinishedCopy:
 
 
 @dataclass(frozen=True)
-class DirectoryState:
+class DataDirectory:
     """What the script inspect.sh found: the data directory, its neighbours, and the volume's room (bytes)."""
 
     found: Mapping[str, str]
 
     @classmethod
-    def of(cls, text: str) -> DirectoryState:
+    def of(cls, text: str) -> DataDirectory:
         """From the script's KEY=VALUE lines."""
         pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
         return cls({key: value.strip() for key, _, value in pairs})
@@ -144,7 +144,7 @@ class DirectoryState:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Classification:
     """What a directory is; `words` say why. Only `unknown` needs to be named before it is replaced."""
 
     kind: Kind
@@ -156,41 +156,41 @@ class Judgement:
         return self.kind != "unknown"
 
 
-def judge(state: DirectoryState, system_identifier: str) -> Judgement:
+def classify(state: DataDirectory, system_identifier: str) -> Classification:
     """What the directory is to the primary of that system identifier.
 
     Disposable are: nothing; a fresh initdb of another cluster in which nobody made anything; and a former
     standby of this very primary. A directory of this cluster that was a primary itself is not.
     """
     if "phase" in state.found or (state.kind == "absent" and state.has_new and state.has_old):
-        return Judgement("interrupted", "a base backup that was complete and half put in place")
+        return Classification("interrupted", "a base backup that was complete and half put in place")
     if state.kind in ("absent", "empty"):
-        return Judgement("empty", "there is nothing")
+        return Classification("empty", "there is nothing")
     if state.kind != "cluster":
-        return Judgement("unknown", f"no data directory, but {_other(state)}")
+        return Classification("unknown", f"no data directory, but {_other(state)}")
     size = f"PostgreSQL {state.found.get('version', '?')}, {format_bytes(state.used_bytes)}"
     if state.system_identifier == system_identifier:
         return _of_this_cluster(state, size)
     if not state.user_data:
-        return Judgement("fresh", f"a fresh initdb of another cluster ({size}), nothing was made in it")
+        return Classification("fresh", f"a fresh initdb of another cluster ({size}), nothing was made in it")
     words = (
         f"another cluster's data ({size}, system identifier {state.system_identifier or 'unreadable'},"
         f" {state.found.get('user_files')} files of user relations)"
     )
-    return Judgement("unknown", words)
+    return Classification("unknown", words)
 
 
-def _of_this_cluster(state: DirectoryState, size: str) -> Judgement:
+def _of_this_cluster(state: DataDirectory, size: str) -> Classification:
     if state.unused:
         words = f"a base backup of this primary ({size}), put in place by an earlier run, that never streamed"
-        return Judgement("own standby", words)
+        return Classification("own standby", words)
     if state.standby:
-        return Judgement("own standby", f"a former standby of this primary ({size})")
+        return Classification("own standby", f"a former standby of this primary ({size})")
     words = f"this cluster's data ({size}), state {state.found.get('state')!r}: it was a primary itself"
-    return Judgement("unknown", words)
+    return Classification("unknown", words)
 
 
-def _other(state: DirectoryState) -> str:
+def _other(state: DataDirectory) -> str:
     if state.kind == "other":
         return f"other files: {state.found.get('entries', '')}"
     return {"file": "a file", "unreadable": "something that the helper may not read"}.get(

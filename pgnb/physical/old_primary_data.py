@@ -79,9 +79,9 @@ class Control:
         return self.found.get("checksums", "0") != "0" or self.found.get("wal_log_hints") == "on"
 
     @property
-    def torn(self) -> bool:
+    def rewind_interrupted(self) -> bool:
         """Whether a pg_rewind was interrupted while it wrote."""
-        return self.found.get("torn") == "yes"
+        return self.found.get("rewind_interrupted") == "yes"
 
     @property
     def full_pages(self) -> bool:
@@ -136,7 +136,7 @@ class Divergence:
 
 
 @dataclass(frozen=True)
-class Former:
+class OldPrimaryData:
     """A stopped server's data, held against the new primary's history.
 
     `end` is where the last record begins that it wrote; None when its WAL can't be read. `common` is the redo
@@ -150,7 +150,7 @@ class Former:
     divergence: Divergence | None
 
     @property
-    def apart(self) -> bool:
+    def diverged(self) -> bool:
         """Whether it holds records that the new primary does not have, or may."""
         if self.fork is None or self.end is None:
             return True
@@ -170,19 +170,19 @@ class Former:
         return f"{self.control.state}; {end}; the new primary {parted}"
 
 
-def look_into(helper: Helper, directory: str, bin_dir: str, history: History) -> Former:
+def read_old_primary_data(helper: Helper, directory: str, bin_dir: str, history: History) -> OldPrimaryData:
     """Read a stopped server's data directory; `history` is the new primary's. Changes nothing."""
     control = read_control(helper, directory, bin_dir)
     at = fork(control.history, history)
     if at is None:
-        return Former(control, None, None, None, None)
+        return OldPrimaryData(control, None, None, None, None)
     limit = lsn_text(at.lsn if at.lsn is not None else control.checkpoint)
     places = (directory, bin_dir, str(control.timeline), control.redo, str(at.timeline), limit)
     argv = scripts.argv("wal", args=(*places, control.oldest_start(at)))
     wal = Control.of(helper.exec(argv, timeout=_READING).text).found
     end = _end(control, wal)
     apart = at.lsn is not None and (end is None or end >= at.lsn)
-    return Former(
+    return OldPrimaryData(
         control, at, end, _common(control, at, wal), _divergence(control, at, wal) if apart else None
     )
 
