@@ -80,8 +80,8 @@ _HOMES = {
         "role_change",
         "failover_checks",
     ),
-    "pgnb.online.online": ("plan_online",),
-    "pgnb.practices.past": ("read_past",),
+    "pgnb.online.plan": ("plan_online",),
+    "pgnb.practices.run_history": ("read_past",),
     "pgnb.practices.practices": (
         "alert_checks",
         "documentation_checks",

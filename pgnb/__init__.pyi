@@ -65,7 +65,7 @@ from pgnb.observe.runs import compare_runs as compare_runs
 from pgnb.observe.sampler import LagSampler as LagSampler
 from pgnb.observe.scratch import Scratch as Scratch
 from pgnb.observe.topology import topology as topology
-from pgnb.online.online import plan_online as plan_online
+from pgnb.online.plan import plan_online as plan_online
 from pgnb.physical import BackupOptions as BackupOptions
 from pgnb.physical import check_source as check_source
 from pgnb.physical import desired_slot_checks as desired_slot_checks
@@ -115,11 +115,11 @@ from pgnb.postgres.standbys import find_standbys as find_standbys
 from pgnb.postgres.standbys import settings_of as settings_of
 from pgnb.practices.alerts import alert_rules as alert_rules
 from pgnb.practices.backups import find_backups as find_backups
-from pgnb.practices.past import read_past as read_past
 from pgnb.practices.practices import alert_checks as alert_checks
 from pgnb.practices.practices import documentation_checks as documentation_checks
 from pgnb.practices.practices import drill_checks as drill_checks
 from pgnb.practices.practices import missing_practices as missing_practices
 from pgnb.practices.practices import monitoring_checks as monitoring_checks
 from pgnb.practices.practices import publication_checks as publication_checks
+from pgnb.practices.run_history import read_past as read_past
 from pgnb.runbook.given import check_parameters as check_parameters

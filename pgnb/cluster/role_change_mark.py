@@ -55,7 +55,8 @@ class RoleChangeMark:
         """How to go on from it."""
         if replicas:
             return (
-                "If that run has ended, run 09 again with operation = switchover. It also puts back what that run"
+                "If that run has ended, run 09 again with operation = switchover. It also puts back"
+                " what that run"
                 " changed."
             )
         return "If that run has ended, run 09 with operation = failover."

@@ -23,7 +23,17 @@ from pgnb.core.secrecy import without_secrets
 
 PATH_VARIABLE = "PGNB_JOURNAL"
 Kind = Literal[
-    "begin", "end", "checks", "facts", "server", "phase", "former", "planned", "applied", "finished"
+    "begin",
+    "end",
+    "checks",
+    "facts",
+    "server",
+    "phase",
+    "previous",
+    "former",
+    "planned",
+    "applied",
+    "finished",
 ]
 _MUST_LAST = ("begin", "end", "finished")
 """What is on the disk before the run goes on, whatever becomes of the machine."""

@@ -1,1 +1,1 @@
-"""Section 6: changes of a running replication, in the order that keeps it running."""
+"""Section 6: change settings of a running replication without stopping it."""

@@ -1,4 +1,4 @@
-"""A server's ConfigMap and the server, held against each other in both directions (fact 27)."""
+"""Compare a server with its ConfigMap, in both directions (fact 27)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pgnb.postgres.route import ThroughPod
 
 _OURS = (MANAGED_FILE, "postgresql.auto.conf")
 _ROLE = ("primary_conninfo", "primary_slot_name", "restore_command", "recovery_target_timeline")
-"""What makes a server a standby stands in its data directory alone, and moves with its role."""
+"""Settings of a standby's role, which belong only in its data directory."""
 
 
 def config_map_of(server: Server, given: str) -> str:
-    """The ConfigMap of a server: the one that is given, else the one with a postgresql.conf in its pod.
+    """Return the name of a server's ConfigMap: the given one, else the one in its pod with a postgresql.conf.
 
-    Empty when there is none: the server then keeps its configuration in its own files only.
+    Empty if there is none: the server then keeps its configuration in its own files only.
     """
     if given or not isinstance(server.route, ThroughPod):
         return given
@@ -32,7 +32,7 @@ def config_map_of(server: Server, given: str) -> str:
 
 
 def drift_checks(primary: Server, config_maps: Mapping[Server, str]) -> Checks:
-    """Where a server and its ConfigMap differ; advice, since either may be the one to change."""
+    """Check where a server and its ConfigMap differ. Only advice, since either may be the one to change."""
     items = [
         replace(check, name=f"{server.name}: {check.name}")
         for server, name in config_maps.items()
@@ -50,7 +50,7 @@ def _of_server(server: Server, name: str) -> Iterable[Check]:
             False,
             "none",
             "one that keeps its configuration",
-            "A pod that is made anew elsewhere would not have these settings (02, 03).",
+            "A pod that is recreated elsewhere would not have these settings (02, 03).",
             advice=True,
         )
         return
@@ -65,6 +65,6 @@ def _of_server(server: Server, name: str) -> Iterable[Check]:
                 False,
                 f"not in configmap/{name}",
                 row["setting"],
-                "The server has it, its ConfigMap does not: run this notebook with it.",
+                "The server has it, its ConfigMap does not: run this notebook with this setting.",
                 advice=True,
             )

@@ -1,8 +1,8 @@
-"""In which order a primary and its standbys get their settings, so that the plan may stop after any step.
+"""The order in which a primary and its standbys get their settings, safe to stop after any step.
 
-Five settings of a hot standby must never be lower than its primary's (the manual, 26.4.3; fact 16): so they
-are raised on the standbys first, and lowered on the primary first. Whatever else a standby gets goes along
-with these, so that it restarts once.
+A hot standby's limits must never be lower than its primary's (the manual, "Administrator's Overview" of hot
+standby; fact 16). So they are raised on the standbys first, and lowered on the primary first. A standby's
+other settings are changed in the same step, so that it restarts only once.
 """
 
 from __future__ import annotations
@@ -15,41 +15,43 @@ from pgnb.physical.sizing import STANDBY_LIMITS, standby_limits
 from pgnb.postgres import Server
 from pgnb.postgres.config.values import Wanted
 
-Wishes = Mapping[str, Wanted]
+DesiredSettings = Mapping[str, Wanted]
 RAISED_LAST = "raised after its standbys"
 """Why the primary comes last."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What one server gets, at its place in the order; `order` says of a setting why that is its place."""
+class OrderedSettings:
+    """One server's desired settings, at its place in the order; `order` says why a setting has that place."""
 
     server: Server
-    wishes: Wishes
+    desired: DesiredSettings
     order: Mapping[str, str] = field(default_factory=dict)
 
 
-def in_order(primary: Server, wishes: Wishes, standbys: Sequence[tuple[Server, Wishes]]) -> list[Stage]:
-    """The stages in the order in which they are safe; servers that get nothing have none.
+def plan_order(
+    primary: Server, desired: DesiredSettings, standbys: Sequence[tuple[Server, DesiredSettings]]
+) -> list[OrderedSettings]:
+    """Return each server's settings in the safe order; a server without a desired setting is left out.
 
-    A standby that would be below what its primary is to have is raised along, asked for or not. Raises
-    ParameterError for a wish that would leave a standby below its primary, and for one that would raise and
-    lower at once.
+    A standby that would be below its primary's new limits is raised too, even if nobody asked for it.
+    Raises ParameterError for settings that would leave a standby below its primary, and for a plan that
+    would have to raise and lower limits at once.
     """
     now = standby_limits(primary)
-    goal = now | _values(primary, wishes)
-    first: list[Stage] = []
-    last: list[Stage] = []
+    goal = now | _values(primary, desired)
+    first: list[OrderedSettings] = []
+    last: list[OrderedSettings] = []
     for standby, own in standbys:
-        whole = {**_along(standby, own, goal), **own}
-        stage, early = _stage(standby, whole, now, goal)
-        (first if early else last).append(stage)
-    stages = [*first, Stage(primary, wishes, _order_of_primary(now, goal)), *last]
-    return [stage for stage in stages if stage.wishes]
+        whole = {**_implied_raises(standby, own, goal), **own}
+        ordered, before_primary = _of_standby(standby, whole, now, goal)
+        (first if before_primary else last).append(ordered)
+    everyone = [*first, OrderedSettings(primary, desired, _order_of_primary(now, goal)), *last]
+    return [ordered for ordered in everyone if ordered.desired]
 
 
-def _along(standby: Server, own: Wishes, goal: Mapping[str, int]) -> dict[str, Wanted]:
-    """What the standby must be raised to although nobody asked: the primary will have more."""
+def _implied_raises(standby: Server, own: DesiredSettings, goal: Mapping[str, int]) -> dict[str, Wanted]:
+    """Return the limits that the standby needs because its primary will have more."""
     named = {name.lower() for name in own}
     there = standby_limits(standby)
     return {
@@ -59,29 +61,29 @@ def _along(standby: Server, own: Wishes, goal: Mapping[str, int]) -> dict[str, W
     }
 
 
-def _stage(
-    standby: Server, wishes: Wishes, now: Mapping[str, int], goal: Mapping[str, int]
-) -> tuple[Stage, bool]:
-    """The standby's stage, and whether it comes before the primary's."""
-    there, wanted = standby_limits(standby), _values(standby, wishes)
-    for name, value in wanted.items():
+def _of_standby(
+    standby: Server, desired: DesiredSettings, now: Mapping[str, int], goal: Mapping[str, int]
+) -> tuple[OrderedSettings, bool]:
+    """Return the standby's settings, and whether they come before the primary's."""
+    there, values = standby_limits(standby), _values(standby, desired)
+    for name, value in values.items():
         if value < goal.get(name, value):
             raise ParameterError(
                 f"{name} of {standby.name} must not be lower than its primary's",
-                found=f"{value}, the primary is to have {goal[name]}",
-                remedy="Replay would pause, and the next start fail: wish for at least the primary's value.",
+                found=f"{value}; the primary will have {goal[name]}",
+                remedy="Set at least the primary's value: replay would pause, and the next start would fail.",
             )
-    up = [name for name, value in wanted.items() if value > there[name]]
-    down = [name for name, value in wanted.items() if value < now[name]]
+    up = [name for name, value in values.items() if value > there[name]]
+    down = [name for name, value in values.items() if value < now[name]]
     if up and down:
         raise ParameterError(
-            f"{', '.join(up)} cannot be raised in one plan in which {', '.join(down)} is lowered",
+            f"one plan cannot raise {', '.join(up)} and lower {', '.join(down)}",
             found=f"raising begins at {standby.name}, lowering at its primary",
-            remedy="Make two runs of it: first what is raised, then what is lowered.",
+            remedy="Make two runs: first raise, then lower.",
         )
     if down:
-        return Stage(standby, wishes, dict.fromkeys(down, "lowered after its primary")), False
-    return Stage(standby, wishes, dict.fromkeys(up, "raised before its primary")), True
+        return OrderedSettings(standby, desired, dict.fromkeys(down, "lowered after its primary")), False
+    return OrderedSettings(standby, desired, dict.fromkeys(up, "raised before its primary")), True
 
 
 def _order_of_primary(now: Mapping[str, int], goal: Mapping[str, int]) -> dict[str, str]:
@@ -90,8 +92,8 @@ def _order_of_primary(now: Mapping[str, int], goal: Mapping[str, int]) -> dict[s
     return {name: words[1 if by > 0 else -1] for name, by in changed.items() if by}
 
 
-def _values(server: Server, wishes: Wishes) -> dict[str, int]:
-    """What each of the five will be, where one is wished for: as it is, where that fulfils the wish."""
-    named = {name: value for name, value in wishes.items() if name.lower() in STANDBY_LIMITS}
+def _values(server: Server, desired: DesiredSettings) -> dict[str, int]:
+    """Return the future value of each limit that is set; the present one where that is enough."""
+    named = {name: value for name, value in desired.items() if name.lower() in STANDBY_LIMITS}
     found = server.settings(named) if named else ()
     return {s.name: int(s.value if s.met or s.wish is None else s.wish.value) for s in found}

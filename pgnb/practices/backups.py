@@ -17,7 +17,7 @@ from pgnb.core.display import Cell, Displayable, Table
 from pgnb.core.errors import AccessDenied, NotFound, ParameterError
 from pgnb.postgres import Server
 from pgnb.postgres.session import Row
-from pgnb.practices.past import Past, age_of, around, spell_age
+from pgnb.practices.run_history import Past, age_of, around, spell_age
 
 _BACKUP_WORDS = ("backup", "pgbackrest", "wal-g", "walg", "barman", "pg-dump", "pgdump", "basebackup")
 _MAKES_STANDBYS = ("03_", "08_", "09_")

@@ -13,7 +13,7 @@ from pgnb.logical.updates import published_obstacles
 from pgnb.observe.limits import Limits
 from pgnb.postgres import Server
 from pgnb.practices.backups import as_practice
-from pgnb.practices.past import Past, PastRun, age_of, around, spell_age
+from pgnb.practices.run_history import Past, PastRun, age_of, around, spell_age
 
 _EXPORTERS = ("exporter", "pgwatch", "pmm", "datadog", "newrelic", "pganalyze", "telegraf", "zabbix")
 _SHOWN = 5

@@ -48,7 +48,8 @@ def _planned(cut: Cutover, status: CutoverStatus) -> Change:
         _after(cut),
         work.steps(status),
         note="Until the first subscription is dropped, whatever fails is put back.",
-        undo_text="operation = abandon before that; after it, the same in the other direction (reverse_service)",
+        undo_text="operation = abandon before that; after it, the same in the other direction"
+        " (reverse_service)",
         confirmations=[_allow()],
         precheck=lambda: cutover_checks(cut),
     )

@@ -178,7 +178,8 @@ def _scale_words(role_change: RoleChange) -> str:
 def _fence_words(role_change: RoleChange) -> str:
     if role_change.old.target is None:
         return f"say that the fence is weak: {role_change.old.fence_limitation}"
-    return f"read how it ended, and put standby.signal on the claim {role_change.old.target.claim}, by a helper pod"
+    claim = role_change.old.target.claim
+    return f"read how its server ended, and put standby.signal on the claim {claim}, by a helper pod"
 
 
 def _after(role_change: RoleChange, unseen: Sequence[Pod]) -> str:

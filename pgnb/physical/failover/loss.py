@@ -156,7 +156,8 @@ def _bounds(role_change: RoleChange, seen: Receiver) -> tuple[int | None, int | 
         return (
             None,
             None,
-            f"the candidate's own clock: the old volume can't be read ({role_change.unreadable or role_change.old.volume})",
+            "the candidate's own clock: the old volume can't be read"
+            f" ({role_change.unreadable or role_change.old.volume})",
         )
     if shutdown_state.covered_by(seen.replayed_lsn):
         return 0, 0, f"its clean shutdown: the checkpoint {shutdown_state.checkpoint} was replayed"

@@ -34,12 +34,12 @@ class RoleChange(Displayable):
 
     `candidate` is the standby that takes the role (or has it already), `others` the further standbys.
     `ended` are pods on their way out whose server is seen to have ended, by uid; `unreadable` says why the
-    old volume could not be worked on, `data_only` that the old server's further claims keep a helper pod from
-    starting; `change` is what stands on the old primary's workload as in progress.
-    `accepted_slots` are logical slots that may be lost, `confirmed` pods that somebody vouches for, `remains`
-    what was read of the old primary's volume, `fenced_on_disk` whether standby.signal is there, `phases` what was
-    done when; `quiet_from` is when writes were stopped, in a failover the newest commit that the candidate
-    has; `lost_commits` is the failover's loss at most, None: unknown. `fencing_timeout`: seconds for a helper
+    old volume could not be worked on, `data_only` that the old server's further claims keep a helper pod
+    from starting; `change` is what stands on the old primary's workload as in progress. `accepted_slots`
+    are logical slots that may be lost, `confirmed` pods that somebody vouches for, `remains` what was read
+    of the old primary's volume, `fenced_on_disk` whether standby.signal is there, `phases` what was done
+    when; `quiet_from` is when writes were stopped, in a failover the newest commit that the candidate has;
+    `lost_commits` is the failover's loss at most, None: unknown. `fencing_timeout`: seconds for a helper
     pod on the old volume to start, before the fence is weak.
     """
 

@@ -68,6 +68,7 @@ def _of_service(role_change: RoleChange, before: Before) -> Iterator[str]:
 def going_on(role_change: RoleChange) -> str:
     """The command that goes on from a state in which the old primary takes no writes."""
     return (
-        "Go on with pgnb run 09 -p operation failover -p allow_promotion true. To give up instead, see first that"
+        "Go on with pgnb run 09 -p operation failover -p allow_promotion true. To give up instead, see"
+        " first that"
         f" every standby of {role_change.old.name} is still in recovery."
     )

@@ -62,11 +62,12 @@ def fence_data_directory(role_change: RoleChange, helper: Helper | None = None) 
 
 
 def fence_volume(role_change: RoleChange, target: Target, helper: Helper) -> str:
-    """By a helper on the volume: how the server ended is kept, then standby.signal is put there."""
-    role_change.shutdown_state = read_now(role_change, target, helper)
+    """Read by a helper pod how the server ended, then put standby.signal on the volume."""
+    state = read_now(role_change, target, helper)
+    role_change.shutdown_state = state
     set_standby_signal(helper.exec, target.directory, there=True)
     role_change.fenced_on_disk = True
-    return f"{role_change.shutdown_state.state}, last checkpoint {role_change.shutdown_state.checkpoint}; standby.signal is there"
+    return f"{state.state}, last checkpoint {state.checkpoint}; standby.signal is there"
 
 
 @contextmanager

@@ -29,7 +29,8 @@ def weak_fence(role_change: RoleChange) -> list[Confirmation]:
     if not reasons:
         return []
     why = (
-        f"The fence of {role_change.old.name} is weak: {'; '.join(reasons)}. Keep it scaled to 0 there, too: scaled"
+        f"The fence of {role_change.old.name} is weak: {'; '.join(reasons)}. Keep it scaled to 0 there,"
+        " too: scaled"
         " back, it could take writes beside the new primary."
     )
     return [Confirmation("accept_weak_fence", role_change.old.workload.name, why)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgnb.cluster import Cluster, connect
 from pgnb.core.plan import Applied, Change, gate
-from pgnb.online.online import OnlineChange, plan_online
+from pgnb.online.plan import OnlineChange, plan_online
 from pgnb.postgres import Server, find_server
 from pgnb.postgres.standbys import find_standbys
 

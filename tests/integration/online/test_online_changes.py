@@ -9,7 +9,7 @@ from online_stage import Trio, carry_out, files_of, shown
 
 from pgnb.core.checks import verify
 from pgnb.core.errors import ChangeFailed, GateClosed, ParameterError
-from pgnb.online.online import plan_online
+from pgnb.online.plan import plan_online
 
 RELOAD = {"wal_keep_size": "96MB", "max_slot_wal_keep_size": "1GB"}
 FEEDBACK = {"hot_standby_feedback": "on"}
@@ -69,7 +69,7 @@ def test_the_five_are_raised_on_the_standbys_first_and_lowered_on_the_primary_fi
     with pytest.raises(GateClosed, match="allow_restart"):
         trio.plan(MORE, {}, allow_restart=True).apply()
     change = trio.plan(MORE, {}, allow_restart=True)
-    assert [block.server for block in change.blocks] == [*trio.standbys, trio.primary]
+    assert [server_change.server for server_change in change.server_changes] == [*trio.standbys, trio.primary]
     done = carry_out(change)
     assert [shown(server, "max_connections") for server in (trio.primary, *trio.standbys)] == [("123",)] * 3
     primary, *standbys = _started(trio)
@@ -161,7 +161,7 @@ def test_the_record_of_a_run_is_enough_to_go_back(
     assert verify(change.in_force()).ok
     assert shown(later.primary, *RELOAD) == ("0", "-1")
     assert [shown(one, "hot_standby_feedback") for one in later.standbys] == [("off",), ("off",)]
-    with pytest.raises(ParameterError, match="not a record"):
+    with pytest.raises(ParameterError, match="not a readable record"):
         later.plan({}, {}, undo_record=str(tmp_path / "nothing"))
     later.close()
 

@@ -17,8 +17,8 @@ from pgnb.core.journal import Journal
 from pgnb.core.wait import wait_until
 from pgnb.postgres import Server, compose, find_server
 from pgnb.practices.backups import Backups, find_backups
-from pgnb.practices.past import Past, read_past
 from pgnb.practices.practices import documentation_checks, monitoring_checks
+from pgnb.practices.run_history import Past, read_past
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The steps of a plan over several servers: each part checked right before it, with the waits between."""
+"""The steps of a plan over several servers: each part is checked right before it, with waits between them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pgnb.core.display import format_duration, format_value
 from pgnb.core.errors import ChangeFailed
 from pgnb.core.plan import Change, Step
 from pgnb.core.wait import wait_until
-from pgnb.online.former import keep
-from pgnb.online.order import RAISED_LAST, Stage
+from pgnb.online.order import RAISED_LAST, OrderedSettings
+from pgnb.online.previous_values import keep_previous
 from pgnb.physical.status import receiver
 from pgnb.postgres import Server
 from pgnb.postgres.config.settings import Setting
@@ -24,7 +24,7 @@ REPLAY_DEADLINE = 300.0
 
 
 @dataclass(frozen=True)
-class Together:
+class Servers:
     """A primary and its standbys."""
 
     primary: Server
@@ -32,88 +32,88 @@ class Together:
 
 
 @dataclass
-class Block:
-    """What is done to one server: its settings, its ConfigMap, its restart; any of them may be nothing.
+class ServerChange:
+    """The change of one server: its settings, its ConfigMap, its restart; any of them may be empty.
 
-    `found` are the settings as they were planned upon, `places` the files that they will be written to;
-    `former` holds the values that were found right before the change, `done` the parts that were begun.
+    `found` are the settings at the time of planning, `places` the files that they will be written to;
+    `previous` holds the values right before the change, `done` the parts that were begun.
     """
 
-    stage: Stage
+    ordered: OrderedSettings
     found: tuple[Setting, ...]
     settings: Change
     config: Change
     restart: Change
     places: Mapping[str, str] = field(default_factory=dict)
-    former: dict[str, str] = field(default_factory=dict)
+    previous: dict[str, str] = field(default_factory=dict)
     done: list[Change] = field(default_factory=list)
 
     @property
     def server(self) -> Server:
-        """The server that it is done to."""
-        return self.stage.server
+        """The server that is changed."""
+        return self.ordered.server
 
     @property
     def parts(self) -> tuple[Change, Change, Change]:
-        """In the order in which they are carried out."""
+        """The parts in the order in which they are applied."""
         return self.settings, self.config, self.restart
 
-    def carried_out(self, part: Change) -> bool:
-        """Whether that part was begun, so that there is something to take back."""
+    def was_applied(self, part: Change) -> bool:
+        """Whether that part was begun, so that an undo must include it."""
         return any(part is one for one in self.done)
 
 
-def steps_of(servers: Together, blocks: Sequence[Block]) -> list[Step]:
-    """Every step, in order; after a restart the standbys are waited for.
+def steps_of(servers: Servers, changes: Sequence[ServerChange]) -> list[Step]:
+    """Return every step in order, with a wait for the standbys after each restart.
 
-    A standby is restarted with less only when it has replayed that its primary has less: before, it would
-    not start.
+    A standby with lower limits starts only after it has replayed its primary's lower limits. So it is
+    restarted only then.
     """
     steps: list[Step] = []
     primary_restarted = False
-    for block in blocks:
-        if primary_restarted and block.restart and block.server is not servers.primary:
-            steps.append(_replay_step(servers.primary, block.server))
-        steps += [step for part in block.parts for step in _part_steps(block, part)]
-        if block.restart:
-            primary_restarted = primary_restarted or block.server is servers.primary
-            waiting = servers.standbys if block.server is servers.primary else (block.server,)
+    for one in changes:
+        if primary_restarted and one.restart and one.server is not servers.primary:
+            steps.append(_replay_step(servers.primary, one.server))
+        steps += [step for part in one.parts for step in _part_steps(one, part)]
+        if one.restart:
+            primary_restarted = primary_restarted or one.server is servers.primary
+            waiting = servers.standbys if one.server is servers.primary else (one.server,)
             steps += [_streaming_step(standby) for standby in waiting if standby.present]
     return steps
 
 
-def _part_steps(block: Block, part: Change) -> Iterator[Step]:
+def _part_steps(one: ServerChange, part: Change) -> Iterator[Step]:
     for index, step in enumerate(part.steps):
-        yield step if index else replace(step, run=_first(block, part, step))
+        yield step if index else replace(step, run=_first(one, part, step))
 
 
-def _first(block: Block, part: Change, step: Step) -> Callable[[], str]:
-    """The first step of a part: what made it safe is read again, and the former values are kept."""
+def _first(one: ServerChange, part: Change, step: Step) -> Callable[[], str]:
+    """Return the first step of a part, which repeats the part's checks and keeps the previous values."""
 
     def run() -> str:
         _assert_still_safe(part)
-        if not block.former:
-            found = tuple(block.server.settings(list(block.stage.wishes)))
-            block.former.update({setting.name: setting.shown for setting in found})
-            keep(part.journal, block.server, found)
-        if part is block.restart:
-            block.done.append(part)
+        if not one.previous:
+            found = tuple(one.server.settings(list(one.ordered.desired)))
+            one.previous.update({setting.name: setting.shown for setting in found})
+            keep_previous(part.journal, one.server, found)
+        if part is one.restart:
+            one.done.append(part)
             return step.run()
         result = step.run()
-        block.done.append(part)
+        one.done.append(part)
         return result
 
     return run
 
 
 def _assert_still_safe(part: Change) -> None:
-    """The whole plan was checked before its first step; meanwhile servers were restarted."""
+    """Repeat the part's checks, since servers were restarted after the plan was checked."""
     failed = part.precheck().failed if part.precheck else ()
     if failed:
         raise ChangeFailed(
-            f"{part.title}: not safe any more",
+            f"{part.title}: no longer safe",
             found="; ".join(f"{check.name}: {format_value(check.found)}" for check in failed),
-            remedy="What was done before stands, and is safe as it is: run again to go on, or undo it.",
+            remedy="The changes made so far stay, and are safe. Run this again to go on, or undo them.",
         )
 
 
@@ -145,30 +145,30 @@ def _status(standby: Server) -> str:
     return (seen.status if seen else None) or "no receiver runs"
 
 
-def restart_checks(servers: Together, blocks: Sequence[Block]) -> Checks:
-    """Before any restart: each standby streams, so that it can be seen to stream again."""
+def restart_checks(servers: Servers, changes: Sequence[ServerChange]) -> Checks:
+    """Check, before any restart, that each standby streams; otherwise its return could not be verified."""
     items = [
         Check(
             f"{standby.name} streams",
             _status(standby) == "streaming",
             _status(standby),
             "streaming",
-            "Mend it first (08): a restart would hide what is wrong with it.",
+            "Repair it first (08): a restart would hide the cause.",
         )
         for standby in servers.standbys
-        if standby.present and any(block.restart for block in blocks)
+        if standby.present and any(one.restart for one in changes)
     ]
     return Checks.of("Standbys before a restart", items, servers.primary.journal)
 
 
-def follower_checks(servers: Together, blocks: Sequence[Block]) -> Checks:
-    """Where the primary gets more of one of the five: that no standby follows that was not raised first."""
+def follower_checks(servers: Servers, changes: Sequence[ServerChange]) -> Checks:
+    """Check that no other standby follows where the primary gets higher limits; it would stop replaying."""
     primary = servers.primary
     raised = [
         name
-        for block in blocks
-        if block.server is primary and block.settings
-        for name, why in block.stage.order.items()
+        for one in changes
+        if one.server is primary and one.settings
+        for name, why in one.ordered.order.items()
         if why == RAISED_LAST
     ]
     if not raised:
@@ -180,15 +180,15 @@ def follower_checks(servers: Together, blocks: Sequence[Block]) -> Checks:
             "standbys that are raised first",
             row["streaming"] <= named,
             f"{row['streaming']} stream",
-            f"{named}, as many as were found",
-            f"One that has {less} stops replaying: let standby_selector match it.",
+            f"{named}, the number found by standby_selector",
+            f"A standby with {less} stops replaying: make standby_selector match it.",
         ),
         Check(
             "standbys that are away",
             not row["away"],
             ", ".join(row["away"]) or "none",
             "none",
-            f"With {less} it will not start again: raise it there first.",
+            f"With {less} it will not start: raise it there first.",
             advice=True,
         ),
     ]

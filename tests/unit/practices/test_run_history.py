@@ -9,8 +9,8 @@ from pgnb.core.errors import ParameterError
 from pgnb.core.journal import Journal
 from pgnb.postgres import Server
 from pgnb.practices.backups import moment_of, sign_of_job
-from pgnb.practices.past import around, read_past, spell_age
 from pgnb.practices.practices import drill_checks
+from pgnb.practices.run_history import around, read_past, spell_age
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ import pytest
 
 from pgnb.core.errors import ParameterError
 from pgnb.core.journal import Journal
-from pgnb.online.former import former_wishes
+from pgnb.online.previous_values import previous_values
 from pgnb.postgres import Server
 
 
@@ -35,31 +35,31 @@ def test_each_server_gets_its_own_and_the_oldest_word_counts(tmp_path):
         _line(one, wal_keep_size="2GB", work_mem="4MB"),
         _line(other, work_mem="8MB"),
     )
-    assert former_wishes(record, [one, other, _server(3)]) == [
+    assert previous_values(record, [one, other, _server(3)]) == [
         {"wal_keep_size": "1GB", "work_mem": "4MB"},
         {"work_mem": "8MB"},
         {},
     ]
-    assert former_wishes(f"{record}/journal.jsonl", [one, other])[1] == {"work_mem": "8MB"}
+    assert previous_values(f"{record}/journal.jsonl", [one, other])[1] == {"work_mem": "8MB"}
 
 
 def test_a_torn_last_line_is_left_out(tmp_path):
     server = _server(1)
     record = _journal(tmp_path, _line(server, work_mem="4MB"), '{"kind": "former", "sel')
-    assert former_wishes(record, [server]) == [{"work_mem": "4MB"}]
+    assert previous_values(record, [server]) == [{"work_mem": "4MB"}]
 
 
 @pytest.mark.parametrize("line", ["[1]", "7", "[" * 9999])
 def test_what_follows_a_line_that_is_none_of_a_journals_is_left_out(tmp_path, line):
     server = _server(1)
     record = _journal(tmp_path, _line(server, work_mem="4MB"), line, _line(server, work_mem="8MB"))
-    assert former_wishes(record, [server]) == [{"work_mem": "4MB"}]
+    assert previous_values(record, [server]) == [{"work_mem": "4MB"}]
 
 
 def test_servers_that_are_not_given_are_named(tmp_path):
     record = _journal(tmp_path, _line(_server(9), work_mem="4MB"))
     with pytest.raises(ParameterError) as refused:
-        former_wishes(record, [_server(1)])
+        previous_values(record, [_server(1)])
     assert refused.value.found == "localhost:9"
 
 
@@ -67,4 +67,4 @@ def test_a_record_that_changed_no_setting_cannot_be_undone(tmp_path):
     path = tmp_path / "journal.jsonl"
     Journal(path).finished()
     with pytest.raises(ParameterError, match="changed no setting"):
-        former_wishes(str(tmp_path), [_server(1)])
+        previous_values(str(tmp_path), [_server(1)])

@@ -1,4 +1,4 @@
-"""What settings were before a run changed them, kept in its journal, so that a later run can go back."""
+"""Values of settings before a run changed them, kept in its journal so that a later run can restore them."""
 
 from __future__ import annotations
 
@@ -15,64 +15,71 @@ from pgnb.postgres.config.settings import Setting
 from pgnb.postgres.route import ThroughPod
 
 _JOURNAL = "journal.jsonl"
+_KIND = "previous"
+_KINDS = (_KIND, "former")
+"""Journals of older versions say `former`."""
 
 
-def keep(journal: Journal, server: Server, settings: Iterable[Setting]) -> None:
-    """Write down what each setting is now, before it is changed; the server is known by its selector."""
-    values = {setting.name: setting.shown for setting in settings}
-    journal.write("former", {"server": server.name, "selector": _key(server), "settings": values})
+def keep_previous(journal: Journal, server: Server, settings: Iterable[Setting]) -> None:
+    """Write the settings' present values to the journal, before they are changed.
 
-
-def former_wishes(record: str, servers: Sequence[Server]) -> list[dict[str, str]]:
-    """For each server what a run changed of it, as it was before that run.
-
-    `record` is the record's folder, or its journal. Raises ParameterError when it changed no setting, or
-    one of a server that is not among these.
+    The server is identified by its selector, since a pod's name changes with each restart.
     """
-    lines = _former_lines(record)
+    values = {setting.name: setting.shown for setting in settings}
+    journal.write(_KIND, {"server": server.name, "selector": _key(server), "settings": values})
+
+
+def previous_values(record: str, servers: Sequence[Server]) -> list[dict[str, str]]:
+    """Return for each server the settings that a run changed, with their values before that run.
+
+    `record` is the record's folder, or its journal. Raises ParameterError if the run changed no setting, or a
+    setting of a server that is not among these.
+    """
+    lines = _lines(record)
     known = {_key(server) for server in servers}
     if strange := sorted({line["selector"] for line in lines} - known):
         raise ParameterError(
             f"{record} changed servers that are not among these",
             found="; ".join(strange),
-            remedy="Give the selectors of the run that is to be undone.",
+            remedy="Use the selectors of the run that is to be undone.",
         )
     found = [_oldest(line["settings"] for line in lines if line["selector"] == _key(s)) for s in servers]
     if hidden := sorted({name for settings in found for name, value in settings.items() if MASK in value}):
         raise ParameterError(
-            f"{record} cannot put {', '.join(hidden)} back: the value held a secret, which no record keeps",
-            remedy="Set it by hand, or give it in settings; then undo the others by theirs.",
+            f"{record} cannot restore {', '.join(hidden)}: the value held a secret, and no record keeps"
+            " secrets",
+            remedy="Restore each setting by the parameter settings, this one with its old value.",
         )
     return found
 
 
 def _oldest(found: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """The first word about a setting counts: later ones were written by the same run."""
+    """Return the first value of each setting; later ones were written by the same run."""
     values: dict[str, str] = {}
     for settings in found:
         values = {**settings, **values}
     return values
 
 
-def _former_lines(record: str) -> list[dict[str, Any]]:
+def _lines(record: str) -> list[dict[str, Any]]:
     path = Path(record).expanduser()
     path = path / _JOURNAL if path.is_dir() else path
     try:
         texts = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(
-            f"{record} is not a record that can be read",
+            f"{record} is not a readable record",
             found=f"{type(error).__name__}: {path}",
-            remedy="Name the folder of a record of this notebook: pgnb records lists them.",
+            remedy="Give the folder of a record of this notebook; pgnb records lists them.",
         ) from error
-    found = [line for line in _parsed(texts) if line.get("kind") == "former"]
+    found = [line for line in _parsed(texts) if line.get("kind") in _KINDS]
     if not found:
-        raise ParameterError(f"{record} changed no setting that could be put back")
+        raise ParameterError(f"{record} changed no setting that could be restored")
     return found
 
 
 def _parsed(texts: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The lines of a journal up to one that a killed run left torn."""
+    """Yield the lines of a journal, up to one that an interrupted run left incomplete."""
     for text in texts:
         try:
             line = json.loads(text)
@@ -84,5 +91,5 @@ def _parsed(texts: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def _key(server: Server) -> str:
-    """A pod's name changes with every restart; what finds it does not."""
+    """Return what identifies a server in every run."""
     return server.selector if isinstance(server.route, ThroughPod) else server.name
