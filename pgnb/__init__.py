@@ -81,7 +81,7 @@ _HOMES = {
         "failover_checks",
     ),
     "pgnb.online.plan": ("plan_online",),
-    "pgnb.practices.run_history": ("read_past",),
+    "pgnb.practices.run_history": ("run_history",),
     "pgnb.practices.practices": (
         "alert_checks",
         "documentation_checks",

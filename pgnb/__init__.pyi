@@ -121,5 +121,5 @@ from pgnb.practices.practices import drill_checks as drill_checks
 from pgnb.practices.practices import missing_practices as missing_practices
 from pgnb.practices.practices import monitoring_checks as monitoring_checks
 from pgnb.practices.practices import publication_checks as publication_checks
-from pgnb.practices.run_history import read_past as read_past
+from pgnb.practices.run_history import run_history as run_history
 from pgnb.runbook.given import check_parameters as check_parameters

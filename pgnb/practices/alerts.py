@@ -1,7 +1,7 @@
-"""Alert rules for Prometheus, from the same limits as the plots and checks, on postgres_exporter's metrics.
+"""Alert rules for Prometheus, with the limits of the plots and checks, on postgres_exporter's metrics.
 
-Metrics as of postgres_exporter 0.16 and later; where 0.20 renamed one, a rule asks for both names. Needed are
-exporters at the primary and at each standby, with the collectors that are on by default.
+The metrics are those of postgres_exporter since 0.16; where 0.20 renamed one, a rule uses both names. The
+primary and each standby need an exporter with its default collectors.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FILE = "alerts.yaml"
 _HEADER = "# Replication alerts for Prometheus (rule_files); metrics of postgres_exporter.\n"
 _MATCHERS = re.compile(r'[a-zA-Z_]\w*(=|!=|=~|!~)"[^"\\]*"(,\s*[a-zA-Z_]\w*(=|!=|=~|!~)"[^"\\]*")*')
 _SLACK = 16384
-"""Bytes: with less missing a standby is not behind, however long ago the last transaction was."""
+"""Bytes: a standby that lacks less is not behind, however old its last transaction is."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Alert:
 
     @property
     def rule(self) -> dict[str, Any]:
-        """The rule as Prometheus reads it."""
+        """The rule in Prometheus' form."""
         notes = {"summary": self.summary, "runbook": f"notebooks/{self.runbook}.ipynb"}
         labels = {"severity": self.severity}
         return {
@@ -68,16 +68,14 @@ class AlertRules(Displayable):
         return _HEADER + yaml.safe_dump({"groups": groups}, sort_keys=False, width=1000)
 
     def plan_write(self, path: str = "") -> Change:
-        """A plan that writes the rules to a file; without a path there is nothing to write."""
+        """Plan to write the rules to a file; empty without a path."""
         if not path:
-            kept = f"{FILE} beside the record has them; " if self.journal.path else ""
-            return Change(
-                "alert rules", self.journal, note=f"{kept}rules_file names a file to write them to."
-            )
+            kept = f"{FILE} beside the record holds them; " if self.journal.path else ""
+            return Change("alert rules", self.journal, note=f"{kept}set rules_file to write them to a file.")
         target = Path(path).expanduser()
         before, after = _text_of(target), self.yaml
         if before == after:
-            return Change("alert rules", self.journal, note=f"{target} has these rules.")
+            return Change("alert rules", self.journal, note=f"{target} already holds these rules.")
         step = Step(str(target), f"write {len(self.alerts)} alert rules", lambda: _write(target, after))
         return Change(
             "alert rules",
@@ -85,13 +83,13 @@ class AlertRules(Displayable):
             before,
             after,
             [step],
-            undo_text="put the former file back",
+            undo_text="restore the previous file",
             undo=lambda: _plan_back(target, before, after, self.journal),
         )
 
     @property
     def table(self) -> Table:
-        """One alert a line: when it fires, how urgent, what to open then."""
+        """One line for each alert: when it fires, how severe it is, which notebook to open."""
         rows = [(a.name, a.expr, a.wait, a.severity, a.runbook) for a in self.alerts]
         return Table.of(("alert", "fires when", "for", "severity", "then"), rows, title="Alert rules")
 
@@ -99,16 +97,18 @@ class AlertRules(Displayable):
 def alert_rules(
     cluster: Cluster, limits: Limits, *, standbys: int, matchers: str = "", archiving: bool = True
 ) -> AlertRules:
-    """The rules for one primary with so many standbys; a run with a record keeps them beside it, too.
+    """Return the rules for one primary with so many standbys, and keep them beside the run's record.
 
-    `matchers` are the labels by which Prometheus knows this system's exporters; they keep two systems apart.
-    Without any it is the namespace. `archiving`: whether WAL is archived. Raises ParameterError for matchers
-    that PromQL would not read.
+    `matchers` are the labels of this system's exporters in Prometheus; they keep two systems apart. Without
+    any, the namespace is used. `archiving`: whether WAL is archived. Raises ParameterError for matchers that
+    PromQL does not accept.
     """
     labels = matchers or f'namespace="{cluster.namespace}"'
     if not _MATCHERS.fullmatch(labels):
         raise ParameterError(
-            "these are no label matchers", found=labels, remedy='For example namespace="databases".'
+            "alert_matchers is not a list of label matchers",
+            found=labels,
+            remedy='For example namespace="databases".',
         )
     items = [*_of_servers(labels, standbys), *_of_lag(labels, limits), *_of_slots(labels, limits)]
     items += [_of_archive(labels)] if archiving else []
@@ -133,7 +133,7 @@ def _of_servers(labels: str, standbys: int) -> Iterator[Alert]:
         f"{primaries} > 1",
         "0m",
         "critical",
-        "{{ $value }} servers take writes: fence one of them at once.",
+        "{{ $value }} servers accept writes: fence all but one of them now.",
         "09_failover",
     )
     yield Alert(
@@ -141,7 +141,7 @@ def _of_servers(labels: str, standbys: int) -> Iterator[Alert]:
         f"absent(pg_replication_is_replica{{{labels}}} == 0)",
         "1m",
         "critical",
-        "No server takes writes.",
+        "No server accepts writes.",
         "09_failover",
     )
     if standbys:
@@ -168,14 +168,14 @@ def _of_lag(labels: str, limits: Limits) -> Iterator[Alert]:
         f" (limit {format_bytes(limits.lag_bytes)}).",
         "10_monitoring",
     )
-    # The age of the last replayed transaction grows on an idle system, too: it counts while WAL is missing.
+    # On an idle system the age of the last replayed transaction grows, too: it counts only while WAL is missing.
     yield Alert(
         "PostgresStandbyBehindSeconds",
         f"(pg_replication_lag_seconds{{{labels}}} > {limits.lag_seconds:g})"
         f" and on() (max({behind}) > {_SLACK})",
         "1m",
         "warning",
-        f"What {{{{ $labels.instance }}}} shows is {{{{ $value | humanizeDuration }}}} old"
+        f"{{{{ $labels.instance }}}} is {{{{ $value | humanizeDuration }}}} behind"
         f" (limit {format_duration(limits.lag_seconds)}).",
         "10_monitoring",
     )
@@ -195,7 +195,7 @@ def _of_slots(labels: str, limits: Limits) -> Iterator[Alert]:
         f"pg_replication_slots_active{{{labels}}} == 0",
         "5m",
         "warning",
-        "Nobody reads from the slot {{ $labels.slot_name }}; it keeps all WAL that is written.",
+        "No consumer reads from the slot {{ $labels.slot_name }}; it keeps all new WAL.",
         "07_replication_slots",
     )
     yield Alert(
@@ -224,7 +224,7 @@ def _of_archive(labels: str) -> Alert:
         f"increase(pg_stat_archiver_failed_count{{{labels}}}[15m]) > 0",
         "5m",
         "critical",
-        "archive_command fails on {{ $labels.instance }}; WAL piles up.",
+        "archive_command fails on {{ $labels.instance }}; WAL accumulates.",
         "11_practices",
     )
 
@@ -243,11 +243,11 @@ def _text_of(path: Path) -> str:
 
 
 def _plan_back(path: Path, before: str, after: str, journal: Journal) -> Change:
-    """The plan after which the file is as it was; one that was not there is removed."""
-    step = Step(str(path), "put the former rules back", lambda: _write(path, before))
+    """Plan to restore the file; a file that did not exist is removed."""
+    step = Step(str(path), "restore the previous rules", lambda: _write(path, before))
     if not before:
         step = Step(str(path), "remove the file", lambda: _remove(path))
-    return Change("alert rules as before", journal, after, before, [step])
+    return Change("previous alert rules", journal, after, before, [step])
 
 
 def _remove(path: Path) -> str:
@@ -269,5 +269,5 @@ def _unusable(path: Path, error: Exception) -> ParameterError:
     return ParameterError(
         f"{path} cannot hold the alert rules",
         found=str(error),
-        remedy="Name a file in a folder that is there by rules_file.",
+        remedy="Set rules_file to a file in an existing folder.",
     )

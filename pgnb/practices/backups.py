@@ -1,8 +1,8 @@
-"""Backups as far as they can be seen from here: base backups, scheduled jobs, and the archive of WAL.
+"""Find backups as far as they are visible from here: base backups, scheduled jobs, and the archive of WAL.
 
-A standby is no backup: it repeats every mistake within a second. The base backup from which a standby was
-made is none either, since nobody kept it. PostgreSQL itself remembers its last base backup only while it
-archives: with archive_mode = off the history file goes when the backup ends.
+A standby is not a backup, since it repeats every mistake within a second. Nor is the base backup from which a
+standby was made, since nobody kept it. PostgreSQL remembers its last base backup only while it archives: with
+archive_mode = off the history file is removed when the backup ends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pgnb.core.display import Cell, Displayable, Table
 from pgnb.core.errors import AccessDenied, NotFound, ParameterError
 from pgnb.postgres import Server
 from pgnb.postgres.session import Row
-from pgnb.practices.run_history import Past, age_of, around, spell_age
+from pgnb.practices.run_history import RunHistory, age_of, format_age, run_at
 
 _BACKUP_WORDS = ("backup", "pgbackrest", "wal-g", "walg", "barman", "pg-dump", "pgdump", "basebackup")
 _MAKES_STANDBYS = ("03_", "08_", "09_")
@@ -25,7 +25,7 @@ _MAKES_STANDBYS = ("03_", "08_", "09_")
 
 @dataclass(frozen=True)
 class Backup:
-    """One sign of a backup: where it was seen, when it ended (None: never), and whether it counts as one."""
+    """One sign of a backup: where it was found, when it ended (None: never), and whether it counts."""
 
     source: str
     ended: datetime | None
@@ -47,103 +47,100 @@ class Backups(Displayable):
         return max(counting, key=lambda sign: sign.ended or datetime.min.replace(tzinfo=UTC), default=None)
 
     def checks(self, server: Server, *, max_age_days: float, strict: bool) -> Checks:
-        """A backup that is young enough, and an archive that works; advice unless `strict`."""
+        """Check for a recent backup, and that archiving works; advice unless `strict`."""
         items = [*_age_check(self, max_age_days), *_archive_checks(self.archive)]
-        return as_practice("Backups", items, server, strict=strict)
+        return advisory("Backups", items, server, strict=strict)
 
     @property
     def table(self) -> Table:
-        """One sign a line."""
+        """One line for each sign."""
         rows = [
-            (sign.source, spell_age(sign.ended), Cell("yes", "good") if sign.counts else "no", sign.remark)
+            (sign.source, format_age(sign.ended), Cell("yes", "good") if sign.counts else "no", sign.remark)
             for sign in self.signs
         ]
-        note = "" if rows else "There is no sign of any backup."
-        return Table.of(("seen as", "ended", "counts", ""), rows, title="Signs of backups", note=note)
+        note = "" if rows else "No sign of a backup was found."
+        return Table.of(("found as", "ended", "counts", "remark"), rows, title="Signs of backups", note=note)
 
 
-def find_backups(primary: Server, past: Past, *, last_backup: str = "") -> Backups:
-    """Look for backups of a primary: history files in pg_wal, CronJobs of its namespace, the operator's word.
+def find_backups(primary: Server, history: RunHistory, *, last_backup: str = "") -> Backups:
+    """Find backups of a primary: history files in pg_wal, CronJobs of its namespace, and `last_backup`.
 
-    `last_backup` is the end of a backup that can't be seen from here (a volume snapshot), as ISO 8601. Needs
-    pg_monitor or superuser. Raises ParameterError for a text that is no time.
+    `last_backup` is the end of a backup that is not visible from here (a volume snapshot), as ISO 8601. Needs
+    pg_monitor or superuser. Raises ParameterError for a text that is not a time.
     """
     state = primary.fetch_one("practices/backup_state")
-    signs = [*_from_server(state, past), *_from_jobs(primary), *_from_operator(last_backup)]
+    signs = [*_from_server(state, history), *_from_jobs(primary), *_from_operator(last_backup)]
     return Backups(tuple(signs), state)
 
 
 def moment_of(name: str, text: str) -> datetime:
-    """A time as a person writes it; without an offset it is UTC. Raises ParameterError."""
+    """Parse a time; without an offset it is UTC. Raises ParameterError."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ParameterError(
-            f"{name} is no time", found=text, remedy="Write it as 2026-01-31 or 2026-01-31T04:00:00+09:00."
+            f"{name} is not a time", found=text, remedy="Write it as 2026-01-31 or 2026-01-31T04:00:00+09:00."
         ) from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment > datetime.now(UTC):
-        raise ParameterError(f"{name} lies in the future", found=text)
+        raise ParameterError(f"{name} is in the future", found=text)
     return moment
 
 
-def _from_server(state: Row, past: Past) -> Iterator[Backup]:
+def _from_server(state: Row, history: RunHistory) -> Iterator[Backup]:
     ended = state.get("last_base_backup")
     if ended is None:
         return
-    made = [run for run in past.changing if run.notebook.startswith(_MAKES_STANDBYS)]
-    maker = around(ended, made)
+    made = [run for run in history.changing if run.notebook.startswith(_MAKES_STANDBYS)]
+    maker = run_at(ended, made)
     if maker is None:
-        yield Backup(
-            "base backup (history file in pg_wal)", ended, True, "where it is kept is not known here"
-        )
+        yield Backup("base backup (history file in pg_wal)", ended, True, "its place is not known here")
     else:
         yield Backup(
-            "base backup (history file in pg_wal)", ended, False, f"a standby was made of it: {maker.name}"
+            "base backup (history file in pg_wal)", ended, False, f"used to make a standby: {maker.name}"
         )
 
 
 def _from_jobs(primary: Server) -> Iterator[Backup]:
-    """CronJobs whose name or image speaks of backups; who may not list them gets none."""
+    """Yield CronJobs whose name or image suggests backups."""
     try:
         jobs = primary.cluster.list("cronjobs") if primary.present else []
     except AccessDenied:
-        yield Backup("CronJobs", None, False, "they cannot be listed with these rights")
+        yield Backup("CronJobs", None, False, "not readable with these rights")
         return
     except NotFound:
-        # An API server without CronJobs: nothing is scheduled by them.
-        return
+        return  # An API server without CronJobs.
     for job in jobs:
         yield from sign_of_job(job)
 
 
 def sign_of_job(job: Mapping[str, Any]) -> Iterator[Backup]:
-    """A CronJob's last success, when its name or an image of it speaks of backups."""
+    """Yield a CronJob's last success if its name or image suggests backups."""
     pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     words = " ".join([job["metadata"]["name"], *(c.get("image", "") for c in pod["containers"])]).lower()
     if any(word in words for word in _BACKUP_WORDS):
         ended = (job.get("status") or {}).get("lastSuccessfulTime")
         last = datetime.fromisoformat(ended) if ended else None
-        yield Backup(f"cronjob/{job['metadata']['name']}", last, last is not None, "its last success")
+        yield Backup(f"cronjob/{job['metadata']['name']}", last, last is not None, "last successful run")
 
 
 def _from_operator(text: str) -> Iterator[Backup]:
     if text:
-        yield Backup("the operator's word", moment_of("last_backup", text), True, "parameter last_backup")
+        yield Backup("given by the operator", moment_of("last_backup", text), True, "parameter last_backup")
 
 
 def _age_check(backups: Backups, max_age_days: float) -> Iterator[Check]:
     last = backups.last
     ended = last.ended if last else None
-    young = ended is not None and age_of(ended) <= timedelta(days=max_age_days)
-    found = f"{last.source}: {spell_age(ended)}" if last else "none was seen"
+    recent = ended is not None and age_of(ended) <= timedelta(days=max_age_days)
+    found = f"{last.source}: {format_age(ended)}" if last else "none was found"
     yield Check(
-        "a backup that is young enough",
-        young,
+        "a recent backup",
+        recent,
         found,
         f"at most {max_age_days:g} days old",
-        "Take base backups on a schedule to another place, and test a restore; one that cannot be seen from"
-        " here is named by last_backup.",
+        "Schedule base backups to another place, and test a restore. Set last_backup for a backup that is not"
+        " visible from here.",
     )
 
 
@@ -154,22 +151,23 @@ def _archive_checks(archive: Row) -> Iterator[Check]:
         mode != "off",
         f"archive_mode = {mode}",
         "on",
-        "Without an archive a backup brings back only its own moment: archive_mode takes a restart.",
+        "Without archived WAL a backup restores only the time at which it was taken. archive_mode needs"
+        " a restart.",
     )
     if mode != "off":
         good, bad = archive["last_archived_time"], archive["last_failed_time"]
         works = bad is None or (good is not None and good > bad)
-        found = f"last success {spell_age(good)}; {archive['failed_count']} failures"
+        found = f"last success {format_age(good)}; {archive['failed_count']} failures"
         yield Check(
             "archiving works",
             works,
             found,
             "no failure since the last success",
-            f"See the server's log for archive_command; last failed: {archive['last_failed_wal']}.",
+            f"Look for archive_command in the server's log; last failed: {archive['last_failed_wal']}.",
         )
 
 
-def as_practice(title: str, items: list[Check], server: Server, *, strict: bool) -> Checks:
-    """Checks of a practice: advice to a reader, or, when `strict`, conditions."""
+def advisory(title: str, items: list[Check], server: Server, *, strict: bool) -> Checks:
+    """Return checks as advice, or as conditions if `strict`."""
     kept = (Check(c.name, c.ok, c.found, c.wanted, c.remedy, advice=not strict) for c in items)
     return Checks.of(title, kept, server.journal)

@@ -1,4 +1,4 @@
-"""What the records say of earlier runs: which notebook, when, with which verdict, what it changed."""
+"""Earlier runs, read from their records: which notebook, when, the verdict, and how much it changed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _SLACK = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
-class PastRun:
-    """One record: `notebook` as its file's stem, times in UTC, `changes` the acts that were carried out."""
+class RecordedRun:
+    """One record: `notebook` is the file name without suffix, times are UTC, `changes` counts the acts."""
 
     name: str
     notebook: str
@@ -35,83 +35,82 @@ class PastRun:
 
     @property
     def passed(self) -> bool:
-        """Whether it was carried out, wholly and with every check passed."""
+        """Whether the run completed and every check passed."""
         return self.verdict == "passed"
 
-    def covers(self, moment: datetime, slack: timedelta) -> bool:
-        """Whether the moment lies in the run, or within `slack` of it."""
+    def spans(self, moment: datetime, slack: timedelta) -> bool:
+        """Whether the moment is in the run, or within `slack` of it."""
         end = self.ended or self.started
         return self.started - slack <= moment <= end + slack
 
 
 @dataclass(frozen=True, repr=False)
-class Past(Displayable):
-    """The records of a folder, oldest first; `unreadable` names those that are none."""
+class RunHistory(Displayable):
+    """The records of a folder, oldest first; `unreadable` names those that can't be read."""
 
     folder: Path
-    runs: tuple[PastRun, ...]
+    runs: tuple[RecordedRun, ...]
     unreadable: tuple[str, ...] = ()
 
-    def __iter__(self) -> Iterator[PastRun]:
+    def __iter__(self) -> Iterator[RecordedRun]:
         return iter(self.runs)
 
-    def of(self, *system_identifiers: str) -> Past:
-        """Only the runs that worked on one of these database clusters."""
-        wanted = frozenset(system_identifiers)
-        runs = tuple(run for run in self.runs if run.system_identifiers & wanted)
-        return Past(self.folder, runs, self.unreadable)
+    def of(self, *system_identifiers: str) -> RunHistory:
+        """Return only the runs on one of these database clusters."""
+        chosen = frozenset(system_identifiers)
+        runs = tuple(run for run in self.runs if run.system_identifiers & chosen)
+        return RunHistory(self.folder, runs, self.unreadable)
 
     @property
-    def changing(self) -> tuple[PastRun, ...]:
+    def changing(self) -> tuple[RecordedRun, ...]:
         """The runs that changed something, or began to."""
         return tuple(run for run in self.runs if run.changes)
 
-    def last(self, notebook: str, *, changed: bool = False) -> PastRun | None:
-        """The newest run of a notebook (by the beginning of its name) that passed."""
+    def last(self, notebook: str, *, changed: bool = False) -> RecordedRun | None:
+        """Return the newest run that passed of the notebook whose name begins so."""
         runs = [run for run in self.runs if run.passed and run.notebook.startswith(notebook)]
         return next((run for run in reversed(runs) if run.changes or not changed), None)
 
     @property
     def table(self) -> Table:
-        """The newest runs that changed something: when, what, by whom, with which verdict."""
+        """The newest runs that changed something, with time, user and verdict."""
         rows = [
             (run.started, run.notebook, run.who, run.changes, _verdict(run), run.name)
             for run in reversed(self.changing[-_SHOWN:])
         ]
         more = len(self.changing) - _SHOWN
-        notes = [f"{more} older ones are not shown."] if more > 0 else []
+        notes = [f"{more} older runs are not shown."] if more > 0 else []
         notes += [f"Not readable: {', '.join(self.unreadable)}"] if self.unreadable else []
-        notes += [] if rows else ["No run on these servers changed anything."]
+        notes += [] if rows else ["No recorded run on these servers changed anything."]
         columns = ("started (UTC)", "notebook", "by", "changes", "verdict", "record")
         return Table.of(
-            columns if rows else (), rows, title=f"Changes, by {self.folder}", note="\n".join(notes)
+            columns if rows else (), rows, title=f"Changes recorded in {self.folder}", note="\n".join(notes)
         )
 
 
-def around(moment: datetime, runs: Sequence[PastRun]) -> PastRun | None:
-    """The run in which the moment lies, or the last one that is near it: clocks differ a little."""
-    near = [run for run in runs if run.covers(moment, _SLACK)]
-    within = [run for run in near if run.covers(moment, timedelta())]
+def run_at(moment: datetime, runs: Sequence[RecordedRun]) -> RecordedRun | None:
+    """Return the run at that moment, or the last one close to it, since clocks differ a little."""
+    near = [run for run in runs if run.spans(moment, _SLACK)]
+    within = [run for run in near if run.spans(moment, timedelta())]
     chosen = within or near
     return chosen[-1] if chosen else None
 
 
-def read_past(folder: str, journal: Journal) -> Past:
-    """The records in a folder; "": the one that this run's record is in, else $PGNB_RECORDS, else ./records.
+def run_history(folder: str, journal: Journal) -> RunHistory:
+    """Read the records in a folder; "": that of this run's record, else $PGNB_RECORDS, else ./records.
 
-    A run that is still going on, as this one, is left out. A folder that is not there holds no records.
+    Runs that have not ended, such as this one, are left out. A folder that does not exist holds no records.
     """
     path = _folder(folder, journal)
-    runs: list[PastRun] = []
+    runs: list[RecordedRun] = []
     unreadable: list[str] = []
     for file in sorted(path.glob("*/record.json")):
         try:
             runs.append(_run(json.loads(file.read_text(encoding="utf-8"))))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            # A torn record is told to the reader; the others still count.
             unreadable.append(file.parent.name)
     ended = (run for run in runs if run.verdict != "running")
-    return Past(path, tuple(sorted(ended, key=lambda run: run.started)), tuple(unreadable))
+    return RunHistory(path, tuple(sorted(ended, key=lambda run: run.started)), tuple(unreadable))
 
 
 def _folder(folder: str, journal: Journal) -> Path:
@@ -122,9 +121,9 @@ def _folder(folder: str, journal: Journal) -> Path:
     return Path(os.environ.get(FOLDER_VARIABLE) or "records")
 
 
-def _run(record: Mapping[str, Any]) -> PastRun:
+def _run(record: Mapping[str, Any]) -> RecordedRun:
     servers = record.get("servers") or ()
-    return PastRun(
+    return RecordedRun(
         record["name"],
         record["notebook"],
         datetime.fromisoformat(record["started"]),
@@ -137,18 +136,18 @@ def _run(record: Mapping[str, Any]) -> PastRun:
     )
 
 
-def _verdict(run: PastRun) -> Cell:
+def _verdict(run: RecordedRun) -> Cell:
     tone: Tone = "good" if run.verdict in _FINE else "warn"
     return Cell(run.verdict, tone)
 
 
 def age_of(moment: datetime) -> timedelta:
-    """How long ago a moment was."""
+    """Return how long ago a moment was."""
     return datetime.now(UTC) - moment
 
 
-def spell_age(moment: datetime | None) -> str:
-    """A moment and how long ago it was, in days or less."""
+def format_age(moment: datetime | None) -> str:
+    """Format a moment and how long ago it was."""
     if moment is None:
         return "never"
     age = age_of(moment)

@@ -10,7 +10,7 @@ from pgnb.core.journal import Journal
 from pgnb.postgres import Server
 from pgnb.practices.backups import moment_of, sign_of_job
 from pgnb.practices.practices import drill_checks
-from pgnb.practices.run_history import around, read_past, spell_age
+from pgnb.practices.run_history import format_age, run_at, run_history
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -37,10 +37,10 @@ def test_runs_are_in_order_and_those_of_other_systems_are_left_out(tmp_path):
     write(tmp_path, "03_replica_bootstrap", 1)
     write(tmp_path, "02_primary_config", 0)
     write(tmp_path, "06_online_changes", 2, system="8")
-    past = read_past(str(tmp_path), Journal())
-    assert [run.notebook[:2] for run in past] == ["02", "03", "06"]
-    assert [run.notebook[:2] for run in past.of("7")] == ["02", "03"]
-    assert list(past.of("9")) == []
+    history = run_history(str(tmp_path), Journal())
+    assert [run.notebook[:2] for run in history] == ["02", "03", "06"]
+    assert [run.notebook[:2] for run in history.of("7")] == ["02", "03"]
+    assert list(history.of("9")) == []
 
 
 @pytest.mark.parametrize("content", ['{"name": "to', "[]", '{"servers": 1}'])
@@ -48,42 +48,42 @@ def test_a_run_that_goes_on_is_left_out_and_a_torn_record_is_named(tmp_path, con
     write(tmp_path, "11_practices", verdict="running")
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "record.json").write_text(content)
-    past = read_past(str(tmp_path), Journal())
-    assert list(past) == []
-    assert past.unreadable == ("torn",)
-    assert "torn" in str(past)
+    history = run_history(str(tmp_path), Journal())
+    assert list(history) == []
+    assert history.unreadable == ("torn",)
+    assert "torn" in str(history)
 
 
 def test_the_folder_is_the_one_that_the_record_is_in(tmp_path, monkeypatch):
     write(tmp_path, "02_primary_config")
     journal = Journal(tmp_path / "own" / "journal.jsonl")
-    assert len(read_past("", journal).runs) == 1
+    assert len(run_history("", journal).runs) == 1
     monkeypatch.setenv("PGNB_RECORDS", str(tmp_path))
-    assert len(read_past("", Journal()).runs) == 1
-    assert read_past(str(tmp_path / "absent"), Journal()).runs == ()
+    assert len(run_history("", Journal()).runs) == 1
+    assert run_history(str(tmp_path / "absent"), Journal()).runs == ()
 
 
 def test_the_last_run_is_one_that_passed(tmp_path):
     write(tmp_path, "10_monitoring", 0, changes=0)
     write(tmp_path, "10_monitoring", 1, verdict="failed")
-    past = read_past(str(tmp_path), Journal())
-    assert past.last("10_").started == NOON
-    assert past.last("10_", changed=True) is None
+    history = run_history(str(tmp_path), Journal())
+    assert history.last("10_").started == NOON
+    assert history.last("10_", changed=True) is None
 
 
 def test_a_moment_belongs_to_the_run_that_it_lies_in(tmp_path):
     write(tmp_path, "02_primary_config", 0)
     write(tmp_path, "03_replica_bootstrap", 0.02)
-    runs = read_past(str(tmp_path), Journal()).runs
-    assert around(NOON + timedelta(seconds=30), runs).notebook.startswith("02")
-    assert around(NOON - timedelta(seconds=5), runs).notebook.startswith("02"), "clocks differ"
-    assert around(NOON + timedelta(hours=1), runs) is None
+    runs = run_history(str(tmp_path), Journal()).runs
+    assert run_at(NOON + timedelta(seconds=30), runs).notebook.startswith("02")
+    assert run_at(NOON - timedelta(seconds=5), runs).notebook.startswith("02"), "clocks differ"
+    assert run_at(NOON + timedelta(hours=1), runs) is None
 
 
 def _drills(folder):
     server = Server.at("localhost", 1, user="nobody")
-    past = read_past(str(folder), Journal())
-    return {c.name: c for c in drill_checks(server, past, max_age_days=30, strict=True)}
+    history = run_history(str(folder), Journal())
+    return {c.name: c for c in drill_checks(server, history, max_age_days=30, strict=True)}
 
 
 def test_a_drill_is_a_run_of_09_that_changed_something_and_passed(tmp_path):
@@ -110,9 +110,9 @@ def test_without_records_nothing_was_practised(tmp_path):
 
 
 def test_ages_are_spelled_in_days_or_less():
-    assert spell_age(None) == "never"
-    assert "40 days ago" in spell_age(datetime.now(UTC) - timedelta(days=40, hours=1))
-    assert "2 h 0 min ago" in spell_age(datetime.now(UTC) - timedelta(hours=2))
+    assert format_age(None) == "never"
+    assert "40 days ago" in format_age(datetime.now(UTC) - timedelta(days=40, hours=1))
+    assert "2 h 0 min ago" in format_age(datetime.now(UTC) - timedelta(hours=2))
 
 
 def test_a_backups_time_is_read_with_its_offset_and_never_from_the_future():
