@@ -1,7 +1,7 @@
-"""The change of roles that is in progress, as an annotation on the old primary's workload.
+"""The mark of a change of roles in progress: an annotation on the old primary's workload.
 
-It is there as long as the phase lasts, whatever becomes of the run: so a run that was killed is named by the
-next one that looks.
+It stays until the change of roles is over, even if the run is killed. So the next run can name the
+interrupted one.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _WORKLOADS = ("deployments", "statefulsets")
 
 @dataclass(frozen=True)
 class RoleChangeMark:
-    """What is being done: the operation and its phase, by whom, since when, and who takes the role.
+    """The operation, its phase, who runs it, since when, and the candidate.
 
-    `standing` is what default_transaction_read_only was in postgresql.auto.conf before pgnb stopped writes
-    (None: not in it); it counts only where `stopped` says that pgnb did.
+    `standing` is the value of default_transaction_read_only in postgresql.auto.conf before pgnb blocked
+    writes (None: it had none); it counts only if `stopped` says that pgnb did.
     """
 
     operation: str
@@ -41,9 +41,9 @@ class RoleChangeMark:
         return json.dumps(asdict(self), sort_keys=True)
 
     def summary(self, workload: str, replicas: int) -> str:
-        """What is left of it, and how to go on."""
+        """Describe the state that it left."""
         if replicas:
-            state = "writes are stopped by" if self.stopped else "the role is given away by"
+            state = "writes are stopped by" if self.stopped else "a change of roles was begun by"
         else:
             state = "fenced (scaled to 0) by"
         return (
@@ -52,7 +52,7 @@ class RoleChangeMark:
         )
 
     def remedy(self, replicas: int) -> str:
-        """How to go on from it."""
+        """Say how to go on from it."""
         if replicas:
             return (
                 "If that run has ended, run 09 again with operation = switchover. It also puts back"
@@ -63,7 +63,7 @@ class RoleChangeMark:
 
 
 def role_change_mark(found: Mapping[str, Any]) -> RoleChangeMark | None:
-    """The change of roles that a workload's annotation tells of; None where there is none."""
+    """Read a workload's mark; None if it has none."""
     text = (found["metadata"].get("annotations") or {}).get(ROLE_CHANGE)
     if not text:
         return None
@@ -77,17 +77,17 @@ def role_change_mark(found: Mapping[str, Any]) -> RoleChangeMark | None:
 
 
 def interrupted_changes(api: Api) -> list[tuple[Object, RoleChangeMark]]:
-    """Every workload of the namespace with such an annotation; none where workloads may not be listed."""
+    """Return every workload of the namespace with a mark; empty if workloads may not be listed."""
     try:
         found = [item for kind in _WORKLOADS for item in list_all(api, kind)]
     except ClusterError:
-        return []  # It only explains; the caller's own account goes on without.
+        return []  # The mark only explains; the caller goes on without it.
     return [(item, change) for item in found if (change := role_change_mark(item)) is not None]
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A change of roles that stands on a workload, in words, and how to go on from it."""
+    """A change of roles that did not end, described, and how to go on."""
 
     workload: str
     summary: str
@@ -95,7 +95,7 @@ class Interrupted:
 
 
 def told_changes(api: Api) -> tuple[Interrupted, ...]:
-    """Each change of roles that was begun and did not end, for a reader."""
+    """Describe each change of roles that did not end."""
     found = []
     for item, change in interrupted_changes(api):
         name, replicas = item["metadata"]["name"], int(item["spec"].get("replicas", 1))

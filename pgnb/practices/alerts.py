@@ -168,7 +168,7 @@ def _of_lag(labels: str, limits: Limits) -> Iterator[Alert]:
         f" (limit {format_bytes(limits.lag_bytes)}).",
         "10_monitoring",
     )
-    # On an idle system the age of the last replayed transaction grows, too: it counts only while WAL is missing.
+    # On an idle system the age of the last transaction grows, too: it counts only while WAL is missing.
     yield Alert(
         "PostgresStandbyBehindSeconds",
         f"(pg_replication_lag_seconds{{{labels}}} > {limits.lag_seconds:g})"

@@ -1,4 +1,4 @@
-"""A change of roles (section 9): planned switchover, unplanned failover, and the old primary's return."""
+"""A change of roles (section 9): planned switchover, unplanned failover, rejoin of the old primary."""
 
 from pgnb.physical.failover.checklist import failover_checks
 from pgnb.physical.failover.evidence import measure_failover, plot_failover

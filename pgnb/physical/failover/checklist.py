@@ -1,4 +1,4 @@
-"""After the roles have changed: one primary, on a new timeline, which everybody and everything leads to."""
+"""Checks after a change of roles: one primary, on a new timeline, followed by every other server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pgnb.postgres.services import own_labels, read_service, selector_words
 
 
 def failover_checks(role_change: RoleChange) -> Checks:
-    """The checklist after a promotion, carried out; on the path failover the old primary stays fenced."""
+    """Check servers and Service after a promotion; after a failover the old primary must be fenced."""
     title = "After the change of roles"
     if not role_change.candidate.present or not role_change.done:
         found = role_change.candidate.facts.role
@@ -31,13 +31,13 @@ def _primary(role_change: RoleChange) -> Iterator[Check]:
     yield Check("on a new timeline", facts.timeline > before, facts.timeline, f"above {before or 'the old'}")
     read_only = read_only_by_default(candidate)
     yield Check("it accepts writes", read_only == "off", read_only, "off", "Reset it, and reload.")
-    selector, wished = read_service(role_change)["spec"]["selector"], own_labels(candidate)
+    selector, desired = read_service(role_change)["spec"]["selector"], own_labels(candidate)
     yield Check(
         f"the Service {role_change.service} leads to it",
-        selector == wished,
+        selector == desired,
         selector_words(selector),
-        selector_words(wished),
-        "Clients still go elsewhere: see the section above.",
+        selector_words(desired),
+        "Clients are still led elsewhere: see section 9.4.",
     )
 
 
@@ -49,7 +49,7 @@ def _old(role_change: RoleChange) -> Iterator[Check]:
             replicas == 0,
             f"{replicas} replicas",
             0,
-            "It would come back as a second primary.",
+            "It could start as a second primary: fence it.",
         )
         return
     server, why = role_change.old.server()
@@ -59,7 +59,7 @@ def _old(role_change: RoleChange) -> Iterator[Check]:
         role == "standby",
         role,
         "standby",
-        "It must never accept writes: fence it, then operation = rejoin.",
+        "It must not accept writes: fence it, then set operation = rejoin.",
     )
     if server is not None and server.facts.in_recovery:
         yield _follows(role_change, server)
@@ -70,17 +70,17 @@ def _followers(role_change: RoleChange) -> Iterator[Check]:
         yield _follows(role_change, one)
     idle = [slot.name for slot in slots(role_change.candidate) if not slot.active]
     yield Check(
-        "no slot without a reader",
+        "no slot without a consumer",
         not idle,
         ", ".join(idle) or "none",
         "none",
-        "It retains WAL: wait for its standby, or drop it (07).",
+        "It keeps WAL: wait for its standby, or drop it (07).",
         advice=True,
     )
 
 
 def _follows(role_change: RoleChange, standby: Server) -> Check:
-    """Streaming from the new primary, on its timeline, through a slot."""
+    """Check that a standby streams from the new primary, on its timeline, through a slot."""
     ip, timeline = standby.pod.ip, standby.refresh().timeline
     mine = [s for s in senders(role_change.candidate) if s.address == ip and s.streaming]
     slot = mine[0].slot if mine else None
@@ -91,5 +91,5 @@ def _follows(role_change: RoleChange, standby: Server) -> Check:
         ok,
         f"timeline {timeline}, {stream}",
         f"timeline {role_change.candidate.facts.timeline}, streams through a slot",
-        "Re-point it, or rejoin it (operation = rejoin with its workload as primary).",
+        "Re-point it, or rejoin it: operation = rejoin with its workload as primary.",
     )

@@ -1,7 +1,7 @@
-"""Whether the old primary's server has ended: what the fence rests on, whatever else runs in its pod.
+"""Find out whether the old primary's server has ended, on which the fence depends.
 
-In a pod that is being deleted, a container that has ended is not started again. The kubelet may report that
-only when the whole pod has ended, so the data directory is asked as well, where a helper pod is beside it.
+A container that has ended is not started again in a pod that is being deleted. The kubelet may report this
+only when the whole pod has ended. So the data directory is read as well, where a helper pod has mounted it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pgnb.physical.failover.participants import RoleChange
 from pgnb.physical.failover.shutdown_state import read_shutdown_state
 
 _SETTLED = timedelta(seconds=10)
-"""So long after the order to delete its pod, a container that waits for a restart is never started again."""
+"""So long after the pod's deletion was requested, a container that waits for a restart is never started."""
 
 
 def running_pods(role_change: RoleChange, helper: Helper | None = None) -> list[Pod]:
-    """The old primary's pods whose server may still run; the others are kept as ended."""
+    """Return the old primary's pods whose server may still run; remember the others as ended."""
     left = []
     for pod in role_change.old.pods():
         if pod.uid in role_change.ended:
@@ -48,7 +48,7 @@ def _ended(role_change: RoleChange, pod: Pod, helper: Helper | None) -> str:
 
 
 def _finished(state: Mapping[str, Any]) -> datetime:
-    """When the container ended; long ago where it runs, or waits for a restart."""
+    """Return when the container ended; the earliest time if it runs, or waits for a restart."""
     at = (state.get("terminated") or {}).get("finishedAt")
     return datetime.fromisoformat(at) if at else datetime.min.replace(tzinfo=UTC)
 
@@ -58,14 +58,14 @@ def _now() -> datetime:
 
 
 def _ordered(pod: Pod) -> datetime:
-    """When the pod's deletion was asked for: its deletionTimestamp is the end of its grace period."""
+    """Return when the pod's deletion was requested; its deletionTimestamp is the end of its grace period."""
     meta = pod.object["metadata"]
     grace = timedelta(seconds=float(meta.get("deletionGracePeriodSeconds") or 0))
     return datetime.fromisoformat(meta["deletionTimestamp"]) - grace
 
 
 def _shut_down(role_change: RoleChange, helper: Helper) -> bool:
-    """The postmaster has removed its lock file, and the control file says that it shut down in order."""
+    """Whether the lock file is removed and the control file says that the server was shut down."""
     target = role_change.old.target
     if target is None:
         return False
@@ -75,4 +75,4 @@ def _shut_down(role_change: RoleChange, helper: Helper) -> bool:
             return False
         return read_shutdown_state(helper.exec, target.directory, role_change.candidate.facts.bin_dir).clean
     except PgnbError:
-        return False  # Then the pod's own state must tell.
+        return False  # Then only the pod's state can show it.

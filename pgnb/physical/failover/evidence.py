@@ -1,4 +1,4 @@
-"""The change of roles as its clients saw it, and phase by phase."""
+"""A change of roles as measured by a client, and its phases."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pgnb.physical.failover.write_block import read_only_by_default
 
 @contextmanager
 def measure_failover(role_change: RoleChange, password: str, *, when: object = True) -> Iterator[Service]:
-    """Let a client write through the Service; at the end its rows are looked for on the candidate.
+    """Write through the Service during the block; then look for the acknowledged rows on the candidate.
 
-    Without `when` (an empty plan is false), in a plan-only run, and where the old primary does not answer or
-    takes no writes, nothing is started. Otherwise as `measure_service`; but a measurement that fails once the
-    block has ended is kept for the checks, and stops nothing of what comes next.
+    Nothing is started if `when` is false (an empty plan is), in a plan-only run, or if the old primary does
+    not answer or accepts no writes. Otherwise as `measure_service`; but if the measurement fails after the
+    block, the failure is kept for the checks and does not stop the run.
     """
     old, _ = role_change.old.server() if when else (None, "")
     if old is not None and read_only_by_default(old) != "off":
-        yield Service(role_change.cluster.journal)  # No client can write; an interrupted run stopped that.
+        yield Service(role_change.cluster.journal)  # An interrupted run has stopped all writes already.
         return
     server, done = old or role_change.candidate, False
     service: Service | None = None
@@ -41,10 +41,10 @@ def measure_failover(role_change: RoleChange, password: str, *, when: object = T
 
 
 def plot_failover(role_change: RoleChange, service: Service | None = None) -> Plot:
-    """Show each phase as a bar, the time without writes as far as a client measured it, and what was lost.
+    """Show each phase as a bar, the time without writes if it was measured, and the time of lost commits.
 
-    What was lost are the commits between the candidate's newest one and the fence. Clients may have written
-    all that time, so it is drawn apart, and never called a time without writes.
+    Lost are the commits between the candidate's newest one and the fence. Clients may have written all that
+    time, so it is drawn separately from the time without writes.
     """
     return plot_phases(
         role_change.operation, role_change.phases, measured_silence(service), lost=_lost(role_change)
@@ -52,7 +52,7 @@ def plot_failover(role_change: RoleChange, service: Service | None = None) -> Pl
 
 
 def _lost(role_change: RoleChange) -> Entry | None:
-    """The time whose commits the candidate does not have; None where it has every one."""
+    """Return the time whose commits the candidate lacks; None if it has all of them."""
     newest = role_change.writes_stopped_at
     if (
         role_change.operation != "failover"

@@ -1,4 +1,4 @@
-"""The fence: the old primary scaled to 0, its server seen to have ended, standby.signal on its volume."""
+"""The fence: scale the old primary to 0, see that its server has ended, put standby.signal on its volume."""
 
 from __future__ import annotations
 
@@ -22,83 +22,84 @@ from pgnb.physical.failover.weak import reconcilers, weak_fence
 
 _LOOK_AT_VOLUME = 1.0
 _GRACE, _AFTER_GRACE = 30.0, 60.0
-"""Seconds: Kubernetes' own grace period, and what a pod may take to be gone once its own is over."""
+"""Seconds: Kubernetes' default grace period, and how long a pod may take to disappear after its own."""
 
 
 def plan_fence(
     role_change: RoleChange, *, confirm_gone: str = "", confirmed_by: str = "", timeout: float | None = None
 ) -> Change:
-    """Scale the old primary to 0, see its server ended, read its volume, and put standby.signal there.
+    """Plan to scale the old primary to 0, see that its server ended, read its volume and fence it.
 
-    Asks for `allow_promotion`; where the old primary still answers, for `fence_answering_primary`, its
-    workload's name; for `accept_weak_fence` where something may scale it back or its volume can't be fenced;
-    for `accept_loss` where it is known before that the loss can't be read. A pod that can't be seen to have
-    ended (its node does not report, or its deletion is overdue) asks for `confirm_gone` to be its name, and
-    for who says so; its volume is then left alone. Empty where another path was chosen, and where the old
-    primary is a standby already. `timeout` in seconds, for its server to end; without one, its pod's grace
-    period and a minute. Raises ParameterError for a confirmation without a name.
+    Needs `allow_promotion`. Needs `fence_answering_primary`, its workload's name, if the old primary still
+    answers; `accept_weak_fence` if something may scale it back or its volume can't be fenced; `accept_loss`
+    if the loss can't be read. For a pod that can't be seen to have ended (its node does not report, or its
+    deletion is overdue) it needs `confirm_gone`, the pod's name, and `confirmed_by`; its volume is then not
+    touched. Empty for another operation, and if the old primary is a standby already. `timeout` in seconds
+    for its server to end; by default its pod's grace period and a minute. Raises ParameterError for
+    `confirm_gone` without `confirmed_by`.
     """
     title, old, journal = f"Fence {role_change.old.name}", role_change.old, role_change.cluster.journal
     if role_change.operation != "failover":
         return Change(title, journal, note=f"The operation is {role_change.operation}.")
     if confirm_gone and not confirmed_by:
         raise ParameterError(
-            "a pod is confirmed to be gone by nobody",
+            "confirm_gone needs confirmed_by",
             found=f"confirm_gone = {confirm_gone!r}",
-            remedy="Set confirmed_by to the name of who has seen to it: the record keeps it.",
+            remedy="Set confirmed_by to the name of the person who made sure of it. The record keeps it.",
         )
     assert_claims_kept(old.name, old.workload.object["spec"])
     if _follows(role_change):
         return Change(title, journal, note=f"{old.name} is a standby already.")
-    unseen = old.unreachable_pods()
-    vouched = confirm_gone if confirm_gone in {pod.name for pod in unseen} else ""
+    unreachable = old.unreachable_pods()
+    confirmed_pod = confirm_gone if confirm_gone in {pod.name for pod in unreachable} else ""
     role_change.unreadable = role_change.unreadable or (old.claim_lost if old.target else "")
-    if not old.reload().replicas and not old.pods() and _look(role_change):
-        return Change(title, journal, note=f"It is scaled to 0, and would come up read-only: {old.volume}.")
-    work = Fence(role_change, vouched, confirmed_by, timeout)
+    if not old.reload().replicas and not old.pods() and _read_signal(role_change):
+        return Change(title, journal, note=f"It is scaled to 0, and would start read-only: {old.volume}.")
+    work = Fence(role_change, confirmed_pod, confirmed_by, timeout)
     change = Change(
         title,
         journal,
         _before(role_change),
-        _after(role_change, unseen),
+        _after(role_change, unreachable),
         work.steps(),
         note=_tools(role_change),
-        undo_text=f"remove standby.signal and scale {old.name} to 1, unless promoted",
-        confirmations=_confirmations(role_change, unseen),
+        undo_text=f"remove standby.signal and scale {old.name} to 1, unless the candidate was promoted",
+        confirmations=_confirmations(role_change, unreachable),
         precheck=lambda: failover_prechecks(role_change),
     )
     change.grant(confirm_gone=confirm_gone)
     return change
 
 
-def _confirmations(role_change: RoleChange, unseen: Sequence[Pod]) -> list[Confirmation]:
+def _confirmations(role_change: RoleChange, unreachable: Sequence[Pod]) -> list[Confirmation]:
     name = role_change.old.workload.name
-    asked = [Confirmation("allow_promotion", True, "The old primary is stopped: it takes no writes.")]
+    asked = [Confirmation("allow_promotion", True, "The old primary is stopped, and accepts no writes.")]
     if role_change.old.answers:
         why = (
-            f"{role_change.old.name} still serves: operation = switchover loses nothing. To stop it, name it."
+            f"{role_change.old.name} still serves; operation = switchover loses nothing. To stop it"
+            " anyway, name it."
         )
         asked.append(Confirmation("fence_answering_primary", name, why))
-    asked += [*weak_fence(role_change), *(_gone(pod) for pod in unseen)]
-    if role_change.old.target is None or role_change.unreadable or unseen:
-        why = "Its volume can't be read, so nobody can say how much would be lost."
+    asked += [*weak_fence(role_change), *(_gone(pod) for pod in unreachable)]
+    if role_change.old.target is None or role_change.unreadable or unreachable:
+        why = "Its volume can't be read, so the loss is unknown."
         asked.append(Confirmation("accept_loss", True, why))
     return asked
 
 
 @dataclass
 class Fence:
-    """One fence in progress. A helper pod stands beside the volume where it can, so that the end is seen."""
+    """One fence in progress. If possible, a helper pod has mounted the volume and sees the server's end."""
 
     role_change: RoleChange
-    vouched: str
+    confirmed_pod: str
     by: str
     timeout: float | None
     helper: Helper | None = field(default=None, repr=False)
     _stack: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def steps(self) -> list[Step]:
-        """The two phases."""
+        """Return the two phases."""
         return [
             _step(
                 self.role_change,
@@ -115,20 +116,20 @@ class Fence:
         ]
 
     def scale(self) -> str:
-        """Its helper is opened before the server goes, and kept for the next step."""
+        """Scale to 0; the helper pod is started before the server ends, and kept for the next step."""
         try:
-            if not self.vouched and any(pod.started_at for pod in self.role_change.old.pods()):
+            if not self.confirmed_pod and any(pod.started_at for pod in self.role_change.old.pods()):
                 self.helper = beside(self.role_change, self._stack)
-            return scale_away(self.role_change, self.vouched, self.by, self.timeout, self.helper)
+            return scale_away(self.role_change, self.confirmed_pod, self.by, self.timeout, self.helper)
         except BaseException:
             self._stack.close()
             raise
 
     def fence(self) -> str:
-        """Read and fence the volume; where it can't be worked on, say how weak the fence is."""
+        """Read and fence the volume; if that is impossible, return why the fence is weak."""
         with self._stack:
             if self.helper is None and self.role_change.old.target and not self.role_change.confirmed:
-                wait_gone(self.role_change)  # A claim that takes one pod at a time is free only then.
+                wait_gone(self.role_change)  # A claim for one pod at a time is free only then.
             return fence_data_directory(self.role_change, self.helper)
 
 
@@ -147,13 +148,13 @@ def _before(role_change: RoleChange) -> str:
 
 
 def _follows(role_change: RoleChange) -> bool:
-    """Whether the old primary runs as a standby: then there is nothing to be fenced off."""
+    """Whether the old primary runs as a standby, which needs no fence."""
     server, _ = role_change.old.server() if role_change.old.pods() else (None, "")
     return server is not None and server.present and server.facts.in_recovery
 
 
-def _look(role_change: RoleChange) -> bool:
-    """Whether standby.signal lies on the volume already; the volume is read then."""
+def _read_signal(role_change: RoleChange) -> bool:
+    """Read the volume, and return whether standby.signal is there already."""
     target = role_change.old.target
     if role_change.cluster.dry_run:
         return True
@@ -177,20 +178,21 @@ def _scale_words(role_change: RoleChange) -> str:
 
 def _fence_words(role_change: RoleChange) -> str:
     if role_change.old.target is None:
-        return f"say that the fence is weak: {role_change.old.fence_limitation}"
+        return f"no fence on the volume: {role_change.old.fence_limitation}"
     claim = role_change.old.target.claim
     return f"read how its server ended, and put standby.signal on the claim {claim}, by a helper pod"
 
 
-def _after(role_change: RoleChange, unseen: Sequence[Pod]) -> str:
-    gone = "".join(f"  {pod.name}: confirmed to be gone by name\n" for pod in unseen)
-    return f"{role_change.old.name}\nreplicas: 0\n{gone}standby.signal: {'no' if unseen else 'yes'}\n"
+def _after(role_change: RoleChange, unreachable: Sequence[Pod]) -> str:
+    gone = "".join(f"  {pod.name}: confirmed to be gone\n" for pod in unreachable)
+    return f"{role_change.old.name}\nreplicas: 0\n{gone}standby.signal: {'no' if unreachable else 'yes'}\n"
 
 
 def _gone(pod: Pod) -> Confirmation:
     why = (
-        f"Nobody can see whether {pod.name} on the node {pod.node or '?'} still runs; while it does, it takes"
-        " writes that will be lost. See to it that the machine is off."
+        f"It is unknown whether {pod.name} on the node {pod.node or '?'} still runs. If it does, it"
+        " accepts writes"
+        " that will be lost. Make sure that the machine is off."
     )
     return Confirmation("confirm_gone", pod.name, why)
 
@@ -198,31 +200,31 @@ def _gone(pod: Pod) -> Confirmation:
 def _tools(role_change: RoleChange) -> str:
     tools = ", ".join(reconcilers(role_change))
     if not tools:
-        return "Scaled back by mistake, it comes up read-only."
+        return "If it is scaled back by mistake, it starts read-only."
     return f"{tools} may scale {role_change.old.name} back: set its replicas to 0 there, too."
 
 
 def scale_away(
     role_change: RoleChange,
-    vouched: str = "",
+    confirmed_pod: str = "",
     by: str = "",
     timeout: float | None = None,
     helper: Helper | None = None,
 ) -> str:
-    """Scale to 0 and wait until no server of it can run, but for a pod that somebody vouches for.
+    """Scale to 0 and wait until its server has ended in every pod, except a pod that is confirmed to be gone.
 
-    A pod that is still ending for the sake of another container is waited for later. Raises DeadlineExceeded
-    with the pods that are left and how to go on.
+    A pod whose other containers still end is waited for later. Raises DeadlineExceeded, which names the
+    remaining pods and how to go on.
     """
     old = role_change.old
-    patience = _patience(role_change) if timeout is None else timeout
+    limit = _time_to_end(role_change) if timeout is None else timeout
     mark_phase(role_change, "fence", replicas=0, stopped=False)
     try:
         wait_until(
             f"no server of {old.name}",
-            _looks(role_change, helper),
-            lambda pods: {pod.name for pod in pods} <= {vouched},
-            timeout=patience,
+            _reader(role_change, helper),
+            lambda pods: {pod.name for pod in pods} <= {confirmed_pod},
+            timeout=limit,
             every=0.1,
             describe=lambda pods: (
                 "; ".join(f"{p.name}: {old.not_ready_reason(p) or 'Ready'}" for p in pods) or "none"
@@ -231,38 +233,38 @@ def scale_away(
     except DeadlineExceeded as late:
         left = running_pods(role_change, helper)
         raise DeadlineExceeded(
-            f"{old.name}: not every pod is seen to be gone",
+            f"{old.name}: not every pod is known to be gone",
             found=late.found,
-            remedy="Nothing is promoted. Where its node is lost, have the machine switched off, then set"
+            remedy="Nothing was promoted. If its node is lost, have the machine switched off, then set"
             f" confirm_gone = {', '.join(pod.name for pod in left)!r} and confirmed_by to your name.",
         ) from late
-    return _vouched(role_change, vouched, by)
+    return _after_confirmation(role_change, confirmed_pod, by)
 
 
-def _looks(role_change: RoleChange, helper: Helper | None) -> Callable[[], list[Pod]]:
-    """A look at the pods each time, and at the volume, which takes longer, once a second."""
+def _reader(role_change: RoleChange, helper: Helper | None) -> Callable[[], list[Pod]]:
+    """Return a function that reads the pods each time, and the volume, which takes longer, once a second."""
     last = [monotonic()]
 
-    def look() -> list[Pod]:
+    def read() -> list[Pod]:
         if monotonic() - last[0] < _LOOK_AT_VOLUME:
             return running_pods(role_change)
         last[0] = monotonic()
         return running_pods(role_change, helper)
 
-    return look
+    return read
 
 
 def wait_gone(role_change: RoleChange) -> str:
-    """Wait for the old primary's pods to be gone, which other containers may delay; said, not raised.
+    """Wait until the old primary's pods are gone, and return what was found; raises nothing.
 
-    So is an API server that is away: what was done before stands without it.
+    Neither a slow container nor an unreachable API server affects what was done before.
     """
     try:
         wait_until(
             f"no pod of {role_change.old.name}",
             role_change.old.pods,
             lambda pods: not pods,
-            timeout=_patience(role_change),
+            timeout=_time_to_end(role_change),
             every=0.2,
             describe=lambda pods: ", ".join(pod.name for pod in pods) or "none",
         )
@@ -274,13 +276,13 @@ def wait_gone(role_change: RoleChange) -> str:
     return "gone" if not replicas else f"SCALED BACK to {replicas} by somebody else"
 
 
-def _patience(role_change: RoleChange) -> float:
-    """The longest grace period of its pods, and some more."""
+def _time_to_end(role_change: RoleChange) -> float:
+    """Return the longest grace period of its pods, and a minute."""
     graces = [float(pod.spec.get("terminationGracePeriodSeconds", _GRACE)) for pod in role_change.old.pods()]
     return max(graces, default=_GRACE) + _AFTER_GRACE
 
 
-def _vouched(role_change: RoleChange, name: str, by: str) -> str:
+def _after_confirmation(role_change: RoleChange, name: str, by: str) -> str:
     left = role_change.old.pods()
     if not any(pod.name == name for pod in left):
         still = "; ".join(f"{pod.name} is still ending: {role_change.ended.get(pod.uid, '')}" for pod in left)
@@ -291,46 +293,46 @@ def _vouched(role_change: RoleChange, name: str, by: str) -> str:
 
 
 def fenced(role_change: RoleChange) -> Checks:
-    """Read now: nothing that could accept writes runs on the old primary's place, or is about to."""
+    """Check now that no server on the old primary's volume can accept writes, or is about to start."""
     old = role_change.old
     workload = old.reload()
     left = [pod.name for pod in running_pods(role_change) if pod.name not in role_change.confirmed]
-    strangers = _strangers(role_change)
+    others = _others_on_volume(role_change)
     items = [
         Check(
             "scaled to 0",
             workload.replicas == 0,
             f"{workload.replicas} replicas",
             0,
-            "Fence it first: its pod would come back, and there would be two primaries.",
+            "Fence it first: otherwise its pod starts again, and there are two primaries.",
         ),
         Check(
             "no server of it is left",
             not left,
             ", ".join(left) or "none",
             "none",
-            "It may still accept writes: wait, or vouch for it by confirm_gone.",
+            "It may still accept writes: wait, or confirm its end by confirm_gone.",
         ),
         Check(
-            "nobody else on its volume",
-            not strangers,
-            ", ".join(strangers) or "nobody",
-            "nobody",
-            "Another pod has mounted its claim; a server in it could accept writes.",
+            "no other pod on its volume",
+            not others,
+            ", ".join(others) or "none",
+            "none",
+            "Another pod has mounted its claim. A server in it could accept writes.",
         ),
         Check(
             "read-only if it is scaled back",
             role_change.fenced_on_disk,
             "yes" if role_change.fenced_on_disk else "the fence is weak",
             "standby.signal on its volume",
-            "Keep everybody from scaling it back.",
+            "Make sure that nobody scales it back.",
             advice=True,
         ),
     ]
     return Checks.of(f"{old.name} can't accept writes", items, role_change.cluster.journal)
 
 
-def _strangers(role_change: RoleChange) -> list[str]:
+def _others_on_volume(role_change: RoleChange) -> list[str]:
     target = role_change.old.target
     if target is None:
         return []

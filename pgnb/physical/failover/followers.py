@@ -1,4 +1,4 @@
-"""Everybody else after the roles have changed: the old primary as a standby, the others re-pointed."""
+"""Plans for the other servers after a change of roles: rejoin of the old primary, re-pointed standbys."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def plan_rejoin(
     start_timeout: float = 300.0,
     tablespaces: Mapping[str, str] | None = None,
 ) -> Change:
-    """The old primary as a standby of the new one, the gentlest way that its data allow.
+    """Plan to make the old primary a standby of the new one, by the least invasive method.
 
-    It takes the slot's and the standby's name that the candidate had. Empty on the path `failover`, which
-    leaves it fenced. In a plan-only run before the roles have changed, the plan is only named.
+    It gets the slot and the application_name that the candidate had. Empty for the operation `failover`,
+    which leaves it fenced. Before the roles have changed, a plan-only run only names the plan.
     `start_timeout` in seconds, for each pod to start. `tablespaces` maps paths, for a base backup.
-    Confirmations, and what is raised: see `plan_rejoin_server`.
+    Confirmations and errors are those of `plan_rejoin_server`.
     """
-    title, old = f"{role_change.old.name} returns as a standby", role_change.old
+    title, old = f"{role_change.old.name} rejoins as a standby", role_change.old
     if role_change.operation == "failover":
         return Change(
-            title, role_change.cluster.journal, note="It stays fenced; operation = rejoin brings it back."
+            title, role_change.cluster.journal, note="It stays fenced; operation = rejoin makes it a standby."
         )
     if not role_change.done:
         return _later(
@@ -58,17 +58,17 @@ def plan_rejoin(
         start_timeout=start_timeout,
         tablespaces=tablespaces,
     )
-    return _timed(role_change, change, "the old primary returns")
+    return _timed(role_change, change, "rejoin the old primary")
 
 
 def plan_followers(role_change: RoleChange, source: Source, *, start_timeout: float = 300.0) -> Change:
-    """Every other standby led to the new primary, each through a slot of its own there.
+    """Plan to make every other standby follow the new primary, each through its own slot there.
 
-    One whose pod must start again for that has `start_timeout` seconds.
+    `start_timeout` in seconds, for a pod that must be restarted for it.
     """
     title = "Other standbys follow the new primary"
     if not role_change.others:
-        return Change(title, role_change.cluster.journal, note="There are no others.")
+        return Change(title, role_change.cluster.journal, note="There are no other standbys.")
     if not role_change.done:
         return _later(
             title, role_change, f"{', '.join(one.name for one in role_change.others)}: slot, then connection"
@@ -77,22 +77,22 @@ def plan_followers(role_change: RoleChange, source: Source, *, start_timeout: fl
         plan_repoint(one, role_change.candidate, source, _slot_of(one), start_timeout=start_timeout)
         for one in role_change.others
     ]
-    return _timed(role_change, _together(title, role_change, plans), "other standbys follow")
+    return _timed(role_change, _together(title, role_change, plans), "re-point the other standbys")
 
 
 def plan_primary_settings(role_change: RoleChange, config_map: str) -> Change:
-    """What the primary's ConfigMap asks for, given to the new primary: a standby's own settings were others.
+    """Plan to give the new primary the settings of the primary's ConfigMap; as a standby it had others.
 
-    Empty before the roles have changed, and where there is no such ConfigMap.
+    Empty before the roles have changed, and if the ConfigMap does not exist.
     """
     title = f"Settings of the primary on {role_change.candidate.name}"
     if not role_change.done:
         return _later(title, role_change, f"the settings of the ConfigMap {config_map}")
     try:
-        wished = read_config_map(role_change.candidate, config_map).settings
+        desired = read_config_map(role_change.candidate, config_map).settings
     except NotFound:
         return Change(title, role_change.cluster.journal, note=f"There is no ConfigMap {config_map}.")
-    return plan_settings(role_change.candidate, wished)
+    return plan_settings(role_change.candidate, desired)
 
 
 def _slot_of(standby: Server) -> str:
@@ -100,15 +100,15 @@ def _slot_of(standby: Server) -> str:
 
 
 def _later(title: str, role_change: RoleChange, what: str) -> Change:
-    """A plan that can only be made once the roles have changed; a run that applies makes it then."""
+    """Return a plan that only names what a run that applies will plan after the roles have changed."""
     steps = [Step(role_change.old.name, what, lambda: "")] if role_change.cluster.dry_run else []
     return Change(
-        title, role_change.cluster.journal, steps=steps, note="Planned once the roles have changed."
+        title, role_change.cluster.journal, steps=steps, note="Planned after the roles have changed."
     )
 
 
 def _timed(role_change: RoleChange, change: Change, phase: str) -> Change:
-    """The same change, as one phase of the succession."""
+    """Return the same change, timed as one phase of the change of roles."""
 
     def run(step: Step) -> Callable[[], str]:
         def timed() -> str:
@@ -122,7 +122,7 @@ def _timed(role_change: RoleChange, change: Change, phase: str) -> Change:
 
 
 def _together(title: str, role_change: RoleChange, plans: Sequence[Change]) -> Change:
-    """Several plans as one."""
+    """Combine several plans into one."""
     real = [plan for plan in plans if plan]
     return Change(
         title,

@@ -1,4 +1,4 @@
-"""The change of roles that is in progress, written on the old primary's workload phase by phase."""
+"""Mark a change of roles in progress by an annotation of the old primary's workload, phase by phase."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pgnb.physical.failover.participants import RoleChange
 
 
 def role_change_checks(cluster: Cluster) -> Checks:
-    """A change of roles that was begun and did not end: by whom, when, how far, and how to go on. Advice."""
+    """List changes of roles that did not end: who, when, which phase, and how to go on. All advice."""
     items = [
         Check(f"change of roles of {one.workload}", False, one.summary, "ended", one.remedy, advice=True)
         for one in cluster.role_changes()
@@ -31,9 +31,9 @@ def mark_phase(
     stopped: bool | None = None,
     standing: str | None = None,
 ) -> None:
-    """Write the phase on the old primary's workload, and with `replicas` scale it in the same request.
+    """Write the phase to the old primary's workload, and scale it to `replicas` in the same request.
 
-    Whoever changed the workload since this run saw it has it: then Conflict is raised, and nothing changed.
+    Raises Conflict, and changes nothing, if somebody else changed the workload after this run read it.
     """
     before = role_change.mark
     keeps = before is not None and before.stopped and stopped is None
@@ -53,7 +53,7 @@ def mark_phase(
 
 
 def clear_mark(role_change: RoleChange) -> str:
-    """Take the annotation away: the change of roles is over, or was put back."""
+    """Remove the annotation: the change of roles is over, or was undone."""
     if role_change_mark(role_change.old.reload().object) is None:
         return "nothing was in progress"
     _write(role_change, None, f"remove {ROLE_CHANGE}: the change of roles is over", {})

@@ -1,4 +1,4 @@
-"""What a promotion would lose, from what is known: the old primary's volume, or the standby's own clock."""
+"""Estimate what a promotion would lose, from the old primary's WAL, or from the candidate's newest commit."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pgnb.physical.status import Receiver, receiver
 
 @dataclass(frozen=True, repr=False)
 class Loss(Displayable):
-    """The estimate. `commits` and `bytes` are upper bounds from the old primary's own WAL, None where that
-    can't be read; then `seconds` is how long the candidate has had no commit, at the time of `asked`.
+    """The estimated loss.
 
-    `last_commit` is the newest commit that the candidate has.
+    `commits` and `bytes` are upper bounds from the old primary's WAL, None if it can't be read. Then only
+    `seconds` is known: the age of `last_commit`, the candidate's newest commit, at the time `asked`.
     """
 
     candidate: str
@@ -41,7 +41,7 @@ class Loss(Displayable):
 
     @property
     def seconds(self) -> float | None:
-        """Seconds between the candidate's newest commit and the question."""
+        """Seconds between the candidate's newest commit and the time of the estimate."""
         if self.last_commit is None or self.asked is None:
             return None
         return (self.asked - self.last_commit).total_seconds()
@@ -53,11 +53,11 @@ class Loss(Displayable):
             return "nothing is lost" if self.applies else self.basis
         if self.commits is not None:
             return f"at most {self.commits:,} commits ({format_bytes(self.bytes)} of WAL)"
-        return f"unknown: every commit after {self.last_commit or 'the beginning'} that was acknowledged"
+        return f"unknown: every acknowledged commit after {self.last_commit or 'the beginning'}"
 
     @property
     def checks(self) -> Checks:
-        """What must be so before the candidate is promoted, and what is only said."""
+        """Conditions before the promotion, and the estimate as advice."""
         if not self.applies:
             return Checks.of("Loss estimate", [Check.fact("loss", self.basis)], self.journal)
         items = [
@@ -66,21 +66,21 @@ class Loss(Displayable):
                 not self.streaming,
                 "streaming" if self.streaming else "down",
                 "down",
-                "WAL still arrives: the old primary runs. Fence it.",
+                "WAL still arrives, so the old primary runs. Fence it.",
             ),
             Check(
                 "replay is not paused",
                 not self.paused,
                 "paused" if self.paused else "not paused",
                 "not paused",
-                "SELECT pg_wal_replay_resume() on the candidate.",
+                "Run SELECT pg_wal_replay_resume() on the candidate.",
             ),
             Check(
-                "all that was received is replayed",
+                "all received WAL is replayed",
                 self.received == self.replayed,
                 f"received {self.received}, replayed {self.replayed}",
                 "equal",
-                "Promotion replays the rest; the end of it may be half a record.",
+                "Promotion replays the rest. The last record may be incomplete.",
                 advice=True,
             ),
             Check(
@@ -88,7 +88,7 @@ class Loss(Displayable):
                 self.none,
                 self.summary,
                 "nothing is lost",
-                "accept_loss = True goes on all the same; the old volume keeps what is lost.",
+                "Set accept_loss = True to promote anyway. The old volume keeps the lost rows.",
                 advice=True,
             ),
         ]
@@ -96,30 +96,30 @@ class Loss(Displayable):
 
     @property
     def table(self) -> Table:
-        """One fact a line."""
+        """One line for each fact."""
         facts = {
             "estimate": Cell(self.summary, "good" if self.none else "bad"),
             "basis": self.basis,
             f"received by {self.candidate}": self.received,
             "replayed": self.replayed,
             "its newest commit": self.last_commit,
-            "older than now by": format_duration(self.seconds),
+            "age of that commit": format_duration(self.seconds),
         }
         return key_value_table("Loss estimate", facts if self.applies else {"estimate": self.basis})
 
 
 def estimate_loss(role_change: RoleChange) -> Loss:
-    """What would be lost if the candidate were promoted now; the estimate goes into the record.
+    """Estimate the loss of a promotion now; the estimate goes into the record.
 
-    The exact answer is on the fenced volume: the commits in the WAL behind what the candidate replayed. It
-    is an upper bound, since a commit may not have been acknowledged. Only where the volume can't be read, it
-    is the time since the candidate's newest commit.
+    The fenced volume holds the WAL after the candidate's replay position. Its commits are an upper bound,
+    since a commit may not have been acknowledged. If the volume can't be read, only the age of the
+    candidate's newest commit is known.
     """
     candidate, journal = role_change.candidate, role_change.cluster.journal
     seen = receiver(candidate)
     if role_change.operation != "failover" or seen is None or not seen.in_recovery:
         basis = (
-            "the candidate is a primary already"
+            "the candidate is already a primary"
             if role_change.done
             else f"the operation is {role_change.operation}"
         )
@@ -153,22 +153,12 @@ def estimate_loss(role_change: RoleChange) -> Loss:
 def _bounds(role_change: RoleChange, seen: Receiver) -> tuple[int | None, int | None, str]:
     shutdown_state = role_change.shutdown_state
     if shutdown_state is None:
-        return (
-            None,
-            None,
-            "the candidate's own clock: the old volume can't be read"
-            f" ({role_change.unreadable or role_change.old.volume})",
-        )
+        why = role_change.unreadable or role_change.old.volume
+        return None, None, f"the candidate's newest commit, since the old volume can't be read ({why})"
     if shutdown_state.covered_by(seen.replayed_lsn):
-        return 0, 0, f"its clean shutdown: the checkpoint {shutdown_state.checkpoint} was replayed"
+        return 0, 0, f"clean shutdown, and its checkpoint {shutdown_state.checkpoint} was replayed"
     if shutdown_state.commits is None:
-        return (
-            None,
-            None,
-            f"the candidate's own clock: the old volume has no WAL from {shutdown_state.start} on",
-        )
-    return (
-        shutdown_state.commits,
-        shutdown_state.beyond,
-        f"the WAL on {role_change.old.volume}, read to its end ({shutdown_state.end})",
-    )
+        why = f"the old volume has no WAL from {shutdown_state.start} on"
+        return None, None, f"the candidate's newest commit, since {why}"
+    basis = f"the WAL on {role_change.old.volume}, read to its end ({shutdown_state.end})"
+    return shutdown_state.commits, shutdown_state.beyond, basis

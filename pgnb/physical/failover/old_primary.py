@@ -1,4 +1,4 @@
-"""The primary that gives its role away, seen from Kubernetes: it needs to answer nothing for that."""
+"""The old primary as Kubernetes shows it; its server need not answer."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from pgnb.postgres import Server, find_server
 from pgnb.postgres.incharge import assert_nobody_in_charge
 
 _OVERDUE = timedelta(seconds=10)
-"""A pod that should have ended so long ago is held back: by a finalizer, or by a node that is not there."""
+"""A pod that is so long overdue is held by a finalizer, or by a node that is gone."""
 
 
 @dataclass
 class OldPrimary:
-    """A Deployment or StatefulSet of one server. `target` is its volume; None: it can't be worked on.
+    """A Deployment or StatefulSet of one server. `target` is its volume, None if it can't be used.
 
-    `find` looks for the server that runs in it now; `fence_limitation` says why the volume can't be fenced.
+    `find` finds the server that runs in it now; `fence_limitation` says why the volume can't be fenced.
     """
 
     cluster: Cluster = field(repr=False)
@@ -47,15 +47,15 @@ class OldPrimary:
         return self.workload.label
 
     def reload(self) -> Workload:
-        """The workload as it is now."""
+        """Read the workload again."""
         return self.cluster.find_workload(self.workload.kind, self.workload.name)
 
     def pods(self) -> tuple[Pod, ...]:
-        """Its pods as they are now, those on their way out among them."""
+        """Read its pods, including those that are being deleted."""
         return self.cluster.pods(self.workload.selector, self.container)
 
     def unreachable_pods(self) -> tuple[Pod, ...]:
-        """Pods of which nobody can say whether their containers still run."""
+        """Return the pods whose containers may still run, although nobody can see it."""
         return tuple(pod for pod in self.pods() if self._overdue(pod) or self._node_unreachable(pod))
 
     def _overdue(self, pod: Pod) -> bool:
@@ -63,25 +63,25 @@ class OldPrimary:
         return bool(due) and datetime.now(UTC) - datetime.fromisoformat(due) > _OVERDUE
 
     def _node_unreachable(self, pod: Pod) -> str:
-        """Why the pod's node can't be heard; empty when it can, or when nodes may not be read."""
+        """Return why the pod's node does not report; empty if it does, or if nodes may not be read."""
         if not pod.node:
             return ""
         try:
             node = self.cluster.get("nodes", pod.node)
         except AccessDenied:
-            return ""  # Then the pod's own state must do: it is overdue when its node is gone.
+            return ""  # Then only the pod shows it: it is overdue if its node is gone.
         if node is None:
             return f"the node {pod.node} is gone"
         found = [c for c in (node.get("status") or {}).get("conditions") or [] if c["type"] == "Ready"]
-        heard = bool(found) and found[0]["status"] != "Unknown"
-        return "" if heard else f"the node {pod.node} does not report"
+        reports = bool(found) and found[0]["status"] != "Unknown"
+        return "" if reports else f"the node {pod.node} does not report"
 
     def not_ready_reason(self, pod: Pod) -> str:
-        """A pod's state in words; empty for a Ready one that is heard."""
+        """Return why a pod is not Ready, or its node does not report; empty if neither."""
         return "; ".join(part for part in (pod.trouble, self._node_unreachable(pod)) if part)
 
     def server(self) -> tuple[Server | None, str]:
-        """The server, with its facts read now, and ""; or None and why it does not answer."""
+        """Return the server with its facts read now, and ""; or None and why it does not answer."""
         try:
             self._drop_stale()
             self._found = self._found or self.find()
@@ -92,7 +92,7 @@ class OldPrimary:
         return (self._found, "") if self._found.present else (None, "no pod")
 
     def _drop_stale(self) -> None:
-        """A server whose pod is no longer Ready would only be waited for."""
+        """Forget a server whose pod is no longer Ready, since a query to it would only wait."""
         found = self._found
         if found is not None and found.present:
             ready = {pod.uid for pod in self.pods() if pod.ready}
@@ -102,7 +102,7 @@ class OldPrimary:
 
     @property
     def answers(self) -> bool:
-        """Whether it still serves: as a primary by SQL, or where nobody can ask, by a Ready pod."""
+        """Whether it still serves as a primary by SQL; if SQL does not answer, whether a pod is Ready."""
         server, _ = self.server() if self.pods() else (None, "")
         if server is not None and server.present:
             return not server.facts.in_recovery
@@ -110,7 +110,7 @@ class OldPrimary:
 
     @property
     def claim_lost(self) -> str:
-        """Why its volume can't be worked on, as far as the API knows; empty where it can."""
+        """Why its volume can't be used, as far as the API server knows; empty if it can."""
         if self.target is None:
             return self.fence_limitation
         try:
@@ -121,14 +121,14 @@ class OldPrimary:
 
     @property
     def state(self) -> Cell:
-        """Replicas and pods in one line."""
+        """Its pods and replicas in one line."""
         pods = [f"{pod.name}: {self.not_ready_reason(pod) or 'Ready'}" for pod in self.pods()]
         running = Cell("; ".join(pods), "warn" if any(map(self.not_ready_reason, self.pods())) else "good")
         return running if pods else Cell(f"no pod, scaled to {self.reload().replicas}", "dim")
 
     @property
     def volume(self) -> str:
-        """The claim of its data, or why there is none to be fenced."""
+        """The claim of its data, or why there is none."""
         return f"claim {self.target.claim}" if self.target else self.fence_limitation
 
 
@@ -142,18 +142,19 @@ def old_primary(
     data_directory: str = "",
     likely_directory: str = "",
 ) -> OldPrimary:
-    """The workload of that name. Raises NotFound, and ParameterError for what pgnb can't scale.
+    """Find the workload of that name. Raises NotFound, and ParameterError for one that pgnb can't scale.
 
-    `likely_directory` is taken where nothing names its data directory and no container can be asked: its own
-    image may be what is broken.
+    `likely_directory` is used if nothing names its data directory and no container can be asked, since its
+    image may be broken.
     """
     workload = find_workload(cluster, name)
     if workload is None:
         raise NotFound(
             f"there is no Deployment or StatefulSet {name}",
-            remedy="Name what runs the old primary: kubectl get deployments,statefulsets. Where it was"
+            remedy="Set primary to the old primary's workload (kubectl get deployments,statefulsets)."
+            " If it was"
             " deleted, apply its manifest again with replicas: 0, so that its volume can be fenced, and run"
-            " this again. An operator's server is failed over by its operator.",
+            " this again. For a server of an operator, let the operator fail over.",
         )
     _assert_single(workload)
     pod = template_pod(workload, container)
@@ -161,13 +162,13 @@ def old_primary(
     asked = any(p.started_at and not p.deleting for p in cluster.pods(workload.selector, pod.container))
     if not data_directory and not asked and not data_directory_named(pod):
         data_directory = likely_directory
-    target, weak = _target(cluster, name, container, data_directory)
+    target, limitation = _target(cluster, name, container, data_directory)
     return OldPrimary(
         cluster,
         workload,
         pod.container,
         target,
-        weak,
+        limitation,
         lambda: find_server(cluster, workload.selector, container=container, user=user, password=password),
     )
 
@@ -175,9 +176,9 @@ def old_primary(
 def _assert_single(workload: Workload) -> None:
     if workload.replicas > 1:
         raise ParameterError(
-            f"{workload.label} runs several servers; which of them is the primary can't be scaled away alone",
+            f"{workload.label} runs several servers; its primary can't be stopped alone",
             found=f"{workload.replicas} replicas",
-            remedy="Each server needs a workload of its own, or an operator that knows its members.",
+            remedy="Each server needs its own workload, or an operator that manages them.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Who gives the primary's role away, who takes it, who follows, and which Service clients use."""
+"""The servers and the Service of a change of roles: old primary, candidate, other standbys."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ Operation = Literal["switchover", "failover", "rejoin"]
 
 @dataclass(repr=False)
 class RoleChange(Displayable):
-    """One change of roles. What its parts find out on the way stands here, for those that come later.
+    """One change of roles, and what its steps have found so far.
 
-    `candidate` is the standby that takes the role (or has it already), `others` the further standbys.
-    `ended` are pods on their way out whose server is seen to have ended, by uid; `unreadable` says why the
-    old volume could not be worked on, `data_only` that the old server's further claims keep a helper pod
-    from starting; `change` is what stands on the old primary's workload as in progress. `accepted_slots`
-    are logical slots that may be lost, `confirmed` pods that somebody vouches for, `remains` what was read
-    of the old primary's volume, `fenced_on_disk` whether standby.signal is there, `phases` what was done
-    when; `quiet_from` is when writes were stopped, in a failover the newest commit that the candidate has;
-    `lost_commits` is the failover's loss at most, None: unknown. `fencing_timeout`: seconds for a helper
-    pod on the old volume to start, before the fence is weak.
+    `candidate` is the standby that becomes the primary (or already is), `others` the further standbys.
+    `allow_slot_loss` names logical slots that may be lost; `confirmed` maps pods that are confirmed to be
+    gone to who confirmed it. `shutdown_state` was read from the old primary's volume; `fenced_on_disk`:
+    standby.signal is there. `ended` maps the uid of a pod that is being deleted to how its server is known
+    to have ended. `unreadable` says why the old volume can't be used; `data_only`: a helper pod starts only
+    without the old server's further claims. `mark` is the annotation on the old primary's workload;
+    `phases` the timed phases. `writes_stopped_at`: when writes were stopped, in a failover the candidate's
+    newest commit. `lost_commits`: upper bound of the failover's loss, None if unknown. `fencing_timeout`:
+    seconds for a helper pod on the old volume to start; then the fence is weak.
     """
 
     cluster: Cluster = field(repr=False)
@@ -64,14 +64,14 @@ class RoleChange(Displayable):
 
     @property
     def servers(self) -> tuple[Server, ...]:
-        """Every server that answers, the old primary among them."""
+        """Every server that answers, including the old primary."""
         found, _ = self.old.server() if self.operation != "failover" else (None, "")
         standbys = tuple(one for one in (self.candidate, *self.others) if one.present)
         return (found, *standbys) if found is not None and found.present else standbys
 
     @property
     def done(self) -> bool:
-        """Whether the candidate has the role already."""
+        """Whether the candidate is already a primary."""
         return self.candidate.present and not self.candidate.refresh().in_recovery
 
     def source(
@@ -82,10 +82,10 @@ class RoleChange(Displayable):
         secret_key: str = "password",  # noqa: S107  a key's name
         tls: Mapping[str, str] | None = None,
     ) -> Source:
-        """Where standbys get WAL from once the roles have changed: the Service, whoever is behind it now.
+        """Return the source of WAL for standbys after the change of roles: the Service.
 
-        `tls` are libpq's TLS options, with paths of the container that connects. Raises ParameterError for a
-        Service that is not there, and for options that libpq could not carry out.
+        `tls` are libpq's TLS options, with paths in the container that connects. Raises ParameterError if the
+        Service does not exist, and for options that libpq refuses.
         """
         found = self.cluster.get("services", self.service)
         if found is None:
@@ -96,27 +96,27 @@ class RoleChange(Displayable):
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Keep how long a phase took, for the record and the picture."""
+        """Time a phase, for the record and the plot."""
         with timed_phase(self.cluster.journal, self.phases, self.candidate.name, name):
             yield
 
     @property
     def table(self) -> Table:
-        """Everybody's part, one fact a line."""
+        """The participants, one line for each fact."""
         facts: dict[str, object] = {
             "operation": self.operation,
-            "gives the role away": f"{self.old.name} ({self.old.volume})",
+            "old primary": f"{self.old.name} ({self.old.volume})",
             "its pods": self.old.state,
-            "takes the role": _words(self.candidate),
+            "candidate": _words(self.candidate),
         }
-        facts |= {f"follows: {one.name}": _words(one) for one in self.others}
+        facts |= {f"standby: {one.name}": _words(one) for one in self.others}
         facts["clients' Service"] = self.service
-        return key_value_table("Succession", facts)
+        return key_value_table("Change of roles", facts)
 
 
 def _words(server: Server) -> Cell:
     if not server.present:
-        return Cell(f"{server.name}: not there yet", "warn")
+        return Cell(f"{server.name}: does not exist yet", "warn")
     if not server.facts.in_recovery:
         return Cell(f"{server.name}: is a primary, timeline {server.facts.timeline}")
     state = replay_progress(server)
@@ -141,18 +141,18 @@ def role_change(
     start_timeout: float = 300.0,
     fencing_timeout: float = 60.0,
 ) -> RoleChange:
-    """Find everybody's part. `primary` is the old primary's Deployment or StatefulSet, whatever became of it.
+    """Find the participants. `primary` is the old primary's Deployment or StatefulSet, in whatever state.
 
-    `candidate` names a standby by its workload or pod; empty: the one that is a primary already, else the
-    one that received most. `allow_slot_loss`: logical slots that a switchover may leave behind, by name,
-    joined by ", ". `expect`: the system identifier that every server which answers must have. `start_timeout`
-    and `fencing_timeout`: seconds for a helper pod on the old primary's volume to start, where the change of
-    roles needs it, and where it can go on without it. Raises ParameterError, PodError, NotFound, and
-    WrongServer, also for two primaries among the standbys.
+    `candidate` names a standby by its workload or pod; empty: the one that is already a primary, else the
+    one that received most WAL. `allow_slot_loss`: logical slots that a switchover may lose, by name, joined
+    by ", ". `expect`: the system identifier of every server that answers. `start_timeout` and
+    `fencing_timeout`: seconds for a helper pod on the old primary's volume to start, where the operation
+    needs it, and where it can do without. Raises ParameterError, PodError, NotFound, and WrongServer, also
+    for two primaries among the standbys.
     """
     _assert_known(operation)
     standbys = find_standbys(cluster, standby_selector, user=user, password=password)
-    chosen = _named(cluster, standbys, candidate) if candidate else _foremost(standbys)
+    chosen = _named(cluster, standbys, candidate) if candidate else _with_most_wal(standbys)
     old = old_primary(
         cluster,
         primary,
@@ -197,38 +197,38 @@ def _named(cluster: Cluster, standbys: tuple[Server, ...], name: str) -> Server:
     raise ParameterError(
         f"no Ready standby is called {name!r}",
         found=", ".join(one.name for one in there) or "no standby",
-        remedy="Name its pod, or its Deployment or StatefulSet; leave it empty for the foremost one.",
+        remedy="Set candidate to a pod, Deployment or StatefulSet; empty takes the one with most WAL.",
     )
 
 
-def _foremost(standbys: tuple[Server, ...]) -> Server:
+def _with_most_wal(standbys: tuple[Server, ...]) -> Server:
     primaries = [one for one in standbys if one.present and not one.facts.in_recovery]
     if len(primaries) > 1:
         raise WrongServer(
             "several of the standbys are primaries",
             found=", ".join(one.name for one in primaries),
-            remedy="Find out which one has the clients' writes (09's rejoin is for the others), and name it.",
+            remedy="Find out which one has the clients' writes, and name it by candidate; rejoin the"
+            " others (09).",
         )
     return primaries[0] if primaries else max(standbys, key=received)
 
 
 def received(standby: Server) -> int:
-    """How far a standby has WAL on its disk, in bytes from the beginning of the cluster's life."""
+    """Return how far a standby has WAL on its disk, as a number of bytes (an LSN)."""
     if not standby.present:
         return 0
     state = replay_progress(standby)
     return max((lsn_bytes(lsn) for lsn in (state.received, state.replayed) if lsn), default=0)
 
 
-def foremost(role_change: RoleChange) -> Check:
-    """No other standby has received more: what it has beyond the candidate would be lost, and it would be
-    on another history."""
+def most_wal_check(role_change: RoleChange) -> Check:
+    """Check that no other standby has received more WAL, which would be lost and leave it diverged."""
     own = received(role_change.candidate)
     ahead = [one.name for one in role_change.others if one.facts.in_recovery and received(one) > own]
     return Check(
-        "no other standby has more",
+        "no other standby has more WAL",
         not ahead,
         ", ".join(ahead) or "none",
         "none",
-        "Promote that one: name it by candidate.",
+        "Promote that one: set candidate to it.",
     )

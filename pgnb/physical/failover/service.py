@@ -1,4 +1,4 @@
-"""The Service that clients use, led to another server: its selector is patched, the rest stays."""
+"""Switch the clients' Service to another server by its selector."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from pgnb.postgres.services import own_labels, read_service, selector_words, swi
 
 
 def plan_service(role_change: RoleChange) -> Change:
-    """Lead the Service to the candidate; nothing to do where it leads there alone already.
+    """Plan to switch the Service to the candidate; empty if it already selects only that one.
 
-    Clients' open sessions stay where they are: those on the old primary ended with it. Raises
-    ParameterError for a Service without a selector, or whose port the candidate does not have.
+    Open sessions stay on their server; those on the old primary have ended. Raises ParameterError for a
+    Service without a selector, or with a port that the candidate does not have.
     """
     title, candidate = f"Service {role_change.service}", role_change.candidate
     if not candidate.present or role_change.operation == "rejoin":
         note = (
             f"The operation is {role_change.operation}."
             if candidate.present
-            else "The standby is not there yet."
+            else "The standby does not exist yet."
         )
         return Change(title, role_change.cluster.journal, note=note)
-    service, wished = read_service(role_change), own_labels(candidate)
+    service, desired = read_service(role_change), own_labels(candidate)
     now = service["spec"]["selector"]
-    if now == wished:
-        note = f"It leads to {candidate.name} already."
+    if now == desired:
+        note = f"It already leads to {candidate.name}."
         return Change(
             title,
             role_change.cluster.journal,
             steps=_over(role_change) if role_change.done else (),
             note=note,
         )
-    what = f"selector: {selector_words(wished)}"
+    what = f"selector: {selector_words(desired)}"
     step = Step(f"service/{role_change.service}", what, lambda: _switch(role_change, service), True)
     return Change(
         title,
         role_change.cluster.journal,
         f"selector: {selector_words(now)}\n",
-        f"selector: {selector_words(wished)}\n",
+        f"selector: {selector_words(desired)}\n",
         [step, *_over(role_change)],
         note=_tools(service),
-        undo_text="put the former selector back",
+        undo_text="restore the previous selector",
         precheck=lambda: _serves(role_change),
     )
 
 
 def _serves(role_change: RoleChange) -> Checks:
-    """Clients are led to a primary only."""
+    """Check that the candidate is a primary, since clients of the Service write."""
     role = role_change.candidate.refresh().role
     check = Check(
         "the candidate is a primary",
@@ -66,7 +66,7 @@ def _serves(role_change: RoleChange) -> Checks:
 
 
 def _over(role_change: RoleChange) -> list[Step]:
-    """The mark of a change of roles that is in progress goes with the Service's switch."""
+    """Return the steps that end a change of roles after the Service's switch."""
     if role_change.mark is None:
         return []
     over = Step(role_change.old.name, "the change of roles is over", lambda: clear_mark(role_change), True)
@@ -81,4 +81,4 @@ def _switch(role_change: RoleChange, seen: Object) -> str:
 
 def _tools(service: Object) -> str:
     tools = ", ".join(managers(service["metadata"]))
-    return f"{tools} manages the Service and may take this back: change it there, too." if tools else ""
+    return f"{tools} manages the Service and may revert this: change it there, too." if tools else ""

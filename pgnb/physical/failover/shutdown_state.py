@@ -1,4 +1,4 @@
-"""What the old primary's volume says once nobody runs on it: how it ended, and what no standby has of it."""
+"""How the old primary's server ended, and the WAL that no standby has, read from its volume."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _CLEAN = ("shut down", "shut down in recovery")
 
 @dataclass(frozen=True)
 class ShutdownState:
-    """From pg_controldata and pg_waldump on the stopped server's volume.
+    """The output of pg_controldata and pg_waldump on the stopped server's volume.
 
-    `checkpoint` is the LSN of its last checkpoint record, `end` that of its last whole WAL record at or
-    behind `start` (empty: none, or not read), `commits` how many transactions committed from `start` on.
+    `checkpoint` is the LSN of its last checkpoint record, `end` that of its last complete WAL record at or
+    after `start` (empty: none, or not read), `commits` the number of transactions committed from `start`
+    on.
     """
 
     system_identifier: str
@@ -34,29 +35,29 @@ class ShutdownState:
 
     @property
     def clean(self) -> bool:
-        """Whether the server was shut down in order, so that its last record is its checkpoint."""
+        """Whether the server was shut down cleanly, so that its last record is its checkpoint."""
         return self.state in _CLEAN
 
     def covered_by(self, replayed: str | None) -> bool:
-        """Whether a standby that replayed so far has everything that this server ever wrote."""
+        """Whether a standby that replayed so far has everything that this server wrote."""
         return self.clean and replayed is not None and lsn_bytes(replayed) > lsn_bytes(self.checkpoint)
 
     @property
     def beyond(self) -> int | None:
-        """Bytes of WAL that are here and behind `start`; None when that was not read."""
+        """Bytes of WAL after `start`; None if not read."""
         if self.commits is None:
             return None
         return max(0, lsn_diff(self.end, self.start)) if self.end else 0
 
     @property
     def table(self) -> Table:
-        """One fact a line."""
+        """One line for each fact."""
         facts = {
             "state": self.state,
             "timeline": self.timeline,
             "last checkpoint": self.checkpoint,
             "standby.signal": self.signal,
-            "WAL beyond the standby": format_bytes(self.beyond),
+            "WAL that the standby lacks": format_bytes(self.beyond),
             "commits in it": self.commits,
         }
         return key_value_table("The old primary's volume", facts)
@@ -65,23 +66,22 @@ class ShutdownState:
 def read_shutdown_state(
     run: Run, directory: str, bin_dir: str, *, start: str = "", timeline: int = 0
 ) -> ShutdownState:
-    """Read them by `run`, which runs an argv in a container that has the volume mounted; nothing changes.
+    """Read the state with `run`, which runs an argv in a container that has mounted the volume.
 
-    From `start` on, on `timeline`, the WAL is read to its end. Raises ChangeFailed where there is no
-    control file.
+    The WAL of `timeline` is read from `start` to its end. Raises ChangeFailed if there is no control file.
     """
     argv = scripts.argv("shutdown_state", args=(directory, bin_dir, start, str(timeline or "")))
     return parse_shutdown_state(run(argv, timeout=600.0).text, start)
 
 
 def parse_shutdown_state(text: str, start: str = "") -> ShutdownState:
-    """The script's KEY=VALUE lines as a value."""
+    """Parse the script's KEY=VALUE lines."""
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     if "state" not in found:
         raise ChangeFailed(
             "the old primary's data directory has no readable control file",
             found=text[:300] or "nothing",
-            remedy="Check primary_data_directory and the claim; keep the volume as it is.",
+            remedy="Check primary_data_directory and the claim. Leave the volume unchanged.",
         )
     commits = found.get("commits", "")
     return ShutdownState(
@@ -97,11 +97,11 @@ def parse_shutdown_state(text: str, start: str = "") -> ShutdownState:
 
 
 def _plain(lsn: str) -> str:
-    """Without the zeros that pg_waldump writes before it."""
+    """Return an LSN without leading zeros, which pg_waldump writes."""
     return lsn_text(lsn_bytes(lsn)) if lsn else ""
 
 
 def set_standby_signal(run: Run, directory: str, *, there: bool) -> None:
-    """Put standby.signal into the data directory, flushed, or take it away."""
+    """Create standby.signal in the data directory and flush it, or remove it."""
     argv: Sequence[str] = scripts.argv("signal", args=(directory, "put" if there else "remove"))
     run(argv, changes=f"{'put' if there else 'remove'} {directory}/standby.signal")

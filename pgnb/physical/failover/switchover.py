@@ -1,6 +1,6 @@
-"""A planned switchover: writes stop, the standby gets the last of them, and takes over; no row is lost.
+"""A planned switchover: stop writes, let the candidate replay the last WAL, promote it; no row is lost.
 
-The order is what makes it safe: until the old primary is gone for good, everything can be put back.
+The order makes it safe: everything can be undone until the promotion begins.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pgnb.physical.failover.fence import scale_away, wait_gone
 from pgnb.physical.failover.inprogress import clear_mark, mark_phase
 from pgnb.physical.failover.participants import RoleChange
 from pgnb.physical.failover.promotion import PARAMETER, promote
-from pgnb.physical.failover.putback import Before, against_putting_back, going_on
 from pgnb.physical.failover.readiness import switchover_prechecks
 from pgnb.physical.failover.shutdown_state import set_standby_signal
+from pgnb.physical.failover.undo import Before, next_step, reasons_against_undo
 from pgnb.physical.failover.volume import beside, fence_volume, open_on
 from pgnb.physical.failover.weak import weak_fence
 from pgnb.physical.failover.write_block import WriteBlock
@@ -34,7 +34,7 @@ from pgnb.postgres.services import own_labels, switch
 
 @dataclass
 class Switchover:
-    """One switchover in progress; what was done decides what is put back when a phase fails."""
+    """One switchover in progress; if a phase fails, the flags say what must be undone."""
 
     role_change: RoleChange
     old: Server
@@ -50,11 +50,11 @@ class Switchover:
     _stack: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def steps(self) -> list[Step]:
-        """The phases in order."""
+        """Return the phases in order."""
         old, candidate = self.role_change.old.name, self.role_change.candidate.name
         return [
             self._step(old, "CHECKPOINT, so that the shutdown is short", self.checkpoint),
-            self._step(old, "a helper pod waits beside its volume", self.stand_by),
+            self._step(old, "start a helper pod on its volume", self.stand_by),
             self._step(old, "stop writes: read-only, clients' sessions ended", self.stop_writes),
             self._step(candidate, "the last LSN arrives", self.last_lsn),
             self._step(old, "fence: scale to 0, see its server ended", self.scale),
@@ -75,22 +75,22 @@ class Switchover:
             raise ChangeFailed(
                 f"the switchover stopped: {error.message}",
                 found=error.found,
-                remedy=" ".join(part for part in (error.remedy, self.put_back()) if part),
+                remedy=" ".join(part for part in (error.remedy, self.undo()) if part),
             ) from error
         except BaseException as interrupt:
-            interrupt.add_note(self.put_back())
+            interrupt.add_note(self.undo())
             raise
 
     def checkpoint(self) -> str:
-        """Without a limit: a busy server may write for minutes, and nobody waits for it."""
+        """Run CHECKPOINT without a time limit: it may take minutes, but no client waits for it."""
         with self.old.new_session(statement_timeout=0) as session:
             session.execute("CHECKPOINT")
         return "done"
 
     def stand_by(self) -> str:
-        """A helper that is there already when the server is gone; where its claim allows two pods.
+        """Start a helper pod on the volume before the server ends, if its claim allows two pods.
 
-        The candidate's labels are read here for the same reason: no client waits yet.
+        The candidate's labels are read here, too, while no client waits yet.
         """
         self.labels = own_labels(self.role_change.candidate)
         target = self.role_change.old.target
@@ -98,7 +98,7 @@ class Switchover:
             return f"none: {self.role_change.old.fence_limitation}"
         self.helper = beside(self.role_change, self._stack)
         if self.helper is None:
-            return "later: its claim takes one pod at a time, or no helper pod starts beside it"
+            return "later: its claim allows one pod at a time, or no helper pod starts beside it"
         return f"pod/{self.helper.pod.name}"
 
     def _open_helper(self, target: Target) -> Helper:
@@ -107,32 +107,32 @@ class Switchover:
         )
 
     def stop_writes(self) -> str:
-        """From here on, no client of the old primary is told that a commit is done."""
+        """Block writes: from here on the old primary acknowledges no commit."""
         self.role_change.writes_stopped_at = datetime.now(UTC)
-        mark_phase(self.role_change, "stop writes", stopped=True, standing=self.write_block.standing())
+        mark_phase(self.role_change, "stop writes", stopped=True, standing=self.write_block.previous_value())
         self.annotated = True
         return self.write_block.enable()
 
     def last_lsn(self) -> str:
-        """The candidate has replayed everything that was ever acknowledged."""
+        """Wait until the candidate has replayed everything that was acknowledged."""
         lsn = marker(self.old)
         seconds = wait_replayed(self.role_change.candidate, lsn, self.timeout)
         return f"{lsn}, replayed after {seconds:.3f} s"
 
     def scale(self) -> str:
-        """The file is put right first, without a reload: the next start is an ordinary one again."""
+        """Restore the configuration file for the next start, then scale to 0 and see the server end."""
         self.write_block.unpersist()
         self.scaled = True
         self.old.close()
         return scale_away(self.role_change, helper=self.helper)
 
     def fence(self) -> str:
-        """The proof for no loss and for a return without pg_rewind; then standby.signal."""
+        """Verify that the candidate replayed the last checkpoint, and put standby.signal on the volume."""
         target = self.role_change.old.target
         if target is None:
             return f"weak: {self.role_change.old.fence_limitation}"
         if self.helper is None:
-            wait_gone(self.role_change)  # A claim that takes one pod at a time is free only then.
+            wait_gone(self.role_change)  # A claim for one pod at a time is free only then.
         helper = self.helper or self._open_helper(target)
         self.signalled = True
         words = fence_volume(self.role_change, target, helper)
@@ -144,9 +144,9 @@ class Switchover:
         if shutdown_state is None or not shutdown_state.clean:
             state = shutdown_state.state if shutdown_state else "unknown"
             raise ChangeFailed(
-                "the old primary did not shut down in order",
+                "the old primary did not shut down cleanly",
                 found=f"state {state!r}",
-                remedy="Give its pod a longer terminationGracePeriodSeconds: it was killed.",
+                remedy="It was killed: set a longer terminationGracePeriodSeconds in its pod.",
             )
         wait_until(
             f"{self.role_change.candidate.name} to replay the last checkpoint",
@@ -161,44 +161,44 @@ class Switchover:
         return replay_progress(self.role_change.candidate).replayed
 
     def take_over(self) -> str:
-        """The fence is looked at once more; from the order on the old primary stays fenced, come what may."""
+        """Check the fence again and promote; from here on the old primary stays fenced in any case."""
         self.promoting = True
         return promote(self.role_change)
 
     def lead_clients(self) -> str:
-        """The Service, and the helper's end."""
+        """Switch the Service, end the helper pod, and clear the mark."""
         words = switch(self.role_change, self.before.service, self.labels)
         self._stack.close()
         return f"{words}; the change of roles is {clear_mark(self.role_change)}"
 
-    def put_back(self) -> str:
-        """As it was before, as far as that is safe; what was done, in words."""
+    def undo(self) -> str:
+        """Undo what is safe to undo, and return what was done."""
         try:
-            return self._put_back()
+            return self._undo()
         except PgnbError as error:
             return (
-                f"NOT put back: {error.message} ({error.found}). {self._left()} {going_on(self.role_change)}"
+                f"NOT undone: {error.message} ({error.found}). {self._left()} {next_step(self.role_change)}"
             )
         finally:
             self._stack.close()
 
-    def _put_back(self) -> str:
+    def _undo(self) -> str:
         if self.promoting:
             return (
-                f"The old primary stays fenced: the candidate may be a primary. {going_on(self.role_change)}"
+                f"The old primary stays fenced: the candidate may be a primary. {next_step(self.role_change)}"
             )
         self.scaled = self.scaled and not self.role_change.old.reload().replicas
         if self.scaled:
-            # A second server must not start beside one that is still ending, on the same data directory.
+            # Two servers must never run on the same data directory.
             wait_gone(self.role_change)
         if self.scaled and self.role_change.old.pods():
             return (
-                f"NOT put back, since its pod has not ended yet. {self._left()} {going_on(self.role_change)}"
+                f"NOT undone, since its pod has not ended yet. {self._left()} {next_step(self.role_change)}"
             )
         target = self.role_change.old.target
         helper = (self.helper or self._open_helper(target)) if self.signalled and target else None
-        if self._changed and (reasons := against_putting_back(self.role_change, self.before)):
-            return f"NOT put back: {'; '.join(reasons)}. {self._left()} {going_on(self.role_change)}"
+        if self._changed and (reasons := reasons_against_undo(self.role_change, self.before)):
+            return f"NOT undone: {'; '.join(reasons)}. {self._left()} {next_step(self.role_change)}"
         if not self.scaled:
             return self._allow_writes()
         if helper is not None and target is not None:
@@ -206,14 +206,14 @@ class Switchover:
         self._stack.close()
         self.role_change.cluster.scale_and_wait(self.role_change.old.workload, 1)
         self.old.reopen()
-        return f"Put back: the old primary runs and accepts writes again.{self._remove_annotation()}"
+        return f"Undone: the old primary runs and accepts writes again.{self._remove_annotation()}"
 
     def _allow_writes(self) -> str:
         words = self.write_block.disable()
         return f"{words}{self._remove_annotation()}" if self.annotated else words
 
     def _remove_annotation(self) -> str:
-        """The mark goes with what it told of; a failure of that is said, and takes nothing back."""
+        """Remove the mark; return a sentence if that fails."""
         try:
             clear_mark(self.role_change)
         except PgnbError as error:
@@ -222,7 +222,7 @@ class Switchover:
 
     @property
     def _changed(self) -> bool:
-        """Whether the old primary was kept from taking writes at all."""
+        """Whether the old primary's writes were stopped at all."""
         return self.scaled or self.write_block.edit is not None
 
     def _left(self) -> str:
@@ -231,10 +231,10 @@ class Switchover:
 
 
 def plan_switchover(role_change: RoleChange, *, timeout: float = 30.0) -> Change:
-    """Hand the role over, behind `allow_promotion`; nothing to do where the candidate has it.
+    """Plan the switchover, behind `allow_promotion`; empty if the candidate is already a primary.
 
-    `timeout` in seconds: how long the last WAL may take to arrive. Until the promotion begins, a phase that
-    fails puts everything back, and the old primary serves again. Raises as `read_service` does.
+    `timeout` in seconds: how long the last WAL may take to arrive. If a phase fails before the promotion
+    begins, everything is undone, and the old primary serves again. Raises as `read_service` does.
     """
     title = f"Switch over from {role_change.old.name} to {role_change.candidate.name}"
     journal = role_change.cluster.journal
@@ -242,13 +242,13 @@ def plan_switchover(role_change: RoleChange, *, timeout: float = 30.0) -> Change
         return Change(title, journal, note=f"The operation is {role_change.operation}.")
     if not role_change.candidate.present or role_change.done:
         note = (
-            "It has the role already." if role_change.candidate.present else "The standby is not there yet."
+            "It is already a primary." if role_change.candidate.present else "The standby does not exist yet."
         )
         return Change(title, journal, note=note)
     assert_claims_kept(role_change.old.name, role_change.old.workload.object["spec"])
     old = _running(role_change)
     if old is None:
-        return Change(title, journal, note="The primary does not answer; the gate would have stopped here.")
+        return Change(title, journal, note="The primary does not answer; an applied run stops at the gate.")
     work = Switchover(role_change, old, timeout, WriteBlock(old, role_change.mark), Before.of(role_change))
     return Change(
         title,
@@ -256,8 +256,8 @@ def plan_switchover(role_change: RoleChange, *, timeout: float = 30.0) -> Change
         _roles(old.name, role_change.candidate.name, role_change),
         _roles(role_change.candidate.name, "", role_change),
         work.steps(),
-        note="Until the promotion, whatever fails is put back. No acknowledged row is lost.",
-        undo_text="the same with the roles exchanged, once the old primary follows",
+        note="A failure before the promotion is undone. No acknowledged row is lost.",
+        undo_text="a switchover with the roles exchanged, after the old primary has rejoined",
         confirmations=[
             Confirmation(PARAMETER, True, "Clients are cut off and must connect again."),
             *weak_fence(role_change),
@@ -272,14 +272,14 @@ def _roles(primary: str, standby: str, role_change: RoleChange) -> str:
 
 
 def _running(role_change: RoleChange) -> Server | None:
-    """The primary that hands over; None only in a run that plans. Raises GateClosed."""
+    """Return the running primary; None only in a plan-only run. Raises GateClosed."""
     server, why = role_change.old.server()
     if server is None or server.facts.in_recovery:
         if role_change.cluster.dry_run:
             return None
         raise GateClosed(
-            f"{role_change.old.name} is no primary that could hand over",
+            f"{role_change.old.name} is not a running primary",
             found=why or "it is a standby",
-            remedy="Where the primary is lost, operation = failover; check the parameter primary otherwise.",
+            remedy="If the primary is lost, set operation = failover. Otherwise check the parameter primary.",
         )
     return server

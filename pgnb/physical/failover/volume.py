@@ -1,4 +1,4 @@
-"""The old primary's volume, read and fenced by a helper pod that owes nothing to what may be broken."""
+"""Read and fence the old primary's volume by a helper pod that does not depend on what may be broken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLACED_BY = ("hostname", "topology.")
 
 
 def beside(role_change: RoleChange, stack: ExitStack) -> Helper | None:
-    """A helper pod on the old primary's volume while its server still runs; None where that can't be."""
+    """Start a helper pod on the old primary's volume while its server runs; None if that is impossible."""
     target = role_change.old.target
     if target is None or role_change.unreadable or role_change.old.unreachable_pods():
         return None
@@ -32,21 +32,21 @@ def beside(role_change: RoleChange, stack: ExitStack) -> Helper | None:
     except LeaseLost:
         raise
     except PgnbError:
-        return None  # It is tried once more when the server has ended; then a failure is told.
+        return None  # It is tried again after the server has ended; then a failure is reported.
 
 
 def reason_of(error: PgnbError) -> str:
-    """An error in one line, as the reason why a volume could not be worked on."""
+    """Return an error in one line, as the reason why a volume could not be used."""
     return " ".join(f"{error.message} {error.found}".split())[:300]
 
 
 def fence_data_directory(role_change: RoleChange, helper: Helper | None = None) -> str:
-    """Read the volume and fence it; where it can't be worked on, say how weak the fence is."""
+    """Read the volume and fence it; if that is impossible, return why the fence is weak."""
     target = role_change.old.target
     if target is None:
         return f"weak: only scaled to 0, since {role_change.old.fence_limitation}"
     if role_change.confirmed:
-        return "weak: the volume may still be mounted on the lost node, so it was left alone"
+        return "weak: the volume may still be mounted on the lost node, so it was not touched"
     if role_change.unreadable:
         return f"weak: only scaled to 0, since {role_change.unreadable}"
     try:
@@ -58,7 +58,7 @@ def fence_data_directory(role_change: RoleChange, helper: Helper | None = None) 
         raise
     except PgnbError as error:
         role_change.unreadable = reason_of(error)
-        return f"weak: only scaled to 0, since its volume could not be worked on: {role_change.unreadable}"
+        return f"weak: only scaled to 0, since its volume could not be used: {role_change.unreadable}"
 
 
 def fence_volume(role_change: RoleChange, target: Target, helper: Helper) -> str:
@@ -74,10 +74,11 @@ def fence_volume(role_change: RoleChange, target: Target, helper: Helper) -> str
 def open_on(
     role_change: RoleChange, target: Target, *, start_timeout: float | None = None, lifetime: float = 900
 ) -> Iterator[Helper]:
-    """A helper pod on the old primary's volume, for a block; it starts within `fencing_timeout`, or as told.
+    """Run a helper pod on the old primary's volume during the block.
 
-    Where it does not start with the server's other claims (one may be what is broken), the data's alone do
-    for the fence; WAL that lies elsewhere can't be read then.
+    It must start within `start_timeout`, by default `fencing_timeout`. If it does not start with all of the
+    server's claims, since one may be broken, it is started with the data's claim alone. That is enough for
+    the fence, but WAL on another claim can't be read then.
     """
     spec = replace(helper_of(role_change, target), start_timeout=start_timeout or role_change.fencing_timeout)
     alone = replace(spec, claims={target.mount.path: target.claim})
@@ -96,10 +97,10 @@ def open_on(
 
 
 def helper_of(role_change: RoleChange, target: Target) -> HelperPod:
-    """A helper on the old primary's volume, as the user that owns the data: the candidate's, its copy.
+    """Return a helper pod on the old primary's volume, with the user that owns the candidate's data.
 
-    Image, pull secrets, node selector and service account are the candidate's: the old primary's own may be
-    what is broken. Where the volume is, the scheduler knows by itself.
+    Image, pull secrets, node selector and service account are the candidate's, since the old primary's may be
+    broken. The scheduler places it where the volume can be mounted.
     """
     owner, like = role_change.candidate.owner, role_change.candidate.pod
     spec = target.helper("pgnb-fence", (), uid=owner.uid, gid=owner.gid)
@@ -124,7 +125,7 @@ def helper_of(role_change: RoleChange, target: Target) -> HelperPod:
 
 
 def read_volume(role_change: RoleChange) -> ShutdownState | None:
-    """What the fenced volume says, read again by a helper where it can be; None where it can't."""
+    """Return how the server ended, read from the volume if needed; None if it can't be read."""
     old = role_change.old
     if role_change.cluster.dry_run or old.target is None or role_change.confirmed or role_change.unreadable:
         return None
@@ -137,16 +138,16 @@ def read_volume(role_change: RoleChange) -> ShutdownState | None:
 
 
 def read_now(role_change: RoleChange, target: Target, helper: Helper) -> ShutdownState:
-    """How it ended, and, for a candidate that is a standby still, the WAL that it did not replay."""
+    """Read how the server ended; if the candidate is a standby, also the WAL that it has not replayed."""
     facts = role_change.candidate.refresh()
-    start = settled(role_change) if facts.in_recovery else ""
+    start = replayed_lsn(role_change) if facts.in_recovery else ""
     return read_shutdown_state(
         helper.exec, target.directory, facts.bin_dir, start=start, timeline=facts.timeline
     )
 
 
-def settled(role_change: RoleChange) -> str:
-    """Where the candidate stands once it has replayed what it received and can."""
+def replayed_lsn(role_change: RoleChange) -> str:
+    """Wait until the candidate has replayed what it received, and return its LSN."""
     seen: list[str | None] = [None]
 
     def probe() -> tuple[str | None, bool]:
@@ -165,5 +166,5 @@ def settled(role_change: RoleChange) -> str:
             describe=lambda state: str(state[0]),
         )
     except DeadlineExceeded:
-        found = seen[0]  # It replays still: counted from here, the estimate is only larger.
+        found = seen[0]  # It still replays: the estimate from here is only larger.
     return found or ""

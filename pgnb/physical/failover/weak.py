@@ -1,4 +1,4 @@
-"""What makes a fence weak: somebody who may scale the old primary back, or a volume that can't be fenced."""
+"""Weak fences: something may scale the old primary back, or its volume can't be fenced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OWN = "pgnb"
 
 
 def weaknesses(role_change: RoleChange) -> list[str]:
-    """Each reason why the old primary may come back writable, read now; none: the fence holds."""
+    """Return each reason why the old primary may accept writes again; empty if the fence holds."""
     found = [f"{tool} manages it and may scale it back" for tool in reconcilers(role_change)]
     if role_change.old.target is None:
         found.append(f"its volume can't be fenced: {role_change.old.fence_limitation}")
@@ -24,20 +24,19 @@ def weaknesses(role_change: RoleChange) -> list[str]:
 
 
 def weak_fence(role_change: RoleChange) -> list[Confirmation]:
-    """The confirmation that a weak fence asks for: `accept_weak_fence`, the workload's name."""
+    """Return the confirmation that a weak fence needs: `accept_weak_fence`, the workload's name."""
     reasons = weaknesses(role_change)
     if not reasons:
         return []
     why = (
-        f"The fence of {role_change.old.name} is weak: {'; '.join(reasons)}. Keep it scaled to 0 there,"
-        " too: scaled"
-        " back, it could take writes beside the new primary."
+        f"The fence of {role_change.old.name} is weak: {'; '.join(reasons)}. Keep it scaled to 0 there, too."
+        " Otherwise it could accept writes beside the new primary."
     )
     return [Confirmation("accept_weak_fence", role_change.old.workload.name, why)]
 
 
 def reconcilers(role_change: RoleChange) -> list[str]:
-    """Whoever may scale the old primary or rewrite it, by name: GitOps tools, operators, autoscalers."""
+    """Name what may scale or change the old primary: GitOps tools, operators, autoscalers."""
     workload = role_change.old.reload()
     tools = [tool for tool in workload.managed_by if tool.lower() != _OWN]
     return [*tools, *(name for kind in _SCALERS for name in _scalers(role_change, workload, kind))]
@@ -49,7 +48,7 @@ def _scalers(role_change: RoleChange, workload: Workload, kind: str) -> Iterator
     except NotFound:
         return  # The cluster does not have this kind.
     except ClusterError as error:
-        yield f"an unknown one of {kind} ({error.message})"
+        yield f"possibly one of {kind}, which can't be read ({error.message})"
         return
     for item in found:
         target = (item.get("spec") or {}).get("scaleTargetRef") or {}

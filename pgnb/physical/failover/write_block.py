@@ -1,4 +1,4 @@
-"""Writes stopped on a server that goes on running: read-only for new sessions, and the old ones ended."""
+"""Block writes on a running server: new sessions are read-only, and older ones are ended."""
 
 from __future__ import annotations
 
@@ -24,32 +24,35 @@ SELECT CASE WHEN source <> 'client' THEN reset_val
             ELSE coalesce((SELECT f.setting FROM pg_catalog.pg_file_settings f
                             WHERE f.name = s.name AND f.applied), boot_val) END
   FROM pg_catalog.pg_settings s WHERE s.name = 'default_transaction_read_only'"""
-"""A run that only plans asks for the setting itself, with the start of its session: that is left out."""
+"""The value for other sessions; a plan-only run sets it for its own session, which is left out here."""
 
 
 def read_only_by_default(server: Server) -> str:
-    """`on` or `off`: what another client's session would begin with."""
+    """Return the default_transaction_read_only of a new session of another client: `on` or `off`."""
     return str(server.scalar(_FOR_OTHERS))
 
 
 @dataclass
 class WriteBlock:
-    """One server's silence. A role or database that sets the setting itself escapes it until the shutdown."""
+    """Block client writes on one server.
+
+    Roles and databases that override default_transaction_read_only can write until shutdown.
+    """
 
     server: Server
     interrupted: RoleChangeMark | None = None
-    """A change of roles that stopped writes before and did not end: it knows the value from before."""
+    """An interrupted change of roles that stopped writes; it keeps the previous value."""
     edit: SystemEdit | None = field(default=None, repr=False)
 
     def enable(self) -> str:
-        """Read-only in force, then every older session ended. Raises DeadlineExceeded."""
+        """Make new sessions read-only, then end every older session. Raises DeadlineExceeded."""
         if not self.server.facts.allow_alter_system:
             raise GateClosed(
                 f"{self.server.name}: allow_alter_system is off",
                 found="ALTER SYSTEM is refused",
-                remedy="Allow it for the switchover: it is how writes are stopped, and taken back.",
+                remedy="Set it on for the switchover, which blocks writes by ALTER SYSTEM.",
             )
-        self.edit = SystemEdit(_SETTING, self.standing(), "on")
+        self.edit = SystemEdit(_SETTING, self.previous_value(), "on")
         self.edit.make(self.server)
         self._reload("on")
         now = self.server.scalar("SELECT pg_catalog.clock_timestamp()")
@@ -65,23 +68,23 @@ class WriteBlock:
         return f"read-only, {ended[0]['ended']} sessions ended"
 
     def unpersist(self) -> None:
-        """The file as it was, without a reload: this server stays read-only, its next start will not be."""
+        """Restore postgresql.auto.conf without a reload: only the running server stays read-only."""
         if self.edit is not None:
             self.edit.reversed().make(self.server)
 
     def disable(self) -> str:
-        """Writes are let in again."""
+        """Allow writes again, and return what was done."""
         if self.edit is None:
             return "Nothing was changed."
         if not self.edit.reversed().stands(self.server):
             self._reload_only()
-            return "Writes are let in again."
+            return "Writes are allowed again."
         self.unpersist()
         self._reload("off")
-        return "Put back: writes are let in again."
+        return "Restored: writes are allowed again."
 
-    def standing(self) -> str | None:
-        """What postgresql.auto.conf says, or said before pgnb stopped writes; None: nothing."""
+    def previous_value(self) -> str | None:
+        """Return the value in postgresql.auto.conf before pgnb blocked writes; None if it had none."""
         found = self._in_file()
         if self.interrupted is not None and self.interrupted.stopped and found == "on":
             return self.interrupted.standing
@@ -95,7 +98,7 @@ class WriteBlock:
     def _reload_only(self) -> None:
         self.server.execute("SELECT pg_catalog.pg_reload_conf()")
 
-    def _reload(self, wished: str) -> None:
+    def _reload(self, desired: str) -> None:
         self._reload_only()
 
         def seen() -> str:
@@ -103,10 +106,10 @@ class WriteBlock:
                 return str(session.query(f"SHOW {_SETTING}")[0][_SETTING])
 
         wait_until(
-            f"{_SETTING} = {wished} in new sessions",
+            f"{_SETTING} = {desired} in new sessions",
             seen,
-            lambda value: value == wished,
+            lambda value: value == desired,
             timeout=_TIMEOUT,
             every=0.02,
-            remedy="The command line, or a setting of the database or role, beats ALTER SYSTEM.",
+            remedy="The server's command line, or a setting of the database or role, overrides ALTER SYSTEM.",
         )

@@ -29,7 +29,7 @@ _SWITCHOVER = (
     "see its pod gone",
     "the role",
 )
-_FAILOVER = ("scale from", "read how it ended", "SELECT pg_promote", "selector:")
+_FAILOVER = ("scale from", "read how its server ended", "SELECT pg_promote", "selector:")
 _REJOIN = ("the role", "scale to 1")
 
 

@@ -75,7 +75,7 @@ def test_wal_that_does_not_arrive_puts_everything_back(family: Family):
     family.primary.execute("CREATE TABLE before_it (n int)")
     with pytest.raises(ChangeFailed, match="stopped") as failure:
         change.apply()
-    assert "writes are let in again" in failure.value.remedy
+    assert "writes are allowed again" in failure.value.remedy
     assert writable(family.primary)
     assert standby.refresh().in_recovery
 
@@ -102,9 +102,9 @@ def test_a_shutdown_that_was_a_kill_is_put_back(family: Family):
     wait_until("it streams again", lambda: operation_checks(role_change).ok, timeout=60)
     change = plan_switchover(role_change)
     change.grant(allow_promotion=True)
-    with pytest.raises(ChangeFailed, match="did not shut down in order") as failure:
+    with pytest.raises(ChangeFailed, match="did not shut down cleanly") as failure:
         change.apply()
-    assert "Put back" in failure.value.remedy
+    assert "Undone" in failure.value.remedy
     family.primary.reopen()
     assert not family.primary.refresh().in_recovery
     assert writable(family.primary)

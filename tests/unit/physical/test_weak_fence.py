@@ -64,7 +64,10 @@ def test_a_tool_that_manages_it_is_named(tool):
 
 def test_what_can_not_be_seen_counts_as_somebody():
     role_change = _pair({"horizontalpodautoscalers": AccessDenied("forbidden")})
-    assert "an unknown one of horizontalpodautoscalers (forbidden)" in weak_fence(role_change)[0].why
+    assert (
+        "possibly one of horizontalpodautoscalers, which can't be read (forbidden)"
+        in weak_fence(role_change)[0].why
+    )
 
 
 def test_a_volume_that_can_not_be_fenced_is_weak():

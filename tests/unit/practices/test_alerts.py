@@ -137,7 +137,7 @@ def test_a_plan_only_run_writes_no_file(tmp_path):
     place = Place(journal=Journal(tmp_path / "journal.jsonl", dry_run=True))
     rules(place).plan_write(str(tmp_path / "rules.yaml")).apply()
     assert not (tmp_path / "rules.yaml").exists()
-    assert (tmp_path / "alerts.yaml").read_text() == rules(place).yaml, "the record has them"
+    assert (tmp_path / "alerts.yaml").read_text() == rules(place).yaml, "the record holds them"
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

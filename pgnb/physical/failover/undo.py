@@ -1,4 +1,4 @@
-"""Whether the old primary may take writes again: read now, from the servers and the API, never remembered."""
+"""Decide whether the old primary may accept writes again, by what servers and API server say now."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from pgnb.postgres.services import read_service, selector_words
 
 @dataclass(frozen=True)
 class Before:
-    """What the plan saw: the candidate's timeline, and the Service."""
+    """The state at the time of planning: the candidate's timeline, and the Service."""
 
     timeline: int
     service: Object
 
     @classmethod
     def of(cls, role_change: RoleChange) -> Before:
-        """As it is now. Raises ParameterError for a Service that can't be switched."""
+        """Read the state now. Raises ParameterError for a Service that can't be switched."""
         return cls(role_change.candidate.facts.timeline, read_service(role_change))
 
 
-def against_putting_back(role_change: RoleChange, before: Before) -> list[str]:
-    """Why the old primary must not take writes again, one reason each; none: it may.
+def reasons_against_undo(role_change: RoleChange, before: Before) -> list[str]:
+    """Return the reasons why the old primary must not accept writes again; empty if it may.
 
-    Somebody else may have promoted meanwhile. Whatever can't be read is a reason, too.
+    Somebody else may have promoted a standby. Anything that can't be read counts as a reason.
     """
     reasons = [
         reason for one in (role_change.candidate, *role_change.others) for reason in _of_standby(one, before)
@@ -65,10 +65,10 @@ def _of_service(role_change: RoleChange, before: Before) -> Iterator[str]:
         yield f"the Service {role_change.service} selects {selector_words(selector)}"
 
 
-def going_on(role_change: RoleChange) -> str:
-    """The command that goes on from a state in which the old primary takes no writes."""
+def next_step(role_change: RoleChange) -> str:
+    """Return how to go on from a state in which the old primary accepts no writes."""
     return (
-        "Go on with pgnb run 09 -p operation failover -p allow_promotion true. To give up instead, see"
-        " first that"
-        f" every standby of {role_change.old.name} is still in recovery."
+        "Go on with pgnb run 09 -p operation failover -p allow_promotion true. To give up instead,"
+        " first make sure"
+        f" that every standby of {role_change.old.name} is still in recovery."
     )
