@@ -1,4 +1,4 @@
-"""Physical replication: slots, the source's proof, the standby and its base backup, and how it stands."""
+"""Physical replication: slots, connectivity of the source, standbys, base backups, rejoin and status."""
 
 from pgnb.physical.backupoptions import BackupOptions
 from pgnb.physical.basebackup import plan_base_backup

@@ -1,6 +1,6 @@
-"""A standby from a base backup (section 3.3): the old data stay until the new ones stream.
+"""Make a standby from a base backup (section 3.3); the old data stay until the new standby streams.
 
-The order is that of facts 18, 19, 20, 21 and 61: see what lies there, stop the workload, copy into a new
+The order follows facts 18, 19, 20, 21 and 61: inspect the volume, stop the workload, copy into a new
 directory, verify it, configure it, swap, start, see it stream, and only then remove the old directory.
 """
 
@@ -32,7 +32,7 @@ from pgnb.postgres import Server
 from pgnb.postgres.config.configmap import read_config_map
 from pgnb.postgres.source import Source
 
-_NOTE = "The old data directory stays until the new standby streams; the primary goes on serving."
+_NOTE = "The old data directory stays until the new standby streams. The primary continues to serve."
 
 
 def plan_base_backup(
@@ -52,14 +52,14 @@ def plan_base_backup(
     options: BackupOptions | None = None,
     tablespaces: Mapping[str, str] | None = None,
 ) -> Change:
-    """Make the workload `standby` a streaming standby of the primary; nothing to do where it is one already.
+    """Plan to make the workload `standby` a streaming standby of the primary; empty if it is one already.
 
-    What lies in its data directory is looked at first: nothing, a fresh initdb, and this primary's own
-    former standby are replaced; anything else needs `wipe_standby_data` to be the claim's name. `config_map`
-    holds the standby's settings. `timeout` and `start_timeout` are seconds, for the copy and for the start
-    of each pod. `options` are those of pg_basebackup. `tablespaces` maps a path at the primary to another one
-    at the standby; without it each keeps its path. `slot_to_come` says that the slot is made by the time
-    that these steps run. Raises ParameterError for a slot, a workload or a volume that cannot serve.
+    An empty directory, a fresh initdb and an old standby of this primary are replaced; any other data need
+    `wipe_standby_data`, the claim's name. `config_map` holds the standby's settings. `timeout` and
+    `start_timeout` are seconds, for the copy and for the start of each pod. `options` are those of
+    pg_basebackup. `tablespaces` maps a path at the primary to another one at the standby; others keep their
+    path. `slot_to_come`: the slot will exist when the steps run. Raises ParameterError for an unsuitable
+    slot, workload or volume.
     """
     cluster, title = primary.cluster, f"base backup for {standby}"
     target = find_target(cluster, standby, container=container, data_directory=data_directory)
@@ -105,51 +105,51 @@ def plan_base_backup(
 def _nothing_there(primary: Server, standby: str, title: str) -> Change:
     if not primary.journal.dry_run:
         raise NotFound(
-            f"there is no Deployment or StatefulSet {standby}", remedy="Make it first (section 3.2)."
+            f"there is no Deployment or StatefulSet {standby}", remedy="Create it first (section 3.2)."
         )
     steps = [Step(standby, "base backup into its empty volume; verify, configure, start", lambda: "")]
     return Change(
-        title, primary.journal, "", "a streaming standby\n", steps, note=f"{standby} is not there yet."
+        title, primary.journal, "", "a streaming standby\n", steps, note=f"{standby} does not exist yet."
     )
 
 
 def assert_not_the_primary(primary: Server, target: Target) -> None:
-    """The target has a volume of its own. Raises ParameterError."""
+    """Raise ParameterError if the target uses the primary's volume."""
     own = {mount.claim for mount in primary.pod.mounts if mount.claim}
     if target.claim in own:
         raise ParameterError(
-            f"{target.name} has the primary's own volume",
+            f"{target.name} uses the primary's volume",
             found=f"claim {target.claim}",
-            remedy="A standby needs a claim of its own: correct its template.",
+            remedy="A standby needs its own claim: correct its template.",
         )
 
 
 def assert_slot(
     cluster: Cluster, target: Target, slot: Slot | None, name: str, application_name: str
 ) -> None:
-    """The slot is there, and nobody but this very standby reads from it."""
+    """Raise ParameterError unless the slot exists and only this standby reads from it."""
     if slot is None:
         if cluster.dry_run:
             return
-        raise ParameterError(f"there is no slot {name}", remedy="Make it first (section 2.3).")
+        raise ParameterError(f"there is no slot {name}", remedy="Create it first (section 2.3).")
     if not slot.physical or slot.lost or not (slot.reserved or slot.active):
         raise ParameterError(
             f"the slot {name} cannot serve a standby",
             found=slot.summary,
-            remedy="It must be physical, with its WAL reserved and not lost: see section 2.3 and 7.",
+            remedy="It must be physical, with its WAL reserved and not lost (sections 2.3 and 7).",
         )
     if slot.active and not _ours(cluster, target, slot, application_name):
         raise ParameterError(
-            f"the slot {name} is taken",
+            f"the slot {name} is in use",
             found=slot.summary,
-            remedy="Name another slot for this standby, or stop the consumer that has it.",
+            remedy="Name another slot for this standby, or stop its consumer.",
         )
 
 
 def _ours(cluster: Cluster, target: Target, slot: Slot, application_name: str) -> bool:
-    """Whether this very standby reads from it: its pod, or, under its name, no other pod.
+    """Whether this standby reads from the slot: its pod, or no pod with that address but the standby's name.
 
-    A walsender outlives a pod that was just stopped, and a Service may hide a pod's address.
+    The name counts because a walsender may run longer than its pod, and a Service may hide a pod's address.
     """
     uids = {pod.uid for pod in cluster.pods(target.workload.selector, target.pod.container)}
     states = {pod["metadata"]["uid"]: pod.get("status") or {} for pod in cluster.list("pods")}
@@ -162,7 +162,7 @@ def _ours(cluster: Cluster, target: Target, slot: Slot, application_name: str) -
 
 
 def running_pod(cluster: Cluster, target: Target) -> Pod | None:
-    """The workload's Ready pod, if there is one."""
+    """Return the workload's Ready pod, if any."""
     pods = cluster.pods(target.workload.selector, target.pod.container)
     return next((pod for pod in pods if pod.ready and not pod.deleting), None)
 
@@ -176,10 +176,10 @@ def look_at(
     copying: Pod | None = None,
     where: Callable[[DataDirectory], Sequence[Place]] = lambda state: (),
 ) -> DataDirectory | None:
-    """What lies there: by exec in the running server's pod, else by a helper; None where neither may be.
+    """Inspect the volume, by exec in the server's pod, else by a helper pod; None if neither is possible.
 
-    `copying` is a helper pod of an earlier run that is on the volume already. `where` says, by what lies in
-    the data directory, which places outside of it are looked at, too.
+    `copying` is a helper pod of an earlier run that has mounted the volume. `where` returns, for the data
+    directory found, the places outside of it that are inspected, too.
     """
     cluster = primary.cluster
     if pod is not None:
@@ -190,16 +190,16 @@ def look_at(
             return _inspected(primary, target, partial(cluster.exec, copying), where)
         except DeadlineExceeded:
             raise
-        except PgnbError:  # It may have ended just now; then a helper of this run's own looks.
+        except PgnbError:  # It may have just ended. Then this run starts its own helper pod.
             pass
     claim = cluster.get("persistentvolumeclaims", target.claim)
     if claim is not None and (claim.get("status") or {}).get("phase") == "Pending":
-        return DataDirectory({"kind": "absent"})  # No volume is bound to it yet, so nothing lies there.
+        return DataDirectory({"kind": "absent"})  # No volume is bound yet.
     if cluster.dry_run:
         return None
     if claim is None:
         raise NotFound(
-            f"the claim {target.claim} of {target.name} is not there", remedy="Make it (section 3.2)."
+            f"the claim {target.claim} of {target.name} does not exist", remedy="Create it (section 3.2)."
         )
     spec = target.helper("pgnb-inspect", (), uid=owner.uid, gid=owner.gid)
     with cluster.helper(spec, lifetime=3600) as helper:
@@ -221,11 +221,11 @@ def _inspected(
 def streams_already(
     primary: Server, pod: Pod, state: DataDirectory, slot: Slot | None, application_name: str
 ) -> bool:
-    """Whether this pod's server follows this primary already, through this slot and under this name."""
+    """Whether this pod's server follows this primary already, with this slot and application_name."""
     if state.system_identifier != primary.facts.system_identifier or not state.follows:
         return False
     named = [s for s in senders(primary) if s.application_name == application_name and s.streaming]
-    # A Service may hide the pod's address; then the receiver that streams in the pod must be seen itself.
+    # A Service may hide the pod's address. Then the receiver in the pod counts.
     ours = [s for s in named if s.address == pod.ip or state.receiving]
     return slot is not None and any(s.pid == slot.active_pid for s in ours)
 
@@ -233,7 +233,7 @@ def streams_already(
 def _nothing_but_leftovers(
     cluster: Cluster, target: Target, pod: Pod, state: DataDirectory, title: str
 ) -> Change:
-    words = f"{target.name} streams from this primary already."
+    words = f"{target.name} already streams from this primary."
     if not state.has_old and not state.has_new:
         return Change(title, cluster.journal, note=words)
     beside = replace(target, mount=replace(target.mount, sub_path=""))
@@ -251,7 +251,7 @@ def _nothing_but_leftovers(
 
 
 def config_settings(primary: Server, config_map: str) -> Mapping[str, str]:
-    """The ConfigMap's settings, once they are known to do; in a plan-only run it may not be there yet."""
+    """Return the ConfigMap's settings, checked; empty if a plan-only run finds no ConfigMap."""
     if not config_map:
         return {}
     try:
@@ -275,7 +275,7 @@ def _change(
         _after(work),
         work.steps(),
         note=" ".join(part for part in (work.earlier.summary, _NOTE) if part),
-        undo_text=f"scale {target.name} to 0; the former data are gone once the standby streams",
+        undo_text=f"scale {target.name} to 0; the old data are removed once the standby streams",
         confirmations=_confirmations(target, verdict, state.outside if state else ""),
         precheck=lambda: _precheck(work, state),
     )
@@ -285,7 +285,7 @@ def _change(
 
 
 def _before(target: Target, verdict: Classification | None) -> str:
-    words = verdict.summary if verdict else "not looked at: a plan-only run starts no helper pod"
+    words = verdict.summary if verdict else "not inspected, since a plan-only run starts no helper pod"
     return f"{target.directory} on claim {target.claim}: {words}\nreplicas: {target.workload.replicas}\n"
 
 
@@ -302,13 +302,13 @@ def _after(work: Bootstrap) -> str:
 def _confirmations(target: Target, verdict: Classification | None, outside: str) -> list[Confirmation]:
     if verdict is None or verdict.disposable:
         return []
-    also = f", with what it has at {outside}" if outside else ""
+    also = f", with its files at {outside}" if outside else ""
     why = f"{target.directory} holds {verdict.summary}; it would be removed{also} once the standby streams."
     return [Confirmation(WIPE, target.claim, why)]
 
 
 def _precheck(work: Bootstrap, state: DataDirectory | None) -> Checks:
-    """Read right before acting: the primary is the one planned upon, and there is room for all that comes."""
+    """Check right before acting that the primary is still the planned one, and that there is enough room."""
     primary, target = work.primary, work.target
     before = primary.facts.system_identifier
     facts, room = primary.refresh(), primary.fetch_one("physical/room")
@@ -322,7 +322,7 @@ def _precheck(work: Bootstrap, state: DataDirectory | None) -> Checks:
             not facts.in_recovery and facts.system_identifier == before,
             facts.role,
             "primary",
-            "It was demoted or replaced meanwhile: plan again.",
+            "It was demoted or replaced after planning: run this again.",
         ),
         Check("free walsenders", senders_free >= 2, senders_free, 2, "Raise max_wal_senders (restart)."),
         Check("free slots", slots_free >= 1, slots_free, 1, "Raise max_replication_slots (restart)."),

@@ -1,4 +1,4 @@
-"""The steps of a base backup, what is left when one fails, and what is put back then."""
+"""The steps of a base backup, and what is undone when one fails."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from pgnb.postgres.source import Source
 
 _FREE_SLOT = 90.0
 ROOM = 1.1
-"""A volume must have the size of what comes and a tenth more free: WAL goes on being written meanwhile."""
+"""The volume needs the size of the copy and a tenth more, since WAL is written during the copy."""
 BACKUP_NAME = "pgnb_base_backup"
 WIPE = "wipe_standby_data"
-_OWN = "the standby's pod"
 """The parameter that confirms, by the claim's name, that unknown data may be replaced."""
+_OWN = "the standby's pod"
 
 
 @dataclass
 class Bootstrap:
-    """One base backup in progress. `swapped` says on which side of the swap it is."""
+    """One base backup in progress; `swapped` says whether the new data are in place."""
 
     primary: Server
     target: Target
@@ -47,47 +47,45 @@ class Bootstrap:
     application_name: str
     owner: User
     interrupted: bool
-    """Whether an earlier run was stopped in the middle of its swap."""
+    """Whether an earlier run was interrupted during its swap."""
     replacing: bool
-    """Whether a former data directory will be left beside the new one."""
+    """Whether the old data directory will be beside the new one."""
     timeout: float
     start_timeout: float
     options: BackupOptions = field(default_factory=BackupOptions)
     work: str = ""
-    """What its helper works at, by which the next run finds it."""
+    """The work of its helper pod, by which a later run finds the pod."""
     earlier: Earlier = field(default_factory=Earlier)
-    """What runs before this one left, to go on with."""
+    """What an earlier run left, to continue with."""
     places: Sequence[Place] = ()
-    """Where pg_wal and tablespaces go that lie outside of the data directory."""
+    """Where pg_wal and tablespaces outside of the data directory are put."""
     moves: str = ""
-    """Where pg_wal lay outside so far, of one that goes into the data directory."""
+    """Where pg_wal was outside until now, if it is put into the data directory."""
     unused: bool = False
-    """Whether a base backup is in place already that an earlier run made and that never streamed."""
+    """Whether a base backup of an earlier run is already in place, but never streamed."""
     named: Collection[str] = ()
-    """What the operator has confirmed by the time that the steps run (`Change.granted`)."""
+    """What the operator has confirmed (`Change.granted`)."""
     swapped: bool = False
     pod: Pod | None = field(default=None, repr=False)
 
     def steps(self) -> list[Step]:
-        """What will be done, in order."""
+        """Return the steps in order."""
         name, host, replicas = self.target.name, self.source.host, self.target.workload.replicas
         stop = f"scale from {replicas} to 0 and see every pod gone" if replicas else "see that no pod is left"
         steps = [
             self._step(f"{stop}; see the slot {self.role.slot} free", self.stop),
             self._step(self._copy_words(host), self.copy),
-            self._step(
-                f"configure it, try the configuration, put it in the place of {name}'s data", self.install
-            ),
-            self._step("scale to 1, and see it stream from its slot under its name", self.start),
+            self._step(f"configure it, test the configuration, replace {name}'s data by it", self.install),
+            self._step("scale to 1, and see it stream from its slot with its application_name", self.start),
         ]
-        last = self._step(f"remove the former data directory {self.target.old}", self.clean)
+        last = self._step(f"remove the old data directory {self.target.old}", self.clean)
         return [*steps, last] if self.replacing else steps
 
     def _copy_words(self, host: str) -> str:
         if self.earlier.pod is not None:
-            return f"follow pod {self.earlier.pod.name}, which makes the base backup from {host} already"
+            return f"follow the pod {self.earlier.pod.name}, which already makes the base backup from {host}"
         if self.earlier.copy is not None and self.earlier.usable:
-            return f"take the verified base backup at {self.earlier.copy.directory}, if it is good still"
+            return f"use the verified base backup at {self.earlier.copy.directory}, if it is still usable"
         return f"pg_basebackup from {host} into {self.target.new}, then pg_verifybackup"
 
     def _step(self, what: str, act: Callable[[], str]) -> Step:
@@ -103,11 +101,11 @@ class Bootstrap:
                 remedy=" ".join(part for part in (error.remedy, self._state_after_failure()) if part),
             ) from error
         except KeyboardInterrupt:
-            self._put_back()
+            self._scale_back()
             raise
 
     def stop(self) -> str:
-        """Nobody on the volume, and the slot free: the walsender has noticed that its standby is gone."""
+        """Scale to 0 and wait until the slot is free, which its walsender may hold for a while."""
         cluster = self.primary.cluster
         result = cluster.scale_and_wait(self.target.workload, 0)
         wait_until(
@@ -116,7 +114,7 @@ class Bootstrap:
             lambda slot: slot is None or not slot.active,
             timeout=_FREE_SLOT,
             every=0.2,
-            describe=lambda slot: slot.summary if slot else "not there",
+            describe=lambda slot: slot.summary if slot else "does not exist",
             remedy="Its walsender ends after wal_sender_timeout, or by pg_terminate_backend().",
         )
         if self.interrupted:
@@ -134,7 +132,7 @@ class Bootstrap:
             helper.exec(argv, timeout=600, changes="finish the swap that was interrupted")
 
     def copy(self) -> str:
-        """The base backup and its verification, in a helper pod whose end is the proof, or an earlier one."""
+        """Make and verify the base backup in a helper pod, or use that of an earlier run."""
         pod = self.earlier.pod
         running = pod is not None and self._runs(pod)
         why = ""
@@ -151,19 +149,19 @@ class Bootstrap:
         return f"{progress.close()}, verified{why}"
 
     def _runs(self, pod: Pod) -> bool:
-        """Whether that very pod is there; one that has ended well left its copy on the volume."""
+        """Whether that pod still exists; if it completed, its copy is on the volume."""
         found = self.primary.cluster.get("pods", pod.name)
         return found is not None and found["metadata"]["uid"] == pod.uid
 
     def _look_again(self) -> Earlier:
-        """What is left now that nobody else is on the volume."""
+        """Inspect again what an earlier run left, now that no other pod uses the volume."""
         bin_dir = self.primary.facts.bin_dir
         with self.primary.cluster.helper(self._helper(()), lifetime=3600) as helper:
             state = inspect(helper.exec, self.target.directory, self.target.root, bin_dir)
         return earlier(self.primary, None, state, self.role.slot, self.places)
 
     def back_up(self, on_log: Callable[[str], None]) -> HelperResult:
-        """Run the helper pod to its end; `on_log` gets each line that it writes."""
+        """Run the helper pod to its end; `on_log` receives each line of its log."""
         connection = self.source.connection(BACKUP_NAME, HELPER_PASSFILE)
         login, target = self.source.passfile_arguments(HELPER_PASSFILE), self.target
         places = (target.new, self.primary.facts.bin_dir, connection, target.directory, target.old)
@@ -175,7 +173,7 @@ class Bootstrap:
         )
 
     def install(self) -> str:
-        """Configure and swap, after a last look at what would be replaced, and by whom."""
+        """Configure and swap, after a last check of the data directory, the workload and the slot."""
         self._assert_still_stopped()
         self._assert_slot_kept()
         bin_dir = self.primary.facts.bin_dir
@@ -183,14 +181,14 @@ class Bootstrap:
             state = inspect(helper.exec, self.target.directory, self.target.root, bin_dir)
             verdict = classify(state, self.primary.facts.system_identifier)
             if not (verdict.disposable or WIPE in self.named):
-                raise ChangeFailed("the data directory is not what was planned upon", found=verdict.summary)
+                raise ChangeFailed("the data directory has changed since planning", found=verdict.summary)
             goes = "unused" if state.unused and verdict.kind == "own standby" else "former"
             result = install(helper, self.target, self.role, bin_dir, self._directory(state), goes=goes)
         self.swapped = True
         return result
 
     def _directory(self, state: DataDirectory) -> str:
-        """Where the base backup lies that goes in, once it is known to be one that can follow."""
+        """Return the directory of the base backup, after checking that it can follow the primary."""
         copy = state.finished_copy
         why = "it is not complete, or was not verified"
         if copy is not None:
@@ -199,12 +197,12 @@ class Bootstrap:
             raise ChangeFailed(
                 "the base backup cannot be put in place",
                 found=why,
-                remedy="The primary or its slot changed meanwhile: plan again.",
+                remedy="The primary or its slot has changed since planning: run this again.",
             )
         return copy.directory
 
     def _assert_still_stopped(self) -> None:
-        """A person, an autoscaler or a GitOps tool may have started a server on the old data meanwhile."""
+        """Raise ChangeFailed if somebody has scaled the workload back, so that its server may run."""
         cluster = self.primary.cluster
         replicas = self.target.reload(cluster).workload.replicas
         pods = cluster.pods(self.target.workload.selector, self.target.pod.container)
@@ -212,22 +210,23 @@ class Bootstrap:
             raise ChangeFailed(
                 f"somebody scaled {self.target.name} back while the base backup ran",
                 found=f"scaled to {replicas}; pods: {', '.join(pod.name for pod in pods) or 'none'}",
-                remedy="Its data were not touched. See who scales it: a person, an autoscaler, GitOps.",
+                remedy="Its data were not changed. Find out who scales it: a person, an autoscaler, GitOps.",
             )
 
     def _assert_slot_kept(self) -> None:
-        """Without its WAL the new data could not catch up, while the old may still serve."""
+        """Raise ChangeFailed if the slot lost its WAL: the new data could not catch up."""
         slot = slots(self.primary).find(self.role.slot)
         if slot is None or slot.lost:
             raise ChangeFailed(
                 f"the slot {self.role.slot} lost its WAL while the base backup ran",
                 found=slot.summary if slot else "it was dropped",
-                remedy="Raise max_slot_wal_keep_size beyond what is written during a backup (section 2.1),"
-                " make the slot anew (section 2.3), and run this again.",
+                remedy="Raise max_slot_wal_keep_size above the WAL that is written during a backup"
+                " (section 2.1),"
+                " create the slot again (section 2.3), and run this again.",
             )
 
     def start(self) -> str:
-        """One replica, Ready, whose receiver the primary sees streaming through the slot."""
+        """Scale to 1, and wait until the primary sees the standby stream through the slot."""
         cluster = self.primary.cluster
         try:
             cluster.scale_and_wait(self.target.workload, 1, timeout=self.start_timeout)
@@ -242,7 +241,7 @@ class Bootstrap:
         return words
 
     def clean(self) -> str:
-        """The former directory, removed in the standby's own pod: it has the volume mounted anyway."""
+        """Remove the old directory in the standby's own pod, which has mounted the volume."""
         if self.pod is None:
             return "not removed: no pod"
         seen = replace(self.target, mount=replace(self.target.mount, sub_path=""))
@@ -251,11 +250,11 @@ class Bootstrap:
         return "removed"
 
     def place_checks(self, state: DataDirectory | None, needed: int, major: int) -> list[Check]:
-        """Room, rights and programs of the standby's place; nothing where it could not be looked at."""
+        """Check room, permissions and programs for the standby; empty if its volume was not inspected."""
         if state is None or "free_kb" not in state.found:
             return []
         needed = 0 if self.earlier.usable else needed
-        # What an earlier run has copied is gone on with, or goes.
+        # The copy of an earlier run is used or removed.
         copied = state.new_bytes + left_by_earlier(self.places, state, self.target.claim)
         room = state.free_bytes + copied
         return [
@@ -264,7 +263,7 @@ class Bootstrap:
                 room >= needed,
                 format_bytes(room),
                 f"≥ {format_bytes(needed)}, beside the old data",
-                f"Enlarge the claim {self.target.claim}, or remove what is not needed on it.",
+                f"Enlarge the claim {self.target.claim}, or remove files that are not needed.",
             ),
             Check(
                 "the volume can be written",
@@ -285,7 +284,8 @@ class Bootstrap:
                 not self.moves,
                 self.moves or "keeps its place",
                 "keeps its place",
-                "It goes into the data directory: see that this volume has room and speed for it, or mount"
+                "It is put into the data directory. Make sure that this volume is large and fast"
+                " enough, or mount"
                 " a claim for it.",
                 advice=True,
             ),
@@ -293,25 +293,27 @@ class Bootstrap:
         ]
 
     def pod_checks(self) -> Sequence[Check]:
-        """Whether the API server would take the pods that are to come: the helper's and the standby's own."""
+        """Check whether the API server would admit the helper pod and the standby's pod."""
         cluster, name = self.primary.cluster, "pgnb-base-backup-dry-run"
         helper = cluster.helper_manifest(self._helper(("true",)), name, seconds=60)
         pods = {"the base backup's pod": helper, _OWN: pod_of_workload(self.target.workload.object)}
         return cluster.pod_checks(pods, replacing=(_OWN,) if self.target.workload.replicas else ())
 
     def volume_checks(self) -> list[Check]:
-        """Whether others have the data's claim mounted, which stops, or a place's, which many may share."""
+        """Check for other pods on the data's claim, which stops the run, and on other claims (advice)."""
         data = self.target.claim
         others = dict.fromkeys(place.claim for place in self.places if place.claim != data)
-        checks = [_alone("the volume", data, self.strangers(), "Wait until it ends, or delete it")]
+        checks = [_alone("the volume", data, self.other_pods_mounting(), "Wait until it ends, or delete it")]
         for claim in others:
             paths = ", ".join(place.base for place in self.places if place.claim == claim)
-            way = f"See that it leaves {paths} alone"
-            checks.append(_alone(f"claim {claim}", claim, self.strangers(claim), way, advice=True))
+            remedy = f"Make sure that it does not use {paths}"
+            checks.append(
+                _alone(f"claim {claim}", claim, self.other_pods_mounting(claim), remedy, advice=True)
+            )
         return checks
 
-    def strangers(self, claim: str = "") -> list[str]:
-        """Pods that have the claim mounted, without one the data's, and are none of the workload's own."""
+    def other_pods_mounting(self, claim: str = "") -> list[str]:
+        """Return the pods of others that have mounted the claim, by default the data's claim."""
         cluster = self.primary.cluster
         own = {pod.uid for pod in cluster.pods(self.target.workload.selector, self.target.pod.container)}
         own |= {self.earlier.pod.uid} if self.earlier.pod else set()
@@ -327,7 +329,7 @@ class Bootstrap:
         return self.target.helper("pgnb-base-backup", argv, uid=self.owner.uid, gid=self.owner.gid)
 
     def _log(self) -> str:
-        """The end of the standby's log, where a server says why it does not start or connect."""
+        """Return the last lines of the standby's log, which say why it does not start or connect."""
         cluster = self.primary.cluster
         try:
             pods = cluster.pods(self.target.workload.selector, self.target.pod.container)
@@ -338,48 +340,48 @@ class Bootstrap:
 
     def _state_after_failure(self) -> str:
         if self.swapped:
-            former = f"; the former one is at {self.target.old}" if self.replacing else ""
-            return f"The new data directory is in place{former}. Mend what the log says, then run this again."
-        return f"{self._put_back()} Run this again when the cause is gone."
+            old = f"; the old one is at {self.target.old}" if self.replacing else ""
+            return (
+                f"The new data directory is in place{old}. Correct what the log reports, then run this again."
+            )
+        return f"{self._scale_back()} Remove the cause, then run this again."
 
-    def _put_back(self) -> str:
-        """Before the swap the data are untouched: the workload gets the replicas that it had."""
+    def _scale_back(self) -> str:
+        """Give the workload its previous replicas, since its data are unchanged before the swap."""
         place = (
-            f"The base backup of an earlier run is in place; the former data are at {self.target.old}"
+            f"The base backup of an earlier run is in place; the old data are at {self.target.old}"
             if self.unused
-            else "The old data directory is as it was"
+            else "The old data directory is unchanged"
         )
-        kept = f"{place}, and the slot {self.role.slot} was not moved."
-        former = self.target.workload.replicas
-        if self.swapped or not former:
+        kept = f"{place}, and the slot {self.role.slot} has not advanced."
+        before = self.target.workload.replicas
+        if self.swapped or not before:
             return f"{kept} {self.target.name} stays scaled to 0."
         try:
-            body = {"spec": {"replicas": former}}
-            self.primary.cluster.patch_as_seen(
-                self.target.workload.object, body, f"put back: scale to {former}"
-            )
+            body = {"spec": {"replicas": before}}
+            self.primary.cluster.patch_as_seen(self.target.workload.object, body, f"undo: scale to {before}")
         except Conflict as changed:
-            return f"{kept} {self.target.name} was changed by somebody else meanwhile: {changed.message}."
+            return f"{kept} Somebody else has changed {self.target.name}: {changed.message}."
         except PgnbError as error:
             return f"{kept} {self.target.name} is still scaled to 0: {error.message}."
-        return f"{kept} {self.target.name} is scaled to {former} again."
+        return f"{kept} {self.target.name} is scaled to {before} again."
 
 
 def _outside(places: Sequence[Place]) -> tuple[str, ...]:
-    """As backup.sh takes it: the place of pg_wal, the number of tablespaces, and the two paths of each."""
+    """Return arguments for backup.sh: pg_wal's place, the number of tablespaces, and both paths of each."""
     wal = next((place.base for place in places if place.outside.wal), "")
     spaces = [place for place in places if not place.outside.wal]
     pairs = [path for place in spaces for path in (place.outside.path, place.base)]
     return (wal, str(len(spaces)), *pairs)
 
 
-def _alone(where: str, claim: str, others: Sequence[str], way: str, *, advice: bool = False) -> Check:
+def _alone(where: str, claim: str, others: Sequence[str], remedy: str, *, advice: bool = False) -> Check:
     return Check(
-        f"nobody else on {where}",
+        f"no other pod on {where}",
         not others,
-        ", ".join(others) or "nobody",
-        "nobody",
-        f"{way}; it has mounted the claim {claim}.",
+        ", ".join(others) or "none",
+        "none",
+        f"{remedy}: it has mounted the claim {claim}.",
         advice=advice,
     )
 

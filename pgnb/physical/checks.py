@@ -1,4 +1,4 @@
-"""Whether a standby is what it should be: one table of checks from both sides."""
+"""Check a standby from both sides: the primary's views and its own."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pgnb.physical.status import Receiver, Sender, receiver, senders
 from pgnb.postgres import Server
 from pgnb.postgres.route import ThroughPod
 
-_LOG = "See the standby's log: pg_hba.conf, password, slot and timeline each have their own words there."
+_LOG = "Read the standby's log: it names pg_hba.conf, password, slot or timeline."
 
 
 def standby_checks(primary: Server, standby: Server, *, slot: str, application_name: str) -> Checks:
-    """Held against the wish: same cluster and timeline, streaming from the slot under its name, able to last.
+    """Check that a standby streams from the primary, with its slot and application_name, and can go on.
 
-    Seen from the primary (pg_stat_replication, pg_replication_slots) and from the standby
-    (pg_stat_wal_receiver, the control file). A standby that is not there yet fails one check.
+    The primary is asked by pg_stat_replication and pg_replication_slots, the standby by
+    pg_stat_wal_receiver and its control file. A standby that does not exist yet fails one check.
     """
     title = f"{standby.name} follows {primary.name}"
     seen = receiver(standby)
     if seen is None:
-        absent = Check("the standby", False, "not there yet", "streaming", "Make it (section 3.3).")
+        absent = Check("the standby", False, "does not exist yet", "streaming", "Create it (section 3.3).")
         return Checks.of(title, [absent], primary.journal)
     named = [s for s in senders(primary) if s.application_name == application_name]
     sender = named[0] if named else None
@@ -43,21 +43,21 @@ def _identity(primary: Server, standby: Server, seen: Receiver) -> Iterator[Chec
         theirs.system_identifier == ours.system_identifier,
         theirs.system_identifier or "not readable",
         ours.system_identifier,
-        "It was made by another initdb: take a base backup of this primary (section 3.3).",
+        "It was created by another initdb: take a base backup of this primary (section 3.3).",
     )
     yield Check(
         "in recovery",
         seen.in_recovery,
         seen.in_recovery,
         True,
-        "It was promoted, or it has no standby.signal.",
+        "It was promoted, or has no standby.signal.",
     )
     yield Check(
         "same timeline",
         theirs.timeline == ours.timeline,
         str(theirs.timeline),
         str(ours.timeline),
-        "It follows another history: rejoin it (section 9) or take a new base backup.",
+        "It is on another timeline: rejoin it (section 9), or take a new base backup.",
     )
 
 
@@ -75,26 +75,27 @@ def _stream(seen: Receiver, slot: str) -> Iterator[Check]:
         not seen.paused,
         seen.pause_state,
         "not paused",
-        "SELECT pg_wal_replay_resume() on the standby; first see whether one of the five settings paused it.",
+        "Check whether a limit below the primary's paused it; then SELECT pg_wal_replay_resume() on the"
+        " standby.",
     )
 
 
 def _primary_side(primary: Server, named: list[Sender], slot: str, application_name: str) -> Iterator[Check]:
-    others = ", ".join(sorted({s.application_name or "?" for s in senders(primary)})) or "nobody"
+    others = ", ".join(sorted({s.application_name or "?" for s in senders(primary)})) or "none"
     sender = named[0] if len(named) == 1 else None
     yield Check(
         "application_name in force",
         sender is not None,
-        application_name if sender else f"{len(named)} of that name; receiving: {others}",
+        application_name if sender else f"{len(named)} of that name; streaming: {others}",
         application_name,
-        "primary_conninfo must carry it, once; postgresql.auto.conf beats postgresql.conf.",
+        "primary_conninfo must contain it once; postgresql.auto.conf overrides postgresql.conf.",
     )
     yield Check(
         "sender's state",
         sender is not None and sender.streaming,
         sender.state if sender else "none",
         "streaming",
-        "It is starting or catching up: wait; or see the log of both.",
+        "It starts or catches up: wait, or read the logs of both servers.",
     )
     yield _slot_check(slots(primary).find(slot), sender, slot)
 
@@ -104,9 +105,9 @@ def _slot_check(found: Slot | None, sender: Sender | None, slot: str) -> Check:
     return Check(
         "slot used by this standby",
         ok,
-        found.summary if found else "not there",
+        found.summary if found else "does not exist",
         f"{slot}, by this standby",
-        "The standby must stream from its own slot, else the primary may remove WAL that it still needs.",
+        "The standby must stream from its own slot; otherwise the primary may remove WAL that it needs.",
     )
 
 
@@ -117,9 +118,9 @@ def _lasting(primary: Server, standby: Server, seen: Receiver, sender: Sender | 
     yield Check(
         "no password in the connection",
         "password=" not in (seen.conninfo or ""),
-        "see the standby's card",
+        "see the standby's status",
         "a passfile",
-        "Take the password out of primary_conninfo; name a passfile there.",
+        "Replace the password in primary_conninfo by a passfile.",
         advice=True,
     )
     names = primary.fetch_one("physical/room")["synchronous_standby_names"]
@@ -128,14 +129,14 @@ def _lasting(primary: Server, standby: Server, seen: Receiver, sender: Sender | 
         not names,
         f"synchronous_standby_names = {names!r}",
         "empty",
-        "Commits wait for the standbys named there; asynchronous replication means that it is empty.",
+        "Commits wait for these standbys; for asynchronous replication it must be empty.",
         advice=True,
     )
     yield _address_check(standby, sender)
 
 
 def _address_check(standby: Server, sender: Sender | None) -> Check:
-    """No other pod receives under this name; an address of no pod is a Service's or a node's, in between."""
+    """Check that no other pod uses this name; an address of no pod is that of a Service or node between."""
     own, others = "", dict[str, str]()
     if isinstance(standby.route, ThroughPod):
         own, cluster = standby.route.pod.ip, standby.route.cluster
@@ -143,9 +144,9 @@ def _address_check(standby: Server, sender: Sender | None) -> Check:
         others = {status["podIP"]: name for name, status in pods if status.get("podIP") not in (None, own)}
     address = (sender.address if sender else None) or "not visible"
     return Check(
-        "received by this pod",
+        "streams to this pod",
         address not in others,
         others.get(address, address),
         own or "any address",
-        "Another pod receives under this application_name: give each standby its own.",
+        "Another pod uses this application_name: give each standby its own.",
     )

@@ -1,4 +1,4 @@
-"""The claims that a standby made by pgnb gets for pg_wal and tablespaces, told before they are made."""
+"""The claims for pg_wal and tablespaces of a standby made by pgnb, shown before they are created."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TAKEN = ("data", "passfile", "config")
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim beside the data's, as the template fills it in."""
+    """A further claim, as the template needs it."""
 
     name: str
     volume: str
@@ -39,21 +39,21 @@ class Claim:
 
 
 def made_by_pgnb(workload: Workload) -> bool:
-    """Whether pgnb made it from its template."""
+    """Whether pgnb created the workload from its template."""
     return bool((workload.object["metadata"].get("labels") or {}).get(MANAGED_BY) == "pgnb")
 
 
 def more_claims(
     primary: Server, name: str, live: Workload | None, tablespaces: Mapping[str, str]
 ) -> list[dict[str, object]]:
-    """One for each volume with pg_wal or a tablespace, at the primary's path or at the one that is wanted.
+    """Return a claim for each volume with pg_wal or a tablespace, at the primary's path or the mapped one.
 
-    A workload that is there (`live`) keeps those that it has, and gets new ones only while it is stopped.
+    An existing workload (`live`) keeps its claims, and gets new ones only while it is stopped.
     """
     outside, pod = outside_of(primary), primary.pod
     paths, volumes = mapped(outside, tablespaces), volumes_apart(pod, primary.facts.data_directory, outside)
-    wanted = {paths.get(path, path): at for path, at in volumes.items()}
-    claims = _there(primary, live, wanted) if live else {}
+    desired = {paths.get(path, path): at for path, at in volumes.items()}
+    claims = _existing(primary, live, desired) if live else {}
     if live is None or not live.replicas:
         for where, at in new_mounts(_data_mount(primary), volumes, paths, claims).items():
             number = len(claims)
@@ -63,7 +63,7 @@ def more_claims(
 
 
 def volumes_apart(pod: Pod, directory: str, outside: Iterable[Outside]) -> dict[str, Mount]:
-    """The primary's claims with pg_wal or a tablespace, by its path; not its data's, nor one inside them."""
+    """Return the primary's mounts of pg_wal and tablespaces by path, without the data's and those inside it."""
     at = {one.path: pod.mount_of(one.path) for one in outside}
     return {
         path: mount
@@ -78,10 +78,10 @@ def volumes_apart(pod: Pod, directory: str, outside: Iterable[Outside]) -> dict[
 def new_mounts(
     data_mount: str, volumes: Mapping[str, Mount], paths: Mapping[str, str], there: Collection[str]
 ) -> dict[str, Mount]:
-    """Where a claim is to be mounted that is not there, with the primary's volume that it is like.
+    """Return where a claim must be added, with the primary's mount that it copies.
 
-    What keeps its path needs a mount where the primary has one, also below the data's mount; a path that the
-    operator names (`paths`) needs none below a mount that there will be.
+    A path that is kept needs a mount where the primary has one, also below the data's mount. A path that the
+    operator names (`paths`) needs none below a mount that will exist.
     """
     kept = {mount.path: mount for path, mount in volumes.items() if paths.get(path, path) == path}
     found = {where: mount for where, mount in kept.items() if where not in there}
@@ -99,21 +99,21 @@ def _data_mount(primary: Server) -> str:
 
 
 def _claim(primary: Server, at: str, name: str, volume: str, where: str) -> Claim:
-    """A claim like the primary's at that path."""
+    """Return a claim like the primary's at that path."""
     like = primary.cluster.volume(primary.pod, at)
     modes = like.access_modes or ("ReadWriteOnce",)
     return Claim(name, volume, where, like.size, like.storage_class, modes)
 
 
-def _there(primary: Server, live: Workload, wanted: Mapping[str, Mount]) -> dict[str, Claim]:
-    """Those of a workload that is there, by their mount's path; one that was deleted is made again.
+def _existing(primary: Server, live: Workload, desired: Mapping[str, Mount]) -> dict[str, Claim]:
+    """Return the claims of an existing workload by mount path; a deleted one is created again.
 
-    Then it is like the primary's volume for what is `wanted` there, and like its data's where nothing is.
+    It then copies the primary's volume for what is `desired` there, or the data's volume if nothing is.
     """
     mounts = [m for m in template_pod(live).mounts if m.claim and m.volume.startswith(_OURS)]
     claims = {}
     for mount in (m for m in mounts if m.volume != _DATA):
-        held = (at.path for path, at in wanted.items() if f"{path}/".startswith(f"{mount.path}/"))
+        held = (at.path for path, at in desired.items() if f"{path}/".startswith(f"{mount.path}/"))
         like = next(held, primary.facts.data_directory)
         claims[mount.path] = _claim(primary, like, mount.claim, mount.volume, mount.path)
     return claims
@@ -122,21 +122,22 @@ def _there(primary: Server, live: Workload, wanted: Mapping[str, Mount]) -> dict
 def layout_checks(
     primary: Server, standby: str, tablespaces: Mapping[str, str] | None = None, *, manifest: str = ""
 ) -> Checks:
-    """Where pg_wal and each tablespace of the primary goes at the standby; before anything is made.
+    """Check, before anything is created, where the standby gets pg_wal and each tablespace of the primary.
 
-    `tablespaces` maps paths at the primary to others at the standby. A tablespace without a place that lasts
-    stops; pg_wal without one goes into the data directory. Raises ParameterError for a path that is none.
+    `tablespaces` maps paths at the primary to others at the standby. A tablespace without a persistent
+    place stops the run; pg_wal without one goes into the data directory. Raises ParameterError for an
+    unknown path.
     """
-    title = f"Places of {standby} for what {primary.name} has outside of its data directory"
+    title = f"Places on {standby} for pg_wal and tablespaces of {primary.name}"
     outside = outside_of(primary) if primary.present else ()
     paths = mapped(outside, tablespaces or {}) if primary.present else {}
     live = find_workload(primary.cluster, standby)
     items = [Check.fact("pg_wal and tablespaces", "in the data directory")]
     if outside and live is not None and _streams(primary, live):
-        words = "where it is: the standby streams from this primary already"
+        words = "unchanged: the standby already streams from this primary"
         items = [Check.fact(one.summary, words) for one in outside]
     elif outside and live is None and manifest:
-        items = [Check.fact(one.summary, f"{one.path}; its place is your manifest's") for one in outside]
+        items = [Check.fact(one.summary, f"{one.path}; your manifest decides its place") for one in outside]
     elif outside:
         target = _target(primary, standby, live, tablespaces or {})
         items = [_check(one, paths.get(one.path, one.path), target) for one in outside]
@@ -144,7 +145,7 @@ def layout_checks(
 
 
 def _streams(primary: Server, live: Workload) -> bool:
-    """Whether its server follows this primary, by its pod's address, or by what the pod itself shows."""
+    """Whether its server follows this primary, by its pod's address or its data directory and receiver."""
     cluster = primary.cluster
     pods = [pod for pod in cluster.pods(live.selector) if pod.ready and not pod.deleting]
     addresses = {pod.ip for pod in pods}
@@ -159,25 +160,25 @@ def _streams(primary: Server, live: Workload) -> bool:
 
 
 def _check(one: Outside, path: str, target: Target) -> Check:
-    stands = obstacle(path, target)
+    reason = obstacle(path, target)
     mount = target.pod.mount_of(path)
-    found = stands or f"{path}, on claim {mount.claim if mount else ''}"
+    found = reason or f"{path}, on claim {mount.claim if mount else ''}"
     if one.wal:
-        way = "The standby's WAL lies on its data volume, or where its own pg_wal is a link to."
-        return Check(one.name, not stands, found, "a claim of the standby's", way, advice=True)
-    way = f'Mount a claim there, or name a place on one: tablespaces = {{"{one.path}": "/PATH"}}.'
+        remedy = "The standby's WAL is put on its data volume, or where its own pg_wal link leads."
+        return Check(one.name, not reason, found, "a claim of the standby's", remedy, advice=True)
+    remedy = f'Mount a claim there, or name a place on one: tablespaces = {{"{one.path}": "/PATH"}}.'
     return Check(
-        one.summary, not stands, found, "a claim of the standby's", f"{way} {_again(target)}".strip()
+        one.summary, not reason, found, "a claim of the standby's", f"{remedy} {_or_stop(target)}".strip()
     )
 
 
-def _again(target: Target) -> str:
+def _or_stop(target: Target) -> str:
     running = target.workload.replicas and made_by_pgnb(target.workload)
-    return "Or scale it to 0 and run 03 again, which adds a claim for each." if running else ""
+    return "Or scale it to 0 and run 03 again, which adds the claims." if running else ""
 
 
 def _target(primary: Server, name: str, live: Workload | None, tablespaces: Mapping[str, str]) -> Target:
-    """The standby's place, as it is or as pgnb's template will make it."""
+    """Return the standby's target, as it is or as pgnb's template will create it."""
     if live is not None and (live.replicas or not made_by_pgnb(live)):
         return target_of(primary.cluster, live)
     directory, mount = primary.facts.data_directory, _data_mount(primary)
@@ -203,9 +204,9 @@ def _target(primary: Server, name: str, live: Workload | None, tablespaces: Mapp
 def assert_placed(
     primary: Server, workload: Workload, container: str, tablespaces: Mapping[str, str]
 ) -> None:
-    """Each tablespace has a place in a workload that is there or will be made. Raises ParameterError."""
+    """Raise ParameterError unless each tablespace has a place in the workload, existing or planned."""
     if not data_directory_named(template_pod(workload, container)):
-        return  # Where its data lie is asked when its volume is looked at.
+        return  # Its data directory is found when its volume is inspected.
     outside = outside_of(primary)
     target, paths = target_of(primary.cluster, workload, container=container), mapped(outside, tablespaces)
     failed: Sequence[Check] = [

@@ -1,7 +1,7 @@
-"""Whether the same bytes are sorted alike on two servers: under another C library an index answers wrong.
+"""Check that two servers sort text alike; with another C library an index returns wrong results.
 
-A physical standby has the primary's files, indexes among them. Source: the PostgreSQL wiki, "Locale data
-changes"; the manual, 24.2.2 (collation versions).
+A physical standby has the primary's files, including its indexes. Source: the PostgreSQL wiki, "Locale data
+changes"; the manual, "Collation Support".
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from pgnb.postgres import Server
 from pgnb.postgres.preflight import REINDEX
 
 _REMEDY = (
-    "Give the standby the primary's image: indexes on text would be searched in another order than they were"
-    " built in, and miss rows without an error."
+    "Use the primary's image for the standby. Otherwise indexes on text are searched in another order"
+    " than they"
+    " were built in, and miss rows without an error."
 )
 
 
 def library_checks(primary: Server, state: DataDirectory | None) -> Iterator[Check]:
-    """The C library of the standby's image and of the primary's, where databases are sorted by it."""
+    """Compare the C libraries of both images, if a database sorts by them."""
     there = state.found.get("libc", "") if state is not None else ""
     if not there:
         return
@@ -37,10 +38,10 @@ def library_checks(primary: Server, state: DataDirectory | None) -> Iterator[Che
 
 
 def collation_checks(candidate: Server, primary: Server | None = None) -> Iterator[Check]:
-    """The candidate's collation versions, held against the primary's and against the recorded ones.
+    """Compare the candidate's collation versions with the primary's and with the recorded ones.
 
-    Only a difference between the two stops: both may have the same newer image, which a switchover does not
-    make worse. Advice where the primary is lost (None): there may be no other candidate.
+    Only a difference between both servers stops the run, since both may have the same newer image. Without a
+    primary (None) it is advice, since there may be no other candidate.
     """
     rows = candidate.query("physical/collation_versions")
     wrong = {
@@ -54,7 +55,7 @@ def collation_checks(candidate: Server, primary: Server | None = None) -> Iterat
             not wrong,
             _names(wrong, "as recorded"),
             "as recorded",
-            f"It has another version than the one its indexes were built with. Once promoted: {REINDEX}",
+            f"Its indexes were built with another version. After the promotion: {REINDEX}",
             advice=True,
         )
         return
@@ -74,7 +75,7 @@ def collation_checks(candidate: Server, primary: Server | None = None) -> Iterat
         not wrong - differ,
         _names(wrong - differ, "as recorded"),
         "as recorded",
-        f"The image's libc or ICU changed under the indexes: {REINDEX}",
+        f"The image's libc or ICU changed after the indexes were built: {REINDEX}",
         advice=True,
     )
 

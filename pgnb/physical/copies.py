@@ -1,4 +1,4 @@
-"""A base backup that an earlier run left: still being copied by its helper pod, or finished on the volume."""
+"""A base backup of an earlier run: in progress in its helper pod, or complete on the volume."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pgnb.postgres.progress import lsn_bytes
 
 @dataclass(frozen=True)
 class Earlier:
-    """What earlier runs left: a helper pod that copies, or a copy; `why_not` says why it is copied again."""
+    """A helper pod or a copy that an earlier run left; `why_not` says why the copy is not used."""
 
     pod: Pod | None = None
     copy: FinishedCopy | None = None
@@ -27,20 +27,21 @@ class Earlier:
 
     @property
     def usable(self) -> bool:
-        """Whether a finished copy is used."""
+        """Whether the complete copy is used."""
         return self.copy is not None and not self.why_not
 
     @property
     def summary(self) -> str:
-        """What becomes of it; empty where nothing was left."""
+        """How it is used; empty if nothing was left."""
         if self.pod is not None:
             since = f" since {self.pod.started_at}" if self.pod.started_at else ""
             return (
-                f"The base backup that pod {self.pod.name} makes{since}, for a run that is gone, goes on with"
-                " the source and the options that it was begun with."
+                f"The pod {self.pod.name} makes a base backup{since}, for a run that has ended. It"
+                " continues with"
+                " its source and options."
             )
         if self.why_not:
-            return f"A base backup of an earlier run lies there, and is made again: {self.why_not}."
+            return f"A base backup of an earlier run is made again: {self.why_not}."
         return f"{_used(self.copy)}." if self.copy else ""
 
 
@@ -50,20 +51,20 @@ def _used(copy: FinishedCopy) -> str:
 
 
 def work_name(primary: Server, target: Target, spaces: Mapping[str, str]) -> str:
-    """What a helper works at that makes this base backup: of which database, and into which places."""
+    """Name the work of a base backup's helper pod: of which database, and into which places."""
     places = "".join(f", {path} into {place}" for path, place in sorted(spaces.items()))
     return f"base backup of {primary.facts.system_identifier} into {target.claim}:{target.directory}{places}"
 
 
 def running_helper(primary: Server, work: str) -> Pod | None:
-    """The helper pod of a run that is gone, which makes this very base backup still."""
+    """Return the helper pod of an ended run that still makes this base backup."""
     return next(iter(primary.cluster.left_helpers(work)), None)
 
 
 def earlier(
     primary: Server, pod: Pod | None, state: DataDirectory | None, slot: str, places: Sequence[Place]
 ) -> Earlier:
-    """What is there to go on with; `pod` is the helper that copies still."""
+    """Return what an earlier run left; `pod` is its helper pod that still copies."""
     if pod is not None or state is None:
         return Earlier(pod)
     copy = state.finished_copy
@@ -73,7 +74,7 @@ def earlier(
 
 
 def unfit(primary: Server, copy: FinishedCopy, slot: str, places: Sequence[Place]) -> str:
-    """Why a standby of that copy could not follow this primary by its slot, or would not be as planned."""
+    """Return why the copy can't become this standby; empty if it can."""
     facts = primary.facts
     if copy.system_identifier != facts.system_identifier:
         return f"it is of another database cluster ({copy.system_identifier})"
@@ -83,7 +84,7 @@ def unfit(primary: Server, copy: FinishedCopy, slot: str, places: Sequence[Place
 
 
 def misplaced(copy: FinishedCopy, places: Sequence[Place]) -> str:
-    """What a copy has elsewhere than at those places or beside them; empty when it has all of them there."""
+    """Return which files of a copy are not at those places or beside them; empty if none."""
     wal = next((place for place in places if place.outside.wal), None)
     if not _at(copy.wal, wal.base if wal else ""):
         has, planned = copy.wal or "the data directory", wal.base if wal else "the data directory"
@@ -104,7 +105,7 @@ def _at(path: str, base: str) -> bool:
 
 def _unkept(slot: Slot | None, start: str, name: str) -> str:
     if slot is None or slot.lost or slot.restart_lsn is None:
-        return f"the slot {name} keeps no WAL ({slot.summary if slot else 'it is not there'})"
+        return f"the slot {name} keeps no WAL ({slot.summary if slot else 'it does not exist'})"
     if lsn_bytes(slot.restart_lsn) > lsn_bytes(start):
         return f"the slot {name} keeps WAL from {slot.restart_lsn} on, and it needs WAL from {start} on"
     return ""

@@ -1,7 +1,7 @@
-"""Whether a server of an image keeps its role in replication when its container starts again.
+"""Find out whether a server keeps its role when its container starts again.
 
-Bitnami's entry point removes standby.signal at each start, and makes it again where the variable
-POSTGRESQL_REPLICATION_MODE is slave: a standby may come back as a second primary, a promoted one as a
+Bitnami's entry point removes standby.signal at each start, and creates it again if the variable
+POSTGRESQL_REPLICATION_MODE is slave. So a standby may start as a second primary, and a promoted server as a
 standby.
 """
 
@@ -17,31 +17,32 @@ from pgnb.postgres import Server
 _SCRIPTS = "/opt/bitnami/scripts/libpostgresql.sh"
 _DECIDES = ("grep", "-qs", "standby.signal", _SCRIPTS)
 _MODES = ("POSTGRESQL_REPLICATION_MODE", "POSTGRES_REPLICATION_MODE")
-_OWN_WAY = (
-    "Let the chart make its standbys (architecture: replication) and change roles, or run the server by a"
-    " manifest of your own (standby_manifest) whose command is its program: [postgres, -D, DIRECTORY]."
+_REMEDY = (
+    "Let the chart create standbys (architecture: replication) and change roles, or run the server by"
+    " your own"
+    " manifest (standby_manifest) with the command [postgres, -D, DIRECTORY]."
 )
 
 
 def refuse_forgetful(primary: Server, container: Mapping[str, Any]) -> None:
-    """Raise GateClosed where a standby of the primary's image in that container would not stay one."""
+    """Raise GateClosed if a standby with the primary's image in that container would not stay a standby."""
     if _by_entry_point(container) and not _is_slave(container) and _decides(primary):
         raise GateClosed(
-            "the primary's image makes a standby a primary at the next start of its container",
+            "with the primary's image a standby becomes a primary at the next start of its container",
             found=f"{_SCRIPTS} removes standby.signal",
-            remedy=_OWN_WAY,
+            remedy=_REMEDY,
         )
 
 
 def role_checks(old: Server, candidate: Server) -> Iterator[Check]:
-    """Check that, after a switchover, both keep their new roles when their containers start again."""
+    """Check that both servers keep their new roles after a restart of their containers."""
     for what, server, wrong in (
         ("the old primary would stay a standby", old, not _is_slave(old.pod.container_spec)),
         ("the candidate would stay a primary", candidate, _is_slave(candidate.pod.container_spec)),
     ):
         decided = wrong and _by_entry_point(server.pod.container_spec) and _decides(server)
-        found = f"no: {_SCRIPTS} decides at each start" if decided else "nothing decides otherwise"
-        yield Check(what, not decided, found, "yes", _OWN_WAY)
+        found = f"no: {_SCRIPTS} decides at each start" if decided else "yes"
+        yield Check(what, not decided, found, "yes", _REMEDY)
 
 
 def _decides(server: Server) -> bool:

@@ -92,7 +92,7 @@ class RejoinInPlace:
         work = self.work
         primary, facts = work.primary, work.primary.refresh()
         pods = primary.cluster.pods(work.target.workload.selector, work.target.pod.container)
-        own, others = ", ".join(pod.name for pod in pods), ", ".join(work.strangers())
+        own, others = ", ".join(pod.name for pod in pods), ", ".join(work.other_pods_mounting())
         same = not facts.in_recovery and facts.timeline == self.timeline
         found, wanted = f"{facts.role} on timeline {facts.timeline}", f"primary on timeline {self.timeline}"
         items = [
@@ -101,7 +101,7 @@ class RejoinInPlace:
                 "old primary stopped", not own, own or "no pod", "no pod", "Scale it to 0 and see it gone."
             ),
             Check(
-                "nobody else on the volume",
+                "no other pod on the volume",
                 not others,
                 others or "nobody",
                 "nobody",

@@ -97,7 +97,7 @@ def test_the_helper_of_a_killed_run_is_followed_to_its_end(again: Stage) -> None
         )
         (helper,) = helpers(again)
         living = again.backup(NAME, SLOT)
-        with pytest.raises(GateClosed, match=f"nobody else on the volume: {helper['metadata']['name']}"):
+        with pytest.raises(GateClosed, match=f"no other pod on the volume: {helper['metadata']['name']}"):
             living.apply()
         run.kill()
     after = open_stage(again.kubeconfig, again.namespace)
@@ -106,8 +106,8 @@ def test_the_helper_of_a_killed_run_is_followed_to_its_end(again: Stage) -> None
     only_planned = replace(after, primary=after.plan_only())
     assert f"pod {kept['metadata']['name']} makes" in str(only_planned.backup(NAME, SLOT))
     change = after.backup(NAME, SLOT)
-    assert f"The base backup that pod {kept['metadata']['name']} makes" in str(change)
-    assert f"follow pod {kept['metadata']['name']}" in str(change)
+    assert f"The pod {kept['metadata']['name']} makes" in str(change)
+    assert f"follow the pod {kept['metadata']['name']}" in str(change)
     applied = change.apply()
     assert "begun by an earlier run" in str(applied)
     assert_standby(after)
@@ -140,11 +140,11 @@ def test_the_former_data_outlive_a_copy_that_is_in_place_and_unfit(again: Stage)
     killed(again, "start")
     renew_slot(again)
     failing = again.backup(NAME, SLOT)
-    assert "put in place by an earlier run, that never streamed" in str(failing)
+    assert "put in place by an earlier run; it never streamed" in str(failing)
     again.primary.execute("SELECT pg_drop_replication_slot(%s)", (SLOT,))
     with pytest.raises(ChangeFailed) as failed:
         failing.apply()
-    assert f"The base backup of an earlier run is in place; the former data are at {data}.pgnb-old" in str(
+    assert f"The base backup of an earlier run is in place; the old data are at {data}.pgnb-old" in str(
         failed.value
     )
     carry_out(plan_slot(again.primary, SLOT))

@@ -203,10 +203,10 @@ def test_an_image_that_forgets_that_it_is_a_standby_is_refused(
     start_postgres(stage.namespace, "forgetful", patch=forgetful)
     made = open_stage(stage.kubeconfig, stage.namespace, "forgetful")
     source = stage.source()
-    with pytest.raises(GateClosed, match="makes a standby a primary") as refused:
+    with pytest.raises(GateClosed, match="a standby becomes a primary") as refused:
         plan_standby_workload(made.primary, "standby", source, config_map="c")
     assert "standby_manifest" in refused.value.remedy
-    with pytest.raises(GateClosed, match="makes a standby a primary"):
+    with pytest.raises(GateClosed, match="a standby becomes a primary"):
         plan_rejoin_server("forgetful", made.primary, source=source, slot="s", application_name="a")
     after = {check.name: check.ok for check in role_checks(made.primary, made.primary)}
     assert after == {

@@ -151,8 +151,8 @@ def test_a_claim_that_was_deleted_is_made_again_like_the_primarys(stage: Stage, 
     other = HelperPod("job", image, (), claims={"/shared": "one-ts-2"}, uid=owner.uid, gid=owner.gid)
     with stage.cluster.helper(other) as job:
         checks = {check.name: check for check in stage.backup("one", "slot_1").precheck()}
-        assert checks["nobody else on the volume"].ok
-        shared = checks["nobody else on claim one-ts-2"]
+        assert checks["no other pod on the volume"].ok
+        shared = checks["no other pod on claim one-ts-2"]
         assert (shared.found, shared.stops) == (job.pod.name, False)
         assert "it has mounted the claim one-ts-2" in shared.remedy
     carry_out(stage.backup("one", "slot_1"))

@@ -56,7 +56,7 @@ def test_a_plan_only_run_names_what_it_would_do_and_starts_no_pod(nodes: Nodes) 
 
 def test_a_server_that_still_runs_is_not_rejoined(nodes: Nodes) -> None:
     """Stopped it must be, seen by its pods; here the clean shutdown that the next test needs is made, too."""
-    with pytest.raises(ParameterError, match="has the primary's own volume"):
+    with pytest.raises(ParameterError, match="uses the primary's volume"):
         nodes.rejoin(FIRST, "slot_a")
     # As a switchover leaves it that was killed while it had stopped writes, and that a failover followed.
     nodes.servers[FIRST].execute("ALTER SYSTEM SET default_transaction_read_only = on")

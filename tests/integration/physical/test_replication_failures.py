@@ -171,7 +171,7 @@ def test_a_backup_that_cannot_log_in_leaves_everything_as_it_was(stage: Stage, s
     with other_password(stage), pytest.raises(ChangeFailed) as failed:
         change.apply()
     assert "password authentication failed" in str(failed.value)
-    assert "The old data directory is as it was" in str(failed.value)
+    assert "The old data directory is unchanged" in str(failed.value)
     assert "scaled to 1 again" in str(failed.value)
     _wait_back(stage)
     assert precious_rows(stage) == 10
@@ -277,7 +277,7 @@ def test_a_backup_killed_in_the_middle_leaves_the_old_data_and_the_slot(
         with pytest.raises(ChangeFailed) as failed:
             change.apply()
     assert killed.result() in str(failed.value)
-    assert "The old data directory is as it was" in str(failed.value)
+    assert "The old data directory is unchanged" in str(failed.value)
     _wait_back(stage)
     assert precious_rows(stage) == 10
     assert restart_lsn(stage) == before
@@ -340,7 +340,7 @@ def test_what_happens_while_the_backup_runs_is_seen_before_the_data_are_moved(
     monkeypatch.setattr(Bootstrap, "copy", meanwhile)
     with pytest.raises(ChangeFailed, match=words) as failed:
         backup(stage, stranger, wipe_standby_data="stranger").apply()
-    assert "The old data directory is as it was" in str(failed.value)
+    assert "The old data directory is unchanged" in str(failed.value)
     _wait_back(stage)
     assert precious_rows(stage) == 10
     carry_out(plan_slot(stage.primary, SLOT))
@@ -384,7 +384,7 @@ def test_another_pod_on_the_volume_stops_it(stage: Stage, stranger: str) -> None
     stage.cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "squatter"}, "spec": spec})
     with pytest.raises(GateClosed, match=r"stopped (before anything|after \d+ changes)") as closed:
         change.apply()
-    assert "nobody else on the volume: squatter" in str(closed.value)
+    assert "no other pod on the volume: squatter" in str(closed.value)
     stage.cluster.delete("pods", "squatter")
 
 
