@@ -15,8 +15,7 @@ from pgnb.postgres.config.settings import Setting
 from pgnb.postgres.route import ThroughPod
 
 _JOURNAL = "journal.jsonl"
-_KIND = "previous"
-_KINDS = (_KIND, "former")
+_KINDS = ("previous", "former")
 """Journals of older versions say `former`."""
 
 
@@ -26,7 +25,7 @@ def keep_previous(journal: Journal, server: Server, settings: Iterable[Setting])
     The server is identified by its selector, since a pod's name changes with each restart.
     """
     values = {setting.name: setting.shown for setting in settings}
-    journal.write(_KIND, {"server": server.name, "selector": _key(server), "settings": values})
+    journal.write("previous", {"server": server.name, "selector": _key(server), "settings": values})
 
 
 def previous_values(record: str, servers: Sequence[Server]) -> list[dict[str, str]]:

@@ -63,7 +63,7 @@ def more_claims(
 
 
 def volumes_apart(pod: Pod, directory: str, outside: Iterable[Outside]) -> dict[str, Mount]:
-    """Return the primary's mounts of pg_wal and tablespaces by path, without the data's and those inside it."""
+    """Return the primary's mounts of pg_wal and tablespaces, by path, if apart from the data's mount."""
     at = {one.path: pod.mount_of(one.path) for one in outside}
     return {
         path: mount

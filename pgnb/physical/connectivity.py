@@ -1,4 +1,4 @@
-"""The proof, before anything is wiped, that a standby can be fed from where it will run (fact 61)."""
+"""Test, before any data are removed, that a standby can reach its source (fact 61)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
     (
         r"no pg_hba\.conf entry|pg_hba\.conf rejects",
         "pg_hba.conf",
-        "Add a rule of the database `replication` for this role and address, in front of what rejects it"
+        "Add a rule for the database `replication`, this role and address, before the rule that rejects it"
         " (section 2).",
     ),
     (
         r"password authentication failed|no password supplied|SASL authentication|no SCRAM secret",
         "password",
-        "The Secret's password is not the role's: set both anew (section 2.3, the role).",
+        "The Secret's password is not the role's: set both again (section 2.3).",
     ),
     (
         r"permission denied to start WAL sender|must be superuser or replication role",
@@ -51,7 +51,7 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
 
 @dataclass(frozen=True)
 class ConnectivityTest:
-    """One proof: its exit status and what the program said."""
+    """One test: its exit status, and the program's output."""
 
     status: int
     summary: str
@@ -67,32 +67,32 @@ def check_source(
     standby_container: str = "",
     start_timeout: float = START,
 ) -> Checks:
-    """From a helper pod on the standby's own place: name, port, role, password, pg_hba.conf, identity, slot.
+    """Test the source from a helper pod where the standby will run: name, port, login, identity, slot.
 
-    `standby` is the workload's name; while it is not there yet, the helper has the primary's image. A slot
-    that `application_name` itself reads from is as good as a free one. `start_timeout` in seconds, for the
-    helper to start. Each failure is told apart, with the
-    server's own words. A plan-only run starts no pod and checks what the primary knows.
+    `standby` is the workload's name; while it does not exist, the helper pod copies the primary's. A slot
+    counts as free if `application_name` itself reads from it. `start_timeout` in seconds, for the helper
+    pod to start. Each failure is reported separately, with the server's own message. A plan-only run starts
+    no pod, and checks only what the primary knows.
     """
-    title = f"{source.host}:{source.port} can feed {standby or 'a standby'}"
+    title = f"{source.host}:{source.port} as the source of {standby or 'a standby'}"
     items = [*_role(primary, source), _slot(primary, slot, application_name), *_room(primary)]
-    if words := _needs_no_trial(primary, slot, application_name):
-        shown = [*items, _untried(primary, words)]
+    if words := _needs_no_test(primary, slot, application_name):
+        shown = [*items, _untested(primary, words)]
         return Checks.of(title, shown, primary.journal, observed=True)
     target = find_target(primary.cluster, standby, container=standby_container) if standby else None
     spec = replace(_helper(primary, source, target), start_timeout=start_timeout)
     return Checks.of(title, [*_from_there(primary, source, spec), *items], primary.journal)
 
 
-def _untried(primary: Server, words: str) -> Check:
-    return Check("reached from there", True, words, informs=primary.journal.dry_run)
+def _untested(primary: Server, words: str) -> Check:
+    return Check("reachable from there", True, words, informs=primary.journal.dry_run)
 
 
-def _needs_no_trial(primary: Server, slot: str, application_name: str) -> str:
+def _needs_no_test(primary: Server, slot: str, application_name: str) -> str:
     found = slots(primary).find(slot)
     if found and found.active and found.consumer == application_name and found.consumer_state == STREAMING:
         return f"{application_name} streams from it now"
-    return "not tried: a plan-only run starts no pod" if primary.journal.dry_run else ""
+    return "not tested: a plan-only run starts no pod" if primary.journal.dry_run else ""
 
 
 def _role(primary: Server, source: Source) -> Iterator[Check]:
@@ -104,7 +104,7 @@ def _role(primary: Server, source: Source) -> Iterator[Check]:
         may,
         _role_words(role),
         "LOGIN REPLICATION, not expired",
-        f"Make it, or ALTER ROLE {source.role} LOGIN REPLICATION (section 2.3).",
+        f"Create it, or ALTER ROLE {source.role} LOGIN REPLICATION (section 2.3).",
     )
 
 
@@ -115,9 +115,9 @@ def _slot(primary: Server, name: str, application_name: str) -> Check:
     return Check(
         f"slot {name}",
         usable and free,
-        slot.summary if slot else "not there",
+        slot.summary if slot else "does not exist",
         "physical, free, with its WAL",
-        "Make it (section 2.3)." if free else "Another standby reads from it: name another slot.",
+        "Create it (section 2.3)." if free else "Another standby reads from it: name another slot.",
     )
 
 
@@ -136,13 +136,13 @@ def _room(primary: Server) -> Iterator[Check]:
         room_for_slots >= 1,
         f"{room_for_slots} of {room['max_slots']} free",
         "1 for the base backup",
-        "Drop a slot that nobody needs, or raise max_replication_slots (restart).",
+        "Drop an unused slot, or raise max_replication_slots (restart).",
     )
 
 
 def _role_words(role: Mapping[str, object]) -> str:
     if not role:
-        return "not there"
+        return "does not exist"
     login = "LOGIN" if role["can_login"] else "NOLOGIN"
     replicates = "REPLICATION" if role["can_replicate"] else "NOREPLICATION"
     return f"{login} {replicates}{', expired' if role['expired'] else ''}"
@@ -154,7 +154,9 @@ def _from_there(primary: Server, source: Source, spec: HelperPod) -> list[Check]
     except (ClusterError, DeadlineExceeded) as error:
         found = f"{error.message}: {error.found}"
         return [
-            Check("a pod where the standby will run", False, found, "runs", error.remedy or "See its events.")
+            Check(
+                "a pod where the standby will run", False, found, "runs", error.remedy or "Read its events."
+            )
         ]
     return list(checks_of(read_tests(result.text), source, primary.facts.system_identifier))
 
@@ -171,38 +173,38 @@ def _helper(primary: Server, source: Source, target: Target | None) -> HelperPod
 
 
 def _placed(cluster: Cluster, target: Target, spec: HelperPod) -> HelperPod:
-    """On the node of the standby's pod, or, while none runs, where its volume can be mounted."""
+    """Place the helper pod on the node of the standby's pod, or where its volume can be mounted."""
     there = target.helper(spec.name_prefix, spec.argv, uid=spec.uid or 0, gid=spec.gid or 0)
     nodes = [pod.node for pod in cluster.pods(target.workload.selector, target.pod.container) if pod.node]
     return replace(there, claims={}, node=nodes[0]) if nodes else there
 
 
 def read_tests(text: str) -> dict[str, ConnectivityTest]:
-    """The proofs by name, from the script's output."""
-    proofs: dict[str, ConnectivityTest] = {}
+    """Parse the script's output into tests by name."""
+    tests: dict[str, ConnectivityTest] = {}
     name = ""
     for line in text.splitlines():
         if match := _PROOF.match(line):
             name = match["name"]
-            proofs[name] = ConnectivityTest(int(match["status"]), "")
+            tests[name] = ConnectivityTest(int(match["status"]), "")
         elif name:
-            words = f"{proofs[name].summary}\n{line}".strip()
-            proofs[name] = ConnectivityTest(proofs[name].status, words)
-    return proofs
+            words = f"{tests[name].summary}\n{line}".strip()
+            tests[name] = ConnectivityTest(tests[name].status, words)
+    return tests
 
 
 def checks_of(
-    proofs: Mapping[str, ConnectivityTest], source: Source, system_identifier: str
+    tests: Mapping[str, ConnectivityTest], source: Source, system_identifier: str
 ) -> Iterator[Check]:
-    """A check for each proof; those that hang on a failed one are not repeated."""
-    none = ConnectivityTest(1, "not tried")
-    name, port, session = (proofs.get(key, none) for key in ("name", "port", "session"))
+    """Return a check for each test; tests that depend on a failed one are left out."""
+    none = ConnectivityTest(1, "not tested")
+    name, port, session = (tests.get(key, none) for key in ("name", "port", "session"))
     yield Check(
         "name",
         name.status == 0,
         " ".join(name.summary.split()[:1]) or "not found",
         "an address",
-        "Is the Service there, in this namespace, and does the cluster's DNS answer?",
+        "Check that the Service exists in this namespace, and that the cluster's DNS answers.",
     )
     if name.status:
         return
@@ -211,7 +213,7 @@ def checks_of(
         port.status == 0,
         port.summary,
         "accepting connections",
-        "Has the Service a ready endpoint, and does a NetworkPolicy stand between?",
+        "Check that the Service has a ready endpoint, and that no NetworkPolicy blocks it.",
     )
     if port.status:
         return
@@ -223,7 +225,7 @@ def checks_of(
             identifier == system_identifier,
             identifier,
             system_identifier,
-            "The address leads to another server than the one that was planned upon: see the Service.",
+            "The address leads to another server than the planned primary: check the Service.",
         )
 
 
@@ -234,5 +236,5 @@ def _session_check(session: ConnectivityTest) -> Check:
             return Check(f"replication session ({what})", False, words, "IDENTIFY_SYSTEM answers", remedy)
     found = "IDENTIFY_SYSTEM answered" if session.status == 0 else words
     return Check(
-        "replication session", session.status == 0, found, "IDENTIFY_SYSTEM answers", "See its words."
+        "replication session", session.status == 0, found, "IDENTIFY_SYSTEM answers", "Read its message."
     )

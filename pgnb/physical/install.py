@@ -1,4 +1,4 @@
-"""From a base backup to a standby's data directory: its configuration, a trial of it, and the swap."""
+"""Turn a base backup into a standby's data directory: configure it, test the configuration, swap."""
 
 from __future__ import annotations
 
@@ -21,31 +21,30 @@ from pgnb.postgres.config.conftext import (
 )
 
 _STOPS_WRITES = ("default_transaction_read_only",)
-_TRIED = (*STANDBY_LIMITS, "hot_standby")
+_TESTED = (*STANDBY_LIMITS, "hot_standby")
 
 
 @dataclass(frozen=True)
 class Role:
-    """What makes a server this standby: where it gets WAL from, through which slot, and its settings."""
+    """A standby's role: the source of its WAL, its slot, and its settings."""
 
     connection: str
     slot: str
     settings: Mapping[str, str]
     standby_limits: Mapping[str, int]
-    """The primary's five settings, which the standby must not be below."""
+    """The primary's values of the limits that a standby must not be below."""
 
 
 def install(
     helper: Helper, target: Target, role: Role, bin_dir: str, directory: str, *, goes: str = "former"
 ) -> str:
-    """Configure the new directory, try the configuration, and put the directory in its place.
+    """Configure the new directory, test the configuration, and swap the directories.
 
-    It stands in its place already (`directory` is the data directory) where a run was killed behind the swap.
-    `goes` says what is removed where former data lie beside the data directory: those, or the `unused` base
-    backup that is in place.
-    The role stands in postgresql.auto.conf and nowhere else, since that file beats every other; the
-    settings in the managed file that postgresql.conf includes, where the server reads that one. Raises
-    ChangeFailed; then the data directory is still the old one.
+    No swap is needed if a run was killed after its swap; then `directory` is the data directory. `goes`
+    says what is removed if old data are beside the data directory: those (`former`), or the `unused` base
+    backup in place. The role is written only to postgresql.auto.conf, since that file overrides every
+    other. The settings are written to the managed file that postgresql.conf includes, if the server reads
+    it. Raises ChangeFailed; then the data directory is still the old one.
     """
     configure(helper, directory, role, elsewhere=target.configured_elsewhere)
     assert_startable(helper, target, role, bin_dir, directory)
@@ -53,37 +52,37 @@ def install(
         helper.exec(
             scripts.argv("outside", "clear", "swap", args=(target.directory, target.root, goes)),
             timeout=600,
-            changes=f"put {directory} in the place of {target.directory}",
+            changes=f"replace {target.directory} by {directory}",
         )
-    return "configured and in place; a former directory stays beside it until the standby streams"
+    return "configured and in place; an old directory stays beside it until the standby streams"
 
 
 def configure(helper: Helper, directory: str, role: Role, *, elsewhere: bool = False) -> None:
-    """Write role and settings into a data directory that no server runs on.
+    """Write role and settings into a data directory on which no server runs.
 
-    What an unfinished switchover stopped writes by goes: a standby writes nothing, and as a primary it would
-    refuse its clients. `elsewhere`: the server reads another postgresql.conf than the directory's
-    (`-c config_file=…`), which knows nothing of the managed file; then the settings stand beside the role.
+    The write block of an unfinished switchover is removed: after a promotion it would refuse clients'
+    writes. `elsewhere`: the server reads another postgresql.conf (`-c config_file=…`), which does not
+    include the managed file; then the settings are written beside the role.
     """
     path = f"{directory}/postgresql.auto.conf"
     auto, main = _read(helper, path), _read(helper, f"{directory}/postgresql.conf")
     standing = settings_of(auto)
     kept = without(auto, _STOPS_WRITES)
-    # What the primary set by ALTER SYSTEM came along with its data, and would win over the managed file.
+    # The copy holds the primary's ALTER SYSTEM settings, which override the managed file.
     in_auto = {
         name: value
         for name, value in role.settings.items()
         if elsewhere or not main or name.lower() in standing
     }
-    wished = {"primary_conninfo": role.connection, "primary_slot_name": role.slot, **in_auto}
-    _write(helper, path, auto, with_settings(kept, wished))
+    desired = {"primary_conninfo": role.connection, "primary_slot_name": role.slot, **in_auto}
+    _write(helper, path, auto, with_settings(kept, desired))
     if main and not elsewhere and role.settings:
         in_file = {name: value for name, value in role.settings.items() if name not in in_auto}
         _include(helper, directory, main, in_file)
 
 
 def _include(helper: Helper, directory: str, main: str, settings: Mapping[str, str]) -> None:
-    """The managed file with these settings, and the main file including it at its end."""
+    """Write the settings to the managed file, and include it at the end of the main file."""
     own = _read(helper, f"{directory}/{MANAGED_FILE}")
     _write(helper, f"{directory}/{MANAGED_FILE}", own, managed(own, settings))
     names = frozenset(name.lower() for name in settings)
@@ -91,10 +90,10 @@ def _include(helper: Helper, directory: str, main: str, settings: Mapping[str, s
 
 
 def assert_startable(helper: Helper, target: Target, role: Role, bin_dir: str, directory: str) -> None:
-    """Let the server's own program read a directory's configuration. Raises ChangeFailed with its words."""
+    """Test a directory's configuration with the server's program. Raises ChangeFailed with its message."""
     if not _read(helper, f"{directory}/postgresql.conf"):
         return
-    arguments = (directory, bin_dir, ",".join(_TRIED), *target.options())
+    arguments = (directory, bin_dir, ",".join(_TESTED), *target.options())
     try:
         text = helper.exec(scripts.argv("values", args=arguments)).text
     except ExecFailed as failure:
@@ -111,9 +110,9 @@ def assert_startable(helper: Helper, target: Target, role: Role, bin_dir: str, d
     ]
     if low or values.get("hot_standby") != "on":
         raise ChangeFailed(
-            "the standby would stop replaying, or serve no reader, with its configuration",
+            "with its configuration the standby would stop replaying, or accept no connections",
             found="; ".join(low) or f"hot_standby = {values.get('hot_standby')}",
-            remedy="See the standby's ConfigMap and the arguments of its container (section 3.1).",
+            remedy="Correct the standby's ConfigMap, or the arguments of its container (section 3.1).",
         )
 
 

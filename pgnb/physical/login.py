@@ -1,4 +1,4 @@
-"""The passfile of a workload's server: led to another source, by the program of its init container."""
+"""The passfile of a workload's server, written by an init container."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pgnb.physical.manifest import passfile_patch
 from pgnb.postgres.source import PASSWORD_VARIABLE, Source
 
 _ARGUMENTS = 4
-"""The passfile's program ends with path, host, port and role; its text may be of an earlier version."""
+"""The program's last arguments: path, host, port, role. Its text may be of an earlier version."""
 
 
 def logs_in(workload: Workload, container: str, source: Source, owner: User) -> bool:
-    """Whether the workload's template makes a passfile with a line for this source that its server can read.
+    """Whether the workload's template creates a passfile for this source that its server can read.
 
     `owner` owns the server's data directory.
     """
@@ -28,18 +28,18 @@ def logs_in(workload: Workload, container: str, source: Source, owner: User) -> 
 
 
 def _fits(init: Mapping[str, Any], source: Source) -> bool:
-    wanted = list(source.passfile_command)[-_ARGUMENTS:]
+    expected = list(source.passfile_command)[-_ARGUMENTS:]
     env = {e["name"]: (e.get("valueFrom") or {}).get("secretKeyRef") or {} for e in init.get("env") or []}
     secret = env.get(PASSWORD_VARIABLE, {})
-    return list(init.get("command") or [])[-_ARGUMENTS:] == wanted and (
+    return list(init.get("command") or [])[-_ARGUMENTS:] == expected and (
         (secret.get("name"), secret.get("key")) == (source.secret, source.secret_key)
     )
 
 
 def login_step(cluster: Cluster, workload: Workload, container: str, source: Source, owner: User) -> Step:
-    """Give a workload that is scaled to 0 the passfile for a source; nothing else of it is changed.
+    """Return a step that gives a workload scaled to 0 the passfile for a source, and changes nothing else.
 
-    `owner` owns the server's data directory: the file must belong to the user of the server's processes.
+    `owner` owns the server's data directory; the file must belong to the user of the server's processes.
     """
     what = f"add the init container passfile: {source.role} at {source.host}:{source.port}"
 

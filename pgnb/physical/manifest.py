@@ -1,4 +1,4 @@
-"""The standby's manifests: from the template or the operator's own file, filled with what the primary is."""
+"""The standby's manifests, from pgnb's template or the operator's file, with values of the primary."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PASSFILE_VOLUME = "pgnb-passfile"
 
 
 def data_owner(primary: Server) -> User:
-    """The owner of the primary's data directory, as its container sees it (stat by exec)."""
+    """Return the owner of the primary's data directory, as in its container."""
     owner = primary.owner
     return User(owner.uid, owner.gid)
 
@@ -41,12 +41,12 @@ def standby_manifests(
     storage_class: str = "",
     tablespaces: Mapping[str, str] | None = None,
 ) -> list[Manifest]:
-    """The manifests of one standby, as they would be applied.
+    """Return the manifests of one standby, ready to be applied.
 
-    `live` is the workload where it is there already. `file` is the operator's own template (plain YAML is one
-    too); `size` and `storage_class` replace those of the primary's claim; `tablespaces` maps paths. Raises
-    ParameterError for a file that is not there, not YAML, or without exactly one Deployment or StatefulSet
-    called `name`.
+    `live` is the existing workload, if any. `file` is the operator's own template (or plain YAML); `size`
+    and `storage_class` replace those of the primary's claim; `tablespaces` maps paths. Raises
+    ParameterError for a file that does not exist, is not YAML, or has not exactly one Deployment or
+    StatefulSet called `name`.
     """
     volume = primary.cluster.volume(primary.pod, primary.facts.data_directory)
     replicas = live.replicas if live else 0
@@ -84,7 +84,7 @@ def _from_source(source: Source) -> dict[str, Any]:
 
 
 def _from_primary(primary: Server, volume: Volume) -> dict[str, Any]:
-    """What the standby takes over from the primary's pod: image, command, configuration, room."""
+    """Return what the standby copies from the primary's pod: image, command, configuration, volume."""
     pod, owner = primary.pod, data_owner(primary)
     mount = volume.mount or primary.facts.data_directory
     spec = pod.container_spec
@@ -97,7 +97,7 @@ def _from_primary(primary: Server, volume: Volume) -> dict[str, Any]:
         "args": spec.get("args"),
         "resources": spec.get("resources"),
         "pull_secrets": pod.spec.get("imagePullSecrets"),
-        "primary_labels": _lasting(pod.labels),
+        "primary_labels": _stable(pod.labels),
         "port": primary.facts.port,
         "uid": owner.uid,
         "gid": owner.gid,
@@ -114,21 +114,21 @@ def _from_primary(primary: Server, volume: Volume) -> dict[str, Any]:
     }
 
 
-def _lasting(labels: Mapping[str, str]) -> dict[str, str]:
-    """Labels without those that a controller changes with every revision."""
+def _stable(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels without those that a controller changes with each revision."""
     changing = ("pod-template-hash", "controller-revision-hash")
     return {key: value for key, value in labels.items() if key not in changing}
 
 
 def _copied(primary: Server) -> list[str]:
-    """Volumes whose content is no data: certificates, configuration, scratch room; not the passfile."""
+    """Return the volumes without data: certificates, configuration, temporary files; not the passfile."""
     at = {mount.path for mount in primary.pod.mounts if mount.source in _COPIED}
     skipped = {_CUSTOM_CONFIG, PASSFILE_DIRECTORY, "/docker-entrypoint-initdb.d"}
     return [m.volume for m in primary.pod.mounts if m.path in at - skipped and not _is_token(m.path)]
 
 
 def _covered(primary: Server, path: str) -> bool:
-    """Whether a copied volume is mounted above that path: nothing can be mounted in a read-only one."""
+    """Whether a copied volume is mounted above that path; nothing can be mounted inside a read-only one."""
     copied = _copied(primary)
     return any(path.startswith(f"{m.path}/") for m in primary.pod.mounts if m.volume in copied)
 
@@ -138,13 +138,13 @@ def _is_token(path: str) -> bool:
 
 
 def _more_mounts(primary: Server) -> list[Mapping[str, Any]]:
-    wanted = _copied(primary)
-    return [m for m in primary.pod.container_spec.get("volumeMounts") or [] if m["name"] in wanted]
+    names = _copied(primary)
+    return [m for m in primary.pod.container_spec.get("volumeMounts") or [] if m["name"] in names]
 
 
 def _more_volumes(primary: Server) -> list[Mapping[str, Any]]:
-    wanted = _copied(primary)
-    return [v for v in primary.pod.spec.get("volumes") or [] if v["name"] in wanted]
+    names = _copied(primary)
+    return [v for v in primary.pod.spec.get("volumes") or [] if v["name"] in names]
 
 
 def _workload_of(manifests: Sequence[Manifest], name: str, file: str) -> Manifest:
@@ -160,10 +160,10 @@ def _workload_of(manifests: Sequence[Manifest], name: str, file: str) -> Manifes
 
 
 def with_passfile(pod_spec: Mapping[str, Any], container: str, source: Source, owner: User) -> Manifest:
-    """What an existing pod spec lacks so that its server can log in at the source: a patch by names.
+    """Return a patch that gives an existing pod spec the passfile for the source.
 
-    `owner` owns the server's data directory. An empty patch when the container has another volume mounted
-    where the passfile is looked for.
+    `owner` owns the server's data directory. The patch is empty if the container has another volume mounted
+    at the passfile's directory.
     """
     server = next(c for c in pod_spec["containers"] if c["name"] == container)
     there = {m["name"] for m in server.get("volumeMounts") or [] if m["mountPath"] == PASSFILE_DIRECTORY}
@@ -173,10 +173,10 @@ def with_passfile(pod_spec: Mapping[str, Any], container: str, source: Source, o
 
 
 def passfile_patch(pod_spec: Mapping[str, Any], container: str, source: Source, owner: User) -> Manifest:
-    """The passfile's init container, mount and volume for a source, whatever is there: a patch by names.
+    """Return a patch with the passfile's init container, mount and volume for a source.
 
     libpq reads a passfile only if its own user owns it, with mode 0600. So the init container runs as the
-    user of the server's processes, whatever user the image starts as.
+    user of the server's processes, not as the image's user.
     """
     server = next(c for c in pod_spec["containers"] if c["name"] == container)
     reference = {"secretKeyRef": {"name": source.secret, "key": source.secret_key}}

@@ -1,4 +1,4 @@
-"""A former primary's data, stopped: how far its WAL goes, where the new primary's history leaves it."""
+"""A stopped old primary's data: the end of its WAL, and where the new primary's history left it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pgnb.physical.timelines import Fork, History, fork, history_name, segment_s
 from pgnb.postgres.progress import lsn_bytes, lsn_text
 
 _READING = 1800.0
-"""Seconds for pg_waldump: about a gigabyte in ten of them."""
+"""Seconds for pg_waldump, which reads about a gigabyte in ten."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """What the script control.sh found: the control file, the histories, the WAL files and the slots."""
+    """The result of control.sh: the control file, the history files, the WAL files and the slots."""
 
     found: Mapping[str, str]
 
     @classmethod
     def of(cls, text: str) -> Control:
-        """From the script's KEY=VALUE lines."""
+        """Parse the script's KEY=VALUE lines."""
         pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
         return cls({key: value.strip() for key, _, value in pairs})
 
     @property
     def clean(self) -> bool:
-        """Whether it was shut down, as a primary or as a standby."""
+        """Whether it was shut down cleanly, as a primary or as a standby."""
         return self.state in ("shut down", "shut down in recovery")
 
     @property
@@ -44,22 +44,22 @@ class Control:
 
     @property
     def checkpoint(self) -> int:
-        """Where its last checkpoint's record begins, in bytes; after a clean shutdown its last record."""
+        """The LSN of its last checkpoint's record in bytes; after a clean shutdown its last record."""
         return lsn_bytes(self.found["checkpoint"])
 
     @property
     def redo(self) -> str:
-        """Where its recovery begins."""
+        """The LSN where its recovery begins."""
         return self.found["redo"]
 
     @property
     def timeline(self) -> int:
-        """The newest timeline that it has written."""
+        """The newest timeline in its WAL."""
         return max(int(self.found["timeline"]), int(self.found.get("recovery_timeline") or 0))
 
     @property
     def history(self) -> History:
-        """Its timeline with the ancestors."""
+        """Its timeline with its ancestors."""
         name = history_name(self.timeline).removesuffix(".history")
         return History.of(self.timeline, self.found.get(f"history_{name}", "").replace(";", "\n"))
 
@@ -70,12 +70,12 @@ class Control:
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The replication slots in its directory."""
+        """The replication slots in its data directory."""
         return tuple(self.found.get("slots", "").split())
 
     @property
     def traceable(self) -> bool:
-        """Whether pg_rewind can tell which pages it changed: by checksums or by wal_log_hints."""
+        """Whether pg_rewind can find all changed pages, by data checksums or wal_log_hints."""
         return self.found.get("checksums", "0") != "0" or self.found.get("wal_log_hints") == "on"
 
     @property
@@ -85,11 +85,11 @@ class Control:
 
     @property
     def full_pages(self) -> bool:
-        """full_page_writes as of its last checkpoint."""
+        """Whether full_page_writes was on at its last checkpoint."""
         return self.found.get("full_page_writes") == "on"
 
     def oldest_start(self, at: Fork) -> str:
-        """The LSN from which its WAL on the fork's timeline is there without a gap; empty when none is."""
+        """Return the LSN from which its WAL on the fork's timeline has no gap; empty if there is none."""
         names = [n for n in self.found.get("segments", "").split() if int(n[:8], 16) == at.timeline]
         begun = {segment_start(name, self.segment_size) for name in names}
         oldest = (at.lsn or 0) // self.segment_size * self.segment_size
@@ -102,9 +102,9 @@ class Control:
 
 @dataclass(frozen=True)
 class Divergence:
-    """What it wrote behind the fork, counted in its WAL; `transactions` None: that WAL can't be read.
+    """What it wrote after the fork, counted in its WAL; `transactions` is None if that WAL can't be read.
 
-    `size` is bytes of WAL; rows are those of tables that users made, their TOAST pieces among them.
+    `size` is bytes of WAL; rows are those of user tables, including their TOAST rows.
     """
 
     timeline: int
@@ -119,12 +119,12 @@ class Divergence:
 
     @property
     def loses(self) -> bool:
-        """Whether something that was committed would be dropped, or may be."""
+        """Whether committed transactions would be lost, or may be."""
         return self.transactions != 0
 
     @property
     def summary(self) -> str:
-        """What would be dropped, in a sentence."""
+        """What would be lost, in one sentence."""
         where = f"from {self.since} on timeline {self.timeline}"
         if self.transactions is None:
             return f"an unknown number of transactions {where}: that WAL cannot be read"
@@ -137,10 +137,10 @@ class Divergence:
 
 @dataclass(frozen=True)
 class OldPrimaryData:
-    """A stopped server's data, held against the new primary's history.
+    """A stopped server's data, compared with the new primary's history.
 
-    `end` is where the last record begins that it wrote; None when its WAL can't be read. `common` is the redo
-    position of the last checkpoint that both share; None when its WAL does not go back so far.
+    `end` is the LSN of its last record, None if its WAL can't be read. `common` is the redo position of the
+    last checkpoint that both share, None if its WAL does not go back so far.
     """
 
     control: Control
@@ -151,21 +151,21 @@ class OldPrimaryData:
 
     @property
     def diverged(self) -> bool:
-        """Whether it holds records that the new primary does not have, or may."""
+        """Whether it has WAL records that the new primary lacks, or may have."""
         if self.fork is None or self.end is None:
             return True
         return self.fork.lsn is not None and self.end >= self.fork.lsn
 
     @property
     def summary(self) -> str:
-        """Its state, its end, and the fork."""
+        """Its state, the end of its WAL, and the fork."""
         end = f"its WAL ends at {lsn_text(self.end)}" if self.end is not None else "its WAL can't be read"
         if self.fork is None:
             return f"{self.control.state}; {end}; it shares no timeline with the new primary"
         parted = (
             f"left timeline {self.fork.timeline} at {lsn_text(self.fork.lsn)}"
             if self.fork.lsn
-            else (f"is on timeline {self.fork.timeline}, too")
+            else f"is also on timeline {self.fork.timeline}"
         )
         return f"{self.control.state}; {end}; the new primary {parted}"
 
@@ -188,7 +188,7 @@ def read_old_primary_data(helper: Helper, directory: str, bin_dir: str, history:
 
 
 def read_control(helper: Helper, directory: str, bin_dir: str) -> Control:
-    """The control file and the names of what lies beside it. Raises ExecFailed without a data directory."""
+    """Read the control file, and names of WAL files and slots. Raises ExecFailed without a data directory."""
     return Control.of(helper.exec(scripts.argv("control", args=(directory, bin_dir))).text)
 
 
@@ -199,7 +199,7 @@ def _end(control: Control, wal: Mapping[str, str]) -> int | None:
 
 
 def _common(control: Control, at: Fork, wal: Mapping[str, str]) -> int | None:
-    """Where recovery from the last checkpoint before the fork begins; its own last one, if that is it."""
+    """Return the redo position of the last checkpoint before the fork."""
     if at.lsn is None or control.checkpoint < at.lsn:
         return lsn_bytes(control.redo)
     return lsn_bytes(wal["common"]) if "common" in wal else None

@@ -1,7 +1,7 @@
-"""What a data directory has outside of itself, pg_wal and tablespaces, and where a standby gets it.
+"""pg_wal and tablespaces outside of the data directory, and where a standby gets them.
 
-A link is read as a whole path, which is the same one in the server's pod and in a helper's. A place in use is
-never written to: the next base backup takes the one beside it (PLACE.2, PLACE.3).
+Links are read as absolute paths, which are the same in the server's pod and in a helper pod. A place in use
+is never written to: the next base backup uses one beside it (PLACE.2, PLACE.3).
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Outside:
 
     @property
     def summary(self) -> str:
-        """What it is."""
+        """Its name, as a reader knows it."""
         return self.name if self.wal else f"tablespace {self.name}"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a standby gets it: `base`, or, while a data directory there leads to that, one beside it."""
+    """Where a standby gets it: `base`, or a path beside it while a data directory uses `base`."""
 
     outside: Outside
     base: str
@@ -47,12 +47,12 @@ class Place:
 
     @property
     def summary(self) -> str:
-        """What lies where."""
+        """The directory, its path and its claim."""
         return f"{self.outside.summary} at {self.base} on claim {self.claim}"
 
 
 def outside_of(primary: Server) -> tuple[Outside, ...]:
-    """What the primary's data directory has outside: pg_wal, where that is a link, then its tablespaces."""
+    """Return what the primary has outside of its data directory: pg_wal, if it is a link, and tablespaces."""
     spaces = [Outside(**row) for row in primary.query("physical/tablespaces")]
     path = wal_directory(primary)
     if path == f"{primary.facts.data_directory}/{WAL}":
@@ -64,39 +64,40 @@ def outside_of(primary: Server) -> tuple[Outside, ...]:
 def mapped(
     outside: Iterable[Outside], mapping: Mapping[str, str], *, parameter: str = "tablespaces"
 ) -> Mapping[str, str]:
-    """The tablespaces' paths at the primary, each with its path at the standby. Raises ParameterError."""
+    """Map each tablespace's path at the primary to its path at the standby. Raises ParameterError."""
     paths = [one.path for one in outside if not one.wal]
     unknown = ", ".join(path for path in mapping if path not in paths)
     relative = ", ".join(path for path in mapping.values() if not path.startswith("/"))
     if unknown or relative:
         raise ParameterError(
-            f"{parameter} maps a path that is no tablespace's"
+            f"{parameter} maps a path that is not a tablespace"
             if unknown
-            else f"{parameter} needs whole paths",
+            else f"{parameter} needs absolute paths",
             found=unknown or relative,
-            remedy=f"The primary's tablespaces are at {', '.join(paths) or 'no path of their own'}.",
+            remedy=f"The primary's tablespaces are at: {', '.join(paths) or 'none'}.",
         )
     found = {path: mapping.get(path, path).rstrip("/") for path in paths}
     if len(set(found.values())) < len(found):
-        raise ParameterError("two tablespaces cannot have one place", found=str(found))
+        raise ParameterError("two tablespaces cannot have the same path", found=str(found))
     return found
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What the primary has outside of its data directory, and where it goes at the target."""
+    """What the primary has outside of its data directory, and where the target gets it."""
 
     primary: Server
     target: Target
     outside: tuple[Outside, ...]
     paths: Mapping[str, str]
-    """Each tablespace's path at the primary, and the one that is wanted at the standby."""
+    """Each tablespace's path at the primary, and its path at the standby."""
 
     def places(self, state: DataDirectory | None) -> tuple[Place, ...]:
-        """Where each of them goes; pg_wal without a place is left out, and lies in the data directory.
+        """Return the place of each; pg_wal without a place is left out, and stays in the data directory.
 
-        pg_wal goes where the standby's own link leads (`state`), else where the primary's does, if a claim is
-        mounted there. Raises ParameterError for a tablespace without a place, or on a claim of the primary's.
+        pg_wal is put where the standby's own link leads (`state`), else where the primary's link leads, if
+        a claim is mounted there. Raises ParameterError for a tablespace without a place, or on a claim of
+        the primary.
         """
         links = state.outside.split(", ") if state else []
         wal = self._wal(state, links)
@@ -127,9 +128,9 @@ class Layout:
         return _place(one, self._base(path, links) if path == one.path else path, self.target)
 
     def _base(self, path: str, links: Collection[str]) -> str:
-        """A path without the suffix of an earlier base backup, where the standby leads to it or beside it.
+        """Return a path without the suffix of an earlier base backup, if the standby's link leads to it.
 
-        It keeps one that leads out of its mount without it, or to the place of another tablespace.
+        The suffix is kept if the path without it is outside of the mount, or is another tablespace's place.
         """
         base, pod = _BESIDE.sub("", path), self.target.pod
         mount = pod.mount_of(path)
@@ -138,18 +139,18 @@ class Layout:
         return base if ours and there and base not in self.paths.values() else path
 
     def moves(self, state: DataDirectory | None) -> str:
-        """What is to be known where pg_wal lay outside so far, and goes into the data directory."""
+        """Describe where pg_wal was outside, if it is put into the data directory now; empty otherwise."""
         if any(place.outside.wal for place in self.places(state)):
             return ""
         link = next((one.path for one in self.outside if one.wal), "")
         theirs, own = link or _mounted_apart(self.primary), state.found.get("wal", "") if state else ""
         parts = [f"the primary's at {theirs}" if theirs else "", f"this one's at {own}" if own else ""]
         where = " and ".join(part for part in parts if part)
-        return f"{where}; no claim of the standby's is mounted there" if where else ""
+        return f"{where}; the standby has no claim mounted there" if where else ""
 
 
 def layout_of(primary: Server, target: Target, mapping: Mapping[str, str]) -> Layout:
-    """The layout that a base backup would have. Raises ParameterError where it cannot be."""
+    """Return the layout of a base backup. Raises ParameterError if it is impossible."""
     _assert_swappable(target)
     outside = outside_of(primary)
     layout = Layout(primary, target, outside, mapped(outside, mapping))
@@ -158,14 +159,14 @@ def layout_of(primary: Server, target: Target, mapping: Mapping[str, str]) -> La
 
 
 def _mounted_apart(primary: Server) -> str:
-    """The path of pg_wal where a volume of its own is mounted in the data directory; empty otherwise."""
+    """Return the path of pg_wal if it is a mount inside the data directory; empty otherwise."""
     directory = primary.facts.data_directory
     apart = primary.pod.mount_of(f"{directory}/{WAL}")
     return apart.path if apart is not None and apart != primary.pod.mount_of(directory) else ""
 
 
 def _place(one: Outside, path: str, target: Target) -> Place:
-    """The place at a path that is on a claim; below a mount's root, which may hold lost+found."""
+    """Return the place at a path on a claim; below a mount's root, which may hold lost+found."""
     mount = target.pod.mount_of(path)
     assert mount is not None
     inside = path if path != mount.path else f"{mount.path}/{WAL if one.wal else 'tablespace'}"
@@ -173,49 +174,49 @@ def _place(one: Outside, path: str, target: Target) -> Place:
 
 
 def obstacle(path: str, target: Target) -> str:
-    """Why nothing that lasts can be put at a path of the target's pod; empty when it can."""
+    """Return why a path of the target's pod is not persistent or not usable; empty if it is."""
     mount = target.pod.mount_of(path)
     if mount is None:
-        return f"{path} lies in the image's own layer"
+        return f"{path} is in the image"
     if not mount.claim or mount.read_only:
-        return f"{path} lies in {'a read-only ' if mount.read_only else ''}{mount.source} at {mount.path}"
+        return f"{path} is in {'a read-only ' if mount.read_only else ''}{mount.source} at {mount.path}"
     if mount.varies:
-        return f"{path} lies in a directory that varies by pod ({mount.sub_path} at {mount.path})"
+        return f"{path} is in a directory that differs from pod to pod ({mount.sub_path} at {mount.path})"
     if f"{path}/".startswith(f"{target.data_directory}/"):
-        return f"{path} lies in the data directory itself"
+        return f"{path} is in the data directory"
     if mount.path == target.mount.path and mount.sub_path:
-        return f"{path} lies below the subPath {mount.sub_path} of the data's claim"
+        return f"{path} is below the subPath {mount.sub_path} of the data's claim"
     return ""
 
 
 def _assert_swappable(target: Target) -> None:
-    """Nothing is mounted in the data directory, which is exchanged as a whole. Raises ParameterError."""
+    """Raise ParameterError if a claim is mounted in the data directory, which is replaced as a whole."""
     inside = [m for m in target.pod.mounts if m.path.startswith(f"{target.data_directory}/") and m.claim]
     if inside:
         raise ParameterError(
-            f"{target.name} has a claim mounted in its data directory, which cannot be replaced then",
+            f"{target.name} has a claim mounted in its data directory, so it cannot be replaced",
             found=", ".join(f"{mount.claim} at {mount.path}" for mount in inside),
-            remedy="Mount it beside the data directory, such as at /wal: pg_wal can be a link to there.",
+            remedy="Mount it outside of the data directory, such as at /wal, and make pg_wal a link to it.",
         )
 
 
 def _assert_own_claims(primary: Server, target: Target, found: Iterable[Place]) -> None:
-    """No place is on a claim that the primary has mounted. Raises ParameterError."""
+    """Raise ParameterError if a place is on a claim that the primary has mounted."""
     taken = {mount.claim for mount in primary.pod.mounts}
     if shared := [place.summary for place in found if place.claim in taken]:
         raise ParameterError(
-            f"{target.name} has a volume of the primary's own",
+            f"{target.name} uses a volume of the primary",
             found="; ".join(shared),
-            remedy="A standby needs claims of its own: correct its template.",
+            remedy="A standby needs its own claims: correct its template.",
         )
 
 
 def place_checks(
     found: Sequence[Place], state: DataDirectory | None, spare: float, data_claim: str
 ) -> list[Check]:
-    """Whether each place is empty and may be written, and each claim has room for what comes, times `spare`.
+    """Check that each place is empty and writable, and each claim has room for the copy, times `spare`.
 
-    The room on the data's claim is not asked here: the data take some of it, too (`on_other_claims`).
+    The data's claim is checked elsewhere, since the data need room on it, too (`on_other_claims`).
     """
     if state is None or not found or "place_1" not in state.found:
         return []
@@ -233,10 +234,11 @@ def _as_found(number: int, place: Place, state: DataDirectory) -> list[Check]:
             not holds,
             f"{chosen} is not empty: {holds}" if holds else f"{chosen}: empty",
             "empty",
-            "What lies there belongs to no data directory that pgnb knows: see what it is, and empty it.",
+            "These files belong to no data directory that pgnb knows. Find out what they are, and"
+            " remove them.",
         ),
         Check(
-            f"{words}: its place can be written",
+            f"{words}: its place is writable",
             not belongs,
             belongs or "yes",
             "by the server's user",
@@ -250,20 +252,20 @@ def _room(claim: str, found: Sequence[Place], state: DataDirectory, spare: float
     free = min(_bytes(state, f"place_{number}_free_kb") for number in numbers)
     free += left_by_earlier(found, state, claim)
     needed = int(sum(found[number - 1].outside.size for number in numbers) * spare)
-    remedy = f"Enlarge the claim {claim}, or remove what is not needed on it."
+    remedy = f"Enlarge the claim {claim}, or remove files that are not needed."
     return Check(
         f"room on claim {claim}", free >= needed, format_bytes(free), f"≥ {format_bytes(needed)}", remedy
     )
 
 
 def left_by_earlier(found: Sequence[Place], state: DataDirectory, claim: str) -> int:
-    """Bytes of that claim which an earlier base backup takes at these places: it is gone on with, or goes."""
+    """Return the bytes of an earlier base backup at these places on a claim; it is used or removed."""
     there = (number for number, place in enumerate(found, 1) if place.claim == claim)
     return sum(_bytes(state, f"place_{number}_ours_kb") for number in there)
 
 
 def on_other_claims(found: Iterable[Place], claim: str) -> int:
-    """Bytes that lie on other claims than that one."""
+    """Return the bytes that are on other claims."""
     return sum(place.outside.size for place in found if place.claim != claim)
 
 

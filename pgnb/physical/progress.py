@@ -1,4 +1,4 @@
-"""How far a base backup is, in the primary's own numbers (pg_stat_progress_basebackup)."""
+"""Show the progress of a base backup, from the primary's pg_stat_progress_basebackup."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _COPIED = re.compile(r"(\d+)/\d+ kB \(")
 
 @dataclass
 class BackupProgress:
-    """One line that says bytes, percent, speed and what is left; `done` are the bytes that were streamed.
+    """One line with bytes, percent, speed and remaining time; `done` counts the streamed bytes.
 
-    `resumed`: it was begun by another run, so the speed is that of what is streamed from now on.
+    `resumed`: another run began it, so the speed is measured from now on.
     """
 
     primary: Server
@@ -30,16 +30,16 @@ class BackupProgress:
     _line: Progress = field(default_factory=lambda: Progress("base backup"))
 
     def look(self, text: str) -> None:
-        """Read the progress and rewrite the line; called with each line that pg_basebackup writes.
+        """Read the progress and rewrite the line; called with each line of pg_basebackup.
 
-        The line's own number counts at the end, when the server has no row of the backup any more.
+        The number in that line counts at the end, when the server no longer has a row of the backup.
         """
         if match := _COPIED.search(text):
             self._seen(int(match[1]) * 1024)
         try:
             rows = self.primary.query("physical/backups")
         except PgnbError:
-            return  # Only a display: the backup's own exit status says whether it went well.
+            return  # This is only a display; the backup's exit status decides.
         mine = [row for row in rows if row["application_name"] == self.application_name]
         if mine:
             self._seen(mine[0]["backup_streamed"] or 0)
@@ -52,12 +52,12 @@ class BackupProgress:
 
     @property
     def _rate(self) -> float:
-        """Bytes a second since this run looks."""
+        """Bytes per second since this run began to read."""
         taken = monotonic() - self.started
         return (self.done - (self.before or 0)) / taken if taken else 0.0
 
     def close(self) -> str:
-        """End the line; bytes, time and speed in words."""
+        """End the line, and return bytes, time and speed."""
         taken = monotonic() - self.started
         self._line.close("copied and verified")
         if self.resumed:
@@ -72,7 +72,7 @@ class BackupProgress:
 
 
 def words(done: int, total: int | None, rate: float, phase: str) -> str:
-    """`12.0 MB of 48.0 MB (25 %), 6.0 MB/s, 6.0 s left`; the phase alone before anything was streamed."""
+    """Format `12.0 MB of 48.0 MB (25 %), 6.0 MB/s, 6.0 s left`; only the phase before the first byte."""
     if not done or not rate:
         return phase
     if not total:

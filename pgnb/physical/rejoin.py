@@ -1,7 +1,7 @@
-"""A former primary as a standby of the new one (section 9): the gentlest way that its data allow.
+"""Rejoin an old primary as a standby of the new one (section 9), by the least invasive method.
 
-By primary_conninfo alone, where it wrote nothing behind the fork; by pg_rewind, where that can be told and
-the WAL is still there; else by a new base backup. Its own configuration is kept but for the last.
+By primary_conninfo alone, if it wrote nothing after the fork. By pg_rewind, if all changed pages can be
+found and the WAL is still there. Otherwise by a new base backup. The first two keep its own configuration.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from pgnb.postgres.source import Source
 
 @dataclass(repr=False)
 class Rejoin(Change):
-    """A change that also knows its way; `way` is empty when nothing is to do, or in a plan-only run.
+    """A change with its rejoin method; "" if there is nothing to do, or in a plan-only run.
 
-    `former` is what was found in the old primary's data; None where nobody could look.
+    `old_data` is what was found in the old primary's data; None if they were not read.
     """
 
     method: RejoinMethod | Literal[""] = field(default="", repr=False)
@@ -84,18 +84,18 @@ def plan_rejoin_server(
     start_timeout: float = 300.0,
     tablespaces: Mapping[str, str] | None = None,
 ) -> Rejoin:
-    """Make the stopped workload `old` a streaming standby of `new_primary`; nothing to do where it is one.
+    """Plan to make the stopped workload `old` a streaming standby of `new_primary`; empty if it is one.
 
-    Its data are read by a helper pod on its volume; a plan-only run starts none, and then cannot tell the
-    way. `source` leads to the new primary, where `slot` is made first. `config_map` holds a standby's
-    settings, if it is to get others than its own. `way` is auto, follow, rewind or base backup. `timeout` and
-    `start_timeout` are seconds, for the copy and for the start. `tablespaces` maps the new primary's paths to
-    the old one's, for a base backup.
+    A helper pod reads its data; a plan-only run starts none, so that it does not know the method. `source`
+    leads to the new primary, where `slot` is created first. `config_map` holds a standby's settings, if it
+    shall not keep its own. `method` is auto, follow, rewind or base backup. `timeout` and `start_timeout`
+    are seconds, for the copy and for the start. `tablespaces` maps the new primary's paths to the old
+    one's, for a base backup.
 
-    Two confirmations, by the gate or as arguments: `discard_diverged` = `old`, where pg_rewind drops
-    transactions that it committed behind the fork; `wipe_standby_data` = its claim, where a base backup
-    replaces its data. Raises GateClosed while it runs, or for an image that runs no standby, ParameterError
-    for a way that its data do not allow.
+    Two confirmations, by the gate or as arguments: `discard_diverged`, the workload's name, if pg_rewind
+    drops committed transactions; `wipe_standby_data`, its claim, if a base backup replaces its data. Raises
+    GateClosed while it runs, or for an image that runs no standby, and ParameterError for a method that its
+    data do not allow.
     """
     options = RejoinOptions(
         source,
@@ -119,7 +119,7 @@ def plan_rejoin_server(
     target = replace(target, start_timeout=start_timeout)
     if _follows_already(new_primary, target, options):
         return Rejoin(
-            title, new_primary.journal, note=f"{target.name} streams from {new_primary.name} already."
+            title, new_primary.journal, note=f"{target.name} already streams from {new_primary.name}."
         )
     if target.pod.image == new_primary.pod.image:
         refuse_forgetful(new_primary, target.pod.container_spec)
@@ -133,7 +133,7 @@ def plan_rejoin_server(
 
 
 def _by_its_data(new_primary: Server, target: Target, options: RejoinOptions, method: str) -> Rejoin:
-    """The way that its data allow, or the one that was asked for."""
+    """Plan by the method that its data allow, or the requested one."""
     state, old_data = _look(new_primary, target)
     owner = state.owner or data_owner(new_primary)
     oldest = str(new_primary.scalar("physical/oldest_segment"))
@@ -151,11 +151,12 @@ def _by_its_data(new_primary: Server, target: Target, options: RejoinOptions, me
 def _unseen(new_primary: Server, name: str, title: str) -> Rejoin:
     if not new_primary.journal.dry_run:
         raise NotFound(
-            f"there is no Deployment or StatefulSet {name}", remedy="Name the workload of the old primary."
+            f"there is no Deployment or StatefulSet {name}",
+            remedy="Set primary to the workload of the old primary.",
         )
-    what = "look at its data; then follow by primary_conninfo alone, by pg_rewind, or by a new base backup"
+    what = "read its data; then rejoin by primary_conninfo alone, by pg_rewind, or by a new base backup"
     steps = [Step(name, what, lambda: "")]
-    note = "A plan-only run starts no helper pod, so the way is not known yet."
+    note = "A plan-only run starts no helper pod, so the method is not known yet."
     return Rejoin(
         title, new_primary.journal, "", "a streaming standby of the new primary\n", steps, note=note
     )
@@ -171,7 +172,7 @@ def _follows_already(new_primary: Server, target: Target, options: RejoinOptions
 
 
 def _assert_ready(cluster: Cluster, new_primary: Server, target: Target, options: RejoinOptions) -> None:
-    """There is a new primary to follow, with a slot that is free, and the old one is stopped."""
+    """Raise an error unless there is a new primary with a free slot, and the old primary is stopped."""
     facts = new_primary.refresh()
     if facts.in_recovery:
         raise WrongServer(
@@ -188,19 +189,19 @@ def _assert_ready(cluster: Cluster, new_primary: Server, target: Target, options
         raise GateClosed(
             f"{target.name} is not stopped",
             found=f"scaled to {target.workload.replicas}: {names}",
-            remedy="Fence it first: scale it to 0 and see every pod gone (section 9).",
+            remedy="Fence it first: scale it to 0 and wait until every pod is gone (section 9).",
         )
 
 
 def _look(new_primary: Server, target: Target) -> tuple[DataDirectory, OldPrimaryData | None]:
-    """What lies on its volume; without a Former where that is not this database cluster's.
+    """Read its volume; without old_data if that is not of this database cluster.
 
-    Looked at as the owner of the new primary's data, and, where another user owns these, as that one.
+    It is read as the owner of the new primary's data, or as the data's own owner if that is another user.
     """
     first = data_owner(new_primary)
     state, old_data = _look_as(first, new_primary, target)
-    again = state.kind == "unreadable" and state.owner not in (None, first)
-    return _look_as(state.owner or first, new_primary, target) if again else (state, old_data)
+    other_owner = state.kind == "unreadable" and state.owner not in (None, first)
+    return _look_as(state.owner or first, new_primary, target) if other_owner else (state, old_data)
 
 
 def _look_as(owner: User, new_primary: Server, target: Target) -> tuple[DataDirectory, OldPrimaryData | None]:
@@ -215,7 +216,7 @@ def _look_as(owner: User, new_primary: Server, target: Target) -> tuple[DataDire
 
 
 def _before_starting(new_primary: Server, target: Target, options: RejoinOptions, owner: User) -> list[Step]:
-    """The slot, as soon as can be, since it keeps the WAL from now on; then the login at the source."""
+    """Return the first steps: create the slot, since it keeps the WAL from then on; then the passfile."""
     slot = plan_slot(new_primary, options.slot, consumer=options.application_name)
     container = target.pod.container
     if logs_in(target.workload, container, options.source, owner):
@@ -274,7 +275,7 @@ def _confirmations(old_data: OldPrimaryData, method: RejoinMethod, old: str) -> 
     lost = old_data.divergence
     if method != "rewind" or lost is None or not lost.loses:
         return []
-    why = f"pg_rewind drops what {old} committed and the new primary never got: {lost.summary}."
+    why = f"pg_rewind drops what {old} committed and the new primary never received: {lost.summary}."
     return [Confirmation("discard_diverged", old, why)]
 
 
@@ -322,7 +323,7 @@ def _by_base_backup(
 
 
 def _clear_step(new_primary: Server, target: Target) -> Step:
-    """What an interrupted pg_rewind had kept; the base backup brings the new primary's configuration."""
+    """Return a step that removes what an interrupted pg_rewind kept; the base backup has its own files."""
     kept, owner = f"{target.directory}.pgnb-kept", data_owner(new_primary)
 
     def run() -> str:
@@ -335,8 +336,8 @@ def _clear_step(new_primary: Server, target: Target) -> Step:
 
 def _words(method: RejoinMethod, why: str) -> str:
     how = {
-        "follow": "It follows by primary_conninfo alone",
-        "rewind": "It goes back by pg_rewind",
-        "base backup": "It is made anew by a base backup",
+        "follow": "It rejoins by primary_conninfo alone",
+        "rewind": "It rejoins by pg_rewind",
+        "base backup": "It rejoins by a new base backup",
     }[method]
     return f"{how} ({why})." if why else f"{how}."

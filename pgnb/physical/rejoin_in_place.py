@@ -1,4 +1,4 @@
-"""The acts of a rejoin on the old primary's own volume: kept from writing, rewound, configured, started."""
+"""Rejoin on the old primary's own volume: standby.signal, pg_rewind if needed, configuration, start."""
 
 from __future__ import annotations
 
@@ -19,44 +19,46 @@ from pgnb.physical.rewind import Rewind
 
 @dataclass
 class RejoinInPlace:
-    """One rejoin without a base backup; `work` knows the places, the role and the start of a standby."""
+    """One rejoin without a base backup; `work` has the target, the role and the start of a standby."""
 
     work: Bootstrap
     old_data: OldPrimaryData
     timeline: int
-    """The new primary's, as it was planned upon."""
+    """The new primary's timeline at the time of planning."""
 
     def follow_steps(self) -> list[Step]:
-        """By primary_conninfo alone."""
+        """Return the steps by primary_conninfo alone."""
         slots = ", ".join(self.old_data.control.slots)
         dropped = f", remove the slots that it kept as a primary ({slots})" if slots else ""
         what = f"write standby.signal{dropped}, and the role: {self.work.role.connection}"
         return [self._step(what, self.follow), self._start_step()]
 
     def rewind_steps(self) -> list[Step]:
-        """By pg_rewind, then as the other way."""
+        """Return the steps by pg_rewind."""
         place = f"{self.work.target.directory} from {self.work.source.host}"
         what = f"CHECKPOINT there, pg_rewind of {place}, its own configuration kept, then the role"
         return [self._step(what, self.rewind), self._start_step()]
 
     def _start_step(self) -> Step:
-        return self._step("scale to 1, and see it stream from its slot under its name", self.work.start)
+        return self._step(
+            "scale to 1, and see it stream from its slot with its application_name", self.work.start
+        )
 
     def _step(self, what: str, act: Callable[[], str]) -> Step:
         return Step(self.work.target.name, what, act)
 
     def follow(self) -> str:
-        """standby.signal first: whatever fails behind it, the server can only come up read-only."""
+        """Write standby.signal first, so that the server can only start read-only, and then the role."""
         directory = self.work.target.directory
         with self._helper() as helper:
             self._assert_unchanged(helper)
             argv = scripts.argv("follow", args=(directory,))
             helper.exec(argv, changes=f"write {directory}/standby.signal, empty pg_replslot")
             self._configure(helper)
-        return "configured; its data are as they were"
+        return "configured; its data are unchanged"
 
     def rewind(self) -> str:
-        """Rewind and configure in one helper pod, so that nobody else gets the volume between the two."""
+        """Rewind and configure in one helper pod, so that no other pod gets the volume in between."""
         work = self.work
         with self._helper() as helper:
             self._assert_unchanged(helper)
@@ -71,15 +73,15 @@ class RejoinInPlace:
         return work.primary.cluster.helper(spec, lifetime=work.timeout + 600)
 
     def _assert_unchanged(self, helper: Helper) -> None:
-        """The data are those that were planned upon: nobody started the server meanwhile."""
+        """Raise ChangeFailed if the data have changed since planning: somebody started the server."""
         control = read_control(helper, self.work.target.directory, self.work.primary.facts.bin_dir)
         now, before = control.found, self.old_data.control.found
         moved = [key for key in ("state", "checkpoint", "timeline") if now.get(key) != before.get(key)]
         if moved:
             raise ChangeFailed(
-                f"the data of {self.work.target.name} are not what was planned upon",
-                found="; ".join(f"{key}: {before.get(key)} then, {now.get(key)} now" for key in moved),
-                remedy="Nothing was changed. Keep it scaled to 0 and plan again.",
+                f"the data of {self.work.target.name} have changed since planning",
+                found="; ".join(f"{key}: {before.get(key)} before, {now.get(key)} now" for key in moved),
+                remedy="Nothing was changed. Keep it scaled to 0 and run this again.",
             )
 
     def _configure(self, helper: Helper) -> None:
@@ -88,24 +90,28 @@ class RejoinInPlace:
         assert_startable(helper, target, role, bin_dir, target.directory)
 
     def precheck(self) -> Checks:
-        """Right before acting: the new primary is one still, the old one gone, and nobody on its volume."""
+        """Check right before acting: same new primary, old primary stopped, no other pod on its volume."""
         work = self.work
         primary, facts = work.primary, work.primary.refresh()
         pods = primary.cluster.pods(work.target.workload.selector, work.target.pod.container)
         own, others = ", ".join(pod.name for pod in pods), ", ".join(work.other_pods_mounting())
         same = not facts.in_recovery and facts.timeline == self.timeline
-        found, wanted = f"{facts.role} on timeline {facts.timeline}", f"primary on timeline {self.timeline}"
+        found, planned = f"{facts.role} on timeline {facts.timeline}", f"primary on timeline {self.timeline}"
         items = [
-            Check("new primary", same, found, wanted, "It changed meanwhile: plan again."),
+            Check("new primary", same, found, planned, "It has changed since planning: run this again."),
             Check(
-                "old primary stopped", not own, own or "no pod", "no pod", "Scale it to 0 and see it gone."
+                "old primary stopped",
+                not own,
+                own or "no pod",
+                "no pod",
+                "Scale it to 0 and wait until its pod is gone.",
             ),
             Check(
                 "no other pod on the volume",
                 not others,
-                others or "nobody",
-                "nobody",
-                f"Wait until it ends, or delete it: it has the claim {work.target.claim}.",
+                others or "none",
+                "none",
+                f"Wait until it ends, or delete it: it has mounted the claim {work.target.claim}.",
             ),
             *work.pod_checks(),
         ]

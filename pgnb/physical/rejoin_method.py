@@ -1,4 +1,4 @@
-"""Which way back a former primary's data allow, and why not a gentler one."""
+"""Choose how an old primary rejoins, by what its data allow."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from pgnb.physical.timelines import segment_of
 from pgnb.postgres.progress import lsn_text
 
 RejoinMethod = Literal["follow", "rewind", "base backup"]
-"""By primary_conninfo alone; by pg_rewind; by a new base backup. In this order the gentlest is taken."""
+"""By primary_conninfo alone; by pg_rewind; by a new base backup. From the least to the most invasive."""
 REJOIN_METHODS: tuple[RejoinMethod, ...] = ("follow", "rewind", "base backup")
 
 
 def choose_method(
     old_data: OldPrimaryData | None, oldest: str, *, tablespaces: bool = False, requested: str = "auto"
 ) -> tuple[RejoinMethod, str]:
-    """The gentlest way, or the wished one, and why no gentler one, in words.
+    """Return the least invasive method, or the requested one, and why no less invasive one is possible.
 
-    `former` None: there are no data of this database cluster. `oldest` is the name, without the timeline, of
-    the oldest WAL segment on the new primary. Raises ParameterError for a way that cannot be gone.
+    `old_data` is None if there are no data of this database cluster. `oldest` is the name, without the
+    timeline, of the oldest WAL segment on the new primary. Raises ParameterError for a method that is not
+    possible.
     """
     against = blockers(old_data, oldest, tablespaces=tablespaces)
     if requested not in ("auto", *REJOIN_METHODS):
@@ -51,9 +52,9 @@ def choose_method(
 def blockers(
     old_data: OldPrimaryData | None, oldest: str, *, tablespaces: bool = False
 ) -> Mapping[RejoinMethod, tuple[str, ...]]:
-    """What stands against each way."""
+    """Return the reasons against each method."""
     if old_data is None:
-        words = ("its data are not of this database cluster",)
+        words = ("its data are of another database cluster",)
         return {"follow": words, "rewind": words, "base backup": ()}
     if broken := _against_both(old_data):
         return {"follow": broken, "rewind": broken, "base backup": ()}
@@ -66,8 +67,8 @@ def _against_both(old_data: OldPrimaryData) -> tuple[str, ...]:
     if old_data.control.rewind_interrupted:
         return ("an earlier pg_rewind was interrupted while it wrote",)
     if old_data.fork is not None and old_data.fork.lsn is None and not old_data.control.in_recovery:
-        # A promotion begins a timeline, so two primaries on one were promoted apart from each other.
-        return ("it was a primary on the new primary's own timeline, whose history can't tell them apart",)
+        # Each promotion begins a timeline. So two primaries on one timeline were promoted independently.
+        return ("it was a primary on the new primary's timeline, so the fork is unknown",)
     return ()
 
 

@@ -1,4 +1,4 @@
-"""A further standby led to the new primary (section 9): its slot there first, then its connection."""
+"""Re-point a further standby to the new primary (section 9): its slot there first, then its connection."""
 
 from __future__ import annotations
 
@@ -34,61 +34,62 @@ def plan_repoint(
     application_name: str = "",
     start_timeout: float = 300.0,
 ) -> Change:
-    """Lead a running standby to `new_primary`, through `slot`, which is made there first.
+    """Plan to make a running standby follow `new_primary` through `slot`, which is created there first.
 
-    `application_name` empty keeps the standby's own; other parts of its connection (certificates, keepalives)
-    stay as they are. A reload does it; where the standby's passfile has no line for the source, its workload
-    gets one, which restarts the standby. Nothing to do where it streams so already. `start_timeout` in
-    seconds. Raises ParameterError for one that received WAL behind the fork: only `plan_rejoin` helps that.
+    An empty `application_name` keeps the standby's own; other parts of its connection (certificates,
+    keepalives) stay the same. A reload is enough, unless the standby's passfile has no line for the source:
+    then its workload gets one, which restarts the standby. Empty if it already streams so. `start_timeout`
+    in seconds. Raises ParameterError for a standby that received WAL after the fork, which must rejoin
+    (`plan_rejoin_server`).
     """
     title = f"re-point {standby.name} to {new_primary.name}"
     seen = receiver(standby)
     if seen is None or not new_primary.present or new_primary.facts.in_recovery:
         return _not_yet(standby, new_primary, title)
     _assert_can_follow(standby, new_primary, seen)
-    standing = str(standby.settings(["primary_conninfo"])["primary_conninfo"].value)
-    name = application_name or parts_of(standing).get("application_name", "")
+    current = str(standby.settings(["primary_conninfo"])["primary_conninfo"].value)
+    name = application_name or parts_of(current).get("application_name", "")
     if not name:
         raise ParameterError(
-            f"{standby.name} has no application_name", remedy="Name one: each standby needs its own."
+            f"{standby.name} has no application_name", remedy="Give it one: each standby needs its own."
         )
-    wished = {"primary_conninfo": merged(standing, source.connection(name)), "primary_slot_name": slot}
-    change = _steps_changed(standby, new_primary, source, wished, name, seen, start_timeout)
+    desired = {"primary_conninfo": merged(current, source.connection(name)), "primary_slot_name": slot}
+    change = _steps_changed(standby, new_primary, source, desired, name, seen, start_timeout)
     change.title = title
-    change.note = f"It follows {new_primary.name} already, from {slot}." if not change else change.note
+    change.note = f"It already follows {new_primary.name}, from {slot}." if not change else change.note
     return _without_passwords(change)
 
 
 def _not_yet(standby: Server, new_primary: Server, title: str) -> Change:
-    """Before the promotion there is nobody to be led to: fit for a plan-only run, and for none else."""
+    """Return the plan before a promotion, which only a plan-only run may have. Raises WrongServer."""
     if not new_primary.journal.dry_run:
         raise WrongServer(
-            f"{new_primary.name} is no primary yet, or {standby.name} is not there",
+            f"{new_primary.name} is not a primary yet, or {standby.name} does not exist",
             found=f"{new_primary.facts.role}, {standby.facts.role}",
-            remedy="Promote the one and start the other first.",
+            remedy="Promote the first and start the second before this.",
         )
-    what = "make its slot on the new primary, lead its connection there, and see it stream"
+    what = "create its slot on the new primary, change its connection, and see it stream"
     return Change(title, new_primary.journal, "", "", [Step(standby.name, what, lambda: "")])
 
 
 def _assert_can_follow(standby: Server, new_primary: Server, seen: Receiver) -> None:
-    """Same database cluster, in recovery, and nothing received that the new primary never had."""
+    """Raise an error unless it is a standby of this cluster without WAL that the new primary lacks."""
     ours, theirs = new_primary.refresh(), standby.refresh()
     if ours.system_identifier != theirs.system_identifier or not theirs.in_recovery:
         raise WrongServer(
-            f"{standby.name} is no standby of this database cluster",
+            f"{standby.name} is not a standby of this database cluster",
             found=f"{theirs.role}, system identifier {theirs.system_identifier}",
-            remedy="A former primary comes back by plan_rejoin.",
+            remedy="An old primary must rejoin: 09, operation = rejoin.",
         )
     parted = fork(history_of(standby), history_of(new_primary))
     has = max((lsn_bytes(lsn) for lsn in (seen.received_lsn, seen.replayed_lsn) if lsn), default=0)
     limit = parted.lsn if parted and parted.lsn is not None else None
     if parted is None or (limit is not None and has > limit):
-        behind = f", {format_bytes(has - limit)} behind the fork at {lsn_text(limit)}" if limit else ""
+        behind = f", {format_bytes(has - limit)} after the fork at {lsn_text(limit)}" if limit else ""
         raise ParameterError(
             f"{standby.name} has WAL that {new_primary.name} never had",
             found=f"timeline {theirs.timeline} up to {lsn_text(has)}{behind}",
-            remedy="Scale it to 0 and let plan_rejoin take it back by pg_rewind or by a base backup.",
+            remedy="Scale it to 0 and rejoin it: 09, operation = rejoin, with its workload as primary.",
         )
 
 
@@ -96,26 +97,26 @@ def _steps_changed(
     standby: Server,
     new_primary: Server,
     source: Source,
-    wished: dict[str, str],
+    desired: dict[str, str],
     name: str,
     seen: Receiver,
     start_timeout: float,
 ) -> Change:
-    """The settings' own change, with what goes before and after it."""
-    slot = plan_slot(new_primary, wished["primary_slot_name"], consumer=name)
-    change = plan_settings(standby, wished)
+    """Return the change of its settings, with the steps before and after it."""
+    slot = plan_slot(new_primary, desired["primary_slot_name"], consumer=name)
+    change = plan_settings(standby, desired)
     workload = standby.cluster.workload(standby.pod)
     restart = not logs_in(workload, standby.pod.container, source, data_owner(standby))
-    if not slot and not change and not restart and streaming(new_primary, wished["primary_slot_name"], name):
+    if not slot and not change and not restart and streaming(new_primary, desired["primary_slot_name"], name):
         return change
-    before, settled = change.precheck, bool(change)
+    before, changes = change.precheck, bool(change)
     steps = [*slot.steps, *change.steps]
     steps += _restart(standby, workload, source, start_timeout) if restart else []
-    if not settled and not restart and seen.receiver_pid:
+    if not changes and not restart and seen.receiver_pid:
         steps.append(_end_receiver(standby))
-    steps.append(_see(standby, new_primary, wished["primary_slot_name"], name))
+    steps.append(_see(standby, new_primary, desired["primary_slot_name"], name))
     change.precheck = lambda: (
-        _precheck(standby, new_primary) + (before() if before and settled else _none(standby))
+        _precheck(standby, new_primary) + (before() if before and changes else _none(standby))
     )
     change.steps = steps
     return change
@@ -126,18 +127,18 @@ def _none(standby: Server) -> Checks:
 
 
 def _precheck(standby: Server, new_primary: Server) -> Checks:
-    """Right before acting: the one leads, and the other looks for the newest timeline."""
-    facts, wanted = new_primary.refresh(), "recovery_target_timeline"
-    latest = standby.settings([wanted])[wanted].value
+    """Check right before acting: the new primary is one, and the standby follows the latest timeline."""
+    facts, setting = new_primary.refresh(), "recovery_target_timeline"
+    latest = standby.settings([setting])[setting].value
     items = [
         Check("new primary", not facts.in_recovery, facts.role, "primary", "Promote it first."),
-        Check(wanted, latest == "latest", latest, "latest", "Set it to latest and restart the standby."),
+        Check(setting, latest == "latest", latest, "latest", "Set it to latest and restart the standby."),
     ]
     return Checks.of(f"Before re-pointing {standby.name}", items, standby.journal)
 
 
 def _restart(standby: Server, workload: Workload, source: Source, timeout: float) -> list[Step]:
-    """Its pod gets a passfile for the source: the template may only change while no pod runs."""
+    """Return steps that give its pod a passfile; the template may change only while no pod runs."""
     cluster, replicas = standby.cluster, workload.replicas
 
     def start() -> str:
@@ -158,39 +159,39 @@ def _restart(standby: Server, workload: Workload, source: Source, timeout: float
 
 
 def _end_receiver(standby: Server) -> Step:
-    """A receiver that waits for a primary that is gone would notice only after wal_receiver_timeout."""
+    """End a receiver that waits for a lost primary; it would notice only after wal_receiver_timeout."""
 
     def run() -> str:
-        standby.execute(_END_RECEIVER, what="end the receiver, so that it connects anew")
+        standby.execute(_END_RECEIVER, what="end the receiver, so that it connects again")
         return "ended"
 
-    return Step(standby.name, "end its receiver, so that it connects anew", run, journalled=True)
+    return Step(standby.name, "end its receiver, so that it connects again", run, journalled=True)
 
 
 def _see(standby: Server, new_primary: Server, slot: str, name: str) -> Step:
     def run() -> str:
         words = wait_streaming(new_primary, slot, name)
-        wanted = new_primary.facts.timeline
+        newest = new_primary.facts.timeline
         wait_until(
-            f"{standby.name} on timeline {wanted}",
+            f"{standby.name} on timeline {newest}",
             lambda: receiver(standby),
-            lambda found: found is not None and found.timeline == wanted,
+            lambda found: found is not None and found.timeline == newest,
             timeout=60,
             every=0.2,
             describe=lambda found: f"timeline {found.timeline}" if found else "no receiver",
         )
-        return f"{words}, on timeline {wanted}"
+        return f"{words}, on timeline {newest}"
 
     return Step(standby.name, f"see it stream from {slot} as {name}, on the new timeline", run)
 
 
 def _without_passwords(change: Change) -> Change:
-    """A former connection may hold one: it is not shown, and what would write it again is left out."""
+    """Hide a password in the previous connection, and leave out the undo that would write it."""
     if without_password(change.before) == change.before:
         return change
     return replace(
         change,
         before=without_password(change.before),
         undo=None,
-        undo_text="none: the former connection held a password, which is not written again",
+        undo_text="none: the previous connection held a password, which pgnb does not write",
     )

@@ -1,4 +1,4 @@
-"""pg_rewind of a stopped server on its own volume (the manual, pg_rewind), its configuration kept."""
+"""Run pg_rewind for a stopped server on its own volume, and keep its configuration."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from pgnb.postgres.source import Source
 
 REWIND_NAME = "pgnb_rewind"
 _LOG = "/tmp/pgnb-rewind"
-"""In the helper's own container, which nobody else has."""
+"""In the helper pod's own container."""
 _PERCENT = re.compile(r"\d+/\d+ kB \(\d+%\)")
 
 
 @dataclass(frozen=True)
 class Rewind:
-    """One pg_rewind: the target's data are taken back to the fork, then what the source changed is copied."""
+    """One pg_rewind: it resets the target's data to the fork, and copies what the source changed."""
 
     primary: Server
     target: Target
@@ -37,32 +37,32 @@ class Rewind:
 
     @property
     def kept(self) -> str:
-        """Where the target's own configuration is meanwhile: on the volume, beside its data.
+        """Where the target's own configuration is kept during pg_rewind: on the volume, beside its data.
 
-        At the volume's root there is no beside, since pg_rewind removes what it does not know: then in
-        the helper.
+        Data at the volume's root have nothing beside them, since pg_rewind removes unknown files. Then it
+        is kept in the helper pod.
         """
         target = self.target
         return _LOG + "-kept" if target.directory == target.root else f"{target.directory}.pgnb-kept"
 
     def run(self, helper: Helper) -> str:
-        """Rewind, in a helper pod on the target's volume. What came of it, in words.
+        """Rewind in a helper pod on the target's volume, and describe the result.
 
-        Raises ChangeFailed, which says whether the data are as they were or half rewound.
+        Raises ChangeFailed, which says whether the data are unchanged or half rewound.
         """
         started = monotonic()
         checkpoint(self.primary)
-        with let_in(self.primary, self.source, helper.pod.ip):
+        with rewind_access(self.primary, self.source, helper.pod.ip):
             status, log = self._in_background(helper)
         if status:
             raise self._failed(log)
         self._drop_kept(helper)
         copied = _PERCENT.findall(log)
-        how = f"{copied[-1].split('/')[0]} kB copied" if copied else "its data had not parted"
+        how = f"{copied[-1].split('/')[0]} kB copied" if copied else "its data had not diverged"
         return f"{how}, its own configuration kept, in {format_duration(monotonic() - started)}"
 
     def _in_background(self, helper: Helper) -> tuple[int, str]:
-        """It may take hours, longer than a connection lasts: so it runs by itself, and is looked at."""
+        """Run it in the background and poll it, since it may take longer than a connection lasts."""
         places = (self.target.directory, self.primary.facts.bin_dir)
         connection = self.source.connection(REWIND_NAME, HELPER_PASSFILE)
         arguments = (*self.source.passfile_arguments(HELPER_PASSFILE), *places, connection, self.kept)
@@ -87,15 +87,15 @@ class Rewind:
 
     def _failed(self, log: str) -> ChangeFailed:
         lines = [line for line in log.splitlines() if line.strip() and not _PERCENT.search(line)]
-        untouched = bool(lines) and lines[-1] == "untouched"
-        state = (
-            "Its data are as they were. Run this again when the cause is gone, or take a new base backup"
-            " (rejoin_way = 'base backup')."
-            if untouched
-            else f"Its data are half rewound and its own configuration is in {self.kept}: a new base backup"
-            " must replace them (rejoin_way = 'base backup')."
-        )
-        return ChangeFailed("pg_rewind failed", found=" | ".join(lines[-6:-1]), remedy=state)
+        if lines and lines[-1] == "untouched":
+            remedy = "Its data are unchanged. Remove the cause, then run this again."
+        else:
+            remedy = (
+                f"Its data are half rewound, and its own configuration is in {self.kept}. Run this"
+                " again: it makes"
+                " a new base backup."
+            )
+        return ChangeFailed("pg_rewind failed", found=" | ".join(lines[-6:-1]), remedy=remedy)
 
 
 def _ended(lines: list[str]) -> bool:
@@ -103,10 +103,10 @@ def _ended(lines: list[str]) -> bool:
 
 
 def checkpoint(primary: Server) -> None:
-    """A CHECKPOINT on the new primary, however long it takes.
+    """Run a CHECKPOINT on the new primary, without a time limit.
 
-    Until then its control file still names the old timeline, and pg_rewind of 15 and older takes a server
-    that has parted for one that has not.
+    Until then its control file names the old timeline, and pg_rewind up to 15 does not see that the servers
+    have diverged.
     """
     with (
         primary.journal.act(primary.name, "CHECKPOINT, so that the control file names the new timeline"),
@@ -116,32 +116,32 @@ def checkpoint(primary: Server) -> None:
 
 
 @contextmanager
-def let_in(primary: Server, source: Source, address: str) -> Iterator[None]:
-    """While the block runs, the replication role may do what pg_rewind does, from one address.
+def rewind_access(primary: Server, source: Source, address: str) -> Iterator[None]:
+    """Give the replication role the rights of pg_rewind during the block, from one address.
 
-    That is EXECUTE on four functions and a rule of pg_hba.conf; both only where they are missing, and both
-    are taken back afterwards, also on an error.
+    These are EXECUTE on four functions and a rule in pg_hba.conf. What was missing is granted, and revoked
+    after the block, also on an error.
     """
     rows = primary.query("physical/rewind_rights", {"role": source.role}, database=source.database)
-    lacking = ", ".join(str(row["signature"]) for row in rows)
-    take_back = _open_door(primary, source, address)
+    missing = ", ".join(str(row["signature"]) for row in rows)
+    remove_rule = _add_rule(primary, source, address)
     try:
-        if lacking:
-            _execute(primary, source, f"GRANT EXECUTE ON FUNCTION {lacking} TO {{}}")
+        if missing:
+            _execute(primary, source, f"GRANT EXECUTE ON FUNCTION {missing} TO {{}}")
         yield
     finally:
-        if lacking:
-            _execute(primary, source, f"REVOKE EXECUTE ON FUNCTION {lacking} FROM {{}}")
-        take_back()
+        if missing:
+            _execute(primary, source, f"REVOKE EXECUTE ON FUNCTION {missing} FROM {{}}")
+        remove_rule()
 
 
 def _execute(primary: Server, source: Source, template: str) -> None:
-    """`template` is made of constants and of a place for the role's name."""
+    """Execute a statement; `template` consists of constants and a placeholder for the role."""
     primary.execute(compose(template, identifier(source.role)), database=source.database)
 
 
-def _open_door(primary: Server, source: Source, address: str) -> Callable[[], object]:
-    """A rule for the helper's address, where no rule lets it in; what takes it back."""
+def _add_rule(primary: Server, source: Source, address: str) -> Callable[[], object]:
+    """Add a pg_hba.conf rule for the address if it has none, and return a function that removes it."""
     if explain_hba(primary, source.database, source.role, address).lets_in:
         return lambda: None
     network = f"{address}/{ip_address(address).max_prefixlen}"

@@ -1,4 +1,4 @@
-"""Replication slots: what each holds back and for whom; made with WAL reserved at once, dropped by name."""
+"""Replication slots: their WAL and consumers; create them with WAL reserved at once, drop them by name."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _WAL_TONES: dict[str, Tone] = {"reserved": "good", "extended": "good", "unreserv
 class Slot:
     """One row of pg_replication_slots, with the walsender that reads from it.
 
-    Sizes are bytes; `retained_bytes` is the WAL kept for it (None: nothing is reserved), `safe_wal_size` what
-    may still be written before it is in danger (None: no cap, or lost). `xmin_age` counts transactions.
-    Fields that the server's version does not have are None: `conflicting` is of 16, `inactive_since`,
-    `invalidation_reason`, `failover` and `synced` are of 17, `two_phase_at` is of 18.
+    Sizes are bytes. `retained_bytes` is the WAL kept for it (None: nothing is reserved), `safe_wal_size`
+    the WAL that may be written before the slot can be lost (None: no cap, or lost). `xmin_age` counts
+    transactions. Fields that the server's version lacks are None: `conflicting` exists since 16;
+    `inactive_since`, `invalidation_reason`, `failover` and `synced` since 17; `two_phase_at` since 18.
     """
 
     name: str
@@ -76,22 +76,22 @@ class Slot:
 
     @property
     def lost(self) -> bool:
-        """Whether WAL that it should have kept is gone: nothing but a new base backup helps its standby."""
+        """Whether WAL that it should keep was removed, so that its standby needs a new base backup."""
         return self.wal_status == "lost" or bool(self.invalidation_reason)
 
     @property
     def takes_over(self) -> bool:
-        """Whether, on a standby, it is a logical slot that subscribers can go on from after its promotion."""
+        """Whether it is a synchronised logical slot that subscribers can use after a promotion."""
         return bool(self.synced) and not self.temporary and not self.lost
 
     @property
     def reserved(self) -> bool:
-        """Whether it holds WAL back; a slot made without `immediately_reserve` does not, until it is used."""
+        """Whether it keeps WAL; a slot created without `immediately_reserve` does not until it is used."""
         return self.restart_lsn is not None
 
     @property
     def summary(self) -> str:
-        """Type, state and consumer in one line."""
+        """Its type, state and consumer in one line."""
         what = self.type if self.physical else f"{self.type} ({self.plugin}, database {self.database})"
         kept = f"{format_bytes(self.retained_bytes)} retained" if self.reserved else "no WAL reserved"
         state = f"active by pid {self.active_pid} ({self.consumer_words})" if self.active else "inactive"
@@ -99,7 +99,7 @@ class Slot:
 
     @property
     def consumer_words(self) -> str:
-        """Who reads from it: application_name and address."""
+        """Its consumer: application_name and address."""
         return f"{self.consumer or 'unknown'} from {self.consumer_address or 'a local socket'}"
 
 
@@ -117,12 +117,12 @@ class Slots(Displayable):
         return len(self.items)
 
     def find(self, name: str) -> Slot | None:
-        """The slot of exactly that name, if it is there."""
+        """Return the slot of exactly that name, if any."""
         return next((slot for slot in self.items if slot.name == name), None)
 
     @property
     def table(self) -> Table:
-        """One slot a line: what it is, who reads, what it holds back, and how near its cap is."""
+        """One line for each slot: its type, consumer, kept WAL, and distance from its cap."""
         columns = (
             "slot",
             "type",
@@ -148,14 +148,14 @@ class Slots(Displayable):
             )
             for s in self.items
         ]
-        return Table.of(columns, rows, title=self.title, note="" if rows else "There is no slot.")
+        return Table.of(columns, rows, title=self.title, note="" if rows else "There are no slots.")
 
     @property
     def details(self) -> Table:
-        """The other columns of pg_replication_slots, as far as this server's version has them."""
+        """The other columns of pg_replication_slots that this server's version has."""
         known = [name for name in _DETAILS if any(getattr(slot, name) is not None for slot in self.items)]
         rows = [(slot.name, *(getattr(slot, name) for name in known)) for slot in self.items]
-        return Table.of(("slot", *known), rows, title=f"{self.title}: what else they are")
+        return Table.of(("slot", *known), rows, title=f"{self.title}: other columns")
 
 
 def _status_cell(slot: Slot) -> Cell:
@@ -166,16 +166,16 @@ def _status_cell(slot: Slot) -> Cell:
 
 
 def slots(server: Server) -> Slots:
-    """Every replication slot (pg_replication_slots joined with pg_stat_replication), of any type."""
+    """Read every replication slot (pg_replication_slots joined with pg_stat_replication)."""
     rows = server.query("physical/slots")
     return Slots(tuple(Slot(**row) for row in rows), f"Replication slots of {server.name}")
 
 
 def check_slot_name(name: str) -> str:
-    """The name, when the server would take it (the manual, 26.2.6.1). Raises ParameterError."""
+    """Return the name if the server accepts it (the manual, "Replication Slots"). Raises ParameterError."""
     if not _NAME.match(name):
         raise ParameterError(
-            f"{name!r} cannot be a slot's name",
+            f"{name!r} is not a valid slot name",
             found=f"{len(name)} characters",
             remedy="Use 1 to 63 lower-case letters, digits and underscores.",
         )
@@ -183,18 +183,18 @@ def check_slot_name(name: str) -> str:
 
 
 def plan_slot(server: Server, name: str, *, consumer: str = "") -> Change:
-    """A physical slot that reserves WAL from now on; an existing one is kept where it can serve.
+    """Plan to create a physical slot that reserves WAL from now on; a usable existing one is kept.
 
-    `consumer` is the application_name of the standby that it is for: a slot that another consumer reads from
-    is refused. An inactive slot that reserves nothing is made again, which loses nothing.
-    Raises ParameterError for a bad name and for a slot of that name that cannot serve, with the way out.
+    `consumer` is the application_name of its standby: a slot that another consumer reads from is refused.
+    An inactive slot that reserves no WAL is created again, which loses nothing. Raises ParameterError for
+    an invalid name, and for an unusable slot of that name.
     """
     check_slot_name(name)
     there = slots(server).find(name)
     if there is not None:
         _assert_usable(there, consumer)
         if there.reserved or there.active:
-            return Change(f"slot {name}", server.journal, note=f"It is there: {there.summary}.")
+            return Change(f"slot {name}", server.journal, note=f"It exists: {there.summary}.")
     elif server.present:
         _assert_room(server, 1)
     steps = [_create_step(server, name)]
@@ -207,16 +207,16 @@ def plan_slot(server: Server, name: str, *, consumer: str = "") -> Change:
         before,
         f"{name}: physical, WAL reserved from now on\n",
         steps,
-        note="WAL is kept for it until its standby has received it; max_slot_wal_keep_size is the cap.",
+        note="It keeps WAL until its standby has received it, up to max_slot_wal_keep_size.",
         undo_text=f"drop the slot {name}",
         undo=lambda: plan_drop_slot(server, name),
     )
 
 
 def plan_slots(server: Server, names: Sequence[str]) -> Change:
-    """Physical slots by name, one for each standby; those that are there and can serve are kept.
+    """Plan to create physical slots by name, one for each standby; usable existing ones are kept.
 
-    Raises as plan_slot does, and ParameterError when the server has no room for all of them.
+    Raises as `plan_slot` does, and ParameterError if max_replication_slots is too low.
     """
     plans = [plan_slot(server, name) for name in dict.fromkeys(names)]
     _assert_room(server, sum(bool(plan) for plan in plans))
@@ -235,7 +235,7 @@ def _create_step(server: Server, name: str) -> Step:
     def run() -> str:
         server.execute(_CREATE, (name,), what=f"SELECT pg_create_physical_replication_slot('{name}', true)")
         made = slots(server).find(name)
-        return f"WAL is reserved from {made.restart_lsn} on" if made else "not found afterwards"
+        return f"WAL is reserved from {made.restart_lsn} on" if made else "not found after it"
 
     return Step(server.name, f"create the physical slot {name}, reserving WAL at once", run, journalled=True)
 
@@ -250,20 +250,21 @@ def _drop_step(server: Server, name: str, why: str) -> Step:
 
 def _assert_usable(slot: Slot, consumer: str) -> None:
     if not slot.physical:
-        raise _unusable(slot, "is a logical one", "Choose another name for the standby's slot.")
+        raise _unusable(slot, "is logical", "Choose another name for the standby's slot.")
     if slot.lost:
         raise _unusable(
             slot,
-            "has lost the WAL that it was to keep",
-            "Drop it by name (section 7), make it again and take a new base backup: that WAL is gone.",
+            "has lost WAL",
+            "That WAL is gone. Drop the slot by name (section 7), create it again, and take a new base"
+            " backup.",
         )
     if slot.temporary:
-        raise _unusable(slot, "is temporary and vanishes with its session", "Choose another name.")
+        raise _unusable(slot, "is temporary and ends with its session", "Choose another name.")
     if slot.active and consumer and slot.consumer != consumer:
         raise _unusable(
             slot,
             f"is read by {slot.consumer_words}, not by {consumer}",
-            "Give each standby a slot of its own; stop the other consumer only if it is not wanted any more.",
+            "Give each standby its own slot. Stop the other consumer only if it is no longer needed.",
         )
 
 
@@ -277,23 +278,23 @@ def _assert_room(server: Server, more: int) -> None:
         return
     if room["wal_level"] == "minimal":
         raise ParameterError(
-            f"{server.name} keeps too little WAL for a standby",
+            f"{server.name} writes too little WAL for a standby",
             found="wal_level = minimal",
-            remedy="Set wal_level = replica, which takes a restart.",
+            remedy="Set wal_level = replica (restart).",
         )
     if room["slots"] + more > room["max_slots"]:
         raise ParameterError(
             f"{server.name} has no room for {'another slot' if more == 1 else f'{more} more slots'}",
             found=f"{room['slots']} of max_replication_slots = {room['max_slots']} are in use",
-            remedy="Drop a slot that nobody needs (section 7), or raise max_replication_slots (restart).",
+            remedy="Drop an unused slot (section 7), or raise max_replication_slots (restart).",
         )
 
 
 def plan_drop_slot(server: Server, name: str, standbys: Sequence[Server] = ()) -> Change:
-    """Drop one slot by its exact name, after its consumer was stopped; asks for `drop_slot = <name>`.
+    """Plan to drop one inactive slot by its exact name; needs the confirmation `drop_slot`, the name.
 
-    An absent slot is nothing to do, and so is no name. Raises ParameterError for an active one, with its
-    consumer, and for one that a server of `standbys` names as its own, even while it doesn't read from it.
+    Empty if the slot does not exist, or without a name. Raises ParameterError for an active slot, naming
+    its consumer, and for one that is primary_slot_name of a server in `standbys`.
     """
     there = slots(server).find(check_slot_name(name)) if name else None
     if there is None:
@@ -305,23 +306,25 @@ def plan_drop_slot(server: Server, name: str, standbys: Sequence[Server] = ()) -
         raise _unusable(
             there,
             f"is primary_slot_name of {', '.join(users)}",
-            "That standby would not stream any more: give it another slot first, or take it away.",
+            "That standby could no longer stream: give it another slot first, or remove the standby.",
         )
     return Change(
         f"drop slot {name}",
         server.journal,
         f"{name}: {there.summary}\n",
         "",
-        [_drop_step(server, name, "its consumer is gone")],
-        note=f"{_consumer_words(there)} that still needs its WAL can then only be made anew.",
-        undo_text="none: the WAL that it kept is given up",
-        confirmations=[Confirmation("drop_slot", name, f"The WAL that the slot {name} keeps is given up.")],
+        [_drop_step(server, name, "its consumer is stopped")],
+        note=f"{_consumer_words(there)} that still needs its WAL must then be made again.",
+        undo_text="none: the WAL that it kept is removed",
+        confirmations=[
+            Confirmation("drop_slot", name, f"The WAL that the slot {name} keeps will be removed.")
+        ],
         precheck=lambda: _still_inactive(server, name),
     )
 
 
 def own_slot(standby: Server) -> str:
-    """The slot that a standby is configured to stream from; empty for none, and for an absent server."""
+    """Return a standby's primary_slot_name; empty if it has none, or does not exist."""
     found = standby.settings(["primary_slot_name"]) if standby.present else ()
     return next((setting.value for setting in found), "")
 
@@ -332,7 +335,7 @@ def _consumer_words(slot: Slot) -> str:
 
 def _still_inactive(server: Server, name: str) -> Checks:
     slot = slots(server).find(name)
-    found = slot.summary if slot else "not there"
+    found = slot.summary if slot else "does not exist"
     ok = slot is not None and not slot.active
     check = Check(f"slot {name}", ok, found, "inactive", "Stop its consumer first.")
     return Checks.of(f"Dropping the slot {name}", [check], server.journal)

@@ -1,4 +1,4 @@
-"""The standby's own objects: its ConfigMap, and the workload that will run it, made or adopted."""
+"""The standby's objects: its ConfigMap, and its workload, created or adopted."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _CLAIM = "PersistentVolumeClaim"
 
 
 def plan_standby_config(primary: Server, name: str, extra: Mapping[str, Value] | None = None) -> Change:
-    """The standby's ConfigMap (section 3.1): the five settings, hot_standby, and the operator's `extra`.
+    """Plan the standby's ConfigMap (section 3.1): the primary's limits, hot_standby, and `extra`.
 
-    Its pg_hba.conf is left as it is, where there is one: the base backup brings the primary's rules along.
+    An existing pg_hba.conf in it is not changed, since the base backup has the primary's rules.
     """
     return plan_config_map(primary, name, standby_settings(primary, extra))
 
@@ -47,13 +47,13 @@ def plan_standby_workload(
     container: str = "",
     tablespaces: Mapping[str, str] | None = None,
 ) -> Change:
-    """The claim, the Service and the Deployment of a standby, scaled to 0, or an existing workload adopted.
+    """Plan a standby's claim, Service and Deployment, scaled to 0, or adopt an existing workload.
 
-    Made from the template that ships with pgnb, or from the operator's own file `manifest`; image, size,
-    storage class, command and certificates are the primary's, and so are claims for pg_wal and tablespaces
-    (`tablespaces` maps a path there to another one here). A workload of that name that pgnb did not make is
-    adopted: it only gets the passfile, so that its server can log in at the source; a standby that streams
-    already is left alone. Raises ParameterError, and GateClosed for an image that runs no standby.
+    They come from pgnb's template, or from the operator's file `manifest`. Image, size, storage class,
+    command, certificates, and claims for pg_wal and tablespaces are like the primary's (`tablespaces` maps
+    a path there to another one here). A workload of that name that pgnb did not create is adopted: it only
+    gets the passfile, to log in at the source. A standby that already streams is not changed. Raises
+    ParameterError, and GateClosed for an image that runs no standby.
     """
     cluster = primary.cluster
     live = find_workload(cluster, name)
@@ -76,10 +76,12 @@ def plan_standby_workload(
     if live is None or not live.replicas:
         assert_placed(primary, Workload.of(workload), container, tablespaces or {})
     if live is not None:
-        manifests = [m for m in manifests if not _is_there(cluster, m)]
+        manifests = [m for m in manifests if not _existing_claim(cluster, m)]
     change = cluster.plan_apply(manifests, f"standby {name}")
-    change.precheck = lambda: _tried(primary, name, workload)
-    change.note = f"{change.note} It is scaled to 0 until the base backup is there.".strip() if change else ""
+    change.precheck = lambda: _admission_checks(primary, name, workload)
+    change.note = (
+        f"{change.note} It stays scaled to 0 until the base backup is done.".strip() if change else ""
+    )
     return change
 
 
@@ -93,29 +95,29 @@ def standby_pod_checks(
     container: str = "",
     tablespaces: Mapping[str, str] | None = None,
 ) -> Checks:
-    """Check that the API server would take each pod that section 3 makes, by dry runs: nothing is made.
+    """Check by dry runs that the API server would admit each pod of section 3; nothing is created.
 
-    They are the standby's own and the helpers beside it; the arguments are those of `plan_standby_workload`.
-    A standby that streams from this primary already needs none.
+    They are the standby's pod and the helper pods; the arguments are those of `plan_standby_workload`. A
+    standby that already streams from this primary needs none.
     """
     live = find_workload(primary.cluster, name)
     if live is not None and _streams(primary, live):
-        none = Check.fact("pods", "none is made: the standby streams from this primary already")
+        none = Check.fact("pods", "none is created: the standby already streams from this primary")
         return Checks.of(_title(name), [none], primary.journal)
     if live is not None and not made_by_pgnb(live):
-        return _tried(primary, name, live.object, container)
+        return _admission_checks(primary, name, live.object, container)
     manifests = standby_manifests(
         primary, name, source, config_map=config_map, live=live, file=manifest, tablespaces=tablespaces
     )
-    return _tried(primary, name, next(m for m in manifests if m["kind"] in SCALED))
+    return _admission_checks(primary, name, next(m for m in manifests if m["kind"] in SCALED))
 
 
 def _title(name: str) -> str:
-    return f"would the cluster take the pods of the standby {name}?"
+    return f"Would the cluster admit the pods of the standby {name}?"
 
 
-def _tried(primary: Server, name: str, workload: Mapping[str, Any], container: str = "") -> Checks:
-    """Tried before anything is made: a refused pod would show only after the copy, as a missing one."""
+def _admission_checks(primary: Server, name: str, workload: Mapping[str, Any], container: str = "") -> Checks:
+    """Check the pods before anything is created; otherwise a refused pod would show only after the copy."""
     own, pod = "the standby's pod", template_pod(Workload.of({**workload}), container)
     user = server_user(pod.spec, pod.container_spec, data_owner(primary))
     helper = HelperPod("pgnb-base-backup", pod.image, ("true",), uid=user.uid, gid=user.gid).like(pod)
@@ -127,8 +129,8 @@ def _tried(primary: Server, name: str, workload: Mapping[str, Any], container: s
     return Checks.of(_title(name), items, primary.journal)
 
 
-def _is_there(cluster: Cluster, manifest: Mapping[str, Any]) -> bool:
-    """Whether it is a claim that is there: what it asks for cannot be changed."""
+def _existing_claim(cluster: Cluster, manifest: Mapping[str, Any]) -> bool:
+    """Whether it is a claim that exists, whose specification cannot be changed."""
     name = manifest["metadata"]["name"]
     return manifest["kind"] == _CLAIM and cluster.get("persistentvolumeclaims", name) is not None
 
@@ -146,19 +148,19 @@ def _plan_adoption(
     patch = {} if there else with_passfile(pod.spec, pod.container, source, owner)
     if not patch or _streams(primary, live):
         words = (
-            "It can log in at the source already." if not patch else "It streams from this primary already."
+            "It can already log in at the source." if not patch else "It already streams from this primary."
         )
         return Change(title, cluster.journal, note=words)
     assert_placed(primary, live, container, tablespaces)
     change = cluster.plan_apply(_partial(live, patch), title)
     if live.replicas:
         change.steps = [_stop_step(cluster, live), *change.steps]
-    change.note = f"{change.note} Nothing else of it is changed; its server stays stopped.".strip()
+    change.note = f"{change.note} Nothing else in it is changed; its server stays stopped.".strip()
     return change
 
 
 def _owner_there(primary: Server, live: Workload, pod: Pod) -> User:
-    """Who owns the workload's data directory, or will: asked where neither its spec nor its image tells."""
+    """Return the owner of the workload's data directory; its volume is inspected only if necessary."""
     owner, cluster = data_owner(primary), primary.cluster
     if effective_uid(pod.spec, pod.container_spec) or pod.image == primary.pod.image:
         return owner
@@ -168,14 +170,14 @@ def _owner_there(primary: Server, live: Workload, pod: Pod) -> User:
 
 
 def _partial(live: Workload, patch: Mapping[str, Any]) -> dict[str, Any]:
-    """Only the fields that are added, so that every other one stays with its owner."""
+    """Return only the added fields, so that all others keep their owner."""
     meta = {"name": live.name}
     spec = {"template": {"spec": dict(patch)}}
     return {"apiVersion": "apps/v1", "kind": live.kind, "metadata": meta, "spec": spec}
 
 
 def _stop_step(cluster: Cluster, live: Workload) -> Step:
-    """Before its template changes: a rolling update could run two servers on one volume."""
+    """Return a step that stops it first, since a rolling update could run two servers on one volume."""
     what = f"scale from {live.replicas} to 0 and see every pod gone"
     return Step(live.label, what, lambda: cluster.scale_and_wait(live, 0), journalled=True)
 
@@ -189,14 +191,14 @@ def _streams(primary: Server, live: Workload) -> bool:
 def _assert_fits(primary: Server, live: Workload, image: str) -> None:
     if live.name == primary.cluster.workload(primary.pod).name:
         raise ParameterError(
-            f"{live.label} runs the primary itself",
-            remedy="Name the standby's own Deployment or StatefulSet.",
+            f"{live.label} runs the primary",
+            remedy="Name the standby's Deployment or StatefulSet.",
         )
     if live.managed_by and live.kind == "StatefulSet" and "CloudNativePG" in live.managed_by:
         raise ParameterError(
             f"{live.label} belongs to an operator",
             found=", ".join(live.managed_by),
-            remedy="Let the operator make its standbys.",
+            remedy="Let the operator create its standbys.",
         )
     if not image:
         raise ParameterError(f"{live.label} has no image in its template")

@@ -1,4 +1,4 @@
-"""Replication as it is: seen from the primary, from the standby, and both held against what was wished."""
+"""The state of replication, as the primary and the standbys show it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Sender:
     """One row of pg_stat_replication: how far one receiver is behind.
 
     `…_bytes` are WAL bytes between the server's position and what was sent, written, flushed, replayed;
-    `…_seconds` are write_lag, flush_lag, replay_lag: None when nothing was written lately, or not visible.
+    `…_seconds` are write_lag, flush_lag, replay_lag: None if nothing was written recently, or if not
+    visible.
     """
 
     pid: int
@@ -50,10 +51,10 @@ class Sender:
 
 @dataclass(frozen=True)
 class Receiver:
-    """One standby as it sees itself (pg_stat_wal_receiver and the recovery functions).
+    """One standby's own view (pg_stat_wal_receiver and the recovery functions).
 
-    `status`, `slot`, `sender_host` and `conninfo` are None while no receiver runs. `unreplayed_bytes` is what
-    was received and not yet replayed; 0 says nothing about lag when no receiver runs.
+    `status`, `slot`, `sender_host` and `conninfo` are None while no receiver runs. `unreplayed_bytes` is
+    received but not yet replayed WAL; 0 says nothing about lag if no receiver runs.
     """
 
     in_recovery: bool
@@ -86,7 +87,7 @@ class Receiver:
 
 @dataclass(frozen=True)
 class ReplicationStatus:
-    """The primary's walsenders, and the standbys' own view where they were given."""
+    """The primary's walsenders, and the views of the given standbys."""
 
     senders: tuple[Sender, ...]
     receivers: tuple[tuple[str, Receiver], ...] = ()
@@ -96,12 +97,12 @@ class ReplicationStatus:
         return iter(self.senders)
 
     def find(self, application_name: str) -> Sender | None:
-        """The one walsender of that application_name; None when there is none."""
+        """Return the walsender with that application_name; None if there is none."""
         return next((s for s in self.senders if s.application_name == application_name), None)
 
     @property
     def table(self) -> Table:
-        """One receiver a line: state, slot, and its lag with the unit in the column's name."""
+        """One line for each receiver: state, slot, and lag, with the unit in the column's name."""
         columns = (
             "application_name",
             "address",
@@ -116,12 +117,16 @@ class ReplicationStatus:
             "flush lag (time)",
             "replay lag (time)",
         )
-        note = "Empty times: nothing was written lately; that is no lag." if self.senders else ""
+        note = (
+            "An empty time means that nothing was written recently, not that there is lag."
+            if self.senders
+            else ""
+        )
         return Table.of(
             columns,
             (_sender_row(s) for s in self.senders),
             title=self.title,
-            note=note or "Nobody receives WAL from this server.",
+            note=note or "No server receives WAL from this one.",
         )
 
     def _repr_html_(self) -> str:
@@ -147,16 +152,16 @@ def _sender_row(s: Sender) -> tuple[object, ...]:
 
 @dataclass(frozen=True, repr=False)
 class StandbyStatus(Displayable):
-    """One standby's own view, as a card."""
+    """One standby's own view."""
 
     name: str
     receiver: Receiver | None
 
     @property
     def table(self) -> Table:
-        """Receiver, positions, pause and upstream; the connection's text without a password."""
+        """Receiver, positions, replay state and upstream; the connection without its password."""
         if self.receiver is None:
-            return key_value_table(self.name, {"state": "not there yet"})
+            return key_value_table(self.name, {"state": "does not exist yet"})
         return _receiver_table(self.name, self.receiver)
 
 
@@ -170,7 +175,7 @@ def _receiver_table(name: str, r: Receiver) -> Table:
         "timeline": str(r.timeline) if r.timeline else None,
         "received": r.received_lsn,
         "replayed": r.replayed_lsn,
-        "received and not replayed": format_bytes(r.unreplayed_bytes),
+        "received, not replayed": format_bytes(r.unreplayed_bytes),
         "last commit replayed": r.last_commit_replayed,
         "replay": Cell(r.pause_state or "–", "warn" if r.paused else ""),
         "last message from upstream": r.last_message,
@@ -180,28 +185,28 @@ def _receiver_table(name: str, r: Receiver) -> Table:
 
 
 def replication_status(primary: Server, standbys: Sequence[Server] = ()) -> ReplicationStatus:
-    """Who receives WAL from the primary and how far behind, in bytes and in seconds (pg_stat_replication).
+    """Read who receives WAL from the primary, and the lag in bytes and seconds (pg_stat_replication).
 
-    With `standbys`, their own view beside it; those that are not there yet are left out.
+    With `standbys`, their own views are added; those that do not exist yet are left out.
     """
     return ReplicationStatus(
         senders(primary),
         tuple((s.name, found) for s in standbys if (found := receiver(s)) is not None),
-        f"Replication as {primary.name} sees it",
+        f"Replication as seen by {primary.name}",
     )
 
 
 def standby_status(standby: Server) -> StandbyStatus:
-    """One standby as it sees itself; "not there yet" for an absent one."""
+    """Read a standby's own view; "does not exist yet" for an absent one."""
     return StandbyStatus(standby.name, receiver(standby))
 
 
 def senders(primary: Server) -> tuple[Sender, ...]:
-    """The rows of pg_stat_replication; none from a server that is not there yet."""
+    """Read the rows of pg_stat_replication; none from a server that does not exist yet."""
     return tuple(Sender(**row) for row in primary.query("physical/senders"))
 
 
 def receiver(standby: Server) -> Receiver | None:
-    """What a standby says of itself; None for one that is not there yet."""
+    """Read a standby's own view; None for one that does not exist yet."""
     row = standby.fetch_one("physical/receiver")
     return Receiver(**row) if row else None

@@ -1,4 +1,4 @@
-"""Whether a standby streams through its slot under its name, as the primary sees it."""
+"""Find out on the primary whether a standby streams with its slot and application_name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STREAM = 60.0
 
 
 def streaming(primary: Server, slot: str, application_name: str) -> str:
-    """In words what the primary sees of the standby once it streams; empty before."""
+    """Describe the standby's stream; empty until it streams."""
     found = slots(primary).find(slot)
     for sender in senders(primary):
         ours = sender.application_name == application_name and sender.streaming
@@ -22,7 +22,7 @@ def streaming(primary: Server, slot: str, application_name: str) -> str:
 
 
 def wait_streaming(primary: Server, slot: str, application_name: str, timeout: float = STREAM) -> str:
-    """Wait until it streams; what the primary sees then. Raises DeadlineExceeded."""
+    """Wait until it streams, and describe its stream. Raises DeadlineExceeded."""
     return wait_until(
         f"{application_name} to stream from {slot}",
         lambda: streaming(primary, slot, application_name),
@@ -30,5 +30,5 @@ def wait_streaming(primary: Server, slot: str, application_name: str, timeout: f
         timeout=timeout,
         every=0.2,
         describe=lambda words: words or "not yet",
-        remedy="See the standby's log: pg_hba.conf, password, slot and timeline each have their own words.",
+        remedy="Read the standby's log: it names pg_hba.conf, password, slot or timeline.",
     )

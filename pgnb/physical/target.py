@@ -1,4 +1,4 @@
-"""Where a standby will live: its workload, its volume, and what lies in its data directory now."""
+"""A standby's target: its workload, its volume, and the present content of its data directory."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pgnb.physical import scripts
 from pgnb.physical.data_directory import DataDirectory
 
 _LOOK = 1800.0
-"""Seconds for a look at a volume: the sizes of its directories are counted file by file."""
+"""Seconds to inspect a volume, where the sizes of directories are counted file by file."""
 
 
 class Run(Protocol):
-    """Runs an argv in a container that has a volume mounted."""
+    """Run an argv in a container that has mounted a volume."""
 
     def __call__(self, argv: Sequence[str], *, timeout: float) -> ExecResult:
-        """Its output; `timeout` in seconds. Raises when it fails, or takes longer."""
+        """Return its output; `timeout` in seconds. Raises if it fails, or takes longer."""
 
 
 _KINDS = ("Deployment", "StatefulSet")
@@ -34,7 +34,7 @@ _SCRIPT = re.compile("-[a-z]*c")
 
 @dataclass(frozen=True)
 class Target:
-    """A standby's place. `pod` is the workload's template seen as a pod; nothing needs to run.
+    """A standby's workload and volume. `pod` is the workload's template as a pod; nothing needs to run.
 
     `data_directory` and `mount` are paths in the server's container, `claim` the PersistentVolumeClaim there.
     """
@@ -44,7 +44,7 @@ class Target:
     data_directory: str
     mount: Mount
     start_timeout: float = START
-    """Seconds within which a helper on its volume must run."""
+    """Seconds within which a helper pod on its volume must run."""
 
     @property
     def claim(self) -> str:
@@ -58,12 +58,12 @@ class Target:
 
     @property
     def root(self) -> str:
-        """The mount point as a helper sees it, which mounts the whole volume: without a subPath."""
+        """The mount point in a helper pod, which mounts the whole volume without a subPath."""
         return self.mount.path
 
     @property
     def directory(self) -> str:
-        """The data directory as a helper sees it: below the subPath, where the server's mount has one."""
+        """The data directory in a helper pod, including the subPath of the server's mount."""
         inside = self.data_directory.removeprefix(self.mount.path).strip("/")
         return "/".join(part for part in (self.mount.path, self.mount.sub_path.strip("/"), inside) if part)
 
@@ -74,7 +74,7 @@ class Target:
 
     @property
     def old(self) -> str:
-        """Where the former data directory stays until the standby streams."""
+        """Where the old data directory stays until the standby streams."""
         return self._beside("old")
 
     def _beside(self, what: str) -> str:
@@ -85,10 +85,10 @@ class Target:
         )
 
     def helper(self, prefix: str, argv: Sequence[str], *, uid: int, gid: int) -> HelperPod:
-        """A helper pod on the target's volumes, placed and privileged as the server's own pod will be.
+        """Return a helper pod on the target's volumes, with placement and privileges of the server's pod.
 
-        Other claims that the server writes to are mounted as there: pg_wal or a tablespace may be a link into
-        one. They don't say on which node it runs: one that many pods share is on theirs, too.
+        Other claims that the server writes to are mounted at the same paths, since pg_wal or a tablespace
+        may be a link into one. They do not decide the helper pod's node, since many pods may share them.
         """
         user = self.user(User(uid, gid))
         mounts = [m for m in self.pod.mounts if m.claim and not m.read_only and not m.varies]
@@ -109,23 +109,23 @@ class Target:
         return spec.like(self.pod)
 
     def user(self, owner: User) -> User:
-        """The user of the server's processes; `owner` owns its data directory, or will own it."""
+        """Return the user of the server's processes; `owner` owns its data directory."""
         return server_user(self.pod.spec, self.pod.container_spec, owner)
 
     def options(self) -> tuple[str, ...]:
-        """The settings on the server's command line (`-c name=value`); a configuration file is left out."""
-        wanted = [f"{name}={value}" for name, value in self._settings if name != _CONFIG_FILE]
-        return tuple(part for pair in wanted for part in ("-c", pair))
+        """Return the settings on the server's command line (`-c name=value`), without config_file."""
+        pairs = [f"{name}={value}" for name, value in self._settings if name != _CONFIG_FILE]
+        return tuple(part for pair in pairs for part in ("-c", pair))
 
     @property
     def configured_elsewhere(self) -> bool:
-        """Whether the server is told to read another postgresql.conf than its data directory's."""
+        """Whether the server reads another postgresql.conf than that in its data directory."""
         named = [value for name, value in self._settings if name == _CONFIG_FILE]
         return bool(named) and named[-1] != f"{self.data_directory}/postgresql.conf"
 
     @property
     def _settings(self) -> list[tuple[str, str]]:
-        """What the command line sets: `-c name=value`, `-cname=value` and `--name=value`."""
+        """Settings on the command line: `-c name=value`, `-cname=value` and `--name=value`."""
         spec = self.pod.container_spec
         words = _without_script([*(spec.get("command") or []), *(spec.get("args") or [])])
         pairs = [b for a, b in pairwise(words) if a == "-c" and "=" in b]
@@ -134,12 +134,12 @@ class Target:
         return [(name.replace("-", "_"), value) for name, value in split]
 
     def reload(self, cluster: Cluster) -> Target:
-        """The same place as it is now."""
+        """Return the same target, with its workload read again."""
         return replace(self, workload=cluster.find_workload(self.workload.kind, self.workload.name))
 
 
 def _without_script(words: Sequence[str]) -> Sequence[str]:
-    """A command line without the script of a shell (`bash -c SCRIPT`) that runs before the server."""
+    """Return a command line without a shell's script (`bash -c SCRIPT`) that runs before the server."""
     shell = bool(words) and words[0].rpartition("/")[2] in _SHELLS
     script = next((n for n, word in enumerate(words) if shell and _SCRIPT.fullmatch(word)), None)
     return words if script is None else words[script + 2 :]
@@ -148,9 +148,9 @@ def _without_script(words: Sequence[str]) -> Sequence[str]:
 def find_target(
     cluster: Cluster, name: str, *, container: str = "", data_directory: str = ""
 ) -> Target | None:
-    """The Deployment or StatefulSet of that name as a standby's place; None when there is none.
+    """Find the Deployment or StatefulSet of that name as a target; None if there is none.
 
-    Raises ParameterError when its data would not last, or when the data directory cannot be told.
+    Raises ParameterError if its data are not persistent, or if its data directory is unknown.
     """
     workload = find_workload(cluster, name)
     if workload is None:
@@ -161,22 +161,22 @@ def find_target(
 def target_of(
     cluster: Cluster, workload: Workload, *, container: str = "", data_directory: str = ""
 ) -> Target:
-    """A workload as a standby's place. Raises as `find_target` does."""
+    """Return a workload as a target. Raises as `find_target` does."""
     pod = template_pod(workload, container)
     directory = data_directory or _data_directory(cluster, workload, pod)
     mount = pod.mount_of(directory)
     if mount is None or not mount.claim:
-        where = f"{mount.source} at {mount.path}" if mount else "the image's own layer"
+        where = f"{mount.source} at {mount.path}" if mount else "the image"
         raise ParameterError(
-            f"the data of {workload.label} would not outlive its pod",
-            found=f"{directory} lies in {where}",
+            f"the data of {workload.label} would be lost with its pod",
+            found=f"{directory} is in {where}",
             remedy="Mount a PersistentVolumeClaim there.",
         )
     return Target(workload, pod, directory, mount)
 
 
 def find_workload(cluster: Cluster, name: str) -> Workload | None:
-    """The Deployment or StatefulSet of that name, if there is one."""
+    """Return the Deployment or StatefulSet of that name, if any."""
     for kind in _KINDS:
         try:
             return cluster.find_workload(kind, name)
@@ -186,7 +186,7 @@ def find_workload(cluster: Cluster, name: str) -> Workload | None:
 
 
 def template_pod(workload: Workload, container: str = "") -> Pod:
-    """The pod that the workload would make (of a StatefulSet: its first), without a name or a state."""
+    """Return the pod that the workload would create (a StatefulSet's first), without name or state."""
     template = workload.object["spec"]["template"]
     claimed = [
         _claim_volume(t, workload.name) for t in workload.object["spec"].get("volumeClaimTemplates") or []
@@ -203,25 +203,25 @@ def _claim_volume(template: Mapping[str, Any], workload: str) -> Mapping[str, An
 
 
 def _data_directory(cluster: Cluster, workload: Workload, pod: Pod) -> str:
-    """PGDATA of the container, or, where only the image sets it, of a container that runs it."""
+    """Return PGDATA of the container's env, or of a container that runs its image."""
     if found := data_directory_named(pod):
         return found
     if found := _asked(cluster, workload, pod).strip():
         return found.rstrip("/")
     raise ParameterError(
-        f"where {workload.label} keeps its data cannot be told",
-        found="no PGDATA in the container's env, and none that its image sets",
-        remedy="Set PGDATA in its container's env, so that every pod of it says the same.",
+        f"the data directory of {workload.label} is unknown",
+        found="neither the container's env nor its image sets PGDATA",
+        remedy="Set PGDATA in its container's env.",
     )
 
 
 def data_directory_named(pod: Pod) -> str:
-    """PGDATA as the container's env has it; empty where only its image may say."""
+    """Return PGDATA of the container's env; empty if it is not set there."""
     return next((env.value for env in pod.env if env.name == "PGDATA" and env.value), "").rstrip("/")
 
 
 def _asked(cluster: Cluster, workload: Workload, pod: Pod) -> str:
-    """What the image says: in the running container, else in a helper; empty where neither may be."""
+    """Read PGDATA in the running container, else in a helper pod; empty if neither is possible."""
     argv = ("printenv", "PGDATA")
     running = [p for p in cluster.pods(workload.selector, pod.container) if p.started_at and not p.deleting]
     if running:
@@ -238,10 +238,10 @@ def inspect(
     bin_dir: str,
     where: Callable[[DataDirectory], Sequence[str]] = lambda leads: (),
 ) -> DataDirectory:
-    """What lies in a data directory; `run` runs an argv in a container that has the volume mounted.
+    """Inspect a data directory; `run` runs an argv in a container that has mounted the volume.
 
-    `where` says, by where its links lead, which places are looked at as well: where the next base backup has
-    its WAL or a tablespace.
+    `where` returns, for the links found, the places that are inspected, too: where the next base backup
+    puts pg_wal and tablespaces.
     """
     leads = run(scripts.argv("outside", "leads", args=(data_directory, mount)), timeout=_LOOK).text
     arguments = (data_directory, mount, bin_dir, *where(DataDirectory.of(leads)))

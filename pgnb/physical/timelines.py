@@ -1,4 +1,4 @@
-"""Timelines: where two histories of one database cluster part (the manual, 26.3.6; pg_rewind does the same).
+"""Timelines: find the fork of two histories of one database cluster, as pg_rewind does.
 
 An LSN is a number of bytes here; see `pgnb.postgres.progress` for its text.
 """
@@ -18,20 +18,20 @@ _LINE = re.compile(r"\s*(\d+)\s+([0-9A-Fa-f]+/[0-9A-Fa-f]+)")
 
 @dataclass(frozen=True)
 class History:
-    """A server's timeline, and its ancestors as (timeline, LSN at which it was left), oldest first."""
+    """A server's timeline, and its ancestors as (timeline, LSN where it ended), oldest first."""
 
     timeline: int
     ancestors: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of(cls, timeline: int, text: str) -> History:
-        """From a history file's text; other lines than those of an ancestor are comments."""
+        """Parse a history file's text; lines that name no ancestor are comments."""
         found = (_LINE.match(line) for line in text.splitlines())
         return cls(timeline, tuple((int(m[1]), lsn_bytes(m[2])) for m in found if m))
 
     @property
     def spans(self) -> tuple[tuple[int, int, int | None], ...]:
-        """(timeline, begin, end) of each; the end of the present one is None."""
+        """(timeline, begin, end) of each timeline; the end of the present one is None."""
         ends = [(0, 0), *self.ancestors]
         begun = [end for _, end in ends]
         lived = [(timeline, begin, end) for (_, begin), (timeline, end) in pairwise(ends)]
@@ -40,14 +40,14 @@ class History:
 
 @dataclass(frozen=True)
 class Fork:
-    """The last timeline that two servers share, and the LSN up to which they do; None: they never parted."""
+    """The last timeline that two servers share, and the LSN of the fork; None if they never diverged."""
 
     timeline: int
     lsn: int | None
 
 
 def fork(one: History, other: History) -> Fork | None:
-    """Where the two part; None when they share nothing."""
+    """Return where two histories fork; None if they share no timeline."""
     found: Fork | None = None
     for (timeline, begin, end), (its, its_begin, its_end) in zip(one.spans, other.spans, strict=False):
         if (timeline, begin) != (its, its_begin):
@@ -58,23 +58,23 @@ def fork(one: History, other: History) -> Fork | None:
 
 
 def history_of(server: Server) -> History:
-    """A running server's history, from the file in its pg_wal; timeline 1 has none."""
+    """Read a running server's history from its pg_wal; timeline 1 has no file."""
     facts = server.facts
     path = f"{facts.data_directory}/pg_wal/{history_name(facts.timeline)}"
     return History.of(facts.timeline, read_file(server, path) or "")
 
 
 def history_name(timeline: int) -> str:
-    """The name of a timeline's history file."""
+    """Return the name of a timeline's history file."""
     return f"{timeline:08X}.history"
 
 
 def segment_of(lsn: int, segment_size: int) -> str:
-    """The part of a WAL file's name behind the timeline, of the segment that holds the LSN."""
+    """Return the name, without its timeline, of the WAL segment that holds the LSN."""
     number, per_log = lsn // segment_size, 0x1_0000_0000 // segment_size
     return f"{number // per_log:08X}{number % per_log:08X}"
 
 
 def segment_start(name: str, segment_size: int) -> int:
-    """The first LSN of a WAL file, by its name of 24 hexadecimal digits."""
+    """Return the first LSN of a WAL file, by its name of 24 hexadecimal digits."""
     return int(name[8:16], 16) << 32 | int(name[16:24], 16) * segment_size

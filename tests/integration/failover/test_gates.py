@@ -33,7 +33,7 @@ def test_a_healthy_primary_is_not_fenced_without_permission_and_without_its_name
         with pytest.raises(GateClosed) as closed:
             gate(operation_checks(kept.roles(path), **_NOTHING))
         assert "confirmed by allow_" in closed.value.found
-        with pytest.raises(ParameterError, match="rejoin_tablespaces maps a path that is no tablespace's"):
+        with pytest.raises(ParameterError, match="rejoin_tablespaces maps a path that is not a tablespace"):
             operation_checks(kept.roles(path), rejoin_tablespaces={"/ts/old": "/ts/new"})
     before = len(kept.cluster.journal.entries)
     for granted, lacking in (

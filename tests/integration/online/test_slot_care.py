@@ -114,7 +114,7 @@ def test_a_cap_that_would_lose_a_slot_is_refused_and_a_lost_one_is_told(trio: Tr
     _lose(trio, "16MB")
     assert measure_retention(trio.primary, seconds=0.1).finding.startswith("Lost: extra_1")
     assert not desired_slot_checks(trio.primary, ["extra_1"]).ok
-    with pytest.raises(ParameterError, match="has lost the WAL"):
+    with pytest.raises(ParameterError, match="has lost WAL"):
         plan_slots(trio.primary, ["extra_1"])
     dropped = plan_drop_slot(trio.primary, "extra_1", trio.standbys)
     gate(dropped, drop_slot="extra_1")

@@ -166,7 +166,7 @@ def test_a_standby_ahead_of_the_fork_is_not_re_pointed(nodes: Nodes) -> None:
     standby = nodes.server(THIRD)
     with pytest.raises(ParameterError, match=r"has WAL that .* never had") as refused:
         plan_repoint(standby, nodes.primary, nodes.source(), "slot_c")
-    assert "plan_rejoin" in str(refused.value)
+    assert "operation = rejoin" in str(refused.value)
 
 
 def test_a_diverged_standby_comes_back_by_pg_rewind(nodes: Nodes) -> None:

@@ -60,9 +60,9 @@ def test_a_plan_only_run_goes_to_its_end_and_changes_nothing(stage: Stage) -> No
     assert {c.name for c in proof.failed} == {f"role {ROLE}", f"slot {SLOT}"}
     standby = find_server(primary.cluster, f"app={NAME}", made_by=plans[-1])
     assert not standby.present
-    assert "not there yet" in str(standby_status(standby))
+    assert "does not exist yet" in str(standby_status(standby))
     checks = standby_checks(primary, standby, slot=SLOT, application_name=NAME)
-    assert [c.found for c in checks.failed] == ["not there yet"]
+    assert [c.found for c in checks.failed] == ["does not exist yet"]
     assert not list(replication_status(primary, [standby]))
     assert objects(stage) == before
     assert len(slots(stage.primary)) == 0
@@ -102,7 +102,7 @@ def test_the_second_run_finds_nothing_to_do(stage: Stage) -> None:
     assert check_source(stage.primary, source, NAME, slot=SLOT, application_name=NAME).ok
     change = stage.backup(NAME, SLOT)
     assert not change
-    assert "streams from this primary already" in str(change)
+    assert "already streams from this primary" in str(change)
     assert objects(stage) == before
 
 

@@ -87,7 +87,7 @@ def test_wal_that_only_the_standby_has_apart_has_the_size_of_the_primarys() -> N
 
 def test_a_directory_that_varies_by_pod_is_no_place_since_no_helper_has_it() -> None:
     varying = layout("/ts/a", mounts=("/ts",), ts={"subPathExpr": "$(POD_NAME)"})
-    with pytest.raises(ParameterError, match="varies by pod"):
+    with pytest.raises(ParameterError, match="differs from pod to pod"):
         varying.places(None)
     assert "/ts" not in varying.target.helper("look", (), uid=999, gid=999).claims
 
@@ -171,7 +171,7 @@ def test_each_refusal_has_its_own_remedy(tmp_path: Path) -> None:
     state = inspected(tmp_path / "pgdata", str(there))
     (refused,) = [c for c in place_checks(places("ts"), state, 0, "data") if c.stops]
     assert str(refused.found) == f"{there} is not empty: somebody's"
-    assert "empty it" in refused.remedy
+    assert "remove them" in refused.remedy
 
     user = 65534 if os.getuid() == 0 else None
     state = inspected(Path("/usr/no/pgdata"), "/usr/no/ts", user=user)
