@@ -35,6 +35,6 @@ def test_what_can_not_be_seen_is_said(pods, again, words) -> None:
 
 
 def test_the_api_server_that_is_away_at_the_deadline_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fence, "_patience", lambda _: 0.3)
+    monkeypatch.setattr(fence, "_time_to_end", lambda _: 0.3)
     role_change: Any = SimpleNamespace(old=SimpleNamespace(name="deployment/db", pods=away))
     assert wait_gone(role_change) == "not seen: no answer from the API server"
