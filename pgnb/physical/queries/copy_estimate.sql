@@ -1,4 +1,4 @@
--- Bytes of WAL a second on average since the statistics were reset, and what a slot may keep; NULL: no limit.
+-- Average WAL bytes per second since the statistics were reset, and the most that a slot keeps; NULL: no limit.
 SELECT (wal_bytes / greatest(extract(epoch FROM pg_catalog.clock_timestamp() - stats_reset), 1))::float8 AS wal_rate,
        stats_reset AS since,
        (SELECT nullif(setting::bigint, -1) * 1024 * 1024 FROM pg_catalog.pg_settings

@@ -1,4 +1,4 @@
--- Physical standbys of this server: how many stream now, and the slots of those that are away.
+-- Physical standbys of this server: how many stream now, and the slots of those that do not.
 SELECT (SELECT count(*)
           FROM pg_catalog.pg_stat_replication AS r
           LEFT JOIN pg_catalog.pg_replication_slots AS s ON s.active_pid = r.pid

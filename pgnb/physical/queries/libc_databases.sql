@@ -1,5 +1,5 @@
 -- Databases whose text is sorted by the C library.
--- C.UTF-8 and its like have no version: PostgreSQL takes them for the same everywhere.
+-- C.UTF-8 and similar locales have no version: PostgreSQL assumes that they are the same everywhere.
 SELECT datname::text AS database, datcollate AS collation FROM pg_catalog.pg_database
  WHERE datallowconn AND datcollate NOT IN ('C', 'POSIX')
    AND datcollate NOT ILIKE 'C.%' ORDER BY 1

@@ -1,5 +1,5 @@
--- A standby as it sees itself: its receiver, what it received and replayed, and whether replay is paused.
--- conninfo comes from the receiver, where the server has already blanked passwords.
+-- A standby's own view: its receiver, what it received and replayed, and whether replay is paused. conninfo is the
+-- receiver's, in which the server hides passwords.
 WITH self AS (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery)
 SELECT self.in_recovery,
        pg_catalog.pg_last_wal_receive_lsn()::text AS received_lsn,

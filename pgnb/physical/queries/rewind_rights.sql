@@ -1,4 +1,4 @@
--- What a role lacks for pg_rewind to read this server (the manual, pg_rewind, Notes).
+-- The functions that a role must not lack for pg_rewind to read this server (the manual, pg_rewind, Notes).
 SELECT f.signature
   FROM (VALUES ('pg_catalog.pg_ls_dir(text, boolean, boolean)'),
                ('pg_catalog.pg_stat_file(text, boolean)'),

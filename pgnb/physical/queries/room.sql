@@ -1,4 +1,4 @@
--- What replication may use up on this server, and how much of it is used.
+-- The limits of replication on this server, and how much of them is used.
 SELECT pg_catalog.current_setting('wal_level') AS wal_level,
        pg_catalog.current_setting('max_replication_slots')::int AS max_slots,
        (SELECT count(*) FROM pg_catalog.pg_replication_slots)::int AS slots,

@@ -1,7 +1,7 @@
--- Who receives WAL from this server, how far behind in bytes and in seconds, and through which slot.
--- Seconds are empty when nothing was written lately: that is not a lag of zero, it is no measurement.
--- The server's position is read before those of its walsenders, which may have sent more by then, and a standby
--- sends what it has not replayed: a row's position is the later of both, so that nobody is less than 0 behind.
+-- Who receives WAL from this server, how far behind in bytes and seconds, and through which slot. Seconds are NULL if
+-- nothing was written recently; that is no measurement, not a lag of zero. The server's position is read before those
+-- of its walsenders, which may have sent more by then, and a standby sends WAL that it has not replayed. So a row
+-- uses the later of both, and no lag is negative.
 WITH here AS (
     SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                 ELSE pg_catalog.pg_current_wal_lsn() END AS lsn

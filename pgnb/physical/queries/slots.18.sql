@@ -1,4 +1,4 @@
--- Every replication slot with what it holds back, and who reads from it now. (18 and later)
+-- Every replication slot, the WAL that it keeps, and its consumer (since 18).
 WITH now AS (
     SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                 ELSE pg_catalog.pg_current_wal_lsn() END AS lsn

@@ -1,4 +1,4 @@
--- Every replication slot with what it holds back, and who reads from it now. (14 and 15)
+-- Every replication slot, the WAL that it keeps, and its consumer (14 and 15).
 WITH now AS (
     SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                 ELSE pg_catalog.pg_current_wal_lsn() END AS lsn

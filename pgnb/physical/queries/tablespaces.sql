@@ -1,4 +1,4 @@
--- Tablespaces that lie outside of the data directory, and their sizes in bytes; in the order of their links' names.
+-- Tablespaces outside of the data directory, and their sizes in bytes, in the order of their links' names.
 SELECT spcname::text AS name, pg_catalog.pg_tablespace_location(oid) AS path,
        coalesce(pg_catalog.pg_tablespace_size(oid), 0)::bigint AS size
   FROM pg_catalog.pg_tablespace

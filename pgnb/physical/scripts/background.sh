@@ -1,5 +1,5 @@
-# Runs a command that outlives the session which started it. Arguments: a path, to which .log and .status are
-# appended; then the command. Its exit status stands in PATH.status once it has ended.
+# Run a command that continues after the session that started it. Arguments: a path, to which .log and .status are
+# appended; the command. PATH.status holds its exit status after it has ended.
 base=$1
 shift
 rm -f -- "$base.log" "$base.status" "$base.status.tmp"

@@ -1,12 +1,12 @@
-# A base backup into a directory of its own, beside the data directory, which it does not touch.
-# Arguments: the passfile to write, host, port, role; then the new directory, a directory of PostgreSQL's programs to
-# look in behind PATH, the connection's text; the data directory and the former one; a place for pg_wal outside of the
-# new directory (may be empty); how many tablespaces there are, and for each its path at the source and its place; then
-# further options of pg_basebackup. A place in use is left alone: the one beside it is taken. The password comes in a
-# file and goes no further than into the passfile: in the environment of pg_basebackup, -R would write it to the
-# configuration. No slot is named: the backup's WAL comes through a temporary one, so that a backup that fails leaves
-# the standby's slot where it was. The mark at the end says that this very backup is complete and verified. Progress
-# comes once a second, since its output is no terminal.
+# Make a base backup in a new directory beside the data directory, which is not touched. Arguments: the passfile to
+# write, host, port, role; the new directory, a directory of PostgreSQL's programs to search after PATH, the
+# connection string; the data directory and the old one; a place for pg_wal outside of the new directory (may be
+# empty); the number of tablespaces, and for each its path at the source and its place; further options of
+# pg_basebackup. A place in use is not touched: the one beside it is used. The password is read from a file and
+# written only to the passfile, since pg_basebackup -R would write it from its environment to the configuration. No
+# slot is named: the WAL comes through a temporary slot, so that a failed backup does not move the standby's slot. The
+# mark at the end says that this backup is complete and verified. Progress is shown once a second, since the output is
+# not a terminal.
 write_passfile "$1" "$2" "$3" "$4" || exit 1
 new=$5 connection=$7 data=$8 old=$9
 export PATH=$PATH${6:+:$6}
@@ -17,7 +17,7 @@ shift 2
 umask 077
 discard "$new" "$data" || exit 1
 mkdir -p -- "$(dirname "$new")" || exit 1
-# A place is noted before anything comes there, and only while nothing is there.
+# A place is noted before anything is written there, and only while it is empty.
 take() {
     place=$(unused "$1" "$(cat "$new.places" 2> /dev/null)" "$data" "$old")
     [ -z "$(ls -A "$place" 2> /dev/null | grep -v -x lost+found)" ] || { echo "$place is not empty"; exit 1; }

@@ -1,6 +1,6 @@
-# What becomes of a data directory that goes, and of what outside.sh says that it has outside.
+# Remove a data directory, and what it has outside (outside.sh).
 
-# Removes the files of a directory whose whole names match, and itself where nothing else is in it. Arguments: it, the
+# Remove the files of a directory whose complete names match, and the directory if it is empty then. Arguments: it, the
 # pattern.
 clear_files() {
     [ -d "$1" ] || return 0
@@ -8,8 +8,8 @@ clear_files() {
     rmdir -- "$1" 2> /dev/null || :
 }
 
-# Empties a place of WAL, or of the tablespace of one major version or of any (*): of PostgreSQL's own files, which it
-# tells by their whole names, and of no other. Arguments: the place, the version.
+# Empty a place of WAL, or of a tablespace of one major version or any (*). Only PostgreSQL's files are removed, by their
+# complete names. Arguments: the place, the version.
 clear_wal() {
     clear_files "$1/archive_status" '[0-9A-F]{8,24}[.A-Za-z0-9]*[.](ready|done)' || return 1
     clear_files "$1/summaries" '[0-9A-F]{40}[.]summary|temp[.]summary' || return 1
@@ -20,8 +20,8 @@ clear_space() {
     rmdir -- "$1" 2> /dev/null || :
 }
 
-# Removes a data directory with all that it has outside. Its mark goes first, so that what a stopped removal leaves is
-# taken for no complete base backup. Arguments: it, and a data directory whose places are kept.
+# Remove a data directory with everything outside. Its mark is removed first, so that an interrupted removal does not
+# leave what looks like a complete base backup. Arguments: it, and a data directory whose places are kept.
 discard() {
     if [ -e "$1/.pgnb-verified" ]; then
         rm -f -- "$1/.pgnb-verified" && { sync -- "$1" 2> /dev/null || sync; } || return 1
@@ -30,12 +30,12 @@ discard() {
     version=$(cat "$1/PG_VERSION" 2> /dev/null)
     wal_link "$1" | unkept clear_wal || return 1
     space_links "$1" | unkept clear_space "${version:-none}" || return 1
-    # These were empty when they were noted.
+    # These places were empty when they were noted.
     cat "$1.places" 2> /dev/null | unkept clear_noted || return 1
     rm -rf -- "$1" "$1.places"
 }
 clear_noted() { clear_wal "$1" && clear_space "$1" '*'; }
-# Runs a command with each place that is not kept.
+# Run a command for each place that is not kept.
 unkept() {
     act=$1
     shift

@@ -1,6 +1,6 @@
-# Whether the source can be reached from here, one proof after the other: name, port, replication session.
-# Arguments: the passfile to write, host, port, role; then a directory of PostgreSQL's programs to look in
-# behind PATH, and the connection's text. Writes "proof STATUS NAME" before each proof's own words.
+# Test whether the source can be reached from here: name, port, replication session. Arguments: the passfile to write,
+# host, port, role; a directory of PostgreSQL's programs to search after PATH, the connection string. Writes "proof
+# STATUS NAME" before each test's own output.
 write_passfile "$1" "$2" "$3" "$4" || exit 1
 export PATH=$PATH${5:+:$5} LC_ALL=C PGCONNECT_TIMEOUT=10
 proof() {

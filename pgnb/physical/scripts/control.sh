@@ -1,5 +1,5 @@
-# What a stopped server's data directory says of its past, without touching it. Arguments: the data directory,
-# and a directory of PostgreSQL's programs to look in behind PATH. Writes KEY=VALUE lines.
+# Read a stopped server's data directory without changing it: control file, histories, WAL files, slots. Arguments:
+# the data directory, a directory of PostgreSQL's programs to search after PATH. Writes KEY=VALUE lines.
 data=$1
 export PATH=$PATH${2:+:$2} LC_ALL=C
 control=$(pg_controldata -D "$data") || exit 1

@@ -1,5 +1,5 @@
-# Makes a stopped former primary a standby that may only read, before anything else of it is changed; the slots
-# that it kept as a primary would hold WAL back for nobody. Argument: the data directory.
+# Make a stopped old primary start read-only as a standby, before anything else is changed. Its slots are removed,
+# since they would keep WAL without a consumer. Argument: the data directory.
 data=$1
 : > "$data/standby.signal" && sync -- "$data/standby.signal" 2> /dev/null || exit 1
 for slot in "$data"/pg_replslot/*; do

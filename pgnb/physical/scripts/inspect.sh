@@ -1,6 +1,6 @@
-# What a data directory is, without touching it. Arguments: the data directory, the volume's mount point,
-# a directory of PostgreSQL's programs to look in behind PATH; then places for what the next base backup has outside
-# of its data directory. Writes KEY=VALUE lines.
+# Inspect a data directory without changing it. Arguments: the data directory, the volume's mount point, a directory
+# of PostgreSQL's programs to search after PATH; then the places that the next base backup uses outside of its data
+# directory. Writes KEY=VALUE lines.
 data=$1 mount=$2
 export PATH=$PATH${3:+:$3} LC_ALL=C
 shift 3
@@ -23,7 +23,7 @@ $place"
     above=$place
     while [ ! -e "$above" ]; do above=$(dirname "$above"); done
     echo "place_$number=$place"
-    # What an earlier base backup left there is gone on with, or goes when the next one begins.
+    # What an earlier base backup left there is used, or removed when the next one begins.
     ours=0
     among "$place" "$(links "$new"; cat "$new.places" 2>/dev/null)" && ours=$(du -sk "$place" 2>/dev/null | cut -f 1)
     echo "place_${number}_ours_kb=$ours"
@@ -34,8 +34,8 @@ $place"
     [ -z "$entries" ] || echo "place_${number}_holds=$entries"
 done
 
-# A base backup that was never started: beside the data, or put in their place. It is complete and verified where
-# its mark names its own manifest; a mark that came along with the source's files names another one.
+# A base backup that was never started, beside the data or in their place. It is complete and verified if its mark names
+# its own manifest; a mark that was copied from the source names another one.
 copy=$new
 [ -e "$copy" ] || copy=$data
 marked() { [ -s "$1/.pgnb-verified" ] && [ "$(cat "$1/.pgnb-verified")" = "$(cksum < "$1/backup_manifest")" ]; }
@@ -63,13 +63,13 @@ echo "kind=cluster"
 echo "version=$(cat "$data/PG_VERSION")"
 [ -e "$data/standby.signal" ] && echo "signal=yes"
 [ -e "$data/backup_label" ] && echo "backup_label=yes"
-# The mark goes once the standby streams.
+# The mark is removed once the standby streams.
 marked "$data" && echo "marked=yes"
-# In the server's own container its processes can be seen, with titles that say what they do.
+# The server's own container shows its processes, whose titles say what they do.
 grep -l -z 'walreceiver streaming' /proc/[0-9]*/cmdline 2>/dev/null | grep -q . && echo "receiver=streaming"
 echo "used_kb=$(du -sk "$data" 2>/dev/null | cut -f 1)"
 echo "tablespaces=$(ls -A "$data/pg_tblspc" | wc -l)"
-# Files of relations that a user made have numbers from 16384 on; large objects live in the catalog 2613.
+# Files of user relations have numbers from 16384 on; large objects are in the catalog 2613.
 echo "user_files=$(find "$data/base" -type f -name '[1-9]*' 2>/dev/null | sed 's|.*/||;s|[._].*||' | awk '$1 >= 16384' | wc -l)"
 echo "large_objects=$(find "$data/base" -type f -name '2613*' -size +0 2>/dev/null | wc -l)"
 pg_controldata -D "$data" | sed -n \

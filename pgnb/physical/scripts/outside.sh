@@ -1,13 +1,13 @@
-# What a data directory has outside of itself, by its links: pg_wal and tablespaces. Beside an unfinished base backup
-# stands a list of its places (NEW.places), since it makes its links last.
+# Find what a data directory has outside by its links: pg_wal and tablespaces. An unfinished base backup has a list of
+# its places beside it (NEW.places), since its links are made last.
 
-# Where the links of a data directory lead, as whole paths. Argument: the data directory.
+# Print where the links of a data directory lead, as absolute paths. Argument: the data directory.
 links() { wal_link "$1" && space_links "$1"; }
 wal_link() { whole "$1/pg_wal" "${1%/.pgnb-old}"; }
 space_links() {
     for link in "$1"/pg_tblspc/*; do whole "$link" "${1%/.pgnb-old}/pg_tblspc"; done
 }
-# Arguments: a link, if it is one, and the directory that it was made in, from which a relative one leads.
+# Arguments: a path that may be a link, and the directory from which a relative link leads.
 whole() {
     [ -L "$1" ] || return 0
     path=$(readlink -- "$1")
@@ -15,11 +15,11 @@ whole() {
     echo "$path/" | sed -E -e 's#/+(\./+)*#/#g' -e ':a' -e 's#/[^/]+/\.\./#/#' -e ta -e 's#^(/\.\.)+/#/#' -e 's#(.)/$#\1#'
 }
 
-# Whether a line is among others. Arguments: it, and the others.
+# Test whether a line is among others. Arguments: it, and the others.
 among() { printf '%s\n' "$2" | grep -q -x -F -e "$1"; }
 
-# The first of a place, PLACE.2, PLACE.3 and so on that no data directory leads to, and that was not chosen already.
-# Arguments: the place, those chosen, one a line; data directories.
+# Print the first of PLACE, PLACE.2, PLACE.3 and so on that no data directory uses and that was not chosen before.
+# Arguments: the place; those chosen, one in each line; data directories.
 unused() {
     base=$1 place=$1 taken=$2 number=1
     shift 2

@@ -1,8 +1,8 @@
-# pg_rewind of a stopped server, its own configuration kept. Arguments: the passfile to write, host, port, role;
-# then the data directory, a directory of PostgreSQL's programs to look in behind PATH, the connection's text,
-# and a directory to keep the configuration in; then options as the server would get them on its command line.
-# The password comes in a file and goes no further than into the passfile.
-# The last line tells how far it came: "untouched" until pg_rewind writes, "rewound" at the end.
+# Run pg_rewind for a stopped server, and keep its configuration. Arguments: the passfile to write, host, port, role;
+# the data directory, a directory of PostgreSQL's programs to search after PATH, the connection string, a directory to
+# keep the configuration in; then options as on the server's command line. The password is read from a file and
+# written only to the passfile. The last line says how far it came: "untouched" until pg_rewind writes, "rewound" at
+# the end.
 write_passfile "$1" "$2" "$3" "$4" || exit 1
 data=$5 connection=$7 kept=$8
 export PATH=$PATH${6:+:$6} LC_ALL=C
@@ -10,8 +10,8 @@ shift 8
 umask 077
 fail() { echo "$1"; exit 1; }
 
-# The settings that the control file keeps, as the server had them. Recovery writes there those that it runs with,
-# and the server's configuration may be elsewhere: pg_rewind would miss wal_log_hints, and prepared transactions room.
+# The settings in the control file, as the server had them. Recovery writes its own settings there, and the server's
+# configuration may be elsewhere: then pg_rewind would miss wal_log_hints, and prepared transactions their room.
 as_it_ran() {
     pg_controldata -D "$data" | sed -nE \
         -e 's/^(wal_level|wal_log_hints|max_connections|max_worker_processes) setting: +/\1=/p' \
@@ -20,13 +20,13 @@ as_it_ran() {
         -e 's/^max_locks_per_xact setting: +/max_locks_per_transaction=/p'
 }
 
-# Nobody else has the volume: whoever calls this has seen that. In another pod's namespace of processes the
-# number in postmaster.pid would be taken for a living postmaster.
+# The caller has checked that no other pod uses the volume. In this pod's PID namespace the number in postmaster.pid
+# could be that of another running process.
 rm -f -- "$data/postmaster.pid"
 case $(pg_controldata -D "$data" | sed -n 's/^Database cluster state: *//p') in
 "shut down" | "shut down in recovery") ;;
 *)
-    # A crash: its own WAL is replayed first, by a server that nobody can reach and that takes no commands.
+    # After a crash its own WAL is replayed first, by a single-user server that accepts no connections.
     echo "recovering from the crash"
     rm -f -- "$data/standby.signal"
     [ -e "$data/postgresql.conf" ] || { : > /tmp/pgnb-empty.conf; set -- -c config_file=/tmp/pgnb-empty.conf "$@"; }
@@ -40,8 +40,8 @@ esac
 
 pg_rewind --target-pgdata="$data" --source-server="$connection" --no-ensure-shutdown --dry-run 2>&1 || fail "untouched"
 
-# What is this server's own: every entry of the data directory that is not PostgreSQL's. pg_rewind would take
-# the source's, or remove it. An interrupted run has kept it already.
+# This server's own files: every entry of the data directory that is not PostgreSQL's. pg_rewind would replace them by the
+# source's, or remove them. An interrupted run has kept them already.
 own() {
     for path in "$1"/* "$1"/.[!.]*; do
         [ -e "$path" ] || continue

@@ -1,6 +1,6 @@
-# What a stopped server's data directory says of its end, without touching it. Arguments: the data directory, a
-# directory of PostgreSQL's programs to look in behind PATH, an LSN to read the WAL from ("" does not read it),
-# and the timeline of that WAL. Writes KEY=VALUE lines.
+# Read how a stopped server ended, without changing its data directory. Arguments: the data directory, a directory of
+# PostgreSQL's programs to search after PATH, an LSN from which to read the WAL ("" does not read it), the timeline of
+# that WAL. Writes KEY=VALUE lines.
 data=$1 start=$3 timeline=$4
 export PATH=$PATH${2:+:$2} LC_ALL=C
 pg_controldata -D "$data" | sed -n \
@@ -10,8 +10,8 @@ pg_controldata -D "$data" | sed -n \
     -e "s/^Latest checkpoint's TimeLineID: */timeline=/p"
 [ -e "$data/standby.signal" ] && echo "signal=yes"
 [ -n "$start" ] || exit 0
-# It always ends with an error: behind the last record there is none. But when not even the first segment is
-# there, nothing can be said, and no count is written.
+# pg_waldump always ends with an error, after the last record. Without the first segment nothing is known, and no
+# count is written.
 words=$(mktemp) || exit 1
 pg_waldump --path="$data/pg_wal" --start="$start" ${timeline:+--timeline="$timeline"} 2> "$words" | awk '
     match($0, /lsn: [0-9A-F]+\/[0-9A-F]+/) { end = substr($0, RSTART + 5, RLENGTH - 5) }

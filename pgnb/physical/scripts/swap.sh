@@ -1,10 +1,9 @@
-# Puts the new data directory in the place of the old one, which stays beside it until the standby streams; an older
-# one that lies there goes, with what it has outside. Where a base backup that never streamed is in place, that one goes
-# instead, and the former data that it replaced stay.
-# Arguments: the data directory, the volume's mount point, and which one goes: former or unused. Run again after an
-# interruption, it goes on.
+# Replace the data directory by the new one. The old one stays beside it until the standby streams; an even older one
+# is removed, with what it has outside. If a base backup that never streamed is in place, that is removed instead, and
+# the old data stay. Arguments: the data directory, the volume's mount point, and what is removed: former or unused.
+# After an interruption, run it again to finish.
 data=$1 mount=$2 goes=$3
-# The files are on disk already, by pg_basebackup; here the directory's entries follow.
+# pg_basebackup has flushed the files; the directory's entries are flushed here.
 lasting() { sync -- "$1" 2> /dev/null || sync; }
 
 if [ "$data" != "$mount" ]; then
@@ -13,18 +12,18 @@ if [ "$data" != "$mount" ]; then
         if [ "$goes" = unused ]; then to=$unused; else to=$old; discard "$old" "$data"; fi &&
             mv -T -- "$data" "$to" || exit 1
     fi
-    # While it is there the data directory is not, so a run that was stopped here comes here again.
+    # While it exists, the data directory does not. So an interrupted run comes here again.
     discard "$unused" "$old" || exit 1
     [ -e "$new" ] || { [ -e "$data" ]; exit; }
     mkdir -p -- "$(dirname "$data")" && mv -T -- "$new" "$data" && lasting "$(dirname "$data")" && exit 0
     exit 1
 fi
 
-# The data directory is the volume's root: it cannot be renamed, so its entries are, PG_VERSION first out and
-# last in, so that no server takes the state between for a data directory. The phase says how far it was.
+# The data directory is the volume's root, which cannot be renamed, so its entries are: PG_VERSION is removed first and
+# added last, so that no server takes the state in between for a data directory. The phase says how far it came.
 new=$data/.pgnb-new old=$data/.pgnb-old unused=$data/.pgnb-unused phase=$data/.pgnb-phase
 entries() { ls -A "$1" | grep -v -x -e lost+found -e '[.]pgnb-\(new\|new[.]places\|old\|unused\|phase\)' -e PG_VERSION; }
-# A link is there, too, when what it leads to is not: pg_wal on a volume that is not mounted here.
+# A link counts as existing even if its target does not: pg_wal on a volume that is not mounted here.
 move() { [ ! -e "$1/$3" ] && [ ! -L "$1/$3" ] || mv -f -- "$1/$3" "$2/"; }
 if [ ! -e "$phase" ]; then
     [ -e "$new" ] || exit 0

@@ -1,6 +1,6 @@
-# Whether a stopped server would take its configuration, and with which values. Arguments: the data directory,
-# a directory of PostgreSQL's programs to look in behind PATH, the names of settings separated by commas, then
-# options as the server would get them on its command line. Writes NAME=VALUE lines.
+# Test whether a stopped server accepts its configuration, and print values of settings. Arguments: the data
+# directory, a directory of PostgreSQL's programs to search after PATH, names of settings separated by commas, then
+# options as on the server's command line. Writes NAME=VALUE lines.
 data=$1 names=$3
 export PATH=$PATH${2:+:$2}
 shift 3

@@ -1,14 +1,14 @@
-# How far a stopped server's WAL goes, what it holds behind the fork, and the last checkpoint before it.
-# Arguments: the data directory, a directory of PostgreSQL's programs to look in behind PATH, the server's
-# timeline, the LSN to read from, the fork's timeline and LSN, and the LSN to look for a checkpoint from (may be
-# empty). Writes KEY=VALUE lines; a key is left out where the WAL cannot be read.
+# Read how far a stopped server's WAL goes, what it holds after the fork, and the last checkpoint before it.
+# Arguments: the data directory, a directory of PostgreSQL's programs to search after PATH, the server's timeline, the
+# LSN to read from, the fork's timeline and LSN, and the LSN from which to search for a checkpoint (may be empty).
+# Writes KEY=VALUE lines; a key is left out if the WAL cannot be read.
 data=$1 timeline=$3 start=$4 fork_timeline=$5 fork=$6 oldest=$7
 export PATH=$PATH${2:+:$2} LC_ALL=C
-# pg_waldump ends with an error where WAL ends: that is how the end is found.
+# pg_waldump ends with an error at the end of WAL, which shows the end.
 dump() { pg_waldump -p "$data/pg_wal" "$@" 2> /dev/null; }
 
 dump -t "$timeline" -s "$start" | tail -n 1 | sed -n 's|.* lsn: \([0-9A-F/]*\),.*|last=\1|p'
-# Rows of relations that a user made: their files have numbers from 16384 on.
+# Rows of user relations, whose files have numbers from 16384 on.
 dump -t "$timeline" -s "$fork" | awk '
     / desc: COMMIT/ { commits++; time = $0; sub(/.* desc: COMMIT[A-Z_]* /, "", time); sub(/;.*/, "", time)
                       sub(/^[0-9]+: /, "", time); if (!first) first = time; last = time }

@@ -1,4 +1,4 @@
--- What a server knows of backups: archiving, and the history file that pg_backup_stop leaves in pg_wal.
+-- What a server knows of backups: archiving, and the history file that pg_backup_stop writes to pg_wal.
 SELECT pg_catalog.current_setting('archive_mode') AS archive_mode,
        a.archived_count, a.last_archived_time, a.failed_count, a.last_failed_time, a.last_failed_wal,
        (SELECT max(modification) FROM pg_catalog.pg_ls_waldir() WHERE name LIKE '%.backup') AS last_base_backup,

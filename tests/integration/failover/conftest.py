@@ -1,4 +1,4 @@
-"""A primary and one standby, fresh for each test that changes roles, and a module's for those that don't."""
+"""A primary and one standby: new for each test that changes roles, one per module for the others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def family(namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any])
 
 @pytest.fixture(scope="module")
 def kept(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]) -> Iterator[Family]:
-    """The same for the tests of a module that leave everybody's role as it is."""
+    """Yield the same for a module's tests that change no role."""
     with _family(module_namespace, kubeconfig, start_postgres) as made:
         yield made
 

@@ -1,4 +1,4 @@
-"""A primary with standbys that stream from it, each test's own, and what may befall them."""
+"""A primary with standbys that stream from it, and the faults that tests cause."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class Family:
         return find_server(self.cluster, f"app={name}", password=PASSWORD)
 
     def source(self) -> Source:
-        """The source with its role, Secret and rule of pg_hba.conf in place."""
+        """Return the source, after creating its role, Secret and pg_hba.conf rule."""
         carry_out(plan_role(self.primary, ROLE, SECRET))
         carry_out(plan_hba(self.primary, [HbaRule("host", "replication", ROLE, "10.0.0.0/8")]))
         return replication_source(self.primary, role=ROLE, secret=SECRET)
 
     def add(self, name: str) -> Server:
-        """A standby of that name, whose slot is called so, too."""
+        """Make a standby of that name, with a slot of that name."""
         source, slot, config = self.source(), name.replace("-", "_"), f"{name}-config"
         carry_out(plan_slot(self.primary, slot, consumer=name))
         carry_out(plan_standby_config(self.primary, config))
@@ -59,7 +59,7 @@ class Family:
         return self.server(name)
 
     def roles(self, path: str, *, old: str = PRIMARY, selector: str = STANDBYS, **more: Any) -> RoleChange:
-        """Everybody's part on a path."""
+        """Return the change of roles for an operation."""
         return role_change(
             self.cluster,
             path,
@@ -75,7 +75,7 @@ class Family:
         return replace(self, cluster=cluster)
 
     def other(self) -> Family:
-        """The same as another person sees it, in a run of their own."""
+        """Return the same for another person, in another run."""
         cluster = connect(str(self.kubeconfig), "", self.cluster.namespace, dry_run=False)
         return replace(self, cluster=cluster)
 
@@ -85,26 +85,26 @@ class Family:
 
 
 def open_family(kubeconfig: Path, namespace: str) -> Family:
-    """The family of a primary that runs already."""
+    """Return the family of a running primary."""
     cluster = connect(str(kubeconfig), "", namespace, dry_run=False)
     return Family(cluster, find_server(cluster, f"app={PRIMARY}", password=PASSWORD), kubeconfig)
 
 
 def carry_out(change: Change, **confirmations: object) -> None:
-    """Gate and apply, as a cell does."""
+    """Gate and apply a change, as a cell does."""
     gate(change, **confirmations)
     change.apply()
 
 
 def writable(server: Server) -> bool:
-    """Whether the server takes a client's writes."""
+    """Whether the server accepts a client's writes."""
     server.close_sessions()  # A switchover that was begun has ended them.
     server.execute("CREATE TABLE IF NOT EXISTS proof (n int)")
     return server.scalar("SHOW default_transaction_read_only") == "off"
 
 
 def cut_off(standby: Server) -> None:
-    """The standby receives nothing any more, as behind a broken network."""
+    """Cut the standby off, as a broken network does."""
     standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
     standby.execute("SELECT pg_reload_conf()")
     wait_until(
@@ -116,7 +116,7 @@ def cut_off(standby: Server) -> None:
 
 
 def crash(primary: Server) -> None:
-    """The primary ends without a checkpoint and can't start again: its pod stays, not Ready."""
+    """Crash the primary so that it can't start again; its pod stays, not Ready."""
     primary.execute("ALTER SYSTEM SET shared_preload_libraries = 'no_such_library'")
     primary.cluster.exec(primary.pod, ["sh", "-c", "kill -QUIT 1"], changes="an immediate shutdown")
     wait_until(

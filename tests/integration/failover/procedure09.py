@@ -1,4 +1,4 @@
-"""Notebook 09 from its first cell to its last, everything allowed; also as a process that can be killed."""
+"""Run notebook 09 from its first cell to its last, everything allowed; also as a killable process."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ALLOWED = {
 
 @dataclass
 class Procedure:
-    """One run of 09; `accept_loss` is a permission of its own."""
+    """One run of 09; `accept_loss` is given separately."""
 
     family: Family
     accept_loss: bool = False
@@ -67,7 +67,7 @@ class Procedure:
         change.apply()
 
     def repair(self) -> None:
-        """What the notebook says to do after a run that was killed: again, or a failover where it says so."""
+        """Do what the notebook says after a killed run: run it again, or a failover if it says so."""
         try:
             self.carry_out("switchover")
         except GateClosed as closed:
@@ -78,7 +78,7 @@ class Procedure:
 
 def main(kubeconfig: str, namespace: str, path: str, accept_loss: str) -> None:
     cluster = connect(kubeconfig, "", namespace, dry_run=False)
-    unseen: Any = None  # The old primary may be what does not answer.
+    unseen: Any = None  # The old primary may not answer.
     family = Family(cluster, unseen, Path(kubeconfig))
     Procedure(family, accept_loss=accept_loss == "yes").carry_out(path)
 

@@ -1,4 +1,4 @@
-"""Whatever of the old primary is broken, a failover ends: weaker, and behind its name, but never nowhere."""
+"""A failover completes with any part of the old primary broken; a weak fence must be confirmed by name."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_failover_goes_through(family: Family, broken: Callable[[Family], None
 def test_a_password_whose_secret_is_gone_is_given_in_another_way(
     family: Family, monkeypatch: pytest.MonkeyPatch
 ):
-    """The Secret is the login to the standbys as well: its value may come from elsewhere."""
+    """The Secret is also needed for the standbys: its value may come from elsewhere."""
     value = family.cluster.resolve_password(PASSWORD).reveal()
     family.cluster.delete("secrets", PRIMARY)
     monkeypatch.setenv("OLD_PASSWORD", value)

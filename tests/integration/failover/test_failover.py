@@ -1,4 +1,4 @@
-"""Unplanned failovers: never two writable primaries, and never more lost than was said beforehand."""
+"""Unplanned failovers: never two writable primaries, and never more loss than estimated."""
 
 from datetime import UTC, datetime
 
@@ -114,7 +114,7 @@ def test_an_old_primary_that_is_scaled_back_is_read_only_and_can_return(family: 
 
 @pytest.mark.long
 def test_a_pod_that_nobody_sees_go_needs_a_name_and_a_person(family: Family, monkeypatch: pytest.MonkeyPatch):
-    """A finalizer holds the pod's object, and nothing tells of its container: as of a node that is silent."""
+    """A finalizer holds the pod's object, and its container's state is unknown, as on a lost node."""
     monkeypatch.setattr(ended, "_ended", lambda *_: "")
     pod = family.primary.pod.name
     hold = {"metadata": {"finalizers": ["pgnb.test/hold"]}}
@@ -123,7 +123,7 @@ def test_a_pod_that_nobody_sees_go_needs_a_name_and_a_person(family: Family, mon
     try:
         with pytest.raises(ParameterError, match="needs confirmed_by"):
             plan_fence(role_change, confirm_gone=pod)
-        # While it is well, its name is not taken for an answer.
+        # While it is healthy, confirming it by name is not accepted.
         healthy = plan_fence(role_change, confirm_gone=pod, confirmed_by="Ada", timeout=1.0)
         healthy.grant(**FENCE)
         with pytest.raises(DeadlineExceeded, match="not every pod is known to be gone"):

@@ -1,4 +1,4 @@
-"""What closes section 9's gates or changes nothing: permissions, bad parameters, plans, and somebody else.
+"""What stops section 9 or changes nothing: missing permissions, wrong parameters, plans, changes by others.
 
 All of it on one primary and its standby, which keep their roles.
 """

@@ -1,4 +1,4 @@
-"""A run of 09 that is killed in any phase: the next run repairs it, and never do two servers take writes."""
+"""09 killed in any phase: the next run completes it, and two servers never accept writes at once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _begun(journal: Path) -> list[str]:
 
 
 def kill_in(family: Family, path: str, phase: str, journal: Path, *, accept_loss: str = "no") -> None:
-    """Run 09 as a process of its own, and end it by SIGKILL once its journal says that the phase began."""
+    """Run 09 as a separate process, and kill it once its journal says that the phase began."""
     arguments = [str(family.kubeconfig), family.cluster.namespace, path, accept_loss]
     env = {**os.environ, "PGNB_JOURNAL": str(journal)}
     log = journal.with_suffix(".log")

@@ -1,4 +1,4 @@
-"""A publisher's own failover: its logical slots are taken over by the standby, or their loss is named."""
+"""Failover of a publisher: the standby keeps its logical slots, or the gate names the lost ones."""
 
 import pytest
 from failover_stage import ROLE, Family, carry_out
@@ -67,7 +67,7 @@ def _failed(publisher: Family) -> set[str]:
 
 
 def _synchronised(publisher: Family, standby: Server) -> bool:
-    """A consumer that reads on, as a subscriber would: the slot moves, and the standby's copy with it."""
+    """Read on as a subscriber does, so that the slot advances, and the standby's copy, too."""
     publisher.primary.execute("SELECT pg_logical_emit_message(false, 'x', 'y')")
     publisher.primary.execute("SELECT pg_log_standby_snapshot()")
     publisher.primary.execute(

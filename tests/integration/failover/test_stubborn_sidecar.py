@@ -17,7 +17,7 @@ _DEAF = "trap '' TERM INT; while :; do sleep 1; done"
 
 
 def with_sidecar(obj: dict[str, Any]) -> None:
-    """A second container in the pod, which no signal ends but SIGKILL: its image asks it to end by SIGINT."""
+    """Add a second container that only SIGKILL ends, although its image's stop signal is SIGINT."""
     if "template" in obj.get("spec", {}):
         spec = obj["spec"]["template"]["spec"]
         image = spec["containers"][0]["image"]

@@ -1,4 +1,4 @@
-"""Planned switchovers: no acknowledged row is lost, and until the promotion everything is put back."""
+"""Planned switchovers: no acknowledged row is lost, and a failure before the promotion is undone."""
 
 import pytest
 from failover_stage import ROLE, SECRET, Family, carry_out, writable
@@ -21,7 +21,7 @@ from pgnb.postgres import Server
 
 
 def _hand_over(family: Family, old: str, slot: str) -> float:
-    """A whole switchover; the time without writes, as a client measured it."""
+    """Carry out a switchover, and return the time without writes as measured by a client."""
     role_change = family.roles("switchover", old=old, selector=f"app!={old},{_SERVERS}")
     gate(operation_checks(role_change))
     change = plan_switchover(role_change)
@@ -87,7 +87,7 @@ def _shown(server: Server, name: str) -> str:
 
 @pytest.mark.long
 def test_a_shutdown_that_was_a_kill_is_put_back(family: Family):
-    """The proof for no loss is missing, as after too short a grace period: the old primary serves on."""
+    """After a killed shutdown (too short a grace period) a loss is possible: the old primary serves again."""
     workload = family.cluster.workload(family.primary.pod)
     hook = {"preStop": {"exec": {"command": ["sh", "-c", "kill -QUIT 1"]}}}
     family.cluster.apply(_template(workload.name, family.primary.pod.container, hook), force=True)

@@ -20,7 +20,7 @@ from pgnb.physical.failover.switchover import Switchover
 
 
 def _hang(monkeypatch: pytest.MonkeyPatch, where: str, meanwhile: Callable[[], None]) -> None:
-    """The switchover stands at a wait, the other operator acts, then the wait gives up."""
+    """The other operator acts while the switchover waits; then the wait fails."""
 
     def late(_: Switchover) -> str:
         meanwhile()
@@ -30,7 +30,7 @@ def _hang(monkeypatch: pytest.MonkeyPatch, where: str, meanwhile: Callable[[], N
 
 
 def _fail_over(family: Family) -> None:
-    """The other operator's 09 with operation = failover, everything allowed."""
+    """Run the other operator's 09 with operation = failover, everything allowed."""
     role_change = family.other().roles("failover")
     carry_out(plan_fence(role_change), allow_promotion=True, fence_answering_primary=PRIMARY)
     loss = estimate_loss(role_change)

@@ -1,4 +1,4 @@
-"""Looks at servers every 20 ms and keeps when each of them would take a client's write."""
+"""Poll servers every 20 ms, and record when each would accept a client's write."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SELECT NOT pg_catalog.pg_is_in_recovery()
 
 @dataclass
 class Watched:
-    """One workload's server: the spans (begin, end; seconds) in which every look found it writable."""
+    """One workload's server, and the spans (begin, end; seconds) in which it was writable."""
 
     name: str
     kubeconfig: Path
@@ -33,7 +33,7 @@ class Watched:
     def watch(self) -> None:
         cluster = connect(str(self.kubeconfig), "", self.namespace, dry_run=True)
         while not self._stop.is_set():
-            with suppress(PgnbError):  # No pod, or one that ends: looked for again.
+            with suppress(PgnbError):  # No pod, or one that ends: it is searched again.
                 self._follow(cluster)
             self._stop.wait(EVERY)
         cluster.close()
@@ -79,7 +79,7 @@ def _running(cluster: Cluster, name: str) -> Pod | None:
 
 @dataclass
 class Watcher:
-    """Several servers side by side, each in a thread of its own."""
+    """Several servers, each polled in its own thread."""
 
     servers: tuple[Watched, ...]
     _threads: list[Thread] = field(default_factory=list)
@@ -102,7 +102,7 @@ class Watcher:
 
     @property
     def both_writable(self) -> list[str]:
-        """Where two servers were writable at once: names and the length in seconds."""
+        """Return when two servers were writable at once: names, and seconds."""
         found = []
         for number, one in enumerate(self.servers):
             for other in self.servers[number + 1 :]:
@@ -115,5 +115,5 @@ class Watcher:
 
     @property
     def writable_ever(self) -> set[str]:
-        """The servers that were seen to be writable at all."""
+        """Return the servers that were ever writable."""
         return {one.name for one in self.servers if one.spans}

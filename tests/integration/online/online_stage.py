@@ -1,4 +1,4 @@
-"""A primary with two standbys, each with a slot of its own, and what a test does with them."""
+"""A primary with two standbys, each with its own slot, and the actions of tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAPS: dict[str, str] = {"config_map": "primary-config", "standby_config_map": "s
 
 @dataclass(frozen=True)
 class Trio:
-    """The servers as an operator's code sees them, in one run."""
+    """The servers in one run."""
 
     kubeconfig: Path
     cluster: Cluster
@@ -27,7 +27,7 @@ class Trio:
     standbys: tuple[Server, ...]
 
     def run(self, *, dry_run: bool = False) -> Trio:
-        """The same servers in another run, with a journal of its own."""
+        """Return the same servers in another run, with another journal."""
         return open_trio(self.kubeconfig, self.cluster.namespace, dry_run=dry_run)
 
     def plan(self, settings: dict[str, str], standby_settings: dict[str, str], **more: Any) -> OnlineChange:
@@ -46,13 +46,13 @@ def open_trio(kubeconfig: Path, namespace: str, *, dry_run: bool = False) -> Tri
 
 
 def carry_out(change: Change) -> Applied:
-    """Gate and apply, as a cell does."""
+    """Gate and apply a change, as a cell does."""
     gate(change, allow_restart=True)
     return change.apply()
 
 
 def shown(server: Server, *names: str) -> tuple[str, ...]:
-    """Settings as a new session sees them."""
+    """Return settings as shown in a new session."""
     with server.new_session() as session:
         return tuple(session.query(f"SHOW {name}")[0][name] for name in names)
 

@@ -1,4 +1,4 @@
-"""Settings of a primary and two standbys, changed while they run: in order, in step, and back again."""
+"""Settings of a primary and two standbys, changed in order, with their ConfigMaps, and undone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MORE = {"max_connections": "123"}
 
 
 def _started(trio: Trio) -> list[float]:
-    """When each server started, the primary first."""
+    """Return when each server started, the primary first."""
     query = "SELECT extract(epoch FROM pg_postmaster_start_time())::float8"
     return [float(server.scalar(query)) for server in (trio.primary, *trio.standbys)]
 
@@ -135,7 +135,7 @@ def test_wal_that_does_not_fit_on_the_volume_is_not_asked_for(trio: Trio) -> Non
 
 
 def test_a_change_that_stops_halfway_is_taken_back_by_the_same_call(trio: Trio) -> None:
-    """The standbys have theirs when the primary's file is refused by PostgreSQL's own check."""
+    """PostgreSQL refuses the primary's file after the standbys have been changed."""
     before = files_of(trio)
     change = trio.plan({"log_timezone": "Nowhere/Land"}, FEEDBACK)
     with pytest.raises(ChangeFailed, match="not changed"):

@@ -1,4 +1,4 @@
-"""Slots as section 7 cares for them: made, measured, capped, lost, and dropped by name only."""
+"""Slots of section 7: created, measured, capped, lost, and dropped only by name."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_cap_that_would_lose_a_slot_is_refused_and_a_lost_one_is_told(trio: Tr
 
 
 def _lose(trio: Trio, cap: str) -> None:
-    """What the refusal warns of, done by hand."""
+    """Do by hand what the refusal warns of."""
     trio.primary.execute(f"ALTER SYSTEM SET max_slot_wal_keep_size = '{cap}'")
     trio.primary.execute("SELECT pg_reload_conf()")
     trio.primary.close_sessions()
@@ -146,7 +146,7 @@ def _xmin_age(trio: Trio) -> int | None:
 
 @contextmanager
 def _away(trio: Trio, standby: Server) -> Iterator[None]:
-    """A standby that runs and receives nothing: its connection is taken away, its slot's name is not."""
+    """A standby that runs and receives nothing: it has no connection, but still its slot's name."""
     conninfo = str(standby.scalar("SELECT current_setting('primary_conninfo')"))
     _connect(trio, standby, "", active=False)
     try:

@@ -1,4 +1,4 @@
-"""Servers that change roles: stopped, crashed, promoted, and what a rejoin needs around them."""
+"""Servers that change roles (stopped, crashed, promoted), and what a rejoin needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST, SECOND, THIRD = SERVICE, "node-b", "node-c"
 
 @dataclass
 class Nodes:
-    """Three servers; `lead` is the workload that is the primary now."""
+    """Three servers; `lead` is the workload of the present primary."""
 
     stage: Stage
     lead: str = FIRST
@@ -42,7 +42,7 @@ class Nodes:
         self.stage.cluster.scale_and_wait(self.stage.cluster.find_workload("Deployment", name), 0)
 
     def promote(self, name: str) -> None:
-        """The given standby leads from now on, and the Service with it."""
+        """Promote the given standby, and switch the Service to it."""
         assert self.server(name).scalar("SELECT pg_promote(true, 60)") is True
         self.server(name).refresh()
         self.lead = name
@@ -62,7 +62,7 @@ class Nodes:
         return standby
 
     def crash(self, name: str) -> None:
-        """A shutdown that cannot write its checkpoint before SIGKILL: the checkpointer is halted."""
+        """Shut down without a checkpoint before SIGKILL, by halting the checkpointer."""
         server = self.server(name)
         pid = server.scalar("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
         self.stage.cluster.exec(server.pod, ["kill", "-STOP", str(pid)], changes="halt the checkpointer")
@@ -75,6 +75,6 @@ class Nodes:
 
 
 def short_grace(manifest: dict[str, Any]) -> None:
-    """Three seconds from the signal to SIGKILL."""
+    """Set three seconds from the signal to SIGKILL."""
     if "template" in manifest.get("spec", {}):
         manifest["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 3

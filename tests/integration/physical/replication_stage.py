@@ -1,4 +1,4 @@
-"""A primary in a namespace of its own, and the steps of sections 2.3 to 3.3 on it."""
+"""A primary in its own namespace, and the steps of sections 2.3 to 3.3 on it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Stage:
         return self.server("postgres-primary", cluster)
 
     def source(self) -> Source:
-        """The source with its role, Secret and rule of pg_hba.conf in place."""
+        """Return the source, after creating its role, Secret and pg_hba.conf rule."""
         for change in (
             plan_role(self.primary, ROLE, SECRET),
             plan_hba(self.primary, [HbaRule("host", "replication", ROLE, "10.0.0.0/8")]),
@@ -53,7 +53,7 @@ class Stage:
         return replication_source(self.primary, role=ROLE, secret=SECRET)
 
     def workload(self, name: str, slot: str, **options: Any) -> Source:
-        """Everything up to the workload that is scaled to 0."""
+        """Create everything up to the workload, scaled to 0."""
         source = self.source()
         carry_out(plan_slot(self.primary, slot, consumer=name))
         carry_out(plan_standby_config(self.primary, f"{name}-config"))
@@ -61,7 +61,7 @@ class Stage:
         return source
 
     def backup(self, name: str, slot: str, **options: Any) -> Change:
-        """The plan of the base backup; the standby's name is its application_name, too."""
+        """Plan the base backup; the standby's name is also its application_name."""
         source = replication_source(self.primary, role=ROLE, secret=SECRET)
         return plan_base_backup(
             self.primary,
@@ -75,13 +75,13 @@ class Stage:
 
 
 def carry_out(change: Change) -> None:
-    """Gate and apply, as a cell does."""
+    """Gate and apply a change, as a cell does."""
     gate(change)
     change.apply()
 
 
 def open_stage(kubeconfig: Path, namespace: str, primary: str = "postgres-primary") -> Stage:
-    """The stage of a primary that runs already."""
+    """Return the stage of a running primary."""
     cluster = connect(str(kubeconfig), "", namespace, dry_run=False)
     server = find_server(cluster, f"app={primary}", password=f"secret:{primary}/password")
     return Stage(cluster, server, kubeconfig, namespace)

@@ -50,7 +50,7 @@ def stage(
     api: Any,
     tmp_path_factory: Any,
 ):
-    """A primary that takes replication over TLS alone."""
+    """A primary that accepts replication only over TLS."""
     made = Authority(tmp_path_factory.mktemp("certificates"))
     made.issue("authority")
     made.issue("stranger")

@@ -1,4 +1,4 @@
-"""Servers of an image that starts as root and steps down, as the official one does.
+"""Servers of an image that starts as root and drops its privileges, as the official one does.
 
 Only root can give a pod's containers different users; elsewhere the rule is pinned on the manifests alone
 (tests/unit/physical/test_replication_manifest.py).

@@ -1,4 +1,4 @@
-"""A run of section 3.3 that is killed: what it had copied is not copied again where it is good still."""
+"""A killed run of section 3.3: a usable copy is not made again."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ open_stage(Path(kubeconfig), namespace).backup("killed", "slot_k", options=Backu
 
 
 def begun(stage: Stage, *, dies_at: str = "", rate: str = "") -> subprocess.Popen[bytes]:
-    """A run as a process of its own, which is killed before that step."""
+    """Run it as a separate process, which is killed before that step."""
     argv = [sys.executable, "-c", _RUN, str(stage.kubeconfig), stage.namespace, dies_at, rate]
     return subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)})
 
@@ -52,7 +52,7 @@ def helpers(stage: Stage) -> list[Object]:
 
 
 def copied_from(stage: Stage, name: str = "backup_label.old") -> str:
-    """Where the base backup began that the standby was made of."""
+    """Return the start LSN of the base backup from which the standby was made."""
     pod = stage.cluster.pod(f"app={NAME}")
     label = f"/var/lib/postgresql/data/pgdata/{name}"
     return stage.cluster.exec(pod, ["sed", "-n", "s/^START WAL LOCATION: \\([^ ]*\\) .*/\\1/p", label]).text
@@ -71,7 +71,7 @@ def assert_standby(stage: Stage) -> None:
 
 
 def renew_slot(stage: Stage) -> None:
-    """Make the slot anew, behind WAL that a copy needs."""
+    """Create the slot again, after WAL that a copy needs."""
     stage.primary.execute("SELECT pg_drop_replication_slot(%s)", (SLOT,))
     stage.primary.execute("SELECT pg_switch_wal()")
     stage.primary.execute("CHECKPOINT")
@@ -80,7 +80,7 @@ def renew_slot(stage: Stage) -> None:
 
 @pytest.fixture
 def again(stage: Stage) -> Iterator[Stage]:
-    """The stage as the next run has it: connected anew, which removes what killed runs left."""
+    """Yield the stage of the next run, whose connection removes what killed runs left."""
     stage.workload(NAME, SLOT)
     stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", NAME), 0)
     yield stage

@@ -1,4 +1,4 @@
-"""Pods that no node takes: told in the scheduler's words, after as long as the run is told to wait."""
+"""Pods that fit on no node: the error has the scheduler's message, after the given time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LABEL = "pgnb-late-nodes"
 
 
 def labelled(api: Client, value: str) -> None:
-    """Give the cluster's node that label, or take it away where the value is empty."""
+    """Set that label on the cluster's node, or remove it if the value is empty."""
     (node,) = api.get("/api/v1/nodes")["items"]
     labels = {key: text for key, text in node["metadata"]["labels"].items() if key != LABEL}
     node["metadata"]["labels"] = {**labels, **({LABEL: value} if value else {})}
@@ -33,7 +33,7 @@ def chosen(manifest: dict[str, Any]) -> None:
 def stage(
     namespace: str, api: Client, kubeconfig: Path, start_postgres: Callable[..., Any]
 ) -> Iterator[Stage]:
-    """A primary that asks for a label, which no node has any more."""
+    """A primary that needs a label which no node has any more."""
     labelled(api, "yes")
     try:
         start_postgres(namespace, "postgres-primary", patch=chosen)

@@ -1,4 +1,4 @@
-"""What a standby and a subscriber take over from the primary's pod, what they are given, what is refused."""
+"""What a standby and a subscriber copy from the primary's pod, what they are given, what is refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GIVEN = {
 
 
 def asking(manifest: dict[str, Any]) -> None:
-    """A primary as a chart makes it, on a node of its own."""
+    """A primary as a chart creates it, on its own node."""
     if manifest.get("spec", {}).get("template") is None:
         return
     spec = manifest["spec"]["template"]["spec"]

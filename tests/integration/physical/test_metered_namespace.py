@@ -1,4 +1,4 @@
-"""A namespace with a quota on cpu and memory: what pgnb makes beside a server has requests and limits."""
+"""A namespace with a quota on cpu and memory: pods that pgnb creates have requests and limits."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def stage(
 
 @pytest.fixture
 def bare(namespace: str, api: Client, start_postgres: Callable[..., Any]) -> None:
-    """A primary without any, that was there before the quota."""
+    """A primary without any, created before the quota."""
     start_postgres(namespace, PRIMARY)
     limit(api, namespace, HARD)
 
@@ -104,7 +104,7 @@ def test_a_subscriber_is_made_where_a_quota_wants_limits(stage: Stage) -> None:
 def test_a_server_without_limits_is_told_before_anything_is_made(
     bare: None, namespace: str, kubeconfig: Path
 ) -> None:
-    """The refusal is the API server's own, and says which parameter helps."""
+    """The refusal is the API server's, and names the parameter that helps."""
     with opened(kubeconfig, namespace) as stage:
         stage.source()
         begun = len(stage.cluster.journal.changes)
@@ -151,7 +151,7 @@ def test_a_dump_that_a_quota_refuses_is_told_before_a_set_up_with_a_subscriber_t
 def test_a_full_quota_does_not_stop_a_pod_that_comes_after_another(
     stage: Stage, api: Client, start_postgres: Callable[..., Any]
 ) -> None:
-    """The pod of an adopted standby is stopped before its successor starts: its room is free by then."""
+    """The pod of an adopted standby is stopped before its new pod starts, so that its quota is free."""
     start_postgres(stage.namespace, "adopted", patch=metered)
     limit(api, stage.namespace, {"limits.memory": "1200Mi"}, "full")
     with opened(stage.kubeconfig, stage.namespace, helper_pods={"resources": SMALL}) as small:

@@ -1,4 +1,4 @@
-"""pg_wal and a tablespace on volumes of their own: a standby has them apart, too."""
+"""pg_wal and a tablespace on separate volumes: a standby has them separately, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A former primary comes back, each way, and further standbys are led to the new primary."""
+"""Rejoin of an old primary by each method, and re-pointing of further standbys."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def test_a_plan_only_run_names_what_it_would_do_and_starts_no_pod(nodes: Nodes) 
 
 
 def test_a_server_that_still_runs_is_not_rejoined(nodes: Nodes) -> None:
-    """Stopped it must be, seen by its pods; here the clean shutdown that the next test needs is made, too."""
+    """It must be stopped, as its pods show; the clean shutdown is also for the next test."""
     with pytest.raises(ParameterError, match="uses the primary's volume"):
         nodes.rejoin(FIRST, "slot_a")
-    # As a switchover leaves it that was killed while it had stopped writes, and that a failover followed.
+    # The state after a switchover that was killed with writes stopped, and a failover after it.
     nodes.servers[FIRST].execute("ALTER SYSTEM SET default_transaction_read_only = on")
     nodes.servers.pop(FIRST).close()
     workload = nodes.stage.cluster.find_workload("Deployment", FIRST)
@@ -78,7 +78,7 @@ def test_after_a_clean_shutdown_it_follows_by_primary_conninfo_alone(nodes: Node
     nodes.primary.execute("INSERT INTO kept VALUES (0)")
     old = nodes.verified(FIRST, "slot_a")
     assert rows(old) == ROWS + 1
-    assert len(slots(old)) == 0  # Those that it kept as a primary would hold WAL back for nobody.
+    assert len(slots(old)) == 0  # Its slots as a primary would keep WAL without a consumer.
     assert old.scalar("SHOW wal_log_hints") == "on"
     assert old.scalar("SHOW default_transaction_read_only") == "off"
     assert not nodes.rejoin(FIRST, "slot_a")
@@ -96,7 +96,7 @@ def test_a_further_standby_is_led_to_the_new_primary(nodes: Nodes) -> None:
 
 
 def test_a_standby_led_through_another_service_gets_its_passfile(nodes: Nodes) -> None:
-    """The passfile names the host; another one means another line, and so a restart."""
+    """The passfile names the host: another host needs another line, and so a restart."""
     standby = nodes.server(THIRD)
     source = replication_source(nodes.primary, role=ROLE, secret=SECRET, service=SECOND)
     change = plan_repoint(standby, nodes.primary, source, "slot_c2")
@@ -111,7 +111,7 @@ def test_a_standby_led_through_another_service_gets_its_passfile(nodes: Nodes) -
 
 
 def forbid_databases(server: Server) -> None:
-    """Take out the rule that lets every role into every database."""
+    """Remove the rule that lets every role connect to every database."""
     path = server.facts.hba_file
     text = read_file(server, path) or ""
     left = "".join(line for line in text.splitlines(True) if not line.startswith("host all all all"))
@@ -120,7 +120,7 @@ def forbid_databases(server: Server) -> None:
 
 
 def test_rows_behind_the_fork_are_dropped_by_pg_rewind_only_when_named(nodes: Nodes) -> None:
-    """The old primary writes on while the other is promoted already: what a missing fence leads to."""
+    """The old primary writes after the other was promoted, as without a fence."""
     old = nodes.primary
     old.execute("ALTER SYSTEM SET work_mem = '7MB'")
     old.execute("SELECT pg_reload_conf()")
@@ -162,7 +162,7 @@ def test_what_let_pg_rewind_in_is_taken_back(nodes: Nodes) -> None:
 
 
 def test_a_standby_ahead_of_the_fork_is_not_re_pointed(nodes: Nodes) -> None:
-    """It still hangs on the server that was the primary, and got what that one wrote behind the fork."""
+    """It still follows the old primary, and received what that wrote after the fork."""
     standby = nodes.server(THIRD)
     with pytest.raises(ParameterError, match=r"has WAL that .* never had") as refused:
         plan_repoint(standby, nodes.primary, nodes.source(), "slot_c")
@@ -207,7 +207,7 @@ def test_a_base_backup_where_asked_for_needs_the_claim_by_name(nodes: Nodes) -> 
 
 
 def test_an_interrupted_pg_rewind_is_not_repeated(nodes: Nodes) -> None:
-    """Half rewound data cannot be told from sound ones but by what the run left beside them."""
+    """Half rewound data are recognised only by what the run left beside them."""
     target = find_target(nodes.stage.cluster, THIRD)
     assert target is not None
     kept = f"{target.directory}.pgnb-kept"
@@ -216,7 +216,7 @@ def test_an_interrupted_pg_rewind_is_not_repeated(nodes: Nodes) -> None:
     change = nodes.rejoin(THIRD, "slot_c")
     assert change.method == "base backup"
     assert "interrupted while it wrote" in change.note
-    carry_out(change)  # A former standby: nothing to confirm.
+    carry_out(change)  # An old standby: nothing to confirm.
     standby = nodes.verified(THIRD, "slot_c")
     beside = nodes.stage.cluster.exec(standby.pod, ["ls", f"{standby.facts.data_directory}/.."]).text
     assert "pgnb" not in beside

@@ -1,4 +1,4 @@
-"""The way back of a server whose postgresql.conf is on a mount, with none in its data directory."""
+"""Rejoin of a server whose postgresql.conf is on a mount, not in its data directory."""
 
 from __future__ import annotations
 

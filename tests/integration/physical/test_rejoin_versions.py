@@ -1,4 +1,4 @@
-"""The way back on other major versions, with the data at the root of the mount, after crashes."""
+"""Rejoin on other major versions, with the data at the root of the mount, after crashes."""
 
 from __future__ import annotations
 

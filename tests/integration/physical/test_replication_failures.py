@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a standby, how it is told, and what is there afterwards."""
+"""Failures while a standby is made: how they are reported, and what is left."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_of_a_headless_service_and_one_with_an_address_the_latter_is_the_source(
 
 @pytest.fixture(scope="module")
 def stranger(stage: Stage, start_postgres: Callable[..., Any]) -> str:
-    """A server with rows of its own, adopted as a standby's workload."""
+    """A server with its own rows, adopted as a standby's workload."""
     start_postgres(stage.namespace, "stranger")
     server = stage.server("stranger")
     server.execute("CREATE TABLE precious AS SELECT generate_series(1, 10) AS n")
@@ -214,7 +214,7 @@ def test_a_configuration_that_would_not_do_is_found_before_anything_is_stopped(
 
 
 def test_a_command_line_that_would_not_do_is_found_before_the_swap(stage: Stage, stranger: str) -> None:
-    """The arguments of a container beat every file, so the server's own program is asked with them."""
+    """A container's arguments override every file, so the configuration is tested with them."""
     path = "/spec/template/spec/containers/0/args"
     arguments = ["postgres", "-c", "max_connections=10"]
     _patch_stranger(stage, {"op": "add", "path": path, "value": arguments})
@@ -238,7 +238,7 @@ def helpers(stage: Stage) -> list[Object]:
 
 
 def _delete_helper_in_the_middle(stage: Stage) -> str:
-    """As a node that fails would: while pg_basebackup copies."""
+    """Fail as a node does, while pg_basebackup copies."""
     wait_until(
         "a backup that copies",
         lambda: stage.primary.query("physical/backups"),
@@ -252,14 +252,14 @@ def _delete_helper_in_the_middle(stage: Stage) -> str:
 
 
 def _forget_the_copy(stage: Stage) -> None:
-    """The finished one that an earlier test left would be used."""
+    """Remove the complete copy of an earlier test, which would be used."""
     pod, mark = stage.cluster.pod("app=stranger"), "/var/lib/postgresql/data/pgdata.pgnb-new/.pgnb-verified"
     stage.cluster.exec(pod, ["rm", mark], changes="forget the copy")
 
 
 @pytest.fixture
 def large(stage: Stage) -> Iterator[None]:
-    """So much to copy that a backup has a long middle: a file of 4 GB, all of it a hole."""
+    """Make the copy long: a sparse file of 4 GB."""
     pod, file = stage.primary.pod, f"{stage.primary.facts.data_directory}/filling"
     stage.cluster.exec(pod, ["truncate", "-s", "4G", file], changes="a large file")
     yield

@@ -139,7 +139,7 @@ def test_a_slot_that_another_standby_has_is_refused(stage: Stage) -> None:
 def test_an_adopted_workload_with_its_data_at_the_root_of_the_mount(
     stage: Stage, start_postgres: Callable[..., Any]
 ) -> None:
-    """The procedure's own mistake (fact 17): the image ran initdb, so it is Ready and follows nobody."""
+    """The procedure's mistake (fact 17): the image ran initdb, so it is Ready and follows no server."""
 
     def at_the_root(manifest: dict[str, Any]) -> None:
         if "template" in manifest.get("spec", {}):
@@ -218,7 +218,7 @@ def test_an_adopted_stateful_set_whose_data_directory_only_its_image_knows(stage
     change = plan_base_backup(stage.primary, name, source, slot=slot, application_name=name)
     assert "on claim pg-stateful-0: a fresh initdb" in change.before
     carry_out(plan_standby_workload(stage.primary, name, source, config_map=""))
-    # Scaled to 0, no running container says where the image keeps its data; a helper does.
+    # Scaled to 0, no running container shows the image's data directory; a helper pod does.
     carry_out(plan_base_backup(stage.primary, name, source, slot=slot, application_name=name))
     standby = stage.server(name)
     verify(standby_checks(stage.primary, standby, slot=slot, application_name=name))

@@ -1,4 +1,4 @@
-"""A namespace with the Pod Security level `restricted`: what pgnb makes beside a server is taken there."""
+"""A namespace with the Pod Security level `restricted`, which admits all pods of pgnb."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_subscriber_is_made_in_a_restricted_namespace(stage: Stage) -> None:
 
 
 def test_a_pod_that_would_be_refused_is_refused_before_the_copy(stage: Stage, tmp_path: Path) -> None:
-    """By a template of the operator's own, which lacks what the level asks for."""
+    """Use the operator's template, which lacks what the level requires."""
     source = stage.source()
     file = tmp_path / "standby.yaml"
     own = (files("pgnb") / "manifests" / "standby.yaml").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""pg_wal on a claim of its own: what works on a stopped server's data finds its WAL."""
+"""pg_wal on its own claim: helper pods on a stopped server's data find its WAL."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def no_past(tmp_path: Path) -> RunHistory:
 def record(
     folder: Path, notebook: str, server: Server, begin: datetime, seconds: float, verdict: str
 ) -> None:
-    """What the runner leaves behind a run."""
+    """Write a record, as the runner does."""
     name = f"{begin:%Y%m%dT%H%M%S}_{notebook}"
     (folder / name).mkdir()
     content = {

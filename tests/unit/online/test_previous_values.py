@@ -1,4 +1,4 @@
-"""Former values read back from a run's journal, also from one that was killed in the middle of a line."""
+"""Previous values read from a run's journal, also from one with an incomplete last line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be replaced by a base backup without being named, and what may not."""
+"""Which data a base backup may replace without a confirmation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def state(text: str) -> DataDirectory:
         (CLUSTER + "state=shut down in recovery", "own standby", True),
         # A base backup that was never started still has its primary's state.
         (CLUSTER + "signal=yes\nbackup_label=yes\nstate=in production", "own standby", True),
-        # A fenced primary has standby.signal, too; its rows may be nowhere else.
+        # A fenced primary has standby.signal, too; only it may have its rows.
         (CLUSTER + "signal=yes\nstate=shut down", "unknown", False),
         (CLUSTER + "state=in production", "unknown", False),
         (FOREIGN, "fresh", True),

@@ -1,4 +1,4 @@
-"""The end of a change of roles: the old primary's pods are waited for, and no failure of that undoes it."""
+"""The end of a change of roles: the run waits for the old primary's pods, and a failure undoes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collation versions before a change of roles: what stops it, and what is only told."""
+"""Collation versions before a change of roles: what stops it, and what is advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a container's command line sets, and whether it names another configuration file."""
+"""Settings on a container's command line, and another configuration file."""
 
 from __future__ import annotations
 

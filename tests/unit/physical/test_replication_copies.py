@@ -1,4 +1,4 @@
-"""A base backup that an earlier run left: which is complete and verified, and what stands against it."""
+"""Base backups of an earlier run: which are complete and verified, and why one is not used."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_where_the_former_data_have_their_wal_is_known_amid_a_swap(tmp_path: Pat
 
 
 def test_a_look_is_given_time_and_counts_each_directory_once(tmp_path: Path) -> None:
-    """What has millions of files is counted for minutes, and an exec has one minute otherwise."""
+    """Counting millions of files takes minutes, and the default timeout of an exec is one minute."""
     ran: list[tuple[str, float]] = []
 
     def run(argv: Sequence[str], *, timeout: float = 60.0) -> ExecResult:
@@ -132,7 +132,7 @@ def test_data_that_are_in_use_are_no_copy(tmp_path: Path) -> None:
 
 
 def test_a_copy_in_place_is_unused_until_it_streams(tmp_path: Path) -> None:
-    """Until then the former data beside it are kept, whatever becomes of the copy."""
+    """Until then the old data beside it are kept."""
     data = backup(tmp_path / "pgdata")
     for name in ("PG_VERSION", "standby.signal", "global/pg_control"):
         (data / name).parent.mkdir(exist_ok=True)

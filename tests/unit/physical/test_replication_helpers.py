@@ -1,4 +1,4 @@
-"""Helper pods on a stopped server's claims: which they mount, and which of them says where they run."""
+"""Helper pods on a stopped server's claims: which they mount, and which one decides their node."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DATA = "/var/lib/postgresql/data"
 
 
 def target() -> Target:
-    """A server with WAL on a claim of its own, an archive that it writes to, and a read-only one."""
+    """A server with WAL on its own claim, a writable archive, and a read-only one."""
     names = {"data": DATA, "wal": "/wal", "archive": "/archive", "restored": "/restored"}
     return server([{"name": n, "mountPath": p, "readOnly": n == "restored"} for n, p in names.items()])
 
@@ -106,7 +106,7 @@ def test_the_fence_needs_no_claim_but_the_datas(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_helper_that_copies_tablespaces_to_other_places_does_other_work() -> None:
-    """So the next run with other places does not follow it, and says that somebody is on the volume."""
+    """So a run with other places does not follow it, and reports another pod on the volume."""
     primary: Any = SimpleNamespace(facts=SimpleNamespace(system_identifier="7"))
     kept, moved = (work_name(primary, target(), {"/ts/a": to}) for to in ("/ts/a", "/ts/b"))
     assert kept == f"base backup of 7 into data:{DATA}, /ts/a into /ts/a"

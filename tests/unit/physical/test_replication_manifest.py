@@ -1,4 +1,4 @@
-"""The standby's manifests: what they take over from the primary, and what a file of one's own must hold."""
+"""The standby's manifests: what they copy from the primary, and what the operator's file must have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where pg_wal and tablespaces of a standby go: the place, whether it is free, and whether there is room."""
+"""Places of a standby's pg_wal and tablespaces: path, emptiness and room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where two histories part, which way back that allows, and connections led elsewhere."""
+"""Forks of two histories, the rejoin method that they allow, and changed connections."""
 
 from __future__ import annotations
 

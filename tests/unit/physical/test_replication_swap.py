@@ -1,4 +1,4 @@
-"""The swap of two data directories, also when it was stopped anywhere in the middle."""
+"""The swap of two data directories, also if interrupted at any point."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_link_that_leads_nowhere_is_moved_too(tmp_path: Path) -> None:
 
 
 def _after(moves: int, data: Path, goes: str) -> None:
-    """Stops the real program after so many renames of entries, as a killed pod would."""
+    """Stop the program after so many renames, as a killed pod does."""
     text = scripts.script("outside", "clear", "swap").replace(
         'mv -f -- "$1/$3" "$2/"', 'counted "$1/$3" "$2/"'
     )
@@ -116,7 +116,7 @@ def test_stopped_after_any_rename_it_goes_on_at_the_root(tmp_path: Path, moves: 
     if moves < 8:
         assert (data / ".pgnb-phase").exists()
         half = [file for file in data.iterdir() if file.is_file() and file.name != ".pgnb-phase"]
-        # A server must not take a mixture for a data directory: PG_VERSION stands there only with all of one.
+        # A server must not accept a mixture: PG_VERSION exists only beside one complete data directory.
         if (data / "PG_VERSION").exists():
             assert len({file.read_text() for file in half}) == 1
     assert swap(data, data) == 0
@@ -176,7 +176,7 @@ SOMEBODYS = (
 
 
 def linked(data: Path, wal: Path, space: Path) -> None:
-    """A data directory of version 17 with WAL and a tablespace outside, beside files of somebody else's."""
+    """A data directory of version 17 with WAL and a tablespace outside, beside foreign files."""
     (data / "pg_tblspc").mkdir(parents=True)
     (data / "PG_VERSION").write_text("17\n")
     (data / "pg_wal").symlink_to(wal)

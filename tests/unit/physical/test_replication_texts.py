@@ -1,4 +1,4 @@
-"""Connection texts, the passfile, proofs and progress: pure text in, pure text out."""
+"""Connection strings, the passfile, connectivity tests and progress, as text."""
 
 from __future__ import annotations
 

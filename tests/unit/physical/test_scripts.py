@@ -1,4 +1,4 @@
-"""Programs for `sh`: each one that the code names is found where it looks for it."""
+"""Programs for `sh`: each one named in the code exists in its package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a pod on its way out counts as ended: by its server's container, whatever else runs in it."""
+"""When a pod that is being deleted counts as ended: only its server's container decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the old primary's volume says, read from the script's lines."""
+"""The state of the old primary's shutdown, parsed from the script's lines."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Who may scale a fenced primary back: autoscalers that aim at its workload, tools whose marks it bears."""
+"""What may scale a fenced primary back: autoscalers of its workload, tools that manage it."""
 
 from __future__ import annotations
 

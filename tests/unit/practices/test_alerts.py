@@ -1,4 +1,4 @@
-"""Alert rules: what Prometheus reads, PromQL that parses, and metrics that postgres_exporter has."""
+"""Alert rules: the file, PromQL that parses, and metrics that postgres_exporter has."""
 
 import json
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The sum of section 11: what is missing is said in a title, also where the run passes."""
+"""The summary of section 11: the title counts missing practices, also if the run passes."""
 
 from __future__ import annotations
 

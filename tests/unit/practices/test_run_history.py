@@ -1,4 +1,4 @@
-"""What the records say of earlier runs, read without the runner."""
+"""Earlier runs, read from their records without the runner."""
 
 import json
 from datetime import UTC, datetime, timedelta
