@@ -12,8 +12,8 @@ from benchmarks.progress import say
 from benchmarks.scripts import carry_out
 from pgnb.core.plan import gate
 from pgnb.logical.capacity import worker_settings
-from pgnb.logical.published import compare_published
 from pgnb.logical.removal import plan_drop_subscriptions
+from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.specs import database_specs
 from pgnb.postgres import Server
 from pgnb.postgres.config.configure import plan_settings

@@ -24,5 +24,5 @@ Everything takes `specs` (`database_specs`), one DatabaseSpec a database: its na
     prove_rows(publisher, subscriber, specs, timeout=…) -> Proofs
     wait_applied(publisher, subscriber, specs, lsn="", timeout=…) -> Confirmed
 
-Rows are counted on both sides by `pgnb.logical.published.compare_published`.
+Rows are counted on both sides by `pgnb.logical.row_comparison.compare_published`.
 """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pgnb.logical.tableidentity import Named as Named
-from pgnb.logical.tableidentity import TableIdentity, read_identities
+from pgnb.logical.table_identity import Named as Named
+from pgnb.logical.table_identity import TableIdentity, read_identities
 from pgnb.postgres import Server, Session
 from pgnb.postgres.queries import sql_of
 

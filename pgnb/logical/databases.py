@@ -9,7 +9,7 @@ from typing import Any
 from pgnb.core.checks import Check, Checks
 from pgnb.core.parallel import run_all
 from pgnb.core.plan import Change, Confirmation, Step
-from pgnb.logical.belongings import belongings_check, missing_belongings
+from pgnb.logical.database_properties import belongings_check, missing_belongings
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.postgres import Server, compose, identifier, join
 from pgnb.postgres.scratch import unfinished

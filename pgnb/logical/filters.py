@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgnb.logical.wishes import PublishedTable
+from pgnb.logical.publication_spec import PublishedTable
 from pgnb.postgres import Server, compose, identifier
 
 _PROBE = "pgnb_spelling"

@@ -15,7 +15,7 @@ from pgnb.core.display import format_bytes
 from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.tableidentity import (
+from pgnb.logical.table_identity import (
     DEFAULT,
     FULL,
     Named,

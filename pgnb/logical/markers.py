@@ -15,9 +15,9 @@ from pgnb.core.errors import DeadlineExceeded
 from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Step
 from pgnb.core.wait import wait_until
+from pgnb.logical.publication_spec import MARKER
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
-from pgnb.logical.wishes import MARKER
 from pgnb.postgres import Server, compose, identifier
 
 _TABLE = identifier(MARKER.schema, MARKER.name)

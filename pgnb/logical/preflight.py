@@ -14,15 +14,15 @@ from pgnb.core.parallel import map_parallel
 from pgnb.logical.capacity import capacity_checks
 from pgnb.logical.databases import makings
 from pgnb.logical.identity import unidentified_tables
+from pgnb.logical.not_replicated import object_checks, shape_checks
 from pgnb.logical.publications import plan_publications, update_checks
 from pgnb.logical.rights import set_up_rights
 from pgnb.logical.roles import role_checks
 from pgnb.logical.schema import dump_pod
 from pgnb.logical.slots import blocker_words, slot_blockers
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.subscriberchecks import subscriber_checks
+from pgnb.logical.subscriber_checks import subscriber_checks
 from pgnb.logical.targets import PARTS_SINCE
-from pgnb.logical.uncarried import object_checks, shape_checks
 from pgnb.postgres import Server
 from pgnb.postgres.disk import space_of
 from pgnb.postgres.route import ThroughPod

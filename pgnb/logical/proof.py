@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pgnb.core.checks import Check, Checks
 from pgnb.logical.arrival import wait_applied
+from pgnb.logical.publication_spec import qualified
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.tableidentity import leaves, read_identities
-from pgnb.logical.wishes import qualified
+from pgnb.logical.table_identity import leaves, read_identities
 from pgnb.postgres import Server, compose, identifier
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish
+from pgnb.logical.publication_spec import ALL_OPERATIONS, PublishedTable, Wish
 from pgnb.postgres import Server
 
 

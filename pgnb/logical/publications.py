@@ -16,10 +16,10 @@ from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Step
 from pgnb.logical.filters import same_filter
 from pgnb.logical.publication import Publication, read_publications
+from pgnb.logical.publication_spec import ALL_OPERATIONS, PublishedTable, Wish
 from pgnb.logical.slots import unused
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.updates import publisher_obstacles
-from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish
 from pgnb.postgres import Server, compose, identifier, join
 from pgnb.postgres.session import statement_text
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgnb.core.checks import Check
 from pgnb.core.plan import Change, Step
-from pgnb.logical.belongings import missing_role_settings
+from pgnb.logical.database_properties import missing_role_settings
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.postgres import HbaRule, Server, compose, identifier, join
 

@@ -16,7 +16,7 @@ from pgnb.cluster import Cluster, HelperPod, Right
 from pgnb.cluster.helpers import Helper
 from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Step
-from pgnb.logical.schemadiff import SchemaComparison, compare_schemas
+from pgnb.logical.schema_diff import SchemaComparison, compare_schemas
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
 from pgnb.postgres import Server

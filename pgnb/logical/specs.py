@@ -8,9 +8,9 @@ from typing import Any
 
 from pgnb.core.display import Displayable, Table
 from pgnb.core.errors import ParameterError
-from pgnb.logical.excluding import without_excluded
+from pgnb.logical.exclude_tables import without_excluded
 from pgnb.logical.names import LONGEST, publication_name, slot_name, subscription_name
-from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish, operations_of, wish_of
+from pgnb.logical.publication_spec import ALL_OPERATIONS, PublishedTable, Wish, operations_of, wish_of
 from pgnb.postgres import Server
 from pgnb.postgres.scratch import OWN, SCRATCH
 

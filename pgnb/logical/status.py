@@ -9,7 +9,7 @@ from pgnb.core.checks import Check, Checks
 from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_duration
 from pgnb.core.journal import Journal
 from pgnb.core.parallel import map_parallel
-from pgnb.logical.copying import STATES
+from pgnb.logical.initial_copy import STATES
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of

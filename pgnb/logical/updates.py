@@ -14,8 +14,9 @@ from typing import Literal
 from pgnb.core.errors import QueryFailed
 from pgnb.core.parallel import map_parallel
 from pgnb.logical.publication import read_publications
+from pgnb.logical.publication_spec import PublishedTable, Wish
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.tableidentity import (
+from pgnb.logical.table_identity import (
     FULL,
     Named,
     TableIdentity,
@@ -25,7 +26,6 @@ from pgnb.logical.tableidentity import (
     read_identities,
     sent_as,
 )
-from pgnb.logical.wishes import PublishedTable, Wish
 from pgnb.postgres import Server, compose, identifier, join
 
 Kind = Literal["unidentified-table", "outside-identity", "cannot-arrive"]

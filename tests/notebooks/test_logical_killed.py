@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pgnb.cluster import Cluster, connect
-from pgnb.logical.copying import copy_progress
-from pgnb.logical.published import compare_published
+from pgnb.logical.initial_copy import copy_progress
+from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import Specs, database_specs
 from pgnb.logical.status import logical_status

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pgnb.core.display import format_duration
 from pgnb.core.findings import Finding
-from pgnb.diagnosis.logical.judging import (
+from pgnb.diagnosis.logical.observation import DatabaseSeen, Evidence
+from pgnb.diagnosis.logical.rule_helpers import (
     MISSING_TABLE,
     Findings,
     concerns,
@@ -13,7 +14,6 @@ from pgnb.diagnosis.logical.judging import (
     retained,
     words,
 )
-from pgnb.diagnosis.logical.seen import DatabaseSeen, Evidence
 from pgnb.logical.catalog import Named
 from pgnb.logical.conflicts import Incident, Trouble
 

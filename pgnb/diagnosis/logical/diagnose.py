@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pgnb.core.findings import Diagnosis, Finding
+from pgnb.diagnosis.logical.observation import Evidence, collect
 from pgnb.diagnosis.logical.rules import database_findings
-from pgnb.diagnosis.logical.seen import Evidence, collect
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.postgres import Server
 

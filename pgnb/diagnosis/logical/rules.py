@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.logical.applying import apply_findings, copy_findings
-from pgnb.diagnosis.logical.judging import MISSING_TABLE, Findings, current, logged, retained, words
-from pgnb.diagnosis.logical.seen import DatabaseSeen, Evidence
+from pgnb.diagnosis.logical.observation import DatabaseSeen, Evidence
+from pgnb.diagnosis.logical.rule_helpers import MISSING_TABLE, Findings, current, logged, retained, words
 from pgnb.logical.names import stand_in_name
-from pgnb.logical.schemadiff import REPLICA_IDENTITY
+from pgnb.logical.schema_diff import REPLICA_IDENTITY
 
 
 def database_findings(seen: DatabaseSeen, evidence: Evidence) -> Findings:

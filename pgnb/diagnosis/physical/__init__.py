@@ -3,6 +3,6 @@
 from pgnb.core.findings import AREAS, KINDS, Diagnosis, Finding
 from pgnb.diagnosis.physical.collect import collect_evidence
 from pgnb.diagnosis.physical.diagnose import diagnose
-from pgnb.diagnosis.physical.seen import Evidence
+from pgnb.diagnosis.physical.observation import Evidence
 
 __all__ = ["AREAS", "KINDS", "Diagnosis", "Evidence", "Finding", "collect_evidence", "diagnose"]

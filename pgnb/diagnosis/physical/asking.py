@@ -9,8 +9,8 @@ from typing import Any
 
 from pgnb.cluster import LogLine
 from pgnb.core.errors import NotFound, PgnbError
+from pgnb.diagnosis.physical.observation import Condition, RoleSeen, ServerSeen
 from pgnb.diagnosis.physical.reach import connection_parts
-from pgnb.diagnosis.physical.seen import Condition, RoleSeen, ServerSeen
 from pgnb.physical import slots
 from pgnb.physical.sizing import five
 from pgnb.physical.status import receiver, senders

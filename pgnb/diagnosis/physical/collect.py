@@ -8,8 +8,8 @@ from dataclasses import replace
 from pgnb.cluster import Cluster, LogLine, Pod
 from pgnb.core.errors import ClusterError, PgnbError
 from pgnb.diagnosis.physical.asking import ask, ask_for_role
+from pgnb.diagnosis.physical.observation import Evidence, Part, ServerSeen, Wish
 from pgnb.diagnosis.physical.reach import reach_of
-from pgnb.diagnosis.physical.seen import Evidence, Part, ServerSeen, Wish
 from pgnb.postgres import Client, Server, find_server
 from pgnb.postgres.config.hba import read_hba
 from pgnb.postgres.facts import assert_expected

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pgnb.core.findings import Diagnosis, Finding
+from pgnb.diagnosis.physical.observation import Evidence
 from pgnb.diagnosis.physical.rules.configuration import configuration_findings
 from pgnb.diagnosis.physical.rules.connection import connection_findings
 from pgnb.diagnosis.physical.rules.history import history_findings
 from pgnb.diagnosis.physical.rules.pods import pod_findings
 from pgnb.diagnosis.physical.rules.replay import replay_findings
 from pgnb.diagnosis.physical.rules.slots import slot_findings
-from pgnb.diagnosis.physical.seen import Evidence
 
 _EXPLAINING = ("slot-missing", "slot-in-use", "wal-removed", "other-system", "other-timeline")
 """Kinds that keep a receiver from streaming by themselves."""

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from pgnb.cluster import Cluster
 from pgnb.core.errors import ClusterError, DeadlineExceeded
-from pgnb.diagnosis.physical.seen import Reach, ServerSeen
+from pgnb.diagnosis.physical.observation import Reach, ServerSeen
 from pgnb.physical.proof import Proof, read_proofs
 from pgnb.postgres.conninfo import conninfo
 

@@ -10,9 +10,9 @@ measure_cutover(cut, ...), plot_cutover(cut)                     what a client s
 """
 
 from pgnb.logical.cutover.checks import cutover_checks, cutover_done
-from pgnb.logical.cutover.measured import measure_cutover, plot_cutover
-from pgnb.logical.cutover.parties import logical_cutover
-from pgnb.logical.cutover.paths import plan_cutover
+from pgnb.logical.cutover.measure import measure_cutover, plot_cutover
+from pgnb.logical.cutover.operations import plan_cutover
+from pgnb.logical.cutover.participants import logical_cutover
 from pgnb.logical.cutover.reverse import plan_way_back, way_back_settings
 from pgnb.logical.cutover.rights import cutover_rights
 from pgnb.logical.cutover.status import cutover_status

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pgnb.core.checks import Check, Checks
 from pgnb.core.parallel import map_parallel
-from pgnb.logical.belongings import belongings_check
-from pgnb.logical.cutover.parties import Cutover
-from pgnb.logical.cutover.publishing import publishing_checks
+from pgnb.logical.cutover.failover_publications import publishing_checks
+from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.cutover.rights import service_rights
 from pgnb.logical.cutover.status import CutoverStatus, DatabaseState, cutover_status
+from pgnb.logical.database_properties import belongings_check
 from pgnb.logical.publications import update_checks
 from pgnb.logical.sequences import missing_sequences, unfed
 from pgnb.logical.slots import logical_slots

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from pgnb.core.parallel import run_all
 from pgnb.core.plan import Step
-from pgnb.logical.cutover.parties import Cutover
-from pgnb.logical.cutover.publishing import publish, unpublished
+from pgnb.logical.cutover.failover_publications import publish, unpublished
+from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.cutover.status import CutoverStatus, gaps_of
-from pgnb.logical.leftslots import drop_without_publisher, make_notes
+from pgnb.logical.orphaned_slots import drop_without_publisher, make_notes
 from pgnb.logical.sequences import set_sequences
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pgnb.core.plan import Change, Step
-from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.identity import plan_subscriber_identity
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.roles import plan_reader, subscription_rules

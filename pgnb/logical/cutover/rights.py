@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pgnb.cluster import Right
 from pgnb.core.checks import Checks
-from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.cutover.reverse import way_back_settings
 from pgnb.logical.cutover.status import CutoverStatus, cutover_status, unfinished
 from pgnb.postgres.config.restart import restart_rights

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pgnb.core.display import Cell, Displayable, Table, format_bytes
 from pgnb.core.errors import ParameterError
 from pgnb.core.parallel import map_parallel
-from pgnb.logical.cutover.parties import Cutover
-from pgnb.logical.equal import Counted
-from pgnb.logical.leftslots import left_slots
-from pgnb.logical.quiet import Silence, read_silence
+from pgnb.logical.cutover.participants import Cutover
+from pgnb.logical.orphaned_slots import left_slots
+from pgnb.logical.row_counts import Counted
 from pgnb.logical.sequences import Gap, carried_gaps, margin_gaps
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.targets import databases_of
+from pgnb.logical.write_block import Silence, read_silence
 from pgnb.postgres.services import own_labels, read_service, selector_words
 
 COLUMNS = (

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pgnb.core.errors import ParameterError
 from pgnb.core.findings import Diagnosis
 from pgnb.core.plan import Change
+from pgnb.logical.publication_spec import qualified
 from pgnb.logical.remedies.identity import plan_identity
 from pgnb.logical.remedies.recreate import plan_recreate
 from pgnb.logical.remedies.resync import plan_resync
 from pgnb.logical.remedies.subscription import plan_enable, plan_refresh, plan_skip
 from pgnb.logical.remedies.workers import plan_workers
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.wishes import qualified
 from pgnb.postgres import Server
 from pgnb.postgres.source import Source
 

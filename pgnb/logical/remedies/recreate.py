@@ -9,7 +9,7 @@ from pgnb.core.checks import Check, Checks
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.core.wait import wait_until
 from pgnb.logical.publication import published_tables
-from pgnb.logical.remedies.emptying import empty_step
+from pgnb.logical.remedies.empty_tables import empty_step
 from pgnb.logical.remedies.identity import arrival_check
 from pgnb.logical.remedies.subscription import PARAMETER
 from pgnb.logical.slots import drop_slot, logical_slots

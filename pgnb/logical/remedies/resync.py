@@ -17,14 +17,14 @@ from pgnb.logical.arrival import wait_applied
 from pgnb.logical.catalog import Named
 from pgnb.logical.names import stand_in_name
 from pgnb.logical.publication import published_tables, read_publications
+from pgnb.logical.publication_spec import PublishedTable, Wish
 from pgnb.logical.publications import publication_objects
-from pgnb.logical.remedies.emptying import empty_step, empty_tables
+from pgnb.logical.remedies.empty_tables import empty_step, empty_tables
 from pgnb.logical.remedies.identity import arrival_check
 from pgnb.logical.remedies.subscription import PARAMETER, apply_of, standing
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription
 from pgnb.logical.targets import copy_checks
-from pgnb.logical.wishes import PublishedTable, Wish
 from pgnb.postgres import Server, compose, identifier, join
 
 _CONFIRMED_WITHIN = 120.0

@@ -9,10 +9,10 @@ from typing import Any
 from pgnb.cluster import Cluster, connect
 from pgnb.core.plan import Applied, Change, gate
 from pgnb.core.wait import wait_until
-from pgnb.logical.copying import wait_copied
 from pgnb.logical.cutover import logical_cutover
-from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.databases import plan_databases
+from pgnb.logical.initial_copy import wait_copied
 from pgnb.logical.markers import plan_markers
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.roles import plan_reader

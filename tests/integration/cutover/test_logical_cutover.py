@@ -21,12 +21,12 @@ from pgnb.logical.cutover import (
     plot_cutover,
     unblocking,
 )
-from pgnb.logical.cutover.planned import Handover
-from pgnb.logical.leftslots import left_slots
+from pgnb.logical.cutover.steps import Handover
+from pgnb.logical.orphaned_slots import left_slots
 from pgnb.logical.publication import read_publications
-from pgnb.logical.quiet import read_silence
 from pgnb.logical.sequences import read_sequences
 from pgnb.logical.slots import create_slot, drop_slot, logical_slots
+from pgnb.logical.write_block import read_silence
 from pgnb.postgres.services import switch
 
 INSERTS = (

@@ -8,16 +8,16 @@ from typing import Any
 
 from pgnb.cluster import Cluster, connect
 from pgnb.core.plan import Change, gate
-from pgnb.logical.copying import CopyProgress, wait_copied
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.identity import plan_replica_identity, plan_subscriber_identity
+from pgnb.logical.initial_copy import CopyProgress, wait_copied
 from pgnb.logical.markers import plan_markers
+from pgnb.logical.publication_spec import ALL_OPERATIONS
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.roles import plan_reader, plan_roles
 from pgnb.logical.schema import plan_schema
 from pgnb.logical.specs import Specs, database_specs
 from pgnb.logical.subscriptions import plan_subscriptions
-from pgnb.logical.wishes import ALL_OPERATIONS
 from pgnb.physical import Source, replication_source
 from pgnb.postgres import Server, compose, find_server, identifier
 from pgnb.postgres.roles import plan_role

@@ -8,7 +8,7 @@ import pytest
 from logical_pair import Pair, carry_out
 
 from pgnb.core.errors import ChangeFailed, QueryFailed
-from pgnb.logical.belongings import Lacking, belongings_check
+from pgnb.logical.database_properties import Lacking, belongings_check
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.roles import plan_roles
 from pgnb.postgres import Server, compose, identifier

@@ -13,7 +13,7 @@ from pgnb.diagnosis.logical import diagnose_logical
 from pgnb.logical.preflight import logical_preflight, publisher_preflight
 from pgnb.logical.publication import published_tables, read_publications
 from pgnb.logical.publications import plan_publications
-from pgnb.logical.published import compare_published
+from pgnb.logical.row_comparison import compare_published
 
 _OWNED = "ALTER EXTENSION plpgsql ADD TABLE {}"
 _EXTENSION = (

@@ -12,11 +12,11 @@ from logical_pair import PUBLISHER, PUBLISHER_ARGS, SUBSCRIBER, SUBSCRIBER_ARGS,
 
 from pgnb.core.errors import ChangeFailed
 from pgnb.core.wait import wait_until
-from pgnb.logical.copying import copy_progress
 from pgnb.logical.databases import plan_databases
+from pgnb.logical.initial_copy import copy_progress
 from pgnb.logical.markers import prove_rows
-from pgnb.logical.published import compare_published
 from pgnb.logical.roles import plan_roles
+from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.schema import plan_schema
 from pgnb.logical.specs import Specs
 from pgnb.postgres import Server

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from logical_pair import Pair, carry_out
 
-from pgnb.logical.copying import copy_progress, wait_copied
-from pgnb.logical.equal import count_both
+from pgnb.logical.initial_copy import copy_progress, wait_copied
 from pgnb.logical.preflight import logical_preflight
-from pgnb.logical.schemadiff import compare_schemas
+from pgnb.logical.row_counts import count_both
+from pgnb.logical.schema_diff import compare_schemas
 from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
 from pgnb.postgres import Session

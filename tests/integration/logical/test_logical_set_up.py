@@ -17,9 +17,9 @@ from pgnb.logical.markers import marker_checks, plan_markers, prove_rows
 from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.publication import read_publications
 from pgnb.logical.publications import plan_publications
-from pgnb.logical.published import compare_published
 from pgnb.logical.removal import plan_drop_subscriptions
 from pgnb.logical.roles import plan_reader
+from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.schema import dump_helper, dump_schema
 from pgnb.logical.slots import create_slot, drop_slot, logical_slots
 from pgnb.logical.specs import Specs

@@ -15,7 +15,7 @@ from pgnb.logical.arrival import wait_applied
 from pgnb.logical.capacity import worker_settings
 from pgnb.logical.markers import prove_rows
 from pgnb.logical.preflight import logical_preflight
-from pgnb.logical.published import compare_published
+from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
 from pgnb.logical.targets import PARTS_SINCE

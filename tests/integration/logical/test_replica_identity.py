@@ -18,7 +18,7 @@ from pgnb.logical.markers import plan_markers
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.remedies import plan_remedy
 from pgnb.logical.schema import plan_schema
-from pgnb.logical.schemadiff import REPLICA_IDENTITY, compare_schemas
+from pgnb.logical.schema_diff import REPLICA_IDENTITY, compare_schemas
 from pgnb.logical.specs import Specs
 from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.practices.practices import publication_checks

@@ -8,7 +8,7 @@ from trouble_stage import Stage, carry_out
 from pgnb.core.checks import verify
 from pgnb.core.errors import ChangeFailed, GateClosed, ParameterError
 from pgnb.core.plan import Change
-from pgnb.logical.adding import plan_add_table
+from pgnb.logical.add_table import plan_add_table
 from pgnb.logical.proof import table_checks
 from pgnb.logical.specs import DatabaseSpec
 

@@ -11,7 +11,7 @@ from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.plan import gate
 from pgnb.diagnosis.logical.locating import located
 from pgnb.logical.conflicts import Incident
-from pgnb.logical.schemadiff import compare_schemas
+from pgnb.logical.schema_diff import compare_schemas
 
 _UNFLUSHED = """
 SET allow_system_table_mods = on;

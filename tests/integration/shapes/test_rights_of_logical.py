@@ -20,7 +20,7 @@ from pgnb.cluster import connect
 from pgnb.core.errors import GateClosed
 from pgnb.core.plan import gate
 from pgnb.logical.cutover import logical_cutover, plan_cutover
-from pgnb.logical.quiet import read_silence
+from pgnb.logical.write_block import read_silence
 from pgnb.postgres import Server, find_server
 from pgnb.postgres.config.configure import plan_settings
 from pgnb.postgres.config.restart import plan_restart

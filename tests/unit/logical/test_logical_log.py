@@ -8,7 +8,7 @@ import pytest
 
 from pgnb.cluster.logs import LogLine
 from pgnb.logical.conflicts import Incident, Incidents, incidents
-from pgnb.logical.reports import reports
+from pgnb.logical.server_log import reports
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 P = "2026-01-01 00:00:00.000 UTC"

@@ -14,7 +14,7 @@ from pgnb.logical.filters import _bare
 from pgnb.logical.names import publication_name, slot_name, subscription_name
 from pgnb.logical.options import spelled, subscription_options
 from pgnb.logical.passfile import passfile_line, with_line
-from pgnb.logical.wishes import MARKER, PublishedTable, qualified, wish_of
+from pgnb.logical.publication_spec import MARKER, PublishedTable, qualified, wish_of
 from pgnb.postgres.source import Source
 
 NAMES = (

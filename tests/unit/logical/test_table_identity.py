@@ -8,15 +8,15 @@ from test_logical_schemadiff import SHAPE
 from pgnb.core.errors import ParameterError
 from pgnb.logical.catalog import Catalog
 from pgnb.logical.conflicts import Incident
-from pgnb.logical.schemadiff import REPLICA_IDENTITY, differences
-from pgnb.logical.tableidentity import (
+from pgnb.logical.publication_spec import operations_of, wish_of
+from pgnb.logical.schema_diff import REPLICA_IDENTITY, differences
+from pgnb.logical.table_identity import (
     TableIdentity,
     UniqueIndex,
     arrives,
     published_by,
     sent_as,
 )
-from pgnb.logical.wishes import operations_of, wish_of
 
 PRIMARY = UniqueIndex("t_pkey", ("id",), primary=True, chosen=False)
 CHOSEN = UniqueIndex("t_a_key", ("a",), primary=False, chosen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import lines_about
-from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
+from pgnb.diagnosis.physical.observation import Evidence, ServerSeen
 
 _FALLBACK = "walreceiver"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pgnb.core.display import format_duration
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import kind_of, last_complaint, lines_about
-from pgnb.diagnosis.physical.seen import Evidence, Reach, ServerSeen
+from pgnb.diagnosis.physical.observation import Evidence, Reach, ServerSeen
 from pgnb.physical.proof import Proof
 
 _SILENT = 0.75

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import kind_of, lines_about, stamped
-from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
+from pgnb.diagnosis.physical.observation import Evidence, ServerSeen
 
 _LAST_LINES = 4
 _CAUSES_IN_LOGS = (

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import lines_about
+from pgnb.diagnosis.physical.observation import Evidence, ServerSeen
 from pgnb.diagnosis.physical.rules.history import history_of
-from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
 from pgnb.physical import Slot
 from pgnb.postgres.progress import lsn_text
 

@@ -13,8 +13,8 @@ from pgnb.core.errors import ConnectionFailed, ParameterError, PodError
 from pgnb.core.journal import Entry
 from pgnb.core.parallel import map_parallel
 from pgnb.core.tls import checked_tls
-from pgnb.logical.equal import Counted
-from pgnb.logical.leftslots import left_slots
+from pgnb.logical.orphaned_slots import left_slots
+from pgnb.logical.row_counts import Counted
 from pgnb.logical.specs import DatabaseSpec, Specs, database_specs
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.targets import databases_of

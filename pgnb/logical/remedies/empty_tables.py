@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pgnb.core.plan import Step
-from pgnb.logical.tableidentity import Named, read_identities
+from pgnb.logical.table_identity import Named, read_identities
 from pgnb.postgres import Server, compose, identifier, join
 from pgnb.postgres.session import Statement
 

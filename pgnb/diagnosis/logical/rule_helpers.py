@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
-from pgnb.diagnosis.logical.seen import DatabaseSeen
+from pgnb.diagnosis.logical.observation import DatabaseSeen
 from pgnb.logical.catalog import Named
 from pgnb.logical.conflicts import Incident, Trouble
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pgnb.core.checks import Check
 from pgnb.core.parallel import map_parallel
-from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.publication import read_publications
 from pgnb.logical.publications import plan_publications, update_checks
 from pgnb.logical.specs import DatabaseSpec

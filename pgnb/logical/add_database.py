@@ -8,8 +8,8 @@ from typing import Any
 
 from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.plan import Change, Step
+from pgnb.logical.publication_spec import ALL_OPERATIONS
 from pgnb.logical.specs import Specs, check_name, database_specs
-from pgnb.logical.wishes import ALL_OPERATIONS
 from pgnb.postgres import Server, compose, identifier
 from pgnb.postgres.scratch import unfinished
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pgnb.core.errors import ParameterError
-from pgnb.logical.tableidentity import TableIdentity, read_identities
-from pgnb.logical.wishes import MARKER, Named, PublishedTable, Wish
+from pgnb.logical.publication_spec import MARKER, Named, PublishedTable, Wish
+from pgnb.logical.table_identity import TableIdentity, read_identities
 from pgnb.postgres import Server
 
 _EVERY = "*"

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from pgnb.core.checks import Check
 from pgnb.core.parallel import map_parallel
+from pgnb.logical.publication_spec import exclusion
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.tableidentity import published_by, read_identities
-from pgnb.logical.wishes import exclusion
+from pgnb.logical.table_identity import published_by, read_identities
 from pgnb.postgres import Server
 from pgnb.postgres.rows import Row
 

@@ -8,16 +8,16 @@ from pgnb.core.checks import Check
 from pgnb.core.errors import GateClosed
 from pgnb.core.parallel import map_parallel
 from pgnb.logical.catalog import read_catalog
-from pgnb.logical.extensiontables import extension_table_checks
+from pgnb.logical.extension_tables import extension_table_checks
+from pgnb.logical.publication_spec import MARKER
 from pgnb.logical.schema import uncopied
-from pgnb.logical.schemadiff import differences
+from pgnb.logical.schema_diff import differences
 from pgnb.logical.slots import LogicalSlot, logical_slots, usable_slot
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
-from pgnb.logical.tableidentity import published_by, read_identities, sent_as
+from pgnb.logical.table_identity import published_by, read_identities, sent_as
 from pgnb.logical.targets import databases_of, filled_tables
 from pgnb.logical.updates import subscriber_obstacles
-from pgnb.logical.wishes import MARKER
 from pgnb.postgres import Server
 
 _SHOWN = 5

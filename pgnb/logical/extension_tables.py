@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pgnb.core.checks import Check
 from pgnb.core.errors import QueryFailed
 from pgnb.core.parallel import map_parallel
+from pgnb.logical.publication_spec import exclusion
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.tableidentity import Named, published_by, read_identities
+from pgnb.logical.table_identity import Named, published_by, read_identities
 from pgnb.logical.targets import filled_tables
-from pgnb.logical.wishes import exclusion
 from pgnb.postgres import Server
 from pgnb.postgres.rows import Row
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 
 from pgnb.core.errors import LeaseLost, PgnbError
 from pgnb.core.parallel import map_parallel
-from pgnb.logical.cutover.parties import Cutover
-from pgnb.logical.quiet import let_writes_in
+from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
+from pgnb.logical.write_block import let_writes_in
 from pgnb.postgres.services import own_labels, read_service, selector_words
 
 GO_ON = (

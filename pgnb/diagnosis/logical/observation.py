@@ -12,8 +12,8 @@ from pgnb.diagnosis.logical.locating import located
 from pgnb.logical.catalog import Named
 from pgnb.logical.conflicts import Incident, read_incidents
 from pgnb.logical.publication import Publication, published_tables, read_publications
-from pgnb.logical.rowpair import row_pair
-from pgnb.logical.schemadiff import Difference, compare_schemas
+from pgnb.logical.row_pair import row_pair
+from pgnb.logical.schema_diff import Difference, compare_schemas
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions

@@ -17,15 +17,15 @@ from pgnb.core.plan import Change, Step
 from pgnb.logical.catalog import Catalog, Named, TableShape, read_catalog
 from pgnb.logical.identity import plan_subscriber_identity
 from pgnb.logical.publication import Publication, read_publications
+from pgnb.logical.publication_spec import PublishedTable, Wish, qualified
 from pgnb.logical.publications import publication_objects
 from pgnb.logical.schema import DUMP_RIGHTS, dump_helper, dump_schema, load
-from pgnb.logical.schemadiff import differences
+from pgnb.logical.schema_diff import differences
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.subscriptions import refresh
-from pgnb.logical.tableidentity import TableIdentity, identities_of, leaves, read_identities
+from pgnb.logical.table_identity import TableIdentity, identities_of, leaves, read_identities
 from pgnb.logical.updates import publisher_obstacles
-from pgnb.logical.wishes import PublishedTable, Wish, qualified
 from pgnb.postgres import Rows, Server, compose, identifier
 from pgnb.postgres.queries import sql_of
 from pgnb.postgres.source import Source

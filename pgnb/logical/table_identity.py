@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pgnb.logical.wishes import Named as Named
-from pgnb.logical.wishes import Wish
+from pgnb.logical.publication_spec import Named as Named
+from pgnb.logical.publication_spec import Wish
 from pgnb.postgres import Server
 
 FULL, INDEX, DEFAULT, NOTHING = "f", "i", "d", "n"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.cutover.participants import Cutover
 from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.measure import Service, next_row, started
 from pgnb.observe.phases import measured_silence, plot_phases

@@ -12,15 +12,15 @@ from pgnb.core.errors import ChangeFailed, PgnbError, VerificationFailed
 from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Step
 from pgnb.logical.arrival import wait_applied
-from pgnb.logical.copying import wait_copied
-from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.cutover.participants import Cutover
+from pgnb.logical.cutover.resume_writes import put_back, standing_specs
 from pgnb.logical.cutover.reverse import follow
 from pgnb.logical.cutover.status import CutoverStatus
-from pgnb.logical.cutover.unblocking import put_back, standing_specs
-from pgnb.logical.equal import count_both
-from pgnb.logical.quiet import end_sessions, stop_writes
+from pgnb.logical.initial_copy import wait_copied
+from pgnb.logical.row_counts import count_both
 from pgnb.logical.sequences import carried_gaps, set_sequences
 from pgnb.logical.specs import DatabaseSpec
+from pgnb.logical.write_block import end_sessions, stop_writes
 from pgnb.postgres import compose, identifier
 from pgnb.postgres.services import switch
 

@@ -14,7 +14,7 @@ from pgnb.core.checks import Check, Checks
 from pgnb.core.display import Cell, Displayable, Table, Tone
 from pgnb.core.journal import Journal
 from pgnb.logical.catalog import Catalog, Column, Named, TableShape, read_catalog
-from pgnb.logical.tableidentity import FULL, arrives
+from pgnb.logical.table_identity import FULL, arrives
 from pgnb.logical.typefit import fits
 from pgnb.postgres import Server
 
