@@ -12,9 +12,9 @@ from benchmarks.progress import say
 from benchmarks.scripts import carry_out
 from pgnb.core.plan import gate
 from pgnb.logical.capacity import worker_settings
-from pgnb.logical.removal import plan_drop_subscriptions
 from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.specs import database_specs
+from pgnb.logical.subscriptions import plan_drop_subscriptions
 from pgnb.postgres import Server
 from pgnb.postgres.config.configure import plan_settings
 from pgnb.postgres.config.restart import plan_pending_restart

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from pgnb.core.checks import Check, Checks
 from pgnb.core.display import Displayable, Table
-from pgnb.logical.locks import lock_settings
+from pgnb.core.parallel import AT_ONCE, map_parallel
+from pgnb.logical.schema import uncopied
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
@@ -127,3 +129,30 @@ def capacity_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
             yield Check(
                 f"{side}: {setting.name}", setting.met, setting.display, setting.wish_display, _RESTART
             )
+
+
+SETTING = "max_locks_per_transaction"
+_MORE = 1.1
+"""Types, schemas and functions are locked as well, and other sessions hold locks meanwhile."""
+
+
+def lock_settings(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> dict[str, str]:
+    """Return what the subscriber needs so that the missing schemas can be loaded; empty where it has room.
+
+    A database that the publisher lacks too has nothing to load. Schemas are loaded side by side, so the
+    largest of them count together. A subscriber that is not there yet is taken for one with the publisher's
+    numbers. Raises QueryFailed.
+    """
+    here = databases_of(publisher)
+    there = [spec for spec in specs if spec.database in here]
+    missing = uncopied(subscriber, there) if subscriber.present else there
+    if not missing:
+        return {}
+    found = map_parallel(
+        lambda spec: publisher.fetch_one("logical/relations", database=spec.database), missing
+    )
+    needed = sum(sorted((int(row["relations"]) for row in found), reverse=True)[:AT_ONCE]) * _MORE
+    room = subscriber.fetch_one("logical/lock_table") or publisher.fetch_one("logical/lock_table")
+    if needed <= room["locks"] * room["holders"]:
+        return {}
+    return {SETTING: f">= {ceil(needed / room['holders'])}"}

@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pgnb.core.display import Displayable, Table
-from pgnb.logical.server_log import Report, reports
-from pgnb.logical.serverlog import server_log
+from pgnb.logical.server_log import Report, reports, server_log
 from pgnb.postgres import Server
 
 Trouble = Literal[

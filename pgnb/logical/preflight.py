@@ -7,24 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pgnb.cluster import Right
 from pgnb.core.checks import Check, Checks
 from pgnb.core.display import format_bytes, format_duration
 from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.parallel import map_parallel
-from pgnb.logical.capacity import capacity_checks
+from pgnb.logical.capacity import capacity_checks, worker_settings
 from pgnb.logical.databases import makings
 from pgnb.logical.identity import unidentified_tables
 from pgnb.logical.not_replicated import object_checks, shape_checks
 from pgnb.logical.publications import plan_publications, update_checks
-from pgnb.logical.rights import set_up_rights
 from pgnb.logical.roles import role_checks
-from pgnb.logical.schema import dump_pod
+from pgnb.logical.schema import DUMP_RIGHTS, dump_pod, uncopied
 from pgnb.logical.slots import blocker_words, slot_blockers
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscriber_checks import subscriber_checks
 from pgnb.logical.targets import PARTS_SINCE
 from pgnb.postgres import Server
+from pgnb.postgres.config.restart import restart_rights
 from pgnb.postgres.disk import space_of
+from pgnb.postgres.roles import role_rights
 from pgnb.postgres.route import ThroughPod
 
 _LONG = 60.0
@@ -268,3 +270,33 @@ def _transactions(publisher: Server) -> Check:
         "The creation of a slot waits for each of them to end.",
         advice=True,
     )
+
+
+_CLIENT = "to measure the restart from a client's side"
+_CLIENT_RIGHTS = (Right("create", "pods", why=_CLIENT), Right("delete", "pods", why=_CLIENT))
+
+
+def set_up_rights(
+    publisher: Server, subscriber: Server, databases: Sequence[str], *, secret: str, allow_restart: bool
+) -> list[Right]:
+    """The rights that replicating these databases takes, as far as something is still to be done.
+
+    `secret`: the Secret with the replicating role's password, where the set-up makes that role.
+    `allow_restart`: whether a server is restarted where a setting waits for it.
+    """
+    if not isinstance(publisher.route, ThroughPod):
+        return []
+    specs = [DatabaseSpec.of(database) for database in databases]
+    rights = list(DUMP_RIGHTS) if uncopied(subscriber, specs) else []
+    rights += role_rights(publisher, secret) if secret else []
+    rights += _restarts(publisher, subscriber, specs) if allow_restart and specs else ()
+    return list({(right.verb, right.resource, right.name): right for right in rights}.values())
+
+
+def _restarts(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Right]:
+    """Each of these settings takes a restart; the publisher's is measured by a client in a pod."""
+    needs = worker_settings(publisher, subscriber, specs)
+    if publisher.settings(needs.publisher).unmet:
+        yield from (*restart_rights(publisher), *_CLIENT_RIGHTS)
+    if subscriber.present and subscriber.settings(needs.subscriber).unmet:
+        yield from restart_rights(subscriber)

@@ -5,6 +5,7 @@ A diff of two dumps always differs (pg_dump writes a random \\restrict line) and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from pgnb.core.display import Cell, Displayable, Table, Tone
 from pgnb.core.journal import Journal
 from pgnb.logical.catalog import Catalog, Column, Named, TableShape, read_catalog
 from pgnb.logical.table_identity import FULL, arrives
-from pgnb.logical.typefit import fits
 from pgnb.postgres import Server
 
 Effect = Literal["stops", "risk", "later"]
@@ -228,3 +228,44 @@ def _enums(publisher: Catalog, subscriber: Catalog) -> Iterator[Difference]:
         effect: Effect = "risk" if lacking else "later"
         ours, others = f"has {lacking or 'no more'}", f"has {extra or 'no more'}"
         yield Difference(publisher.database, "–", f"labels of the type {schema}.{name}", ours, others, effect)
+
+
+_NUMBERS = ("smallint", "integer", "bigint", "numeric")
+_FLOATS = ("real", "double precision")
+_LIMITED = re.compile(
+    r"(?P<base>character varying|character|bit varying|bit|numeric)\((?P<size>\d+)(?:,(?P<scale>\d+))?\)\Z"
+)
+_TEXTS = ("character varying", "text")
+
+
+def fits(publisher: str, subscriber: str) -> bool:
+    """Whether `subscriber`, spelled as format_type does, takes every value of `publisher`."""
+    if publisher == subscriber:
+        return True
+    for ladder in (_NUMBERS, _FLOATS):
+        if publisher in ladder and subscriber in ladder:
+            return ladder.index(publisher) < ladder.index(subscriber)
+    return _wider(publisher, subscriber)
+
+
+def _wider(publisher: str, subscriber: str) -> bool:
+    one, other = _LIMITED.match(publisher), _LIMITED.match(subscriber)
+    if one is None:
+        return publisher in _TEXTS and subscriber in _TEXTS
+    if other is None:
+        unlimited = _TEXTS if one["base"] == "character varying" else (one["base"],)
+        return subscriber in unlimited
+    if one["base"] != other["base"] or one["base"] in ("character", "bit"):
+        return False
+    return (
+        _room(other) >= _room(one) and _scale(other) >= _scale(one) and int(other["size"]) >= int(one["size"])
+    )
+
+
+def _scale(match: re.Match[str]) -> int:
+    return int(match["scale"] or 0)
+
+
+def _room(match: re.Match[str]) -> int:
+    """The digits before the point, or the length."""
+    return int(match["size"]) - _scale(match)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pgnb.cluster.logs import LogLine
+from pgnb.postgres import Server
 
 _LEVELS = "LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC"
 _PARTS = "DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LOCATION"
@@ -78,3 +79,19 @@ def _with(report: Report | None, part: str, text: str) -> Report | None:
         case "CONTEXT":
             return replace(report, context=text)
     return report
+
+
+_BYTES = 512 * 1024
+
+
+def server_log(server: Server, *, lines: int = 2000) -> Sequence[LogLine]:
+    """The last lines of the pod's log, and of the file of the logging collector where that is on.
+
+    Bounded to `lines` lines of each and 512 KiB of the file. Source: the container's log,
+    pg_current_logfile('stderr'). Reading the file takes pg_read_server_files or a superuser: QueryFailed.
+    """
+    pod_log = server.cluster.logs(server.pod, tail=lines, timestamps=True)
+    rows = server.query("logical/collected_log", {"bytes": _BYTES})
+    text = bytes(rows[0]["content"]).decode("utf-8", "replace") if rows else ""
+    collected = text.splitlines()[-lines:]
+    return [*pod_log, *(LogLine(line) for line in collected)]

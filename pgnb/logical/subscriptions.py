@@ -20,7 +20,6 @@ from pgnb.logical.names import stand_in_name
 from pgnb.logical.options import spelled, subscription_options
 from pgnb.logical.passfile import passfile_path, passfile_step
 from pgnb.logical.publication import Published, published_tables
-from pgnb.logical.removal import plan_drop_subscriptions
 from pgnb.logical.slots import LogicalSlot, create_slot, drop_slot, logical_slots, usable_slot
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
@@ -300,3 +299,40 @@ def _after(wish: _Wish, plan: _Plan) -> str:
 def _note(plans: Sequence[_Plan]) -> str:
     disabled = [plan.spec.database for plan in plans if plan.now and not plan.now.enabled]
     return f"Disabled, and left so (12.9): {', '.join(disabled)}." if disabled else ""
+
+
+def plan_drop_subscriptions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:
+    """The plan that drops the specs' subscriptions and, through them, their slots on the publisher.
+
+    The rows stay on the subscriber. Asks for `drop_subscriptions` with the names, joined by commas. For a
+    publisher that is dead see 12.10.
+    """
+    there = databases_of(subscriber)
+    found = map_parallel(
+        lambda spec: (spec, read_subscriptions(subscriber, spec.database).get(spec.subscription)),
+        [spec for spec in specs if spec.database in there],
+    )
+    standing = [(spec, now) for spec, now in found if now is not None]
+    names = ", ".join(now.name for _, now in standing)
+    title = f"drop subscriptions on {subscriber.name}"
+
+    def run() -> str:
+        run_all(lambda spec: _drop(subscriber, spec), [spec for spec, _ in standing], lambda s: s.database)
+        return f"{len(standing)} dropped"
+
+    steps = [Step(subscriber.name, f"DROP SUBSCRIPTION {names}", run, journalled=True)] if standing else []
+    why = f"What is written on {publisher.name} from then on does not arrive; a new subscription copies anew."
+    return Change(
+        title,
+        subscriber.journal,
+        "".join(f"{s.database}: {now.summary}\n" for s, now in standing),
+        "",
+        steps,
+        confirmations=[Confirmation("drop_subscriptions", names, why)] if standing else (),
+    )
+
+
+def _drop(subscriber: Server, spec: DatabaseSpec) -> None:
+    subscriber.execute(
+        compose("DROP SUBSCRIPTION IF EXISTS {}", identifier(spec.subscription)), database=spec.database
+    )

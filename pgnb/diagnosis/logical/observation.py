@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pgnb.core.errors import DeadlineExceeded, PgnbError
 from pgnb.core.parallel import map_parallel
 from pgnb.core.wait import wait_until
-from pgnb.diagnosis.logical.locating import located
 from pgnb.logical.catalog import Named
 from pgnb.logical.conflicts import Incident, read_incidents
 from pgnb.logical.publication import Publication, published_tables, read_publications
@@ -190,3 +189,25 @@ def _rows(
     if table is None:
         return ()
     return row_pair(servers, spec.database, table, incident.columns, incident.values, show=show)
+
+
+def located(subscriber: Server, spec: DatabaseSpec, tables: Iterable[Named], incident: Incident) -> Incident:
+    """The incident with its table as `schema.name`, where the name alone or its constraint fits one table.
+
+    `tables` are those of the subscription. What a copy reports stays as it is, and what fits several.
+    """
+    if incident.phase == "copy" or "." in incident.table:
+        return incident
+    if incident.table:
+        found = [key for key in tables if key[1] == incident.table]
+    else:
+        found = _constrained(subscriber, spec, incident.constraint)
+    return replace(incident, table=".".join(found[0])) if len(found) == 1 else incident
+
+
+def _constrained(subscriber: Server, spec: DatabaseSpec, constraint: str) -> list[Named]:
+    if not constraint:
+        return []
+    named = {"subscription": spec.subscription, "constraint": constraint}
+    rows = subscriber.query("logical/constrained_tables", named, database=spec.database)
+    return [(row["schema"], row["table"]) for row in rows]

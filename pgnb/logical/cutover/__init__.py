@@ -9,12 +9,11 @@ cutover_done(cut) -> Checks                                      what is found a
 measure_cutover(cut, ...), plot_cutover(cut)                     what a client saw of it
 """
 
-from pgnb.logical.cutover.checks import cutover_checks, cutover_done
+from pgnb.logical.cutover.checks import cutover_checks, cutover_done, cutover_rights
 from pgnb.logical.cutover.measure import measure_cutover, plot_cutover
 from pgnb.logical.cutover.operations import plan_cutover
 from pgnb.logical.cutover.participants import logical_cutover
 from pgnb.logical.cutover.reverse import plan_way_back, way_back_settings
-from pgnb.logical.cutover.rights import cutover_rights
 from pgnb.logical.cutover.status import cutover_status
 
 __all__ = [

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pgnb.core.checks import Check, Checks
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.logical.cutover.checks import cutover_checks, unknown_sequences
-from pgnb.logical.cutover.failover import Emergency
 from pgnb.logical.cutover.failover_publications import unpublished
 from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.cutover.resume_writes import GO_ON, reasons_against
 from pgnb.logical.cutover.status import CutoverStatus, cutover_status, unfinished
-from pgnb.logical.cutover.steps import Handover
+from pgnb.logical.cutover.steps import Emergency, Handover
 from pgnb.logical.orphaned_slots import clean_slots, left_slots
 from pgnb.logical.write_block import let_writes_in
 from pgnb.postgres.services import read_service

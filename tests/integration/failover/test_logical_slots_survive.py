@@ -6,9 +6,8 @@ from failover_stage import ROLE, Family, carry_out
 from pgnb.core.errors import GateClosed
 from pgnb.core.wait import wait_until
 from pgnb.logical.roles import subscription_rules
-from pgnb.logical.slots import create_slot, logical_slots
+from pgnb.logical.slots import create_slot, logical_slots, survival_checks
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.survival import survival_checks
 from pgnb.physical import slots
 from pgnb.physical.failover import path_checks, plan_switchover
 from pgnb.postgres import Server

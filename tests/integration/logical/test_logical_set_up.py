@@ -17,7 +17,6 @@ from pgnb.logical.markers import marker_checks, plan_markers, prove_rows
 from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.publication import read_publications
 from pgnb.logical.publications import plan_publications
-from pgnb.logical.removal import plan_drop_subscriptions
 from pgnb.logical.roles import plan_reader
 from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.schema import dump_helper, dump_schema
@@ -25,7 +24,7 @@ from pgnb.logical.slots import create_slot, drop_slot, logical_slots
 from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
 from pgnb.logical.subscription import read_subscriptions
-from pgnb.logical.subscriptions import plan_subscriptions
+from pgnb.logical.subscriptions import plan_drop_subscriptions, plan_subscriptions
 from pgnb.physical import replication_source
 from pgnb.postgres import compose, identifier
 from pgnb.postgres.roles import plan_role

@@ -9,7 +9,7 @@ from pgnb.core.checks import verify
 from pgnb.core.errors import ChangeFailed, GateClosed, ParameterError
 from pgnb.core.plan import Change
 from pgnb.logical.add_table import plan_add_table
-from pgnb.logical.proof import table_checks
+from pgnb.logical.row_counts import table_checks
 from pgnb.logical.specs import DatabaseSpec
 
 NEW = 'CREATE TABLE "New; Table--" (id serial PRIMARY KEY, "Größe %" text)'

@@ -9,7 +9,7 @@ from trouble_stage import Stage, carry_out
 
 from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.plan import gate
-from pgnb.diagnosis.logical.locating import located
+from pgnb.diagnosis.logical.observation import located
 from pgnb.logical.conflicts import Incident
 from pgnb.logical.schema_diff import compare_schemas
 

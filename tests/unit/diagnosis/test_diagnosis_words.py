@@ -8,8 +8,8 @@ import pytest
 
 from pgnb.cluster import LogLine
 from pgnb.core.findings import AREAS, KINDS, Diagnosis, Finding
+from pgnb.diagnosis.physical.collect import connection_parts
 from pgnb.diagnosis.physical.log_messages import grave, kind_of, last_complaint, stamped
-from pgnb.diagnosis.physical.reach import connection_parts
 
 AT = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
 STREAMS = "LOG:  started streaming WAL from primary at 0/3000000 on timeline 1"

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
+from pgnb.logical.cutover.checks import service_rights
 from pgnb.logical.cutover.participants import Cutover
-from pgnb.logical.cutover.rights import service_rights
 from pgnb.logical.cutover.status import CutoverStatus, DatabaseState
 from pgnb.logical.specs import DatabaseSpec, Specs
 from pgnb.logical.subscription import Subscription

@@ -8,8 +8,7 @@ import pytest
 
 from pgnb.core.journal import Journal
 from pgnb.logical.catalog import Catalog, Column, TableShape
-from pgnb.logical.schema_diff import Difference, SchemaComparison, differences
-from pgnb.logical.typefit import fits
+from pgnb.logical.schema_diff import Difference, SchemaComparison, differences, fits
 
 ID = Column("id", "integer", True, "", "", None)
 V = Column("v", "text", False, "", "", None)
