@@ -28,7 +28,6 @@ from pgnb.logical.databases import plan_databases as plan_databases
 from pgnb.logical.identity import identity_checks as identity_checks
 from pgnb.logical.identity import plan_replica_identity as plan_replica_identity
 from pgnb.logical.identity import plan_subscriber_identity as plan_subscriber_identity
-from pgnb.logical.initial_copy import copy_progress as copy_progress
 from pgnb.logical.initial_copy import wait_copied as wait_copied
 from pgnb.logical.markers import marker_checks as marker_checks
 from pgnb.logical.markers import plan_markers as plan_markers
@@ -82,7 +81,6 @@ from pgnb.physical import slots as slots
 from pgnb.physical import slots_as_wished as slots_as_wished
 from pgnb.physical import standby_checks as standby_checks
 from pgnb.physical import standby_pod_checks as standby_pod_checks
-from pgnb.physical import standby_status as standby_status
 from pgnb.physical.failover import estimate_loss as estimate_loss
 from pgnb.physical.failover import measure_succession as measure_succession
 from pgnb.physical.failover import path_checks as path_checks
@@ -100,16 +98,12 @@ from pgnb.physical.failover import succession_checks as succession_checks
 from pgnb.postgres import find_server as find_server
 from pgnb.postgres.config.configmap import plan_config_map as plan_config_map
 from pgnb.postgres.config.configure import plan_settings as plan_settings
-from pgnb.postgres.config.hba import explain_hba as explain_hba
 from pgnb.postgres.config.hba import plan_hba as plan_hba
 from pgnb.postgres.config.hbarule import replication_rules as replication_rules
 from pgnb.postgres.config.places import configuration_checks as configuration_checks
 from pgnb.postgres.config.restart import plan_pending_restart as plan_pending_restart
-from pgnb.postgres.config.restart import plan_restart as plan_restart
 from pgnb.postgres.lease import hold_lease as hold_lease
 from pgnb.postgres.preflight import preflight as preflight
-from pgnb.postgres.progress import marker as marker
-from pgnb.postgres.progress import wait_replayed as wait_replayed
 from pgnb.postgres.roles import plan_role as plan_role
 from pgnb.postgres.standbys import find_standbys as find_standbys
 from pgnb.postgres.standbys import settings_of as settings_of

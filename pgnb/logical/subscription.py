@@ -31,11 +31,6 @@ class Subscription:
     ready: int
 
     @property
-    def has_password(self) -> bool:
-        """Whether its connection carries a password, which every superuser and every dump can read."""
-        return "password=" in self.connection.replace(" ", "")
-
-    @property
     def summary(self) -> str:
         """Its state in one line."""
         state = "enabled" if self.enabled else "disabled"
