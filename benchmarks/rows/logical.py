@@ -110,9 +110,9 @@ def prepare(place: Ground, names: Sequence[str], tables: int) -> None:
 def make_room(place: Ground, names: Sequence[str]) -> None:
     """Raise what the databases' subscriptions need, with the restarts that it takes."""
     needs = worker_settings(place.primary, place.subscriber, database_specs(place.primary, names))
-    for server, wished in ((place.primary, needs.publisher), (place.subscriber, needs.subscriber)):
-        plan_settings(server, wished, write_restart=True).apply()
-        restart = plan_pending_restart(server, wished, allow=True)
+    for server, desired in ((place.primary, needs.publisher), (place.subscriber, needs.subscriber)):
+        plan_settings(server, desired, write_restart=True).apply()
+        restart = plan_pending_restart(server, desired, allow=True)
         gate(restart, allow_restart=True)
         restart.apply()
     place.renew()

@@ -57,7 +57,7 @@ def plan_new_database(
     after = f"{database}: owner {owner or publisher.facts.login}\n"
     updates = any(word in operations for word in _NEED_IDENTITY) and database not in (publish or {})
     keyed = updates and not allow_replica_identity
-    steps = _Making(publisher, database, owner, ddl.strip(), keyed).steps()
+    steps = _NewDatabase(publisher, database, owner, ddl.strip(), keyed).steps()
     return Change(title, publisher.journal, "", after, steps, undo_text=f"DROP DATABASE {database}")
 
 
@@ -81,7 +81,7 @@ def new_database_specs(
 
 
 @dataclass(frozen=True)
-class _Making:
+class _NewDatabase:
     """One database on its way, under a name of its own until its content is there."""
 
     publisher: Server
@@ -92,7 +92,7 @@ class _Making:
     """Whether each table must have a primary key."""
 
     @property
-    def before(self) -> str:
+    def temporary_name(self) -> str:
         """The name that it has meanwhile; nobody else gives such a one."""
         return unfinished(self.database)
 
@@ -101,16 +101,16 @@ class _Making:
         if not self.ddl:
             return [Step(here, f"CREATE DATABASE {self.database}", lambda: self._create(self.database), True)]
         return [
-            Step(here, f"CREATE DATABASE {self.before}, {self.database} to be", self._begin, True),
+            Step(here, f"CREATE DATABASE {self.temporary_name}, {self.database} to be", self._begin, True),
             Step(here, f"{self.database}: {' '.join(self.ddl.split())}", self._fill),
-            Step(here, f"ALTER DATABASE {self.before} RENAME TO {self.database}", self._rename, True),
+            Step(here, f"ALTER DATABASE {self.temporary_name} RENAME TO {self.database}", self._rename, True),
         ]
 
     def _begin(self) -> str:
         there = {row["name"] for row in self.publisher.query("databases")}
-        if self.before in there:
-            self.publisher.execute(compose("DROP DATABASE {}", identifier(self.before)))
-        return self._create(self.before)
+        if self.temporary_name in there:
+            self.publisher.execute(compose("DROP DATABASE {}", identifier(self.temporary_name)))
+        return self._create(self.temporary_name)
 
     def _create(self, called: str) -> str:
         made = compose("CREATE DATABASE {}", identifier(called))
@@ -118,7 +118,7 @@ class _Making:
         return "made"
 
     def _fill(self) -> str:
-        with self.publisher.new_session(self.before) as session:
+        with self.publisher.new_session(self.temporary_name) as session:
             session.execute("BEGIN")
             if self.owner:
                 session.execute(compose("SET LOCAL ROLE {}", identifier(self.owner)))
@@ -138,6 +138,8 @@ class _Making:
 
     def _rename(self) -> str:
         self.publisher.execute(
-            compose("ALTER DATABASE {} RENAME TO {}", identifier(self.before), identifier(self.database))
+            compose(
+                "ALTER DATABASE {} RENAME TO {}", identifier(self.temporary_name), identifier(self.database)
+            )
         )
         return "renamed"

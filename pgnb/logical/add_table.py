@@ -17,7 +17,7 @@ from pgnb.core.plan import Change, Step
 from pgnb.logical.catalog import Catalog, Named, TableShape, read_catalog
 from pgnb.logical.identity import plan_subscriber_identity
 from pgnb.logical.publication import Publication, read_publications
-from pgnb.logical.publication_spec import PublishedTable, Wish, qualified
+from pgnb.logical.publication_spec import PublicationSpec, PublishedTable, qualified
 from pgnb.logical.publications import publication_objects
 from pgnb.logical.schema import DUMP_RIGHTS, dump_helper, dump_schema, load
 from pgnb.logical.schema_diff import differences
@@ -37,7 +37,7 @@ _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
 
 
 @dataclass(frozen=True)
-class _Adding:
+class _NewTable:
     """One table on its way: what is there of it on either side."""
 
     publisher: Server
@@ -89,9 +89,12 @@ class _Adding:
     def alone(self) -> DatabaseSpec:
         """The spec as if the publication held this table and no other, as it publishes it."""
         listed = {(table.schema, table.name): table for table in self.publication.holds.tables}
-        only = Wish(False, (), (listed.get(self.table, PublishedTable(*self.table)),))
+        only = PublicationSpec(False, (), (listed.get(self.table, PublishedTable(*self.table)),))
         return replace(
-            self.spec, wish=only, operations=self.publication.operations, via_root=self.publication.via_root
+            self.spec,
+            desired=only,
+            operations=self.publication.operations,
+            via_root=self.publication.via_root,
         )
 
     @property
@@ -140,7 +143,7 @@ def plan_add_table(
         f"add {work.summary} to {spec.database}",
         publisher.journal,
         _state(work),
-        _wished(work) if steps else _state(work),
+        _desired(work) if steps else _state(work),
         steps,
         note=f"The publication {spec.publication} {work.kind}.",
         undo_text="take the table out of the publication, REFRESH, and drop it where this made it",
@@ -156,7 +159,7 @@ def _look(
     table: Named,
     ddl: str,
     owner: str,
-) -> _Adding:
+) -> _NewTable:
     subscription = read_subscriptions(subscriber, spec.database).get(spec.subscription)
     publication = read_publications(publisher, spec.database).get(spec.publication)
     if subscription is None or publication is None:
@@ -168,7 +171,7 @@ def _look(
         )
     named = {"subscription": spec.subscription}
     rows = subscriber.query("logical/copying", named, database=spec.database)
-    return _Adding(
+    return _NewTable(
         publisher,
         subscriber,
         spec,
@@ -185,7 +188,7 @@ def _look(
     )
 
 
-def _refuse(work: _Adding) -> None:
+def _refuse(work: _NewTable) -> None:
     if work.ours is None and not work.ddl:
         raise ParameterError(
             f"{work.spec.database}: {work.summary} is not on the publisher",
@@ -212,7 +215,7 @@ def _refuse(work: _Adding) -> None:
         )
 
 
-def _refuse_root(work: _Adding, via_root: bool) -> None:
+def _refuse_root(work: _NewTable, via_root: bool) -> None:
     """It is an option of the whole publication, which a subscription in use would not follow."""
     if via_root and not work.publication.via_root:
         raise GateClosed(
@@ -223,7 +226,7 @@ def _refuse_root(work: _Adding, via_root: bool) -> None:
         )
 
 
-def _stopping(work: _Adding) -> str:
+def _stopping(work: _NewTable) -> str:
     sides = [
         Catalog(work.spec.database, {work.table: shape}, {}) for shape in (work.ours, work.theirs) if shape
     ]
@@ -232,7 +235,7 @@ def _stopping(work: _Adding) -> str:
     return "; ".join(f"{d.what}: {d.publisher} / {d.subscriber}" for d in found)
 
 
-def _table_steps(work: _Adding) -> list[Step]:
+def _table_steps(work: _NewTable) -> list[Step]:
     database, steps = work.spec.database, []
     if work.dumped:
         steps.append(
@@ -250,12 +253,12 @@ def _table_steps(work: _Adding) -> list[Step]:
     return steps
 
 
-def _ddl_step(work: _Adding, server: Server) -> Step:
+def _ddl_step(work: _NewTable, server: Server) -> Step:
     what = f"{work.spec.database}: {' '.join(work.ddl.split())}"
     return Step(server.name, what, lambda: _make(work, server))
 
 
-def _make(work: _Adding, server: Server) -> str:
+def _make(work: _NewTable, server: Server) -> str:
     """Carry the DDL out; it is taken back unless it made the table, and one whose rows can be found."""
     with server.new_session(work.spec.database) as session:
         session.execute("BEGIN")
@@ -290,7 +293,7 @@ def _wrong(table: Named, rows: Rows) -> str:
     )
 
 
-def _copy_definition(work: _Adding) -> str:
+def _copy_definition(work: _NewTable) -> str:
     with dump_helper(work.publisher, work.subscriber, work.origin) as helper:
         text = dump_schema(work.publisher, helper, work.origin, work.spec.database, tables=work.branch)
     load(work.subscriber, work.spec.database, _attached_last(text))
@@ -308,10 +311,10 @@ def _attached_last(dump: str) -> str:
     return "\n".join([rest, *tables, *indexes])
 
 
-def _publication_steps(work: _Adding) -> list[Step]:
+def _publication_steps(work: _NewTable) -> list[Step]:
     if work.covered:
         return []
-    added = publication_objects(Wish(False, (), (PublishedTable(*work.table),)))
+    added = publication_objects(PublicationSpec(False, (), (PublishedTable(*work.table),)))
     statement = compose("ALTER PUBLICATION {} ADD {}", identifier(work.spec.publication), added)
 
     def run() -> str:
@@ -322,7 +325,7 @@ def _publication_steps(work: _Adding) -> list[Step]:
     return [Step(work.publisher.name, what, run, journalled=True)]
 
 
-def _refresh_steps(work: _Adding) -> list[Step]:
+def _refresh_steps(work: _NewTable) -> list[Step]:
     if work.known:
         return []
 
@@ -334,7 +337,7 @@ def _refresh_steps(work: _Adding) -> list[Step]:
     return [Step(work.subscriber.name, what, run, journalled=True)]
 
 
-def _rows_step(work: _Adding, statement: str) -> Step:
+def _rows_step(work: _NewTable, statement: str) -> Step:
     def run() -> str:
         work.publisher.execute(statement, database=work.spec.database)
         return "written"
@@ -343,7 +346,7 @@ def _rows_step(work: _Adding, statement: str) -> Step:
     return Step(work.publisher.name, what, run, journalled=True)
 
 
-def _checks(work: _Adding) -> Checks:
+def _checks(work: _NewTable) -> Checks:
     """What must hold immediately before: identity of a table that is not published yet, and no rows there.
 
     And the rights that its dump takes, by name.
@@ -379,7 +382,7 @@ def _checks(work: _Adding) -> Checks:
 _LATER = "Add each new partition by this notebook: the subscriber's must be there first, or the apply stops."
 
 
-def _identity_checks(work: _Adding) -> Iterator[Check]:
+def _identity_checks(work: _NewTable) -> Iterator[Check]:
     """That UPDATE and DELETE are accepted once it is published, and that the subscriber can apply them."""
     if work.ours is None:
         return
@@ -396,7 +399,7 @@ def _identity_checks(work: _Adding) -> Iterator[Check]:
         yield from matching.precheck() if matching.precheck else ()
 
 
-def _state(work: _Adding) -> str:
+def _state(work: _NewTable) -> str:
     return _text(
         "there" if work.theirs else "not there",
         "there" if work.ours else "not there",
@@ -405,7 +408,7 @@ def _state(work: _Adding) -> str:
     )
 
 
-def _wished(work: _Adding) -> str:
+def _desired(work: _NewTable) -> str:
     return _text("there", "there", "published", "known" if work.known else "known, its rows being copied")
 
 

@@ -40,7 +40,7 @@ class Needs(Displayable):
     def table(self) -> Table:
         """The settings of both sides."""
         sides = (("publisher", self.publisher), ("subscriber", self.subscriber))
-        rows = [(side, setting, wish) for side, wishes in sides for setting, wish in wishes.items()]
+        rows = [(side, setting, value) for side, settings in sides for setting, value in settings.items()]
         return Table.of(("side", "setting", "needed"), rows, title="What these databases need")
 
 

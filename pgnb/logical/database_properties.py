@@ -32,14 +32,14 @@ _PRIVILEGES = ("CONNECT", "CREATE", "TEMPORARY")
 
 
 @dataclass(frozen=True)
-class Lacking:
+class MissingProperty:
     """A statement that the subscriber lacks, and how it is shown: settings of one's own may be secrets."""
 
     statement: Any
     shown: str
 
     @classmethod
-    def setting(cls, template: str, whose: Any, setting: str, value: str) -> Lacking:
+    def setting(cls, template: str, whose: Any, setting: str, value: str) -> MissingProperty:
         """ALTER … SET; the value of a setting with a dot in its name (an application's own) is not shown."""
         statement = compose(template, whose, identifier(setting), _value(setting, value))
         if "." not in setting:
@@ -51,14 +51,14 @@ class Lacking:
         server.execute(self.statement, what=self.shown)
 
 
-def missing_belongings(
+def missing_properties(
     publisher: Server,
     subscriber: Server,
     databases: Sequence[str],
     *,
     of_known_roles: bool = False,
     called: Callable[[str], str] = str,
-) -> list[Lacking]:
+) -> list[MissingProperty]:
     """The statements after which the subscriber's databases have the publisher's settings and privileges.
 
     A database that the subscriber lacks is taken for one that has just been made: privileges as PostgreSQL's
@@ -84,21 +84,23 @@ def missing_belongings(
     ]
 
 
-def missing_role_settings(publisher: Server, subscriber: Server, roles: Sequence[str]) -> list[Lacking]:
+def missing_role_settings(
+    publisher: Server, subscriber: Server, roles: Sequence[str]
+) -> list[MissingProperty]:
     """The statements after which roles have the publisher's settings on the subscriber."""
     wanted = {"names": list(roles)}
     ours = publisher.query("logical/role_settings", wanted)
     there = {(r["role"], r["name"], r["value"]) for r in subscriber.query("logical/role_settings", wanted)}
     return [
-        Lacking.setting("ALTER ROLE {} SET {} = {}", identifier(r["role"]), r["name"], r["value"])
+        MissingProperty.setting("ALTER ROLE {} SET {} = {}", identifier(r["role"]), r["name"], r["value"])
         for r in ours
         if (r["role"], r["name"], r["value"]) not in there
     ]
 
 
-def belongings_check(publisher: Server, subscriber: Server, databases: Sequence[str]) -> Check:
+def properties_check(publisher: Server, subscriber: Server, databases: Sequence[str]) -> Check:
     """What the subscriber's databases lack of the publisher's settings and privileges, as statements."""
-    lacking = [one.shown for one in missing_belongings(publisher, subscriber, databases)]
+    lacking = [one.shown for one in missing_properties(publisher, subscriber, databases)]
     return Check(
         "settings, privileges, comments of databases",
         not lacking,
@@ -109,7 +111,9 @@ def belongings_check(publisher: Server, subscriber: Server, databases: Sequence[
     )
 
 
-def _settings(ours: Sequence[Any], theirs: Sequence[Any], called: Callable[[str], str]) -> Iterator[Lacking]:
+def _settings(
+    ours: Sequence[Any], theirs: Sequence[Any], called: Callable[[str], str]
+) -> Iterator[MissingProperty]:
     there = {(row["database"], row["role"], row["name"], row["value"]) for row in theirs}
     for row in ours:
         if (row["database"], row["role"], row["name"], row["value"]) in there:
@@ -117,24 +121,24 @@ def _settings(ours: Sequence[Any], theirs: Sequence[Any], called: Callable[[str]
         whose = compose("DATABASE {}", identifier(called(row["database"])))
         if row["role"]:
             whose = compose("ROLE {} IN {}", identifier(row["role"]), whose)
-        yield Lacking.setting("ALTER {} SET {} = {}", whose, row["name"], row["value"])
+        yield MissingProperty.setting("ALTER {} SET {} = {}", whose, row["name"], row["value"])
 
 
 def _comments(
     publisher: Server, subscriber: Server, wanted: dict[str, list[str]], called: Callable[[str], str]
-) -> Iterator[Lacking]:
+) -> Iterator[MissingProperty]:
     there = {(r["database"], r["comment"]) for r in subscriber.query("logical/database_comments", wanted)}
     for row in publisher.query("logical/database_comments", wanted):
         if (row["database"], row["comment"]) not in there:
             statement = compose(
                 "COMMENT ON DATABASE {} IS {}", identifier(called(row["database"])), row["comment"]
             )
-            yield Lacking(statement, whole_statement(statement))
+            yield MissingProperty(statement, whole_statement(statement))
 
 
 def _grants(
     granted_there: Sequence[Any], subscriber: Server, databases: list[str], called: Callable[[str], str]
-) -> Iterator[Lacking]:
+) -> Iterator[MissingProperty]:
     ours = {database: set[tuple[str, str, bool]]() for database in databases}
     theirs = {database: {("", "CONNECT", False), ("", "TEMPORARY", False)} for database in databases}
     for row in granted_there:
@@ -151,12 +155,12 @@ def _grants(
             yield _privilege(f"GRANT {{}} ON DATABASE {{}} TO {{}}{option}", called(database), granted)
 
 
-def _privilege(template: str, database: str, grant: tuple[str, str, bool]) -> Lacking:
+def _privilege(template: str, database: str, grant: tuple[str, str, bool]) -> MissingProperty:
     grantee, privilege, _ = grant
     word = next(known for known in _PRIVILEGES if known == privilege)
     whom = identifier(grantee) if grantee else compose("PUBLIC")
     statement = compose(template, compose(word), identifier(database), whom)
-    return Lacking(statement, whole_statement(statement))
+    return MissingProperty(statement, whole_statement(statement))
 
 
 def _value(setting: str, value: str) -> Any:

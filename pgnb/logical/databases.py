@@ -9,14 +9,14 @@ from typing import Any
 from pgnb.core.checks import Check, Checks
 from pgnb.core.parallel import run_all
 from pgnb.core.plan import Change, Confirmation, Step
-from pgnb.logical.database_properties import belongings_check, missing_belongings
+from pgnb.logical.database_properties import missing_properties, properties_check
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.postgres import Server, compose, identifier, join
 from pgnb.postgres.scratch import unfinished
 
 
 @dataclass(frozen=True)
-class Making:
+class DatabaseDefinition:
     """What a database is made with; `bytes` its size. Source: pg_database.
 
     `provider` is libc, icu (15) or builtin (17); `locale` and `rules` are the latter two's own.
@@ -58,14 +58,14 @@ class Making:
             parts.append(compose("ICU_RULES = {}", self.rules))
         return compose("CREATE DATABASE {} {}", identifier(unfinished(self.name)), join(" ", parts))
 
-    def fits(self, other: Making) -> bool:
+    def fits(self, other: DatabaseDefinition) -> bool:
         """Whether the other orders and stores texts in the same way; owner and size apart."""
         return asdict(replace(self, owner="", bytes=0)) == asdict(replace(other, owner="", bytes=0))
 
 
-def makings(server: Server) -> dict[str, Making]:
+def read_definitions(server: Server) -> dict[str, DatabaseDefinition]:
     """The databases that one can connect to, by name; none of an absent server."""
-    return {row["name"]: Making(**row) for row in server.query("logical/database_makings")}
+    return {row["name"]: DatabaseDefinition(**row) for row in server.query("logical/database_definitions")}
 
 
 def plan_databases(
@@ -77,10 +77,10 @@ def plan_databases(
     no dump has. Without `create` none is made, and `database_checks` names those that
     lack. Databases of the publisher are never made here: a name that is not there may be a slip of the pen.
     """
-    ours, theirs = makings(publisher), makings(subscriber)
+    ours, theirs = read_definitions(publisher), read_definitions(subscriber)
     missing = [ours[s.database] for s in specs if s.database in ours and s.database not in theirs]
     if missing and not create:
-        note = f"Not made, as asked: {', '.join(making.name for making in missing)}."
+        note = f"Not made, as asked: {', '.join(definition.name for definition in missing)}."
         return Change(f"databases on {subscriber.name}", subscriber.journal, note=note)
 
     def run() -> str:
@@ -88,9 +88,9 @@ def plan_databases(
         run_all(lambda m: _make(publisher, subscriber, m), missing, lambda m: m.name, at_once=1)
         return f"{len(missing)} made"
 
-    new = [making.name for making in missing]
-    belongings = missing_belongings(publisher, subscriber, new, of_known_roles=True) if new else []
-    names = ", ".join(making.name for making in missing)
+    new = [definition.name for definition in missing]
+    properties = missing_properties(publisher, subscriber, new, of_known_roles=True) if new else []
+    names = ", ".join(definition.name for definition in missing)
     steps = [Step(subscriber.name, f"CREATE DATABASE {names}", run, journalled=True)] if missing else []
     wanted = [s.database for s in specs]
     return Change(
@@ -98,23 +98,23 @@ def plan_databases(
         subscriber.journal,
         "".join(f"{name}: {theirs[name].summary}\n" for name in wanted if name in theirs),
         "".join(f"{n}: {(theirs.get(n) or ours[n]).summary}\n" for n in wanted if n in theirs or n in ours)
-        + "".join(f"{lacking.shown}\n" for lacking in belongings),
+        + "".join(f"{lacking.shown}\n" for lacking in properties),
         steps,
         undo_text=f"DROP DATABASE {names}" if missing else "",
-        undo=lambda: _plan_drop(subscriber, [making.name for making in missing]),
+        undo=lambda: _plan_drop(subscriber, [definition.name for definition in missing]),
     )
 
 
-def _make(publisher: Server, subscriber: Server, making: Making) -> None:
+def _make(publisher: Server, subscriber: Server, definition: DatabaseDefinition) -> None:
     """It has its name once it is as closed as the publisher's: a killed run leaves none of that name."""
-    meanwhile = identifier(unfinished(making.name))
+    meanwhile = identifier(unfinished(definition.name))
     subscriber.execute(compose("DROP DATABASE IF EXISTS {}", meanwhile))
-    subscriber.execute(making.statement)
-    for lacking in missing_belongings(
-        publisher, subscriber, [making.name], of_known_roles=True, called=unfinished
+    subscriber.execute(definition.statement)
+    for lacking in missing_properties(
+        publisher, subscriber, [definition.name], of_known_roles=True, called=unfinished
     ):
         lacking.make(subscriber)
-    subscriber.execute(compose("ALTER DATABASE {} RENAME TO {}", meanwhile, identifier(making.name)))
+    subscriber.execute(compose("ALTER DATABASE {} RENAME TO {}", meanwhile, identifier(definition.name)))
 
 
 def _plan_drop(subscriber: Server, names: Sequence[str]) -> Change:
@@ -139,7 +139,7 @@ def _drop(subscriber: Server, database: str) -> None:
 
 def database_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Checks:
     """Checks that each database is there and like the publisher's; its owner is advice."""
-    ours, theirs = makings(publisher), makings(subscriber)
+    ours, theirs = read_definitions(publisher), read_definitions(subscriber)
     items = []
     for spec in specs:
         here, there = ours[spec.database], theirs.get(spec.database)
@@ -165,5 +165,5 @@ def database_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
                     advice=True,
                 )
             )
-    items.append(belongings_check(publisher, subscriber, [s.database for s in specs if s.database in theirs]))
+    items.append(properties_check(publisher, subscriber, [s.database for s in specs if s.database in theirs]))
     return Checks.of(f"Databases of {subscriber.name}", items, subscriber.journal)

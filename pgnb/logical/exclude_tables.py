@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pgnb.core.errors import ParameterError
-from pgnb.logical.publication_spec import MARKER, Named, PublishedTable, Wish
+from pgnb.logical.publication_spec import MARKER, Named, PublicationSpec, PublishedTable
 from pgnb.logical.table_identity import TableIdentity, read_identities
 from pgnb.postgres import Server
 
@@ -23,12 +23,12 @@ class _Choice:
     """
 
     tables: Mapping[Named, TableIdentity]
-    wish: Wish
+    desired: PublicationSpec
 
     @cached_property
     def reachable(self) -> Sequence[TableIdentity]:
         """Every table that the wish would publish without its exclusions."""
-        schemas, own = self.wish.schemas, MARKER.schema
+        schemas, own = self.desired.schemas, MARKER.schema
         return [
             table
             for table in self.tables.values()
@@ -43,18 +43,18 @@ class _Choice:
         return {t.named for t in self.reachable if named.intersection((t.named, *t.roots))}
 
     def _is_named(self, table: Named) -> bool:
-        return table in self.wish.excluded or (table[0], _EVERY) in self.wish.excluded
+        return table in self.desired.excluded or (table[0], _EVERY) in self.desired.excluded
 
     @property
     def unmet(self) -> Sequence[Named]:
         """Exclusions that leave nothing out."""
         there = {name for table in self.gone for name in (table, (table[0], _EVERY))}
-        return [name for name in self.wish.excluded if name not in there]
+        return [name for name in self.desired.excluded if name not in there]
 
     def whole_schemas(self) -> tuple[str, ...]:
         """Schemas that can be published as such: nothing of theirs is excluded."""
         split = {name[0] for table in self.gone for name in (table, *self.tables[table].roots)}
-        chosen = self.wish.schemas or sorted({table.schema for table in self.reachable})
+        chosen = self.desired.schemas or sorted({table.schema for table in self.reachable})
         return tuple(schema for schema in chosen if schema not in split)
 
     def listed(self, whole: Sequence[str]) -> list[PublishedTable]:
@@ -68,26 +68,26 @@ class _Choice:
         ]
 
 
-def without_excluded(publisher: Server, database: str, wish: Wish) -> Wish:
+def without_excluded(publisher: Server, database: str, desired: PublicationSpec) -> PublicationSpec:
     """The wish with what is left named in full, where it excludes tables; else the wish itself.
 
     Raises ParameterError for an exclusion that leaves nothing out, and where nothing is left.
     """
-    if not wish.excluded or not publisher.present:
-        return wish
-    choice = _Choice(read_identities(publisher, database), wish)
+    if not desired.excluded or not publisher.present:
+        return desired
+    choice = _Choice(read_identities(publisher, database), desired)
     _refuse(database, choice)
-    listed_in_part = any(table.columns for table in wish.tables)
+    listed_in_part = any(table.columns for table in desired.tables)
     by_schema = publisher.facts.major >= _SCHEMAS_SINCE and not listed_in_part
     whole = choice.whole_schemas() if by_schema else ()
-    named = {(table.schema, table.name): table for table in [*choice.listed(whole), *wish.tables]}
+    named = {(table.schema, table.name): table for table in [*choice.listed(whole), *desired.tables]}
     if not whole and set(named) == {(MARKER.schema, MARKER.name)}:
         raise ParameterError(
             f"{database}: nothing is left to publish",
-            found=_said(wish),
+            found=_said(desired),
             remedy="Exclude less in publish, or leave the database out of databases.",
         )
-    return Wish(False, whole, tuple(named.values()), wish.excluded, _said(wish))
+    return PublicationSpec(False, whole, tuple(named.values()), desired.excluded, _said(desired))
 
 
 def _refuse(database: str, choice: _Choice) -> None:
@@ -97,7 +97,7 @@ def _refuse(database: str, choice: _Choice) -> None:
             remedy="Write it as it is in the catalog: names are case-sensitive here, and without a schema it"
             " is one of public. Views, unlogged and foreign tables are never published.",
         )
-    both = [table.summary for table in choice.wish.tables if (table.schema, table.name) in choice.gone]
+    both = [table.summary for table in choice.desired.tables if (table.schema, table.name) in choice.gone]
     if both:
         raise ParameterError(
             f"{database}: both named and excluded in publish",
@@ -106,10 +106,10 @@ def _refuse(database: str, choice: _Choice) -> None:
         )
 
 
-def _said(wish: Wish) -> str:
-    tables = [table.summary for table in wish.tables if table != MARKER]
-    every = [f"every table of {schema}" for schema in wish.schemas] or ["all tables"]
-    return f"{', '.join([*every, *tables])} but {_words(wish.excluded)}"
+def _said(desired: PublicationSpec) -> str:
+    tables = [table.summary for table in desired.tables if table != MARKER]
+    every = [f"every table of {schema}" for schema in desired.schemas] or ["all tables"]
+    return f"{', '.join([*every, *tables])} but {_words(desired.excluded)}"
 
 
 def _words(names: Sequence[Named]) -> str:

@@ -61,7 +61,9 @@ def extension_table_checks(
 def _filled(
     publisher: Server, subscriber: Server, spec: DatabaseSpec, there: frozenset[str]
 ) -> list[_Filled]:
-    published = {t.named for t in published_by(spec.wish, read_identities(publisher, spec.database).values())}
+    published = {
+        t.named for t in published_by(spec.desired, read_identities(publisher, spec.database).values())
+    }
     rows = publisher.query("logical/extension_tables", database=spec.database)
     owned = {(row["schema"], row["table"]): row for row in rows}
     owned = {named: row for named, row in owned.items() if named in published}

@@ -14,23 +14,23 @@ SELECT pg_catalog.pg_get_expr(r.prqual, r.prrelid) AS spelled
 """
 
 
-def same_filter(publisher: Server, database: str, found: PublishedTable, wished: str) -> bool:
+def same_filter(publisher: Server, database: str, found: PublishedTable, desired: str) -> bool:
     """Whether a published table's filter, as the server spells it, is the wished one.
 
     Where the texts differ, the server is asked to spell the wish, in a transaction that is rolled back; a
     plan-only run, which writes nothing, compares the texts. Raises QueryFailed for a filter it refuses.
     """
-    if _bare(found.where) == _bare(wished):
+    if _bare(found.where) == _bare(desired):
         return True
-    if not (found.where and wished) or publisher.journal.dry_run:
+    if not (found.where and desired) or publisher.journal.dry_run:
         return False
-    return _bare(found.where) == _bare(_spelled(publisher, database, found, wished))
+    return _bare(found.where) == _bare(_spelled(publisher, database, found, desired))
 
 
-def _spelled(publisher: Server, database: str, table: PublishedTable, wished: str) -> str:
+def _spelled(publisher: Server, database: str, table: PublishedTable, desired: str) -> str:
     with publisher.new_session(database) as session:
         session.execute("BEGIN")
-        filter_ = compose(wished.replace("{", "{{").replace("}", "}}"))
+        filter_ = compose(desired.replace("{", "{{").replace("}", "}}"))
         session.execute(
             compose(
                 "CREATE PUBLICATION {} FOR TABLE {} WHERE ({})",

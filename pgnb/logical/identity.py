@@ -26,7 +26,7 @@ from pgnb.logical.table_identity import (
     sent_as,
 )
 from pgnb.logical.targets import databases_of
-from pgnb.logical.updates import as_wished
+from pgnb.logical.updates import as_desired
 from pgnb.postgres import Server, compose, identifier
 from pgnb.postgres.session import statement_text
 
@@ -36,7 +36,7 @@ _FORMS = {DEFAULT: "DEFAULT", FULL: "FULL", "n": "NOTHING"}
 
 
 @dataclass(frozen=True)
-class Altered:
+class IdentityChange:
     """A table whose replica identity is set: to an index by name, or to `form` (DEFAULT, FULL, NOTHING)."""
 
     database: str
@@ -56,14 +56,14 @@ class Altered:
         return compose("ALTER TABLE ONLY {} REPLICA IDENTITY {}", identifier(*self.now.named), which)
 
     @property
-    def back(self) -> Altered:
+    def back(self) -> IdentityChange:
         """What it was."""
         key = self.now.key
         index = key.name if key and self.now.form == "i" else None
-        return Altered(self.database, self.now, _FORMS.get(self.now.form, "DEFAULT"), index)
+        return IdentityChange(self.database, self.now, _FORMS.get(self.now.form, "DEFAULT"), index)
 
 
-def unidentified_tables(publisher: Server, specs: Sequence[DatabaseSpec]) -> tuple[Altered, ...]:
+def tables_without_identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> tuple[IdentityChange, ...]:
     """The tables that are to be published and lack a replica identity, and what would give them one.
 
     A table without an index that may serve gets FULL; one of an extension is left to the extension. With
@@ -73,18 +73,18 @@ def unidentified_tables(publisher: Server, specs: Sequence[DatabaseSpec]) -> tup
     return tuple(table for tables in found for table in tables)
 
 
-def _lacking(publisher: Server, spec: DatabaseSpec) -> Iterator[Altered]:
+def _lacking(publisher: Server, spec: DatabaseSpec) -> Iterator[IdentityChange]:
     if "update" not in spec.operations and "delete" not in spec.operations:
         return
     tables = read_identities(publisher, spec.database)
-    chosen = {table.named: table for table in published_by(spec.wish, tables.values())}
+    chosen = {table.named: table for table in published_by(spec.desired, tables.values())}
     for table in list(chosen.values()):
-        sender = sent_as(spec.wish, table, via_root=spec.via_root)
+        sender = sent_as(spec.desired, table, via_root=spec.via_root)
         chosen[sender] = tables[sender]
     for table in chosen.values():
         if not table.identified and not table.extension:
             key = table.with_identity().key
-            yield Altered(spec.database, table, "FULL", key.name if key else None)
+            yield IdentityChange(spec.database, table, "FULL", key.name if key else None)
 
 
 def plan_replica_identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> Change:
@@ -93,7 +93,7 @@ def plan_replica_identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> C
     FULL writes whole old rows into the WAL, and the subscriber looks each up by its whole content. Asks for
     `allow_replica_identity = True`, since it alters the publisher's tables.
     """
-    tables = unidentified_tables(publisher, specs)
+    tables = tables_without_identity(publisher, specs)
     why = "Published without a replica identity, these tables refuse UPDATE and DELETE."
     change = _plan(publisher, f"replica identity on {publisher.name}", tables)
     change.confirmations = [Confirmation("allow_replica_identity", True, why)] if tables else ()
@@ -148,7 +148,7 @@ def _matched(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec
 
 def _unlike(
     publisher: Server, subscriber: Server, spec: DatabaseSpec, there: frozenset[str]
-) -> tuple[list[Altered], list[str]]:
+) -> tuple[list[IdentityChange], list[str]]:
     """What is altered on the subscriber, and the tables that no index serves, in words."""
     if spec.database not in there:
         return [], []
@@ -156,7 +156,7 @@ def _unlike(
     altered, unmatched = [], []
     for sender, table in _pairs(spec, ours, theirs):
         one = _matching(spec.database, sender, table)
-        if isinstance(one, Altered):
+        if isinstance(one, IdentityChange):
             altered.append(one)
         elif one:
             unmatched.append(one)
@@ -167,25 +167,25 @@ def _pairs(
     spec: DatabaseSpec, ours: Mapping[Named, TableIdentity], theirs: Mapping[Named, TableIdentity]
 ) -> Iterator[tuple[TableIdentity, TableIdentity]]:
     """Each table whose changes are sent, with each of the subscriber's that takes them."""
-    how = as_wished(spec)
-    published = published_by(spec.wish, ours.values())
-    senders = dict.fromkeys(sent_as(spec.wish, table, via_root=spec.via_root) for table in published)
+    how = as_desired(spec)
+    published = published_by(spec.desired, ours.values())
+    senders = dict.fromkeys(sent_as(spec.desired, table, via_root=spec.via_root) for table in published)
     for named in senders:
         if named in theirs:
             sender, there = how.seen(ours[named]), theirs[named]
             for table in leaves(there, theirs.values()):
                 yield sender, table
             # Rows are in the partitions; the whole gets it where it can, for the other direction.
-            if there.kind == "p" and isinstance(_matching(spec.database, sender, there), Altered):
+            if there.kind == "p" and isinstance(_matching(spec.database, sender, there), IdentityChange):
                 yield sender, there
 
 
-def _matching(database: str, sender: TableIdentity, table: TableIdentity) -> Altered | str | None:
+def _matching(database: str, sender: TableIdentity, table: TableIdentity) -> IdentityChange | str | None:
     """What makes the subscriber's table like the sender; words where no index can; None where it is."""
     if not sender.identified or table.extension:
         return None
     if sender.form == FULL:
-        return None if table.form == FULL else Altered(database, table, "FULL")
+        return None if table.form == FULL else IdentityChange(database, table, "FULL")
     wanted = set(sender.identity)
     if table.form != FULL and set(table.identity) == wanted:
         return None
@@ -193,10 +193,10 @@ def _matching(database: str, sender: TableIdentity, table: TableIdentity) -> Alt
     if not fitting:
         return f"{table.summary}: {sender.form_words}"
     index = next((one for one in fitting if one.primary), fitting[0])
-    return Altered(database, table, "DEFAULT", None if index.primary else index.name)
+    return IdentityChange(database, table, "DEFAULT", None if index.primary else index.name)
 
 
-def _plan(server: Server, title: str, tables: Sequence[Altered]) -> Change:
+def _plan(server: Server, title: str, tables: Sequence[IdentityChange]) -> Change:
     def run() -> str:
         run_all(lambda table: _alter(server, table), tables, lambda table: table.summary, at_once=4)
         return f"{len(tables)} altered"
@@ -212,14 +212,14 @@ def _plan(server: Server, title: str, tables: Sequence[Altered]) -> Change:
     )
 
 
-def _plan_undo(publisher: Server, tables: Sequence[Altered]) -> Change:
+def _plan_undo(publisher: Server, tables: Sequence[IdentityChange]) -> Change:
     change = _plan(publisher, f"undo: replica identity on {publisher.name}", [one.back for one in tables])
     why = "While they are published, UPDATE and DELETE on these tables fail from then on."
     change.confirmations = [Confirmation("drop_replica_identity", True, why)]
     return change
 
 
-def _alter(server: Server, table: Altered) -> None:
+def _alter(server: Server, table: IdentityChange) -> None:
     what = f"{table.database}: {statement_text(table.statement)}"
     with server.journal.act(server.name, what), server.new_session(table.database) as session:
         session.execute(compose("SET lock_timeout = {}", _LOCK_TIMEOUT))

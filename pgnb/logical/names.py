@@ -23,7 +23,7 @@ def publication_name(database: str) -> str:
     return shortened(name) if "\\" not in name else _cut(name.replace("\\", "_"), name)
 
 
-def stand_in_name(publication: str) -> str:
+def temporary_publication_name(publication: str) -> str:
     """The publication of every other table, while one is copied anew (12.9, the remedy resync)."""
     return shortened(f"{publication}_resync")
 

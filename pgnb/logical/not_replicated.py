@@ -105,7 +105,7 @@ def shape_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[C
     """Advice on partitioned, inherited and extensions' tables among those that are published."""
     found = map_parallel(lambda spec: read_identities(publisher, spec.database), specs)
     for spec, tables in zip(specs, found, strict=True):
-        chosen = published_by(spec.wish, tables.values())
+        chosen = published_by(spec.desired, tables.values())
         roots = {".".join(table.roots[-1]): None for table in chosen if table.roots}
         if roots and not spec.via_root:
             yield _advice(spec, "partitioned tables", list(roots), _PARTITIONS)
@@ -118,13 +118,13 @@ def shape_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[C
             yield _advice(
                 spec, "tables of extensions", [f"{t.summary} ({t.extension})" for t in owned], remedy
             )
-        if spec.wish.excluded:
+        if spec.desired.excluded:
             yield Check(
                 f"{spec.database}: what is left out",
                 False,
-                spec.wish.summary,
+                spec.desired.summary,
                 "all tables",
-                f"{spec.wish.later[0].upper()}{spec.wish.later[1:]}: 12.7 adds them. What is left out"
+                f"{spec.desired.later[0].upper()}{spec.desired.later[1:]}: 12.7 adds them. What is left out"
                 " is on the publisher alone, also after a cut-over.",
                 advice=True,
             )

@@ -25,7 +25,7 @@ _FAILOVER = 17
 
 
 def subscription_options(
-    publisher: Server, subscriber: Server, wished: Mapping[str, Any] | None = None
+    publisher: Server, subscriber: Server, desired: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The options that the subscriptions get: those wished, over defaults that both versions allow.
 
@@ -40,7 +40,7 @@ def subscription_options(
     chosen: dict[str, Any] = {"streaming": "parallel" if oldest >= _PARALLEL else "on"}
     if oldest >= _FAILOVER:
         chosen["failover"] = True
-    for option, value in (wished or {}).items():
+    for option, value in (desired or {}).items():
         if option not in SINCE or (subscriber.present and subscriber.facts.major < SINCE[option]):
             known = [name for name, since in SINCE.items() if since <= (subscriber.facts.major or since)]
             raise ParameterError(

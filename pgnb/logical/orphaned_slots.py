@@ -23,7 +23,7 @@ _THERE = "SELECT to_regclass('pgnb.left_slots') IS NOT NULL"
 
 
 @dataclass(frozen=True)
-class LeftSlot:
+class OrphanedSlot:
     """A slot that was left on a dead publisher, and whose it was."""
 
     slot: str
@@ -31,12 +31,12 @@ class LeftSlot:
     subscription: str
 
 
-def left_slots(subscriber: Server) -> tuple[LeftSlot, ...]:
+def orphaned_slots(subscriber: Server) -> tuple[OrphanedSlot, ...]:
     """The slots that were noted and not yet cleaned."""
     if not subscriber.scalar(_THERE):
         return ()
     rows = subscriber.query(compose("SELECT slot, database, subscription FROM {} ORDER BY slot", _TABLE))
-    return tuple(LeftSlot(**row) for row in rows)
+    return tuple(OrphanedSlot(**row) for row in rows)
 
 
 def drop_without_publisher(subscriber: Server, spec: DatabaseSpec, now: Subscription) -> None:
@@ -56,13 +56,13 @@ def drop_without_publisher(subscriber: Server, spec: DatabaseSpec, now: Subscrip
         subscriber.execute(compose(statement, known), database=spec.database)
 
 
-def make_notes(subscriber: Server) -> None:
+def ensure_table(subscriber: Server) -> None:
     """The table of notes, where it is not there yet."""
     if not subscriber.scalar(_THERE):
         subscriber.execute(compose(_MAKE, _TABLE), what="CREATE TABLE pgnb.left_slots")
 
 
-def clean_slots(publisher: Server, subscriber: Server, left: Sequence[LeftSlot]) -> str:
+def drop_orphaned_slots(publisher: Server, subscriber: Server, left: Sequence[OrphanedSlot]) -> str:
     """Drop the slots on the publisher that is back, then their notes. Raises QueryFailed: one is active."""
     there, dropped = logical_slots(publisher), 0
     for one in left:

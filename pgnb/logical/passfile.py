@@ -51,7 +51,7 @@ def passfile_step(subscriber: Server, origin: Source) -> Step | None:
         return None
 
     def run() -> str:
-        content = _wished(subscriber, origin).encode()
+        content = _desired(subscriber, origin).encode()
         argv = ("sh", "-c", _WRITE, "pgnb-passfile", path)
         subscriber.cluster.exec(subscriber.pod, argv, stdin=content, changes=f"write {path}, mode 0600")
         return "written, mode 0600"
@@ -62,13 +62,13 @@ def passfile_step(subscriber: Server, origin: Source) -> Step | None:
 
 def _fits(subscriber: Server, origin: Source) -> bool:
     try:
-        return _wished(subscriber, origin) == _read(subscriber)
+        return _desired(subscriber, origin) == _read(subscriber)
     except NotFound:
         # A plan-only run may come before the Secret is made.
         return False
 
 
-def _wished(subscriber: Server, origin: Source) -> str:
+def _desired(subscriber: Server, origin: Source) -> str:
     password = subscriber.cluster.secret_value(origin.secret, origin.secret_key)
     return with_line(_read(subscriber), passfile_line(origin, password.reveal()))
 

@@ -13,8 +13,8 @@ from pgnb.core.display import format_bytes, format_duration
 from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.parallel import map_parallel
 from pgnb.logical.capacity import capacity_checks, worker_settings
-from pgnb.logical.databases import makings
-from pgnb.logical.identity import unidentified_tables
+from pgnb.logical.databases import read_definitions
+from pgnb.logical.identity import tables_without_identity
 from pgnb.logical.not_replicated import object_checks, shape_checks
 from pgnb.logical.publications import plan_publications, update_checks
 from pgnb.logical.roles import role_checks
@@ -171,7 +171,7 @@ def _servers(publisher: Server, subscriber: Server) -> Iterator[Check]:
 
 def _parts(subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
     for spec in specs:
-        parts = [table.summary for table in spec.wish.tables if table.where or table.columns]
+        parts = [table.summary for table in spec.desired.tables if table.where or table.columns]
         if parts and subscriber.present and subscriber.facts.major < PARTS_SINCE:
             yield Check(
                 f"{spec.database}: tables published in part",
@@ -185,7 +185,7 @@ def _parts(subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]
 
 
 def _identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
-    tables = unidentified_tables(publisher, specs)
+    tables = tables_without_identity(publisher, specs)
     yield Check(
         "replica identity",
         not tables,
@@ -227,7 +227,7 @@ def _extensions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseS
 
 
 def _texts(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
-    ours, theirs = makings(publisher), makings(subscriber)
+    ours, theirs = read_definitions(publisher), read_definitions(subscriber)
     other = [
         f"{s.database}: {theirs[s.database].summary}"
         for s in specs
@@ -243,9 +243,9 @@ def _texts(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec])
 
 
 def _room(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
-    ours, theirs = makings(publisher), makings(subscriber)
+    ours, theirs = read_definitions(publisher), read_definitions(subscriber)
     wanted = {spec.database for spec in specs}
-    held = sum(making.bytes for name, making in theirs.items() if name in wanted)
+    held = sum(definition.bytes for name, definition in theirs.items() if name in wanted)
     needed = int(max(0, sum(m.bytes for n, m in ours.items() if n in wanted) - held) * _ROOM)
     if not isinstance(subscriber.route, ThroughPod):
         return

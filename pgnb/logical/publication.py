@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pgnb.logical.publication_spec import ALL_OPERATIONS, PublishedTable, Wish
+from pgnb.logical.publication_spec import ALL_OPERATIONS, PublicationSpec, PublishedTable
 from pgnb.postgres import Server
 
 
@@ -18,7 +18,7 @@ class Publication:
     """
 
     name: str
-    holds: Wish
+    holds: PublicationSpec
     operations: str
     via_root: bool
 
@@ -61,5 +61,5 @@ def _publication_of(row: Mapping[str, Any]) -> Publication:
         PublishedTable(t["schema"], t["name"], tuple(t["columns"]), t["where"], only=True)
         for t in row["tables"]
     )
-    holds = Wish(row["all_tables"], tuple(row["schemas"]), tables)
+    holds = PublicationSpec(row["all_tables"], tuple(row["schemas"]), tables)
     return Publication(row["name"], holds, row["operations"], row["via_root"])

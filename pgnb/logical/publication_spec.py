@@ -52,7 +52,7 @@ MARKER = PublishedTable("pgnb", "marker")
 
 
 @dataclass(frozen=True)
-class Wish:
+class PublicationSpec:
     """All tables, or every table of some schemas (15) and some tables.
 
     `excluded` are tables (schema, name; * for each of the schema) that are left out: `excluding` lists the
@@ -87,13 +87,13 @@ class Wish:
         return bool(self.schemas) or any(t.columns or t.where for t in self.tables)
 
 
-def wish_of(published: Any) -> Wish:
+def parse_publication_spec(published: Any) -> PublicationSpec:
     """A wish from a notebook's parameter; the marker's table is part of it.
 
     Raises ParameterError, which says the forms that it may have.
     """
     if published == "all":
-        return Wish()
+        return PublicationSpec()
     if not isinstance(published, Sequence) or isinstance(published, str) or not published:
         raise _unusable(published)
     schemas, tables, excluded = [], [], []
@@ -112,7 +112,9 @@ def wish_of(published: Any) -> Wish:
     if excluded and tables and not schemas:
         raise _unusable(published)
     every = bool(excluded) and not schemas
-    return Wish(every, tuple(dict.fromkeys(schemas)), (*tables, MARKER), tuple(dict.fromkeys(excluded)))
+    return PublicationSpec(
+        every, tuple(dict.fromkeys(schemas)), (*tables, MARKER), tuple(dict.fromkeys(excluded))
+    )
 
 
 def _excluded(entry: Mapping[str, Any]) -> list[Named]:

@@ -16,7 +16,7 @@ from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Step
 from pgnb.logical.filters import same_filter
 from pgnb.logical.publication import Publication, read_publications
-from pgnb.logical.publication_spec import ALL_OPERATIONS, PublishedTable, Wish
+from pgnb.logical.publication_spec import ALL_OPERATIONS, PublicationSpec, PublishedTable
 from pgnb.logical.slots import unused
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.updates import publisher_obstacles
@@ -86,7 +86,7 @@ def update_checks(publisher: Server, specs: Sequence[DatabaseSpec], *, planned: 
 
 
 def _plan(publisher: Server, spec: DatabaseSpec) -> _Plan:
-    if spec.wish.needs_15 and publisher.present and publisher.facts.major < 15:
+    if spec.desired.needs_15 and publisher.present and publisher.facts.major < 15:
         raise ParameterError(
             f"{spec.database}: schemas, row filters and column lists need PostgreSQL 15",
             found=f"PostgreSQL {publisher.facts.version_text}",
@@ -94,16 +94,16 @@ def _plan(publisher: Server, spec: DatabaseSpec) -> _Plan:
         )
     now = read_publications(publisher, spec.database).get(spec.publication) if publisher.present else None
     if now is None:
-        made = Publication(spec.publication, spec.wish, spec.operations, spec.via_root)
+        made = Publication(spec.publication, spec.desired, spec.operations, spec.via_root)
         return _Plan(spec, None, made, (_create(spec),), ())
     return _altered(publisher, spec, now)
 
 
 def _altered(publisher: Server, spec: DatabaseSpec, now: Publication) -> _Plan:
-    if now.holds.all_tables != spec.wish.all_tables:
+    if now.holds.all_tables != spec.desired.all_tables:
         raise GateClosed(
             f"{spec.database}: the publication {spec.publication} cannot be altered into what is wished",
-            found=f"it is for {now.holds.summary}, wished: {spec.wish.summary}",
+            found=f"it is for {now.holds.summary}, wished: {spec.desired.summary}",
             remedy="Wish what it is (the parameter publish), or make a publication of another name and move"
             " the subscription to it by ALTER SUBSCRIPTION ... SET PUBLICATION; never drop it in use.",
         )
@@ -120,7 +120,7 @@ def _altered(publisher: Server, spec: DatabaseSpec, now: Publication) -> _Plan:
         statements.append(
             compose("ALTER PUBLICATION {} SET (publish = {})", identifier(spec.publication), spec.operations)
         )
-    return _Plan(spec, now, then, tuple(statements), _extra(spec.wish, now.holds))
+    return _Plan(spec, now, then, tuple(statements), _extra(spec.desired, now.holds))
 
 
 def _refuse_other_root(spec: DatabaseSpec, now: Publication) -> None:
@@ -134,31 +134,31 @@ def _refuse_other_root(spec: DatabaseSpec, now: Publication) -> None:
         )
 
 
-def _merged(publisher: Server, spec: DatabaseSpec, now: Wish) -> Wish:
+def _merged(publisher: Server, spec: DatabaseSpec, now: PublicationSpec) -> PublicationSpec:
     """What is there and what is wished, together; a table that is wished otherwise becomes as wished."""
     there = {(table.schema, table.name): table for table in now.tables}
-    for table in spec.wish.tables:
+    for table in spec.desired.tables:
         found = there.get((table.schema, table.name))
         if found is None or not _same(publisher, spec.database, found, table):
             there[table.schema, table.name] = table
-    schemas = tuple(dict.fromkeys((*now.schemas, *spec.wish.schemas)))
-    return Wish(now.all_tables, schemas, tuple(there.values()))
+    schemas = tuple(dict.fromkeys((*now.schemas, *spec.desired.schemas)))
+    return PublicationSpec(now.all_tables, schemas, tuple(there.values()))
 
 
-def _same(publisher: Server, database: str, found: PublishedTable, wished: PublishedTable) -> bool:
-    if set(found.columns) != set(wished.columns):
+def _same(publisher: Server, database: str, found: PublishedTable, desired: PublishedTable) -> bool:
+    if set(found.columns) != set(desired.columns):
         return False
-    return same_filter(publisher, database, found, wished.where)
+    return same_filter(publisher, database, found, desired.where)
 
 
-def _extra(wish: Wish, now: Wish) -> tuple[str, ...]:
-    named = {(table.schema, table.name) for table in wish.tables}
+def _extra(desired: PublicationSpec, now: PublicationSpec) -> tuple[str, ...]:
+    named = {(table.schema, table.name) for table in desired.tables}
     tables = [table.summary for table in now.tables if (table.schema, table.name) not in named]
-    return (*(f"every table of {s}" for s in now.schemas if s not in wish.schemas), *tables)
+    return (*(f"every table of {s}" for s in now.schemas if s not in desired.schemas), *tables)
 
 
 def _create(spec: DatabaseSpec) -> Any:
-    objects = publication_objects(spec.wish)
+    objects = publication_objects(spec.desired)
     options = {
         **({"publish": spec.operations} if spec.operations != ALL_OPERATIONS else {}),
         **({"publish_via_partition_root": True} if spec.via_root else {}),
@@ -168,13 +168,13 @@ def _create(spec: DatabaseSpec) -> Any:
     return compose("{} WITH ({})", made, join(", ", pairs)) if pairs else made
 
 
-def publication_objects(wish: Wish) -> Any:
+def publication_objects(spec: PublicationSpec) -> Any:
     """What follows FOR in CREATE PUBLICATION, or SET in ALTER PUBLICATION, as SQL."""
-    if wish.all_tables:
+    if spec.all_tables:
         return compose("ALL TABLES")
-    tables = [compose("TABLE {}", join(", ", [_table(table) for table in wish.tables]))]
-    schemas = [compose("TABLES IN SCHEMA {}", join(", ", [identifier(schema) for schema in wish.schemas]))]
-    return join(", ", [*(tables if wish.tables else ()), *(schemas if wish.schemas else ())])
+    tables = [compose("TABLE {}", join(", ", [_table(table) for table in spec.tables]))]
+    schemas = [compose("TABLES IN SCHEMA {}", join(", ", [identifier(schema) for schema in spec.schemas]))]
+    return join(", ", [*(tables if spec.tables else ()), *(schemas if spec.schemas else ())])
 
 
 def _table(table: PublishedTable) -> Any:
@@ -209,7 +209,9 @@ def _text(states: Sequence[tuple[DatabaseSpec, Publication | None]]) -> str:
 
 def _note(plans: Sequence[_Plan]) -> str:
     extra = [f"{plan.spec.database}: {', '.join(plan.extra)}" for plan in plans if plan.extra]
-    later = [f"{plan.spec.database}: {plan.spec.wish.later}" for plan in plans if plan.spec.wish.excluded]
+    later = [
+        f"{plan.spec.database}: {plan.spec.desired.later}" for plan in plans if plan.spec.desired.excluded
+    ]
     words = [
         *([f"Published beside what was wished, and left as it is: {'; '.join(extra)}."] if extra else ()),
         *([f"{'; '.join(later)}. 12.7 adds them."] if later else ()),

@@ -23,7 +23,7 @@ SELECT CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || t.quoted AS source
 
 
 @dataclass(frozen=True)
-class Counted:
+class RowCounts:
     """One database: how many tables and rows, and in words each table that differs."""
 
     database: str
@@ -32,7 +32,7 @@ class Counted:
     different: tuple[str, ...]
 
 
-def count_both(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Counted:
+def compare_row_counts(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> RowCounts:
     """Count each published table on both sides; writes must be stopped, and everything applied.
 
     Row filters are those of the publication. Raises QueryFailed for a table that the subscriber lacks.
@@ -49,7 +49,7 @@ def count_both(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Cou
         for row, a, b in zip(tables, mine, other, strict=True)
         if a != b
     )
-    return Counted(spec.database, len(tables), sum(mine), different)
+    return RowCounts(spec.database, len(tables), sum(mine), different)
 
 
 def _counts(server: Server, spec: DatabaseSpec, sources: list[str]) -> list[int]:

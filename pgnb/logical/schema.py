@@ -74,7 +74,7 @@ def plan_schema(
         f"schemas on {subscriber.name}",
         subscriber.journal,
         "".join(f"{s.spec.database}: {s.objects or 'no'} objects\n" for s in states),
-        "".join(f"{s.spec.database}: {_wished(s)}\n" for s in states),
+        "".join(f"{s.spec.database}: {_desired(s)}\n" for s in states),
         [Step(subscriber.name, what, run, journalled=True)] if empty else [],
         note=_note(filled, compared),
         undo_text="drop and make those databases again, before anybody subscribes" if empty else "",
@@ -178,7 +178,7 @@ def _pattern(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _wished(state: _State) -> str:
+def _desired(state: _State) -> str:
     return f"{state.objects} objects, left as they are" if state.objects else "the publisher's schema"
 
 

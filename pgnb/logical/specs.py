@@ -10,7 +10,13 @@ from pgnb.core.display import Displayable, Table
 from pgnb.core.errors import ParameterError
 from pgnb.logical.exclude_tables import without_excluded
 from pgnb.logical.names import LONGEST, publication_name, slot_name, subscription_name
-from pgnb.logical.publication_spec import ALL_OPERATIONS, PublishedTable, Wish, operations_of, wish_of
+from pgnb.logical.publication_spec import (
+    ALL_OPERATIONS,
+    PublicationSpec,
+    PublishedTable,
+    operations_of,
+    parse_publication_spec,
+)
 from pgnb.postgres import Server
 from pgnb.postgres.scratch import OWN, SCRATCH
 
@@ -24,7 +30,7 @@ class DatabaseSpec:
     """
 
     database: str
-    wish: Wish
+    desired: PublicationSpec
     publication: str
     subscription: str
     slot: str
@@ -42,7 +48,7 @@ class DatabaseSpec:
     ) -> DatabaseSpec:
         """The spec with the procedure's names; `published` as in the parameter `publish`, see Wish."""
         check_name("database", database)
-        subscription, holds = subscription_name(database), wish_of(published)
+        subscription, holds = subscription_name(database), parse_publication_spec(published)
         return cls(
             database,
             holds,
@@ -77,7 +83,7 @@ class Specs(Displayable, Sequence[DatabaseSpec]):
     @property
     def table(self) -> Table:
         """Database, what is published, and the names of publication, subscription and slot."""
-        rows = [(s.database, s.wish.summary, s.publication, s.subscription, s.slot) for s in self.items]
+        rows = [(s.database, s.desired.summary, s.publication, s.subscription, s.slot) for s in self.items]
         columns = ("database", "published", "publication", "subscription", "slot")
         return Table.of(columns, rows, title="Databases to replicate", note="" if rows else "none")
 
@@ -100,16 +106,16 @@ def database_specs(
     """
     found = [row["name"] for row in publisher.query("databases")]
     chosen = list(databases) or _every_one(publisher)
-    wishes = dict(publish or {})
+    requested = dict(publish or {})
     _refuse("named twice", sorted({name for name in chosen if chosen.count(name) > 1}), found)
     if publisher.present:
         _refuse("not on the publisher", [name for name in chosen if name not in found], found)
-    _refuse("in publish, but not among the databases", [n for n in wishes if n not in chosen], chosen)
+    _refuse("in publish, but not among the databases", [n for n in requested if n not in chosen], chosen)
     specs = [
-        DatabaseSpec.of(name, wishes.get(name, "all"), operations=operations, via_root=via_root)
+        DatabaseSpec.of(name, requested.get(name, "all"), operations=operations, via_root=via_root)
         for name in chosen
     ]
-    return Specs(tuple(replace(s, wish=without_excluded(publisher, s.database, s.wish)) for s in specs))
+    return Specs(tuple(replace(s, desired=without_excluded(publisher, s.database, s.desired)) for s in specs))
 
 
 def _every_one(publisher: Server) -> list[str]:
@@ -138,4 +144,4 @@ def _refuse(why: str, names: Sequence[str], there: Sequence[str]) -> None:
         )
 
 
-__all__ = ["DatabaseSpec", "PublishedTable", "Specs", "Wish", "check_name", "database_specs"]
+__all__ = ["DatabaseSpec", "PublicationSpec", "PublishedTable", "Specs", "check_name", "database_specs"]

@@ -107,7 +107,7 @@ def _doubtful(slot: LogicalSlot, copy_data: bool) -> bool:
 def _schema(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
     """A schema that is there is never overwritten, so what stops replication must be altered by hand."""
     chosen = {
-        one.summary for one in published_by(spec.wish, read_identities(publisher, spec.database).values())
+        one.summary for one in published_by(spec.desired, read_identities(publisher, spec.database).values())
     }
     sides = read_catalog(publisher, spec.database), read_catalog(subscriber, spec.database)
     wrong = [
@@ -127,8 +127,8 @@ def _schema(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
 def _rows(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
     """Of the users' own tables; those of extensions are checked apart."""
     tables = read_identities(publisher, spec.database).values()
-    published = published_by(spec.wish, [table for table in tables if not table.extension])
-    names = dict.fromkeys(sent_as(spec.wish, one, via_root=spec.via_root) for one in published)
+    published = published_by(spec.desired, [table for table in tables if not table.extension])
+    names = dict.fromkeys(sent_as(spec.desired, one, via_root=spec.via_root) for one in published)
     marker = (MARKER.schema, MARKER.name)
     wrong = filled_tables(subscriber, spec.database, [one for one in names if one != marker])
     return Check(

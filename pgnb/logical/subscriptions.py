@@ -16,7 +16,7 @@ from pgnb.core.checks import Checks
 from pgnb.core.errors import GateClosed, PgnbError
 from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Confirmation, Step
-from pgnb.logical.names import stand_in_name
+from pgnb.logical.names import temporary_publication_name
 from pgnb.logical.options import spelled, subscription_options
 from pgnb.logical.passfile import passfile_path, passfile_step
 from pgnb.logical.publication import Published, published_tables
@@ -51,7 +51,7 @@ class _Plan:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Desired:
     """What every subscription of the plan is to have."""
 
     publisher: Server
@@ -84,9 +84,9 @@ def plan_subscriptions(
     checks first that the tables are there and, for a copy, empty.
     """
     chosen = subscription_options(publisher, subscriber, options)
-    wish = _Wish(publisher, subscriber, origin, chosen, copy_data, slot_timeout)
+    desired = _Desired(publisher, subscriber, origin, chosen, copy_data, slot_timeout)
     there, slots = databases_of(subscriber), logical_slots(publisher)
-    plans = map_parallel(lambda spec: _plan(wish, spec, there, slots), specs)
+    plans = map_parallel(lambda spec: _plan(desired, spec, there, slots), specs)
     changed = [plan for plan in plans if plan.changes]
     first = passfile_step(subscriber, origin)
     steps = [first] if first else []
@@ -94,8 +94,8 @@ def plan_subscriptions(
         steps.append(
             Step(
                 subscriber.name,
-                "\n".join(_says(wish, p) for p in changed),
-                lambda: _carry_out(wish, changed),
+                "\n".join(_says(desired, p) for p in changed),
+                lambda: _carry_out(desired, changed),
                 journalled=True,
             )
         )
@@ -105,12 +105,12 @@ def plan_subscriptions(
         f"subscriptions on {subscriber.name}",
         subscriber.journal,
         "".join(f"{p.spec.database}: {p.now.summary if p.now else 'no subscription'}\n" for p in plans),
-        "".join(_after(wish, p) for p in plans),
+        "".join(_after(desired, p) for p in plans),
         steps,
         note=_note(plans),
         confirmations=_confirmations(left, copy_data),
         undo_text=f"drop {', '.join(s.subscription for s in made)} and their slots" if made else "",
-        precheck=lambda: _checks(wish, changed),
+        precheck=lambda: _checks(desired, changed),
         undo=lambda: plan_drop_subscriptions(publisher, subscriber, made),
     )
 
@@ -129,24 +129,26 @@ def _confirmations(left: Sequence[LogicalSlot], copy_data: bool) -> list[Confirm
     return [Confirmation("take_slots", names, why)] if doubtful else []
 
 
-def _plan(wish: _Wish, spec: DatabaseSpec, there: frozenset[str], slots: dict[str, LogicalSlot]) -> _Plan:
-    tables = published_tables(wish.publisher, spec.database, spec.publication)
-    known = read_subscriptions(wish.subscriber, spec.database) if spec.database in there else {}
+def _plan(
+    desired: _Desired, spec: DatabaseSpec, there: frozenset[str], slots: dict[str, LogicalSlot]
+) -> _Plan:
+    tables = published_tables(desired.publisher, spec.database, spec.publication)
+    known = read_subscriptions(desired.subscriber, spec.database) if spec.database in there else {}
     now = known.get(spec.subscription)
     if now is None:
         return _Plan(spec, None, usable_slot(slots, spec), tables, (), tables)
     _refuse_unfinished(spec, now)
-    rows = wish.subscriber.query(
+    rows = desired.subscriber.query(
         "logical/copying", {"subscription": spec.subscription}, database=spec.database
     )
     copied = {(row["schema"], row["table"]) for row in rows}
     new = tuple(table for table in tables if (table.schema, table.table) not in copied)
-    return _Plan(spec, now, slots.get(now.slot or ""), tables, _alterations(wish, spec, now), new)
+    return _Plan(spec, now, slots.get(now.slot or ""), tables, _alterations(desired, spec, now), new)
 
 
 def _refuse_unfinished(spec: DatabaseSpec, now: Subscription) -> None:
     """With both publications the table would come back, and nobody would know what to take out again."""
-    if stand_in_name(spec.publication) in now.publications:
+    if temporary_publication_name(spec.publication) in now.publications:
         raise GateClosed(
             f"{spec.database}: a table is being copied anew, and the run that began it has not ended",
             found=now.summary,
@@ -154,9 +156,9 @@ def _refuse_unfinished(spec: DatabaseSpec, now: Subscription) -> None:
         )
 
 
-def _alterations(wish: _Wish, spec: DatabaseSpec, now: Subscription) -> tuple[tuple[str, Any], ...]:
+def _alterations(desired: _Desired, spec: DatabaseSpec, now: Subscription) -> tuple[tuple[str, Any], ...]:
     found: list[tuple[str, Any]] = []
-    wanted = wish.connection(spec)
+    wanted = desired.connection(spec)
     if now.connection != wanted:
         found.append((f"CONNECTION '{wanted}'", compose("CONNECTION {}", wanted)))
     if spec.publication not in now.publications:
@@ -168,7 +170,7 @@ def _alterations(wish: _Wish, spec: DatabaseSpec, now: Subscription) -> tuple[tu
         )
     differing = {
         option: value
-        for option, value in wish.options.items()
+        for option, value in desired.options.items()
         if option not in _ONLY_WHEN_MADE and _differs(now, option, value)
     }
     if differing:
@@ -187,38 +189,38 @@ def _pairs(options: Mapping[str, Any]) -> Any:
     return join(", ", [compose(f"{option} = {{}}", spelled(value)) for option, value in options.items()])
 
 
-def _checks(wish: _Wish, changed: Sequence[_Plan]) -> Checks:
+def _checks(desired: _Desired, changed: Sequence[_Plan]) -> Checks:
     # The publications may be younger than the plan, which a notebook shows before it applies them.
     wanted = [
         (
             plan.spec,
-            plan.new_tables or published_tables(wish.publisher, plan.spec.database, plan.spec.publication),
+            plan.new_tables or published_tables(desired.publisher, plan.spec.database, plan.spec.publication),
         )
         for plan in changed
         if plan.now is None or plan.new_tables
     ]
-    return all_target_checks(wish.subscriber, wanted, copy_data=wish.copy_data)
+    return all_target_checks(desired.subscriber, wanted, copy_data=desired.copy_data)
 
 
-def _carry_out(wish: _Wish, changed: Sequence[_Plan]) -> str:
-    run_all(lambda plan: _carry_out_one(wish, plan), changed, lambda plan: plan.spec.database)
+def _carry_out(desired: _Desired, changed: Sequence[_Plan]) -> str:
+    run_all(lambda plan: _carry_out_one(desired, plan), changed, lambda plan: plan.spec.database)
     made = sum(plan.now is None for plan in changed)
     return f"{made} made, {len(changed) - made} altered"
 
 
-def _carry_out_one(wish: _Wish, plan: _Plan) -> None:
+def _carry_out_one(desired: _Desired, plan: _Plan) -> None:
     if plan.now is None:
-        _create(wish, plan)
+        _create(desired, plan)
         return
     known = identifier(plan.now.name)
     for words, alteration in plan.alterations:
-        wish.subscriber.execute(
+        desired.subscriber.execute(
             compose("ALTER SUBSCRIPTION {} {}", known, alteration),
             database=plan.spec.database,
             what=f"{plan.spec.database}: ALTER SUBSCRIPTION {plan.now.name} {words}",
         )
     if plan.new_tables:
-        refresh(wish.subscriber, plan.spec, copy_data=wish.copy_data)
+        refresh(desired.subscriber, plan.spec, copy_data=desired.copy_data)
 
 
 def refresh(subscriber: Server, spec: DatabaseSpec, *, copy_data: bool) -> None:
@@ -236,48 +238,55 @@ def refresh(subscriber: Server, spec: DatabaseSpec, *, copy_data: bool) -> None:
     )
 
 
-def _create(wish: _Wish, plan: _Plan) -> None:
+def _create(desired: _Desired, plan: _Plan) -> None:
     spec = plan.spec
-    if plan.slot and wish.copy_data:
+    if plan.slot and desired.copy_data:
         # One that is older than its publication would fail on every change from before that.
-        drop_slot(wish.publisher, spec.slot)
-    made_slot = plan.slot is None or wish.copy_data
+        drop_slot(desired.publisher, spec.slot)
+    made_slot = plan.slot is None or desired.copy_data
     if made_slot:
-        two_phase = spelled(wish.options.get("two_phase", False)) == "true"
-        failover = spelled(wish.options.get("failover", False)) == "true"
-        create_slot(wish.publisher, spec, two_phase=two_phase, failover=failover, timeout=wish.slot_timeout)
-    options = {**wish.options, "create_slot": False, "slot_name": spec.slot, "copy_data": wish.copy_data}
+        two_phase = spelled(desired.options.get("two_phase", False)) == "true"
+        failover = spelled(desired.options.get("failover", False)) == "true"
+        create_slot(
+            desired.publisher, spec, two_phase=two_phase, failover=failover, timeout=desired.slot_timeout
+        )
+    options = {
+        **desired.options,
+        "create_slot": False,
+        "slot_name": spec.slot,
+        "copy_data": desired.copy_data,
+    }
     statement = compose(
         "CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {} WITH ({})",
         identifier(spec.subscription),
-        wish.connection(spec),
+        desired.connection(spec),
         identifier(spec.publication),
         _pairs(options),
     )
     try:
-        wish.subscriber.execute(statement, database=spec.database)
+        desired.subscriber.execute(statement, database=spec.database)
     except PgnbError:
         if made_slot:
-            _give_back(wish, spec)
+            _give_back(desired, spec)
         raise
 
 
-def _give_back(wish: _Wish, spec: DatabaseSpec) -> None:
+def _give_back(desired: _Desired, spec: DatabaseSpec) -> None:
     """Drop the slot that was just made, unless the subscription came into being after all."""
     try:
-        if spec.subscription not in read_subscriptions(wish.subscriber, spec.database):
-            drop_slot(wish.publisher, spec.slot)
+        if spec.subscription not in read_subscriptions(desired.subscriber, spec.database):
+            drop_slot(desired.publisher, spec.slot)
     except PgnbError:
         # The first error is the one to tell; a slot that is left is found and used by the next run.
         return
 
 
-def _says(wish: _Wish, plan: _Plan) -> str:
+def _says(desired: _Desired, plan: _Plan) -> str:
     spec = plan.spec
     if plan.now is None:
-        how = "make anew" if wish.copy_data else "use, as it is,"
+        how = "make anew" if desired.copy_data else "use, as it is,"
         slot = f"{how if plan.slot else 'make'} the slot {spec.slot}"
-        copy = "copy the rows" if wish.copy_data else "copy nothing"
+        copy = "copy the rows" if desired.copy_data else "copy nothing"
         return f"{spec.database}: {slot}, CREATE SUBSCRIPTION {spec.subscription}, {copy}"
     words = [f"ALTER SUBSCRIPTION {plan.now.name} {alteration}" for alteration, _ in plan.alterations]
     if plan.new_tables:
@@ -286,10 +295,10 @@ def _says(wish: _Wish, plan: _Plan) -> str:
     return f"{spec.database}: {'; '.join(words)}"
 
 
-def _after(wish: _Wish, plan: _Plan) -> str:
+def _after(desired: _Desired, plan: _Plan) -> str:
     if not plan.changes and plan.now:
         return f"{plan.spec.database}: {plan.now.summary}\n"
-    options = ", ".join(f"{option} = {spelled(value)}" for option, value in wish.options.items())
+    options = ", ".join(f"{option} = {spelled(value)}" for option, value in desired.options.items())
     return (
         f"{plan.spec.database}: {plan.spec.subscription}, slot {plan.spec.slot}, of {plan.spec.publication},"
         f" {len(plan.tables)} tables; {options}\n"

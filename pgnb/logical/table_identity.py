@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pgnb.logical.publication_spec import Named as Named
-from pgnb.logical.publication_spec import Wish
+from pgnb.logical.publication_spec import PublicationSpec
 from pgnb.postgres import Server
 
 FULL, INDEX, DEFAULT, NOTHING = "f", "i", "d", "n"
@@ -128,28 +128,30 @@ def _identity(row: Mapping[str, Any]) -> TableIdentity:
     return TableIdentity(**{**row, **lists, **named, "indexes": indexes})
 
 
-def published_by(wish: Wish, tables: Iterable[TableIdentity]) -> list[TableIdentity]:
+def published_by(spec: PublicationSpec, tables: Iterable[TableIdentity]) -> list[TableIdentity]:
     """The ordinary tables, partitions among them, that such a publication publishes."""
-    listed = {(one.schema, one.name) for one in wish.tables}
-    with_children = {(one.schema, one.name) for one in wish.tables if not one.only}
-    return [t for t in tables if t.kind == "r" and _covers(wish, listed, with_children, t)]
+    listed = {(one.schema, one.name) for one in spec.tables}
+    with_children = {(one.schema, one.name) for one in spec.tables if not one.only}
+    return [t for t in tables if t.kind == "r" and _covers(spec, listed, with_children, t)]
 
 
-def _covers(wish: Wish, listed: Set[Named], with_children: Set[Named], table: TableIdentity) -> bool:
+def _covers(
+    spec: PublicationSpec, listed: Set[Named], with_children: Set[Named], table: TableIdentity
+) -> bool:
     branch = (table.named, *table.roots)
     return (
-        wish.all_tables
-        or any(name in listed or name[0] in wish.schemas for name in branch)
+        spec.all_tables
+        or any(name in listed or name[0] in spec.schemas for name in branch)
         or any(name in with_children for name in table.parents)
     )
 
 
-def sent_as(wish: Wish, table: TableIdentity, *, via_root: bool) -> Named:
+def sent_as(spec: PublicationSpec, table: TableIdentity, *, via_root: bool) -> Named:
     """The name under which a published table's changes are sent: its topmost published root's, or its own."""
     if not (via_root and table.roots):
         return table.named
-    listed = {(one.schema, one.name) for one in wish.tables}
-    covered = [n for n in table.roots if wish.all_tables or n in listed or n[0] in wish.schemas]
+    listed = {(one.schema, one.name) for one in spec.tables}
+    covered = [n for n in table.roots if spec.all_tables or n in listed or n[0] in spec.schemas]
     return covered[-1] if covered else table.named
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 from pgnb.core.errors import QueryFailed
 from pgnb.core.parallel import map_parallel
 from pgnb.logical.publication import read_publications
-from pgnb.logical.publication_spec import PublishedTable, Wish
+from pgnb.logical.publication_spec import PublicationSpec, PublishedTable
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.table_identity import (
     FULL,
@@ -79,7 +79,7 @@ class Publishing:
     """
 
     database: str
-    holds: Wish
+    holds: PublicationSpec
     operations: str
     via_root: bool
     planned: bool = False
@@ -94,9 +94,9 @@ class Publishing:
         return table.with_identity() if self.planned and not table.extension else table
 
 
-def as_wished(spec: DatabaseSpec, *, planned: bool = True) -> Publishing:
+def as_desired(spec: DatabaseSpec, *, planned: bool = True) -> Publishing:
     """A spec's publication as it would be made, with the identities that are given before."""
-    return Publishing(spec.database, spec.wish, spec.operations, spec.via_root, planned)
+    return Publishing(spec.database, spec.desired, spec.operations, spec.via_root, planned)
 
 
 def publisher_obstacles(
@@ -108,7 +108,7 @@ def publisher_obstacles(
     """
 
     def look(spec: DatabaseSpec) -> list[Obstacle]:
-        return list(_refused(publisher, as_wished(spec, planned=planned), _read(publisher, spec)))
+        return list(_refused(publisher, as_desired(spec, planned=planned), _read(publisher, spec)))
 
     return _of_all(look, specs)
 
@@ -121,7 +121,7 @@ def subscriber_obstacles(
     def look(spec: DatabaseSpec) -> list[Obstacle]:
         if spec.database not in there:
             return []
-        return list(_unfound(as_wished(spec), _read(publisher, spec), _read(subscriber, spec)))
+        return list(_unfound(as_desired(spec), _read(publisher, spec), _read(subscriber, spec)))
 
     return _of_all(look, specs)
 

@@ -22,7 +22,7 @@ _LEFT = "SELECT count(*) AS left" + _OLDER
 
 
 @dataclass(frozen=True)
-class Silence:
+class WriteStatus:
     """One database: whether its new sessions begin read-only, and what could write nevertheless."""
 
     name: str
@@ -38,10 +38,10 @@ class Silence:
         return "; ".join(part for part in (roles, prepared) if part)
 
 
-def read_silence(publisher: Server) -> dict[str, Silence]:
+def write_status(publisher: Server) -> dict[str, WriteStatus]:
     """Every database of the publisher by name. Source: pg_db_role_setting, pg_prepared_xacts."""
     rows = publisher.query("logical/read_only_databases")
-    return {row["name"]: Silence(**{**row, "escaping": tuple(row["escaping"])}) for row in rows}
+    return {row["name"]: WriteStatus(**{**row, "escaping": tuple(row["escaping"])}) for row in rows}
 
 
 def stop_writes(publisher: Server, databases: Sequence[str]) -> str:
@@ -50,7 +50,7 @@ def stop_writes(publisher: Server, databases: Sequence[str]) -> str:
     A session that sets the transaction's mode itself is not held back: the rows are counted afterwards, and
     sessions of before are gone. Raises DeadlineExceeded for sessions that do not end.
     """
-    stopped = read_silence(publisher)
+    stopped = write_status(publisher)
     for database in databases:
         if not stopped[database].stopped:
             publisher.execute(compose(f"ALTER DATABASE {{}} SET {_SETTING} = on", identifier(database)))
@@ -77,9 +77,9 @@ def end_sessions(publisher: Server, databases: Sequence[str]) -> int:
     return int(ended[0]["ended"])
 
 
-def let_writes_in(publisher: Server, databases: Sequence[str]) -> str:
+def allow_writes(publisher: Server, databases: Sequence[str]) -> str:
     """Take it back: new sessions may write again. Sessions that began meanwhile stay read-only."""
-    stopped = read_silence(publisher)
+    stopped = write_status(publisher)
     standing = [database for database in databases if stopped[database].stopped]
     for database in standing:
         publisher.execute(compose(f"ALTER DATABASE {{}} RESET {_SETTING}", identifier(database)))

@@ -9,7 +9,7 @@ from pgnb.core.findings import Finding
 from pgnb.diagnosis.logical.applying import apply_findings, copy_findings
 from pgnb.diagnosis.logical.observation import DatabaseSeen, Evidence
 from pgnb.diagnosis.logical.rule_helpers import MISSING_TABLE, Findings, current, logged, retained, words
-from pgnb.logical.names import stand_in_name
+from pgnb.logical.names import temporary_publication_name
 from pgnb.logical.schema_diff import REPLICA_IDENTITY
 
 
@@ -126,12 +126,15 @@ def _not_refreshed(seen: DatabaseSeen) -> Findings:
                 MISSING_TABLE[1],
                 database=seen.spec.database,
             )
-        elif _stands_in(seen):
+        elif _resync_unfinished(seen):
             yield Finding(
                 "resync-unfinished",
                 words(key),
                 "the run that took it out of the subscription, to copy it anew, did not end",
-                (f"the subscription reads {stand_in_name(seen.spec.publication)}, which lacks this table",),
+                (
+                    f"the subscription reads {temporary_publication_name(seen.spec.publication)},"
+                    " which lacks this table",
+                ),
                 "Resync that table again: it goes on from here. A REFRESH would not bring it back.",
                 database=seen.spec.database,
                 remedy_id="resync",
@@ -148,10 +151,10 @@ def _not_refreshed(seen: DatabaseSeen) -> Findings:
             )
 
 
-def _stands_in(seen: DatabaseSeen) -> bool:
+def _resync_unfinished(seen: DatabaseSeen) -> bool:
     """Whether the subscription reads the publication of the others while one table is copied anew."""
     now = seen.subscription
-    return now is not None and stand_in_name(seen.spec.publication) in now.publications
+    return now is not None and temporary_publication_name(seen.spec.publication) in now.publications
 
 
 def _schema(seen: DatabaseSeen) -> Findings:

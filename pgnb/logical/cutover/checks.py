@@ -11,9 +11,9 @@ from pgnb.logical.cutover.failover_publications import publishing_checks
 from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.cutover.reverse import way_back_settings
 from pgnb.logical.cutover.status import CutoverStatus, DatabaseState, cutover_status, unfinished
-from pgnb.logical.database_properties import belongings_check
+from pgnb.logical.database_properties import properties_check
 from pgnb.logical.publications import update_checks
-from pgnb.logical.sequences import missing_sequences, unfed
+from pgnb.logical.sequences import missing_sequences, sequences_without_column
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.targets import databases_of
 from pgnb.postgres.config.restart import restart_rights
@@ -36,7 +36,7 @@ def cutover_checks(cut: Cutover, *, prepared: bool = True, allow_restart: bool =
         items += _planned(state) if cut.path == "cutover" else []
     items += _sequences(cut, status)
     if cut.path == "cutover" and not cut.why_absent:
-        items.append(belongings_check(cut.publisher, cut.subscriber, cut.specs.databases))
+        items.append(properties_check(cut.publisher, cut.subscriber, cut.specs.databases))
     items += publishing_checks(cut, done=False) if cut.path == "failover" else ()
     return Checks.of(f"Before the path {cut.path}", items, cut.cluster.journal)
 
@@ -96,9 +96,9 @@ def _way_back(cut: Cutover, status: CutoverStatus, level: str, as_is: bool) -> l
 
 
 def _planned(state: DatabaseState) -> list[Check]:
-    database, standing, silence = state.spec.database, state.standing, state.silence
+    database, standing, write_status = state.spec.database, state.standing, state.write_status
     resumed = standing is None and state.stopped and state.slot is None
-    loose = silence.summary if silence else "the publisher is not there"
+    loose = write_status.summary if write_status else "the publisher is not there"
     return [
         Check(
             f"{database}: subscription",
@@ -157,7 +157,7 @@ def unknown_sequences(cut: Cutover) -> list[str]:
     """With a dead publisher: sequences that feed no column, by `database: schema.name`."""
     if cut.path != "failover":
         return []
-    found = map_parallel(lambda spec: unfed(cut.subscriber, spec.database), cut.specs)
+    found = map_parallel(lambda spec: sequences_without_column(cut.subscriber, spec.database), cut.specs)
     return [f"{spec.database}: {one}" for spec, names in zip(cut.specs, found, strict=True) for one in names]
 
 
@@ -196,7 +196,13 @@ def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
             "dropped",
             again,
         ),
-        Check(f"{database}: sequences", not state.gaps, f"{len(state.gaps)} behind", "none behind", again),
+        Check(
+            f"{database}: sequences",
+            not state.advances,
+            f"{len(state.advances)} behind",
+            "none behind",
+            again,
+        ),
     ]
     if cut.path == "cutover":
         found = "stopped" if state.stopped else "let in"

@@ -10,8 +10,8 @@ from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.cutover.resume_writes import GO_ON, reasons_against
 from pgnb.logical.cutover.status import CutoverStatus, cutover_status, unfinished
 from pgnb.logical.cutover.steps import Emergency, Handover
-from pgnb.logical.orphaned_slots import clean_slots, left_slots
-from pgnb.logical.write_block import let_writes_in
+from pgnb.logical.orphaned_slots import drop_orphaned_slots, orphaned_slots
+from pgnb.logical.write_block import allow_writes
 from pgnb.postgres.services import read_service
 
 
@@ -79,8 +79,8 @@ def _allow() -> Confirmation:
 
 def _text(cut: Cutover, status: CutoverStatus) -> str:
     lines = [f"{s.spec.database}: {s.standing.summary if s.standing else 'dropped'}" for s in status.items]
-    gaps = [f"{s.spec.database}: {gap.summary}" for s in status.items for gap in s.gaps]
-    return "\n".join([*lines, *gaps, f"Service {cut.service}: {status.leads_to}", ""])
+    advances = [f"{s.spec.database}: {advance.summary}" for s in status.items for advance in s.advances]
+    return "\n".join([*lines, *advances, f"Service {cut.service}: {status.leads_to}", ""])
 
 
 def _after(cut: Cutover) -> str:
@@ -91,14 +91,14 @@ def _after(cut: Cutover) -> str:
 
 
 def _clean(cut: Cutover) -> Change:
-    left = tuple(one for one in left_slots(cut.subscriber) if one.database in cut.specs.databases)
+    left = tuple(one for one in orphaned_slots(cut.subscriber) if one.database in cut.specs.databases)
     title = f"slots left on {cut.publisher.name}"
     if not left:
         return Change(title, cut.cluster.journal, note="No slot was left.")
     names = ", ".join(one.slot for one in left)
 
     def run() -> str:
-        return clean_slots(cut.publisher, cut.subscriber, left)
+        return drop_orphaned_slots(cut.publisher, cut.subscriber, left)
 
     return Change(
         title,
@@ -128,7 +128,7 @@ def _abandon(cut: Cutover, status: CutoverStatus) -> Change:
     names = ", ".join(stopped)
 
     def run() -> str:
-        return let_writes_in(cut.publisher, stopped)
+        return allow_writes(cut.publisher, stopped)
 
     return Change(
         title,

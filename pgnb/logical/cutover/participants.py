@@ -13,8 +13,8 @@ from pgnb.core.errors import ConnectionFailed, ParameterError, PodError
 from pgnb.core.journal import Entry
 from pgnb.core.parallel import map_parallel
 from pgnb.core.tls import checked_tls
-from pgnb.logical.orphaned_slots import left_slots
-from pgnb.logical.row_counts import Counted
+from pgnb.logical.orphaned_slots import orphaned_slots
+from pgnb.logical.row_counts import RowCounts
 from pgnb.logical.specs import DatabaseSpec, Specs, database_specs
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.targets import databases_of
@@ -51,7 +51,7 @@ class Cutover(Displayable):
     margin: int = DEFAULT_MARGIN
     timeout: float = 120.0
     uncounted: tuple[str, ...] = ()
-    counted: dict[str, Counted] = field(default_factory=dict)
+    counted: dict[str, RowCounts] = field(default_factory=dict)
     watched: str = ""
     phases: list[Entry] = field(default_factory=list)
 
@@ -61,7 +61,7 @@ class Cutover(Displayable):
         return self.subscriber
 
     @property
-    def quiet_databases(self) -> tuple[str, ...]:
+    def blocked_databases(self) -> tuple[str, ...]:
         """The databases of the publisher whose clients are stopped and led on."""
         return (*self.specs.databases, *([self.watched] if self.watched else []))
 
@@ -174,7 +174,7 @@ def _specs(publisher: Server, subscriber: Server, databases: Iterable[str]) -> S
     named = list(databases)
     if named:
         return database_specs(publisher if publisher.present else subscriber, named)
-    noted = {one.database for one in left_slots(subscriber)}
+    noted = {one.database for one in orphaned_slots(subscriber)}
     specs = [DatabaseSpec.of(one) for one in sorted(databases_of(subscriber)) if one != "postgres"]
     there = databases_of(publisher)
     known = map_parallel(

@@ -13,7 +13,7 @@ from pgnb.core.parallel import map_parallel
 from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
-from pgnb.logical.write_block import let_writes_in
+from pgnb.logical.write_block import allow_writes
 from pgnb.postgres.services import own_labels, read_service, selector_words
 
 GO_ON = (
@@ -96,7 +96,7 @@ def put_back(cut: Cutover) -> str:
     if against:
         return f"Not put back: {'; '.join(against)}. {how}"
     try:
-        return f"Put back: {let_writes_in(cut.publisher, cut.quiet_databases)}."
+        return f"Put back: {allow_writes(cut.publisher, cut.blocked_databases)}."
     except PgnbError as failed:
         found = f" ({failed.found})" if failed.found else ""
         return f"PUTTING BACK FAILED: {failed.message}{found}. {how}"

@@ -8,14 +8,14 @@ from pgnb.core.display import Cell, Displayable, Table, format_bytes
 from pgnb.core.errors import ParameterError
 from pgnb.core.parallel import map_parallel
 from pgnb.logical.cutover.participants import Cutover
-from pgnb.logical.orphaned_slots import left_slots
-from pgnb.logical.row_counts import Counted
-from pgnb.logical.sequences import Gap, carried_gaps, margin_gaps
+from pgnb.logical.orphaned_slots import orphaned_slots
+from pgnb.logical.row_counts import RowCounts
+from pgnb.logical.sequences import SequenceAdvance, advances_from_publisher, advances_from_rows
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.targets import databases_of
-from pgnb.logical.write_block import Silence, read_silence
+from pgnb.logical.write_block import WriteStatus, write_status
 from pgnb.postgres.services import own_labels, read_service, selector_words
 
 COLUMNS = (
@@ -39,18 +39,18 @@ class DatabaseState:
     """
 
     spec: DatabaseSpec
-    silence: Silence | None
+    write_status: WriteStatus | None
     standing: Subscription | None
     slot: LogicalSlot | None
-    gaps: tuple[Gap, ...]
+    advances: tuple[SequenceAdvance, ...]
     noted: bool
     followed: bool
-    counted: Counted | None
+    counted: RowCounts | None
 
     @property
     def stopped(self) -> bool:
         """Whether the publisher's database takes no writes of clients any more."""
-        return self.silence is not None and self.silence.stopped
+        return self.write_status is not None and self.write_status.stopped
 
     @property
     def ready(self) -> bool:
@@ -81,12 +81,12 @@ class CutoverStatus(Displayable):
 
 def cutover_status(cut: Cutover) -> CutoverStatus:
     """How each step stands now, read from both servers, or from the one that is alive."""
-    silences = read_silence(cut.publisher)
+    write_statuses = write_status(cut.publisher)
     slots = logical_slots(cut.publisher)
-    noted = {one.database for one in left_slots(cut.subscriber)}
+    noted = {one.database for one in orphaned_slots(cut.subscriber)}
     leads, words = _leads(cut)
     items = map_parallel(
-        lambda spec: _state(cut, spec, silences.get(spec.database), slots.get(spec.slot), noted, leads),
+        lambda spec: _state(cut, spec, write_statuses.get(spec.database), slots.get(spec.slot), noted, leads),
         cut.specs,
     )
     return CutoverStatus(tuple(items), leads, words, cut.service)
@@ -95,15 +95,15 @@ def cutover_status(cut: Cutover) -> CutoverStatus:
 def unfinished(cut: Cutover, status: CutoverStatus) -> bool:
     """Whether a step is still to be done; before a first cut-over, and after one that was killed."""
     lacks_way_back = bool(cut.reverse) and any(not state.followed for state in status.items)
-    return not status.leads or lacks_way_back or any(s.standing or s.gaps for s in status.items)
+    return not status.leads or lacks_way_back or any(s.standing or s.advances for s in status.items)
 
 
 def _leads(cut: Cutover) -> tuple[bool, str]:
     try:
-        now, wished = read_service(cut)["spec"]["selector"], own_labels(cut.subscriber)
+        now, desired = read_service(cut)["spec"]["selector"], own_labels(cut.subscriber)
     except ParameterError as wrong:
         return False, wrong.message
-    leads = all(now.get(key) == value for key, value in wished.items())
+    leads = all(now.get(key) == value for key, value in desired.items())
     to = "leads to the subscriber" if leads else "does not lead to the subscriber"
     return leads, f"{to} ({selector_words(now)})"
 
@@ -111,31 +111,37 @@ def _leads(cut: Cutover) -> tuple[bool, str]:
 def _state(
     cut: Cutover,
     spec: DatabaseSpec,
-    silence: Silence | None,
+    write_status: WriteStatus | None,
     slot: LogicalSlot | None,
     noted: set[str],
     leads: bool,
 ) -> DatabaseState:
     standing = read_subscriptions(cut.subscriber, spec.database).get(spec.subscription)
-    followed = silence is not None and spec.subscription in read_subscriptions(cut.publisher, spec.database)
-    gaps = () if leads else gaps_of(cut, spec, standing)
+    followed = write_status is not None and spec.subscription in read_subscriptions(
+        cut.publisher, spec.database
+    )
+    advances = () if leads else advances_of(cut, spec, standing)
     counted = cut.counted.get(spec.database)
-    return DatabaseState(spec, silence, standing, slot, gaps, spec.database in noted, followed, counted)
+    return DatabaseState(
+        spec, write_status, standing, slot, advances, spec.database in noted, followed, counted
+    )
 
 
-def gaps_of(cut: Cutover, spec: DatabaseSpec, standing: Subscription | None) -> tuple[Gap, ...]:
+def advances_of(
+    cut: Cutover, spec: DatabaseSpec, standing: Subscription | None
+) -> tuple[SequenceAdvance, ...]:
     """The sequences that are behind: the publisher's values or, without it, the rows and the margin.
 
     Once the subscription is dropped without a publisher, its sequences were set: only the rows count then.
     """
     if cut.path == "failover":
-        return margin_gaps(cut.subscriber, spec, cut.margin if standing else 0)
+        return advances_from_rows(cut.subscriber, spec, cut.margin if standing else 0)
     there = databases_of(cut.publisher)
-    return carried_gaps(cut.publisher, cut.subscriber, spec) if spec.database in there else ()
+    return advances_from_publisher(cut.publisher, cut.subscriber, spec) if spec.database in there else ()
 
 
 def _line(one: DatabaseState) -> tuple[object, ...]:
-    dead = one.silence is None
+    dead = one.write_status is None
     confirmed = format_bytes(one.slot.lag_bytes) + " to go" if one.slot and one.standing else "–"
     tables = f"{one.standing.ready} of {one.standing.tables}" if one.standing else "–"
     counted = one.counted
@@ -146,7 +152,7 @@ def _line(one: DatabaseState) -> tuple[object, ...]:
         tables if one.ready else Cell(tables, "warn"),
         confirmed,
         rows,
-        Cell(f"{len(one.gaps)} behind", "warn") if one.gaps else Cell("not behind", "good"),
+        Cell(f"{len(one.advances)} behind", "warn") if one.advances else Cell("not behind", "good"),
         one.standing.summary if one.standing else Cell("dropped", "good"),
         "left, noted" if one.noted else "unknown" if dead else "there" if one.slot else "none",
         "follows" if one.followed else "–",

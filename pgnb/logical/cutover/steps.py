@@ -16,11 +16,11 @@ from pgnb.logical.cutover.failover_publications import publish, unpublished
 from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.cutover.resume_writes import put_back, standing_specs
 from pgnb.logical.cutover.reverse import follow
-from pgnb.logical.cutover.status import CutoverStatus, gaps_of
+from pgnb.logical.cutover.status import CutoverStatus, advances_of
 from pgnb.logical.initial_copy import wait_copied
-from pgnb.logical.orphaned_slots import drop_without_publisher, make_notes
-from pgnb.logical.row_counts import count_both
-from pgnb.logical.sequences import carried_gaps, set_sequences
+from pgnb.logical.orphaned_slots import drop_without_publisher, ensure_table
+from pgnb.logical.row_counts import compare_row_counts
+from pgnb.logical.sequences import advances_from_publisher, set_sequences
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.write_block import end_sessions, stop_writes
@@ -67,7 +67,7 @@ class Handover:
 
     def _stop(self) -> str:
         with self.cut.phase("stop writes"):
-            return stop_writes(self.cut.publisher, self.cut.quiet_databases)
+            return stop_writes(self.cut.publisher, self.cut.blocked_databases)
 
     def _arrive(self) -> str:
         cut, standing = self.cut, standing_specs(self.cut)
@@ -82,7 +82,9 @@ class Handover:
         cut = self.cut
         compared = [spec for spec in cut.specs if spec.database not in cut.uncounted]
         with cut.phase("rows counted"):
-            counted = map_parallel(lambda spec: count_both(cut.publisher, cut.subscriber, spec), compared)
+            counted = map_parallel(
+                lambda spec: compare_row_counts(cut.publisher, cut.subscriber, spec), compared
+            )
         cut.counted |= {one.database: one for one in counted}
         different = [f"{one.database}: {words}" for one in counted for words in one.different]
         if different:
@@ -99,8 +101,8 @@ class Handover:
         cut = self.cut
 
         def carry(spec: DatabaseSpec) -> int:
-            gaps = carried_gaps(cut.publisher, cut.subscriber, spec)
-            return set_sequences(cut.subscriber, spec, gaps)
+            advances = advances_from_publisher(cut.publisher, cut.subscriber, spec)
+            return set_sequences(cut.subscriber, spec, advances)
 
         with self.cut.phase("sequences"):
             return f"{sum(run_all(carry, cut.specs, lambda spec: spec.database))} set"
@@ -124,7 +126,7 @@ class Handover:
         """Clients that came back while the writes were stopped have read-only sessions: those end, too."""
         with self.cut.phase("Service switched"):
             words = switch(self.cut)
-            ended = end_sessions(self.cut.publisher, self.cut.quiet_databases)
+            ended = end_sessions(self.cut.publisher, self.cut.blocked_databases)
         return f"{words}; {ended} read-only sessions ended"
 
 
@@ -160,13 +162,13 @@ class Emergency:
     def _sequences(self) -> str:
         def carry(spec: DatabaseSpec) -> int:
             standing = read_subscriptions(self.cut.subscriber, spec.database).get(spec.subscription)
-            gaps = gaps_of(self.cut, spec, standing)
-            return set_sequences(self.cut.subscriber, spec, gaps)
+            advances = advances_of(self.cut, spec, standing)
+            return set_sequences(self.cut.subscriber, spec, advances)
 
         return f"{sum(run_all(carry, self.cut.specs, lambda spec: spec.database))} set"
 
     def _drop(self) -> str:
-        make_notes(self.cut.subscriber)
+        ensure_table(self.cut.subscriber)
         run_all(self._drop_one, self.cut.specs, lambda spec: spec.database)
         return "dropped; their slots are noted in pgnb.left_slots"
 

@@ -21,7 +21,7 @@ def plan_identity(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> 
     An apply that stopped for want of a key goes on by itself. Nothing is changed on the publisher.
     """
     now = read_publications(publisher, spec.database).get(spec.publication)
-    held = replace(spec, wish=now.holds, operations=now.operations, via_root=now.via_root) if now else spec
+    held = replace(spec, desired=now.holds, operations=now.operations, via_root=now.via_root) if now else spec
     change = plan_subscriber_identity(publisher, subscriber, [held])
     if change:
         why = "It takes the strongest lock on those tables of the subscriber for a moment."

@@ -15,9 +15,9 @@ from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.core.wait import wait_until
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.catalog import Named
-from pgnb.logical.names import stand_in_name
+from pgnb.logical.names import temporary_publication_name
 from pgnb.logical.publication import published_tables, read_publications
-from pgnb.logical.publication_spec import PublishedTable, Wish
+from pgnb.logical.publication_spec import PublicationSpec, PublishedTable
 from pgnb.logical.publications import publication_objects
 from pgnb.logical.remedies.empty_tables import empty_step, empty_tables
 from pgnb.logical.remedies.identity import arrival_check
@@ -49,14 +49,14 @@ class _Resync:
         return f"{self.table[0]}.{self.table[1]}"
 
     @property
-    def stand_in(self) -> str:
+    def temporary_publication(self) -> str:
         """The name of the publication of the other tables."""
-        return stand_in_name(self.spec.publication)
+        return temporary_publication_name(self.spec.publication)
 
     @property
     def begun(self) -> bool:
         """Whether a run before has taken the table out already."""
-        return self.stand_in in self.now.publications
+        return self.temporary_publication in self.now.publications
 
 
 def plan_resync(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Named) -> Change:
@@ -103,7 +103,7 @@ def _look(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Name
     if state is not None and work.begun:
         raise GateClosed(
             f"{spec.database}: another table's new copy was begun and has not ended",
-            found=f"{now.name} reads {work.stand_in} instead of {spec.publication}",
+            found=f"{now.name} reads {work.temporary_publication} instead of {spec.publication}",
             remedy="The findings name that table: end it first (remedy = 'resync').",
         )
     if not now.enabled:
@@ -119,7 +119,7 @@ def _checks(work: _Resync) -> Checks:
     """Immediately before: the apply of the subscription must work, or its changes could not be waited for."""
     apply = apply_of(work.subscriber, work.spec)
     runs = apply is not None and apply.pid is not None
-    others = _others(work) if not work.begun else Wish()
+    others = _others(work) if not work.begun else PublicationSpec()
     items = [
         Check(
             f"{work.now.name} has an apply worker",
@@ -146,7 +146,7 @@ def _checks(work: _Resync) -> Checks:
 def _empty_again(work: _Resync) -> list[Step]:
     """The way of a table whose copy is tried already; a publication that a killed run left goes along."""
     steps = [empty_step(work.subscriber, work.spec.database, [work.table])]
-    left = work.stand_in in read_publications(work.publisher, work.spec.database)
+    left = work.temporary_publication in read_publications(work.publisher, work.spec.database)
     return [*steps, *((_drop_step(work),) if left else ())]
 
 
@@ -157,15 +157,15 @@ def _exchange(work: _Resync) -> list[Step]:
     return [
         Step(
             there,
-            f"{database}: CREATE PUBLICATION {work.stand_in} of every table but {work.summary}",
-            lambda: _make_stand_in(work),
+            f"{database}: CREATE PUBLICATION {work.temporary_publication} of every table but {work.summary}",
+            lambda: _create_temporary_publication(work),
             journalled=True,
         ),
         Step(here, f"{database}: wait until the apply has passed its creation", lambda: _pass(work)),
         Step(
             here,
-            f"{database}: take the table out: SET PUBLICATION {work.stand_in}",
-            lambda: _subscribe(work, work.stand_in, copy_data=False),
+            f"{database}: take the table out: SET PUBLICATION {work.temporary_publication}",
+            lambda: _subscribe(work, work.temporary_publication, copy_data=False),
             journalled=True,
         ),
         Step(
@@ -184,11 +184,11 @@ def _exchange(work: _Resync) -> list[Step]:
 
 
 def _drop_step(work: _Resync) -> Step:
-    what = f"{work.spec.database}: DROP PUBLICATION {work.stand_in}, which nobody reads any more"
-    return Step(work.publisher.name, what, lambda: _drop_stand_in(work), journalled=True)
+    what = f"{work.spec.database}: DROP PUBLICATION {work.temporary_publication}, which nobody reads any more"
+    return Step(work.publisher.name, what, lambda: _drop_temporary_publication(work), journalled=True)
 
 
-def _others(work: _Resync) -> Wish | None:
+def _others(work: _Resync) -> PublicationSpec | None:
     """Every table of the publication but this one, with filters and column lists; None: it lacks this one."""
     found = read_publications(work.publisher, work.spec.database).get(work.spec.publication)
     tables = published_tables(work.publisher, work.spec.database, work.spec.publication)
@@ -200,21 +200,21 @@ def _others(work: _Resync) -> Wish | None:
         for t in tables
         if (t.schema, t.table) != work.table
     ]
-    return Wish(False, (), tuple(rest))
+    return PublicationSpec(False, (), tuple(rest))
 
 
-def _make_stand_in(work: _Resync) -> str:
+def _create_temporary_publication(work: _Resync) -> str:
     there = read_publications(work.publisher, work.spec.database)
     others = _others(work)
     if work.begun or others is None:
         return "it stands in already"
-    _drop_stand_in(work)
+    _drop_temporary_publication(work)
     model = there[work.spec.publication]
     objects = compose(" FOR {}", publication_objects(others)) if others.tables else compose("")
     work.publisher.execute(
         compose(
             "CREATE PUBLICATION {}{} WITH (publish = {}, publish_via_partition_root = {})",
-            identifier(work.stand_in),
+            identifier(work.temporary_publication),
             objects,
             model.operations,
             model.via_root,
@@ -234,7 +234,8 @@ def _subscribe(work: _Resync, publication: str, *, copy_data: bool) -> str:
     """Exchange the one publication for the other, and see the worker start anew with it."""
     before = apply_of(work.subscriber, work.spec)
     wanted = [
-        publication if p in (work.spec.publication, work.stand_in) else p for p in work.now.publications
+        publication if p in (work.spec.publication, work.temporary_publication) else p
+        for p in work.now.publications
     ]
     if standing(work.subscriber, work.spec).publications == tuple(wanted):
         return "it is so already"
@@ -257,9 +258,10 @@ def _subscribe(work: _Resync, publication: str, *, copy_data: bool) -> str:
     return f"of {', '.join(wanted)}"
 
 
-def _drop_stand_in(work: _Resync) -> str:
+def _drop_temporary_publication(work: _Resync) -> str:
     work.publisher.execute(
-        compose("DROP PUBLICATION IF EXISTS {}", identifier(work.stand_in)), database=work.spec.database
+        compose("DROP PUBLICATION IF EXISTS {}", identifier(work.temporary_publication)),
+        database=work.spec.database,
     )
     return "dropped"
 

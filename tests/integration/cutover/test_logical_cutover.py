@@ -22,11 +22,11 @@ from pgnb.logical.cutover import (
     unblocking,
 )
 from pgnb.logical.cutover.steps import Handover
-from pgnb.logical.orphaned_slots import left_slots
+from pgnb.logical.orphaned_slots import orphaned_slots
 from pgnb.logical.publication import read_publications
 from pgnb.logical.sequences import read_sequences
 from pgnb.logical.slots import create_slot, drop_slot, logical_slots
-from pgnb.logical.write_block import read_silence
+from pgnb.logical.write_block import write_status
 from pgnb.postgres.services import switch
 
 INSERTS = (
@@ -119,7 +119,7 @@ def test_rows_that_differ_put_everything_back(kept: Stage) -> None:
     with pytest.raises(ChangeFailed, match="1 tables differ") as failure:
         carry_out(plan_cutover(cut), allow_cutover=True)
     assert "public.orders: 480 and 481" in failure.value.found
-    assert not any(one.stopped for one in read_silence(kept.publisher).values())
+    assert not any(one.stopped for one in write_status(kept.publisher).values())
     kept.publisher.close_sessions()  # Those of before were ended, as a client's.
     kept.publisher.execute("INSERT INTO orders (item) VALUES ('goes on')", database="shop")
     assert not cutover_status(cut).leads
@@ -147,13 +147,13 @@ def test_writes_stay_stopped_where_another_run_has_led_the_clients_on(
     said = "not read: the API server" if unread else f"the Service {PUBLISHER} leads to the subscriber"
     assert f"Not put back: {said}" in failure.value.remedy
     assert "run this again (path = cutover)" in failure.value.remedy
-    assert all(read_silence(stage.publisher)[database].stopped for database in DATABASES)
+    assert all(write_status(stage.publisher)[database].stopped for database in DATABASES)
     if unread:
         monkeypatch.undo()
         switch(second)
     abandoned = plan_cutover(stage.cut("abandon"))
     assert not abandoned
-    assert all(read_silence(stage.publisher)[database].stopped for database in DATABASES)
+    assert all(write_status(stage.publisher)[database].stopped for database in DATABASES)
 
 
 @pytest.mark.long
@@ -168,9 +168,9 @@ def test_writes_stay_stopped_where_the_lease_was_lost(stage: Stage) -> None:
     cut.cluster.journal.guards.append(lost)
     assert unblocking.put_back(cut).startswith("Not put back: the Lease is somebody else's (held by another)")
     cut.cluster.journal.guards.remove(lost)
-    assert all(read_silence(stage.publisher)[database].stopped for database in DATABASES)
+    assert all(write_status(stage.publisher)[database].stopped for database in DATABASES)
     assert "Not put back" not in unblocking.put_back(cut)
-    assert not any(read_silence(stage.publisher)[database].stopped for database in DATABASES)
+    assert not any(write_status(stage.publisher)[database].stopped for database in DATABASES)
 
 
 def _away(*_arguments: object, **_named: object) -> object:
@@ -202,7 +202,7 @@ def test_nothing_happens_without_its_confirmation_or_in_a_run_that_plans(kept: S
     assert only.apply().outcome == "plan only: nothing was changed"
     planning.subscriber.close()
     planning.cluster.close()
-    assert not any(one.stopped for one in read_silence(kept.publisher).values())
+    assert not any(one.stopped for one in write_status(kept.publisher).values())
     assert len(logical_slots(kept.publisher)) == len(DATABASES)
 
 
@@ -241,7 +241,7 @@ def test_the_first_error_is_told_although_putting_back_cannot_read_the_subscribe
     assert isinstance(failure.value.__cause__, QueryFailed)
     assert failure.value.found == "what it found"
     assert "Not put back: not read: the API server does not answer" in failure.value.remedy
-    assert all(read_silence(kept.publisher)[database].stopped for database in DATABASES)
+    assert all(write_status(kept.publisher)[database].stopped for database in DATABASES)
     monkeypatch.undo()
     carry_out(plan_cutover(kept.cut("abandon")), allow_cutover=True)
 
@@ -303,7 +303,7 @@ def test_a_dead_publisher_is_left_its_slots_noted_and_cleaned_when_it_is_back(st
     assert there["public", "empty_id_seq"].last_value == 1000
     assert there["public", "Down's"].last_value == 1000 - 19 * 5 - 1000 * 5
     _insert_everywhere(stage)
-    assert {one.database for one in left_slots(stage.subscriber)} == set(DATABASES)
+    assert {one.database for one in orphaned_slots(stage.subscriber)} == set(DATABASES)
     made = {one: set(read_publications(stage.subscriber, one)) for one in DATABASES}
     assert {one for one, names in made.items() if names} == set(DATABASES) - {"shop"}
     told = [check.found for check in cutover_done(cut) if check.name.startswith("shop: UPDATE")]

@@ -8,7 +8,7 @@ import pytest
 from logical_pair import Pair, carry_out
 
 from pgnb.core.errors import ChangeFailed, QueryFailed
-from pgnb.logical.database_properties import Lacking, belongings_check
+from pgnb.logical.database_properties import MissingProperty, properties_check
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.roles import plan_roles
 from pgnb.postgres import Server, compose, identifier
@@ -49,10 +49,10 @@ def test_a_database_that_is_made_has_them_and_is_no_wider_open(pair: Pair) -> No
     assert _of(there, "logical/role_settings", names=[ROLE]) == _of(
         here, "logical/role_settings", names=[ROLE]
     )
-    assert belongings_check(here, there, [DATABASE]).ok
+    assert properties_check(here, there, [DATABASE]).ok
     there.execute(compose("GRANT CONNECT ON DATABASE {} TO PUBLIC", identifier(DATABASE)))
     here.execute(compose("ALTER DATABASE {} SET statement_timeout = '9s'", identifier(DATABASE)))
-    told = belongings_check(here, there, [DATABASE])
+    told = properties_check(here, there, [DATABASE])
     assert told.advice and told.found == "2 lack"
     assert "REVOKE CONNECT ON DATABASE" in told.remedy and "statement_timeout" in told.remedy
     assert not plan_databases(here, there, specs)
@@ -64,16 +64,16 @@ def test_a_database_whose_settings_fail_is_not_there_and_open_to_everybody(
     here, there = pair.publisher, pair.subscriber
     pair.make_database("closed", "CREATE TABLE t (id int PRIMARY KEY)")
     here.execute("REVOKE ALL ON DATABASE closed FROM PUBLIC")
-    make = Lacking.make
+    make = MissingProperty.make
 
-    def fails(lacking: Lacking, server: Server) -> None:
+    def fails(lacking: MissingProperty, server: Server) -> None:
         make(lacking, server)
         raise QueryFailed("no such setting here")
 
-    monkeypatch.setattr(Lacking, "make", fails)
+    monkeypatch.setattr(MissingProperty, "make", fails)
     with pytest.raises(ChangeFailed, match="no such setting here"):
         plan_databases(here, there, pair.specs("closed")).apply()
     assert "closed" not in {row["name"] for row in there.query("databases")}
     monkeypatch.undo()
     carry_out(plan_databases(here, there, pair.specs("closed")))
-    assert belongings_check(here, there, ["closed"]).ok
+    assert properties_check(here, there, ["closed"]).ok

@@ -53,7 +53,7 @@ def test_an_extension_s_filled_table_stops_first_and_is_left_out_as_the_remedy_s
     assert found.found == "public.spatial (plpgsql, has rows on the subscriber)"
     assert "publish: {geo: [{except: [public.spatial]}]}" in found.remedy
     specs = pair.specs("geo", geo=[{"except": ["public.spatial"]}])
-    assert specs[0].wish.summary == "all tables but spatial"
+    assert specs[0].desired.summary == "all tables but spatial"
     checks = logical_preflight(here, there, specs, settings=False)
     assert not checks.failed
     advice = next(check for check in checks if check.name == "geo: what is left out")
@@ -140,4 +140,4 @@ def test_what_cannot_be_left_out_is_refused(pair: Pair) -> None:
         specs({"except": ["t", "app.u"]})
     with pytest.raises(ParameterError, match="both named and excluded"):
         specs("app.*", "t", "app.u", {"except": ["app.u"]})
-    assert specs("app.*", "public.*", {"except": ["t"]})[0].wish.schemas == ("app",)
+    assert specs("app.*", "public.*", {"except": ["t"]})[0].desired.schemas == ("app",)

@@ -9,7 +9,7 @@ from logical_pair import Pair, carry_out
 
 from pgnb.logical.initial_copy import copy_progress, wait_copied
 from pgnb.logical.preflight import logical_preflight
-from pgnb.logical.row_counts import count_both
+from pgnb.logical.row_counts import compare_row_counts
 from pgnb.logical.schema_diff import compare_schemas
 from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
@@ -59,7 +59,7 @@ def test_the_number_of_tables_costs_no_round_trip(pair: Pair, statements: Callab
         found[database] = statements()
         wait_copied(pair.publisher, pair.subscriber, specs, timeout=60)
         statements()
-        counted = count_both(pair.publisher, pair.subscriber, specs[0])
+        counted = compare_row_counts(pair.publisher, pair.subscriber, specs[0])
         assert (counted.tables, counted.rows, counted.different) == (tables + 1, 2 * tables, ())
         found[database, "count"] = statements()
     assert found["many"] == found["few"]

@@ -56,8 +56,8 @@ def specs(mixed: Pair) -> Specs:
         "CREATE TABLE nokey (a int)",
         "INSERT INTO kept SELECT n, 'x' FROM generate_series(1, 1000) n",
     )
-    wish = {"table": "kept", "where": "id > 500"} if _filters(mixed) else "kept"
-    specs = mixed.specs("mixed", mixed=["nokey", wish])
+    desired = {"table": "kept", "where": "id > 500"} if _filters(mixed) else "kept"
+    specs = mixed.specs("mixed", mixed=["nokey", desired])
     assert logical_preflight(mixed.publisher, mixed.subscriber, specs).ok
     mixed.set_up(specs)
     return specs

@@ -36,10 +36,10 @@ def proven(stage: Stage, spec: DatabaseSpec, table: str) -> None:
         pytest.param(["public.*"], marks=pytest.mark.long),
     ],
 )
-def test_a_new_table_is_replicated_whatever_the_kind_of_publication(stage: Stage, wish: object) -> None:
-    spec = stage.replicated(f"adding_{len(str(wish))}", wish)
+def test_a_new_table_is_replicated_whatever_the_kind_of_publication(stage: Stage, desired: object) -> None:
+    spec = stage.replicated(f"adding_{len(str(desired))}", desired)
     change = adding(stage, spec, '"New; Table--"', NEW)
-    lists = isinstance(wish, list) and "t" in wish
+    lists = isinstance(desired, list) and "t" in desired
     assert ("ADD TABLE" in str(change)) == lists
     done = carry_out(change)
     assert done.changed

@@ -52,13 +52,13 @@ class Stage:
         cluster = connect(self.kubeconfig, "", self.cluster.namespace, dry_run=True)
         return open_servers(self.kubeconfig, cluster)
 
-    def replicated(self, database: str, wish: Any = "all", **options: Any) -> DatabaseSpec:
+    def replicated(self, database: str, desired: Any = "all", **options: Any) -> DatabaseSpec:
         """A database with the tables above, replicated, its copy through."""
         for server in (self.publisher, self.subscriber):
             server.execute(f'CREATE DATABASE "{database}"')
             server.execute(TABLES, database=database)
         self.publisher.execute(ROWS, database=database)
-        spec = DatabaseSpec.of(database, wish)
+        spec = DatabaseSpec.of(database, desired)
         carry_out(plan_markers(self.publisher, self.subscriber, [spec]))
         carry_out(plan_publications(self.publisher, [spec]))
         carry_out(plan_subscriptions(self.publisher, self.subscriber, [spec], self.origin, options=options))

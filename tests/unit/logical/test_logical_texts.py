@@ -14,7 +14,7 @@ from pgnb.logical.filters import _bare
 from pgnb.logical.names import publication_name, slot_name, subscription_name
 from pgnb.logical.options import spelled, subscription_options
 from pgnb.logical.passfile import passfile_line, with_line
-from pgnb.logical.publication_spec import MARKER, PublishedTable, qualified, wish_of
+from pgnb.logical.publication_spec import MARKER, PublishedTable, parse_publication_spec, qualified
 from pgnb.postgres.source import Source
 
 NAMES = (
@@ -82,12 +82,15 @@ def test_what_is_no_name(text: str) -> None:
 
 
 def test_wishes() -> None:
-    assert wish_of("all").all_tables
-    wish = wish_of(["app.*", {"table": "t", "columns": ["a"], "where": "a > 0"}])
-    assert (wish.schemas, wish.tables) == (("app",), (PublishedTable("public", "t", ("a",), "a > 0"), MARKER))
-    assert wish.needs_15
-    assert not wish_of(["t"]).needs_15
-    assert "pgnb" not in wish.summary
+    assert parse_publication_spec("all").all_tables
+    desired = parse_publication_spec(["app.*", {"table": "t", "columns": ["a"], "where": "a > 0"}])
+    assert (desired.schemas, desired.tables) == (
+        ("app",),
+        (PublishedTable("public", "t", ("a",), "a > 0"), MARKER),
+    )
+    assert desired.needs_15
+    assert not parse_publication_spec(["t"]).needs_15
+    assert "pgnb" not in desired.summary
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,7 @@ def test_wishes() -> None:
 )
 def test_wishes_that_mean_nothing(published: object) -> None:
     with pytest.raises(ParameterError):
-        wish_of(published)
+        parse_publication_spec(published)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +157,7 @@ def test_the_default_options_are_those_of_the_older_version(
 
 
 def test_parallel_streaming_takes_a_subscriber_of_16() -> None:
-    wished = {"streaming": "parallel"}
-    assert subscription_options(server(15), server(16), wished) == wished
+    desired = {"streaming": "parallel"}
+    assert subscription_options(server(15), server(16), desired) == desired
     with pytest.raises(ParameterError, match="takes PostgreSQL 16"):
-        subscription_options(server(18), server(15), wished)
+        subscription_options(server(18), server(15), desired)
