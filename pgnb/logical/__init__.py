@@ -17,7 +17,7 @@ Everything takes `specs` (`database_specs`), one DatabaseSpec a database: its na
     plan_markers(publisher, subscriber, specs) -> Change
     plan_publications(publisher, specs) -> Change
     plan_subscriptions(publisher, subscriber, specs, origin, *, copy_data=True, options=None,
-                       slot_timeout=60.0) -> Change          confirmation take_slots
+                       slot_timeout=60.0) -> Change          confirmation reuse_slots
     copy_progress(publisher, subscriber, specs) -> CopyProgress
     wait_copied(publisher, subscriber, specs, timeout=…) -> CopyProgress
     logical_status(publisher, subscriber, specs) -> LogicalStatus

@@ -55,10 +55,10 @@ def wait_applied(
         slots = wait_until(
             f"{subscriber.name} to confirm {lsn}",
             lambda: logical_slots(publisher),
-            lambda slots: not behind(slots, specs, lsn),
+            lambda slots: not unconfirmed(slots, specs, lsn),
             timeout=timeout,
             every=_LOOK_EVERY,
-            describe=lambda slots: "; ".join(behind(slots, specs, lsn)) or "confirmed",
+            describe=lambda slots: "; ".join(unconfirmed(slots, specs, lsn)) or "confirmed",
         )
     except DeadlineExceeded as late:
         status = logical_status(publisher, subscriber, specs)
@@ -72,7 +72,7 @@ def wait_applied(
     return Confirmed(lsn, positions, monotonic() - started)
 
 
-def behind(slots: dict[str, LogicalSlot], specs: Sequence[DatabaseSpec], lsn: str) -> list[str]:
+def unconfirmed(slots: dict[str, LogicalSlot], specs: Sequence[DatabaseSpec], lsn: str) -> list[str]:
     """In words each database whose slot has not confirmed everything before `lsn`."""
     found = []
     for spec in specs:

@@ -16,7 +16,7 @@ from pgnb.core.display import Displayable, Table
 from pgnb.logical.server_log import Report, reports, server_log
 from pgnb.postgres import Server
 
-Trouble = Literal[
+Category = Literal[
     "duplicate key",
     "missing table",
     "missing column",
@@ -27,7 +27,7 @@ Trouble = Literal[
     "no slot",
     "no worker",
     "publication",
-    "aftermath",
+    "secondary",
     "other",
 ]
 
@@ -48,11 +48,11 @@ _REFUSING = re.compile(r'(?:of|for) relation "(?P<table>.*?)" violates')
 _OF_SUBSCRIPTION = re.compile(r'(?:for |^)subscription "(?P<name>.*?)"')
 # The server's words from its source (worker.c, relation.c, tablesync.c, launcher.c, libpqwalreceiver.c,
 # conflict.c of 18), in the order in which they decide.
-_MEANINGS: tuple[tuple[str, Trouble], ...] = (
+_MEANINGS: tuple[tuple[str, Category], ...] = (
     (r"out of (logical replication|background) worker slots", "no worker"),
     # What the leader of parallel apply workers (16), and the worker after it, say when one of those failed.
-    (r"parallel apply worker exited due to error|lost connection to the .* parallel apply", "aftermath"),
-    (r"shared-memory queue|replication origin with ID \d+ is already active", "aftermath"),
+    (r"parallel apply worker exited due to error|lost connection to the .* parallel apply", "secondary"),
+    (r"shared-memory queue|replication origin with ID \d+ is already active", "secondary"),
     (r"neither REPLICA IDENTITY index nor PRIMARY KEY", "no replica identity"),
     (r"is missing (some )?replicated column|incompatible generated column", "missing column"),
     (r'target relation ".*" does not exist', "missing table"),
@@ -73,7 +73,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Incident:
+class WorkerError:
     """One trouble that a worker met, once or again and again.
 
     `subscription` is empty where the log does not tell it; `table` is `schema.name` as the server wrote it
@@ -82,7 +82,7 @@ class Incident:
     a parallel apply). `columns` and `values` are those of the key in DETAIL, as text.
     """
 
-    trouble: Trouble
+    category: Category
     message: str
     subscription: str = ""
     table: str = ""
@@ -102,7 +102,7 @@ class Incident:
     def same(self) -> tuple[str, ...]:
         """What two reports of the same incident have in common."""
         return (
-            self.trouble,
+            self.category,
             self.subscription,
             self.table,
             self.lsn or "",
@@ -119,7 +119,7 @@ class Incident:
         return f"{self.message}{detail}{where}{again}"
 
     @property
-    def without_values(self) -> Incident:
+    def without_values(self) -> WorkerError:
         """The same with the values of rows left out: a record that holds them can never be cleaned."""
         message = _OUT_OF_RANGE.sub(f'value "{HIDDEN}"', self.message)
         return replace(
@@ -143,10 +143,10 @@ def _steady(message: str) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class Incidents(Displayable, Sequence[Incident]):
+class WorkerErrors(Displayable, Sequence[WorkerError]):
     """The incidents of a log, the latest last; shows itself as a table."""
 
-    items: tuple[Incident, ...]
+    items: tuple[WorkerError, ...]
 
     def __getitem__(self, index: Any) -> Any:
         return self.items[index]
@@ -166,11 +166,11 @@ class Incidents(Displayable, Sequence[Incident]):
         return Table.of(columns if rows else (), rows, title="What the subscriber's log says", note=note)
 
 
-def _key(incident: Incident) -> str:
-    return f"({incident.columns}) = ({incident.values})" if incident.columns else ""
+def _key(worker_error: WorkerError) -> str:
+    return f"({worker_error.columns}) = ({worker_error.values})" if worker_error.columns else ""
 
 
-def read_incidents(subscriber: Server, *, lines: int = 2000, show_rows: bool = False) -> Incidents:
+def read_worker_errors(subscriber: Server, *, lines: int = 2000, show_rows: bool = False) -> WorkerErrors:
     """The incidents in the subscriber's log, the latest last; `lines` of it are read at most.
 
     Values of rows are left out unless `show_rows` is true.
@@ -179,42 +179,42 @@ def read_incidents(subscriber: Server, *, lines: int = 2000, show_rows: bool = F
     English are not understood (lc_messages). Raises what reading the log raises.
     """
     if not subscriber.present:
-        return Incidents(())
+        return WorkerErrors(())
     names = {
         int(row["oid"]): str(row["subname"])
         for row in subscriber.query("SELECT oid, subname FROM pg_catalog.pg_subscription")
     }
-    found = incidents(reports(server_log(subscriber, lines=lines)), names)
-    return Incidents(found if show_rows else tuple(incident.without_values for incident in found))
+    found = worker_errors(reports(server_log(subscriber, lines=lines)), names)
+    return WorkerErrors(found if show_rows else tuple(worker_error.without_values for worker_error in found))
 
 
-def incidents(log: Iterable[Report], subscriptions: Mapping[int, str]) -> tuple[Incident, ...]:
+def worker_errors(log: Iterable[Report], subscriptions: Mapping[int, str]) -> tuple[WorkerError, ...]:
     """Incidents from reports; `subscriptions` are the names by oid, which a worker's origin carries."""
-    workers: dict[int, Incident] = {}
-    found: dict[tuple[str, ...], Incident] = {}
+    workers: dict[int, WorkerError] = {}
+    found: dict[tuple[str, ...], WorkerError] = {}
     for report in log:
         started = _STARTED.search(report.message)
         if started is not None and report.pid is not None:
             phase: Literal["apply", "copy"] = (
                 "copy" if started["what"] == "table synchronization" else "apply"
             )
-            workers[report.pid] = Incident(
+            workers[report.pid] = WorkerError(
                 "other", "", started["subscription"], started["table"] or "", phase
             )
-        elif (trouble := _trouble(report, workers)) is not None:
-            incident = _incident(report, trouble, workers.get(report.pid or 0), subscriptions)
-            _count(found, incident)
-    return tuple(sorted(found.values(), key=lambda incident: incident.last_seen or _LONG_AGO))
+        elif (category := _category(report, workers)) is not None:
+            worker_error = _worker_error(report, category, workers.get(report.pid or 0), subscriptions)
+            _count(found, worker_error)
+    return tuple(sorted(found.values(), key=lambda worker_error: worker_error.last_seen or _LONG_AGO))
 
 
-def _count(found: dict[tuple[str, ...], Incident], incident: Incident) -> None:
-    before = found.get(incident.same)
+def _count(found: dict[tuple[str, ...], WorkerError], worker_error: WorkerError) -> None:
+    before = found.get(worker_error.same)
     if before is not None:
-        incident = replace(incident, count=before.count + 1, first_seen=before.first_seen)
-    found[incident.same] = incident
+        worker_error = replace(worker_error, count=before.count + 1, first_seen=before.first_seen)
+    found[worker_error.same] = worker_error
 
 
-def _trouble(report: Report, workers: Mapping[int, Incident]) -> Trouble | None:
+def _category(report: Report, workers: Mapping[int, WorkerError]) -> Category | None:
     """What the report is about; None when it is not a worker's."""
     if report.level not in ("ERROR", "FATAL", "WARNING") and "conflict=" not in report.message:
         return None
@@ -223,7 +223,7 @@ def _trouble(report: Report, workers: Mapping[int, Incident]) -> Trouble | None:
         or "logical replication" in report.message
         or bool(_ORIGIN.search(report.context))
     )
-    known = next((trouble for pattern, trouble in _MEANINGS if re.search(pattern, report.message)), None)
+    known = next((category for pattern, category in _MEANINGS if re.search(pattern, report.message)), None)
     if not ours and known not in ("no worker", "connection", "no replica identity", "missing row"):
         return None
     if report.message.startswith("terminating logical replication worker due to administrator command"):
@@ -231,17 +231,17 @@ def _trouble(report: Report, workers: Mapping[int, Incident]) -> Trouble | None:
     return known or "other"
 
 
-def _incident(
-    report: Report, trouble: Trouble, worker: Incident | None, subscriptions: Mapping[int, str]
-) -> Incident:
-    base = worker or Incident("other", "")
+def _worker_error(
+    report: Report, category: Category, worker: WorkerError | None, subscriptions: Mapping[int, str]
+) -> WorkerError:
+    base = worker or WorkerError("other", "")
     origin, finished = _ORIGIN.search(report.context), _FINISHED.search(report.context)
     key, named = _KEY.search(report.detail), _OF_SUBSCRIPTION.search(report.message)
     broken = _CONSTRAINT.search(report.message)
     by_origin = subscriptions.get(int(origin["oid"]), "") if origin else ""
     return replace(
         base,
-        trouble=trouble,
+        category=category,
         message=report.message,
         subscription=by_origin or base.subscription or (named["name"] if named else ""),
         table=_table_of(report) or base.table,

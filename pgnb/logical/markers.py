@@ -78,7 +78,7 @@ def _create(server: Server, spec: DatabaseSpec) -> None:
 
 
 @dataclass(frozen=True)
-class Proof:
+class MarkerArrival:
     """One database's marker: written on the publisher and, after `seconds`, read on the subscriber."""
 
     database: str
@@ -87,10 +87,10 @@ class Proof:
 
 
 @dataclass(frozen=True, repr=False)
-class Proofs(Displayable):
+class MarkerArrivals(Displayable):
     """The markers of all databases."""
 
-    items: tuple[Proof, ...]
+    items: tuple[MarkerArrival, ...]
 
     @property
     def table(self) -> Table:
@@ -100,20 +100,22 @@ class Proofs(Displayable):
         return Table.of(("database", "marker", "arrived after"), rows, title="Marker rows", note=note)
 
 
-def prove_rows(
+def verify_marker_rows(
     publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, timeout: float = 60.0
-) -> Proofs:
+) -> MarkerArrivals:
     """Write a marker row in each database of the publisher and wait until the subscriber has it.
 
     `timeout` in seconds, for each. A plan-only run writes none. Raises DeadlineExceeded for the first one
     that does not arrive; what each database's subscription does then, `logical_status` says.
     """
     if publisher.journal.dry_run:
-        return Proofs(())
-    return Proofs(tuple(map_parallel(lambda spec: _prove(publisher, subscriber, spec, timeout), specs)))
+        return MarkerArrivals(())
+    return MarkerArrivals(
+        tuple(map_parallel(lambda spec: _verify(publisher, subscriber, spec, timeout), specs))
+    )
 
 
-def _prove(publisher: Server, subscriber: Server, spec: DatabaseSpec, timeout: float) -> Proof:
+def _verify(publisher: Server, subscriber: Server, spec: DatabaseSpec, timeout: float) -> MarkerArrival:
     token = secrets.token_hex(4)
     publisher.execute(
         compose(_WRITE, _TABLE, spec.subscription, token),
@@ -133,16 +135,16 @@ def _prove(publisher: Server, subscriber: Server, spec: DatabaseSpec, timeout: f
     except DeadlineExceeded as late:
         remedy = f"Look at the subscription {spec.subscription} (logical_status, 12.9)."
         raise DeadlineExceeded(late.message, found=late.found, remedy=remedy) from late
-    return Proof(spec.database, token, max(0.0, rows[0]["age"]))
+    return MarkerArrival(spec.database, token, max(0.0, rows[0]["age"]))
 
 
-def marker_checks(publisher: Server, proofs: Proofs, specs: Sequence[DatabaseSpec]) -> Checks:
+def marker_checks(publisher: Server, arrivals: MarkerArrivals, specs: Sequence[DatabaseSpec]) -> Checks:
     """A check for each database that its marker arrived; a plan-only run wrote none, and only says so."""
     if publisher.journal.dry_run:
         found = "not written: this run only plans"
         facts = [Check.fact(f"{spec.database}: marker row", found) for spec in specs]
         return Checks.of("Marker rows", facts, publisher.journal)
-    arrived = {proof.database: proof for proof in proofs.items}
+    arrived = {arrival.database: arrival for arrival in arrivals.items}
     items = [
         Check(
             f"{spec.database}: marker row",

@@ -54,7 +54,7 @@ def logical_preflight(
     accept_not_copied: Sequence[str] = (),
     copy_data: bool = True,
     create_databases: bool = True,
-    take_slots: str = "",
+    reuse_slots: str = "",
     settings: bool = True,
 ) -> Checks:
     """The checks of section 12.1; changes nothing.
@@ -74,7 +74,7 @@ def logical_preflight(
             specs,
             copy_data=copy_data,
             create_databases=create_databases,
-            take_slots=take_slots,
+            reuse_slots=reuse_slots,
         )
         items += _extensions(publisher, subscriber, specs)
         items += role_checks(publisher, subscriber, specs)

@@ -14,7 +14,7 @@ from threading import Event
 from time import monotonic
 
 from pgnb.core.parallel import map_parallel
-from pgnb.logical.arrival import behind, wait_applied
+from pgnb.logical.arrival import unconfirmed, wait_applied
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
@@ -127,7 +127,7 @@ class _Pair:
     def _confirmed(self, lsn: str) -> bool:
         deadline = monotonic() + _CONFIRM
         while monotonic() < deadline:
-            if not behind(logical_slots(self.publisher), [self.spec], lsn):
+            if not unconfirmed(logical_slots(self.publisher), [self.spec], lsn):
                 return True
         return False
 

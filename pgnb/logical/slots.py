@@ -180,7 +180,7 @@ _WAIT = (
 )
 
 
-def survival_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Checks:
+def slot_failover_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Checks:
     """Advice: whether the slots can be taken over by the publisher's standbys; changes nothing.
 
     What a standby has synchronised is seen there, by the gate of section 9. Source: pg_replication_slots,

@@ -27,7 +27,7 @@ _ROWS = (
 )
 _LEFT = (
     "Nobody reads these slots now. They may be left by a run that was killed, or belong to a subscriber that"
-    " is down and would lose its place for good. To take them, set take_slots = {!r}."
+    " is down and would lose its place for good. To reuse them, set reuse_slots = {!r}."
 )
 
 
@@ -38,7 +38,7 @@ def subscriber_checks(
     *,
     copy_data: bool,
     create_databases: bool,
-    take_slots: str,
+    reuse_slots: str,
 ) -> Iterator[Check]:
     """Checks of slots, and of databases, schemas, rows and keys that the subscriber has already.
 
@@ -46,7 +46,7 @@ def subscriber_checks(
     """
     there = databases_of(subscriber)
     fresh = [spec for spec in specs if not _subscribed(subscriber, spec, there)]
-    yield from _slots(publisher, fresh, copy_data=copy_data, take_slots=take_slots)
+    yield from _slots(publisher, fresh, copy_data=copy_data, reuse_slots=reuse_slots)
     if not subscriber.present:
         return
     lacking = [spec.database for spec in specs if spec.database not in there]
@@ -73,7 +73,7 @@ def _subscribed(subscriber: Server, spec: DatabaseSpec, there: frozenset[str]) -
 
 
 def _slots(
-    publisher: Server, specs: Sequence[DatabaseSpec], *, copy_data: bool, take_slots: str
+    publisher: Server, specs: Sequence[DatabaseSpec], *, copy_data: bool, reuse_slots: str
 ) -> Iterator[Check]:
     slots, left, wrong = logical_slots(publisher), [], []
     for spec in specs:
@@ -93,9 +93,9 @@ def _slots(
     )
     yield Check(
         "slots that nobody reads",
-        not names or take_slots == names,
+        not names or reuse_slots == names,
         names or "none",
-        "none, or named in take_slots",
+        "none, or named in reuse_slots",
         _LEFT.format(names),
     )
 

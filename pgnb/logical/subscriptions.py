@@ -80,7 +80,7 @@ def plan_subscriptions(
     `copy_data`: copy the rows that are there; False when the tables hold exactly those rows already.
     `options` as of CREATE SUBSCRIPTION, see `subscription_options`. `slot_timeout`: seconds for a slot.
     Raises ParameterError for an option, GateClosed for a slot that is another's, and where a resync has not
-    ended. A slot that nobody reads asks for `take_slots` with its name; for a copy it is made anew. Applying
+    ended. A slot that nobody reads asks for `reuse_slots` with its name; for a copy it is made anew. Applying
     checks first that the tables are there and, for a copy, empty.
     """
     chosen = subscription_options(publisher, subscriber, options)
@@ -126,7 +126,7 @@ def _confirmations(left: Sequence[LogicalSlot], copy_data: bool) -> list[Confirm
         " that is down and would lose its place for good."
     )
     names = ", ".join(slot.name for slot in doubtful)
-    return [Confirmation("take_slots", names, why)] if doubtful else []
+    return [Confirmation("reuse_slots", names, why)] if doubtful else []
 
 
 def _plan(
@@ -321,23 +321,23 @@ def plan_drop_subscriptions(publisher: Server, subscriber: Server, specs: Sequen
         lambda spec: (spec, read_subscriptions(subscriber, spec.database).get(spec.subscription)),
         [spec for spec in specs if spec.database in there],
     )
-    standing = [(spec, now) for spec, now in found if now is not None]
-    names = ", ".join(now.name for _, now in standing)
+    existing = [(spec, now) for spec, now in found if now is not None]
+    names = ", ".join(now.name for _, now in existing)
     title = f"drop subscriptions on {subscriber.name}"
 
     def run() -> str:
-        run_all(lambda spec: _drop(subscriber, spec), [spec for spec, _ in standing], lambda s: s.database)
-        return f"{len(standing)} dropped"
+        run_all(lambda spec: _drop(subscriber, spec), [spec for spec, _ in existing], lambda s: s.database)
+        return f"{len(existing)} dropped"
 
-    steps = [Step(subscriber.name, f"DROP SUBSCRIPTION {names}", run, journalled=True)] if standing else []
+    steps = [Step(subscriber.name, f"DROP SUBSCRIPTION {names}", run, journalled=True)] if existing else []
     why = f"What is written on {publisher.name} from then on does not arrive; a new subscription copies anew."
     return Change(
         title,
         subscriber.journal,
-        "".join(f"{s.database}: {now.summary}\n" for s, now in standing),
+        "".join(f"{s.database}: {now.summary}\n" for s, now in existing),
         "",
         steps,
-        confirmations=[Confirmation("drop_subscriptions", names, why)] if standing else (),
+        confirmations=[Confirmation("drop_subscriptions", names, why)] if existing else (),
     )
 
 

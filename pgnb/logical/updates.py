@@ -126,7 +126,7 @@ def subscriber_obstacles(
     return _of_all(look, specs)
 
 
-def standing_obstacles(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> tuple[Obstacle, ...]:
+def current_obstacles(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> tuple[Obstacle, ...]:
     """What fails, or will, with the publication as it is; nothing without one. Raises QueryFailed."""
     now = read_publications(publisher, spec.database).get(spec.publication)
     if now is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgnb.logical.conflicts import Incident
+from pgnb.logical.conflicts import WorkerError
 from pgnb.postgres.progress import lsn_bytes
 
-_SETTLED = 1.5
+_STABLE_AFTER = 1.5
 """Seconds that an apply worker must live to count as alive: one that meets a conflict dies much sooner."""
 
 
@@ -24,19 +24,19 @@ class Apply:
     remote_lsn: str | None
 
     @property
-    def settled(self) -> bool:
+    def stable(self) -> bool:
         """Whether it need not be looked at again: it stays, or is not meant to run."""
-        return not self.enabled or (self.worker_age is not None and self.worker_age > _SETTLED)
+        return not self.enabled or (self.worker_age is not None and self.worker_age > _STABLE_AFTER)
 
-    def behind(self, lsn: str) -> bool:
+    def has_not_applied(self, lsn: str) -> bool:
         """Whether the transaction that finishes at `lsn` is not applied yet."""
         return self.remote_lsn is None or lsn_bytes(lsn) >= lsn_bytes(self.remote_lsn)
 
-    def meets(self, incident: Incident) -> bool:
+    def still_affected_by(self, worker_error: WorkerError) -> bool:
         """Whether an incident of the apply still holds; one without an LSN does while no worker stays."""
-        if incident.lsn is not None:
-            return self.behind(incident.lsn)
-        return not self.settled or not self.enabled
+        if worker_error.lsn is not None:
+            return self.has_not_applied(worker_error.lsn)
+        return not self.stable or not self.enabled
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,8 @@ def end_sessions(publisher: Server, databases: Sequence[str]) -> int:
 def allow_writes(publisher: Server, databases: Sequence[str]) -> str:
     """Take it back: new sessions may write again. Sessions that began meanwhile stay read-only."""
     stopped = write_status(publisher)
-    standing = [database for database in databases if stopped[database].stopped]
-    for database in standing:
+    blocked = [database for database in databases if stopped[database].stopped]
+    for database in blocked:
         publisher.execute(compose(f"ALTER DATABASE {{}} RESET {_SETTING}", identifier(database)))
     publisher.close_sessions()
-    return f"writes are let in again in {len(standing)} databases"
+    return f"writes are let in again in {len(blocked)} databases"

@@ -39,8 +39,8 @@ def diagnose_logical(
 
 
 def _findings(evidence: Evidence) -> Iterator[Finding]:
-    for seen in evidence.databases:
-        yield from database_findings(seen, evidence)
+    for observed in evidence.databases:
+        yield from database_findings(observed, evidence)
     if evidence.log_refused and evidence.databases:
         yield Finding(
             "log-not-read",

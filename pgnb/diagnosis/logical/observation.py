@@ -9,20 +9,20 @@ from pgnb.core.errors import DeadlineExceeded, PgnbError
 from pgnb.core.parallel import map_parallel
 from pgnb.core.wait import wait_until
 from pgnb.logical.catalog import Named
-from pgnb.logical.conflicts import Incident, read_incidents
+from pgnb.logical.conflicts import WorkerError, read_worker_errors
 from pgnb.logical.publication import Publication, published_tables, read_publications
 from pgnb.logical.row_pair import row_pair
 from pgnb.logical.schema_diff import Difference, compare_schemas
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
-from pgnb.logical.updates import Obstacle, standing_obstacles
+from pgnb.logical.updates import Obstacle, current_obstacles
 from pgnb.logical.workers import Apply, Workers
 from pgnb.postgres import Server
 
 
 @dataclass(frozen=True)
-class DatabaseSeen:
+class DatabaseObservation:
     """One database on both sides. `states` are the tables of the subscription with their state (r: ready).
 
     `publisher_silent` and `missing` say why a side is not there.
@@ -40,7 +40,7 @@ class DatabaseSeen:
     differences: tuple[Difference, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
     """Published tables of which UPDATE and DELETE fail, or will."""
-    incidents: tuple[Incident, ...] = ()
+    worker_errors: tuple[WorkerError, ...] = ()
     rows: tuple[str, ...] = ()
     """The row of the latest conflict, on both sides."""
 
@@ -54,9 +54,9 @@ class DatabaseSeen:
 class Evidence:
     """Everything that the findings rest on."""
 
-    databases: tuple[DatabaseSeen, ...]
+    databases: tuple[DatabaseObservation, ...]
     workers: Workers
-    incidents: Sequence[Incident]
+    worker_errors: Sequence[WorkerError]
     log_refused: str = ""
 
 
@@ -76,38 +76,38 @@ def collect(
     A publisher that cannot be asked is evidence, too. Raises what the subscriber's side raises.
     """
     workers = Workers(**subscriber.fetch_one("logical/worker_room"))
-    applies = {(a.database, a.subscription): a for a in _settled(subscriber, specs, patience)}
-    incidents, refused = _incidents(subscriber, lines)
+    applies = {(a.database, a.subscription): a for a in _stable(subscriber, specs, patience)}
+    worker_errors, refused = _worker_errors(subscriber, lines)
     slots, silent = _slots(publisher)
     there = {row["datname"] for row in subscriber.query("SELECT datname FROM pg_catalog.pg_database")}
 
-    def look(spec: DatabaseSpec) -> DatabaseSeen:
+    def look(spec: DatabaseSpec) -> DatabaseObservation:
         if spec.database not in there:
-            return DatabaseSeen(spec, missing=True)
+            return DatabaseObservation(spec, missing=True)
         apply = applies.get((spec.database, spec.subscription))
-        own = tuple(i for i in incidents if i.subscription == spec.subscription)
+        own = tuple(i for i in worker_errors if i.subscription == spec.subscription)
         return _look(publisher, subscriber, spec, silent, slots, apply, own, show_rows=show_rows)
 
     found = tuple(map_parallel(look, specs))
-    return Evidence(found, workers, _shown(incidents, show_rows=show_rows), refused)
+    return Evidence(found, workers, _shown(worker_errors, show_rows=show_rows), refused)
 
 
-def _shown(incidents: Sequence[Incident], *, show_rows: bool) -> tuple[Incident, ...]:
-    return tuple(incident if show_rows else incident.without_values for incident in incidents)
+def _shown(worker_errors: Sequence[WorkerError], *, show_rows: bool) -> tuple[WorkerError, ...]:
+    return tuple(worker_error if show_rows else worker_error.without_values for worker_error in worker_errors)
 
 
-def _settled(subscriber: Server, specs: Sequence[DatabaseSpec], patience: float) -> list[Apply]:
+def _stable(subscriber: Server, specs: Sequence[DatabaseSpec], patience: float) -> list[Apply]:
     """The applies, once each has a worker that stays, or has had the time to get one."""
     wanted = {(spec.database, spec.subscription) for spec in specs}
 
     def probe() -> list[Apply]:
         return [Apply(**row) for row in subscriber.query("logical/apply_state")]
 
-    def settled(found: Sequence[Apply]) -> bool:
-        return all(a.settled for a in found if (a.database, a.subscription) in wanted)
+    def stable(found: Sequence[Apply]) -> bool:
+        return all(a.stable for a in found if (a.database, a.subscription) in wanted)
 
     try:
-        return wait_until("the apply workers to settle", probe, settled, timeout=patience, describe=_workers)
+        return wait_until("the apply workers to settle", probe, stable, timeout=patience, describe=_workers)
     except DeadlineExceeded:
         # A worker that does not stay is what the findings are about.
         return probe()
@@ -117,9 +117,9 @@ def _workers(found: Sequence[Apply]) -> str:
     return f"{sum(a.pid is not None for a in found)} of {sum(a.enabled for a in found)} run"
 
 
-def _incidents(subscriber: Server, lines: int) -> tuple[Sequence[Incident], str]:
+def _worker_errors(subscriber: Server, lines: int) -> tuple[Sequence[WorkerError], str]:
     try:
-        return read_incidents(subscriber, lines=lines, show_rows=True), ""
+        return read_worker_errors(subscriber, lines=lines, show_rows=True), ""
     except PgnbError as error:
         return (), error.message
 
@@ -141,37 +141,43 @@ def _look(
     silent: str,
     slots: Mapping[str, LogicalSlot],
     apply: Apply | None,
-    own: tuple[Incident, ...],
+    own: tuple[WorkerError, ...],
     *,
     show_rows: bool,
-) -> DatabaseSeen:
+) -> DatabaseObservation:
     subscription = read_subscriptions(subscriber, spec.database).get(spec.subscription)
     named = {"subscription": spec.subscription}
     known = subscriber.query("logical/copying", named, database=spec.database)
     states = {(row["schema"], row["table"]): row["state"] for row in known}
-    own = tuple(located(subscriber, spec, states, incident) for incident in own)
+    own = tuple(resolve_table(subscriber, spec, states, worker_error) for worker_error in own)
     pair = (subscriber,) if silent else (subscriber, publisher)
     rows = _rows(pair, spec, states, _latest(apply, own), show=show_rows)
     told = _shown(own, show_rows=show_rows)
-    seen = DatabaseSeen(spec, False, silent, subscription, apply, states, incidents=told, rows=rows)
+    observed = DatabaseObservation(
+        spec, False, silent, subscription, apply, states, worker_errors=told, rows=rows
+    )
     if silent or not publisher.present:
-        return seen
+        return observed
     tables = published_tables(publisher, spec.database, spec.publication)
     slot = slots.get(subscription.slot or "") if subscription else None
     differences = compare_schemas(publisher, subscriber, [spec.database]).differences
     return replace(
-        seen,
+        observed,
         publication=read_publications(publisher, spec.database).get(spec.publication),
         published=frozenset((t.schema, t.table) for t in tables),
         slot=slot,
         differences=differences,
-        obstacles=standing_obstacles(publisher, subscriber, spec),
+        obstacles=current_obstacles(publisher, subscriber, spec),
     )
 
 
-def _latest(apply: Apply | None, own: Sequence[Incident]) -> Incident | None:
+def _latest(apply: Apply | None, own: Sequence[WorkerError]) -> WorkerError | None:
     """The latest incident of the apply whose row can be looked for and whose transaction still waits."""
-    waiting = [i for i in own if i.columns and i.phase == "apply" and apply is not None and apply.meets(i)]
+    waiting = [
+        i
+        for i in own
+        if i.columns and i.phase == "apply" and apply is not None and apply.still_affected_by(i)
+    ]
     return waiting[-1] if waiting else None
 
 
@@ -179,30 +185,32 @@ def _rows(
     servers: Sequence[Server],
     spec: DatabaseSpec,
     tables: Iterable[Named],
-    incident: Incident | None,
+    worker_error: WorkerError | None,
     *,
     show: bool,
 ) -> tuple[str, ...]:
-    if incident is None:
+    if worker_error is None:
         return ()
-    table = next((key for key in tables if incident.table == f"{key[0]}.{key[1]}"), None)
+    table = next((key for key in tables if worker_error.table == f"{key[0]}.{key[1]}"), None)
     if table is None:
         return ()
-    return row_pair(servers, spec.database, table, incident.columns, incident.values, show=show)
+    return row_pair(servers, spec.database, table, worker_error.columns, worker_error.values, show=show)
 
 
-def located(subscriber: Server, spec: DatabaseSpec, tables: Iterable[Named], incident: Incident) -> Incident:
+def resolve_table(
+    subscriber: Server, spec: DatabaseSpec, tables: Iterable[Named], worker_error: WorkerError
+) -> WorkerError:
     """The incident with its table as `schema.name`, where the name alone or its constraint fits one table.
 
     `tables` are those of the subscription. What a copy reports stays as it is, and what fits several.
     """
-    if incident.phase == "copy" or "." in incident.table:
-        return incident
-    if incident.table:
-        found = [key for key in tables if key[1] == incident.table]
+    if worker_error.phase == "copy" or "." in worker_error.table:
+        return worker_error
+    if worker_error.table:
+        found = [key for key in tables if key[1] == worker_error.table]
     else:
-        found = _constrained(subscriber, spec, incident.constraint)
-    return replace(incident, table=".".join(found[0])) if len(found) == 1 else incident
+        found = _constrained(subscriber, spec, worker_error.constraint)
+    return replace(worker_error, table=".".join(found[0])) if len(found) == 1 else worker_error
 
 
 def _constrained(subscriber: Server, spec: DatabaseSpec, constraint: str) -> list[Named]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
-from pgnb.diagnosis.logical.observation import DatabaseSeen
+from pgnb.diagnosis.logical.observation import DatabaseObservation
 from pgnb.logical.catalog import Named
-from pgnb.logical.conflicts import Incident, Trouble
+from pgnb.logical.conflicts import Category, WorkerError
 
 Findings = Iterator[Finding]
 MISSING_TABLE = (
@@ -18,28 +18,28 @@ MISSING_TABLE = (
 """Cause and remedy, the same whether the log or the catalogs tell it."""
 
 
-def words(key: Named) -> str:
+def table_text(key: Named) -> str:
     """A table as `schema.name`."""
     return f"{key[0]}.{key[1]}"
 
 
-def retained(seen: DatabaseSeen) -> tuple[str, ...]:
-    kept = seen.slot.retained_bytes if seen.slot else None
+def retained_wal(observed: DatabaseObservation) -> tuple[str, ...]:
+    kept = observed.slot.retained_bytes if observed.slot else None
     return (f"its slot retains {format_bytes(kept)} of WAL",) if kept is not None else ()
 
 
-def current(seen: DatabaseSeen, incident: Incident) -> bool:
+def is_still_active(observed: DatabaseObservation, worker_error: WorkerError) -> bool:
     """Whether an incident of the log still holds: its transaction, or its table's copy, is not through."""
-    if incident.phase == "copy":
-        return any(concerns(incident, key) for key in seen.not_ready)
-    return seen.apply is None or seen.apply.meets(incident)
+    if worker_error.phase == "copy":
+        return any(is_about(worker_error, key) for key in observed.not_ready)
+    return observed.apply is None or observed.apply.still_affected_by(worker_error)
 
 
-def concerns(incident: Incident, key: Named) -> bool:
-    return incident.table in (key[1], words(key))
+def is_about(worker_error: WorkerError, key: Named) -> bool:
+    return worker_error.table in (key[1], table_text(key))
 
 
-def logged(seen: DatabaseSeen, *troubles: Trouble) -> tuple[str, ...]:
+def last_logged(observed: DatabaseObservation, *categories: Category) -> tuple[str, ...]:
     """The latest words of the log about that, if it has any."""
-    found = [i for i in seen.incidents if i.trouble in troubles and current(seen, i)]
+    found = [i for i in observed.worker_errors if i.category in categories and is_still_active(observed, i)]
     return (f"log: {found[-1].summary}",) if found else ()

@@ -6,32 +6,39 @@ from collections.abc import Callable
 
 from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
-from pgnb.diagnosis.logical.applying import apply_findings, copy_findings
-from pgnb.diagnosis.logical.observation import DatabaseSeen, Evidence
-from pgnb.diagnosis.logical.rule_helpers import MISSING_TABLE, Findings, current, logged, retained, words
+from pgnb.diagnosis.logical.apply_rules import apply_findings, copy_findings
+from pgnb.diagnosis.logical.observation import DatabaseObservation, Evidence
+from pgnb.diagnosis.logical.rule_helpers import (
+    MISSING_TABLE,
+    Findings,
+    is_still_active,
+    last_logged,
+    retained_wal,
+    table_text,
+)
 from pgnb.logical.names import temporary_publication_name
 from pgnb.logical.schema_diff import REPLICA_IDENTITY
 
 
-def database_findings(seen: DatabaseSeen, evidence: Evidence) -> Findings:
+def database_findings(observed: DatabaseObservation, evidence: Evidence) -> Findings:
     """What is wrong in one database; what follows from something worse is left out."""
-    if (first := _absent(seen)) is not None:
+    if (first := _absent(observed)) is not None:
         yield first
         return
-    if (lost := _lost_slot(seen)) is not None:
+    if (lost := _lost_slot(observed)) is not None:
         yield lost
-    elif (disabled := _disabled(seen)) is not None:
+    elif (disabled := _disabled(observed)) is not None:
         yield disabled
     else:
-        yield from apply_findings(seen, evidence)
-        yield from copy_findings(seen, evidence)
+        yield from apply_findings(observed, evidence)
+        yield from copy_findings(observed, evidence)
     for rule in _ALWAYS:
-        yield from rule(seen)
+        yield from rule(observed)
 
 
-def _absent(seen: DatabaseSeen) -> Finding | None:
-    spec = seen.spec
-    if seen.missing:
+def _absent(observed: DatabaseObservation) -> Finding | None:
+    spec = observed.spec
+    if observed.missing:
         return Finding(
             "no-database",
             spec.database,
@@ -40,7 +47,7 @@ def _absent(seen: DatabaseSeen) -> Finding | None:
             "Section 12.8 (12_08_add_database) makes it.",
             database=spec.database,
         )
-    if seen.subscription is None:
+    if observed.subscription is None:
         return Finding(
             "no-subscription",
             spec.subscription,
@@ -49,7 +56,7 @@ def _absent(seen: DatabaseSeen) -> Finding | None:
             "Section 12.4 (12_logical_replication) makes it.",
             database=spec.database,
         )
-    if seen.publication is None and not seen.publisher_silent:
+    if observed.publication is None and not observed.publisher_silent:
         return Finding(
             "no-publication",
             spec.publication,
@@ -63,11 +70,11 @@ def _absent(seen: DatabaseSeen) -> Finding | None:
     return None
 
 
-def _lost_slot(seen: DatabaseSeen) -> Finding | None:
-    subscription = seen.subscription
-    if subscription is None or seen.publisher_silent:
+def _lost_slot(observed: DatabaseObservation) -> Finding | None:
+    subscription = observed.subscription
+    if subscription is None or observed.publisher_silent:
         return None
-    slot = seen.slot
+    slot = observed.slot
     if subscription.slot is not None and slot is not None and not slot.lost:
         return None
     if subscription.slot is None:
@@ -82,18 +89,18 @@ def _lost_slot(seen: DatabaseSeen) -> Finding | None:
         "lost-slot",
         subscription.slot or subscription.name,
         cause,
-        (found, *logged(seen, "no slot", "connection")),
+        (found, *last_logged(observed, "no slot", "connection")),
         "Nothing brings its changes back. Recreate the subscription with a new copy of its tables.",
-        database=seen.spec.database,
+        database=observed.spec.database,
         remedy_id="recreate",
     )
 
 
-def _disabled(seen: DatabaseSeen) -> Finding | None:
-    subscription = seen.subscription
+def _disabled(observed: DatabaseObservation) -> Finding | None:
+    subscription = observed.subscription
     if subscription is None or subscription.enabled:
         return None
-    error = next((i for i in reversed(seen.incidents) if current(seen, i)), None)
+    error = next((i for i in reversed(observed.worker_errors) if is_still_active(observed, i)), None)
     by_itself = bool(subscription.disable_on_error) and error is not None
     cause = "an error disabled it (disable_on_error)" if by_itself else "somebody disabled it"
     after = (
@@ -105,61 +112,61 @@ def _disabled(seen: DatabaseSeen) -> Finding | None:
         "disabled",
         subscription.name,
         cause,
-        ("subenabled = false", *((error.summary,) if error else ()), *retained(seen)),
+        ("subenabled = false", *((error.summary,) if error else ()), *retained_wal(observed)),
         f"{after} Meanwhile the slot keeps WAL on the publisher.",
-        database=seen.spec.database,
+        database=observed.spec.database,
         remedy_id="enable",
         lsn=error.lsn if error else None,
     )
 
 
-def _not_refreshed(seen: DatabaseSeen) -> Findings:
-    lacking = {d.table for d in seen.differences if d.what == "missing table"}
-    for key in sorted(seen.published - seen.states.keys()):
-        short = key[1] if key[0] == "public" else words(key)
+def _not_refreshed(observed: DatabaseObservation) -> Findings:
+    lacking = {d.table for d in observed.differences if d.what == "missing table"}
+    for key in sorted(observed.published - observed.states.keys()):
+        short = key[1] if key[0] == "public" else table_text(key)
         if short in lacking:
             yield Finding(
                 "missing-table",
-                words(key),
+                table_text(key),
                 MISSING_TABLE[0],
                 ("published, but not in the subscriber's catalog",),
                 MISSING_TABLE[1],
-                database=seen.spec.database,
+                database=observed.spec.database,
             )
-        elif _resync_unfinished(seen):
+        elif _resync_unfinished(observed):
             yield Finding(
                 "resync-unfinished",
-                words(key),
+                table_text(key),
                 "the run that took it out of the subscription, to copy it anew, did not end",
                 (
-                    f"the subscription reads {temporary_publication_name(seen.spec.publication)},"
+                    f"the subscription reads {temporary_publication_name(observed.spec.publication)},"
                     " which lacks this table",
                 ),
                 "Resync that table again: it goes on from here. A REFRESH would not bring it back.",
-                database=seen.spec.database,
+                database=observed.spec.database,
                 remedy_id="resync",
             )
         else:
             yield Finding(
                 "not-refreshed",
-                words(key),
+                table_text(key),
                 "it was published after the subscription's last REFRESH; its rows are skipped silently",
                 ("published and there on both sides, but not in pg_subscription_rel",),
                 "ALTER SUBSCRIPTION ... REFRESH PUBLICATION, which copies its rows.",
-                database=seen.spec.database,
+                database=observed.spec.database,
                 remedy_id="refresh",
             )
 
 
-def _resync_unfinished(seen: DatabaseSeen) -> bool:
+def _resync_unfinished(observed: DatabaseObservation) -> bool:
     """Whether the subscription reads the publication of the others while one table is copied anew."""
-    now = seen.subscription
-    return now is not None and temporary_publication_name(seen.spec.publication) in now.publications
+    now = observed.subscription
+    return now is not None and temporary_publication_name(observed.spec.publication) in now.publications
 
 
-def _schema(seen: DatabaseSeen) -> Findings:
+def _schema(observed: DatabaseObservation) -> Findings:
     apart = ("missing table", REPLICA_IDENTITY)
-    wrong = [d for d in seen.differences if d.effect != "later" and d.what not in apart]
+    wrong = [d for d in observed.differences if d.effect != "later" and d.what not in apart]
     if wrong:
         lines = tuple(f"{d.table}: {d.what}: {d.publisher} / {d.subscriber}" for d in wrong)
         yield Finding(
@@ -168,13 +175,13 @@ def _schema(seen: DatabaseSeen) -> Findings:
             "rows of these tables cannot arrive, or some cannot",
             lines,
             "Alter the subscriber's tables; logical replication carries no DDL.",
-            database=seen.spec.database,
+            database=observed.spec.database,
         )
 
 
-def _obstacles(seen: DatabaseSeen) -> Findings:
+def _obstacles(observed: DatabaseObservation) -> Findings:
     """Known from the catalogs, before the first UPDATE: refused by the publisher, or by the apply."""
-    for one in seen.obstacles:
+    for one in observed.obstacles:
         cause, remedy = _OBSTACLES[one.kind]
         yield Finding(
             one.kind,
@@ -182,7 +189,7 @@ def _obstacles(seen: DatabaseSeen) -> Findings:
             cause,
             (one.found,),
             one.remedy,
-            database=seen.spec.database,
+            database=observed.spec.database,
             remedy_id=remedy,
         )
 
@@ -194,8 +201,8 @@ _OBSTACLES = {
 }
 
 
-def _slot_at_risk(seen: DatabaseSeen) -> Findings:
-    slot = seen.slot
+def _slot_at_risk(observed: DatabaseObservation) -> Findings:
+    slot = observed.slot
     if slot and slot.wal_status == "unreserved":
         yield Finding(
             "slot-at-risk",
@@ -203,25 +210,25 @@ def _slot_at_risk(seen: DatabaseSeen) -> Findings:
             "it is behind by more than max_slot_wal_keep_size: the next checkpoint removes its WAL",
             (f"wal_status = unreserved, {format_bytes(slot.retained_bytes)} retained",),
             "Raise max_slot_wal_keep_size on the publisher now (06_online_changes), then mend the apply.",
-            database=seen.spec.database,
+            database=observed.spec.database,
         )
 
 
-def _missing_rows(seen: DatabaseSeen) -> Findings:
-    for incident in seen.incidents:
-        if incident.trouble == "missing row":
+def _missing_rows(observed: DatabaseObservation) -> Findings:
+    for worker_error in observed.worker_errors:
+        if worker_error.category == "missing row":
             yield Finding(
                 "missing-rows",
-                incident.table,
+                worker_error.table,
                 "an UPDATE or DELETE found no row on the subscriber, and was left out",
-                (incident.summary,),
+                (worker_error.summary,),
                 "Compare the counts; resync that table where they differ.",
-                database=seen.spec.database,
+                database=observed.spec.database,
                 remedy_id="resync",
             )
 
 
-_ALWAYS: tuple[Callable[[DatabaseSeen], Findings], ...] = (
+_ALWAYS: tuple[Callable[[DatabaseObservation], Findings], ...] = (
     _not_refreshed,
     _schema,
     _obstacles,

@@ -11,7 +11,15 @@ from typing import Any
 
 from pgnb.cluster import Cluster, LogLine, Pod
 from pgnb.core.errors import ClusterError, DeadlineExceeded, NotFound, PgnbError
-from pgnb.diagnosis.physical.observation import Condition, Evidence, Part, Reach, RoleSeen, ServerSeen, Wish
+from pgnb.diagnosis.physical.observation import (
+    Condition,
+    ConnectivityTest,
+    Evidence,
+    Expected,
+    Part,
+    RoleObservation,
+    ServerObservation,
+)
 from pgnb.physical import slots
 from pgnb.physical.proof import Proof, read_proofs
 from pgnb.physical.sizing import five
@@ -52,44 +60,50 @@ def collect_evidence(
     each log that are read; `expect` is the system identifier that a primary which answers must have. Raises
     AccessDenied and ApiUnreachable when the cluster cannot be looked at, and WrongServer.
     """
-    wish = Wish(slot, application_name, role, secret, min_free)
+    expected = Expected(slot, application_name, role, secret, min_free)
     collector = _Collector(cluster, user, password, log_lines)
     primaries = collector.look("primary", primary_selector, container)
     for one in primaries:
         if one.server is not None:
             assert_expected(one.server.name, one.server.facts, expect)
     standbys = collector.look("standby", standby_selector)
-    selectors: tuple[tuple[Part, str, Sequence[ServerSeen]], ...] = (
+    selectors: tuple[tuple[Part, str, Sequence[ServerObservation]], ...] = (
         ("primary", primary_selector, primaries),
         ("standby", standby_selector, standbys),
     )
     missing = tuple((part, selector) for part, selector, found in selectors if not found)
     place = f"{cluster.context or cluster.server_url}, namespace {cluster.namespace}"
-    first = Evidence(place, wish, (*primaries, *standbys), missing=missing, changes=cluster.role_changes())
+    first = Evidence(
+        place, expected, (*primaries, *standbys), missing=missing, changes=cluster.role_changes()
+    )
     return _with_the_way_between(cluster, first)
 
 
 def _with_the_way_between(cluster: Cluster, evidence: Evidence) -> Evidence:
     """What needs both sides: the standbys' connections tried out, their role, and who decides about them."""
     primary = evidence.primary
-    seen = [
-        replace(one, reach=reach_of(cluster, one)) if one in evidence.standbys and not one.streaming else one
-        for one in evidence.seen
+    observed = [
+        replace(one, connectivity=try_connection(cluster, one))
+        if one in evidence.standbys and not one.streaming
+        else one
+        for one in evidence.observed
     ]
-    name = next((one.reach.role for one in seen if one.reach), "") or evidence.wish.role
-    role = ask_for_role(primary, name, evidence.wish.secret) if primary and name else None
+    name = next((one.connectivity.role for one in observed if one.connectivity), "") or evidence.expected.role
+    role = read_role(primary, name, evidence.expected.secret) if primary and name else None
     if primary and primary.server is not None:
-        seen = [_with_deciding_rule(primary.server, one, name) if one.reach else one for one in seen]
-    return replace(evidence, seen=tuple(seen), role=role)
+        observed = [
+            _with_deciding_rule(primary.server, one, name) if one.connectivity else one for one in observed
+        ]
+    return replace(evidence, observed=tuple(observed), role=role)
 
 
-def _with_deciding_rule(primary: Server, standby: ServerSeen, role: str) -> ServerSeen:
+def _with_deciding_rule(primary: Server, standby: ServerObservation, role: str) -> ServerObservation:
     client = Client("", role, standby.pod.ip, replication=True, ssl=primary.facts.ssl)
     try:
         return replace(standby, hba=read_hba(primary, client))
     except PgnbError as error:
         words = f"rules of pg_hba.conf on {primary.name}: {error.message}"
-        return replace(standby, unanswered=(*standby.unanswered, words))
+        return replace(standby, read_errors=(*standby.read_errors, words))
 
 
 class _Collector:
@@ -101,23 +115,23 @@ class _Collector:
         self.password = password
         self.log_lines = log_lines
 
-    def look(self, part: Part, selector: str, container: str = "") -> list[ServerSeen]:
+    def look(self, part: Part, selector: str, container: str = "") -> list[ServerObservation]:
         """Every pod of a selector that is not on its way out, and the server in its container."""
         pods = self.cluster.pods(selector, container)
         return [self._look_at(part, selector, pod, container) for pod in pods if not pod.deleting]
 
-    def _look_at(self, part: Part, selector: str, pod: Pod, container: str) -> ServerSeen:
-        seen = ServerSeen(part, pod, tuple(self._events(pod)), tuple(self._log(pod)))
+    def _look_at(self, part: Part, selector: str, pod: Pod, container: str) -> ServerObservation:
+        observed = ServerObservation(part, pod, tuple(self._events(pod)), tuple(self._log(pod)))
         if not pod.ready:
-            return replace(seen, refused=pod.trouble)
+            return replace(observed, connect_error=pod.trouble)
         try:
             own = own_selector(self.cluster, pod, selector)
             server = find_server(
                 self.cluster, own, container=container, user=self.user, password=self.password
             )
         except PgnbError as error:
-            return replace(seen, refused=f"{error.message}: {error.found}".rstrip(": "))
-        return ask(replace(seen, server=server), server)
+            return replace(observed, connect_error=f"{error.message}: {error.found}".rstrip(": "))
+        return read_server(replace(observed, server=server), server)
 
     def _events(self, pod: Pod) -> Iterator[str]:
         try:
@@ -146,15 +160,15 @@ _COLLECTED_BYTES = 64 * 1024
 _LINES = 200
 
 
-def ask(seen: ServerSeen, server: Server) -> ServerSeen:
+def read_server(observed: ServerObservation, server: Server) -> ServerObservation:
     """Everything that a diagnosis asks a server, added to what was seen of its pod."""
-    unanswered: list[str] = []
+    read_errors: list[str] = []
 
     def attempt(what: str, question: Callable[[], Any], otherwise: Any) -> Any:
         try:
             return question()
         except PgnbError as error:
-            unanswered.append(f"{what} could not be read: {error.message}")
+            read_errors.append(f"{what} could not be read: {error.message}")
             return otherwise
 
     answers = {
@@ -166,11 +180,11 @@ def ask(seen: ServerSeen, server: Server) -> ServerSeen:
         "senders_free": attempt("its walsenders", lambda: _free_senders(server), None),
         "broken_settings": attempt("its configuration files", lambda: tuple(file_errors(server)), ()),
         "broken_rules": attempt("its pg_hba.conf", lambda: tuple(errors_of(server)), ()),
-        "named": attempt("primary_conninfo in its files", lambda: _named(server), ()),
+        "conninfo_sources": attempt("primary_conninfo in its files", lambda: _conninfo_sources(server), ()),
         "disk": attempt("its disk", lambda: space_of(server, server.facts.data_directory), None),
-        "log": attempt("its collected log", lambda: _collected(server, seen.log), seen.log),
+        "log": attempt("its collected log", lambda: _collected(server, observed.log), observed.log),
     }
-    return replace(seen, server=server, facts=server.facts, **answers, unanswered=tuple(unanswered))
+    return replace(observed, server=server, facts=server.facts, **answers, read_errors=tuple(read_errors))
 
 
 def _condition(server: Server) -> Condition:
@@ -186,7 +200,7 @@ def _free_senders(server: Server) -> int:
     return int(room["max_senders"]) - int(room["senders"])
 
 
-def _named(server: Server) -> tuple[tuple[str, str], ...]:
+def _conninfo_sources(server: Server) -> tuple[tuple[str, str], ...]:
     """Where primary_conninfo stands in files, with the application_name there; the last one is in force."""
     rows = [row for row in server.query("file_settings") if row["name"] == "primary_conninfo"]
     return tuple(
@@ -205,7 +219,7 @@ def _collected(server: Server, log: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
     return (*log, *(LogLine(line) for line in lines))
 
 
-def ask_for_role(primary: ServerSeen, name: str, secret: str) -> RoleSeen | None:
+def read_role(primary: ServerObservation, name: str, secret: str) -> RoleObservation | None:
     """What the primary says of the role that replicates, and whether its password is the Secret's."""
     if primary.server is None or primary.facts.in_recovery:
         return None
@@ -219,7 +233,7 @@ def ask_for_role(primary: ServerSeen, name: str, secret: str) -> RoleSeen | None
         # The role only explains; a login that may not read it leaves the explanation to the log.
         return None
     missing = (*(() if found.exists else ("the role itself",)), *found.missing)
-    return RoleSeen(name, missing, found.verifier_fits if password else None, secret)
+    return RoleObservation(name, missing, found.verifier_fits if password else None, secret)
 
 
 _PAIR = re.compile(r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|[^\s']*)")
@@ -232,7 +246,7 @@ def connection_parts(text: str) -> Mapping[str, str]:
     return {key: _ESCAPED.sub(r"\1", value.strip("'")) for key, value in _PAIR.findall(text)}
 
 
-def reach_of(cluster: Cluster, standby: ServerSeen) -> Reach | None:
+def try_connection(cluster: Cluster, standby: ServerObservation) -> ConnectivityTest | None:
     """Try out what a standby's primary_conninfo says, from its container; None where there is nothing to try.
 
     The password never stands in an argument: it is libpq's own matter (a passfile, the container's
@@ -247,10 +261,10 @@ def reach_of(cluster: Cluster, standby: ServerSeen) -> Reach | None:
     script = (files("pgnb.diagnosis.physical") / "probe.sh").read_text(encoding="utf-8")
     argv = ["sh", "-c", script, "pgnb", host, port, standby.facts.bin_dir, conninfo(parts)]
     proofs = _proofs(cluster, standby, argv, f"{password}\n")
-    return Reach(host, port, parts.get("user", ""), proofs)
+    return ConnectivityTest(host, port, parts.get("user", ""), proofs)
 
 
-def _proofs(cluster: Cluster, standby: ServerSeen, argv: list[str], given: str) -> Mapping[str, Proof]:
+def _proofs(cluster: Cluster, standby: ServerObservation, argv: list[str], given: str) -> Mapping[str, Proof]:
     try:
         return read_proofs(cluster.exec(standby.pod, argv, stdin=given.encode(), timeout=_TIMEOUT).text)
     except (ClusterError, DeadlineExceeded):

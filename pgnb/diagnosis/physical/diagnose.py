@@ -26,4 +26,4 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     ]
     explained = frozenset(finding.subject for finding in found if finding.kind in _EXPLAINING)
     found += connection_findings(evidence, explained)
-    return Diagnosis.of(found, [one.name for one in evidence.seen])
+    return Diagnosis.of(found, [one.name for one in evidence.observed])

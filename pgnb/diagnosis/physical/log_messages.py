@@ -60,16 +60,16 @@ _GRAVE = re.compile(r"\b(WARNING|ERROR|FATAL|PANIC):(?!\s+the database system is
 """A server that starts or stops turns connections away, the probes' own first of all: no complaint."""
 
 
-def kind_of(text: str) -> str:
+def classify_message(text: str) -> str:
     """The kind of finding that a server's words stand for; empty for words that are not known."""
     return next((kind for kind, pattern in _PATTERNS if pattern.search(text)), "")
 
 
-def last_complaint(log: Sequence[LogLine]) -> tuple[str, str]:
+def last_known_error(log: Sequence[LogLine]) -> tuple[str, str]:
     """Kind and line of the last known complaint since WAL began to stream; two empty texts for none."""
     for line in reversed(log):
-        if kind := kind_of(line.text):
-            return kind, stamped(line)
+        if kind := classify_message(line.text):
+            return kind, with_timestamp(line)
         if _STREAMS.search(line.text):
             return "", ""
     return "", ""
@@ -77,16 +77,16 @@ def last_complaint(log: Sequence[LogLine]) -> tuple[str, str]:
 
 def lines_about(log: Sequence[LogLine], *kinds: str, limit: int = 3) -> tuple[str, ...]:
     """The last lines of a log that stand for one of these kinds, oldest first."""
-    about = [line for line in log if kind_of(line.text) in kinds]
-    return tuple(stamped(line) for line in about[-limit:])
+    about = [line for line in log if classify_message(line.text) in kinds]
+    return tuple(with_timestamp(line) for line in about[-limit:])
 
 
-def grave(log: Sequence[LogLine]) -> tuple[LogLine, ...]:
+def warnings_of(log: Sequence[LogLine]) -> tuple[LogLine, ...]:
     """The warnings and errors of a log."""
     return tuple(line for line in log if _GRAVE.search(line.text))
 
 
-def stamped(line: LogLine) -> str:
+def with_timestamp(line: LogLine) -> str:
     """A line with the time of day (UTC) when the node took it, without secrets."""
     text = masked(line.text.strip())
     dated = line.at is None or text.startswith(f"{line.at:%Y-}")

@@ -9,7 +9,7 @@ from typing import Literal
 from pgnb.cluster import LogLine, Pod
 from pgnb.cluster.rolechange import Interrupted
 from pgnb.core.display import Cell, Displayable, Table, format_bytes
-from pgnb.diagnosis.physical.log_messages import grave, stamped
+from pgnb.diagnosis.physical.log_messages import warnings_of, with_timestamp
 from pgnb.physical import Receiver, Sender, Slot
 from pgnb.physical.proof import Proof
 from pgnb.postgres import Facts, HbaRules, Server
@@ -21,7 +21,7 @@ _SHOWN_LINES = 8
 
 
 @dataclass(frozen=True)
-class Wish:
+class Expected:
     """What is expected of the pair. `slot` and `application_name` are held against a single standby; of
     several, or where they are empty, each one's own configuration is the wish.
 
@@ -54,7 +54,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Reach:
+class ConnectivityTest:
     """The standby's own connection to its primary, tried out: proofs by name (name, port, session)."""
 
     host: str
@@ -75,7 +75,7 @@ class Reach:
 
 
 @dataclass(frozen=True)
-class RoleSeen:
+class RoleObservation:
     """The role that replicates, as the primary knows it. `fits`: whether its verifier is the Secret's."""
 
     name: str
@@ -85,7 +85,7 @@ class RoleSeen:
 
 
 @dataclass(frozen=True)
-class ServerSeen:
+class ServerObservation:
     """One pod, and the PostgreSQL server in it as far as it could be asked.
 
     `refused` says why there is no session; `unanswered` what a login could not be told. Lines that a server
@@ -98,8 +98,8 @@ class ServerSeen:
     events: tuple[str, ...] = ()
     log: tuple[LogLine, ...] = field(default=(), repr=False)
     server: Server | None = field(default=None, repr=False, compare=False)
-    refused: str = ""
-    unanswered: tuple[str, ...] = ()
+    connect_error: str = ""
+    read_errors: tuple[str, ...] = ()
     facts: Facts = field(default_factory=Facts)
     condition: Condition | None = None
     receiver: Receiver | None = None
@@ -109,9 +109,9 @@ class ServerSeen:
     senders_free: int | None = None
     broken_settings: tuple[str, ...] = ()
     broken_rules: tuple[str, ...] = ()
-    named: tuple[tuple[str, str], ...] = ()
+    conninfo_sources: tuple[tuple[str, str], ...] = ()
     disk: Space | None = None
-    reach: Reach | None = None
+    connectivity: ConnectivityTest | None = None
     hba: HbaRules | None = None
 
     @property
@@ -120,7 +120,7 @@ class ServerSeen:
         return f"pod/{self.pod.name}"
 
     @property
-    def asked(self) -> bool:
+    def reachable(self) -> bool:
         """Whether SQL was answered."""
         return self.server is not None
 
@@ -137,7 +137,7 @@ class ServerSeen:
         known = (self.receiver.received_lsn, self.receiver.replayed_lsn)
         return max((lsn_bytes(lsn) for lsn in known if lsn), default=0)
 
-    def complains_of(self, sender: Sender) -> bool:
+    def blocked_by(self, sender: Sender) -> bool:
         """Whether its log says that this walsender has the slot that it wants itself."""
         return any(f"is active for PID {sender.pid}" in line.text for line in self.log)
 
@@ -149,11 +149,13 @@ class ServerSeen:
     def row(self) -> tuple[object, ...]:
         """The server in a table: state, role, history, receiver, disk, and how much its log complains."""
         state = Cell("Ready", "good") if self.pod.ready else Cell(self.pod.trouble, "bad")
-        role = self.facts.role if self.asked else Cell("no session", "bad")
+        role = self.facts.role if self.reachable else Cell("no session", "bad")
         receives = self.receiver.status if self.receiver else None
         free = f"{format_bytes(self.disk.free)} of {format_bytes(self.disk.size)}" if self.disk else None
-        history = f"{self.facts.system_identifier}, timeline {self.facts.timeline}" if self.asked else None
-        complaints = len(grave(self.log))
+        history = (
+            f"{self.facts.system_identifier}, timeline {self.facts.timeline}" if self.reachable else None
+        )
+        complaints = len(warnings_of(self.log))
         return (self.name, self.part, state, role, history, receives, len(self.senders), free, complaints)
 
 
@@ -162,52 +164,52 @@ class Evidence(Displayable):
     """Everything that a diagnosis goes by; `missing` names what was looked for and is not there at all."""
 
     place: str
-    wish: Wish
-    seen: tuple[ServerSeen, ...]
-    role: RoleSeen | None = None
+    expected: Expected
+    observed: tuple[ServerObservation, ...]
+    role: RoleObservation | None = None
     missing: tuple[tuple[Part, str], ...] = ()
     changes: tuple[Interrupted, ...] = ()
     """Changes of roles that were begun and did not end."""
 
     @property
-    def primaries(self) -> tuple[ServerSeen, ...]:
+    def primaries(self) -> tuple[ServerObservation, ...]:
         """What the primary's selector matched."""
-        return tuple(one for one in self.seen if one.part == "primary")
+        return tuple(one for one in self.observed if one.part == "primary")
 
     @property
-    def primary(self) -> ServerSeen | None:
+    def primary(self) -> ServerObservation | None:
         """The primary: the one that can be asked, else the first."""
-        return next((one for one in self.primaries if one.asked), next(iter(self.primaries), None))
+        return next((one for one in self.primaries if one.reachable), next(iter(self.primaries), None))
 
     @property
-    def standbys(self) -> tuple[ServerSeen, ...]:
+    def standbys(self) -> tuple[ServerObservation, ...]:
         """What the standbys' selector matched."""
-        return tuple(one for one in self.seen if one.part == "standby")
+        return tuple(one for one in self.observed if one.part == "standby")
 
     @property
     def servers(self) -> tuple[Server, ...]:
         """Those that can be asked."""
-        return tuple(one.server for one in self.seen if one.server is not None)
+        return tuple(one.server for one in self.observed if one.server is not None)
 
-    def slot_of(self, standby: ServerSeen) -> str:
+    def slot_of(self, standby: ServerObservation) -> str:
         """The slot that a standby should stream from."""
         own = standby.condition.slot if standby.condition else ""
-        return (self.wish.slot if len(self.standbys) == 1 else "") or own
+        return (self.expected.slot if len(self.standbys) == 1 else "") or own
 
-    def sender_to(self, standby: ServerSeen) -> Sender | None:
+    def sender_to(self, standby: ServerObservation) -> Sender | None:
         """The walsender that feeds a standby: known by its pod's address, or its slot while it streams.
 
         By the slot, for where addresses are translated on the way; but neither another known pod's, nor the
         one that the standby's log names as being in its way.
         """
-        every = [sender for one in self.seen if one is not standby for sender in one.senders]
+        every = [sender for one in self.observed if one is not standby for sender in one.senders]
         here = [s for s in every if s.address == standby.pod.ip]
         if here or (standby.receiver is not None and not standby.streaming):
             return next(iter(here), None)
-        addresses = {one.pod.ip for one in self.seen}
+        addresses = {one.pod.ip for one in self.observed}
         slot = standby.condition.slot if standby.condition else ""
-        named = [s for s in every if slot and s.slot == slot and s.address not in addresses]
-        return next((s for s in named if not standby.complains_of(s)), None)
+        by_slot = [s for s in every if slot and s.slot == slot and s.address not in addresses]
+        return next((s for s in by_slot if not standby.blocked_by(s)), None)
 
     @property
     def table(self) -> Table:
@@ -223,20 +225,23 @@ class Evidence(Displayable):
             "disk free",
             "warnings and errors in its log",
         )
-        rows = [one.row for one in self.seen]
+        rows = [one.row for one in self.observed]
         rows += [(f"no pod of {selector}", part, *[None] * 7) for part, selector in self.missing]
         return Table.of(columns, rows, title=f"Evidence from {self.place}", note=self._note())
 
     def _note(self) -> str:
-        return "\n".join(f"{one.name}: {words}" for one in self.seen for words in one.unanswered)
+        return "\n".join(f"{one.name}: {words}" for one in self.observed for words in one.read_errors)
 
     @property
     def log(self) -> Table:
         """The last warnings and errors of each server's log, and the warnings among its pod's events."""
         rows = [
             (one.name, words)
-            for one in self.seen
-            for words in (*one.events[-_SHOWN_LINES:], *map(stamped, grave(one.log)[-_SHOWN_LINES:]))
+            for one in self.observed
+            for words in (
+                *one.events[-_SHOWN_LINES:],
+                *map(with_timestamp, warnings_of(one.log)[-_SHOWN_LINES:]),
+            )
         ]
         note = "" if rows else "No warning and no error."
         return Table.of(("pod", "words"), rows, title="Warnings of logs and events", note=note)

@@ -9,22 +9,22 @@ cutover_done(cut) -> Checks                                      what is found a
 measure_cutover(cut, ...), plot_cutover(cut)                     what a client saw of it
 """
 
-from pgnb.logical.cutover.checks import cutover_checks, cutover_done, cutover_rights
+from pgnb.logical.cutover.checks import cutover_checks, cutover_postchecks, cutover_rights
 from pgnb.logical.cutover.measure import measure_cutover, plot_cutover
 from pgnb.logical.cutover.operations import plan_cutover
 from pgnb.logical.cutover.participants import logical_cutover
-from pgnb.logical.cutover.reverse import plan_way_back, way_back_settings
+from pgnb.logical.cutover.reverse_replication import plan_reverse_replication, reverse_replication_settings
 from pgnb.logical.cutover.status import cutover_status
 
 __all__ = [
     "cutover_checks",
-    "cutover_done",
+    "cutover_postchecks",
     "cutover_rights",
     "cutover_status",
     "logical_cutover",
     "measure_cutover",
     "plan_cutover",
-    "plan_way_back",
+    "plan_reverse_replication",
     "plot_cutover",
-    "way_back_settings",
+    "reverse_replication_settings",
 ]

@@ -9,7 +9,7 @@ from pgnb.core.checks import Check, Checks
 from pgnb.core.parallel import map_parallel
 from pgnb.logical.cutover.failover_publications import publishing_checks
 from pgnb.logical.cutover.participants import Cutover
-from pgnb.logical.cutover.reverse import way_back_settings
+from pgnb.logical.cutover.reverse_replication import reverse_replication_settings
 from pgnb.logical.cutover.status import CutoverStatus, DatabaseState, cutover_status, unfinished
 from pgnb.logical.database_properties import properties_check
 from pgnb.logical.publications import update_checks
@@ -43,7 +43,7 @@ def cutover_checks(cut: Cutover, *, prepared: bool = True, allow_restart: bool =
 
 def _of_everybody(cut: Cutover, status: CutoverStatus, as_is: bool) -> list[Check]:
     answers = not cut.why_absent
-    begun = status.leads or (cut.path == "failover" and any(state.noted for state in status.items))
+    begun = status.leads or (cut.path == "failover" and any(state.orphaned_slot for state in status.items))
     wanted = cut.path != "failover"
     level = str(cut.subscriber.scalar("SELECT pg_catalog.current_setting('wal_level')"))
     items = [
@@ -69,13 +69,17 @@ def _of_everybody(cut: Cutover, status: CutoverStatus, as_is: bool) -> list[Chec
             "A standby cannot take over; name the subscriber.",
         ),
     ]
-    return [*items, *(_way_back(cut, status, level, as_is) if cut.reverse else ())]
+    return [*items, *(_reverse_checks(cut, status, level, as_is) if cut.reverse_service else ())]
 
 
-def _way_back(cut: Cutover, status: CutoverStatus, level: str, as_is: bool) -> list[Check]:
+def _reverse_checks(cut: Cutover, status: CutoverStatus, level: str, as_is: bool) -> list[Check]:
     """A slot of that name is a killed run's own where the writes are stopped; otherwise somebody else's."""
     slots = logical_slots(cut.subscriber)
-    taken = [s.spec.slot for s in status.items if s.spec.slot in slots and not s.followed and not s.stopped]
+    taken = [
+        s.spec.slot
+        for s in status.items
+        if s.spec.slot in slots and not s.reverse_subscription and not s.stopped
+    ]
     return [
         *update_checks(cut.subscriber, cut.specs, planned=not as_is),
         Check(
@@ -96,21 +100,21 @@ def _way_back(cut: Cutover, status: CutoverStatus, level: str, as_is: bool) -> l
 
 
 def _planned(state: DatabaseState) -> list[Check]:
-    database, standing, write_status = state.spec.database, state.standing, state.write_status
-    resumed = standing is None and state.stopped and state.slot is None
+    database, subscription, write_status = state.spec.database, state.subscription, state.write_status
+    resumed = subscription is None and state.stopped and state.slot is None
     loose = write_status.summary if write_status else "the publisher is not there"
     return [
         Check(
             f"{database}: subscription",
-            bool(standing and standing.enabled) or resumed,
-            standing.summary if standing else "dropped by a cut-over" if resumed else "none",
+            bool(subscription and subscription.enabled) or resumed,
+            subscription.summary if subscription else "dropped by a cut-over" if resumed else "none",
             "enabled, or dropped with the writes stopped",
             _SEE,
         ),
         Check(
             f"{database}: tables",
             state.ready,
-            standing.summary if standing else "–",
+            subscription.summary if subscription else "–",
             "all ready",
             "Wait for the initial copy (12.4).",
         ),
@@ -161,7 +165,7 @@ def unknown_sequences(cut: Cutover) -> list[str]:
     return [f"{spec.database}: {one}" for spec, names in zip(cut.specs, found, strict=True) for one in names]
 
 
-def cutover_done(cut: Cutover) -> Checks:
+def cutover_postchecks(cut: Cutover) -> Checks:
     """What is found on the servers once the path was gone."""
     status = cutover_status(cut)
     items = [check for state in status.items for check in _afterwards(cut, state)]
@@ -183,7 +187,13 @@ def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
     database, again = state.spec.database, "Run this again: it goes on from here."
     if cut.path == "clean":
         return [
-            Check(f"{database}: its slot", not state.noted, "left" if state.noted else "gone", "gone", again)
+            Check(
+                f"{database}: its slot",
+                not state.orphaned_slot,
+                "left" if state.orphaned_slot else "gone",
+                "gone",
+                again,
+            )
         ]
     if cut.path == "abandon":
         found = "stopped" if state.stopped else "let in"
@@ -191,8 +201,8 @@ def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
     items = [
         Check(
             f"{database}: subscription",
-            state.standing is None,
-            state.standing.summary if state.standing else "dropped",
+            state.subscription is None,
+            state.subscription.summary if state.subscription else "dropped",
             "dropped",
             again,
         ),
@@ -207,12 +217,12 @@ def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
     if cut.path == "cutover":
         found = "stopped" if state.stopped else "let in"
         items.append(Check(f"{database}: writes on the publisher", state.stopped, found, "stopped", again))
-    if cut.reverse:
+    if cut.reverse_service:
         items.append(
             Check(
                 f"{database}: way back",
-                state.followed,
-                "follows" if state.followed else "none",
+                state.reverse_subscription,
+                "follows" if state.reverse_subscription else "none",
                 "the publisher follows",
                 again,
             )
@@ -234,7 +244,7 @@ def cutover_rights(cut: Cutover, *, measure: bool = False, allow_restart: bool =
     rights = [*service_rights(cut, status)]
     if rights and measure and cut.path == "cutover":
         rights += _CLIENT_RIGHTS
-    if rights and cut.reverse:
+    if rights and cut.reverse_service:
         rights += _reverse_rights(cut, allow_restart=allow_restart)
     checks = Checks.of(f"May this user take the path {cut.path}?", (), cut.cluster.journal)
     return checks + cut.cluster.access_checks(rights)
@@ -249,5 +259,5 @@ def service_rights(cut: Cutover, status: CutoverStatus) -> Iterator[Right]:
 
 def _reverse_rights(cut: Cutover, *, allow_restart: bool) -> Iterator[Right]:
     yield from role_rights(cut.subscriber, cut.secret)
-    if allow_restart and cut.subscriber.settings(way_back_settings(cut)).unmet:
+    if allow_restart and cut.subscriber.settings(reverse_replication_settings(cut)).unmet:
         yield from restart_rights(cut.subscriber)

@@ -9,7 +9,7 @@ from pgnb.logical.cutover.failover_publications import unpublished
 from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.cutover.resume_writes import GO_ON, reasons_against
 from pgnb.logical.cutover.status import CutoverStatus, cutover_status, unfinished
-from pgnb.logical.cutover.steps import Emergency, Handover
+from pgnb.logical.cutover.steps import CutoverSteps, FailoverSteps
 from pgnb.logical.orphaned_slots import drop_orphaned_slots, orphaned_slots
 from pgnb.logical.write_block import allow_writes
 from pgnb.postgres.services import read_service
@@ -39,7 +39,7 @@ def _title(cut: Cutover) -> str:
 
 
 def _planned(cut: Cutover, status: CutoverStatus) -> Change:
-    work = Handover(cut)
+    work = CutoverSteps(cut)
     return Change(
         _title(cut),
         cut.cluster.journal,
@@ -66,7 +66,7 @@ def _failover(cut: Cutover, status: CutoverStatus) -> Change:
         cut.cluster.journal,
         _text(cut, status),
         _after(cut),
-        Emergency(cut).steps(status),
+        FailoverSteps(cut).steps(status),
         note="Slots that the publisher keeps are noted; path = clean drops them when it is back.",
         confirmations=wanted,
         precheck=lambda: cutover_checks(cut),
@@ -78,13 +78,15 @@ def _allow() -> Confirmation:
 
 
 def _text(cut: Cutover, status: CutoverStatus) -> str:
-    lines = [f"{s.spec.database}: {s.standing.summary if s.standing else 'dropped'}" for s in status.items]
+    lines = [
+        f"{s.spec.database}: {s.subscription.summary if s.subscription else 'dropped'}" for s in status.items
+    ]
     advances = [f"{s.spec.database}: {advance.summary}" for s in status.items for advance in s.advances]
     return "\n".join([*lines, *advances, f"Service {cut.service}: {status.leads_to}", ""])
 
 
 def _after(cut: Cutover) -> str:
-    back = f", followed by {cut.publisher.name}" if cut.reverse else ""
+    back = f", followed by {cut.publisher.name}" if cut.reverse_service else ""
     lines = [f"{spec.database}: of {cut.subscriber.name}{back}" for spec in cut.specs]
     made = [f"{s.database}: {s.publication}" for s in unpublished(cut)] if cut.path == "failover" else []
     return "\n".join([*lines, *made, f"Service {cut.service}: leads to the subscriber", ""])
@@ -114,7 +116,7 @@ def _clean(cut: Cutover) -> Change:
 
 def _abandon(cut: Cutover, status: CutoverStatus) -> Change:
     title = f"let writes in on {cut.publisher.name} again"
-    gone = [state.spec.database for state in status.items if not state.untouched]
+    gone = [state.spec.database for state in status.items if not state.has_subscription]
     stopped = [state.spec.database for state in status.items if state.stopped]
     if gone or status.leads or not stopped:
         why = (

@@ -31,7 +31,7 @@ class Cutover(Displayable):
     """One cut-over. `why_absent` says what was found in the publisher's place when it does not answer.
 
     `reverse` names the Service by which the publisher would follow the subscriber afterwards, "" for no way
-    back. `margin`: values that sequences are set ahead when the publisher is dead. The rows of `uncounted`
+    back. `margin`: values that sequences are set ahead when the publisher is dead. The rows of `skip_row_count`
     databases are not compared. `watched` is the scratch database of the client that measures, stopped and led
     on with the others. `counted` and `phases` are shown only: what is done is read from the servers every
     time.
@@ -44,14 +44,14 @@ class Cutover(Displayable):
     specs: Specs
     service: str
     why_absent: str = ""
-    reverse: str = ""
+    reverse_service: str = ""
     role: str = ""
     secret: str = ""
     tls: Mapping[str, str] = field(default_factory=dict)
     margin: int = DEFAULT_MARGIN
     timeout: float = 120.0
-    uncounted: tuple[str, ...] = ()
-    counted: dict[str, RowCounts] = field(default_factory=dict)
+    skip_row_count: tuple[str, ...] = ()
+    row_counts: dict[str, RowCounts] = field(default_factory=dict)
     watched: str = ""
     phases: list[Entry] = field(default_factory=list)
 
@@ -81,7 +81,9 @@ class Cutover(Displayable):
             "subscriber, which takes over": self.subscriber.name,
             "databases": ", ".join(self.specs.databases) or "none",
             "clients' Service": self.service,
-            "way back": f"the publisher follows through {self.reverse}" if self.reverse else "none",
+            "way back": f"the publisher follows through {self.reverse_service}"
+            if self.reverse_service
+            else "none",
         }
         return key_value_table("Logical cut-over", facts)
 
@@ -103,7 +105,7 @@ def logical_cutover(
     tls: Mapping[str, str] | None = None,
     margin: int = DEFAULT_MARGIN,
     timeout: float = 120.0,
-    uncounted: Iterable[str] = (),
+    skip_row_count: Iterable[str] = (),
     expect: str = "",
 ) -> Cutover:
     """Find everybody's part. On the path `failover` the publisher may be dead.
@@ -111,7 +113,7 @@ def logical_cutover(
     Paths: `cutover` (planned), `failover` (the publisher is dead), `clean` (it is back: its slots go),
     `abandon` (a planned one that did not end: writes are let in again). `databases`: empty takes those that
     are subscribed to, or were. `reverse_service` (planned only) leads to the subscriber, "" makes no way
-    back. `margin` is a number of values, `timeout` seconds to confirm. `uncounted`: databases too large to be
+    back. `margin` is a number of values, `timeout` seconds to confirm. `skip_row_count`: databases too large to be
     counted while writes stand still. `expect`: the system identifier of the publisher, where it answers.
     Raises ParameterError, PodError, ConnectionFailed, WrongServer.
     """
@@ -123,7 +125,7 @@ def logical_cutover(
     found = _publisher(cluster, publisher_selector, container, user, password, expect, may_lack=may_lack)
     publisher, why = found
     specs = _specs(publisher, subscriber, databases)
-    way_back = reverse_service if path == "cutover" else ""
+    reverse_service = reverse_service if path == "cutover" else ""
     return Cutover(
         cluster,
         cast(Path, path),
@@ -132,23 +134,23 @@ def logical_cutover(
         specs,
         service,
         why,
-        way_back,
+        reverse_service,
         role,
         secret,
         checked_tls(tls or {}),
         margin,
         timeout,
-        _among(specs, uncounted),
+        _among(specs, skip_row_count),
     )
 
 
-def _among(specs: Specs, uncounted: Iterable[str]) -> tuple[str, ...]:
-    left = tuple(uncounted)
+def _among(specs: Specs, skip_row_count: Iterable[str]) -> tuple[str, ...]:
+    left = tuple(skip_row_count)
     if unknown := [name for name in left if name not in specs.databases]:
         raise ParameterError(
             f"databases that are not handed over: {', '.join(unknown)}",
             found=f"handed over: {', '.join(specs.databases) or 'none'}",
-            remedy="uncounted names some of those.",
+            remedy="skip_row_count names some of those.",
         )
     return left
 
@@ -174,11 +176,11 @@ def _specs(publisher: Server, subscriber: Server, databases: Iterable[str]) -> S
     named = list(databases)
     if named:
         return database_specs(publisher if publisher.present else subscriber, named)
-    noted = {one.database for one in orphaned_slots(subscriber)}
+    orphaned = {one.database for one in orphaned_slots(subscriber)}
     specs = [DatabaseSpec.of(one) for one in sorted(databases_of(subscriber)) if one != "postgres"]
     there = databases_of(publisher)
     known = map_parallel(
-        lambda spec: spec.database in noted or _takes_part(publisher, subscriber, spec, there), specs
+        lambda spec: spec.database in orphaned or _takes_part(publisher, subscriber, spec, there), specs
     )
     return Specs(tuple(spec for spec, takes in zip(specs, known, strict=True) if takes))
 

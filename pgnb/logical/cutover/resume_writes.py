@@ -23,7 +23,7 @@ GO_ON = (
 )
 
 
-def standing_specs(cut: Cutover) -> list[DatabaseSpec]:
+def subscribed_specs(cut: Cutover) -> list[DatabaseSpec]:
     """The databases whose subscription is still there. Raises what the subscriber raises."""
     found = map_parallel(
         lambda spec: spec.subscription in read_subscriptions(cut.subscriber, spec.database), cut.specs
@@ -56,8 +56,8 @@ def _lease(cut: Cutover) -> Iterator[str]:
 
 
 def _subscriptions(cut: Cutover) -> Iterator[str]:
-    standing = {spec.database for spec in standing_specs(cut)}
-    gone = [spec.database for spec in cut.specs if spec.database not in standing]
+    subscribed = {spec.database for spec in subscribed_specs(cut)}
+    gone = [spec.database for spec in cut.specs if spec.database not in subscribed]
     if gone:
         yield f"the subscriptions of {', '.join(gone)} are dropped"
 
@@ -89,7 +89,7 @@ def _clients(cut: Cutover) -> Iterator[str]:
         yield f"clients write on the subscriber, in {', '.join(sorted(row['database'] for row in rows))}"
 
 
-def put_back(cut: Cutover) -> str:
+def restore_writes(cut: Cutover) -> str:
     """Let writes in again where nothing speaks against it; what was done, in words. Raises no PgnbError."""
     against = reasons_against(cut)
     how = GO_ON.format(publisher=cut.publisher.name)

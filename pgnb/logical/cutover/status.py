@@ -40,12 +40,12 @@ class DatabaseState:
 
     spec: DatabaseSpec
     write_status: WriteStatus | None
-    standing: Subscription | None
+    subscription: Subscription | None
     slot: LogicalSlot | None
     advances: tuple[SequenceAdvance, ...]
-    noted: bool
-    followed: bool
-    counted: RowCounts | None
+    orphaned_slot: bool
+    reverse_subscription: bool
+    row_counts: RowCounts | None
 
     @property
     def stopped(self) -> bool:
@@ -55,12 +55,12 @@ class DatabaseState:
     @property
     def ready(self) -> bool:
         """Whether every table's copy is through; of a dropped subscription it was before."""
-        return self.standing is None or self.standing.ready == self.standing.tables
+        return self.subscription is None or self.subscription.ready == self.subscription.tables
 
     @property
-    def untouched(self) -> bool:
+    def has_subscription(self) -> bool:
         """Whether nothing of this database's subscription is gone yet."""
-        return self.standing is not None
+        return self.subscription is not None
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,10 +83,12 @@ def cutover_status(cut: Cutover) -> CutoverStatus:
     """How each step stands now, read from both servers, or from the one that is alive."""
     write_statuses = write_status(cut.publisher)
     slots = logical_slots(cut.publisher)
-    noted = {one.database for one in orphaned_slots(cut.subscriber)}
+    orphaned = {one.database for one in orphaned_slots(cut.subscriber)}
     leads, words = _leads(cut)
     items = map_parallel(
-        lambda spec: _state(cut, spec, write_statuses.get(spec.database), slots.get(spec.slot), noted, leads),
+        lambda spec: _state(
+            cut, spec, write_statuses.get(spec.database), slots.get(spec.slot), orphaned, leads
+        ),
         cut.specs,
     )
     return CutoverStatus(tuple(items), leads, words, cut.service)
@@ -94,8 +96,10 @@ def cutover_status(cut: Cutover) -> CutoverStatus:
 
 def unfinished(cut: Cutover, status: CutoverStatus) -> bool:
     """Whether a step is still to be done; before a first cut-over, and after one that was killed."""
-    lacks_way_back = bool(cut.reverse) and any(not state.followed for state in status.items)
-    return not status.leads or lacks_way_back or any(s.standing or s.advances for s in status.items)
+    lacks_reverse = bool(cut.reverse_service) and any(
+        not state.reverse_subscription for state in status.items
+    )
+    return not status.leads or lacks_reverse or any(s.subscription or s.advances for s in status.items)
 
 
 def _leads(cut: Cutover) -> tuple[bool, str]:
@@ -113,38 +117,45 @@ def _state(
     spec: DatabaseSpec,
     write_status: WriteStatus | None,
     slot: LogicalSlot | None,
-    noted: set[str],
+    orphaned: set[str],
     leads: bool,
 ) -> DatabaseState:
-    standing = read_subscriptions(cut.subscriber, spec.database).get(spec.subscription)
-    followed = write_status is not None and spec.subscription in read_subscriptions(
+    subscription = read_subscriptions(cut.subscriber, spec.database).get(spec.subscription)
+    reverse_subscription = write_status is not None and spec.subscription in read_subscriptions(
         cut.publisher, spec.database
     )
-    advances = () if leads else advances_of(cut, spec, standing)
-    counted = cut.counted.get(spec.database)
+    advances = () if leads else advances_of(cut, spec, subscription)
+    counted = cut.row_counts.get(spec.database)
     return DatabaseState(
-        spec, write_status, standing, slot, advances, spec.database in noted, followed, counted
+        spec,
+        write_status,
+        subscription,
+        slot,
+        advances,
+        spec.database in orphaned,
+        reverse_subscription,
+        counted,
     )
 
 
 def advances_of(
-    cut: Cutover, spec: DatabaseSpec, standing: Subscription | None
+    cut: Cutover, spec: DatabaseSpec, subscription: Subscription | None
 ) -> tuple[SequenceAdvance, ...]:
     """The sequences that are behind: the publisher's values or, without it, the rows and the margin.
 
     Once the subscription is dropped without a publisher, its sequences were set: only the rows count then.
     """
     if cut.path == "failover":
-        return advances_from_rows(cut.subscriber, spec, cut.margin if standing else 0)
+        return advances_from_rows(cut.subscriber, spec, cut.margin if subscription else 0)
     there = databases_of(cut.publisher)
     return advances_from_publisher(cut.publisher, cut.subscriber, spec) if spec.database in there else ()
 
 
 def _line(one: DatabaseState) -> tuple[object, ...]:
     dead = one.write_status is None
-    confirmed = format_bytes(one.slot.lag_bytes) + " to go" if one.slot and one.standing else "–"
-    tables = f"{one.standing.ready} of {one.standing.tables}" if one.standing else "–"
-    counted = one.counted
+    confirmed = format_bytes(one.slot.lag_bytes) + " to go" if one.slot and one.subscription else "–"
+    tables = f"{one.subscription.ready} of {one.subscription.tables}" if one.subscription else "–"
+    counted = one.row_counts
     rows = "not counted" if counted is None else "differ" if counted.different else f"{counted.rows:,} equal"
     return (
         one.spec.database,
@@ -153,7 +164,7 @@ def _line(one: DatabaseState) -> tuple[object, ...]:
         confirmed,
         rows,
         Cell(f"{len(one.advances)} behind", "warn") if one.advances else Cell("not behind", "good"),
-        one.standing.summary if one.standing else Cell("dropped", "good"),
-        "left, noted" if one.noted else "unknown" if dead else "there" if one.slot else "none",
-        "follows" if one.followed else "–",
+        one.subscription.summary if one.subscription else Cell("dropped", "good"),
+        "left, noted" if one.orphaned_slot else "unknown" if dead else "there" if one.slot else "none",
+        "follows" if one.reverse_subscription else "–",
     )

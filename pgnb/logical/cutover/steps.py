@@ -14,8 +14,8 @@ from pgnb.core.plan import Step
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.cutover.failover_publications import publish, unpublished
 from pgnb.logical.cutover.participants import Cutover
-from pgnb.logical.cutover.resume_writes import put_back, standing_specs
-from pgnb.logical.cutover.reverse import follow
+from pgnb.logical.cutover.resume_writes import restore_writes, subscribed_specs
+from pgnb.logical.cutover.reverse_replication import follow
 from pgnb.logical.cutover.status import CutoverStatus, advances_of
 from pgnb.logical.initial_copy import wait_copied
 from pgnb.logical.orphaned_slots import drop_without_publisher, ensure_table
@@ -29,7 +29,7 @@ from pgnb.postgres.services import switch
 
 
 @dataclass
-class Handover:
+class CutoverSteps:
     """The steps of one planned cut-over."""
 
     cut: Cutover
@@ -46,7 +46,7 @@ class Handover:
         rest: list[tuple[str, str, Callable[[], str]]] = [
             (there, "DROP SUBSCRIPTION, with the slots on the publisher", self._drop)
         ]
-        if self.cut.reverse:
+        if self.cut.reverse_service:
             rest.append((here, "the way back: publications, slots and subscriptions", self._follow))
         rest.append((f"service/{self.cut.service}", "lead the clients to the subscriber", self._switch))
         done = [] if status.leads else proof
@@ -58,11 +58,11 @@ class Handover:
         try:
             return run()
         except PgnbError as error:
-            remedy = f"{error.remedy} {put_back(self.cut)}".strip()
+            remedy = f"{error.remedy} {restore_writes(self.cut)}".strip()
             raise ChangeFailed(error.message, found=error.found, remedy=remedy) from error
         except BaseException as interrupt:
             # An interrupt has no remedy of its own: its note says what was put back.
-            interrupt.add_note(put_back(self.cut))
+            interrupt.add_note(restore_writes(self.cut))
             raise
 
     def _stop(self) -> str:
@@ -70,22 +70,22 @@ class Handover:
             return stop_writes(self.cut.publisher, self.cut.blocked_databases)
 
     def _arrive(self) -> str:
-        cut, standing = self.cut, standing_specs(self.cut)
-        if not standing:
+        cut, subscribed = self.cut, subscribed_specs(self.cut)
+        if not subscribed:
             return "every subscription is dropped already"
         with self.cut.phase("marker confirmed"):
-            wait_copied(cut.publisher, cut.subscriber, standing, timeout=cut.timeout)
-            found = wait_applied(cut.publisher, cut.subscriber, standing, timeout=cut.timeout)
-        return f"{found.lsn} confirmed by {len(standing)} slots"
+            wait_copied(cut.publisher, cut.subscriber, subscribed, timeout=cut.timeout)
+            found = wait_applied(cut.publisher, cut.subscriber, subscribed, timeout=cut.timeout)
+        return f"{found.lsn} confirmed by {len(subscribed)} slots"
 
     def _count(self) -> str:
         cut = self.cut
-        compared = [spec for spec in cut.specs if spec.database not in cut.uncounted]
+        compared = [spec for spec in cut.specs if spec.database not in cut.skip_row_count]
         with cut.phase("rows counted"):
             counted = map_parallel(
                 lambda spec: compare_row_counts(cut.publisher, cut.subscriber, spec), compared
             )
-        cut.counted |= {one.database: one for one in counted}
+        cut.row_counts |= {one.database: one for one in counted}
         different = [f"{one.database}: {words}" for one in counted for words in one.different]
         if different:
             raise VerificationFailed(
@@ -93,7 +93,7 @@ class Handover:
                 found="; ".join(different),
                 remedy="Resynchronise them (12.9), or find who wrote on the subscriber.",
             )
-        left = f"; not counted, as asked: {', '.join(cut.uncounted)}" if cut.uncounted else ""
+        left = f"; not counted, as asked: {', '.join(cut.skip_row_count)}" if cut.skip_row_count else ""
         tables, rows = sum(one.tables for one in counted), sum(one.rows for one in counted)
         return f"{tables} tables, {rows:,} rows{left}"
 
@@ -108,15 +108,15 @@ class Handover:
             return f"{sum(run_all(carry, cut.specs, lambda spec: spec.database))} set"
 
     def _drop(self) -> str:
-        standing = standing_specs(self.cut)
+        subscribed = subscribed_specs(self.cut)
 
         def drop(spec: DatabaseSpec) -> None:
             statement = compose("DROP SUBSCRIPTION IF EXISTS {}", identifier(spec.subscription))
             self.cut.subscriber.execute(statement, database=spec.database)
 
         with self.cut.phase("subscriptions dropped"):
-            run_all(drop, standing, lambda spec: spec.database)
-        return f"{len(standing)} dropped"
+            run_all(drop, subscribed, lambda spec: spec.database)
+        return f"{len(subscribed)} dropped"
 
     def _follow(self) -> str:
         with self.cut.phase("way back"):
@@ -131,7 +131,7 @@ class Handover:
 
 
 @dataclass
-class Emergency:
+class FailoverSteps:
     """The steps without a publisher; each does what is left."""
 
     cut: Cutover
@@ -161,8 +161,8 @@ class Emergency:
 
     def _sequences(self) -> str:
         def carry(spec: DatabaseSpec) -> int:
-            standing = read_subscriptions(self.cut.subscriber, spec.database).get(spec.subscription)
-            advances = advances_of(self.cut, spec, standing)
+            subscribed = read_subscriptions(self.cut.subscriber, spec.database).get(spec.subscription)
+            advances = advances_of(self.cut, spec, subscribed)
             return set_sequences(self.cut.subscriber, spec, advances)
 
         return f"{sum(run_all(carry, self.cut.specs, lambda spec: spec.database))} set"

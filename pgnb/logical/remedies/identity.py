@@ -11,7 +11,7 @@ from pgnb.logical.identity import plan_subscriber_identity
 from pgnb.logical.publication import read_publications
 from pgnb.logical.remedies.subscription import PARAMETER
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.updates import standing_obstacles
+from pgnb.logical.updates import current_obstacles
 from pgnb.postgres import Server
 
 
@@ -36,7 +36,7 @@ def arrival_check(
 
     A new copy alone would stop at the first of them again. Raises QueryFailed.
     """
-    found = standing_obstacles(publisher, subscriber, spec)
+    found = current_obstacles(publisher, subscriber, spec)
     only = f"{table[0]}.{table[1]}" if table else ""
     wrong = [
         f"{one.table}: {one.found}"

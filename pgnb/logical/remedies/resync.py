@@ -21,7 +21,7 @@ from pgnb.logical.publication_spec import PublicationSpec, PublishedTable
 from pgnb.logical.publications import publication_objects
 from pgnb.logical.remedies.empty_tables import empty_step, empty_tables
 from pgnb.logical.remedies.identity import arrival_check
-from pgnb.logical.remedies.subscription import PARAMETER, apply_of, standing
+from pgnb.logical.remedies.subscription import PARAMETER, apply_of, require_subscription
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription
 from pgnb.logical.targets import copy_checks
@@ -89,7 +89,7 @@ _STATES = {"": "out of the subscription", "r": "ready", "i": "waits for its copy
 
 
 def _look(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Named) -> _Resync:
-    now = standing(subscriber, spec)
+    now = require_subscription(subscriber, spec)
     rows = subscriber.query("logical/copying", {"subscription": spec.subscription}, database=spec.database)
     state = next((row["state"] for row in rows if (row["schema"], row["table"]) == table), None)
     work = _Resync(publisher, subscriber, spec, table, now, state)
@@ -237,7 +237,7 @@ def _subscribe(work: _Resync, publication: str, *, copy_data: bool) -> str:
         publication if p in (work.spec.publication, work.temporary_publication) else p
         for p in work.now.publications
     ]
-    if standing(work.subscriber, work.spec).publications == tuple(wanted):
+    if require_subscription(work.subscriber, work.spec).publications == tuple(wanted):
         return "it is so already"
     work.subscriber.execute(
         compose(

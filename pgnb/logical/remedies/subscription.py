@@ -19,7 +19,7 @@ _SKIP_SINCE = 15
 _SKIPPED_WITHIN = 60.0
 
 
-def standing(subscriber: Server, spec: DatabaseSpec) -> Subscription:
+def require_subscription(subscriber: Server, spec: DatabaseSpec) -> Subscription:
     """The spec's subscription. Raises GateClosed where there is none."""
     found = read_subscriptions(subscriber, spec.database).get(spec.subscription)
     if found is None:
@@ -40,7 +40,7 @@ def apply_of(subscriber: Server, spec: DatabaseSpec) -> Apply | None:
 
 def plan_enable(subscriber: Server, spec: DatabaseSpec) -> Change:
     """Enable a disabled subscription; asks for its name. Raises GateClosed where there is none."""
-    now = standing(subscriber, spec)
+    now = require_subscription(subscriber, spec)
     title = f"enable {now.name} in {spec.database}"
     if now.enabled:
         return Change(title, subscriber.journal, note="It is enabled.")
@@ -71,7 +71,7 @@ def plan_refresh(subscriber: Server, spec: DatabaseSpec, unknown: tuple[str, ...
 
     Nothing to do without such tables. Raises GateClosed for a disabled subscription.
     """
-    now = standing(subscriber, spec)
+    now = require_subscription(subscriber, spec)
     title = f"refresh {now.name} in {spec.database}"
     if not unknown:
         return Change(title, subscriber.journal, note="It knows every table that is published.")
@@ -110,7 +110,7 @@ def plan_skip(subscriber: Server, spec: DatabaseSpec, lsn: str | None, words: st
     `words` say what it stumbled over. A subscription that an error disabled is enabled afterwards. Raises
     GateClosed before PostgreSQL 15, and without an LSN.
     """
-    now = standing(subscriber, spec)
+    now = require_subscription(subscriber, spec)
     title = f"skip a transaction of {now.name} in {spec.database}"
     if subscriber.facts.major < _SKIP_SINCE or lsn is None:
         raise GateClosed(
@@ -139,7 +139,7 @@ def plan_skip(subscriber: Server, spec: DatabaseSpec, lsn: str | None, words: st
 
 def _still_waiting(subscriber: Server, spec: DatabaseSpec, lsn: str) -> Checks:
     apply = apply_of(subscriber, spec)
-    waiting = apply is not None and apply.behind(lsn)
+    waiting = apply is not None and apply.has_not_applied(lsn)
     found = f"applied up to {apply.remote_lsn or 'nothing yet'}" if apply else "no subscription"
     check = Check(
         f"the transaction at {lsn} waits",

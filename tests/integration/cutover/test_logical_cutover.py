@@ -13,15 +13,15 @@ from pgnb.core.plan import gate
 from pgnb.core.wait import wait_until
 from pgnb.logical.cutover import (
     cutover_checks,
-    cutover_done,
+    cutover_postchecks,
     cutover_status,
     measure_cutover,
     plan_cutover,
-    plan_way_back,
+    plan_reverse_replication,
     plot_cutover,
     unblocking,
 )
-from pgnb.logical.cutover.steps import Handover
+from pgnb.logical.cutover.steps import CutoverSteps
 from pgnb.logical.orphaned_slots import orphaned_slots
 from pgnb.logical.publication import read_publications
 from pgnb.logical.sequences import read_sequences
@@ -47,10 +47,10 @@ def _insert_everywhere(stage: Stage) -> None:
 @pytest.mark.long
 def test_the_publisher_follows_where_a_way_back_is_asked_for(stage: Stage) -> None:
     cut = stage.cut("cutover", reverse_service=SUBSCRIBER)
-    carry_out(plan_way_back(cut, ["10.0.0.0/8"]))
+    carry_out(plan_reverse_replication(cut, ["10.0.0.0/8"]))
     gate(cutover_checks(cut))
     carry_out(plan_cutover(cut), allow_cutover=True)
-    verify(cutover_done(cut))
+    verify(cutover_postchecks(cut))
     _insert_everywhere(stage)
     for database in DATABASES:
         wait_until(
@@ -63,13 +63,13 @@ def test_the_publisher_follows_where_a_way_back_is_asked_for(stage: Stage) -> No
         )
     again = stage.cut("cutover", reverse_service=SUBSCRIBER)
     assert not plan_cutover(again)
-    assert not plan_way_back(again, ["10.0.0.0/8"])
+    assert not plan_reverse_replication(again, ["10.0.0.0/8"])
 
 
 @pytest.mark.long
 def test_a_run_that_was_killed_between_two_drops_goes_on(stage: Stage) -> None:
     cut = stage.cut("cutover")
-    work = Handover(cut)
+    work = CutoverSteps(cut)
     for step in work.steps(cutover_status(cut))[:4]:
         step.run()
     stage.subscriber.execute('DROP SUBSCRIPTION "sub_Sales-2026"', database="Sales-2026")
@@ -84,25 +84,25 @@ def test_a_run_that_was_killed_between_two_drops_goes_on(stage: Stage) -> None:
         carry_out(plan_cutover(again), allow_cutover=True)
         query = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
         assert not again.publisher.query(query, [pid]), "a read-only session stayed on the former publisher"
-    verify(cutover_done(again))
+    verify(cutover_postchecks(again))
     _insert_everywhere(stage)
 
 
 @pytest.mark.long
 def test_a_run_that_was_killed_on_the_way_back_goes_on(stage: Stage) -> None:
     cut = stage.cut("cutover", reverse_service=SUBSCRIBER)
-    carry_out(plan_way_back(cut, ["10.0.0.0/8"]))
+    carry_out(plan_reverse_replication(cut, ["10.0.0.0/8"]))
     create_slot(stage.subscriber, cut.specs[0], two_phase=False, failover=False, timeout=30)
     taken = [check.name for check in cutover_checks(cut).failed]
     assert taken == ["slots of the way back"]  # Somebody else's, as far as one can see.
     drop_slot(stage.subscriber, cut.specs[0].slot)
-    for step in Handover(cut).steps(cutover_status(cut))[:5]:
+    for step in CutoverSteps(cut).steps(cutover_status(cut))[:5]:
         step.run()
     create_slot(stage.subscriber, cut.specs[0], two_phase=False, failover=False, timeout=30)
     again = stage.cut("cutover", reverse_service=SUBSCRIBER)
     gate(cutover_checks(again))
     carry_out(plan_cutover(again), allow_cutover=True)
-    verify(cutover_done(again))
+    verify(cutover_postchecks(again))
     wait_until(
         "the former publisher to follow",
         lambda: logical_slots(stage.subscriber).values(),
@@ -133,7 +133,7 @@ def test_writes_stay_stopped_where_another_run_has_led_the_clients_on(
 ) -> None:
     """Two runs side by side: the first one's failure must not open the server that clients were led from."""
     first, second = stage.cut("cutover"), stage.cut("cutover")
-    steps = Handover(first).steps(cutover_status(first))
+    steps = CutoverSteps(first).steps(cutover_status(first))
     steps[0].run()
     stage.subscriber.execute(
         "INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'there')", database="shop"
@@ -160,16 +160,18 @@ def test_writes_stay_stopped_where_another_run_has_led_the_clients_on(
 def test_writes_stay_stopped_where_the_lease_was_lost(stage: Stage) -> None:
     """Whoever has it now may have led the clients on, or is about to."""
     cut = stage.cut("cutover")
-    Handover(cut).steps(cutover_status(cut))[0].run()
+    CutoverSteps(cut).steps(cutover_status(cut))[0].run()
 
     def lost() -> None:
         raise LeaseLost("the Lease is somebody else's", found="held by another")
 
     cut.cluster.journal.guards.append(lost)
-    assert unblocking.put_back(cut).startswith("Not put back: the Lease is somebody else's (held by another)")
+    assert unblocking.restore_writes(cut).startswith(
+        "Not put back: the Lease is somebody else's (held by another)"
+    )
     cut.cluster.journal.guards.remove(lost)
     assert all(write_status(stage.publisher)[database].stopped for database in DATABASES)
-    assert "Not put back" not in unblocking.put_back(cut)
+    assert "Not put back" not in unblocking.restore_writes(cut)
     assert not any(write_status(stage.publisher)[database].stopped for database in DATABASES)
 
 
@@ -183,12 +185,12 @@ def test_a_database_that_is_too_large_to_count_is_handed_over_uncounted(stage: S
         "INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')", database="shop"
     )
     with pytest.raises(ParameterError, match="not handed over: nowhere"):
-        stage.cut("cutover", uncounted=["nowhere"])
-    cut = stage.cut("cutover", uncounted=["shop"])
+        stage.cut("cutover", skip_row_count=["nowhere"])
+    cut = stage.cut("cutover", skip_row_count=["shop"])
     done = carry_out(plan_cutover(cut), allow_cutover=True)
     assert "not counted, as asked: shop" in str(done)
-    assert set(cut.counted) == set(DATABASES) - {"shop"}
-    verify(cutover_done(cut))
+    assert set(cut.row_counts) == set(DATABASES) - {"shop"}
+    verify(cutover_postchecks(cut))
 
 
 def test_nothing_happens_without_its_confirmation_or_in_a_run_that_plans(kept: Stage) -> None:
@@ -208,10 +210,10 @@ def test_nothing_happens_without_its_confirmation_or_in_a_run_that_plans(kept: S
 
 def test_a_planned_one_that_was_killed_can_be_abandoned(kept: Stage) -> None:
     cut = kept.cut("cutover")
-    Handover(cut).steps(cutover_status(cut))[0].run()
+    CutoverSteps(cut).steps(cutover_status(cut))[0].run()
     back = kept.cut("abandon")
     carry_out(plan_cutover(back), allow_cutover=True)
-    verify(cutover_done(back))
+    verify(cutover_postchecks(back))
     kept.publisher.close_sessions()  # Those of before were ended, as a client's.
     kept.publisher.execute("INSERT INTO empty DEFAULT VALUES", database="shop")
     assert not plan_cutover(kept.cut("abandon"))
@@ -229,7 +231,7 @@ def test_the_first_error_is_told_although_putting_back_cannot_read_the_subscribe
     kept: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut = kept.cut("cutover")
-    work = Handover(cut)
+    work = CutoverSteps(cut)
     work.steps(cutover_status(cut))[0].run()
     monkeypatch.setattr(unblocking, "read_subscriptions", _away)
 
@@ -264,7 +266,7 @@ def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(kept: Stage)
     databases = [row["name"] for one in (kept.publisher, kept.subscriber) for row in one.query("databases")]
     assert "pgnb_cutover" not in databases
     seen = wait_until("the client's next rows", client.report, lambda now: now.times[-1] > ended, timeout=60)
-    verify(cutover_done(cut))
+    verify(cutover_postchecks(cut))
     client.stop()
     assert seen.acknowledged > 20
     assert not client.found(kept.subscriber, seen).missing
@@ -282,7 +284,7 @@ def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(kept: Stage)
         kept.publisher.execute("INSERT INTO empty DEFAULT VALUES", database="shop")
     again = kept.cut("cutover")
     assert not plan_cutover(again)
-    assert cutover_done(again).ok
+    assert cutover_postchecks(again).ok
 
 
 @pytest.mark.long
@@ -297,7 +299,7 @@ def test_a_dead_publisher_is_left_its_slots_noted_and_cleaned_when_it_is_back(st
     with pytest.raises(GateClosed, match="accept_loss"):
         gate(change, allow_cutover=True)
     carry_out(change, allow_cutover=True, accept_loss=True)
-    verify(cutover_done(cut))
+    verify(cutover_postchecks(cut))
     there = read_sequences(stage.subscriber, "shop")
     assert there["public", "orders_id_seq"].last_value == 1480
     assert there["public", "empty_id_seq"].last_value == 1000
@@ -306,7 +308,7 @@ def test_a_dead_publisher_is_left_its_slots_noted_and_cleaned_when_it_is_back(st
     assert {one.database for one in orphaned_slots(stage.subscriber)} == set(DATABASES)
     made = {one: set(read_publications(stage.subscriber, one)) for one in DATABASES}
     assert {one for one, names in made.items() if names} == set(DATABASES) - {"shop"}
-    told = [check.found for check in cutover_done(cut) if check.name.startswith("shop: UPDATE")]
+    told = [check.found for check in cutover_postchecks(cut) if check.name.startswith("shop: UPDATE")]
     assert told == ["public.keyless: no replica identity"]
     stage.subscriber.execute("UPDATE keyless SET i = 2", database="shop")
     assert not plan_cutover(stage.cut("failover", margin=1000))
@@ -327,7 +329,7 @@ def _clean_when_back(stage: Stage) -> None:
     change = plan_cutover(cut)
     gate(change, drop_slots=change.confirmations[0].value)
     change.apply()
-    verify(cutover_done(cut))
+    verify(cutover_postchecks(cut))
     assert not logical_slots(publisher)
     assert not plan_cutover(stage.cut("clean"))
     publisher.close()

@@ -161,7 +161,7 @@ def test_receiver_dead_though_it_says_that_it_streams(pair: SickPair) -> None:
 
 def test_disk_nearly_full(pair: SickPair) -> None:
     directory = pair.primary.facts.data_directory
-    free = pair.evidence().seen[0].disk
+    free = pair.evidence().observed[0].disk
     assert free is not None
     limit = 100 * (free.free - 2**30) / free.size
     assert pair.look(min_free=limit).kinds == set()

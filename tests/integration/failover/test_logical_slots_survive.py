@@ -6,7 +6,7 @@ from failover_stage import ROLE, Family, carry_out
 from pgnb.core.errors import GateClosed
 from pgnb.core.wait import wait_until
 from pgnb.logical.roles import subscription_rules
-from pgnb.logical.slots import create_slot, logical_slots, survival_checks
+from pgnb.logical.slots import create_slot, logical_slots, slot_failover_checks
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.physical import slots
 from pgnb.physical.failover import path_checks, plan_switchover
@@ -31,7 +31,7 @@ def publisher(family: Family) -> Family:
 
 
 def test_a_slot_that_would_be_left_behind_closes_the_gate_until_it_is_named(publisher: Family) -> None:
-    advice = {check.name for check in survival_checks(publisher.primary, [SPEC]) if not check.ok}
+    advice = {check.name for check in slot_failover_checks(publisher.primary, [SPEC]) if not check.ok}
     assert advice == {"subscribers wait for the standbys"}
     wait_until("it streams again", lambda: _failed(publisher) <= {"logical slots"}, timeout=60)
     change = plan_switchover(publisher.roles("switchover"))
@@ -51,7 +51,7 @@ def test_a_slot_that_is_synchronised_goes_along(publisher: Family) -> None:
     desired = {"wal_level": "logical", "sync_replication_slots": "on", "hot_standby_feedback": "on"}
     carry_out(plan_settings(standby, desired, write_restart=True))
     carry_out(plan_pending_restart(standby, desired, allow=True), allow_restart=True)
-    assert survival_checks(publisher.primary, [SPEC]).items[-1].ok
+    assert slot_failover_checks(publisher.primary, [SPEC]).items[-1].ok
     # The standby takes a slot over once it has the WAL and the catalog's rows that the slot needs.
     wait_until("the slot on the standby", lambda: _synchronised(publisher, standby), timeout=90, every=0.5)
     wait_until("it streams again", lambda: path_checks(publisher.roles("switchover")).ok, timeout=60)

@@ -11,7 +11,7 @@ from logical_pair import Pair, carry_out, start_pair
 
 from pgnb.core.plan import gate
 from pgnb.logical.capacity import worker_settings
-from pgnb.logical.conflicts import read_incidents
+from pgnb.logical.conflicts import read_worker_errors
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.schema import plan_schema
@@ -44,7 +44,7 @@ def test_ten_databases_are_set_up_with_the_numbers_that_they_need_and_no_more(pa
         gate(restart, allow_restart=True)
         restart.apply()
     assert pair.set_up(specs).ready
-    assert read_incidents(pair.subscriber).items == ()
+    assert read_worker_errors(pair.subscriber).items == ()
 
 
 def test_a_schema_of_many_tables_gets_room_for_its_locks_before_it_is_loaded(pair: Pair) -> None:

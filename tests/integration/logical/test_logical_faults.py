@@ -14,7 +14,7 @@ from pgnb.core.errors import ChangeFailed
 from pgnb.core.wait import wait_until
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.initial_copy import copy_progress
-from pgnb.logical.markers import prove_rows
+from pgnb.logical.markers import verify_marker_rows
 from pgnb.logical.roles import plan_roles
 from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.schema import plan_schema
@@ -80,7 +80,7 @@ def test_a_server_that_crashes_in_the_copy(slow: Pair, workload: str) -> None:
     _kill_in_the_copy(slow, specs, server)
     wait_until("the restart", lambda: server.scalar(_STARTED), lambda now: now != before, timeout=60)
     slow.set_up(specs)
-    prove_rows(slow.publisher, slow.subscriber, specs, timeout=60)
+    verify_marker_rows(slow.publisher, slow.subscriber, specs, timeout=60)
     rows = compare_published(slow.publisher, slow.subscriber, specs)
     assert not rows.different, rows
     assert rows.rows == ROWS + 1

@@ -13,7 +13,7 @@ from pgnb.core.plan import gate
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.capacity import worker_settings
 from pgnb.logical.databases import database_checks, plan_databases
-from pgnb.logical.markers import marker_checks, plan_markers, prove_rows
+from pgnb.logical.markers import marker_checks, plan_markers, verify_marker_rows
 from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.publication import read_publications
 from pgnb.logical.publications import plan_publications
@@ -80,7 +80,7 @@ def test_hard_names_arrive_whole(pair: Pair, hard: Specs) -> None:
     assert rows.rows == len(HARD) * 550
     assert not rows.different, rows
     assert database_checks(pair.publisher, pair.subscriber, hard).ok
-    proofs = prove_rows(pair.publisher, pair.subscriber, hard)
+    proofs = verify_marker_rows(pair.publisher, pair.subscriber, hard)
     assert marker_checks(pair.publisher, proofs, hard).ok
     wait_applied(pair.publisher, pair.subscriber, hard, timeout=30)
     status = logical_status(pair.publisher, pair.subscriber, hard)
@@ -108,7 +108,7 @@ def test_roles_with_hard_names_own_and_replicate(pair: Pair, role: str) -> None:
     own = replace(pair, origin=replication_source(pair.publisher, role=role, secret=secret))
     specs = own.specs(database)
     own.set_up(specs)
-    prove_rows(own.publisher, own.subscriber, specs, timeout=30)
+    verify_marker_rows(own.publisher, own.subscriber, specs, timeout=30)
     owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'a'"
     assert own.subscriber.scalar(owner, database=database) == role
     assert not any(list(own.plans(specs)))
@@ -238,7 +238,7 @@ def test_rows_that_are_there_stop_a_copy(pair: Pair) -> None:
     assert "public.a" in refusal.value.found
     assert specs[0].slot not in logical_slots(pair.publisher)
     carry_out(plan_subscriptions(pair.publisher, pair.subscriber, specs, pair.origin, copy_data=False))
-    prove_rows(pair.publisher, pair.subscriber, specs, timeout=30)
+    verify_marker_rows(pair.publisher, pair.subscriber, specs, timeout=30)
     assert pair.subscriber.scalar("SELECT count(*) FROM a", database="filled") == 1
 
 
@@ -250,10 +250,10 @@ def test_a_slot_that_was_left_is_taken(pair: Pair) -> None:
     with pytest.raises(GateClosed, match="stopped after"):
         pair.set_up(specs)
     change = plan_subscriptions(pair.publisher, pair.subscriber, specs, pair.origin)
-    gate(change, take_slots="sub_halfway")
+    gate(change, reuse_slots="sub_halfway")
     change.apply()
     pair.set_up(specs)
-    prove_rows(pair.publisher, pair.subscriber, specs, timeout=30)
+    verify_marker_rows(pair.publisher, pair.subscriber, specs, timeout=30)
     assert pair.subscriber.scalar("SELECT count(*) FROM a", database="halfway") == 2
 
 

@@ -13,7 +13,7 @@ from pgnb.core.wait import wait_until
 from pgnb.diagnosis.logical import diagnose_logical
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.capacity import worker_settings
-from pgnb.logical.markers import prove_rows
+from pgnb.logical.markers import verify_marker_rows
 from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.specs import Specs
@@ -68,7 +68,7 @@ def _filters(pair: Pair) -> bool:
 
 
 def test_rows_go_from_one_version_to_another(mixed: Pair, specs: Specs) -> None:
-    prove_rows(mixed.publisher, mixed.subscriber, specs, timeout=30)
+    verify_marker_rows(mixed.publisher, mixed.subscriber, specs, timeout=30)
     mixed.publisher.execute("UPDATE kept SET b = 'y' WHERE id = 900", database="mixed")
     wait_applied(mixed.publisher, mixed.subscriber, specs, timeout=30)
     rows = compare_published(mixed.publisher, mixed.subscriber, specs)

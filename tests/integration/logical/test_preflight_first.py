@@ -118,7 +118,7 @@ def test_rows_slots_schemas_and_databases_of_the_subscriber_stop_before_any_chan
         gate(checks)
     assert len(pair.cluster.journal.entries) == entries
     again = logical_preflight(
-        pair.publisher, pair.subscriber, specs, copy_data=False, settings=False, take_slots=specs[1].slot
+        pair.publisher, pair.subscriber, specs, copy_data=False, settings=False, reuse_slots=specs[1].slot
     )
     assert set(_stopped(again)) == {"occupied: schema that is there"}
 

@@ -9,8 +9,8 @@ from trouble_stage import Stage, carry_out
 
 from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.plan import gate
-from pgnb.diagnosis.logical.observation import located
-from pgnb.logical.conflicts import Incident
+from pgnb.diagnosis.logical.observation import resolve_table
+from pgnb.logical.conflicts import WorkerError
 from pgnb.logical.schema_diff import compare_schemas
 
 _UNFLUSHED = """
@@ -106,10 +106,10 @@ def test_a_conflict_of_a_parallel_apply_is_told_with_its_row_and_cannot_be_skipp
 def test_a_constraint_tells_the_table_where_the_log_does_not(stage: Stage) -> None:
     spec = stage.existing("healthy")
     tables = [("public", "t"), ("public", "u")]
-    incident = Incident("duplicate key", "a key of 14", spec.subscription)
+    worker_error = WorkerError("duplicate key", "a key of 14", spec.subscription)
 
     def table(**known: str) -> str:
-        return located(stage.subscriber, spec, tables, replace(incident, **known)).table
+        return resolve_table(stage.subscriber, spec, tables, replace(worker_error, **known)).table
 
     assert table(constraint="u_pkey") == "public.u"
     assert table(table="t") == "public.t"

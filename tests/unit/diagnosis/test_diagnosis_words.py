@@ -9,7 +9,12 @@ import pytest
 from pgnb.cluster import LogLine
 from pgnb.core.findings import AREAS, KINDS, Diagnosis, Finding
 from pgnb.diagnosis.physical.collect import connection_parts
-from pgnb.diagnosis.physical.log_messages import grave, kind_of, last_complaint, stamped
+from pgnb.diagnosis.physical.log_messages import (
+    classify_message,
+    last_known_error,
+    warnings_of,
+    with_timestamp,
+)
 
 AT = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
 STREAMS = "LOG:  started streaming WAL from primary at 0/3000000 on timeline 1"
@@ -48,7 +53,7 @@ STREAMS = "LOG:  started streaming WAL from primary at 0/3000000 on timeline 1"
     ],
 )
 def test_words_have_one_meaning(kind: str, words: str) -> None:
-    assert kind_of(words) == kind
+    assert classify_message(words) == kind
     assert not kind or kind in KINDS
 
 
@@ -58,22 +63,23 @@ def log(*texts: str) -> list[LogLine]:
 
 def test_only_what_was_said_since_wal_streamed_counts() -> None:
     refused = 'FATAL:  password authentication failed for user "replicator"'
-    assert last_complaint(log(refused, STREAMS)) == ("", "")
-    assert last_complaint(log(STREAMS, refused, "LOG:  waiting"))[0] == "wrong-password"
-    assert last_complaint([]) == ("", "")
+    assert last_known_error(log(refused, STREAMS)) == ("", "")
+    assert last_known_error(log(STREAMS, refused, "LOG:  waiting"))[0] == "wrong-password"
+    assert last_known_error([]) == ("", "")
 
 
 def test_a_start_is_no_complaint() -> None:
     lines = log("FATAL:  the database system is starting up", "ERROR:  division by zero", STREAMS)
-    assert [line.text for line in grave(lines)] == ["ERROR:  division by zero"]
+    assert [line.text for line in warnings_of(lines)] == ["ERROR:  division by zero"]
 
 
 def test_a_line_shows_its_time_once_and_no_secret() -> None:
-    assert stamped(LogLine("FATAL:  x", AT)) == "log 12:00:05: FATAL:  x"
+    assert with_timestamp(LogLine("FATAL:  x", AT)) == "log 12:00:05: FATAL:  x"
     assert (
-        stamped(LogLine("2026-03-01 12:00:05 UTC FATAL:  x", AT)) == "log: 2026-03-01 12:00:05 UTC FATAL:  x"
+        with_timestamp(LogLine("2026-03-01 12:00:05 UTC FATAL:  x", AT))
+        == "log: 2026-03-01 12:00:05 UTC FATAL:  x"
     )
-    assert "hunter2" not in stamped(LogLine("STATEMENT:  ALTER ROLE r PASSWORD 'hunter2'", AT))
+    assert "hunter2" not in with_timestamp(LogLine("STATEMENT:  ALTER ROLE r PASSWORD 'hunter2'", AT))
 
 
 def test_connection_texts_are_read_as_libpq_reads_them() -> None:

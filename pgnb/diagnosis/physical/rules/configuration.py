@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import lines_about
-from pgnb.diagnosis.physical.observation import Evidence, ServerSeen
+from pgnb.diagnosis.physical.observation import Evidence, ServerObservation
 
 _FALLBACK = "walreceiver"
 
 
 def configuration_findings(evidence: Evidence) -> Iterator[Finding]:
     """Each server's files as the server itself reads them, and each standby's name."""
-    for one in evidence.seen:
+    for one in evidence.observed:
         yield from _files(one)
         if one.condition is not None and one.condition.pending:
             yield _pending(one, one.condition.pending)
@@ -21,7 +21,7 @@ def configuration_findings(evidence: Evidence) -> Iterator[Finding]:
         yield from _name(evidence, standby)
 
 
-def _files(one: ServerSeen) -> Iterator[Finding]:
+def _files(one: ServerObservation) -> Iterator[Finding]:
     if one.broken_settings:
         yield Finding(
             "broken-configuration",
@@ -42,7 +42,7 @@ def _files(one: ServerSeen) -> Iterator[Finding]:
         )
 
 
-def _pending(one: ServerSeen, names: tuple[str, ...]) -> Finding:
+def _pending(one: ServerObservation, names: tuple[str, ...]) -> Finding:
     return Finding(
         "pending-restart",
         one.name,
@@ -52,17 +52,21 @@ def _pending(one: ServerSeen, names: tuple[str, ...]) -> Finding:
     )
 
 
-def _name(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
+def _name(evidence: Evidence, standby: ServerObservation) -> Iterator[Finding]:
     """The name under which the primary knows a standby, held against the wish, or what some file says."""
     sender = evidence.sender_to(standby)
     if sender is None or sender.application_name is None:
         return
-    stands = [name for _, name in standby.named if name]
-    wished = (evidence.wish.application_name if len(evidence.standbys) == 1 else "") or (stands or [""])[0]
+    stands = [name for _, name in standby.conninfo_sources if name]
+    wished = (evidence.expected.application_name if len(evidence.standbys) == 1 else "") or (stands or [""])[
+        0
+    ]
     known = sender.application_name
     if not wished or known == wished:
         return
-    places = tuple(f"{place}: application_name {name or 'not set'}" for place, name in standby.named)
+    places = tuple(
+        f"{place}: application_name {name or 'not set'}" for place, name in standby.conninfo_sources
+    )
     fallback = (
         f" {known!r} is what a receiver is called that was given no name." if known == _FALLBACK else ""
     )

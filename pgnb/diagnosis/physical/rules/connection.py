@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pgnb.core.display import format_duration
 from pgnb.core.findings import Finding
-from pgnb.diagnosis.physical.log_messages import kind_of, last_complaint, lines_about
-from pgnb.diagnosis.physical.observation import Evidence, Reach, ServerSeen
+from pgnb.diagnosis.physical.log_messages import classify_message, last_known_error, lines_about
+from pgnb.diagnosis.physical.observation import ConnectivityTest, Evidence, ServerObservation
 from pgnb.physical.proof import Proof
 
 _SILENT = 0.75
@@ -17,7 +17,7 @@ _SILENT = 0.75
 def connection_findings(evidence: Evidence, explained: frozenset[str]) -> Iterator[Finding]:
     """For each standby that can be asked and is not fed; `explained` names those whose cause was found."""
     for standby in evidence.standbys:
-        if not standby.asked or not standby.facts.in_recovery:
+        if not standby.reachable or not standby.facts.in_recovery:
             continue
         if standby.streaming:
             yield from () if standby.name in explained else _half_open(evidence, standby)
@@ -25,39 +25,39 @@ def connection_findings(evidence: Evidence, explained: frozenset[str]) -> Iterat
         found = list(_obstacle(evidence, standby))
         yield from found
         if not found and standby.name not in explained:
-            yield _by_its_words(evidence, standby)
+            yield _by_last_message(evidence, standby)
 
 
-def _obstacle(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
+def _obstacle(evidence: Evidence, standby: ServerObservation) -> Iterator[Finding]:
     """What the trial of the standby's own connection met: name, port, session, and who answers there."""
-    reach = standby.reach
-    if reach is None:
+    connectivity = standby.connectivity
+    if connectivity is None:
         return
-    if reach.failed("name") or reach.failed("port"):
-        yield _unreachable(standby, reach)
+    if connectivity.failed("name") or connectivity.failed("port"):
+        yield _unreachable(standby, connectivity)
         return
-    if session := reach.failed("session"):
-        about = _ABOUT.get(kind_of(session.summary), _otherwise)
-        yield about(evidence, standby, reach, session)
+    if session := connectivity.failed("session"):
+        about = _ABOUT.get(classify_message(session.summary), _otherwise)
+        yield about(evidence, standby, connectivity, session)
         return
     primary = evidence.primary
     ours = primary.facts.system_identifier if primary else ""
-    if reach.identity and ours and reach.identity != ours:
+    if connectivity.identity and ours and connectivity.identity != ours:
         yield Finding(
             "unreachable",
             standby.name,
             "The name leads to another server than this primary.",
             (
-                f"{reach.host}:{reach.port} answers with system identifier {reach.identity}, the primary's is"
+                f"{connectivity.host}:{connectivity.port} answers with system identifier {connectivity.identity}, the primary's is"
                 f" {ours}",
             ),
-            "See which pods the Service selects: kubectl get endpoints " + reach.host,
+            "See which pods the Service selects: kubectl get endpoints " + connectivity.host,
         )
 
 
-def _unreachable(standby: ServerSeen, reach: Reach) -> Finding:
-    unnamed = reach.failed("name")
-    words = (unnamed or reach.failed("port") or Proof(0, "")).summary
+def _unreachable(standby: ServerObservation, connectivity: ConnectivityTest) -> Finding:
+    unnamed = connectivity.failed("name")
+    words = (unnamed or connectivity.failed("port") or Proof(0, "")).summary
     what = "its name is not known" if unnamed else "its name is known, nobody answers on the port"
     cause = (
         "The Service is not there, in another namespace, or its name in primary_conninfo is wrong."
@@ -69,15 +69,17 @@ def _unreachable(standby: ServerSeen, reach: Reach) -> Finding:
         standby.name,
         cause,
         (
-            f"tried from {standby.name}: {reach.host}:{reach.port}: {what} {words}".rstrip(),
+            f"tried from {standby.name}: {connectivity.host}:{connectivity.port}: {what} {words}".rstrip(),
             *lines_about(standby.log, "unreachable", limit=1),
         ),
-        f"kubectl get services,endpoints {reach.host}; then the Service, or primary_conninfo on the standby"
+        f"kubectl get services,endpoints {connectivity.host}; then the Service, or primary_conninfo on the standby"
         " (06, section 6.2).",
     )
 
 
-def _rejected(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
+def _rejected(
+    evidence: Evidence, standby: ServerObservation, connectivity: ConnectivityTest, session: Proof
+) -> Finding:
     row = standby.hba.deciding if standby.hba is not None else None
     deciding = f"{row['file_name']}:{row['line_number']} ({row['auth_method']})" if row else "no rule"
     return Finding(
@@ -86,14 +88,16 @@ def _rejected(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Pr
         "A rule that rejects stands in front." if row else "No rule of pg_hba.conf matches.",
         (
             f"tried from {standby.name}: {_one_line(session)}",
-            f"for replication by {reach.role} from {standby.pod.ip} decides: {deciding}",
+            f"for replication by {connectivity.role} from {standby.pod.ip} decides: {deciding}",
         ),
-        f"A rule of the database `replication` for {reach.role} and {standby.pod.ip}, in front of what"
+        f"A rule of the database `replication` for {connectivity.role} and {standby.pod.ip}, in front of what"
         " rejects it (02, section 2.2, replication_networks).",
     )
 
 
-def _password(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
+def _password(
+    evidence: Evidence, standby: ServerObservation, connectivity: ConnectivityTest, session: Proof
+) -> Finding:
     role = evidence.role
     primary = evidence.primary
     said = lines_about(primary.log, "wrong-password", limit=1) if primary else ()
@@ -117,19 +121,27 @@ def _password(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Pr
     )
 
 
-def _no_replication(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
+def _no_replication(
+    evidence: Evidence, standby: ServerObservation, connectivity: ConnectivityTest, session: Proof
+) -> Finding:
     role = evidence.role
-    lacks = f"the role {reach.role} lacks {', '.join(role.missing)}" if role and role.missing else reach.role
+    lacks = (
+        f"the role {connectivity.role} lacks {', '.join(role.missing)}"
+        if role and role.missing
+        else connectivity.role
+    )
     return Finding(
         "no-replication",
         standby.name,
         f"A receiver needs a role with LOGIN REPLICATION: {lacks}.",
         (f"tried from {standby.name}: {_one_line(session)}",),
-        f"02 (the role that replicates), or ALTER ROLE {reach.role} LOGIN REPLICATION on the primary.",
+        f"02 (the role that replicates), or ALTER ROLE {connectivity.role} LOGIN REPLICATION on the primary.",
     )
 
 
-def _no_sender(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
+def _no_sender(
+    evidence: Evidence, standby: ServerObservation, connectivity: ConnectivityTest, session: Proof
+) -> Finding:
     primary = evidence.primary
     used = tuple(f"{s.application_name} from {s.address}" for s in primary.senders) if primary else ()
     return Finding(
@@ -141,18 +153,24 @@ def _no_sender(evidence: Evidence, standby: ServerSeen, reach: Reach, session: P
     )
 
 
-def _otherwise(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
+def _otherwise(
+    evidence: Evidence, standby: ServerObservation, connectivity: ConnectivityTest, session: Proof
+) -> Finding:
     return Finding(
         "receiver-dead",
         standby.name,
-        f"{reach.host} refuses the connection, by its own words.",
+        f"{connectivity.host} refuses the connection, by its own words.",
         (f"tried from {standby.name}: {_one_line(session)}",),
         "See its words: TLS (sslmode), a state that passes, a limit; the primary's log says more.",
     )
 
 
-def _nobody(evidence: Evidence, standby: ServerSeen, reach: Reach, session: Proof) -> Finding:
-    return _unreachable(standby, Reach(reach.host, reach.port, reach.role, {"port": session}))
+def _nobody(
+    evidence: Evidence, standby: ServerObservation, connectivity: ConnectivityTest, session: Proof
+) -> Finding:
+    return _unreachable(
+        standby, ConnectivityTest(connectivity.host, connectivity.port, connectivity.role, {"port": session})
+    )
 
 
 _ABOUT = {
@@ -164,10 +182,10 @@ _ABOUT = {
 }
 
 
-def _by_its_words(evidence: Evidence, standby: ServerSeen) -> Finding:
+def _by_last_message(evidence: Evidence, standby: ServerObservation) -> Finding:
     """No obstacle was met: what the receiver said last, or that there is none."""
-    tried = standby.reach is not None and bool(standby.reach.identity)
-    kind, line = last_complaint(standby.log)
+    tried = standby.connectivity is not None and bool(standby.connectivity.identity)
+    kind, line = last_known_error(standby.log)
     if kind and not (tried and kind in _ABOUT):
         return Finding(
             kind,
@@ -195,7 +213,7 @@ def _by_its_words(evidence: Evidence, standby: ServerSeen) -> Finding:
     )
 
 
-def _half_open(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
+def _half_open(evidence: Evidence, standby: ServerObservation) -> Iterator[Finding]:
     """A receiver that calls itself streaming, and that nobody feeds any more."""
     condition, receiver = standby.condition, standby.receiver
     if condition is None or receiver is None or condition.receiver_silent is None:
@@ -221,7 +239,7 @@ def _half_open(evidence: Evidence, standby: ServerSeen) -> Iterator[Finding]:
 def _feeds_nobody(evidence: Evidence) -> bool:
     """Whether the primary feeds nobody: one that feeds others may see this standby under another address."""
     primary = evidence.primary
-    return primary is not None and primary.asked and not primary.senders
+    return primary is not None and primary.reachable and not primary.senders
 
 
 def _one_line(proof: Proof) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import lines_about
-from pgnb.diagnosis.physical.observation import Evidence, ServerSeen
+from pgnb.diagnosis.physical.observation import Evidence, ServerObservation
 
 _BASE_BACKUP = (
     "A base backup of this primary (03); it asks for wipe_standby_data before it replaces data that it"
@@ -25,7 +25,7 @@ def history_findings(evidence: Evidence) -> Iterator[Finding]:
             change.remedy,
         )
     primary = evidence.primary
-    if primary is None or not primary.asked:
+    if primary is None or not primary.reachable:
         return
     if primary.facts.in_recovery:
         yield Finding(
@@ -37,11 +37,11 @@ def history_findings(evidence: Evidence) -> Iterator[Finding]:
             "Look where the primary is now (00); a failover is section 9.",
         )
     for standby in evidence.standbys:
-        if standby.asked:
+        if standby.reachable:
             yield from history_of(standby, primary)
 
 
-def history_of(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
+def history_of(standby: ServerObservation, primary: ServerObservation) -> Iterator[Finding]:
     """What keeps a standby from ever following this primary."""
     ours, theirs = primary.facts, standby.facts
     if ours.system_identifier and theirs.system_identifier not in ("", ours.system_identifier):
@@ -52,7 +52,7 @@ def history_of(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
         yield _other_timeline(standby, primary)
 
 
-def _other_system(standby: ServerSeen, primary: ServerSeen) -> Finding:
+def _other_system(standby: ServerObservation, primary: ServerObservation) -> Finding:
     alone = "" if standby.facts.in_recovery else ", and it is no standby at all"
     return Finding(
         "other-system",
@@ -67,7 +67,7 @@ def _other_system(standby: ServerSeen, primary: ServerSeen) -> Finding:
     )
 
 
-def _split_brain(standby: ServerSeen, primary: ServerSeen) -> Finding:
+def _split_brain(standby: ServerObservation, primary: ServerObservation) -> Finding:
     both = "" if primary.facts.in_recovery else " Both servers take writes now, and their rows go apart."
     return Finding(
         "split-brain",
@@ -81,7 +81,7 @@ def _split_brain(standby: ServerSeen, primary: ServerSeen) -> Finding:
     )
 
 
-def _other_timeline(standby: ServerSeen, primary: ServerSeen) -> Finding:
+def _other_timeline(standby: ServerObservation, primary: ServerObservation) -> Finding:
     ahead = standby.facts.timeline > primary.facts.timeline
     cause = (
         "It was promoted once, and now follows a primary that knows nothing of that."

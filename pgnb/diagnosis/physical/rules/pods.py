@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
-from pgnb.diagnosis.physical.log_messages import kind_of, lines_about, stamped
-from pgnb.diagnosis.physical.observation import Evidence, ServerSeen
+from pgnb.diagnosis.physical.log_messages import classify_message, lines_about, with_timestamp
+from pgnb.diagnosis.physical.observation import Evidence, ServerObservation
 
 _LAST_LINES = 4
 _CAUSES_IN_LOGS = (
@@ -39,7 +39,7 @@ def pod_findings(evidence: Evidence) -> Iterator[Finding]:
             "kubectl get deployments,statefulsets,pods --show-labels; then scale it, or name another"
             " selector. A standby that was never made: 03.",
         )
-    if len(found := [one for one in evidence.primaries if one.asked]) > 1:
+    if len(found := [one for one in evidence.primaries if one.reachable]) > 1:
         yield Finding(
             "several-pods",
             found[0].name,
@@ -47,20 +47,20 @@ def pod_findings(evidence: Evidence) -> Iterator[Finding]:
             tuple(f"{one.name}: {one.facts.role}" for one in found),
             "Give primary_selector a label that only the primary's pod has.",
         )
-    for one in evidence.seen:
-        yield from _about(one, evidence.wish.min_free)
+    for one in evidence.observed:
+        yield from _about(one, evidence.expected.min_free)
 
 
-def _about(one: ServerSeen, min_free: float) -> Iterator[Finding]:
+def _about(one: ServerObservation, min_free: float) -> Iterator[Finding]:
     if not one.pod.ready:
         yield _not_ready(one)
         yield from _told_by_its_log(one)
-    elif not one.asked:
+    elif not one.reachable:
         yield Finding(
             "no-session",
             one.name,
             "The pod is Ready, but our own login gets no session.",
-            (one.refused,),
+            (one.connect_error,),
             "See user and primary_password_from; the server's own words stand above.",
         )
     if one.disk is not None and one.disk.size:
@@ -69,8 +69,8 @@ def _about(one: ServerSeen, min_free: float) -> Iterator[Finding]:
             yield _nearly_full(one, percent, min_free)
 
 
-def _not_ready(one: ServerSeen) -> Finding:
-    last = tuple(stamped(line) for line in one.log[-_LAST_LINES:])
+def _not_ready(one: ServerObservation) -> Finding:
+    last = tuple(with_timestamp(line) for line in one.log[-_LAST_LINES:])
     return Finding(
         "pod-not-ready",
         one.name,
@@ -80,9 +80,9 @@ def _not_ready(one: ServerSeen) -> Finding:
     )
 
 
-def _told_by_its_log(one: ServerSeen) -> Iterator[Finding]:
+def _told_by_its_log(one: ServerObservation) -> Iterator[Finding]:
     """Why a server that cannot be asked does not start or connect, by its own words; the last counts."""
-    known = [kind for line in reversed(one.log) if (kind := kind_of(line.text)) in _CAUSES_IN_LOGS]
+    known = [kind for line in reversed(one.log) if (kind := classify_message(line.text)) in _CAUSES_IN_LOGS]
     if known:
         yield Finding(known[0], one.name, _TOLD, lines_about(one.log, known[0]), _MENDS[known[0]])
 
@@ -104,7 +104,7 @@ _MENDS = {
 }
 
 
-def _nearly_full(one: ServerSeen, percent: float, min_free: float) -> Finding:
+def _nearly_full(one: ServerObservation, percent: float, min_free: float) -> Finding:
     kept = [s for s in one.slots if s.retained_bytes and not s.active]
     holding = tuple(f"slot {s.name}: inactive, keeps {format_bytes(s.retained_bytes)}" for s in kept)
     assert one.disk is not None

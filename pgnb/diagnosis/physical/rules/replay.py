@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import lines_about
-from pgnb.diagnosis.physical.observation import Evidence, ServerSeen
+from pgnb.diagnosis.physical.observation import Evidence, ServerObservation
 from pgnb.physical.sizing import FIVE
 
 
@@ -14,7 +14,7 @@ def replay_findings(evidence: Evidence) -> Iterator[Finding]:
     """The five settings, then a pause that they do not explain."""
     primary = evidence.primary
     for standby in evidence.standbys:
-        if not (standby.asked and standby.facts.in_recovery):
+        if not (standby.reachable and standby.facts.in_recovery):
             continue
         low = _low(standby, primary) if primary is not None else ()
         if low:
@@ -23,7 +23,7 @@ def replay_findings(evidence: Evidence) -> Iterator[Finding]:
             yield _paused(standby)
 
 
-def _low(standby: ServerSeen, primary: ServerSeen) -> tuple[str, ...]:
+def _low(standby: ServerObservation, primary: ServerObservation) -> tuple[str, ...]:
     return tuple(
         f"{name} = {standby.five[name]}, the primary has {primary.five[name]}"
         for name in FIVE
@@ -31,7 +31,7 @@ def _low(standby: ServerSeen, primary: ServerSeen) -> tuple[str, ...]:
     )
 
 
-def _too_low(standby: ServerSeen, low: tuple[str, ...]) -> Finding:
+def _too_low(standby: ServerObservation, low: tuple[str, ...]) -> Finding:
     receiver = standby.receiver
     paused = receiver is not None and receiver.paused
     now = "Replay has stopped for it" if paused else "Replay will stop as soon as the primary's value arrives"
@@ -45,7 +45,7 @@ def _too_low(standby: ServerSeen, low: tuple[str, ...]) -> Finding:
     )
 
 
-def _paused(standby: ServerSeen) -> Finding:
+def _paused(standby: ServerObservation) -> Finding:
     receiver = standby.receiver
     assert receiver is not None
     behind = receiver.unreplayed_bytes or 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import lines_about
-from pgnb.diagnosis.physical.observation import Evidence, ServerSeen
+from pgnb.diagnosis.physical.observation import Evidence, ServerObservation
 from pgnb.diagnosis.physical.rules.history import history_of
 from pgnb.physical import Slot
 from pgnb.postgres.progress import lsn_text
@@ -21,17 +21,17 @@ _ANEW = (
 def slot_findings(evidence: Evidence) -> Iterator[Finding]:
     """Each standby's slot and WAL; then the slots that no standby here is set to."""
     primary = evidence.primary
-    if primary is None or not primary.asked:
+    if primary is None or not primary.reachable:
         return
     wanted = {evidence.slot_of(standby) for standby in evidence.standbys}
     for standby in evidence.standbys:
-        if standby.asked and standby.facts.in_recovery:
+        if standby.reachable and standby.facts.in_recovery:
             yield from _of(evidence, standby, primary)
     for slot in primary.slots:
         yield from _state(slot, primary, wanted)
 
 
-def _of(evidence: Evidence, standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
+def _of(evidence: Evidence, standby: ServerObservation, primary: ServerObservation) -> Iterator[Finding]:
     name, own = evidence.slot_of(standby), standby.condition.slot if standby.condition else ""
     slot = primary.slot(name)
     absent = [wanted for wanted in dict.fromkeys((own, name)) if wanted and primary.slot(wanted) is None]
@@ -46,7 +46,7 @@ def _of(evidence: Evidence, standby: ServerSeen, primary: ServerSeen) -> Iterato
         yield from _removed(standby, primary)
 
 
-def _missing(standby: ServerSeen, primary: ServerSeen, name: str) -> Finding:
+def _missing(standby: ServerObservation, primary: ServerObservation, name: str) -> Finding:
     there = ", ".join(slot.name for slot in primary.slots) or "none"
     return Finding(
         "slot-missing",
@@ -57,7 +57,7 @@ def _missing(standby: ServerSeen, primary: ServerSeen, name: str) -> Finding:
     )
 
 
-def _in_use(standby: ServerSeen, slot: Slot) -> Iterator[Finding]:
+def _in_use(standby: ServerObservation, slot: Slot) -> Iterator[Finding]:
     # A walsender of the standby's own address is a former connection of its own, or one that starts now.
     stale = slot.consumer_address == standby.pod.ip
     cause = (
@@ -78,7 +78,7 @@ def _in_use(standby: ServerSeen, slot: Slot) -> Iterator[Finding]:
     )
 
 
-def _not_used(standby: ServerSeen, wished: str, own: str) -> Finding:
+def _not_used(standby: ServerObservation, wished: str, own: str) -> Finding:
     return Finding(
         "slot-not-used",
         standby.name,
@@ -88,7 +88,7 @@ def _not_used(standby: ServerSeen, wished: str, own: str) -> Finding:
     )
 
 
-def _removed(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
+def _removed(standby: ServerObservation, primary: ServerObservation) -> Iterator[Finding]:
     """WAL before the primary's oldest segment is gone; a receiver asks from the beginning of its segment.
 
     One that calls itself streaming is no proof to the contrary: it does so for a moment at each attempt.
@@ -114,8 +114,8 @@ def _removed(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
     )
 
 
-def _state(slot: Slot, primary: ServerSeen, wanted: set[str]) -> Iterator[Finding]:
-    subject, seen = f"slot {slot.name}", (f"{primary.name}: {slot.summary}",)
+def _state(slot: Slot, primary: ServerObservation, wanted: set[str]) -> Iterator[Finding]:
+    subject, observed = f"slot {slot.name}", (f"{primary.name}: {slot.summary}",)
     cap = primary.condition.settings.get("max_slot_wal_keep_size") if primary.condition else ""
     if slot.lost:
         why = f" ({slot.invalidation_reason})" if slot.invalidation_reason else ""
@@ -124,7 +124,7 @@ def _state(slot: Slot, primary: ServerSeen, wanted: set[str]) -> Iterator[Findin
             subject,
             f"WAL that it should have kept is gone{why}: the cap was reached"
             f" (max_slot_wal_keep_size = {cap} MB).",
-            seen,
+            observed,
             _ANEW,
         )
     elif slot.wal_status == "unreserved":
@@ -132,7 +132,7 @@ def _state(slot: Slot, primary: ServerSeen, wanted: set[str]) -> Iterator[Findin
             "slot-at-risk",
             subject,
             "It is beyond its cap; the next checkpoint removes its WAL.",
-            (*seen, f"safe_wal_size {format_bytes(slot.safe_wal_size)}"),
+            (*observed, f"safe_wal_size {format_bytes(slot.safe_wal_size)}"),
             "Raise max_slot_wal_keep_size now (06, section 6.1) and let its standby catch up.",
         )
     elif not slot.active and slot.reserved and not slot.temporary and slot.name not in wanted:
@@ -140,6 +140,6 @@ def _state(slot: Slot, primary: ServerSeen, wanted: set[str]) -> Iterator[Findin
             "slot-for-nobody",
             subject,
             "No standby here is set to it, and WAL is kept for it without end.",
-            seen,
+            observed,
             "Drop it by name, if its consumer is gone for good (07, section 7).",
         )

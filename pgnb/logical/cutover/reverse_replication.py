@@ -20,18 +20,18 @@ _ORIGIN_SINCE = 16
 WRITE_ANYWAY = "SET default_transaction_read_only = off"
 
 
-def way_back_settings(cut: Cutover) -> dict[str, str]:
+def reverse_replication_settings(cut: Cutover) -> dict[str, str]:
     """The settings that the subscriber needs for a way back; none without one."""
-    return {"wal_level": "logical"} if cut.reverse else {}
+    return {"wal_level": "logical"} if cut.reverse_service else {}
 
 
-def plan_way_back(cut: Cutover, networks: Sequence[str]) -> Change:
+def plan_reverse_replication(cut: Cutover, networks: Sequence[str]) -> Change:
     """The plan that lets the replicating role into the subscriber: role, read rights, pg_hba.conf.
 
     Nothing to do without a way back. It also needs wal_level = logical there, which the checks look at.
     """
     title, target = f"the way back, on {cut.subscriber.name}", cut.subscriber
-    if not cut.reverse:
+    if not cut.reverse_service:
         return Change(title, cut.cluster.journal, note="No way back is asked for (reverse_service is empty).")
     rules = subscription_rules(cut.role, networks, tls=target.facts.ssl)
     parts = [
@@ -56,7 +56,9 @@ def follow(cut: Cutover) -> str:
     came from the publisher from going back to it.
     """
     new, old = cut.subscriber, cut.publisher
-    origin = replication_source(new, role=cut.role, secret=cut.secret, service=cut.reverse, tls=cut.tls)
+    origin = replication_source(
+        new, role=cut.role, secret=cut.secret, service=cut.reverse_service, tls=cut.tls
+    )
     modern = min(new.facts.major, old.facts.major) >= _ORIGIN_SINCE
     for spec in cut.specs:
         old.session(spec.database).execute(WRITE_ANYWAY)
@@ -74,6 +76,6 @@ def _drop_unfinished(cut: Cutover) -> None:
     there = logical_slots(cut.subscriber)
     for spec in cut.specs:
         slot = there.get(spec.slot)
-        followed = spec.subscription in read_subscriptions(cut.publisher, spec.database)
-        if slot is not None and not slot.active and not followed:
+        reverse_subscription = spec.subscription in read_subscriptions(cut.publisher, spec.database)
+        if slot is not None and not slot.active and not reverse_subscription:
             drop_slot(cut.subscriber, spec.slot)
