@@ -1,6 +1,7 @@
-"""Slots that a dead publisher keeps after its subscriptions were dropped: noted, and dropped when it is back.
+"""Slots left on a dead publisher: recorded when their subscriptions are dropped, and dropped when it is back.
 
-The note stands in the subscriber's maintenance database, which is not replicated: it outlives this run.
+The records are in the subscriber's maintenance database, which is not replicated, so that later runs find
+them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _THERE = "SELECT to_regclass('pgnb.left_slots') IS NOT NULL"
 
 @dataclass(frozen=True)
 class OrphanedSlot:
-    """A slot that was left on a dead publisher, and whose it was."""
+    """A slot left on a dead publisher, with its database and subscription."""
 
     slot: str
     database: str
@@ -32,7 +33,7 @@ class OrphanedSlot:
 
 
 def orphaned_slots(subscriber: Server) -> tuple[OrphanedSlot, ...]:
-    """The slots that were noted and not yet cleaned."""
+    """Return the slots that are recorded and not dropped yet."""
     if not subscriber.scalar(_THERE):
         return ()
     rows = subscriber.query(compose("SELECT slot, database, subscription FROM {} ORDER BY slot", _TABLE))
@@ -40,9 +41,9 @@ def orphaned_slots(subscriber: Server) -> tuple[OrphanedSlot, ...]:
 
 
 def drop_without_publisher(subscriber: Server, spec: DatabaseSpec, now: Subscription) -> None:
-    """Note the slot, then DISABLE, SET (slot_name = NONE), DROP: none of them asks the publisher.
+    """Record the slot, then DISABLE, SET (slot_name = NONE), DROP: none of them contacts the publisher.
 
-    Killed in between, it is gone through again from the start: each statement may come twice.
+    After an interruption all statements run again: each may be repeated.
     """
     if now.slot:
         subscriber.execute(compose(_NOTE, _TABLE, now.slot, spec.database, now.name))
@@ -57,13 +58,13 @@ def drop_without_publisher(subscriber: Server, spec: DatabaseSpec, now: Subscrip
 
 
 def ensure_table(subscriber: Server) -> None:
-    """The table of notes, where it is not there yet."""
+    """Create the table of records if it does not exist."""
     if not subscriber.scalar(_THERE):
         subscriber.execute(compose(_MAKE, _TABLE), what="CREATE TABLE pgnb.left_slots")
 
 
 def drop_orphaned_slots(publisher: Server, subscriber: Server, left: Sequence[OrphanedSlot]) -> str:
-    """Drop the slots on the publisher that is back, then their notes. Raises QueryFailed: one is active."""
+    """Drop the slots on the publisher, then their records. Raises QueryFailed if one is active."""
     there, dropped = logical_slots(publisher), 0
     for one in left:
         found = there.get(one.slot)
@@ -71,4 +72,4 @@ def drop_orphaned_slots(publisher: Server, subscriber: Server, left: Sequence[Or
             drop_slot(publisher, one.slot)
             dropped += 1
         subscriber.execute(compose("DELETE FROM {} WHERE slot = {}", _TABLE, one.slot))
-    return f"{dropped} slots dropped, {len(left) - dropped} were gone already"
+    return f"{dropped} slots dropped, {len(left) - dropped} did not exist any more"

@@ -1,6 +1,6 @@
-"""Writes stopped in some databases of a publisher: read-only for new sessions, and the old ones ended.
+"""Block writes in some databases of a publisher: read-only for new sessions, and older sessions ended.
 
-The setting stands in the catalog, so that a later run sees it, and a restart does not lift it.
+The setting is stored in the catalog, so that a later run sees it and a restart keeps it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class WriteStatus:
     """One database: whether its new sessions begin read-only, and what could write nevertheless."""
 
     name: str
-    stopped: bool
+    blocked: bool
     prepared: int
     escaping: tuple[str, ...]
 
@@ -39,26 +39,26 @@ class WriteStatus:
 
 
 def write_status(publisher: Server) -> dict[str, WriteStatus]:
-    """Every database of the publisher by name. Source: pg_db_role_setting, pg_prepared_xacts."""
+    """Return the state of every database by name. Source: pg_db_role_setting, pg_prepared_xacts."""
     rows = publisher.query("logical/read_only_databases")
     return {row["name"]: WriteStatus(**{**row, "escaping": tuple(row["escaping"])}) for row in rows}
 
 
-def stop_writes(publisher: Server, databases: Sequence[str]) -> str:
+def block_writes(publisher: Server, databases: Sequence[str]) -> str:
     """Make the databases read-only for new sessions and end every older one.
 
-    A session that sets the transaction's mode itself is not held back: the rows are counted afterwards, and
-    sessions of before are gone. Raises DeadlineExceeded for sessions that do not end.
+    A session that sets its transaction mode itself can still write; the rows are counted afterwards. Raises
+    DeadlineExceeded for sessions that do not end.
     """
-    stopped = write_status(publisher)
+    states = write_status(publisher)
     for database in databases:
-        if not stopped[database].stopped:
+        if not states[database].blocked:
             publisher.execute(compose(f"ALTER DATABASE {{}} SET {_SETTING} = on", identifier(database)))
     return f"read-only, {end_sessions(publisher, databases)} sessions ended"
 
 
 def end_sessions(publisher: Server, databases: Sequence[str]) -> int:
-    """End every client's session in the databases that began before now; how many.
+    """End every client session in the databases that began before now; return their number.
 
     Raises DeadlineExceeded for sessions that do not end.
     """
@@ -78,10 +78,10 @@ def end_sessions(publisher: Server, databases: Sequence[str]) -> int:
 
 
 def allow_writes(publisher: Server, databases: Sequence[str]) -> str:
-    """Take it back: new sessions may write again. Sessions that began meanwhile stay read-only."""
-    stopped = write_status(publisher)
-    blocked = [database for database in databases if stopped[database].stopped]
+    """Allow writes in new sessions again. Sessions that began meanwhile stay read-only."""
+    states = write_status(publisher)
+    blocked = [database for database in databases if states[database].blocked]
     for database in blocked:
         publisher.execute(compose(f"ALTER DATABASE {{}} RESET {_SETTING}", identifier(database)))
     publisher.close_sessions()
-    return f"writes are let in again in {len(blocked)} databases"
+    return f"writes are allowed again in {len(blocked)} databases"

@@ -1,4 +1,4 @@
-"""The rules of the workers: what an apply fails at, why there is none, which copies do not come through."""
+"""Rules about workers: what an apply worker fails with, why none runs, which initial copies do not finish."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pgnb.diagnosis.logical.rule_helpers import (
 from pgnb.logical.catalog import Named
 from pgnb.logical.conflicts import Category, WorkerError
 
-_STATES = {"i": "waits for its copy", "d": "is being copied", "f": "is copied", "s": "catches up"}
+_STATES = {"i": "waits for its initial copy", "d": "is being copied", "f": "is copied", "s": "catches up"}
 _SILENCE = 10.0
-"""Seconds beyond half of wal_receiver_timeout, when an apply worker asks for a sign of life."""
+"""Seconds beyond half of wal_receiver_timeout; at that half an apply worker asks for a reply."""
 _STARTUP = 10.0
-"""Seconds within which the launcher starts a worker (it looks every wal_retrieve_retry_interval)."""
+"""Seconds within which the launcher starts a worker (it checks every wal_retrieve_retry_interval)."""
 _APPLY_KINDS: dict[Category, str] = {
     "duplicate key": "conflict",
     "missing table": "missing-table",
@@ -33,7 +33,7 @@ _CONNECTION: tuple[Category, ...] = ("connection", "publication")
 
 
 def apply_findings(observed: DatabaseObservation, evidence: Evidence) -> Findings:
-    """The apply worker: what it fails at, or why there is none."""
+    """Report what the apply worker fails with, or why none runs."""
     failing = [i for i in observed.worker_errors if i.phase == "apply" and is_still_active(observed, i)]
     rows = [i for i in failing if i.category not in (*_CONNECTION, "no slot", "no worker", "missing row")]
     if rows:
@@ -72,38 +72,40 @@ def _failing(observed: DatabaseObservation, worker_error: WorkerError) -> Findin
 
 
 _CAUSES = {
-    "conflict": "the subscriber has a row with that key: somebody wrote there, or it came twice",
+    "conflict": "the subscriber already has a row with that key: somebody wrote there, or the row arrived"
+    " twice",
     "missing-table": MISSING_TABLE[0],
-    "refused-row": "the subscriber's table is not what the publisher's is",
+    "refused-row": "the subscriber's table differs from the publisher's",
     "no-replica-identity": "an UPDATE or DELETE cannot find its row on the subscriber",
-    "apply-fails": "the server says why in its log",
+    "apply-fails": "the cause is in the subscriber's log",
 }
 _ROW_MENDS = {
     "conflict": (
-        "Remove or change the row on the subscriber; the apply goes on by itself."
-        " Disabling and enabling cures nothing.",
+        "Remove or change the row on the subscriber; then the apply worker continues by itself. Disabling"
+        " and enabling the subscription does not help.",
         "",
     ),
     "missing-table": (MISSING_TABLE[1], ""),
     "refused-row": (
-        "Alter the subscriber's table as the comparison of the schemas says; the apply goes on by itself.",
+        "Alter the subscriber's table as the comparison of the schemas says; then the apply worker"
+        " continues by itself.",
         "",
     ),
     "no-replica-identity": (
-        "Give the subscriber's table the publisher's replica identity; the apply goes on by itself. FULL on"
-        " the publisher helps later rows alone, not those that wait.",
+        "Set the publisher's replica identity on the subscriber's table; then the apply worker continues"
+        " by itself. FULL on the publisher helps only later rows, not those that wait now.",
         "identity",
     ),
-    "apply-fails": ("Correct what the log says; the apply goes on by itself.", ""),
+    "apply-fails": ("Correct what the log says; then the apply worker continues by itself.", ""),
 }
 _SKIPPABLE = ("conflict", "refused-row", "apply-fails")
 _SKIP = (
-    "Only if the row cannot be corrected there: remedy = 'skip' leaves that whole transaction out, its"
-    " changes to other tables too, for good; compare the tables afterwards and resync those that differ."
+    "Only if the row cannot be corrected there: remedy = 'skip' skips the whole transaction permanently,"
+    " including its changes to other tables. Compare the tables afterwards, and resync those that differ."
 )
 _NO_SKIP = (
-    "It cannot be skipped, for the log tells no LSN: PostgreSQL 14 never does; with streaming = parallel, set"
-    " that to on and let it come again."
+    "It cannot be skipped, because the log has no LSN. PostgreSQL 14 never logs it; with streaming ="
+    " parallel, set streaming = on and wait for the error to come again."
 )
 
 
@@ -120,7 +122,7 @@ def _no_worker(observed: DatabaseObservation, evidence: Evidence, failing: list[
     return Finding(
         "no-worker",
         observed.spec.subscription,
-        "it does not start, or does not stay",
+        "it does not start, or ends at once",
         (
             f"pg_stat_subscription has no worker that lives longer than {format_duration(_STARTUP)}",
             *last_logged(observed, "other"),
@@ -136,10 +138,11 @@ def _dead(observed: DatabaseObservation, found: str) -> Finding:
     return Finding(
         "dead-connection",
         observed.spec.subscription,
-        "the publisher is not reached, does not let the role in, or answers no more",
+        "the publisher is unreachable, rejects the role, or no longer answers",
         (found, f"connection: {connection}", *retained_wal(observed)),
-        "See that the Service leads to the publisher, that pg_hba.conf lets the role in and that its password"
-        " is the Secret's (12_logical_replication checks all three); the worker tries again by itself.",
+        "Check that the Service leads to the publisher, that pg_hba.conf accepts the role and that its"
+        " password is the Secret's (12_logical_replication checks all three). The worker retries by"
+        " itself.",
         database=observed.spec.database,
     )
 
@@ -153,15 +156,15 @@ def _too_few(observed: DatabaseObservation, evidence: Evidence, found: str) -> F
         f"{workers.running} of max_logical_replication_workers = {workers.max_workers} run;"
         f" {workers.subscriptions} subscriptions and their copies need {workers.needed}",
         (found, *(f"log: {text}" for text in warned)),
-        f"Raise max_logical_replication_workers to {workers.needed} or more, and max_worker_processes"
-        f" ({workers.max_processes} now) above that; both take a restart of the subscriber.",
+        f"Raise max_logical_replication_workers to {workers.needed} or more, and max_worker_processes (now"
+        f" {workers.max_processes}) above that. Both need a restart of the subscriber.",
         database=observed.spec.database,
         remedy_id="workers",
     )
 
 
 def copy_findings(observed: DatabaseObservation, evidence: Evidence) -> Findings:
-    """Tables whose initial copy does not come through: it fails, or no worker takes it up."""
+    """Report tables whose initial copy fails, or gets no worker."""
     workers = evidence.workers
     for key in observed.not_ready:
         failing = [i for i in observed.worker_errors if i.phase == "copy" and is_about(i, key)]
@@ -192,18 +195,18 @@ def _stalled(observed: DatabaseObservation, key: Named, worker_error: WorkerErro
 
 
 _REFUSED = (
-    "the copy is refused",
-    "Mend what the log says; the copy is tried again by itself. Where the subscriber's rows are of no use,"
+    "the copy fails",
+    "Correct what the log says; the copy is retried by itself. If the subscriber's rows are not needed,"
     " resync empties the table first.",
 )
 _STALLS = {
     "duplicate key": (
         "the subscriber's table had rows before the copy began",
-        "Empty the subscriber's table and let it be copied again.",
+        "Empty the subscriber's table and copy it again.",
     ),
-    # The slot is dropped before the end of the copy is committed, or flushed: a crash in between loses that.
+    # The slot is dropped before the end of the copy is flushed; after a crash in between, neither exists.
     "no slot": (
-        "there is nothing to copy it by: its slot is gone, as after a crash of either server",
-        "Empty the subscriber's table and let it be copied again; it does not go on by itself.",
+        "its slot no longer exists, as after a crash of either server",
+        "Empty the subscriber's table and copy it again; it does not continue by itself.",
     ),
 }

@@ -1,4 +1,4 @@
-"""The diagnosis of logical replication, in one call."""
+"""Diagnose logical replication with one call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pgnb.logical.specs import DatabaseSpec
 from pgnb.postgres import Server
 
 PATIENCE = 8.0
-"""Seconds: a worker that died is started again within wal_retrieve_retry_interval, 5 s by default."""
+"""Seconds. A worker that ended is started again within wal_retrieve_retry_interval, 5 s by default."""
 
 
 def diagnose_logical(
@@ -23,13 +23,12 @@ def diagnose_logical(
     patience: float = PATIENCE,
     show_rows: bool = False,
 ) -> Diagnosis:
-    """What is wrong with the replication of these databases, the worst first; changes nothing.
+    """Diagnose the replication of these databases, worst finding first; changes nothing.
 
-    Rests on the catalogs and statistics of both sides and on the last `log_lines` lines of the subscriber's
-    log. `patience`: seconds that a missing apply worker gets to appear and stay; nothing is waited for where
-    all workers run. Values of rows are told with `show_rows` alone.
-    Raises ConnectionFailed and QueryFailed of the subscriber; a publisher that does not
-    answer is a finding.
+    Reads the catalogs and statistics of both servers and the last `log_lines` lines of the subscriber's log.
+    `patience`: seconds to wait for a missing apply worker to appear and stay; there is no wait if all workers
+    run. Values of rows are shown only with `show_rows`. Raises ConnectionFailed and QueryFailed of the
+    subscriber; a publisher that does not answer is a finding.
     """
     databases = [spec.database for spec in specs]
     if not subscriber.present:
@@ -45,8 +44,8 @@ def _findings(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             "log-not-read",
             "the log",
-            "conflicts are told by the log alone, so they may be missing here",
+            "conflicts are only in the log, so they may be missing here",
             (evidence.log_refused,),
-            "Give the login pods/log, and pg_read_server_files where the logging collector is on.",
+            "Grant this user pods/log, and the login pg_read_server_files if the logging collector is on.",
             database=evidence.databases[0].spec.database,
         )

@@ -1,4 +1,4 @@
-"""The evidence: what the catalogs, the statistics and the log say, gathered in one pass. Nothing changes."""
+"""Evidence about logical replication: catalogs, statistics and the log, read in one pass without a change."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from pgnb.postgres import Server
 
 @dataclass(frozen=True)
 class DatabaseObservation:
-    """One database on both sides. `states` are the tables of the subscription with their state (r: ready).
+    """One database on both servers. `states` are the subscription's tables and their states (r: ready).
 
-    `publisher_silent` and `missing` say why a side is not there.
+    `publisher_silent` and `missing` say why a side could not be read.
     """
 
     spec: DatabaseSpec
@@ -39,20 +39,20 @@ class DatabaseObservation:
     slot: LogicalSlot | None = None
     differences: tuple[Difference, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
-    """Published tables of which UPDATE and DELETE fail, or will."""
+    """Published tables whose UPDATE and DELETE fail, or will fail."""
     worker_errors: tuple[WorkerError, ...] = ()
     rows: tuple[str, ...] = ()
-    """The row of the latest conflict, on both sides."""
+    """The row of the latest conflict on both servers."""
 
     @property
     def not_ready(self) -> tuple[Named, ...]:
-        """Tables whose initial copy is not over."""
+        """Tables whose initial copy has not finished."""
         return tuple(key for key, state in self.states.items() if state != "r")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that the findings rest on."""
+    """Everything that the findings are derived from."""
 
     databases: tuple[DatabaseObservation, ...]
     workers: Workers
@@ -69,11 +69,10 @@ def collect(
     patience: float,
     show_rows: bool = False,
 ) -> Evidence:
-    """Look at both sides and at the subscriber's log; `patience`: seconds for young workers to live or die.
+    """Read both servers and the subscriber's log.
 
-    Without `show_rows` the values of rows are left out.
-
-    A publisher that cannot be asked is evidence, too. Raises what the subscriber's side raises.
+    `patience`: seconds to wait until new workers stay or end. Without `show_rows` the values of rows are left
+    out. A publisher that does not answer is evidence, too. Raises what the subscriber's queries raise.
     """
     workers = Workers(**subscriber.fetch_one("logical/worker_room"))
     applies = {(a.database, a.subscription): a for a in _stable(subscriber, specs, patience)}
@@ -97,7 +96,7 @@ def _shown(worker_errors: Sequence[WorkerError], *, show_rows: bool) -> tuple[Wo
 
 
 def _stable(subscriber: Server, specs: Sequence[DatabaseSpec], patience: float) -> list[Apply]:
-    """The applies, once each has a worker that stays, or has had the time to get one."""
+    """Return the apply workers once each one stays, or `patience` has passed."""
     wanted = {(spec.database, spec.subscription) for spec in specs}
 
     def probe() -> list[Apply]:
@@ -107,9 +106,11 @@ def _stable(subscriber: Server, specs: Sequence[DatabaseSpec], patience: float) 
         return all(a.stable for a in found if (a.database, a.subscription) in wanted)
 
     try:
-        return wait_until("the apply workers to settle", probe, stable, timeout=patience, describe=_workers)
+        return wait_until(
+            "the apply workers to become stable", probe, stable, timeout=patience, describe=_workers
+        )
     except DeadlineExceeded:
-        # A worker that does not stay is what the findings are about.
+        # A worker that does not stay becomes a finding.
         return probe()
 
 
@@ -126,7 +127,7 @@ def _worker_errors(subscriber: Server, lines: int) -> tuple[Sequence[WorkerError
 
 def _slots(publisher: Server) -> tuple[Mapping[str, LogicalSlot], str]:
     try:
-        # A session of its own gives up sooner than the kept one, which waits for a server to come back.
+        # A new session fails sooner than the kept one, which waits for the server to return.
         with publisher.new_session() as session:
             session.query("SELECT 1")
         return logical_slots(publisher), ""
@@ -172,7 +173,7 @@ def _look(
 
 
 def _latest(apply: Apply | None, own: Sequence[WorkerError]) -> WorkerError | None:
-    """The latest incident of the apply whose row can be looked for and whose transaction still waits."""
+    """Return the latest apply error that names a row and whose transaction still waits."""
     waiting = [
         i
         for i in own
@@ -200,9 +201,10 @@ def _rows(
 def resolve_table(
     subscriber: Server, spec: DatabaseSpec, tables: Iterable[Named], worker_error: WorkerError
 ) -> WorkerError:
-    """The incident with its table as `schema.name`, where the name alone or its constraint fits one table.
+    """Return the error with its table as `schema.name`, if its name or constraint fits exactly one.
 
-    `tables` are those of the subscription. What a copy reports stays as it is, and what fits several.
+    `tables` are those of the subscription. The apply worker of PostgreSQL 14 does not log the table. An error
+    of a copy is returned unchanged, as is one that fits several tables.
     """
     if worker_error.phase == "copy" or "." in worker_error.table:
         return worker_error

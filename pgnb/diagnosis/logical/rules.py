@@ -1,4 +1,4 @@
-"""From evidence to findings: each rule looks at one database on both sides."""
+"""Rules from evidence to findings; each examines one database on both servers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pgnb.logical.schema_diff import REPLICA_IDENTITY
 
 
 def database_findings(observed: DatabaseObservation, evidence: Evidence) -> Findings:
-    """What is wrong in one database; what follows from something worse is left out."""
+    """Report what is wrong in one database; consequences of a worse finding are left out."""
     if (first := _absent(observed)) is not None:
         yield first
         return
@@ -42,28 +42,28 @@ def _absent(observed: DatabaseObservation) -> Finding | None:
         return Finding(
             "no-database",
             spec.database,
-            "it was never made there, or was dropped",
+            "it was never created there, or was dropped",
             ("pg_database of the subscriber has no such name",),
-            "Section 12.8 (12_08_add_database) makes it.",
+            "12_08_add_database creates it.",
             database=spec.database,
         )
     if observed.subscription is None:
         return Finding(
             "no-subscription",
             spec.subscription,
-            "it was never made, or was dropped",
+            "it was never created, or was dropped",
             ("pg_subscription of the subscriber has no such name for this database",),
-            "Section 12.4 (12_logical_replication) makes it.",
+            "12_logical_replication (section 12.4) creates it.",
             database=spec.database,
         )
     if observed.publication is None and not observed.publisher_silent:
         return Finding(
             "no-publication",
             spec.publication,
-            "it was dropped under a live subscription, or never made",
+            "it was dropped while a subscription used it, or was never created",
             ("pg_publication of the publisher has no such name",),
-            "Section 12.4 makes it again (12_logical_replication). Rows written while it was not there may"
-            " be missing: compare the counts, and recreate the subscription where they differ.",
+            "12_logical_replication (section 12.4) creates it again. Rows written meanwhile may be"
+            " missing: compare the counts, and recreate the subscription if they differ.",
             database=spec.database,
             remedy_id="recreate",
         )
@@ -78,19 +78,19 @@ def _lost_slot(observed: DatabaseObservation) -> Finding | None:
     if subscription.slot is not None and slot is not None and not slot.lost:
         return None
     if subscription.slot is None:
-        found, cause = "slot_name = NONE", "it was taken from the subscription by SET (slot_name = NONE)"
+        found, cause = "slot_name = NONE", "SET (slot_name = NONE) removed it from the subscription"
     elif slot is None:
         found = f"no logical slot {subscription.slot} on the publisher"
         cause = "it was dropped, or the publisher failed over without it"
     else:
-        reason = slot.invalidation_reason or "the WAL that it kept is removed"
-        found, cause = f"wal_status = {slot.wal_status}", f"the publisher gave it up: {reason}"
+        reason = slot.invalidation_reason or "its WAL was removed"
+        found, cause = f"wal_status = {slot.wal_status}", f"the publisher invalidated it: {reason}"
     return Finding(
         "lost-slot",
         subscription.slot or subscription.name,
         cause,
         (found, *last_logged(observed, "no slot", "connection")),
-        "Nothing brings its changes back. Recreate the subscription with a new copy of its tables.",
+        "Its changes cannot be recovered. Recreate the subscription with a new copy of its tables.",
         database=observed.spec.database,
         remedy_id="recreate",
     )
@@ -104,7 +104,7 @@ def _disabled(observed: DatabaseObservation) -> Finding | None:
     by_itself = bool(subscription.disable_on_error) and error is not None
     cause = "an error disabled it (disable_on_error)" if by_itself else "somebody disabled it"
     after = (
-        "First mend what the log says, or SKIP that transaction; then enable it."
+        "First correct what the log says, or skip that transaction; then enable it."
         if by_itself
         else "Enable it."
     )
@@ -113,7 +113,7 @@ def _disabled(observed: DatabaseObservation) -> Finding | None:
         subscription.name,
         cause,
         ("subenabled = false", *((error.summary,) if error else ()), *retained_wal(observed)),
-        f"{after} Meanwhile the slot keeps WAL on the publisher.",
+        f"{after} Meanwhile the slot retains WAL on the publisher.",
         database=observed.spec.database,
         remedy_id="enable",
         lsn=error.lsn if error else None,
@@ -137,12 +137,12 @@ def _not_refreshed(observed: DatabaseObservation) -> Findings:
             yield Finding(
                 "resync-unfinished",
                 table_text(key),
-                "the run that took it out of the subscription, to copy it anew, did not end",
+                "the run that removed it from the subscription, to copy it again, did not finish",
                 (
                     f"the subscription reads {temporary_publication_name(observed.spec.publication)},"
                     " which lacks this table",
                 ),
-                "Resync that table again: it goes on from here. A REFRESH would not bring it back.",
+                "Resync that table again: it continues from here. A REFRESH would not add it again.",
                 database=observed.spec.database,
                 remedy_id="resync",
             )
@@ -150,8 +150,9 @@ def _not_refreshed(observed: DatabaseObservation) -> Findings:
             yield Finding(
                 "not-refreshed",
                 table_text(key),
-                "it was published after the subscription's last REFRESH; its rows are skipped silently",
-                ("published and there on both sides, but not in pg_subscription_rel",),
+                "it was published after the subscription's last REFRESH; its rows are skipped without an"
+                " error",
+                ("published, and present on both servers, but not in pg_subscription_rel",),
                 "ALTER SUBSCRIPTION ... REFRESH PUBLICATION, which copies its rows.",
                 database=observed.spec.database,
                 remedy_id="refresh",
@@ -159,7 +160,7 @@ def _not_refreshed(observed: DatabaseObservation) -> Findings:
 
 
 def _resync_unfinished(observed: DatabaseObservation) -> bool:
-    """Whether the subscription reads the publication of the others while one table is copied anew."""
+    """Return whether the subscription still reads the temporary publication of an unfinished resync."""
     now = observed.subscription
     return now is not None and temporary_publication_name(observed.spec.publication) in now.publications
 
@@ -172,15 +173,15 @@ def _schema(observed: DatabaseObservation) -> Findings:
         yield Finding(
             "schema-differs",
             ", ".join(dict.fromkeys(d.table for d in wrong)),
-            "rows of these tables cannot arrive, or some cannot",
+            "all or some rows of these tables cannot arrive",
             lines,
-            "Alter the subscriber's tables; logical replication carries no DDL.",
+            "Alter the subscriber's tables; logical replication does not replicate DDL.",
             database=observed.spec.database,
         )
 
 
 def _obstacles(observed: DatabaseObservation) -> Findings:
-    """Known from the catalogs, before the first UPDATE: refused by the publisher, or by the apply."""
+    """Report, before the first UPDATE, what the publisher or the apply worker would refuse."""
     for one in observed.obstacles:
         cause, remedy = _OBSTACLES[one.kind]
         yield Finding(
@@ -195,9 +196,9 @@ def _obstacles(observed: DatabaseObservation) -> Findings:
 
 
 _OBSTACLES = {
-    "unidentified-table": ("it is published and has no replica identity", ""),
-    "outside-identity": ("what is published of it does not hold its replica identity", ""),
-    "cannot-arrive": ("the subscriber has no key that the publisher sends", "identity"),
+    "unidentified-table": ("it is published without a replica identity", ""),
+    "outside-identity": ("what is published of it does not include its replica identity", ""),
+    "cannot-arrive": ("the subscriber's key is not among the columns that the publisher sends", "identity"),
 }
 
 
@@ -207,9 +208,10 @@ def _slot_at_risk(observed: DatabaseObservation) -> Findings:
         yield Finding(
             "slot-at-risk",
             slot.name,
-            "it is behind by more than max_slot_wal_keep_size: the next checkpoint removes its WAL",
+            "it retains more than max_slot_wal_keep_size: the next checkpoint removes its WAL",
             (f"wal_status = unreserved, {format_bytes(slot.retained_bytes)} retained",),
-            "Raise max_slot_wal_keep_size on the publisher now (06_online_changes), then mend the apply.",
+            "Raise max_slot_wal_keep_size on the publisher now (06_online_changes), then correct what"
+            " stops the apply worker.",
             database=observed.spec.database,
         )
 
@@ -220,9 +222,9 @@ def _missing_rows(observed: DatabaseObservation) -> Findings:
             yield Finding(
                 "missing-rows",
                 worker_error.table,
-                "an UPDATE or DELETE found no row on the subscriber, and was left out",
+                "an UPDATE or DELETE found no row on the subscriber, and was skipped",
                 (worker_error.summary,),
-                "Compare the counts; resync that table where they differ.",
+                "Compare the counts; resync that table if they differ.",
                 database=observed.spec.database,
                 remedy_id="resync",
             )

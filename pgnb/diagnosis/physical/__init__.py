@@ -1,4 +1,4 @@
-"""A diagnosis: evidence of a primary, its standbys and what lies between; and the findings that follow."""
+"""Diagnose physical replication: evidence of a primary, its standbys and the connections between them."""
 
 from pgnb.core.findings import AREAS, KINDS, Diagnosis, Finding
 from pgnb.diagnosis.physical.collect import collect_evidence

@@ -1,4 +1,7 @@
-"""Collecting the evidence: pods, events, bounded logs, and every server that can be asked. No change."""
+"""Collect the evidence: pods, events, bounded logs, and every server that answers. Changes nothing.
+
+Each item of a server is read separately, so that one failing query does not lose the others.
+"""
 
 from __future__ import annotations
 
@@ -52,13 +55,14 @@ def collect_evidence(
     log_lines: int = 200,
     expect: str = "",
 ) -> Evidence:
-    """Look at the primary, at every standby and at what lies between; what fails to answer is evidence, too.
+    """Read the primary, every standby, and the connections between them.
 
-    `container` is the primary's; `password` names where the login's password stands; `slot` and
-    `application_name` are the wish for a single standby (empty: as it is set), `role` and `secret` the role
-    that replicates and its Secret. `min_free` is a percentage of each data volume; `log_lines` the lines of
-    each log that are read; `expect` is the system identifier that a primary which answers must have. Raises
-    AccessDenied and ApiUnreachable when the cluster cannot be looked at, and WrongServer.
+    A failure to answer is evidence, too. `container` is the primary's; `password` names where the login's
+    password is stored. `slot` and `application_name` are what is expected of a single standby (empty: as it
+    is set). `role` and `secret`: the replication role and its Secret. `min_free`: percent of each data volume
+    that should be free; `log_lines`: lines of each log that are read; `expect`: the system identifier that a
+    primary which answers must have. Raises AccessDenied and ApiUnreachable if the cluster cannot be read, and
+    WrongServer.
     """
     expected = Expected(slot, application_name, role, secret, min_free)
     collector = _Collector(cluster, user, password, log_lines)
@@ -76,11 +80,11 @@ def collect_evidence(
     first = Evidence(
         place, expected, (*primaries, *standbys), missing=missing, changes=cluster.role_changes()
     )
-    return _with_the_way_between(cluster, first)
+    return _with_connections(cluster, first)
 
 
-def _with_the_way_between(cluster: Cluster, evidence: Evidence) -> Evidence:
-    """What needs both sides: the standbys' connections tried out, their role, and who decides about them."""
+def _with_connections(cluster: Cluster, evidence: Evidence) -> Evidence:
+    """Add what needs both servers: connection tests, the role, and the rule of pg_hba.conf that applies."""
     primary = evidence.primary
     observed = [
         replace(one, connectivity=try_connection(cluster, one))
@@ -107,7 +111,7 @@ def _with_deciding_rule(primary: Server, standby: ServerObservation, role: str) 
 
 
 class _Collector:
-    """How pods are looked at and servers asked, the same for all."""
+    """Read pods and their servers with one login."""
 
     def __init__(self, cluster: Cluster, user: str, password: str, log_lines: int) -> None:
         self.cluster = cluster
@@ -116,7 +120,7 @@ class _Collector:
         self.log_lines = log_lines
 
     def look(self, part: Part, selector: str, container: str = "") -> list[ServerObservation]:
-        """Every pod of a selector that is not on its way out, and the server in its container."""
+        """Return an observation of every pod of a selector that is not being deleted, and of its server."""
         pods = self.cluster.pods(selector, container)
         return [self._look_at(part, selector, pod, container) for pod in pods if not pod.deleting]
 
@@ -140,13 +144,13 @@ class _Collector:
             yield f"events cannot be read: {error.message}"
             return
         for event in events:
-            # A probe that failed while a server started says nothing about one that is Ready now.
+            # A probe that failed at startup says nothing about a server that is Ready now.
             passed = pod.ready and event.get("reason") == "Unhealthy"
             if event.get("type") == "Warning" and not passed:
                 yield f"event {event.get('reason', '')}: {event.get('message', '')}"
 
     def _log(self, pod: Pod) -> list[LogLine]:
-        """The container's last lines; before them, where it was started again, how its former run ended."""
+        """Return the container's last lines; after a restart, first those of the previous run."""
         try:
             lines = [*self.cluster.logs(pod, tail=self.log_lines, timestamps=True, limit_bytes=_LOG_BYTES)]
             if pod.restarts and not pod.ready:
@@ -161,7 +165,7 @@ _LINES = 200
 
 
 def read_server(observed: ServerObservation, server: Server) -> ServerObservation:
-    """Everything that a diagnosis asks a server, added to what was seen of its pod."""
+    """Add what the server answers to the observation of its pod."""
     read_errors: list[str] = []
 
     def attempt(what: str, question: Callable[[], Any], otherwise: Any) -> Any:
@@ -172,17 +176,17 @@ def read_server(observed: ServerObservation, server: Server) -> ServerObservatio
             return otherwise
 
     answers = {
-        "condition": attempt("its settings", lambda: _condition(server), None),
+        "condition": attempt("settings", lambda: _condition(server), None),
         "receiver": attempt("pg_stat_wal_receiver", lambda: receiver(server), None),
         "senders": attempt("pg_stat_replication", lambda: senders(server), ()),
         "slots": attempt("pg_replication_slots", lambda: slots(server).items, ()),
-        "five": attempt("its five settings", lambda: five(server), {}),
-        "senders_free": attempt("its walsenders", lambda: _free_senders(server), None),
-        "broken_settings": attempt("its configuration files", lambda: tuple(file_errors(server)), ()),
-        "broken_rules": attempt("its pg_hba.conf", lambda: tuple(errors_of(server)), ()),
-        "conninfo_sources": attempt("primary_conninfo in its files", lambda: _conninfo_sources(server), ()),
-        "disk": attempt("its disk", lambda: space_of(server, server.facts.data_directory), None),
-        "log": attempt("its collected log", lambda: _collected(server, observed.log), observed.log),
+        "five": attempt("the five settings", lambda: five(server), {}),
+        "senders_free": attempt("free walsenders", lambda: _free_senders(server), None),
+        "broken_settings": attempt("configuration files", lambda: tuple(file_errors(server)), ()),
+        "broken_rules": attempt("pg_hba.conf", lambda: tuple(errors_of(server)), ()),
+        "conninfo_sources": attempt("primary_conninfo in files", lambda: _conninfo_sources(server), ()),
+        "disk": attempt("disk space", lambda: space_of(server, server.facts.data_directory), None),
+        "log": attempt("collected log", lambda: _collected(server, observed.log), observed.log),
     }
     return replace(observed, server=server, facts=server.facts, **answers, read_errors=tuple(read_errors))
 
@@ -190,7 +194,7 @@ def read_server(observed: ServerObservation, server: Server) -> ServerObservatio
 def _condition(server: Server) -> Condition:
     row = server.fetch_one("diagnosis/condition")
     oldest, size = row["oldest_wal"], server.facts.wal_segment_size
-    # A segment's name is, behind its timeline, its number in two parts of 8 digits.
+    # After its timeline, a segment's name is its number in two parts of 8 digits.
     position = (int(oldest[:8], 16) << 32) + int(oldest[8:], 16) * size if oldest else None
     return Condition(row["settings"], position, row["receiver_silent"], tuple(row["pending"]))
 
@@ -201,7 +205,7 @@ def _free_senders(server: Server) -> int:
 
 
 def _conninfo_sources(server: Server) -> tuple[tuple[str, str], ...]:
-    """Where primary_conninfo stands in files, with the application_name there; the last one is in force."""
+    """Return where primary_conninfo is set, with its application_name there; the last one is in force."""
     rows = [row for row in server.query("file_settings") if row["name"] == "primary_conninfo"]
     return tuple(
         (
@@ -213,24 +217,24 @@ def _conninfo_sources(server: Server) -> tuple[tuple[str, str], ...]:
 
 
 def _collected(server: Server, log: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
-    """The pod's log with the end of the file that the logging collector writes, where it is on."""
+    """Return the pod's log followed by the end of the logging collector's file, if the collector is on."""
     rows = server.query("diagnosis/collected_log", {"bytes": _COLLECTED_BYTES})
     lines = str(rows[0]["content"]).splitlines()[-_LINES:] if rows else []
     return (*log, *(LogLine(line) for line in lines))
 
 
 def read_role(primary: ServerObservation, name: str, secret: str) -> RoleObservation | None:
-    """What the primary says of the role that replicates, and whether its password is the Secret's."""
+    """Read the replication role on the primary, and whether its password is the Secret's."""
     if primary.server is None or primary.facts.in_recovery:
         return None
     password = None
     with suppress(NotFound):
-        # The Secret may have a name that was not given; then the verifier is held against nothing.
+        # Without the Secret the verifier is not compared.
         password = primary.server.cluster.secret_value(secret, "password") if secret else None
     try:
         found = look_at_role(primary.server, name, password)
     except PgnbError:
-        # The role only explains; a login that may not read it leaves the explanation to the log.
+        # The role is additional evidence: without the right to read it, the log must do.
         return None
     missing = (*(() if found.exists else ("the role itself",)), *found.missing)
     return RoleObservation(name, missing, found.verifier_fits if password else None, secret)
@@ -242,15 +246,15 @@ _TIMEOUT = 40.0
 
 
 def connection_parts(text: str) -> Mapping[str, str]:
-    """The pairs of a connection's text (keyword = value), unquoted; the last of a keyword counts."""
+    """Return the unquoted keyword/value pairs of a connection string; the last one of a keyword counts."""
     return {key: _ESCAPED.sub(r"\1", value.strip("'")) for key, value in _PAIR.findall(text)}
 
 
 def try_connection(cluster: Cluster, standby: ServerObservation) -> ConnectivityTest | None:
-    """Try out what a standby's primary_conninfo says, from its container; None where there is nothing to try.
+    """Test a standby's primary_conninfo from its own container; None if there is nothing to test.
 
-    The password never stands in an argument: it is libpq's own matter (a passfile, the container's
-    environment), or goes in by standard input.
+    The password is never an argument: libpq reads it itself (a passfile, the container's environment), or it
+    is sent on standard input.
     """
     text = standby.condition.settings.get("primary_conninfo", "") if standby.condition else ""
     parts = dict(connection_parts(text or ""))
@@ -268,5 +272,5 @@ def _proofs(cluster: Cluster, standby: ServerObservation, argv: list[str], given
     try:
         return read_proofs(cluster.exec(standby.pod, argv, stdin=given.encode(), timeout=_TIMEOUT).text)
     except (ClusterError, DeadlineExceeded):
-        # Without the right to exec, or without a shell in the image, the log must do.
+        # Without the right to exec, or a shell in the image, the log must do.
         return {}

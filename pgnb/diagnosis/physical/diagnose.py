@@ -1,4 +1,4 @@
-"""From evidence to findings: every rule is asked, and a consequence is not told where its cause is."""
+"""From evidence to findings: run all rules; drop findings that only follow from another one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pgnb.diagnosis.physical.rules.replay import replay_findings
 from pgnb.diagnosis.physical.rules.slots import slot_findings
 
 _EXPLAINING = ("slot-missing", "slot-in-use", "wal-removed", "other-system", "other-timeline")
-"""Kinds that keep a receiver from streaming by themselves."""
+"""Kinds that keep a receiver from streaming, so that no other cause is reported."""
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
-    """Name what is wrong, the worst first; nothing for a healthy pair. Reads the evidence only."""
+    """Return what is wrong, worst first; nothing for a healthy pair. Only reads the evidence."""
     found: list[Finding] = [
         *pod_findings(evidence),
         *configuration_findings(evidence),

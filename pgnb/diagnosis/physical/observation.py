@@ -1,4 +1,4 @@
-"""The evidence of a diagnosis: what was seen of each pod, each server, and the way between."""
+"""Evidence of a diagnosis: what was read of each pod, each server, and the connections between them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ _SHOWN_LINES = 8
 
 @dataclass(frozen=True)
 class Expected:
-    """What is expected of the pair. `slot` and `application_name` are held against a single standby; of
-    several, or where they are empty, each one's own configuration is the wish.
+    """What is expected of the pair.
 
-    `min_free` is the least share of the disk, in percent, that should be free.
+    `slot` and `application_name` apply to a single standby; with several standbys, or where they are empty,
+    each standby's own configuration is what is expected. `min_free`: the least free share of the disk, in
+    percent.
     """
 
     slot: str = ""
@@ -37,9 +38,9 @@ class Expected:
 
 @dataclass(frozen=True)
 class Condition:
-    """A server's settings of replication, its oldest WAL, and what waits for a restart.
+    """A server's replication settings, its oldest WAL, and what waits for a restart.
 
-    `receiver_silent` is in seconds, since the receiver's last message; `oldest_wal` a position in bytes.
+    `receiver_silent`: seconds since the receiver's last message; `oldest_wal`: a position in bytes.
     """
 
     settings: Mapping[str, str]
@@ -55,7 +56,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class ConnectivityTest:
-    """The standby's own connection to its primary, tried out: proofs by name (name, port, session)."""
+    """A standby's own connection to its primary, tested; `proofs` by name (name, port, session)."""
 
     host: str
     port: str
@@ -63,20 +64,20 @@ class ConnectivityTest:
     proofs: Mapping[str, Proof]
 
     def failed(self, name: str) -> Proof | None:
-        """The proof of that name, when it was carried out and failed (127: the image has no such program)."""
+        """Return the proof of that name if it ran and failed (127: the image has no such program)."""
         proof = self.proofs.get(name)
         return proof if proof is not None and proof.status not in (0, 127) else None
 
     @property
     def identity(self) -> str:
-        """The system identifier of the server that answered; empty when none did."""
+        """The system identifier of the server that answered; empty if none did."""
         proof = self.proofs.get("session")
         return proof.summary.partition("|")[0].strip() if proof is not None and proof.status == 0 else ""
 
 
 @dataclass(frozen=True)
 class RoleObservation:
-    """The role that replicates, as the primary knows it. `fits`: whether its verifier is the Secret's."""
+    """The replication role on the primary. `fits`: whether its verifier matches the Secret's password."""
 
     name: str
     missing: tuple[str, ...]
@@ -86,10 +87,10 @@ class RoleObservation:
 
 @dataclass(frozen=True)
 class ServerObservation:
-    """One pod, and the PostgreSQL server in it as far as it could be asked.
+    """One pod, and what could be read of its PostgreSQL server.
 
-    `refused` says why there is no session; `unanswered` what a login could not be told. Lines that a server
-    would not understand stand in `broken_settings` and `broken_rules`, as FILE:LINE: words. `named` maps a
+    `connect_error` says why there is no session; `read_errors` what could not be read. `broken_settings` and
+    `broken_rules` are lines that the server would not accept, as FILE:LINE: text. `conninfo_sources` maps a
     place (FILE:LINE) to the application_name that primary_conninfo has there; the last one is in force.
     """
 
@@ -116,38 +117,38 @@ class ServerObservation:
 
     @property
     def name(self) -> str:
-        """The pod, as every text names it."""
+        """The pod, as all texts name it."""
         return f"pod/{self.pod.name}"
 
     @property
     def reachable(self) -> bool:
-        """Whether SQL was answered."""
+        """Whether the server answers SQL."""
         return self.server is not None
 
     @property
     def streaming(self) -> bool:
-        """Whether its own receiver says that it streams."""
+        """Whether its own receiver reports that it streams."""
         return self.receiver is not None and self.receiver.streaming
 
     @property
     def received(self) -> int:
-        """Up to where it has WAL, in bytes; 0 when unknown."""
+        """The position up to which it has WAL, in bytes; 0 if unknown."""
         if self.receiver is None:
             return 0
         known = (self.receiver.received_lsn, self.receiver.replayed_lsn)
         return max((lsn_bytes(lsn) for lsn in known if lsn), default=0)
 
     def blocked_by(self, sender: Sender) -> bool:
-        """Whether its log says that this walsender has the slot that it wants itself."""
+        """Return whether its log says that this walsender holds its slot."""
         return any(f"is active for PID {sender.pid}" in line.text for line in self.log)
 
     def slot(self, name: str) -> Slot | None:
-        """The slot of that name on this server."""
+        """Return the slot of that name on this server."""
         return next((slot for slot in self.slots if slot.name == name), None)
 
     @property
     def row(self) -> tuple[object, ...]:
-        """The server in a table: state, role, history, receiver, disk, and how much its log complains."""
+        """The server as a row: state, role, history, receiver, disk, and warnings in its log."""
         state = Cell("Ready", "good") if self.pod.ready else Cell(self.pod.trouble, "bad")
         role = self.facts.role if self.reachable else Cell("no session", "bad")
         receives = self.receiver.status if self.receiver else None
@@ -161,7 +162,7 @@ class ServerObservation:
 
 @dataclass(frozen=True, repr=False)
 class Evidence(Displayable):
-    """Everything that a diagnosis goes by; `missing` names what was looked for and is not there at all."""
+    """Everything that a diagnosis is derived from; `missing` names what was looked for and not found."""
 
     place: str
     expected: Expected
@@ -169,38 +170,38 @@ class Evidence(Displayable):
     role: RoleObservation | None = None
     missing: tuple[tuple[Part, str], ...] = ()
     changes: tuple[Interrupted, ...] = ()
-    """Changes of roles that were begun and did not end."""
+    """Role changes that were begun and did not finish."""
 
     @property
     def primaries(self) -> tuple[ServerObservation, ...]:
-        """What the primary's selector matched."""
+        """The pods that the primary's selector matched."""
         return tuple(one for one in self.observed if one.part == "primary")
 
     @property
     def primary(self) -> ServerObservation | None:
-        """The primary: the one that can be asked, else the first."""
+        """The primary: the first that answers, else the first."""
         return next((one for one in self.primaries if one.reachable), next(iter(self.primaries), None))
 
     @property
     def standbys(self) -> tuple[ServerObservation, ...]:
-        """What the standbys' selector matched."""
+        """The pods that the standbys' selector matched."""
         return tuple(one for one in self.observed if one.part == "standby")
 
     @property
     def servers(self) -> tuple[Server, ...]:
-        """Those that can be asked."""
+        """The servers that answer."""
         return tuple(one.server for one in self.observed if one.server is not None)
 
     def slot_of(self, standby: ServerObservation) -> str:
-        """The slot that a standby should stream from."""
+        """Return the slot that a standby should stream from."""
         own = standby.condition.slot if standby.condition else ""
         return (self.expected.slot if len(self.standbys) == 1 else "") or own
 
     def sender_to(self, standby: ServerObservation) -> Sender | None:
-        """The walsender that feeds a standby: known by its pod's address, or its slot while it streams.
+        """Return the walsender that feeds a standby, by its pod's address, or by its slot while it streams.
 
-        By the slot, for where addresses are translated on the way; but neither another known pod's, nor the
-        one that the standby's log names as being in its way.
+        The slot is used because addresses may be translated on the way. A walsender of another known pod is
+        left out, and so is one that blocks this standby according to its log.
         """
         every = [sender for one in self.observed if one is not standby for sender in one.senders]
         here = [s for s in every if s.address == standby.pod.ip]
@@ -213,17 +214,17 @@ class Evidence(Displayable):
 
     @property
     def table(self) -> Table:
-        """One server a line."""
+        """One server a row."""
         columns = (
             "pod",
-            "looked for as",
+            "expected as",
             "state",
             "is",
             "system identifier",
             "receiver",
             "sends to",
             "disk free",
-            "warnings and errors in its log",
+            "warnings and errors in log",
         )
         rows = [one.row for one in self.observed]
         rows += [(f"no pod of {selector}", part, *[None] * 7) for part, selector in self.missing]
@@ -243,5 +244,5 @@ class Evidence(Displayable):
                 *map(with_timestamp, warnings_of(one.log)[-_SHOWN_LINES:]),
             )
         ]
-        note = "" if rows else "No warning and no error."
-        return Table.of(("pod", "words"), rows, title="Warnings of logs and events", note=note)
+        note = "" if rows else "No warnings or errors."
+        return Table.of(("pod", "message"), rows, title="Warnings in logs and events", note=note)

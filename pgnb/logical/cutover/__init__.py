@@ -1,12 +1,12 @@
-"""Logical replication's cut-over: clients led from the publisher to the subscriber, planned or in need.
+"""Cut-over of logical replication: switch clients from the publisher to the subscriber.
 
-logical_cutover(cluster, path, subscriber, ...) -> Cutover       who takes part, and which way
-cutover_status(cut) -> CutoverStatus                             each step's state, by database
-cutover_rights(cut, ...) -> Checks                               whether the user may take the path
-cutover_checks(cut) -> Checks                                    whether the path may begin
-plan_cutover(cut) -> Change                                      the path itself
-cutover_done(cut) -> Checks                                      what is found afterwards
-measure_cutover(cut, ...), plot_cutover(cut)                     what a client saw of it
+logical_cutover(cluster, path, subscriber, ...) -> Cutover       the participants and the operation
+cutover_status(cut) -> CutoverStatus                             the state of each step, by database
+cutover_rights(cut, ...) -> Checks                               the user's Kubernetes rights
+cutover_checks(cut) -> Checks                                    pre-checks
+plan_cutover(cut) -> Change                                      the plan
+cutover_postchecks(cut) -> Checks                                post-checks
+measure_cutover(cut, ...), plot_cutover(cut)                     the time without writes, as a client sees it
 """
 
 from pgnb.logical.cutover.checks import cutover_checks, cutover_postchecks, cutover_rights

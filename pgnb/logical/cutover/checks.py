@@ -1,4 +1,4 @@
-"""Whether a cut-over may begin, and what is found once it has ended."""
+"""Pre-checks, post-checks and rights of a cut-over."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _SEE = "See 12.9: it names the cause and the remedy."
 
 
 def cutover_checks(cut: Cutover, *, prepared: bool = True, allow_restart: bool = False) -> Checks:
-    """What must hold before the path begins; a run that was killed passes again and goes on.
+    """Check what must hold before the operation begins.
 
-    Before the other direction is `prepared`, that this can be done: a restart where it takes one.
+    After an interrupted run they pass again, so that it can continue. Until reverse replication is
+    `prepared`, they check that it can be: a restart included, if it needs one.
     """
     status = cutover_status(cut)
     items = [
@@ -38,7 +39,7 @@ def cutover_checks(cut: Cutover, *, prepared: bool = True, allow_restart: bool =
     if cut.path == "cutover" and not cut.why_absent:
         items.append(properties_check(cut.publisher, cut.subscriber, cut.specs.databases))
     items += publishing_checks(cut, done=False) if cut.path == "failover" else ()
-    return Checks.of(f"Before the path {cut.path}", items, cut.cluster.journal)
+    return Checks.of(f"Before {cut.path}", items, cut.cluster.journal)
 
 
 def _of_everybody(cut: Cutover, status: CutoverStatus, as_is: bool) -> list[Check]:
@@ -52,33 +53,38 @@ def _of_everybody(cut: Cutover, status: CutoverStatus, as_is: bool) -> list[Chec
             bool(cut.specs),
             ", ".join(cut.specs.databases) or "none",
             "one or more",
-            "Name them, or set replication up first (12).",
+            "Name them, or set up replication first (12).",
         ),
         Check(
             "the publisher answers" if wanted else "the publisher is dead",
             answers == wanted or begun,
             "answers" if answers else cut.why_absent,
             "answers" if wanted else "no answer",
-            "Dead: path = failover. Alive: path = cutover loses nothing; a failover would.",
+            "If it is dead, set path = failover. If it is alive, path = cutover loses nothing, a failover"
+            " would.",
         ),
         Check(
             "the subscriber is writable",
             cut.subscriber.facts.role == "primary",
             cut.subscriber.facts.role,
             "primary",
-            "A standby cannot take over; name the subscriber.",
+            "A standby cannot become the primary here; name the subscriber.",
         ),
     ]
     return [*items, *(_reverse_checks(cut, status, level, as_is) if cut.reverse_service else ())]
 
 
 def _reverse_checks(cut: Cutover, status: CutoverStatus, level: str, as_is: bool) -> list[Check]:
-    """A slot of that name is a killed run's own where the writes are stopped; otherwise somebody else's."""
+    """Check slots and wal_level for reverse replication.
+
+    If writes are already blocked, a slot with this name is ours, left by an interrupted run; otherwise it
+    belongs to someone else.
+    """
     slots = logical_slots(cut.subscriber)
     taken = [
         s.spec.slot
         for s in status.items
-        if s.spec.slot in slots and not s.reverse_subscription and not s.stopped
+        if s.spec.slot in slots and not s.reverse_subscription and not s.blocked
     ]
     return [
         *update_checks(cut.subscriber, cut.specs, planned=not as_is),
@@ -87,28 +93,32 @@ def _reverse_checks(cut: Cutover, status: CutoverStatus, level: str, as_is: bool
             level == "logical" or not as_is,
             level,
             "logical",
-            "Following it needs that, and a restart (allow_restart); else reverse_service = ''.",
+            "Reverse replication needs it, with a restart (allow_restart); else set reverse_service = ''.",
         ),
         Check(
-            "slots of the way back",
+            "slots of reverse replication",
             not taken,
             ", ".join(taken) or "none there",
             "none there",
-            "Drop them on the subscriber if nobody needs them (07).",
+            "Drop them on the subscriber if they are not needed (07).",
         ),
     ]
 
 
 def _planned(state: DatabaseState) -> list[Check]:
     database, subscription, write_status = state.spec.database, state.subscription, state.write_status
-    resumed = subscription is None and state.stopped and state.slot is None
+    resumed = subscription is None and state.blocked and state.slot is None
     loose = write_status.summary if write_status else "the publisher is not there"
     return [
         Check(
             f"{database}: subscription",
             bool(subscription and subscription.enabled) or resumed,
-            subscription.summary if subscription else "dropped by a cut-over" if resumed else "none",
-            "enabled, or dropped with the writes stopped",
+            subscription.summary
+            if subscription
+            else "dropped by an interrupted cut-over"
+            if resumed
+            else "none",
+            "enabled, or dropped with writes blocked",
             _SEE,
         ),
         Check(
@@ -119,17 +129,17 @@ def _planned(state: DatabaseState) -> list[Check]:
             "Wait for the initial copy (12.4).",
         ),
         Check(
-            f"{database}: nothing escapes the stop",
+            f"{database}: nothing bypasses the write block",
             not loose,
             loose or "nothing",
             "nothing",
-            "COMMIT or ROLLBACK PREPARED; ALTER ROLE ... RESET default_transaction_read_only.",
+            "Run COMMIT PREPARED or ROLLBACK PREPARED; ALTER ROLE ... RESET default_transaction_read_only.",
         ),
     ]
 
 
 def _sequences(cut: Cutover, status: CutoverStatus) -> list[Check]:
-    """Advice: what cannot be carried over is named; of a dead publisher its confirmation is asked for."""
+    """Check, as advice, that all sequences can be set; unknown ones need a confirmation."""
     if status.leads:
         return []
     there = databases_of(cut.publisher)
@@ -139,26 +149,26 @@ def _sequences(cut: Cutover, status: CutoverStatus) -> list[Check]:
     unknown = unknown_sequences(cut)
     return [
         Check(
-            "sequences that the subscriber lacks",
+            "sequences missing on the subscriber",
             not lacking,
             ", ".join(lacking) or "none",
             "none",
-            "Make them there if clients use them.",
+            "Create them there if clients use them.",
             advice=True,
         ),
         Check(
-            "sequences whose place nothing says",
+            "sequences with an unknown value",
             not unknown,
             ", ".join(unknown) or "none",
             "none",
-            "No column is fed by them: set them by hand, and name them in accept_sequences.",
+            "No column uses them: set them by hand, and name them in accept_sequences.",
             advice=True,
         ),
     ]
 
 
 def unknown_sequences(cut: Cutover) -> list[str]:
-    """With a dead publisher: sequences that feed no column, by `database: schema.name`."""
+    """Return, if the publisher is dead, the sequences that no column uses, as `database: schema.name`."""
     if cut.path != "failover":
         return []
     found = map_parallel(lambda spec: sequences_without_column(cut.subscriber, spec.database), cut.specs)
@@ -166,7 +176,7 @@ def unknown_sequences(cut: Cutover) -> list[str]:
 
 
 def cutover_postchecks(cut: Cutover) -> Checks:
-    """What is found on the servers once the path was gone."""
+    """Return post-checks, read from both servers after the operation completed."""
     status = cutover_status(cut)
     items = [check for state in status.items for check in _afterwards(cut, state)]
     if cut.path in ("cutover", "failover"):
@@ -176,28 +186,28 @@ def cutover_postchecks(cut: Cutover) -> Checks:
                 status.leads,
                 status.leads_to,
                 "leads to the subscriber",
-                "Run this again: it goes on from here.",
+                "Run this notebook again: it continues from here.",
             )
         )
     items += publishing_checks(cut, done=True) if cut.path == "failover" else ()
-    return Checks.of(f"After the path {cut.path}", items, cut.cluster.journal)
+    return Checks.of(f"After {cut.path}", items, cut.cluster.journal)
 
 
 def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
-    database, again = state.spec.database, "Run this again: it goes on from here."
+    database, again = state.spec.database, "Run this notebook again: it continues from here."
     if cut.path == "clean":
         return [
             Check(
                 f"{database}: its slot",
                 not state.orphaned_slot,
-                "left" if state.orphaned_slot else "gone",
-                "gone",
+                "left" if state.orphaned_slot else "dropped",
+                "dropped",
                 again,
             )
         ]
     if cut.path == "abandon":
-        found = "stopped" if state.stopped else "let in"
-        return [Check(f"{database}: writes", not state.stopped, found, "let in", again)]
+        found = "blocked" if state.blocked else "allowed"
+        return [Check(f"{database}: writes", not state.blocked, found, "allowed", again)]
     items = [
         Check(
             f"{database}: subscription",
@@ -215,12 +225,12 @@ def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
         ),
     ]
     if cut.path == "cutover":
-        found = "stopped" if state.stopped else "let in"
-        items.append(Check(f"{database}: writes on the publisher", state.stopped, found, "stopped", again))
+        found = "blocked" if state.blocked else "allowed"
+        items.append(Check(f"{database}: writes on the publisher", state.blocked, found, "blocked", again))
     if cut.reverse_service:
         items.append(
             Check(
-                f"{database}: way back",
+                f"{database}: reverse replication",
                 state.reverse_subscription,
                 "follows" if state.reverse_subscription else "none",
                 "the publisher follows",
@@ -230,15 +240,15 @@ def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
     return items
 
 
-_CLIENT = "to measure the time without writes from a client's side"
+_CLIENT = "to measure the time without writes with a client"
 _CLIENT_RIGHTS = (Right("create", "pods", why=_CLIENT), Right("delete", "pods", why=_CLIENT))
 
 
 def cutover_rights(cut: Cutover, *, measure: bool = False, allow_restart: bool = False) -> Checks:
-    """Every right that the chosen path takes, the preparation of a way back included.
+    """Check every right that the operation needs, the preparation of reverse replication included.
 
-    Nothing where the path was gone already, nor on the paths that touch the servers alone. `measure`: a
-    client measures; `allow_restart`: the subscriber is restarted where a way back needs it.
+    Empty if the operation already completed, or needs no Kubernetes API access. `measure`: whether a client
+    measures; `allow_restart`: whether the subscriber is restarted if reverse replication needs it.
     """
     status = cutover_status(cut)
     rights = [*service_rights(cut, status)]
@@ -246,15 +256,15 @@ def cutover_rights(cut: Cutover, *, measure: bool = False, allow_restart: bool =
         rights += _CLIENT_RIGHTS
     if rights and cut.reverse_service:
         rights += _reverse_rights(cut, allow_restart=allow_restart)
-    checks = Checks.of(f"May this user take the path {cut.path}?", (), cut.cluster.journal)
+    checks = Checks.of(f"May this user run {cut.path}?", (), cut.cluster.journal)
     return checks + cut.cluster.access_checks(rights)
 
 
 def service_rights(cut: Cutover, status: CutoverStatus) -> Iterator[Right]:
-    """What must not turn out to be forbidden between the stop of the writes and the Service's switch."""
+    """Return the right to switch the Service, which must not be missing once writes are blocked."""
     switched = status.leads and cut.path == "failover"
     if cut.path in ("cutover", "failover") and unfinished(cut, status) and not switched:
-        yield Right("patch", "services", why="to lead clients to the subscriber", name=cut.service)
+        yield Right("patch", "services", why="to switch clients to the subscriber", name=cut.service)
 
 
 def _reverse_rights(cut: Cutover, *, allow_restart: bool) -> Iterator[Right]:

@@ -1,7 +1,7 @@
-"""Publications on the server that took over without its publisher, so that others can follow it (12.10).
+"""Publications on the new primary after a failover, so that others can subscribe to it (12.10).
 
-They are made last, when clients write again. A database in which they would make UPDATE or DELETE fail gets
-none: it is named, with the remedy.
+They are created last, when clients write again. A database in which they would make UPDATE or DELETE fail
+gets none; it is named, with the remedy.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pgnb.logical.publication import read_publications
 from pgnb.logical.publications import plan_publications, update_checks
 from pgnb.logical.specs import DatabaseSpec
 
-_LEVEL = "Subscriptions to it need that, and a restart of the new primary (06_online_changes)."
+_LEVEL = "Subscriptions to it need this, with a restart of the new primary (06_online_changes)."
 
 
 def unpublished(cut: Cutover) -> list[DatabaseSpec]:
-    """The databases of the new primary that lack their publication and can have it. Raises QueryFailed."""
+    """Return the databases whose publication is missing and can be created. Raises QueryFailed."""
     lacking = _lacking(cut)
     refused = {check.name for check in update_checks(cut.subscriber, lacking).failed}
     return [spec for spec in lacking if not any(name.startswith(f"{spec.database}: ") for name in refused)]
@@ -33,22 +33,22 @@ def _lacking(cut: Cutover) -> list[DatabaseSpec]:
 
 
 def publish(cut: Cutover) -> str:
-    """Make the publications that are lacking, of all tables; those that cannot be made are named."""
+    """Create the missing publications, of all tables; name those that cannot be created."""
     chosen = unpublished(cut)
-    outcome = plan_publications(cut.subscriber, chosen).apply().outcome if chosen else "none was lacking"
+    outcome = plan_publications(cut.subscriber, chosen).apply().outcome if chosen else "none was missing"
     left = [spec.database for spec in _lacking(cut)]
-    return f"{outcome}; left out, see the checks: {', '.join(left)}" if left else outcome
+    return f"{outcome}; not created, see the checks: {', '.join(left)}" if left else outcome
 
 
 def publishing_checks(cut: Cutover, *, done: bool) -> Iterator[Check]:
-    """Before: which databases get none, and why, as advice. Once `done`: that all the others have theirs."""
+    """Check, as advice, which databases get no publication; once `done`, that all others have theirs."""
     for check in update_checks(cut.subscriber, _lacking(cut)):
         yield Check(
             f"{check.name} (publication)",
             check.ok,
             check.found,
             check.wanted,
-            f"No publication is made there. {check.remedy}".strip(),
+            f"No publication is created there. {check.remedy}".strip(),
             advice=True,
         )
     level = str(cut.subscriber.scalar("SELECT pg_catalog.current_setting('wal_level')"))
@@ -58,7 +58,7 @@ def publishing_checks(cut: Cutover, *, done: bool) -> Iterator[Check]:
         yield Check(
             "publications on the new primary",
             not lacking,
-            ", ".join(lacking) or "there",
-            "there",
-            "Run this again: it goes on from here.",
+            ", ".join(lacking) or "present",
+            "present",
+            "Run this notebook again: it continues from here.",
         )

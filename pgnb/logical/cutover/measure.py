@@ -1,4 +1,4 @@
-"""The cut-over as a client saw it: writing through the Service, before and after, and phase by phase."""
+"""Measure a cut-over with a client that writes through the Service, before, during and after it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from pgnb.postgres.scratch import CUTOVER
 def measure_cutover(
     cut: Cutover, password: str, subscriber_password: str, *, when: object = True
 ) -> Iterator[Service]:
-    """Let a client write through the Service all the while, into a scratch database that both servers have.
+    """Let a client write through the Service meanwhile, into a scratch database on both servers.
 
-    The scratch database is stopped and led on with the others, so that its client sees what theirs see; its
-    rows are looked for on both servers, and it is dropped on both. Passwords as for `start_writer`. Without
-    `when` (an empty plan is false), in a plan-only run and on another path than `cutover` nothing is
-    started; what a killed run left of it is dropped all the same, where this one applies. A client that
-    can't be started stops nothing: the checks say that nobody measured. Raises DeadlineExceeded when the
-    client doesn't come back.
+    The scratch database is blocked and switched with the others, so that its client sees what theirs see. Its
+    rows are looked for on both servers, and it is dropped on both. Passwords as for `start_writer`. Does
+    nothing if `when` is false, in a plan-only run, or for operations other than `cutover`; a scratch database
+    left by an interrupted run is still dropped when the run applies. A client that cannot be started stops
+    nothing: the checks then say that nothing was measured. Raises DeadlineExceeded if the client cannot write
+    again.
     """
     service = Service(cut.cluster.journal)
     if cut.cluster.journal.dry_run or cut.path != "cutover" or cut.why_absent:
@@ -41,7 +41,7 @@ def measure_cutover(
         yield service
         return
     try:
-        _drop(here, there)  # One that a killed run left is read-only.
+        _drop(here, there)  # One left by an interrupted run is read-only.
         make_table(there)
         writer = started(
             service, cut.publisher, here, password, host=cut.service, other_password=subscriber_password
@@ -68,12 +68,12 @@ def _drop(*scratches: Scratch) -> None:
 
 
 def _found(writer: Writer, cut: Cutover, writing: Writing) -> Found:
-    """Each acknowledged row is on the publisher, or, from the switch on, on the subscriber."""
+    """Look for each acknowledged row on the publisher, then on the subscriber."""
     gone = writer.found(cut.publisher, writing).missing
     missing = writer.found(cut.subscriber, replace(writing, ids=gone)).missing
     return Found("either server", writing.acknowledged, missing)
 
 
 def plot_cutover(cut: Cutover, service: Service | None = None) -> Plot:
-    """Each phase as a bar, and the time without writes, where a client measured it."""
+    """Plot each phase as a bar, and the time without writes if a client measured it."""
     return plot_phases(cut.path, cut.phases, measured_silence(service), "measured by a client")

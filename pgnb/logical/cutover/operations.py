@@ -1,4 +1,4 @@
-"""The plan of each path, made of what the servers still lack: a second run finds nothing to do."""
+"""The plan of each operation, from what the servers still lack: a second run finds nothing to do."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pgnb.postgres.services import read_service
 
 
 def plan_cutover(cut: Cutover) -> Change:
-    """The plan of the chosen path.
+    """Plan the chosen operation.
 
-    `cutover` asks for `allow_cutover`; `failover` for `allow_cutover`, `accept_loss` and, where a sequence
-    feeds no column, `accept_sequences` (their names); `clean` for `drop_slots` (their names); `abandon` for
+    `cutover` asks for `allow_cutover`; `failover` for `allow_cutover`, `accept_loss` and, if no column uses a
+    sequence, `accept_sequences` (their names); `clean` for `drop_slots` (their names); `abandon` for
     `allow_cutover`. Raises ParameterError for a Service that cannot be switched.
     """
     if cut.path == "clean":
@@ -29,7 +29,7 @@ def plan_cutover(cut: Cutover) -> Change:
         return _abandon(cut, status)
     to_publish = unpublished(cut) if cut.path == "failover" else []
     if not unfinished(cut, status) and not to_publish:
-        return Change(_title(cut), cut.cluster.journal, note="It is done: see the states of its steps.")
+        return Change(_title(cut), cut.cluster.journal, note="It is complete: see the states of its steps.")
     read_service(cut)
     return _planned(cut, status) if cut.path == "cutover" else _failover(cut, status)
 
@@ -46,8 +46,9 @@ def _planned(cut: Cutover, status: CutoverStatus) -> Change:
         _text(cut, status),
         _after(cut),
         work.steps(status),
-        note="Until the first subscription is dropped, whatever fails is put back.",
-        undo_text="path = abandon before that; afterwards the same in the other direction (reverse_service)",
+        note="If a step fails before the first subscription is dropped, writes are allowed again.",
+        undo_text="before that: path = abandon; afterwards: a cut-over in the other direction"
+        " (reverse_service)",
         confirmations=[_allow()],
         precheck=lambda: cutover_checks(cut),
     )
@@ -56,25 +57,27 @@ def _planned(cut: Cutover, status: CutoverStatus) -> Change:
 def _failover(cut: Cutover, status: CutoverStatus) -> Change:
     not_ready = ", ".join(s.spec.database for s in status.items if not s.ready)
     why = "What the publisher committed and the subscriber had not applied is lost."
-    why += f" Tables that were not copied yet stay incomplete in {not_ready}." if not_ready else ""
+    why += f" Tables that were not copied yet remain incomplete in {not_ready}." if not_ready else ""
     wanted = [_allow(), Confirmation("accept_loss", True, why)]
     unknown = ", ".join(unknown_sequences(cut))
     if unknown:
-        wanted.append(Confirmation("accept_sequences", unknown, "Nothing says how far these sequences were."))
+        wanted.append(
+            Confirmation("accept_sequences", unknown, "The last values of these sequences are unknown.")
+        )
     return Change(
         _title(cut),
         cut.cluster.journal,
         _text(cut, status),
         _after(cut),
         FailoverSteps(cut).steps(status),
-        note="Slots that the publisher keeps are noted; path = clean drops them when it is back.",
+        note="The slots left on the publisher are recorded; path = clean drops them when it is back.",
         confirmations=wanted,
         precheck=lambda: cutover_checks(cut),
     )
 
 
 def _allow() -> Confirmation:
-    return Confirmation("allow_cutover", True, "Clients are led to the other server.")
+    return Confirmation("allow_cutover", True, "Clients are switched to the other server.")
 
 
 def _text(cut: Cutover, status: CutoverStatus) -> str:
@@ -86,17 +89,17 @@ def _text(cut: Cutover, status: CutoverStatus) -> str:
 
 
 def _after(cut: Cutover) -> str:
-    back = f", followed by {cut.publisher.name}" if cut.reverse_service else ""
-    lines = [f"{spec.database}: of {cut.subscriber.name}{back}" for spec in cut.specs]
+    back = f", replicated to {cut.publisher.name}" if cut.reverse_service else ""
+    lines = [f"{spec.database}: primary is {cut.subscriber.name}{back}" for spec in cut.specs]
     made = [f"{s.database}: {s.publication}" for s in unpublished(cut)] if cut.path == "failover" else []
     return "\n".join([*lines, *made, f"Service {cut.service}: leads to the subscriber", ""])
 
 
 def _clean(cut: Cutover) -> Change:
     left = tuple(one for one in orphaned_slots(cut.subscriber) if one.database in cut.specs.databases)
-    title = f"slots left on {cut.publisher.name}"
+    title = f"orphaned slots on {cut.publisher.name}"
     if not left:
-        return Change(title, cut.cluster.journal, note="No slot was left.")
+        return Change(title, cut.cluster.journal, note="There is no orphaned slot.")
     names = ", ".join(one.slot for one in left)
 
     def run() -> str:
@@ -108,49 +111,51 @@ def _clean(cut: Cutover) -> Change:
         "".join(f"{one.slot} of {one.database}\n" for one in left),
         "",
         [Step(cut.publisher.name, f"drop the slots {names}", run, journalled=True)],
-        note="They keep WAL until the disk is full. The rows there stay; let no client write to them.",
-        confirmations=[Confirmation("drop_slots", names, "Nobody reads them any more.")],
+        note="They retain WAL until the disk is full. The rows there remain; no client must write to them.",
+        confirmations=[Confirmation("drop_slots", names, "No subscription uses them any more.")],
         precheck=lambda: cutover_checks(cut),
     )
 
 
 def _abandon(cut: Cutover, status: CutoverStatus) -> Change:
-    title = f"let writes in on {cut.publisher.name} again"
-    gone = [state.spec.database for state in status.items if not state.has_subscription]
-    stopped = [state.spec.database for state in status.items if state.stopped]
-    if gone or status.leads or not stopped:
+    title = f"allow writes on {cut.publisher.name} again"
+    dropped = [state.spec.database for state in status.items if not state.has_subscription]
+    blocked = [state.spec.database for state in status.items if state.blocked]
+    if dropped or status.leads or not blocked:
         why = (
-            f"Subscriptions are dropped already ({', '.join(gone)}): go on with path = cutover."
-            if gone
+            f"Subscriptions are already dropped ({', '.join(dropped)}): continue with path = cutover."
+            if dropped
             else ""
         )
         return Change(
-            title, cut.cluster.journal, note=why or "No database is stopped, or the Service is led on."
+            title,
+            cut.cluster.journal,
+            note=why or "No database is blocked, or the Service is already switched.",
         )
-    names = ", ".join(stopped)
+    names = ", ".join(blocked)
 
     def run() -> str:
-        return allow_writes(cut.publisher, stopped)
+        return allow_writes(cut.publisher, blocked)
 
     return Change(
         title,
         cut.cluster.journal,
-        f"writes stopped: {names}\n",
-        f"writes let in: {names}\n",
+        f"writes blocked: {names}\n",
+        f"writes allowed: {names}\n",
         [Step(cut.publisher.name, f"ALTER DATABASE ... RESET in {names}", run, journalled=True)],
         confirmations=[_allow()],
-        precheck=lambda: _nothing_against(cut),
+        precheck=lambda: _unblock_checks(cut),
     )
 
 
-def _nothing_against(cut: Cutover) -> Checks:
-    """Read again immediately before: somebody else may have finished the cut-over meanwhile."""
+def _unblock_checks(cut: Cutover) -> Checks:
+    """Check immediately before: somebody else may have completed the cut-over meanwhile."""
     against = reasons_against(cut)
     check = Check(
         "writes may be allowed again",
         not against,
-        "; ".join(against) or "nothing against it",
-        "nothing against it",
+        "; ".join(against) or "no reason against it",
+        "no reason against it",
         GO_ON.format(publisher=cut.publisher.name),
     )
     return Checks.of(f"Before writes on {cut.publisher.name}", [check], cut.cluster.journal)

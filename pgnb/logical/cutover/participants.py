@@ -1,4 +1,4 @@
-"""Who takes part in a logical cut-over: publisher, subscriber, databases, and the clients' Service."""
+"""The participants of a logical cut-over: publisher, subscriber, databases, and the clients' Service."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ DEFAULT_MARGIN = 10_000
 
 @dataclass(repr=False)
 class Cutover(Displayable):
-    """One cut-over. `why_absent` says what was found in the publisher's place when it does not answer.
+    """One cut-over. `why_absent`: what was found instead of a publisher that does not answer.
 
-    `reverse` names the Service by which the publisher would follow the subscriber afterwards, "" for no way
-    back. `margin`: values that sequences are set ahead when the publisher is dead. The rows of `skip_row_count`
-    databases are not compared. `watched` is the scratch database of the client that measures, stopped and led
-    on with the others. `counted` and `phases` are shown only: what is done is read from the servers every
-    time.
+    `reverse_service`: the Service through which the publisher would follow the subscriber afterwards; "" for
+    no reverse replication. `margin`: values by which sequences are advanced if the publisher is dead. The
+    rows of databases in `skip_row_count` are not compared. `watched`: the scratch database of the measuring
+    client, which is blocked and switched with the others. `row_counts` and `phases` are only displayed: what
+    is done is read from the servers every time.
     """
 
     cluster: Cluster = field(repr=False)
@@ -57,23 +57,23 @@ class Cutover(Displayable):
 
     @property
     def candidate(self) -> Server:
-        """The server that clients are led to."""
+        """The server that clients are switched to."""
         return self.subscriber
 
     @property
     def blocked_databases(self) -> tuple[str, ...]:
-        """The databases of the publisher whose clients are stopped and led on."""
+        """The databases of the publisher whose clients are blocked and switched."""
         return (*self.specs.databases, *([self.watched] if self.watched else []))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Keep how long a phase took, for the record and the picture."""
+        """Record how long a phase took, for the record and the plot."""
         with timed_phase(self.cluster.journal, self.phases, self.candidate.name, name):
             yield
 
     @property
     def table(self) -> Table:
-        """Everybody's part, one fact a line."""
+        """The participants, one fact a row."""
         alive = self.publisher.name if not self.why_absent else f"does not answer: {self.why_absent}"
         facts: dict[str, object] = {
             "path": self.path,
@@ -81,7 +81,7 @@ class Cutover(Displayable):
             "subscriber, which takes over": self.subscriber.name,
             "databases": ", ".join(self.specs.databases) or "none",
             "clients' Service": self.service,
-            "way back": f"the publisher follows through {self.reverse_service}"
+            "reverse replication": f"the publisher follows through {self.reverse_service}"
             if self.reverse_service
             else "none",
         }
@@ -108,14 +108,15 @@ def logical_cutover(
     skip_row_count: Iterable[str] = (),
     expect: str = "",
 ) -> Cutover:
-    """Find everybody's part. On the path `failover` the publisher may be dead.
+    """Find the participants. For `failover` the publisher may be dead.
 
-    Paths: `cutover` (planned), `failover` (the publisher is dead), `clean` (it is back: its slots go),
-    `abandon` (a planned one that did not end: writes are let in again). `databases`: empty takes those that
-    are subscribed to, or were. `reverse_service` (planned only) leads to the subscriber, "" makes no way
-    back. `margin` is a number of values, `timeout` seconds to confirm. `skip_row_count`: databases too large to be
-    counted while writes stand still. `expect`: the system identifier of the publisher, where it answers.
-    Raises ParameterError, PodError, ConnectionFailed, WrongServer.
+    `path`: `cutover` (planned), `failover` (the publisher is dead), `clean` (it is back: drop its slots),
+    `abandon` (a planned cut-over that did not finish: allow writes again). `databases`: empty takes those
+    with a subscription, or with one that was dropped. `reverse_service` (only for `cutover`) selects the
+    subscriber; "" for no reverse replication. `margin`: number of values; `timeout`: seconds to confirm.
+    `skip_row_count`: databases too large to be counted while writes are blocked. `expect`: the system
+    identifier of the publisher, if it answers. Raises ParameterError, PodError, ConnectionFailed,
+    WrongServer.
     """
     if path not in get_args(Path):
         raise ParameterError(f"there is no path {path!r}", remedy=f"Set path to one of {get_args(Path)}.")
@@ -148,9 +149,9 @@ def _among(specs: Specs, skip_row_count: Iterable[str]) -> tuple[str, ...]:
     left = tuple(skip_row_count)
     if unknown := [name for name in left if name not in specs.databases]:
         raise ParameterError(
-            f"databases that are not handed over: {', '.join(unknown)}",
-            found=f"handed over: {', '.join(specs.databases) or 'none'}",
-            remedy="skip_row_count names some of those.",
+            f"databases that do not take part: {', '.join(unknown)}",
+            found=f"taking part: {', '.join(specs.databases) or 'none'}",
+            remedy="Name only these in skip_row_count.",
         )
     return left
 
@@ -164,7 +165,7 @@ def _publisher(
         )
     except (PodError, ConnectionFailed) as gone:
         if not may_lack:
-            remedy = f"{gone.remedy} Where the publisher is dead for good, path = failover.".strip()
+            remedy = f"{gone.remedy} If the publisher will not return, set path = failover.".strip()
             raise type(gone)(gone.message, found=gone.found, remedy=remedy) from gone
         why = gone.found or gone.message
         return Server(Absent(f"the server of {selector}", why), Login(user), cluster.journal), why
@@ -172,7 +173,7 @@ def _publisher(
 
 
 def _specs(publisher: Server, subscriber: Server, databases: Iterable[str]) -> Specs:
-    """Those that are named; else each that is subscribed to, was, or has a publication left behind."""
+    """Return the named databases; else those with a subscription, a dropped one, or a publication."""
     named = list(databases)
     if named:
         return database_specs(publisher if publisher.present else subscriber, named)

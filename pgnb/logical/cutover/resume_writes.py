@@ -1,7 +1,7 @@
-"""Whether writes may be allowed again on the old publisher, read from everything that could say no.
+"""Decide whether writes may be allowed again on the old publisher.
 
-A cut-over that failed may have been finished by somebody else, and its clients may write on the subscriber
-already. What cannot be read counts as a reason against it: then the writes stay stopped.
+Somebody else may have completed the cut-over that failed, and clients may already write on the subscriber.
+What cannot be read counts as a reason against it: then writes stay blocked.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pgnb.logical.write_block import allow_writes
 from pgnb.postgres.services import own_labels, read_service, selector_words
 
 GO_ON = (
-    "The writes stay stopped on {publisher}. See where the Service leads, and which server the clients write"
-    " to. To finish, run this again (path = cutover); to go back, lead the Service to {publisher} and run"
-    " this with path = abandon."
+    "Writes stay blocked on {publisher}. Check where the Service leads, and on which server clients"
+    " write. To complete the cut-over, run this again (path = cutover). To go back, switch the Service to"
+    " {publisher} and run this with path = abandon."
 )
 
 
 def subscribed_specs(cut: Cutover) -> list[DatabaseSpec]:
-    """The databases whose subscription is still there. Raises what the subscriber raises."""
+    """Return the databases whose subscription still exists. Raises what the subscriber raises."""
     found = map_parallel(
         lambda spec: spec.subscription in read_subscriptions(cut.subscriber, spec.database), cut.specs
     )
@@ -32,7 +32,7 @@ def subscribed_specs(cut: Cutover) -> list[DatabaseSpec]:
 
 
 def reasons_against(cut: Cutover) -> tuple[str, ...]:
-    """Why clients must not write on the publisher again; empty where all was read and nothing was found."""
+    """Return why clients must not write on the publisher again; empty if there is no reason."""
     return tuple(
         reason
         for look in (_lease, _subscriptions, _service, _clients)
@@ -48,7 +48,7 @@ def _read(look: Callable[[], list[str]]) -> list[str]:
 
 
 def _lease(cut: Cutover) -> Iterator[str]:
-    """A run whose Lease somebody else holds may be behind that one."""
+    """Report a lost Lease: its new holder may have continued the cut-over."""
     try:
         cut.cluster.journal.assert_guarded()
     except LeaseLost as lost:
@@ -63,7 +63,7 @@ def _subscriptions(cut: Cutover) -> Iterator[str]:
 
 
 def _service(cut: Cutover) -> Iterator[str]:
-    """By its selector: it must find the publisher's pod, and must not be what finds the subscriber alone."""
+    """Report a Service whose selector does not match the publisher's pod, or matches the subscriber alone."""
     selector = read_service(cut)["spec"]["selector"]
     wanted = own_labels(cut.subscriber)
     to_subscriber = all(selector.get(key) == value for key, value in wanted.items())
@@ -83,20 +83,20 @@ SELECT DISTINCT a.datname AS database
 
 
 def _clients(cut: Cutover) -> Iterator[str]:
-    """Clients that write on the subscriber at this moment; where they are led is what the Service tells."""
+    """Report clients that write on the subscriber now."""
     rows = cut.subscriber.query(_WRITTEN, (list(cut.specs.databases),))
     if rows:
         yield f"clients write on the subscriber, in {', '.join(sorted(row['database'] for row in rows))}"
 
 
 def restore_writes(cut: Cutover) -> str:
-    """Let writes in again where nothing speaks against it; what was done, in words. Raises no PgnbError."""
+    """Allow writes again if no reason speaks against it; return what was done. Raises no PgnbError."""
     against = reasons_against(cut)
     how = GO_ON.format(publisher=cut.publisher.name)
     if against:
-        return f"Not put back: {'; '.join(against)}. {how}"
+        return f"Writes were not allowed again: {'; '.join(against)}. {how}"
     try:
-        return f"Put back: {allow_writes(cut.publisher, cut.blocked_databases)}."
+        return f"Restored: {allow_writes(cut.publisher, cut.blocked_databases)}."
     except PgnbError as failed:
         found = f" ({failed.found})" if failed.found else ""
-        return f"PUTTING BACK FAILED: {failed.message}{found}. {how}"
+        return f"RESTORING WRITES FAILED: {failed.message}{found}. {how}"

@@ -1,4 +1,4 @@
-"""The way back: the publisher follows the subscriber once that is the primary, from its first write on."""
+"""Reverse replication: the publisher follows the subscriber after the cut-over, from its first write on."""
 
 from __future__ import annotations
 
@@ -21,18 +21,22 @@ WRITE_ANYWAY = "SET default_transaction_read_only = off"
 
 
 def reverse_replication_settings(cut: Cutover) -> dict[str, str]:
-    """The settings that the subscriber needs for a way back; none without one."""
+    """Return the settings that the subscriber needs for reverse replication; empty without it."""
     return {"wal_level": "logical"} if cut.reverse_service else {}
 
 
 def plan_reverse_replication(cut: Cutover, networks: Sequence[str]) -> Change:
-    """The plan that lets the replicating role into the subscriber: role, read rights, pg_hba.conf.
+    """Plan the access of the replication role to the subscriber: role, read rights, pg_hba.conf.
 
-    Nothing to do without a way back. It also needs wal_level = logical there, which the checks look at.
+    Empty without reverse replication. It also needs wal_level = logical there, which the checks examine.
     """
-    title, target = f"the way back, on {cut.subscriber.name}", cut.subscriber
+    title, target = f"reverse replication on {cut.subscriber.name}", cut.subscriber
     if not cut.reverse_service:
-        return Change(title, cut.cluster.journal, note="No way back is asked for (reverse_service is empty).")
+        return Change(
+            title,
+            cut.cluster.journal,
+            note="Reverse replication is not requested (reverse_service is empty).",
+        )
     rules = subscription_rules(cut.role, networks, tls=target.facts.ssl)
     parts = [
         plan_role(target, cut.role, cut.secret),
@@ -50,10 +54,10 @@ def plan_reverse_replication(cut: Cutover, networks: Sequence[str]) -> Change:
 
 
 def follow(cut: Cutover) -> str:
-    """Publications on the subscriber, slots there, and subscriptions of the publisher, which copy nothing.
+    """Create publications and slots on the subscriber, and subscriptions without a copy on the publisher.
 
-    Both sides hold the same rows at this point, and no client writes. `origin = none` (16) keeps rows that
-    came from the publisher from going back to it.
+    Both servers hold the same rows at this point, and no client writes. `origin = none` (since 16) keeps rows
+    that came from the publisher from returning to it.
     """
     new, old = cut.subscriber, cut.publisher
     origin = replication_source(
@@ -72,7 +76,7 @@ def follow(cut: Cutover) -> str:
 
 
 def _drop_unfinished(cut: Cutover) -> None:
-    """A slot that a killed run left is made anew: nobody has written since, and nobody reads it."""
+    """Drop slots that an interrupted run left: nothing was written since, and no subscription uses them."""
     there = logical_slots(cut.subscriber)
     for spec in cut.specs:
         slot = there.get(spec.slot)

@@ -1,4 +1,7 @@
-"""Where a cut-over stands: each step's state by database, read from the servers: a killed run resumes."""
+"""The state of a cut-over by step and database, read from the servers.
+
+An interrupted run therefore continues where it stopped.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +30,16 @@ COLUMNS = (
     "sequences",
     "subscription",
     "slot",
-    "way back",
+    "reverse",
 )
 
 
 @dataclass(frozen=True)
 class DatabaseState:
-    """One database. `gaps`: sequences that are behind; `silence` None: the publisher is not there.
+    """One database. `advances`: sequences that are behind.
 
-    `noted`: its slot is left on a dead publisher; `followed`: the publisher follows the subscriber already.
+    `write_status` is None if the publisher does not answer. `orphaned_slot`: its slot is left on a dead
+    publisher; `reverse_subscription`: the publisher already follows the subscriber.
     """
 
     spec: DatabaseSpec
@@ -48,24 +52,24 @@ class DatabaseState:
     row_counts: RowCounts | None
 
     @property
-    def stopped(self) -> bool:
-        """Whether the publisher's database takes no writes of clients any more."""
-        return self.write_status is not None and self.write_status.stopped
+    def blocked(self) -> bool:
+        """Whether writes of clients are blocked in the publisher's database."""
+        return self.write_status is not None and self.write_status.blocked
 
     @property
     def ready(self) -> bool:
-        """Whether every table's copy is through; of a dropped subscription it was before."""
+        """Whether every table's copy has finished; for a dropped subscription it had."""
         return self.subscription is None or self.subscription.ready == self.subscription.tables
 
     @property
     def has_subscription(self) -> bool:
-        """Whether nothing of this database's subscription is gone yet."""
+        """Whether its subscription still exists."""
         return self.subscription is not None
 
 
 @dataclass(frozen=True, repr=False)
 class CutoverStatus(Displayable):
-    """Every database, and where the Service leads: `leads` is true when to the subscriber alone."""
+    """All databases, and where the Service leads; `leads`: to the subscriber alone."""
 
     items: tuple[DatabaseState, ...]
     leads: bool
@@ -74,13 +78,13 @@ class CutoverStatus(Displayable):
 
     @property
     def table(self) -> Table:
-        """Each step's state, one database a line."""
+        """The state of each step, one database a row."""
         note = f"Service {self.service}: {self.leads_to}" if self.items else "No database takes part."
         return Table.of(COLUMNS, [_line(item) for item in self.items], title="Steps by database", note=note)
 
 
 def cutover_status(cut: Cutover) -> CutoverStatus:
-    """How each step stands now, read from both servers, or from the one that is alive."""
+    """Read the state of each step from both servers, or from the one that answers."""
     write_statuses = write_status(cut.publisher)
     slots = logical_slots(cut.publisher)
     orphaned = {one.database for one in orphaned_slots(cut.subscriber)}
@@ -95,7 +99,7 @@ def cutover_status(cut: Cutover) -> CutoverStatus:
 
 
 def unfinished(cut: Cutover, status: CutoverStatus) -> bool:
-    """Whether a step is still to be done; before a first cut-over, and after one that was killed."""
+    """Return whether a step remains: before a cut-over, or after an interrupted one."""
     lacks_reverse = bool(cut.reverse_service) and any(
         not state.reverse_subscription for state in status.items
     )
@@ -141,9 +145,9 @@ def _state(
 def advances_of(
     cut: Cutover, spec: DatabaseSpec, subscription: Subscription | None
 ) -> tuple[SequenceAdvance, ...]:
-    """The sequences that are behind: the publisher's values or, without it, the rows and the margin.
+    """Return the sequences that are behind the publisher or, without it, the rows and the margin.
 
-    Once the subscription is dropped without a publisher, its sequences were set: only the rows count then.
+    Without a publisher the sequences were set before the subscription was dropped: then only the rows count.
     """
     if cut.path == "failover":
         return advances_from_rows(cut.subscriber, spec, cut.margin if subscription else 0)
@@ -159,12 +163,12 @@ def _line(one: DatabaseState) -> tuple[object, ...]:
     rows = "not counted" if counted is None else "differ" if counted.different else f"{counted.rows:,} equal"
     return (
         one.spec.database,
-        "publisher is dead" if dead else Cell("stopped", "good") if one.stopped else "let in",
+        "no publisher" if dead else Cell("blocked", "good") if one.blocked else "allowed",
         tables if one.ready else Cell(tables, "warn"),
         confirmed,
         rows,
         Cell(f"{len(one.advances)} behind", "warn") if one.advances else Cell("not behind", "good"),
         one.subscription.summary if one.subscription else Cell("dropped", "good"),
-        "left, noted" if one.orphaned_slot else "unknown" if dead else "there" if one.slot else "none",
+        "orphaned, recorded" if one.orphaned_slot else "unknown" if dead else "there" if one.slot else "none",
         "follows" if one.reverse_subscription else "–",
     )

@@ -1,6 +1,6 @@
-"""The planned cut-over: writes stop, everything arrives, and only then anything is dropped.
+"""The steps of a cut-over and of a failover to the subscriber.
 
-Each step looks at the servers first and does what is left, so that a run that was killed anywhere goes on.
+Each step reads the servers first and does what is left, so that an interrupted run can continue.
 """
 
 from __future__ import annotations
@@ -23,56 +23,58 @@ from pgnb.logical.row_counts import compare_row_counts
 from pgnb.logical.sequences import advances_from_publisher, set_sequences
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
-from pgnb.logical.write_block import end_sessions, stop_writes
+from pgnb.logical.write_block import block_writes, end_sessions
 from pgnb.postgres import compose, identifier
 from pgnb.postgres.services import switch
 
 
 @dataclass
 class CutoverSteps:
-    """The steps of one planned cut-over."""
+    """The steps of a planned cut-over: writes are blocked, all changes arrive, only then anything is dropped."""
 
     cut: Cutover
 
     def steps(self, status: CutoverStatus) -> list[Step]:
-        """All of them in order, over every database; without the counting where clients write already."""
+        """Return all steps in order; without counting if clients already use the subscriber."""
         here, there = self.cut.publisher.name, self.cut.subscriber.name
         proof: list[tuple[str, str, Callable[[], str]]] = [
-            (here, "stop the clients' writes and end their sessions", self._stop),
-            (there, "every table ready, a marker confirmed by every slot", self._arrive),
-            (there, "rows equal on both sides, table by table", self._count),
-            (there, "sequences: the publisher's values, with is_called", self._sequences),
+            (here, "block clients' writes and end their sessions", self._stop),
+            (there, "wait until every table is ready and every slot has confirmed a marker", self._arrive),
+            (there, "compare row counts on both servers, table by table", self._count),
+            (there, "set sequences to the publisher's values, with is_called", self._sequences),
         ]
         rest: list[tuple[str, str, Callable[[], str]]] = [
             (there, "DROP SUBSCRIPTION, with the slots on the publisher", self._drop)
         ]
         if self.cut.reverse_service:
-            rest.append((here, "the way back: publications, slots and subscriptions", self._follow))
-        rest.append((f"service/{self.cut.service}", "lead the clients to the subscriber", self._switch))
+            rest.append(
+                (here, "reverse replication: create publications, slots and subscriptions", self._follow)
+            )
+        rest.append((f"service/{self.cut.service}", "switch the clients to the subscriber", self._switch))
         done = [] if status.leads else proof
         guarded = [Step(target, what, lambda run=run: self._guarded(run), True) for target, what, run in done]  # type: ignore[misc]
         return [*guarded, *(Step(target, what, run, True) for target, what, run in rest)]
 
     def _guarded(self, run: Callable[[], str]) -> str:
-        """A failure before the first drop lets the writes in again, where nothing speaks against it."""
+        """Allow writes again after a failure before the first drop, unless a reason speaks against it."""
         try:
             return run()
         except PgnbError as error:
             remedy = f"{error.remedy} {restore_writes(self.cut)}".strip()
             raise ChangeFailed(error.message, found=error.found, remedy=remedy) from error
         except BaseException as interrupt:
-            # An interrupt has no remedy of its own: its note says what was put back.
+            # An interrupt has no remedy text: its note says what was restored.
             interrupt.add_note(restore_writes(self.cut))
             raise
 
     def _stop(self) -> str:
-        with self.cut.phase("stop writes"):
-            return stop_writes(self.cut.publisher, self.cut.blocked_databases)
+        with self.cut.phase("writes blocked"):
+            return block_writes(self.cut.publisher, self.cut.blocked_databases)
 
     def _arrive(self) -> str:
         cut, subscribed = self.cut, subscribed_specs(self.cut)
         if not subscribed:
-            return "every subscription is dropped already"
+            return "every subscription is already dropped"
         with self.cut.phase("marker confirmed"):
             wait_copied(cut.publisher, cut.subscriber, subscribed, timeout=cut.timeout)
             found = wait_applied(cut.publisher, cut.subscriber, subscribed, timeout=cut.timeout)
@@ -89,7 +91,7 @@ class CutoverSteps:
         different = [f"{one.database}: {words}" for one in counted for words in one.different]
         if different:
             raise VerificationFailed(
-                f"{len(different)} tables differ although everything was applied",
+                f"{len(different)} tables differ although all changes were applied",
                 found="; ".join(different),
                 remedy="Resynchronise them (12.9), or find who wrote on the subscriber.",
             )
@@ -119,11 +121,11 @@ class CutoverSteps:
         return f"{len(subscribed)} dropped"
 
     def _follow(self) -> str:
-        with self.cut.phase("way back"):
+        with self.cut.phase("reverse replication"):
             return follow(self.cut)
 
     def _switch(self) -> str:
-        """Clients that came back while the writes were stopped have read-only sessions: those end, too."""
+        """Switch the Service, then end the read-only sessions of clients that reconnected meanwhile."""
         with self.cut.phase("Service switched"):
             words = switch(self.cut)
             ended = end_sessions(self.cut.publisher, self.cut.blocked_databases)
@@ -132,21 +134,30 @@ class CutoverSteps:
 
 @dataclass
 class FailoverSteps:
-    """The steps without a publisher; each does what is left."""
+    """The steps without a publisher: drop subscriptions, advance sequences by a margin, switch the Service.
+
+    Publications are created on the new primary last, so that they do not extend the outage.
+    """
 
     cut: Cutover
 
     def steps(self, status: CutoverStatus) -> list[Step]:
-        """In order: a publisher that comes back must not write into tables whose sequences were just set."""
+        """Return the steps in order.
+
+        The subscriptions are disabled first: a publisher that returns must not write into tables whose
+        sequences were set.
+        """
         there, margin = self.cut.subscriber.name, self.cut.margin
         service = f"service/{self.cut.service}"
         steps = [
             Step(there, "DISABLE the subscriptions", self._disable, True),
-            Step(there, f"sequences: beyond the rows that are there, by {margin:,}", self._sequences, True),
-            Step(there, "note the slots; SET (slot_name = NONE); DROP SUBSCRIPTION", self._drop, True),
+            Step(there, f"set sequences {margin:,} values beyond the existing rows", self._sequences, True),
+            Step(there, "record the slots; SET (slot_name = NONE); DROP SUBSCRIPTION", self._drop, True),
         ]
-        lead = [Step(service, "lead the clients to the subscriber", lambda: switch(self.cut), True)]
-        follow = Step(there, "publications, so that others can follow", lambda: publish(self.cut), True)
+        lead = [Step(service, "switch the clients to the subscriber", lambda: switch(self.cut), True)]
+        follow = Step(
+            there, "create publications, so that others can subscribe", lambda: publish(self.cut), True
+        )
         return [*steps, *([] if status.leads else lead), *([follow] if unpublished(self.cut) else ())]
 
     def _disable(self) -> str:
@@ -170,7 +181,7 @@ class FailoverSteps:
     def _drop(self) -> str:
         ensure_table(self.cut.subscriber)
         run_all(self._drop_one, self.cut.specs, lambda spec: spec.database)
-        return "dropped; their slots are noted in pgnb.left_slots"
+        return "dropped; their slots are recorded in pgnb.left_slots"
 
     def _drop_one(self, spec: DatabaseSpec) -> None:
         now = read_subscriptions(self.cut.subscriber, spec.database).get(spec.subscription)

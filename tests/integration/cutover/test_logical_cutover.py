@@ -77,7 +77,7 @@ def test_a_run_that_was_killed_between_two_drops_goes_on(stage: Stage) -> None:
     states = {state.spec.database: state for state in cutover_status(again).items}
     assert states["Sales-2026"].standing is None
     assert states["shop"].standing is not None
-    assert all(state.stopped for state in states.values())
+    assert all(state.blocked for state in states.values())
     gate(cutover_checks(again))
     with stage.publisher.new_session("shop") as pooled:
         pid = pooled.backend_pid
@@ -119,7 +119,7 @@ def test_rows_that_differ_put_everything_back(kept: Stage) -> None:
     with pytest.raises(ChangeFailed, match="1 tables differ") as failure:
         carry_out(plan_cutover(cut), allow_cutover=True)
     assert "public.orders: 480 and 481" in failure.value.found
-    assert not any(one.stopped for one in write_status(kept.publisher).values())
+    assert not any(one.blocked for one in write_status(kept.publisher).values())
     kept.publisher.close_sessions()  # Those of before were ended, as a client's.
     kept.publisher.execute("INSERT INTO orders (item) VALUES ('goes on')", database="shop")
     assert not cutover_status(cut).leads
@@ -147,13 +147,13 @@ def test_writes_stay_stopped_where_another_run_has_led_the_clients_on(
     said = "not read: the API server" if unread else f"the Service {PUBLISHER} leads to the subscriber"
     assert f"Not put back: {said}" in failure.value.remedy
     assert "run this again (path = cutover)" in failure.value.remedy
-    assert all(write_status(stage.publisher)[database].stopped for database in DATABASES)
+    assert all(write_status(stage.publisher)[database].blocked for database in DATABASES)
     if unread:
         monkeypatch.undo()
         switch(second)
     abandoned = plan_cutover(stage.cut("abandon"))
     assert not abandoned
-    assert all(write_status(stage.publisher)[database].stopped for database in DATABASES)
+    assert all(write_status(stage.publisher)[database].blocked for database in DATABASES)
 
 
 @pytest.mark.long
@@ -170,9 +170,9 @@ def test_writes_stay_stopped_where_the_lease_was_lost(stage: Stage) -> None:
         "Not put back: the Lease is somebody else's (held by another)"
     )
     cut.cluster.journal.guards.remove(lost)
-    assert all(write_status(stage.publisher)[database].stopped for database in DATABASES)
+    assert all(write_status(stage.publisher)[database].blocked for database in DATABASES)
     assert "Not put back" not in unblocking.restore_writes(cut)
-    assert not any(write_status(stage.publisher)[database].stopped for database in DATABASES)
+    assert not any(write_status(stage.publisher)[database].blocked for database in DATABASES)
 
 
 def _away(*_arguments: object, **_named: object) -> object:
@@ -204,7 +204,7 @@ def test_nothing_happens_without_its_confirmation_or_in_a_run_that_plans(kept: S
     assert only.apply().outcome == "plan only: nothing was changed"
     planning.subscriber.close()
     planning.cluster.close()
-    assert not any(one.stopped for one in write_status(kept.publisher).values())
+    assert not any(one.blocked for one in write_status(kept.publisher).values())
     assert len(logical_slots(kept.publisher)) == len(DATABASES)
 
 
@@ -243,7 +243,7 @@ def test_the_first_error_is_told_although_putting_back_cannot_read_the_subscribe
     assert isinstance(failure.value.__cause__, QueryFailed)
     assert failure.value.found == "what it found"
     assert "Not put back: not read: the API server does not answer" in failure.value.remedy
-    assert all(write_status(kept.publisher)[database].stopped for database in DATABASES)
+    assert all(write_status(kept.publisher)[database].blocked for database in DATABASES)
     monkeypatch.undo()
     carry_out(plan_cutover(kept.cut("abandon")), allow_cutover=True)
 

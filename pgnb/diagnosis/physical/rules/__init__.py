@@ -1,1 +1,1 @@
-"""The rules: each module reads the evidence and names what it finds in its part of it. Pure functions."""
+"""Rules: each module derives the findings of one subject from the evidence. Pure functions."""

@@ -1,4 +1,4 @@
-"""Findings about replay: paused by a setting that is too low, or by a person."""
+"""Findings about replay: paused because of a setting that is too low, or by a person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pgnb.physical.sizing import FIVE
 
 
 def replay_findings(evidence: Evidence) -> Iterator[Finding]:
-    """The five settings, then a pause that they do not explain."""
+    """Report settings below the primary's, then a pause that they do not explain."""
     primary = evidence.primary
     for standby in evidence.standbys:
         if not (standby.reachable and standby.facts.in_recovery):
@@ -34,14 +34,18 @@ def _low(standby: ServerObservation, primary: ServerObservation) -> tuple[str, .
 def _too_low(standby: ServerObservation, low: tuple[str, ...]) -> Finding:
     receiver = standby.receiver
     paused = receiver is not None and receiver.paused
-    now = "Replay has stopped for it" if paused else "Replay will stop as soon as the primary's value arrives"
+    now = (
+        "Replay has stopped because of it"
+        if paused
+        else "Replay will stop as soon as the primary's value arrives"
+    )
     return Finding(
         "setting-too-low",
         standby.name,
         f"{now}, and the standby's next start with it fails until the setting is raised.",
         (*low, *lines_about(standby.log, "setting-too-low", limit=1)),
-        "Raise it in the standby's configuration and restart the standby (06, section 6.2): the standby is"
-        " raised first, the primary lowered first.",
+        "Raise it in the standby's configuration and restart the standby (06, section 6.2). Raise the"
+        " standby first; lower the primary first.",
     )
 
 
@@ -57,5 +61,5 @@ def _paused(standby: ServerObservation) -> Finding:
             f"pg_get_wal_replay_pause_state(): {receiver.pause_state}",
             f"replayed {receiver.replayed_lsn}, {behind:,} bytes received and not replayed",
         ),
-        "SELECT pg_wal_replay_resume() on the standby, once nobody needs the pause.",
+        "SELECT pg_wal_replay_resume() on the standby, when the pause is no longer needed.",
     )
