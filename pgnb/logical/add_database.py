@@ -1,4 +1,4 @@
-"""A new database on the publisher, made only when asked for: a name that is not there may be a slip."""
+"""Create a new database on the publisher, only if asked for: a missing name may be a typing error."""
 
 from __future__ import annotations
 
@@ -33,20 +33,21 @@ def plan_new_database(
     operations: str = ALL_OPERATIONS,
     allow_replica_identity: bool = True,
 ) -> Change:
-    """Make the database, and in it what `ddl` says, in one transaction as `owner`; nothing where it is there.
+    """Plan to create the database and, by `ddl`, its contents, in one transaction as `owner`.
 
-    It gets its name once its content is made: where the SQL fails, or the run is killed, there is no database
-    of that name, and the next run begins anew. Encoding and locale are those of template1, as CREATE DATABASE
-    has it. Without `allow_replica_identity`, SQL that makes a table without a primary key is refused where
-    `publish` and `operations` would have its UPDATE and DELETE fail: its transaction is rolled back. Raises
-    ParameterError for a name that is not there unless `create` is true.
+    Empty if the database exists. It gets its name once its contents are complete: if the SQL fails, or the
+    run is interrupted, there is no database of that name and the next run begins again. Encoding and locale
+    are those of template1, as with CREATE DATABASE. Without `allow_replica_identity`, SQL that creates a
+    table without a primary key is refused if `publish` and `operations` would make its UPDATE and DELETE
+    fail: its transaction is rolled back. Raises ParameterError for a missing database unless `create` is
+    true.
     """
     check_name("database", database)
     title = f"database {database} on {publisher.name}"
     there = database in {row["name"] for row in publisher.query("databases")}
     if there or not publisher.present:
         return Change(
-            title, publisher.journal, note="It is there." if there else "the server is not there yet"
+            title, publisher.journal, note="It exists." if there else "the server does not exist yet"
         )
     if not create:
         raise ParameterError(
@@ -69,9 +70,9 @@ def new_database_specs(
     operations: str = ALL_OPERATIONS,
     via_root: bool = False,
 ) -> Specs:
-    """The spec of one database, with what `publish` says of it; none in a plan-only run that would make it.
+    """Return the spec of one database, with what `publish` says of it.
 
-    Raises ParameterError as database_specs does.
+    Empty in a plan-only run that would create the database. Raises ParameterError as database_specs does.
     """
     there = {row["name"] for row in publisher.query("databases")}
     if publisher.journal.dry_run and database not in there:
@@ -82,7 +83,7 @@ def new_database_specs(
 
 @dataclass(frozen=True)
 class _NewDatabase:
-    """One database on its way, under a name of its own until its content is there."""
+    """A database that is created under a temporary name until its contents are complete."""
 
     publisher: Server
     database: str
@@ -93,7 +94,7 @@ class _NewDatabase:
 
     @property
     def temporary_name(self) -> str:
-        """The name that it has meanwhile; nobody else gives such a one."""
+        """Temporary name until the contents are complete; the prefix is reserved for pgnb."""
         return unfinished(self.database)
 
     def steps(self) -> list[Step]:
@@ -101,7 +102,7 @@ class _NewDatabase:
         if not self.ddl:
             return [Step(here, f"CREATE DATABASE {self.database}", lambda: self._create(self.database), True)]
         return [
-            Step(here, f"CREATE DATABASE {self.temporary_name}, {self.database} to be", self._begin, True),
+            Step(here, f"CREATE DATABASE {self.temporary_name}, later {self.database}", self._begin, True),
             Step(here, f"{self.database}: {' '.join(self.ddl.split())}", self._fill),
             Step(here, f"ALTER DATABASE {self.temporary_name} RENAME TO {self.database}", self._rename, True),
         ]
@@ -115,7 +116,7 @@ class _NewDatabase:
     def _create(self, called: str) -> str:
         made = compose("CREATE DATABASE {}", identifier(called))
         self.publisher.execute(compose("{} OWNER {}", made, identifier(self.owner)) if self.owner else made)
-        return "made"
+        return "created"
 
     def _fill(self) -> str:
         with self.publisher.new_session(self.temporary_name) as session:
@@ -125,15 +126,15 @@ class _NewDatabase:
             session.execute(self.ddl)
             self._assert_keyed([row["name"] for row in session.execute(_KEYLESS)] if self.keyed else [])
             session.execute("COMMIT")
-        return "made"
+        return "created"
 
     def _assert_keyed(self, keyless: Sequence[str]) -> None:
         if keyless:
             raise GateClosed(
                 f"{self.database}: UPDATE and DELETE would fail once it is published",
                 found=f"no primary key: {', '.join(keyless)}",
-                remedy="Give them a primary key in database_ddl, or set allow_replica_identity = True. Its"
-                f" transaction was rolled back; there is no database {self.database}.",
+                remedy="Give these tables a primary key in database_ddl, or set allow_replica_identity ="
+                f" True. The transaction was rolled back; there is no database {self.database}.",
             )
 
     def _rename(self) -> str:

@@ -1,8 +1,8 @@
-"""Adding a table while replication runs: the subscriber's first, then the publisher's, publication, REFRESH.
+"""Add a table to running replication: on the subscriber, then the publisher, the publication, and REFRESH.
 
-The order is the whole point. A table that is published and that the subscriber lacks stalls every table of
-the subscription; one that both have and nobody refreshed loses its rows silently. The same plan mends a table
-that was made on the publisher first: what is there already is left as it is.
+The order matters. A published table that the subscriber lacks stalls every table of the subscription; a table
+that both have, without a REFRESH, loses its rows without an error. The same plan repairs a table that was
+created on the publisher first: what exists already is left as it is.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
 
 @dataclass(frozen=True)
 class _NewTable:
-    """One table on its way: what is there of it on either side."""
+    """One table and what exists of it on both servers."""
 
     publisher: Server
     subscriber: Server
@@ -62,7 +62,7 @@ class _NewTable:
 
     @property
     def covered(self) -> bool:
-        """Whether the publication has the table as soon as it is there."""
+        """Whether the publication includes the table as soon as it exists."""
         holds = self.publication.holds
         listed = {(table.schema, table.name) for table in holds.tables}
         return holds.all_tables or self.table[0] in holds.schemas or self.table in listed
@@ -75,19 +75,19 @@ class _NewTable:
 
     @property
     def known(self) -> bool:
-        """Whether the subscription knows it, under its own name or those of its partitions."""
+        """Whether the subscription knows it, by its own name or those of its partitions."""
         wanted = [self.table] if self.publication.via_root else self.parts
         return bool(wanted) and self.states.issuperset(wanted)
 
     @property
     def branch(self) -> list[Named]:
-        """It and every table below it, as its definition is dumped."""
+        """The table and every table below it, as they are dumped."""
         below = [one.named for one in self.identities.values() if self.table in one.roots]
         return [self.table, *below]
 
     @property
     def alone(self) -> DatabaseSpec:
-        """The spec as if the publication held this table and no other, as it publishes it."""
+        """The spec as if the publication held only this table."""
         listed = {(table.schema, table.name): table for table in self.publication.holds.tables}
         only = PublicationSpec(False, (), (listed.get(self.table, PublishedTable(*self.table)),))
         return replace(
@@ -99,15 +99,15 @@ class _NewTable:
 
     @property
     def dumped(self) -> bool:
-        """Whether the subscriber's table is made from the publisher's dump."""
+        """Whether the subscriber's table is created from the publisher's dump."""
         return self.theirs is None and self.ours is not None
 
     @property
     def kind(self) -> str:
-        """How the publication comes to have it."""
+        """How the publication comes to include it."""
         if self.publication.holds.all_tables:
-            return "for all tables, has it by itself"
-        return "has it" if self.covered else "lists its tables, so it is added"
+            return "is for all tables and includes it"
+        return "includes it" if self.covered else "lists its tables, so this one is added"
 
 
 def plan_add_table(
@@ -122,13 +122,13 @@ def plan_add_table(
     first_rows: str = "",
     via_root: bool = False,
 ) -> Change:
-    """The plan after which the table is replicated: made where it lacks, published, refreshed, copied.
+    """Plan to replicate a table: create it where it is missing, publish, refresh, copy.
 
-    `table` as `schema.table`; `ddl`: the SQL that makes it, needed when the publisher does not have it yet,
-    and carried out in one transaction on each side, as `owner` where one is named. A table that the publisher
-    has is made on the subscriber from its dump. `first_rows`: SQL that writes into a table that is made, on
-    the publisher alone, so that there is something to see arrive. `via_root`: its changes are to be sent as
-    the partitioned table's, which the publication must do already. Raises GateClosed without publication or
+    `table` as `schema.table`. `ddl`: the SQL that creates it, needed if the publisher does not have it yet;
+    it runs in one transaction on each server, as `owner` if one is named. If the publisher has the table, the
+    subscriber's is created from its dump. `first_rows`: SQL that writes into a newly created table on the
+    publisher, so that rows can be seen to arrive. `via_root`: its changes are to be sent as those of the
+    partitioned table, which the publication must do already. Raises GateClosed without publication or
     subscription, for a disabled subscription, and for tables that differ so that replication stops;
     ParameterError for `ddl`.
     """
@@ -146,7 +146,7 @@ def plan_add_table(
         _desired(work) if steps else _state(work),
         steps,
         note=f"The publication {spec.publication} {work.kind}.",
-        undo_text="take the table out of the publication, REFRESH, and drop it where this made it",
+        undo_text="remove the table from the publication, REFRESH, and drop it where this created it",
         precheck=lambda: _checks(work),
     )
 
@@ -167,7 +167,7 @@ def _look(
         raise GateClosed(
             f"{spec.database} is not replicated yet",
             found=f"there is no {missing}",
-            remedy="Section 12.4 (12_logical_replication) sets it up, this table included.",
+            remedy="12_logical_replication (section 12.4) sets it up, this table included.",
         )
     named = {"subscription": spec.subscription}
     rows = subscriber.query("logical/copying", named, database=spec.database)
@@ -192,14 +192,14 @@ def _refuse(work: _NewTable) -> None:
     if work.ours is None and not work.ddl:
         raise ParameterError(
             f"{work.spec.database}: {work.summary} is not on the publisher",
-            found="no SQL that would make it",
-            remedy="Give its CREATE TABLE as table_ddl, or correct the name: names are case-sensitive here.",
+            found="no SQL that creates it",
+            remedy="Set table_ddl to its CREATE TABLE, or correct the name: names are case-sensitive here.",
         )
     if work.ddl and _ENDS_ITSELF.search(work.ddl):
         raise ParameterError(
             "the table's SQL begins or ends a transaction",
             found=work.ddl[:80],
-            remedy="Leave that out: it is carried out in one transaction on each side.",
+            remedy="Remove that: the SQL runs in one transaction on each server.",
         )
     if not work.subscription.enabled:
         raise GateClosed(
@@ -209,20 +209,20 @@ def _refuse(work: _NewTable) -> None:
         )
     if work.ours is not None and work.theirs is not None and (wrong := _stopping(work)):
         raise GateClosed(
-            f"{work.spec.database}: {work.summary} differs on the two sides, so its rows cannot arrive",
+            f"{work.spec.database}: {work.summary} differs between the servers, so its rows cannot arrive",
             found=wrong,
             remedy="Alter the subscriber's table first.",
         )
 
 
 def _refuse_root(work: _NewTable, via_root: bool) -> None:
-    """It is an option of the whole publication, which a subscription in use would not follow."""
+    """Refuse an option of the whole publication that a subscription in use would not follow."""
     if via_root and not work.publication.via_root:
         raise GateClosed(
             f"{work.spec.database}: {work.spec.publication} does not publish by the partitioned table",
             found="publish_via_partition_root = false",
-            remedy="Leave publish_via_partition_root = False, and make each new partition on both sides, the"
-            " subscriber first.",
+            remedy="Leave publish_via_partition_root = False, and create each new partition on both"
+            " servers, on the subscriber first.",
         )
 
 
@@ -230,7 +230,7 @@ def _stopping(work: _NewTable) -> str:
     sides = [
         Catalog(work.spec.database, {work.table: shape}, {}) for shape in (work.ours, work.theirs) if shape
     ]
-    # Whether it is published already makes no difference: it will be.
+    # It is compared as published, because it will be.
     found = [d for d in differences(*sides, all_published=True) if d.effect == "stops"]
     return "; ".join(f"{d.what}: {d.publisher} / {d.subscriber}" for d in found)
 
@@ -241,7 +241,7 @@ def _table_steps(work: _NewTable) -> list[Step]:
         steps.append(
             Step(
                 work.subscriber.name,
-                f"{database}: make {work.summary} from the publisher's dump",
+                f"{database}: create {work.summary} from the publisher's dump",
                 lambda: _copy_definition(work),
                 journalled=True,
             )
@@ -259,7 +259,7 @@ def _ddl_step(work: _NewTable, server: Server) -> Step:
 
 
 def _make(work: _NewTable, server: Server) -> str:
-    """Carry the DDL out; it is taken back unless it made the table, and one whose rows can be found."""
+    """Run the DDL; roll it back unless it created the table, with a key by which rows can be found."""
     with server.new_session(work.spec.database) as session:
         session.execute("BEGIN")
         session.execute(_LOCK_TIMEOUT)
@@ -271,19 +271,19 @@ def _make(work: _NewTable, server: Server) -> str:
         session.execute("ROLLBACK" if wrong else "COMMIT")
     if wrong:
         raise ChangeFailed(
-            f"{work.spec.database}: the SQL was taken back on {server.name}",
+            f"{work.spec.database}: the SQL was rolled back on {server.name}",
             found=f"{work.summary} {wrong}",
-            remedy="Correct table_ddl: name the table as it is made there, and give it a primary key.",
+            remedy="Correct table_ddl: the table's name must be the parameter's, and it needs a primary key.",
         )
-    return "made"
+    return "created"
 
 
 def _wrong(table: Named, rows: Rows) -> str:
-    """What is wrong with what the SQL has made; a partitioned table is judged by its partitions, too."""
+    """Return what is wrong with the created table; for a partitioned table, also with its partitions."""
     tables = identities_of(rows)
     made = tables.get(table)
     if made is None:
-        return "is not there afterwards, or is not a logged table"
+        return "does not exist afterwards, or is not a logged table"
     lacking = [one.summary for one in (made, *leaves(made, tables.values())) if not one.identified]
     return (
         f"has no primary key ({', '.join(dict.fromkeys(lacking))}): UPDATE and DELETE would fail once it is"
@@ -297,14 +297,14 @@ def _copy_definition(work: _NewTable) -> str:
     with dump_helper(work.publisher, work.subscriber, work.origin) as helper:
         text = dump_schema(work.publisher, helper, work.origin, work.spec.database, tables=work.branch)
     load(work.subscriber, work.spec.database, _attached_last(text))
-    return "made"
+    return "created"
 
 
 def _attached_last(dump: str) -> str:
-    """The dump with the partitions attached once they have their own keys.
+    """Return the dump with partitions attached after their own keys.
 
-    pg_dump attaches them first. A partitioned table that is there already has its keys, and gives them to
-    what is attached, so that those of the dump would be second ones; equal ones it takes as its own.
+    pg_dump attaches them first. A partitioned table that exists already adds its keys to what is attached, so
+    that those of the dump would be duplicates; existing equal ones it uses as its own.
     """
     tables, indexes = _ATTACHED.findall(dump), _INDEX_ATTACHED.findall(dump)
     rest = _INDEX_ATTACHED.sub("", _ATTACHED.sub("", dump))
@@ -331,7 +331,7 @@ def _refresh_steps(work: _NewTable) -> list[Step]:
 
     def run() -> str:
         refresh(work.subscriber, work.spec, copy_data=True)
-        return "known, and being copied"
+        return "known; its rows are being copied"
 
     what = f"{work.spec.database}: ALTER SUBSCRIPTION {work.spec.subscription} REFRESH PUBLICATION"
     return [Step(work.subscriber.name, what, run, journalled=True)]
@@ -347,10 +347,7 @@ def _rows_step(work: _NewTable, statement: str) -> Step:
 
 
 def _checks(work: _NewTable) -> Checks:
-    """What must hold immediately before: identity of a table that is not published yet, and no rows there.
-
-    And the rights that its dump takes, by name.
-    """
+    """Check what must hold immediately before: rights, replica identity, and no rows on the subscriber."""
     items = [*work.publisher.cluster.access_checks(DUMP_RIGHTS)] if work.dumped else []
     items += _identity_checks(work)
     if len(work.branch) > 1 and not work.publication.via_root:
@@ -359,7 +356,7 @@ def _checks(work: _NewTable) -> Checks:
                 f"{work.summary} is partitioned",
                 False,
                 f"{len(work.branch) - 1} below it",
-                "each later one on both sides",
+                "each later partition on both servers",
                 _LATER,
                 advice=True,
             )
@@ -373,17 +370,20 @@ def _checks(work: _NewTable) -> Checks:
                 not filled,
                 "rows" if filled else "empty",
                 "empty",
-                "Empty it there: a copy onto rows fails on duplicate keys, or doubles them.",
+                "Empty it there: a copy into a table with rows fails on duplicate keys, or duplicates them.",
             )
         )
-    return Checks.of(f"Adding {work.summary}", items, work.publisher.journal)
+    return Checks.of(f"Before adding {work.summary}", items, work.publisher.journal)
 
 
-_LATER = "Add each new partition by this notebook: the subscriber's must be there first, or the apply stops."
+_LATER = (
+    "Add each new partition by this notebook: it must exist on the subscriber first, or the apply"
+    " worker stops."
+)
 
 
 def _identity_checks(work: _NewTable) -> Iterator[Check]:
-    """That UPDATE and DELETE are accepted once it is published, and that the subscriber can apply them."""
+    """Check that the publisher accepts UPDATE and DELETE, and that the subscriber can apply them."""
     if work.ours is None:
         return
     refused = publisher_obstacles(work.publisher, [work.alone], planned=False)
@@ -401,15 +401,15 @@ def _identity_checks(work: _NewTable) -> Iterator[Check]:
 
 def _state(work: _NewTable) -> str:
     return _text(
-        "there" if work.theirs else "not there",
-        "there" if work.ours else "not there",
+        "exists" if work.theirs else "missing",
+        "exists" if work.ours else "missing",
         "published" if work.covered and work.ours else "not published",
         "known" if work.known else "not known",
     )
 
 
 def _desired(work: _NewTable) -> str:
-    return _text("there", "there", "published", "known" if work.known else "known, its rows being copied")
+    return _text("exists", "exists", "published", "known" if work.known else "known, rows being copied")
 
 
 def _text(subscriber: str, publisher: str, publication: str, subscription: str) -> str:

@@ -1,7 +1,7 @@
-"""What the subscriber's log says of its workers: conflicts with table, key and LSN, and refused connections.
+"""Errors of workers in the subscriber's log: conflicts with table, key and LSN, and failed connections.
 
-A disable followed by an enable cures no conflict: the same transaction comes again. Its finish LSN is what
-`ALTER SUBSCRIPTION … SKIP` takes (15).
+Disabling and enabling the subscription does not resolve a conflict: the publisher sends the same transaction
+again. Its finish LSN is what `ALTER SUBSCRIPTION … SKIP` takes (since 15).
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _NAMED = re.compile(
 _CONSTRAINT = re.compile(r'(?:unique|exclusion) constraint "(?P<constraint>.*)"')
 _REFUSING = re.compile(r'(?:of|for) relation "(?P<table>.*?)" violates')
 _OF_SUBSCRIPTION = re.compile(r'(?:for |^)subscription "(?P<name>.*?)"')
-# The server's words from its source (worker.c, relation.c, tablesync.c, launcher.c, libpqwalreceiver.c,
+# Messages from PostgreSQL's sources (worker.c, relation.c, tablesync.c, launcher.c, libpqwalreceiver.c,
 # conflict.c of 18), in the order in which they decide.
 _MEANINGS: tuple[tuple[str, Category], ...] = (
     (r"out of (logical replication|background) worker slots", "no worker"),
-    # What the leader of parallel apply workers (16), and the worker after it, say when one of those failed.
+    # Logged by the leader of parallel apply workers (since 16) and by the next worker, after one failed.
     (r"parallel apply worker exited due to error|lost connection to the .* parallel apply", "secondary"),
     (r"shared-memory queue|replication origin with ID \d+ is already active", "secondary"),
     (r"neither REPLICA IDENTITY index nor PRIMARY KEY", "no replica identity"),
@@ -74,12 +74,12 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class WorkerError:
-    """One trouble that a worker met, once or again and again.
+    """One error of a worker, counted if it recurs.
 
-    `subscription` is empty where the log does not tell it; `table` is `schema.name` as the server wrote it
-    (during the initial copy, and often in 14, the name alone or nothing; `constraint` is what a key breaks).
-    `phase` is apply or copy. `lsn` is where the refused transaction finishes (15; None during a copy, and of
-    a parallel apply). `columns` and `values` are those of the key in DETAIL, as text.
+    `subscription` is empty if the log does not name it. `table` is `schema.name` as the server wrote it;
+    during the initial copy, and often in 14, the name alone or nothing. `constraint`: what a key violates.
+    `phase` is apply or copy. `lsn`: where the failed transaction finishes (since 15; None during a copy, and
+    for a parallel apply). `columns` and `values` are those of the key in DETAIL, as text.
     """
 
     category: Category
@@ -100,7 +100,7 @@ class WorkerError:
 
     @property
     def same(self) -> tuple[str, ...]:
-        """What two reports of the same incident have in common."""
+        """What two reports of the same error have in common."""
         return (
             self.category,
             self.subscription,
@@ -112,7 +112,7 @@ class WorkerError:
 
     @property
     def summary(self) -> str:
-        """The server's words with the row and the LSN, in a line or two."""
+        """The server's message with the row and the LSN, in one or two lines."""
         where = f" at {self.lsn}" if self.lsn else ""
         again = f" ({self.count} times)" if self.count > 1 else ""
         detail = f"\n{self.detail}" if self.detail else ""
@@ -120,7 +120,7 @@ class WorkerError:
 
     @property
     def without_values(self) -> WorkerError:
-        """The same with the values of rows left out: a record that holds them can never be cleaned."""
+        """The same without the values of rows, which could never be removed from a record."""
         message = _OUT_OF_RANGE.sub(f'value "{HIDDEN}"', self.message)
         return replace(
             self,
@@ -131,7 +131,7 @@ class WorkerError:
 
 
 HIDDEN = "…"
-"""What stands in place of a row's values where they are not shown."""
+"""Replaces a row's values where they are not shown."""
 _ROW_VALUES = re.compile(r"(=|contains |row )\(.*\)", re.DOTALL)
 _QUOTED_END = re.compile(r': ".*"$', re.DOTALL)
 _OUT_OF_RANGE = re.compile(r'\bvalue ".*"(?= is out of range)', re.DOTALL)
@@ -144,7 +144,7 @@ def _steady(message: str) -> str:
 
 @dataclass(frozen=True, repr=False)
 class WorkerErrors(Displayable, Sequence[WorkerError]):
-    """The incidents of a log, the latest last; shows itself as a table."""
+    """The errors of a log, the latest last; displays as a table."""
 
     items: tuple[WorkerError, ...]
 
@@ -156,14 +156,16 @@ class WorkerErrors(Displayable, Sequence[WorkerError]):
 
     @property
     def table(self) -> Table:
-        """Subscription, phase, table, the server's words, key, LSN, how often and when last."""
-        columns = ("subscription", "phase", "table", "what", "key", "LSN", "times", "last (UTC)")
+        """Subscription, phase, table, message, key, LSN, count and last time."""
+        columns = ("subscription", "phase", "table", "message", "key", "LSN", "times", "last (UTC)")
         rows = [
             (i.subscription, i.phase, i.table, i.message, _key(i), i.lsn, i.count, i.last_seen)
             for i in self.items
         ]
-        note = "" if rows else "No worker of a subscription complained."
-        return Table.of(columns if rows else (), rows, title="What the subscriber's log says", note=note)
+        note = "" if rows else "No error of a subscription's worker."
+        return Table.of(
+            columns if rows else (), rows, title="Worker errors in the subscriber's log", note=note
+        )
 
 
 def _key(worker_error: WorkerError) -> str:
@@ -171,12 +173,11 @@ def _key(worker_error: WorkerError) -> str:
 
 
 def read_worker_errors(subscriber: Server, *, lines: int = 2000, show_rows: bool = False) -> WorkerErrors:
-    """The incidents in the subscriber's log, the latest last; `lines` of it are read at most.
+    """Return the workers' errors in the subscriber's log, the latest last; at most `lines` of it are read.
 
-    Values of rows are left out unless `show_rows` is true.
-
-    The pod's log, or the logging collector's file where that is on. Messages in a language other than
-    English are not understood (lc_messages). Raises what reading the log raises.
+    Values of rows are left out unless `show_rows` is true. Reads the pod's log, or the logging collector's
+    file if that is on. Messages in languages other than English are not recognised (lc_messages). Raises what
+    reading the log raises.
     """
     if not subscriber.present:
         return WorkerErrors(())
@@ -189,7 +190,7 @@ def read_worker_errors(subscriber: Server, *, lines: int = 2000, show_rows: bool
 
 
 def worker_errors(log: Iterable[Report], subscriptions: Mapping[int, str]) -> tuple[WorkerError, ...]:
-    """Incidents from reports; `subscriptions` are the names by oid, which a worker's origin carries."""
+    """Return the errors from reports; `subscriptions` are names by oid, as in a worker's origin."""
     workers: dict[int, WorkerError] = {}
     found: dict[tuple[str, ...], WorkerError] = {}
     for report in log:
@@ -215,7 +216,7 @@ def _count(found: dict[tuple[str, ...], WorkerError], worker_error: WorkerError)
 
 
 def _category(report: Report, workers: Mapping[int, WorkerError]) -> Category | None:
-    """What the report is about; None when it is not a worker's."""
+    """Return what the report is about; None if no worker wrote it."""
     if report.level not in ("ERROR", "FATAL", "WARNING") and "conflict=" not in report.message:
         return None
     ours = (
@@ -258,7 +259,7 @@ def _worker_error(
 
 
 def _table_of(report: Report) -> str:
-    """`schema.name` where the message or the context has it; during a copy, or in 14, the name alone."""
+    """Return `schema.name` from the message or context; during a copy, or in 14, the name alone."""
     named = _NAMED.search(report.message)
     if named is not None:
         return named["table"] or named["other"]

@@ -1,6 +1,6 @@
-"""What belongs to a database and is in no dump of it: settings (also of roles), privileges, its comment.
+"""Properties of a database that no dump contains: settings (also of roles), privileges, its comment.
 
-Without them a client finds another search_path after a cut-over, and a database that PUBLIC could not connect
+Without them clients have another search_path after a cut-over, and a database that PUBLIC could not connect
 to is open. Source: the manual, pg_dump ("Notes") and pg_dumpall.
 """
 
@@ -24,7 +24,7 @@ _LISTS = (
     "temp_tablespaces",
     "unix_socket_directories",
 )
-"""Settings whose value is a list of names, each with quotes of its own (GUC_LIST_QUOTE in guc_tables.c)."""
+"""Settings whose value is a list of quoted names (GUC_LIST_QUOTE in guc_tables.c)."""
 _ITEM = re.compile(r'"((?:[^"]|"")*)"|([^,\s"]+)')
 _ROLES = "SELECT rolname::text AS name FROM pg_catalog.pg_roles"
 _DATABASES = "SELECT datname::text AS name FROM pg_catalog.pg_database"
@@ -33,21 +33,21 @@ _PRIVILEGES = ("CONNECT", "CREATE", "TEMPORARY")
 
 @dataclass(frozen=True)
 class MissingProperty:
-    """A statement that the subscriber lacks, and how it is shown: settings of one's own may be secrets."""
+    """A statement that the subscriber lacks, and how it is displayed: custom settings may be secrets."""
 
     statement: Any
     shown: str
 
     @classmethod
     def setting(cls, template: str, whose: Any, setting: str, value: str) -> MissingProperty:
-        """ALTER … SET; the value of a setting with a dot in its name (an application's own) is not shown."""
+        """Return ALTER … SET; the value of a custom setting (with a dot in its name) is not displayed."""
         statement = compose(template, whose, identifier(setting), _value(setting, value))
         if "." not in setting:
             return cls(statement, whole_statement(statement))
         return cls(statement, whole_statement(compose(template, whose, identifier(setting), compose(MASK))))
 
-    def make(self, server: Server) -> None:
-        """Carry it out, journalled as it is shown."""
+    def apply(self, server: Server) -> None:
+        """Execute it; the journal has the displayed form."""
         server.execute(self.statement, what=self.shown)
 
 
@@ -59,11 +59,11 @@ def missing_properties(
     of_known_roles: bool = False,
     called: Callable[[str], str] = str,
 ) -> list[MissingProperty]:
-    """The statements after which the subscriber's databases have the publisher's settings and privileges.
+    """Return the statements that give the subscriber's databases the publisher's settings and privileges.
 
-    A database that the subscriber lacks is taken for one that has just been made: privileges as PostgreSQL's
-    defaults have them, no settings. `of_known_roles`: those of roles that the subscriber lacks are left out.
-    `called`: what a database is called there meanwhile.
+    A database that the subscriber lacks is treated as new: default privileges, no settings. `of_known_roles`:
+    leave out what belongs to roles that the subscriber lacks. `called`: the temporary name of a database
+    there.
     """
     wanted = {"databases": list(databases)}
     known = {"", *(row["name"] for row in subscriber.query(_ROLES))}
@@ -87,7 +87,7 @@ def missing_properties(
 def missing_role_settings(
     publisher: Server, subscriber: Server, roles: Sequence[str]
 ) -> list[MissingProperty]:
-    """The statements after which roles have the publisher's settings on the subscriber."""
+    """Return the statements that give roles the publisher's settings on the subscriber."""
     wanted = {"names": list(roles)}
     ours = publisher.query("logical/role_settings", wanted)
     there = {(r["role"], r["name"], r["value"]) for r in subscriber.query("logical/role_settings", wanted)}
@@ -99,14 +99,14 @@ def missing_role_settings(
 
 
 def properties_check(publisher: Server, subscriber: Server, databases: Sequence[str]) -> Check:
-    """What the subscriber's databases lack of the publisher's settings and privileges, as statements."""
+    """Check, as advice, that the subscriber's databases have the publisher's properties."""
     lacking = [one.shown for one in missing_properties(publisher, subscriber, databases)]
     return Check(
         "settings, privileges, comments of databases",
         not lacking,
-        f"{len(lacking)} lack" if lacking else "alike",
+        f"{len(lacking)} missing" if lacking else "alike",
         "alike",
-        "No dump has them. On the subscriber: " + "; ".join(lacking) + ".",
+        "A dump does not contain them. Run on the subscriber: " + "; ".join(lacking) + ".",
         advice=True,
     )
 
@@ -164,7 +164,7 @@ def _privilege(template: str, database: str, grant: tuple[str, str, bool]) -> Mi
 
 
 def _value(setting: str, value: str) -> Any:
-    """A setting's value as ALTER takes it: a list item by item, since as one text it would be one name."""
+    """Return a setting's value as ALTER takes it: a list item by item, since one text would be one name."""
     if setting.lower() not in _LISTS:
         return compose("{}", value)
     items = [quoted.replace('""', '"') if quoted else plain for quoted, plain in _ITEM.findall(value)]

@@ -1,4 +1,4 @@
-"""All tables but some: a publication says it only by naming the others, as they are when it is made."""
+"""Publish all tables but some: a publication must then list the others, as they are when it is created."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SCHEMAS_SINCE = 15
 
 @dataclass(frozen=True)
 class _Choice:
-    """What is left of a database's tables once some are excluded.
+    """What remains of a database's tables after exclusions.
 
-    A partitioned table of which a partition is excluded is published by its other partitions.
+    A partitioned table with an excluded partition is published by its other partitions.
     """
 
     tables: Mapping[Named, TableIdentity]
@@ -27,7 +27,7 @@ class _Choice:
 
     @cached_property
     def reachable(self) -> Sequence[TableIdentity]:
-        """Every table that the wish would publish without its exclusions."""
+        """Every table that would be published without the exclusions."""
         schemas, own = self.desired.schemas, MARKER.schema
         return [
             table
@@ -37,7 +37,7 @@ class _Choice:
         ]
 
     @cached_property
-    def gone(self) -> Set[Named]:
+    def excluded(self) -> Set[Named]:
         """The excluded tables and every partition below them."""
         named = {table.named for table in self.reachable if self._is_named(table.named)}
         return {t.named for t in self.reachable if named.intersection((t.named, *t.roots))}
@@ -47,19 +47,19 @@ class _Choice:
 
     @property
     def unmet(self) -> Sequence[Named]:
-        """Exclusions that leave nothing out."""
-        there = {name for table in self.gone for name in (table, (table[0], _EVERY))}
+        """Exclusions that exclude nothing."""
+        there = {name for table in self.excluded for name in (table, (table[0], _EVERY))}
         return [name for name in self.desired.excluded if name not in there]
 
     def whole_schemas(self) -> tuple[str, ...]:
-        """Schemas that can be published as such: nothing of theirs is excluded."""
-        split = {name[0] for table in self.gone for name in (table, *self.tables[table].roots)}
+        """Return the schemas that can be published as such: nothing in them is excluded."""
+        split = {name[0] for table in self.excluded for name in (table, *self.tables[table].roots)}
         chosen = self.desired.schemas or sorted({table.schema for table in self.reachable})
         return tuple(schema for schema in chosen if schema not in split)
 
     def listed(self, whole: Sequence[str]) -> list[PublishedTable]:
-        """The tables that are published by name, beside those schemas."""
-        left_out = self.gone | {root for table in self.gone for root in self.tables[table].roots}
+        """Return the tables that are published by name, in addition to those schemas."""
+        left_out = self.excluded | {root for table in self.excluded for root in self.tables[table].roots}
         kept = {table.named: table for table in self.reachable if table.named not in left_out}
         return [
             PublishedTable(table.schema, table.table, only=table.kind == "r")
@@ -69,9 +69,9 @@ class _Choice:
 
 
 def without_excluded(publisher: Server, database: str, desired: PublicationSpec) -> PublicationSpec:
-    """The wish with what is left named in full, where it excludes tables; else the wish itself.
+    """Return the spec with the remaining tables listed, if it excludes some; else the spec itself.
 
-    Raises ParameterError for an exclusion that leaves nothing out, and where nothing is left.
+    Raises ParameterError for an exclusion that excludes nothing, and if nothing remains.
     """
     if not desired.excluded or not publisher.present:
         return desired
@@ -83,9 +83,9 @@ def without_excluded(publisher: Server, database: str, desired: PublicationSpec)
     named = {(table.schema, table.name): table for table in [*choice.listed(whole), *desired.tables]}
     if not whole and set(named) == {(MARKER.schema, MARKER.name)}:
         raise ParameterError(
-            f"{database}: nothing is left to publish",
+            f"{database}: no table remains to publish",
             found=_said(desired),
-            remedy="Exclude less in publish, or leave the database out of databases.",
+            remedy="Exclude fewer tables in publish, or remove the database from databases.",
         )
     return PublicationSpec(False, whole, tuple(named.values()), desired.excluded, _said(desired))
 
@@ -94,15 +94,15 @@ def _refuse(database: str, choice: _Choice) -> None:
     if choice.unmet:
         raise ParameterError(
             f"{database}: excluded in publish, but not among what it publishes: {_words(choice.unmet)}",
-            remedy="Write it as it is in the catalog: names are case-sensitive here, and without a schema it"
-            " is one of public. Views, unlogged and foreign tables are never published.",
+            remedy="Write it as it is in the catalog: names are case-sensitive here, and the schema is"
+            " public if none is given. Views, unlogged and foreign tables are never published.",
         )
-    both = [table.summary for table in choice.desired.tables if (table.schema, table.name) in choice.gone]
+    both = [table.summary for table in choice.desired.tables if (table.schema, table.name) in choice.excluded]
     if both:
         raise ParameterError(
             f"{database}: both named and excluded in publish",
             found=", ".join(both),
-            remedy="Take it out of one of the two.",
+            remedy="Remove it from one of the two.",
         )
 
 

@@ -1,7 +1,8 @@
-"""Extensions' tables that CREATE EXTENSION fills: a publication of all tables has them, and a copy fails.
+"""Extensions' tables that CREATE EXTENSION fills: published with all tables, their initial copy fails.
 
-PostGIS' spatial_ref_sys is the best known. Such a table is found by its rows on the subscriber, or, before
-the extension is there, by rows on the publisher that a dump leaves to it (pg_extension_config_dump).
+An example is PostGIS' spatial_ref_sys. Such a table is detected by its rows on the subscriber or, before the
+extension exists there, by rows on the publisher that a dump leaves to the extension
+(pg_extension_config_dump).
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from pgnb.postgres.rows import Row
 
 _BROUGHT = "SELECT (SELECT count(*) FROM ONLY {0}) > (SELECT count(*) FROM ONLY {0} {1}) AS brought"
 _REMEDY = (
-    "Leave them out: {}. The subscriber then has the rows of its own extension. To replicate them all the"
-    " same, make the extension in that database of the subscriber and empty its tables there."
+    "Exclude them: {}. The subscriber then has the rows of its own extension. To replicate them"
+    " nevertheless, create the extension in that database of the subscriber and empty its tables there."
 )
 
 
 @dataclass(frozen=True)
 class _Filled:
-    """An extension's table that is published and holds rows on the subscriber, or will."""
+    """An extension's published table that has rows on the subscriber, or will have."""
 
     table: Named
     extension: str
@@ -42,7 +43,7 @@ class _Filled:
 def extension_table_checks(
     publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], there: frozenset[str]
 ) -> Iterator[Check]:
-    """Check that no extension's published table has rows on the subscriber, now or once the schema is copied.
+    """Check that no extension's published table has rows on the subscriber, now or after the schema copy.
 
     `there`: the databases that the subscriber has. Raises QueryFailed.
     """
@@ -50,7 +51,7 @@ def extension_table_checks(
     for spec, filled in zip(specs, found, strict=True):
         remedy = _REMEDY.format(exclusion(spec.database, [one.table for one in filled])) if filled else ""
         yield Check(
-            f"{spec.database}: extensions' tables before the copy",
+            f"{spec.database}: tables of extensions before the copy",
             not filled,
             ", ".join(one.summary for one in filled) or "no rows",
             "no rows",
@@ -77,7 +78,7 @@ def _filled(
         if ".".join(named) in full:
             found.append(_Filled(named, row["extension"], "has rows on the subscriber"))
         elif row["extension"] not in made and _brought(publisher, spec.database, row):
-            found.append(_Filled(named, row["extension"], "which fills it when it is made there"))
+            found.append(_Filled(named, row["extension"], "which fills it when it is created there"))
     return found
 
 
@@ -86,7 +87,7 @@ def _extensions(server: Server, database: str) -> frozenset[str]:
 
 
 def _brought(publisher: Server, database: str, row: Row) -> bool:
-    """Whether the extension brought rows along; a table that cannot be read may hold some."""
+    """Return whether the extension added rows; a table that cannot be read may have some."""
     if not row["condition"]:
         return False
     try:

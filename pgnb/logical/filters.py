@@ -1,4 +1,4 @@
-"""Whether two spellings of a row filter mean the same; the server's own spelling decides."""
+"""Whether two row filters are the same; the server's own printed form decides."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SELECT pg_catalog.pg_get_expr(r.prqual, r.prrelid) AS spelled
 
 
 def same_filter(publisher: Server, database: str, found: PublishedTable, desired: str) -> bool:
-    """Whether a published table's filter, as the server spells it, is the wished one.
+    """Return whether a published table's filter, as the server prints it, is the desired one.
 
-    Where the texts differ, the server is asked to spell the wish, in a transaction that is rolled back; a
-    plan-only run, which writes nothing, compares the texts. Raises QueryFailed for a filter it refuses.
+    If the texts differ, the server prints the desired filter, in a transaction that is rolled back; a
+    plan-only run, which writes nothing, compares the texts. Raises QueryFailed for an invalid filter.
     """
     if _bare(found.where) == _bare(desired):
         return True
@@ -45,7 +45,7 @@ def _spelled(publisher: Server, database: str, table: PublishedTable, desired: s
 
 
 def _bare(text: str) -> str:
-    """Without blanks at the ends and the parentheses around the whole."""
+    """Return the text without surrounding spaces and parentheses."""
     text = " ".join(text.split())
     while text.startswith("(") and text.endswith(")") and _closes_at_end(text):
         text = text[1:-1].strip()

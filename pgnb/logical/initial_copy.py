@@ -1,4 +1,4 @@
-"""The initial copy, table by table, while it goes on."""
+"""Progress of the initial copy, table by table."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ STATES = {
     "s": "synchronised",
     "r": "ready",
 }
-"""pg_subscription_rel.srsubstate in words."""
+"""pg_subscription_rel.srsubstate as text."""
 _TONES: dict[str, Tone] = {"r": "good", "s": "good", "i": "dim"}
 _SHOWN = 30
 _LOOK_EVERY = 0.2
 _LOOK_EVERY_DATABASE = 0.05
-"""Seconds between two looks, at least, and for each database: looking must not take from the copy's time."""
+"""Seconds between two queries, at least, and for each database, so that they do not slow the copy down."""
 
 
 @dataclass(frozen=True)
 class TableCopy:
-    """One table: the state of its copy and, while rows come in, how many; `expected` is of ANALYZE.
+    """One table: the state of its copy and the rows so far; `expected` is from ANALYZE.
 
-    Sizes are bytes: `bytes` came in as text, `size` is the publisher's table.
+    Sizes are bytes: `bytes` arrived as text, `size` is the publisher's table.
     """
 
     database: str
@@ -49,12 +49,12 @@ class TableCopy:
 
     @property
     def ready(self) -> bool:
-        """Whether its rows come through the apply worker: nothing is left to copy."""
+        """Whether its copy has finished, so that its changes go through the apply worker."""
         return self.state == "r"
 
     @property
     def summary(self) -> str:
-        """The table in a reader's words; the schema public goes without saying."""
+        """The table's name; without its schema if that is public."""
         return self.table if self.schema == "public" else f"{self.schema}.{self.table}"
 
 
@@ -67,19 +67,19 @@ class CopyProgress(Displayable):
 
     @property
     def ready(self) -> bool:
-        """Whether nothing is left to copy."""
+        """Whether all tables are ready."""
         return all(table.ready for table in self.tables)
 
     @property
     def summary(self) -> str:
-        """How far it is, in one line."""
+        """The progress in one line."""
         done = sum(table.ready for table in self.tables)
         rows = sum(table.rows or 0 for table in self.tables if not table.ready)
         return f"{done} of {len(self.tables)} tables ready{f', {rows:,} rows in progress' if rows else ''}"
 
     @property
     def table(self) -> Table:
-        """What is not ready first, the largest before the others."""
+        """Tables that are not ready first, larger ones before others."""
         order = sorted(self.tables, key=lambda t: (t.ready, -(t.size or 0)))
         rows = [
             (
@@ -95,7 +95,7 @@ class CopyProgress(Displayable):
         ]
         more = f"; {len(order) - _SHOWN} more tables" if len(order) > _SHOWN else ""
         took = f" after {format_duration(self.seconds)}" if self.seconds else ""
-        columns = ("database", "table", "state", "rows so far", "≈ rows", "bytes so far", "size there")
+        columns = ("database", "table", "state", "rows so far", "≈ rows", "bytes so far", "size on publisher")
         return Table.of(columns, rows, title="Initial copy", note=f"{self.summary}{took}{more}")
 
 
@@ -104,9 +104,9 @@ def _rows(table: TableCopy) -> object:
 
 
 def copy_progress(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> CopyProgress:
-    """How far each table is, from pg_subscription_rel and pg_stat_progress_copy; one round trip a database.
+    """Read how far each table is, from pg_subscription_rel and pg_stat_progress_copy; one query a database.
 
-    Databases without a subscription add nothing.
+    Databases without a subscription are left out.
     """
     return _look(subscriber, specs, _sizes(publisher, specs))
 
@@ -119,9 +119,9 @@ def wait_copied(
     timeout: float = 3600.0,
     stalled_after: float = 300.0,
 ) -> CopyProgress:
-    """Wait until every table of every subscription is ready, and show meanwhile how far each is.
+    """Wait until every table of every subscription is ready; meanwhile display the progress.
 
-    `timeout`: seconds in all; `stalled_after`: seconds without any progress. A plan-only run looks once.
+    `timeout`: seconds in all; `stalled_after`: seconds without any progress. A plan-only run reads once.
     Raises DeadlineExceeded with the tables that are not ready.
     """
     sizes, watch, live = _sizes(publisher, specs), _Watch(stalled_after), Live()
@@ -148,7 +148,7 @@ def wait_copied(
         live.close()
     if not done.ready:
         raise DeadlineExceeded(
-            f"the initial copy has not moved for {format_duration(stalled_after)}",
+            f"the initial copy has made no progress for {format_duration(stalled_after)}",
             found=_stuck(done),
             remedy=_REMEDY,
         )
@@ -156,13 +156,13 @@ def wait_copied(
 
 
 _REMEDY = (
-    "A table in state i for long: too few workers (logical_preflight), or its copy fails and is tried again:"
-    " the subscriber's log and 12.9 say why."
+    "If a table stays in state i, there are too few workers (logical_preflight), or its copy fails and is"
+    " retried: the subscriber's log and 12.9 name the cause."
 )
 
 
 class _Watch:
-    """Whether anything moved lately."""
+    """Detects whether there was progress recently."""
 
     def __init__(self, stalled_after: float) -> None:
         self.started = self.moved = monotonic()
@@ -182,7 +182,7 @@ Sizes = dict[tuple[str, str, str], tuple[int, int]]
 
 
 def _sizes(publisher: Server, specs: Sequence[DatabaseSpec]) -> Sizes:
-    """Estimated rows and bytes of each published table, read once."""
+    """Return estimated rows and bytes of each published table, read once."""
     found = map_parallel(lambda s: (s, published_tables(publisher, s.database, s.publication)), specs)
     return {(s.database, t.schema, t.table): (t.rows_estimated, t.bytes) for s, ts in found for t in ts}
 

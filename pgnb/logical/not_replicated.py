@@ -1,4 +1,4 @@
-"""What logical replication does not carry, or carries with a condition, by kind and by extension."""
+"""What logical replication does not replicate, or only under a condition, by kind and by extension."""
 
 from __future__ import annotations
 
@@ -15,49 +15,50 @@ from pgnb.postgres.rows import Row
 NEVER_COPIED = ("large objects", "unlogged tables")
 """Kinds whose data would be missing on the subscriber without any error."""
 _ADVICE = {
-    "sequences": "Their values are carried over at the cut-over (12.10); until then they stand still there.",
-    "materialised views": "REFRESH them on the subscriber; their rows are not replicated.",
-    "generated columns": "The subscriber computes them itself; see that their expressions agree there.",
-    "foreign tables": "Their rows lie elsewhere; see that the subscriber reaches them, too.",
-    "tables with row security": "The role that copies must have BYPASSRLS, or it refuses or copies a part.",
+    "sequences": "The cut-over (12.10) copies their values; until then they do not change on the subscriber.",
+    "materialised views": "Their rows are not replicated; run REFRESH MATERIALIZED VIEW on the subscriber.",
+    "generated columns": "The subscriber computes them itself; check that their expressions are the same"
+    " there.",
+    "foreign tables": "Their rows are stored elsewhere; check that the subscriber can reach them, too.",
+    "tables with row security": "The replication role needs BYPASSRLS, or the copy fails or is incomplete.",
 }
 _STOPPING = {
-    "timescaledb": "A hypertable's chunks are made by the extension on the publisher alone: their rows stop"
-    " the apply. Use a physical standby (03), or Timescale's own migration.",
-    "citus": "The rows of distributed tables are on the workers: this publisher does not send them.",
+    "timescaledb": "The extension creates a hypertable's chunks only on the publisher: their rows stop"
+    " the apply worker. Use a physical standby (03), or Timescale's own migration.",
+    "citus": "Rows of distributed tables are on the worker nodes: this publisher does not send them.",
     "citus_columnar": "Changes of columnar tables are not decoded.",
     "columnar": "Changes of columnar tables are not decoded.",
     "bdr": "It replicates these tables itself: two systems would write to them.",
     "spock": "It replicates these tables itself: two systems would write to them.",
 }
-"""Extensions whose tables a stock publication does not carry."""
+"""Extensions whose tables an ordinary publication does not carry."""
 _ADVISED = {
-    "pglogical": "Where it has nodes here, it replicates too: end that first, or two systems write.",
-    "pg_partman": "It makes partitions on the publisher alone: run it on the subscriber as well, or set"
+    "pglogical": "If it has nodes here, it replicates, too: remove them first, or two systems write.",
+    "pg_partman": "It creates partitions only on the publisher: run it on the subscriber as well, or set"
     " publish_via_partition_root = True.",
     "pg_cron": "Its jobs are not copied, and must not run on the subscriber before a cut-over.",
-    "pgq": "Its queues are tables that it rotates by itself: leave them out of publish.",
+    "pgq": "Its queues are tables that it rotates itself: exclude them in publish.",
     "pg_repack": "Its log tables have no replica identity: with a publication of all tables pg_repack fails.",
 }
 _SHOWN = 5
 _PARTITIONS = (
-    "A partition that is made later must be on the subscriber first (12.7), or the apply stops; with"
+    "A partition created later must be on the subscriber first (12.7), or the apply worker stops; with"
     " publish_via_partition_root = True the subscriber's own partitions take the rows."
 )
 _CHILDREN = (
-    "A child table that is made later must be on the subscriber first (12.7), or the apply stops; where"
+    "A child table created later must be on the subscriber first (12.7), or the apply worker stops; if"
     " tables are listed, it must be added to the publication, too."
 )
 _OWNED = (
-    "They are published and copied with the rest. Where CREATE EXTENSION fills them on the subscriber, leave"
-    " them out: {}."
+    "They are published and copied with the rest. If CREATE EXTENSION fills them on the subscriber,"
+    " exclude them: {}."
 )
 
 
 def object_checks(
     publisher: Server, specs: Sequence[DatabaseSpec], accepted: Sequence[str]
 ) -> Iterator[Check]:
-    """What the databases hold that is not carried; `accepted`: kinds and extensions that may stay behind."""
+    """Check for objects that are not replicated; `accepted`: kinds and extensions that may be missing."""
     found = map_parallel(
         lambda spec: publisher.query("logical/not_replicated", database=spec.database), specs
     )
@@ -77,8 +78,8 @@ def _object_check(spec: DatabaseSpec, row: Row, accepted: Sequence[str]) -> Chec
     more = ", …" if row["count"] > len(row["names"]) else ""
     stops = kind in NEVER_COPIED and kind not in accepted
     remedy = _ADVICE.get(kind) or (
-        f"They would be missing on the subscriber without an error: copy them by hand, and name"
-        f" {kind!r} in accept_not_copied."
+        f"They would be missing on the subscriber without an error: copy them by hand, and name {kind!r}"
+        " in accept_not_copied."
     )
     found = f"{row['count']}: {', '.join(row['names'])}{more}"
     return Check(f"{spec.database}: {kind}", False, found, "not replicated", remedy, advice=not stops)
@@ -90,19 +91,19 @@ def _extension_check(spec: DatabaseSpec, row: Row, accepted: Sequence[str]) -> I
     if why is None:
         return
     stops = known in _STOPPING and known not in accepted
-    again = f" To go on all the same, name {known!r} in accept_not_copied." if stops else ""
+    again = f" To continue nevertheless, name {known!r} in accept_not_copied." if stops else ""
     yield Check(
         f"{spec.database}: extension {known}",
         False,
         f"{known} {row['version']}",
-        "none that replication does not carry",
+        "none that cannot be replicated",
         f"{why}{again}",
         advice=not stops,
     )
 
 
 def shape_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
-    """Advice on partitioned, inherited and extensions' tables among those that are published."""
+    """Check, as advice, for partitioned, inherited and extensions' tables among those published."""
     found = map_parallel(lambda spec: read_identities(publisher, spec.database), specs)
     for spec, tables in zip(specs, found, strict=True):
         chosen = published_by(spec.desired, tables.values())
@@ -120,12 +121,12 @@ def shape_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[C
             )
         if spec.desired.excluded:
             yield Check(
-                f"{spec.database}: what is left out",
+                f"{spec.database}: excluded tables",
                 False,
                 spec.desired.summary,
                 "all tables",
-                f"{spec.desired.later[0].upper()}{spec.desired.later[1:]}: 12.7 adds them. What is left out"
-                " is on the publisher alone, also after a cut-over.",
+                f"{spec.desired.later[0].upper()}{spec.desired.later[1:]}: 12.7 adds them. Excluded tables"
+                " are only on the publisher, also after a cut-over.",
                 advice=True,
             )
 

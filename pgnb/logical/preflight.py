@@ -1,6 +1,7 @@
-"""Section 12.1 as checks that run: may these databases be replicated, from this server to that one?
+"""Section 12.1 as checks: may these databases be replicated from this server to that one?
 
-Facts 41-47, 49, 51 and 59. What would stop replication, or lose rows silently, stops; the rest is advice.
+Facts 41-47, 49, 51 and 59. What would stop replication, or lose rows without an error, fails; the rest is
+advice.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ from pgnb.postgres.roles import role_rights
 from pgnb.postgres.route import ThroughPod
 
 _LONG = 60.0
-"""Seconds after which an open transaction is worth a word: slot creation waits for it."""
+"""Seconds after which an open transaction is reported: slot creation waits for it."""
 _ROOM = 1.2
 
 
 def publisher_preflight(
     publisher: Server, specs: Sequence[DatabaseSpec], *, accept_not_copied: Sequence[str] = ()
 ) -> Checks:
-    """What the publisher alone tells: known before a subscriber is deployed; changes nothing.
+    """Check what the publisher alone tells, before a subscriber is deployed; changes nothing.
 
     `accept_not_copied`: kinds of objects ("large objects", "unlogged tables") whose content may be missing on
-    the subscriber, and extensions whose tables replication does not carry. Raises QueryFailed.
+    the subscriber, and extensions whose tables are not replicated. Raises QueryFailed.
     """
     items = [*_publisher_items(publisher, specs, accept_not_copied)]
     return Checks.of(f"Can {publisher.name} publish these databases?", items, publisher.journal)
@@ -57,12 +58,12 @@ def logical_preflight(
     reuse_slots: str = "",
     settings: bool = True,
 ) -> Checks:
-    """The checks of section 12.1; changes nothing.
+    """Run the checks of section 12.1; changes nothing.
 
-    `accept_not_copied` as for `publisher_preflight`; the next three as the set-up is given them. Without
-    `settings` those that the set-up itself changes are left out, so that the rest can be a gate before the
-    first change. Replica identity is advice here and a gate of `plan_replica_identity`'s own.
-    Raises QueryFailed, ExecFailed for what could not be looked at.
+    `accept_not_copied` as for `publisher_preflight`; the next three as the set-up receives them. Without
+    `settings`, those that the set-up itself changes are left out, so that the rest can be a gate before the
+    first change. Replica identity is advice here, and a gate of `plan_replica_identity`. Raises QueryFailed,
+    ExecFailed for what could not be read.
     """
     items = [*_servers(publisher, subscriber), *_parts(subscriber, specs)]
     if not (publisher.facts.in_recovery or subscriber.facts.in_recovery):
@@ -96,14 +97,14 @@ def _publisher_items(
 
 
 def _publications(publisher: Server, specs: Sequence[DatabaseSpec]) -> Check:
-    """Whether they can be made of what is there: the plan itself refuses what cannot."""
+    """Check that the publications can be created: the plan itself refuses what cannot."""
     try:
         plan_publications(publisher, specs)
     except (GateClosed, ParameterError) as refused:
         return Check(
-            "publications", False, f"{refused.message} ({refused.found})", "can be made", refused.remedy
+            "publications", False, f"{refused.message} ({refused.found})", "can be created", refused.remedy
         )
-    return Check("publications", True, "can be made", "can be made")
+    return Check("publications", True, "can be created", "can be created")
 
 
 def pair_checks(
@@ -114,12 +115,13 @@ def pair_checks(
     secret: str = "",
     allow_restart: bool = False,
 ) -> Checks:
-    """Checks that the two can be publisher and subscriber at all; before any setting is changed.
+    """Check that the two can be publisher and subscriber at all; before any setting is changed.
 
-    A physical standby is refused as a subscriber: it is read-only. With `databases`, one that is still to be
-    made included, so is a user who lacks a right that their set-up takes: `secret` is the Secret that is made
-    for the replicating role where it isn't there ("" makes none), `allow_restart` whether servers restart.
-    Where pods will be made beside the publisher, the API server is asked by a dry run whether it takes them.
+    A physical standby is refused as a subscriber: it is read-only. With `databases`, including one that does
+    not exist yet, a user who lacks a right that their set-up needs is refused, too: `secret` is the Secret to
+    create for the replication role if it does not exist ("" creates none); `allow_restart`: whether servers
+    restart. If pods will be created beside the publisher, a dry run asks the API server whether it accepts
+    them.
     """
     title = f"May {publisher.name} publish to {subscriber.name}?"
     checks = Checks.of(title, _servers(publisher, subscriber), publisher.journal)
@@ -140,15 +142,15 @@ def _servers(publisher: Server, subscriber: Server) -> Iterator[Check]:
         not publisher.facts.in_recovery,
         publisher.facts.role,
         "primary",
-        "A publication is made on a primary.",
+        "Publications are created on a primary.",
     )
     yield Check(
         "subscriber's role",
         not subscriber.facts.in_recovery,
         subscriber.facts.role,
         "writable",
-        "A physical standby is read-only and already holds every database: a subscription writes. Deploy"
-        " a separate server (the parameter subscriber), or turn a standby into one by pg_createsubscriber.",
+        "A physical standby is read-only, but a subscription writes. Deploy a separate server (the"
+        " parameter subscriber), or convert a standby by pg_createsubscriber.",
     )
     same = publisher.facts.system_identifier == subscriber.facts.system_identifier
     yield Check(
@@ -156,14 +158,14 @@ def _servers(publisher: Server, subscriber: Server) -> Iterator[Check]:
         not same or subscriber.facts.in_recovery,
         "the same database cluster" if same else "two",
         "two",
-        "The selectors lead to the same data: name another subscriber.",
+        "Both selectors lead to the same data: name another subscriber.",
     )
     ours, theirs = publisher.facts, subscriber.facts
     yield Check(
         "versions",
         not subscriber.present or theirs.major >= ours.major,
-        f"{ours.version_text} to {theirs.version_text or 'one not there yet'}",
-        "not to an older one",
+        f"{ours.version_text} to {theirs.version_text or 'a server to be deployed'}",
+        "not to an older version",
         "An older server may not understand the dumped schema: copy it by hand.",
         advice=True,
     )
@@ -174,12 +176,12 @@ def _parts(subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]
         parts = [table.summary for table in spec.desired.tables if table.where or table.columns]
         if parts and subscriber.present and subscriber.facts.major < PARTS_SINCE:
             yield Check(
-                f"{spec.database}: tables published in part",
+                f"{spec.database}: partly published tables",
                 False,
                 ", ".join(parts),
                 "whole tables",
-                f"The copy of a subscriber before {PARTS_SINCE} takes every row and column of them: it is"
-                " refused unless copy_data = False.",
+                f"A subscriber before {PARTS_SINCE} copies every row and column of them: this is refused"
+                " unless copy_data = False.",
                 advice=True,
             )
 
@@ -191,7 +193,7 @@ def _identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Chec
         not tables,
         ", ".join(t.summary for t in tables[:5]) or "every table",
         "every table",
-        "Once published they refuse UPDATE and DELETE: plan_replica_identity gives them one.",
+        "Once published they reject UPDATE and DELETE: plan_replica_identity gives them one.",
         advice=True,
     )
 
@@ -212,16 +214,18 @@ def _extensions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseS
         not lacking,
         ", ".join(lacking) or "all available",
         "all available",
-        "Use an image that has them for the subscriber.",
+        "Use an image with these extensions for the subscriber.",
     )
-    other = [f"{words}, there {theirs}" for words, ours, theirs in used if theirs not in (None, ours)]
+    other = [
+        f"{words}, on the subscriber {theirs}" for words, ours, theirs in used if theirs not in (None, ours)
+    ]
     yield Check(
         "versions of extensions",
         not other,
-        "; ".join(other) or "alike",
-        "alike",
-        "A dump names no version, so the subscriber makes its default one: their functions may differ."
-        " Use one image for both, or ALTER EXTENSION … UPDATE on the publisher first.",
+        "; ".join(other) or "the same",
+        "the same",
+        "A dump contains no version, so the subscriber installs its default version: functions may"
+        " differ. Use one image for both servers, or ALTER EXTENSION … UPDATE on the publisher first.",
         advice=True,
     )
 
@@ -236,9 +240,9 @@ def _texts(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec])
     yield Check(
         "encoding and collation",
         not other,
-        "; ".join(other) or "the publisher's, or not there yet",
+        "; ".join(other) or "the publisher's, or not created yet",
         "the publisher's",
-        "A database that is there cannot be changed: make it anew, like the publisher's.",
+        "An existing database cannot be changed: create it again, like the publisher's.",
     )
 
 
@@ -267,22 +271,22 @@ def _transactions(publisher: Server) -> Check:
         not long,
         blocker_words(blockers),
         f"none above {format_duration(_LONG)}",
-        "The creation of a slot waits for each of them to end.",
+        "Slot creation waits for each of them to end.",
         advice=True,
     )
 
 
-_CLIENT = "to measure the restart from a client's side"
+_CLIENT = "to measure the restart with a client"
 _CLIENT_RIGHTS = (Right("create", "pods", why=_CLIENT), Right("delete", "pods", why=_CLIENT))
 
 
 def set_up_rights(
     publisher: Server, subscriber: Server, databases: Sequence[str], *, secret: str, allow_restart: bool
 ) -> list[Right]:
-    """The rights that replicating these databases takes, as far as something is still to be done.
+    """Return the rights that replicating these databases needs, as far as something remains to be done.
 
-    `secret`: the Secret with the replicating role's password, where the set-up makes that role.
-    `allow_restart`: whether a server is restarted where a setting waits for it.
+    `secret`: the Secret with the replication role's password, if the set-up creates that role.
+    `allow_restart`: whether a server is restarted for its settings.
     """
     if not isinstance(publisher.route, ThroughPod):
         return []
@@ -294,7 +298,7 @@ def set_up_rights(
 
 
 def _restarts(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Right]:
-    """Each of these settings takes a restart; the publisher's is measured by a client in a pod."""
+    """Yield the rights of each restart; the publisher's is measured by a client in a pod."""
     needs = worker_settings(publisher, subscriber, specs)
     if publisher.settings(needs.publisher).unmet:
         yield from (*restart_rights(publisher), *_CLIENT_RIGHTS)

@@ -1,4 +1,4 @@
-"""What a publication is to hold: everything, schemas, or tables with row filters and column lists."""
+"""What a publication is to hold: all tables, schemas, or tables with row filters and column lists."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _EXCEPT = "except"
 _FORMS = (
     '"all", or a list of "table", "schema.table", "schema.*",'
     ' {"table": "schema.table", "columns": ["a", "b"], "where": "a > 0"} or {"except": ["schema.table"]},'
-    ' which stands alone (all tables but these) or beside "schema.*"; a name with a dot or a quote in it'
-    ' is written "My.Table" in double quotes, and is otherwise taken as it is'
+    ' alone (all tables but these) or beside "schema.*"; a name that contains a dot or a quote is written'
+    ' in double quotes, "My.Table"; any other name is used as it is'
 )
 
 
@@ -28,9 +28,9 @@ Named = tuple[str, str]
 
 @dataclass(frozen=True)
 class PublishedTable:
-    """One table of a publication; no columns: all of them; `where`: SQL that chooses the rows (15).
+    """One table of a publication; no columns: all of them; `where`: SQL that selects the rows (since 15).
 
-    `only`: without the tables that inherit from it, which PostgreSQL else publishes with it.
+    `only`: without the tables that inherit from it, which PostgreSQL otherwise publishes with it.
     """
 
     schema: str
@@ -41,22 +41,22 @@ class PublishedTable:
 
     @property
     def summary(self) -> str:
-        """The table in a reader's words; the schema public goes without saying."""
+        """The table's name, without its schema if that is public, with columns and filter."""
         table = self.name if self.schema == "public" else f"{self.schema}.{self.name}"
         columns = f" ({', '.join(self.columns)})" if self.columns else ""
         return f"{table}{columns}{f' WHERE {self.where}' if self.where else ''}"
 
 
 MARKER = PublishedTable("pgnb", "marker")
-"""The table whose rows prove that replication works; published with everything else."""
+"""The table whose rows show that replication works; published with everything else."""
 
 
 @dataclass(frozen=True)
 class PublicationSpec:
-    """All tables, or every table of some schemas (15) and some tables.
+    """All tables, or every table of some schemas (since 15) and some tables.
 
-    `excluded` are tables (schema, name; * for each of the schema) that are left out: `excluding` lists the
-    others, and `said` is then what was asked for, in words.
+    `excluded` are tables (schema, name; * for each of the schema) that are left out: `exclude_tables` lists
+    the others, and `said` is then what was requested, as text.
     """
 
     all_tables: bool = True
@@ -77,20 +77,20 @@ class PublicationSpec:
 
     @property
     def later(self) -> str:
-        """What becomes of tables that are made later, where some are excluded."""
+        """What happens to tables created later, if some are excluded."""
         where = f", but in the schemas {', '.join(self.schemas)}" if self.schemas else ""
-        return f"tables that are made later are not published{where}"
+        return f"tables created later are not published{where}"
 
     @property
     def needs_15(self) -> bool:
-        """Whether it takes PostgreSQL 15: schemas, row filters, column lists."""
+        """Whether it needs PostgreSQL 15: schemas, row filters, column lists."""
         return bool(self.schemas) or any(t.columns or t.where for t in self.tables)
 
 
 def parse_publication_spec(published: Any) -> PublicationSpec:
-    """A wish from a notebook's parameter; the marker's table is part of it.
+    """Return the spec of a notebook's parameter, with the marker table.
 
-    Raises ParameterError, which says the forms that it may have.
+    Raises ParameterError, which lists the valid forms.
     """
     if published == "all":
         return PublicationSpec()
@@ -127,7 +127,7 @@ def _excluded(entry: Mapping[str, Any]) -> list[Named]:
 
 
 def exclusion(database: str, tables: Sequence[Named]) -> str:
-    """What excludes those tables, as a line of a file of parameters."""
+    """Return what excludes those tables, as a line of a parameter file."""
     names = ", ".join(f"{_quoted(schema)}.{_quoted(table)}" for schema, table in tables)
     return f"publish: {{{database}: [{{except: [{names}]}}]}}"
 
@@ -137,9 +137,9 @@ def _quoted(part: str) -> str:
 
 
 def operations_of(given: str) -> str:
-    """The operations of a notebook's parameter, as a publication has them, in PostgreSQL's order.
+    """Return the operations of a notebook's parameter as a publication has them, in PostgreSQL's order.
 
-    Raises ParameterError for none, and for what is no operation.
+    Raises ParameterError for none, and for an unknown operation.
     """
     named = {word.strip().lower() for word in given.split(",") if word.strip()}
     known = ALL_OPERATIONS.split(", ")
@@ -147,7 +147,7 @@ def operations_of(given: str) -> str:
         raise ParameterError(
             "operations that cannot be published",
             found=repr(given),
-            remedy=f"Name some of {ALL_OPERATIONS}, joined by commas.",
+            remedy=f"Name some of {ALL_OPERATIONS}, separated by commas.",
         )
     return ", ".join(word for word in known if word in named)
 
@@ -165,7 +165,7 @@ def _table_of(entry: Any) -> PublishedTable:
 
 
 def qualified(text: str) -> tuple[str, str]:
-    """Schema and name of a text like `schema.table`; without a schema it is public.
+    """Return schema and name of a text like `schema.table`; without a schema it is public.
 
     Case is kept: unlike in SQL, nothing is folded. Raises ParameterError.
     """

@@ -1,8 +1,8 @@
-"""Rows of the published tables counted on both sides of logical replication, row filters included.
+"""Compare the row counts of all published tables on both servers, row filters included, while clients write.
 
-As with a standby, the two sides are compared exactly in a moment in which nothing is written: the end of WAL
-is the same before the publisher's snapshot and after the subscriber's, which had confirmed up to there.
-Where clients write without such a moment, the subscriber is counted between two counts of the publisher.
+As with a standby, both servers are compared exactly at a moment without writes: the end of WAL is the same
+before the publisher's snapshot and after the subscriber's, which had confirmed up to there. If clients write
+without such a moment, the subscriber is counted between two counts of the publisher.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TOGETHER = 100
 _AT_ONCE = 4
 _PAUSE = 0.005
 _CONFIRM = 0.25
-"""Seconds that the subscriber gets, in one try, to confirm what it lacks."""
+"""Seconds that the subscriber gets, in one attempt, to confirm what is missing."""
 Counts = dict[tuple[str, str], int | None]
 
 
@@ -44,12 +44,12 @@ def compare_published(
     catch_up: float = 60.0,
     quiet: float = 1.0,
 ) -> Comparison:
-    """Count every published table of every database on both sides, others writing meanwhile.
+    """Count every published table of every database on both servers, while others write.
 
-    `timeout`: seconds for a count; `catch_up`: seconds for the subscriber to confirm what was written
-    before; `quiet`: seconds, for all together, to look for a moment without writes, after which the counts
-    are bounded instead of exact. Changes nothing but for markers in the WAL. Raises DeadlineExceeded when
-    the subscriber does not catch up. Databases without a subscription are named, not compared.
+    `timeout`: seconds for a count; `catch_up`: seconds for the subscriber to confirm what was written before;
+    `quiet`: seconds, for all together, to look for a moment without writes, after which the counts are
+    bounded instead of exact. Changes nothing except for markers in the WAL. Raises DeadlineExceeded if the
+    subscriber does not catch up. Databases without a subscription are named, not compared.
     """
     started = monotonic()
     there = databases_of(subscriber)
@@ -77,7 +77,7 @@ def _subscribed(subscriber: Server, spec: DatabaseSpec) -> bool:
 
 @dataclass(frozen=True)
 class _Pair:
-    """One database on both sides; durations in seconds, `quiet_until` on the monotonic clock."""
+    """One database on both servers; durations in seconds, `quiet_until` on the monotonic clock."""
 
     publisher: Server
     subscriber: Server
@@ -98,7 +98,7 @@ class _Pair:
         return counted, state
 
     def _meet(self, here: Session, there: Session) -> State:
-        """Both sides in a transaction that sees the same state; or, at the end of `quiet`, neither."""
+        """Begin transactions with the same state on both servers; after `quiet`, return without."""
         started, tries, pause = monotonic(), 0, Event()
         while True:
             tries += 1
@@ -154,7 +154,7 @@ class _Pair:
 
 
 def _counts(session: Session, query: str, params: dict[str, str]) -> Counts:
-    """The row count of each table that the query names, many in one statement; None where unreadable."""
+    """Return the row count of each table that the query names, many in one statement; None if unreadable."""
     tables = session.execute(query, params)
     counts: Counts = {(row["schema"], row["table"]): None for row in tables}
     readable = [row for row in tables if row["readable"]]

@@ -1,6 +1,6 @@
-"""Rows of the published tables, counted on both sides while nothing is written: equal, or named.
+"""Compare row counts of published tables on both servers, while writes are blocked, or around one LSN.
 
-It needs no subscription, so that a run that was killed behind the drop can count, too.
+No subscription is needed, so that a run that was interrupted after its drop can count, too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SELECT CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || t.quoted AS source
 
 @dataclass(frozen=True)
 class RowCounts:
-    """One database: how many tables and rows, and in words each table that differs."""
+    """One database: number of tables and rows, and, as text, each table that differs."""
 
     database: str
     tables: int
@@ -33,7 +33,7 @@ class RowCounts:
 
 
 def compare_row_counts(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> RowCounts:
-    """Count each published table on both sides; writes must be stopped, and everything applied.
+    """Count each published table on both servers; writes must be blocked, and all changes applied.
 
     Row filters are those of the publication. Raises QueryFailed for a table that the subscriber lacks.
     """
@@ -66,15 +66,15 @@ def _counts(server: Server, spec: DatabaseSpec, sources: list[str]) -> list[int]
 def table_checks(
     publisher: Server, subscriber: Server, spec: DatabaseSpec, table: str, *, timeout: float = 60.0
 ) -> Checks:
-    """Checks that the subscription has the table, that its copy is through, and that the rows arrived.
+    """Check that the subscription has the table, that its copy has finished, and that its rows arrived.
 
-    The publisher's rows are counted before and after the subscriber's, so that writers may go on. `timeout`:
-    seconds for what is written before to be applied. Raises DeadlineExceeded when it is not.
+    The publisher's rows are counted before and after the subscriber's, so that clients may write meanwhile.
+    `timeout`: seconds for earlier changes to be applied. Raises DeadlineExceeded if they are not.
     """
-    key, title = qualified(table), f"{spec.database}: {table} on both sides"
+    key, title = qualified(table), f"{spec.database}: {table} on both servers"
     journal = publisher.journal
     if journal.dry_run:
-        return Checks.of(title, [Check.fact("rows", "not counted: this run only plans")], journal)
+        return Checks.of(title, [Check.fact("rows", "not counted: plan-only run")], journal)
     named = {"subscription": spec.subscription}
     rows = subscriber.query("logical/copying", named, database=spec.database)
     states = {(row["schema"], row["table"]): row["state"] for row in rows}
@@ -82,11 +82,11 @@ def table_checks(
     found_states = [f"{schema}.{name}: {states.get((schema, name), 'not known')}" for schema, name in names]
     copied = all(states.get(one) == "r" for one in names)
     ready = Check(
-        "its copy",
+        "its initial copy",
         copied,
         "r" if copied else "; ".join(found_states),
         "r (ready)",
-        "REFRESH the subscription, and read its log (12_09_logical_troubleshooting).",
+        "REFRESH the subscription, and read the subscriber's log (12_09_logical_troubleshooting).",
     )
     if not copied:
         return Checks.of(title, [ready], journal)
@@ -109,7 +109,7 @@ def table_checks(
 
 
 def _parts(publisher: Server, spec: DatabaseSpec, key: tuple[str, str]) -> list[tuple[str, str]]:
-    """The names under which its rows are copied: its partitions', where it is not published as a whole."""
+    """Return the names under which its rows are copied: its partitions', or its own."""
     tables = read_identities(publisher, spec.database)
     here = tables.get(key)
     return [one.named for one in leaves(here, tables.values())] if here else [key]

@@ -1,4 +1,4 @@
-"""The row that a conflict is about, as it stands on either side, found by the key that the log names."""
+"""The row of a conflict on both servers, found by the key that the log names."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _LONGEST = 300
 def row_pair(
     servers: Sequence[Server], database: str, table: Named, columns: str, values: str, *, show: bool
 ) -> tuple[str, ...]:
-    """The row with that key on each server, in words; without `show` no value of it is told.
+    """Return the row with that key on each server, as text; without `show`, none of its values.
 
-    Then it is told whether it is there, and in which columns the sides differ. `columns` and `values` as for
-    `row_words`.
+    Then only its existence is told, and the columns in which the servers differ. `columns` and `values` as
+    for `row_text`.
     """
-    found = [row_words(server, database, table, columns, values) for server in servers]
+    found = [row_text(server, database, table, columns, values) for server in servers]
     if show:
         short = [text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…" for text in found]
         return tuple(f"on {server.name}: {text}" for server, text in zip(servers, short, strict=True))
@@ -36,7 +36,7 @@ def row_pair(
     if len(both) == 2:
         here, there = both
         unlike = [name for name in {**here, **there} if here.get(name) != there.get(name)]
-        lines.append(f"columns that differ: {', '.join(unlike) or 'none'}")
+        lines.append(f"different columns: {', '.join(unlike) or 'none'}")
     return tuple(lines)
 
 
@@ -44,11 +44,11 @@ def _parsed(words: str) -> dict[str, object] | None:
     return json.loads(words) if words.startswith("{") else None
 
 
-def row_words(server: Server, database: str, table: Named, columns: str, values: str) -> str:
-    """The row with that key, as JSON, or why it is not there.
+def row_text(server: Server, database: str, table: Named, columns: str, values: str) -> str:
+    """Return the row with that key, as JSON, or why it is not there.
 
-    `columns` and `values` are as DETAIL has them: `a, "B"` and `1, x`. A value with a comma in it cannot be
-    told from two values: then no row is looked for.
+    `columns` and `values` are as DETAIL has them: `a, "B"` and `1, x`. A value that contains a comma cannot
+    be told from two values: then no row is looked for.
     """
     names = [_plain(column) for column in _COLUMN.findall(columns)]
     texts = [values] if len(names) == 1 else values.split(", ")

@@ -1,6 +1,6 @@
-"""Two schemas held against each other by catalog, and what each difference does to replication.
+r"""Compare two schemas by catalog, and what each difference does to replication.
 
-A diff of two dumps always differs (pg_dump writes a random \\restrict line) and says nothing of effects.
+A diff of two dumps always differs (pg_dump writes a random \restrict line) and says nothing about effects.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from pgnb.logical.table_identity import FULL, arrives
 from pgnb.postgres import Server
 
 Effect = Literal["stops", "risk", "later"]
-"""stops: no row of that table can arrive; risk: some cannot; later: felt once the subscriber is written."""
+"""stops: no row of that table can arrive; risk: some cannot; later: matters after a cut-over."""
 
 _TONES: dict[Effect, Tone] = {"stops": "bad", "risk": "warn", "later": "dim"}
 _WORDS: dict[Effect, str] = {
     "stops": "stops replication",
-    "risk": "may refuse a row",
-    "later": "felt after a cut-over",
+    "risk": "may reject a row",
+    "later": "matters after a cut-over",
 }
 _ORDER: dict[Effect, int] = {"stops": 0, "risk": 1, "later": 2}
 _AT_ONCE = 4
@@ -36,7 +36,7 @@ REPLICA_IDENTITY = "replica identity"
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference between the two sides; `found` texts are the catalog's own."""
+    """One difference between the servers; texts are the catalog's own."""
 
     database: str
     table: str
@@ -48,7 +48,7 @@ class Difference:
 
 @dataclass(frozen=True, repr=False)
 class SchemaComparison(Displayable):
-    """The schemas of some databases on both sides."""
+    """The schemas of some databases on both servers."""
 
     databases: tuple[str, ...]
     tables: int
@@ -58,32 +58,32 @@ class SchemaComparison(Displayable):
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs at all."""
+        """Whether nothing differs."""
         return not self.differences and not self.missing
 
     def of(self, database: str) -> tuple[Difference, ...]:
-        """The differences in one database."""
+        """Return the differences in one database."""
         return tuple(d for d in self.differences if d.database == database)
 
     @property
     def table(self) -> Table:
-        """What stops replication first."""
+        """Differences that stop replication first."""
         rows = [
             (d.database, d.table, d.what, d.publisher, d.subscriber, Cell(_WORDS[d.effect], _TONES[d.effect]))
             for d in sorted(self.differences, key=lambda d: _ORDER[d.effect])
         ]
         columns = ("database", "table", "what", "publisher", "subscriber", "effect")
-        title = f"Schemas compared by catalog: tables {self.tables:,}, differences {len(rows):,}"
+        title = f"Schemas compared by catalog: {self.tables:,} tables, {len(rows):,} differences"
         note = "" if rows else "No table, column, type, key or default differs."
         return Table.of(columns if rows else (), rows, title=title, note=note)
 
     def checks(self, journal: Journal) -> Checks:
-        """A check a database: nothing may stop replication; what may refuse a row is advice."""
-        return Checks.of("Schemas on both sides", self._checks(), journal)
+        """Check, by database, that nothing stops replication; what may reject a row is advice."""
+        return Checks.of("Schemas on both servers", self._checks(), journal)
 
     def _checks(self) -> Iterator[Check]:
         for name in self.missing:
-            yield Check(f"database {name}", False, "not on the subscriber", "there", _MAKE_DATABASE)
+            yield Check(f"database {name}", False, "not on the subscriber", "present", _MAKE_DATABASE)
         for name in self.databases:
             found = self.of(name)
             grades: tuple[tuple[Effect, bool], ...] = (("stops", False), ("risk", True))
@@ -94,10 +94,10 @@ class SchemaComparison(Displayable):
                 )
 
 
-_MAKE_DATABASE = "Make the database and its schema on the subscriber (section 12.4 or 12.8)."
+_MAKE_DATABASE = "Create the database and its schema on the subscriber (section 12.4 or 12.8)."
 _ALTER = (
-    "Alter the subscriber's table by hand as the table above says (nothing is overwritten here); a table that"
-    " is missing is added by section 12.7."
+    "Alter the subscriber's table by hand as the table above says (pgnb overwrites nothing here); 12.7"
+    " adds a missing table."
 )
 
 
@@ -107,9 +107,9 @@ def _summary(found: Sequence[Difference]) -> str:
 
 
 def compare_schemas(publisher: Server, subscriber: Server, databases: Sequence[str]) -> SchemaComparison:
-    """Compare the tables of each database on both sides, from the catalogs; changes nothing.
+    """Compare the tables of each database on both servers, from the catalogs; changes nothing.
 
-    A difference of a table that no publication has is never more than `later`. Databases are read in
+    A difference of a table that no publication includes is never more than `later`. Databases are read in
     parallel. Raises ConnectionFailed and QueryFailed of the publisher's side.
     """
     there = {row["datname"] for row in subscriber.query("SELECT datname FROM pg_catalog.pg_database")}
@@ -125,9 +125,9 @@ def compare_schemas(publisher: Server, subscriber: Server, databases: Sequence[s
 def differences(
     publisher: Catalog, subscriber: Catalog, *, all_published: bool = False
 ) -> Iterator[Difference]:
-    """Every difference between two catalogs of one database, in order of the tables' names.
+    """Yield every difference between two catalogs of one database, in order of the tables' names.
 
-    `all_published`: judge the tables as if a publication had every one of them.
+    `all_published`: judge the tables as if a publication included every one of them.
     """
     for key, table in publisher.tables.items():
         other = subscriber.tables.get(key)
@@ -137,7 +137,7 @@ def differences(
             yield Difference(publisher.database, table.summary, what, ours, theirs, shown)
     for key, table in subscriber.tables.items():
         if key not in publisher.tables:
-            yield Difference(publisher.database, table.summary, "extra table", "–", "there", "later")
+            yield Difference(publisher.database, table.summary, "extra table", "–", "exists", "later")
     yield from _enums(publisher, subscriber)
 
 
@@ -194,7 +194,7 @@ def _generated(column: Column) -> str:
 
 
 def _keys(ours: TableShape, theirs: TableShape) -> Iterator[Pair]:
-    """Constraints by what they say: their names differ harmlessly."""
+    """Compare constraints by definition: different names do no harm."""
     here, there = set(_bare(ours)), set(_bare(theirs))
     for text in sorted(here - there):
         yield "missing constraint", text, "–", "later"
@@ -208,12 +208,12 @@ def _bare(table: TableShape) -> Iterator[str]:
 
 
 def _identity(publisher: Catalog, subscriber: Catalog, key: Named) -> Iterator[Pair]:
-    """By the columns that identify a row: an index of another name does the same."""
+    """Compare by the columns that identify a row: an index of another name does the same."""
     ours, theirs = publisher.identities.get(key), subscriber.identities.get(key)
     if ours is None or theirs is None:
         return
     if (ours.form == FULL, set(ours.identity)) != (theirs.form == FULL, set(theirs.identity)):
-        # Of a partitioned table its partitions decide.
+        # The partitions of a partitioned table decide.
         lost = ours.kind == theirs.kind == "r" and ours.identified and not arrives(ours, theirs)
         yield REPLICA_IDENTITY, ours.form_words, theirs.form_words, "risk" if lost else "later"
 
@@ -239,7 +239,11 @@ _TEXTS = ("character varying", "text")
 
 
 def fits(publisher: str, subscriber: str) -> bool:
-    """Whether `subscriber`, spelled as format_type does, takes every value of `publisher`."""
+    """Return whether `subscriber`, a type as format_type prints it, accepts every value of `publisher`.
+
+    Replicated values are sent as text (or binary, if the subscription requests it, which needs equal types),
+    so a wider type accepts all of them, and another type may accept some.
+    """
     if publisher == subscriber:
         return True
     for ladder in (_NUMBERS, _FLOATS):
@@ -267,5 +271,5 @@ def _scale(match: re.Match[str]) -> int:
 
 
 def _room(match: re.Match[str]) -> int:
-    """The digits before the point, or the length."""
+    """Return the digits before the decimal point, or the length."""
     return int(match["size"]) - _scale(match)

@@ -1,4 +1,4 @@
-"""The server's log as reports: a message with its detail, hint and context, whatever log_line_prefix says."""
+"""The server's log as reports: a message with detail, hint and context, for any log_line_prefix."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _KEPT = ("DETAIL", "HINT", "CONTEXT")
 
 @dataclass(frozen=True)
 class Report:
-    """One report of the server; `at` is when the node took it (None: from a collected file).
+    """One report of the server; `at`: when the node took it (None: from a collected file).
 
-    `pid` is the process, where log_line_prefix has `[%p]`, as its default does.
+    `pid` is the process, if log_line_prefix has `[%p]`, as its default does.
     """
 
     level: str
@@ -34,7 +34,7 @@ class Report:
 
 
 def reports(lines: Iterable[LogLine]) -> Iterator[Report]:
-    """The reports of a log, in order. A report's lines stand together: the server writes them at once.
+    """Yield the reports of a log, in order. A report's lines are adjacent: the server writes them at once.
 
     Lines before the first report, and of other programs, are left out.
     """
@@ -58,7 +58,7 @@ def reports(lines: Iterable[LogLine]) -> Iterator[Report]:
 
 
 def _continued(report: Report | None, part: str, text: str) -> Report | None:
-    """A line that goes on with the one before: the server starts it with a tab."""
+    """Add a continuation line, which the server starts with a tab, to the report."""
     if report is None or not text.startswith("\t"):
         return report
     if part in _KEPT:
@@ -85,10 +85,10 @@ _BYTES = 512 * 1024
 
 
 def server_log(server: Server, *, lines: int = 2000) -> Sequence[LogLine]:
-    """The last lines of the pod's log, and of the file of the logging collector where that is on.
+    """Return the last lines of the pod's log, and of the logging collector's file if that is on.
 
-    Bounded to `lines` lines of each and 512 KiB of the file. Source: the container's log,
-    pg_current_logfile('stderr'). Reading the file takes pg_read_server_files or a superuser: QueryFailed.
+    At most `lines` lines of each, and 512 KiB of the file. Source: the container's log,
+    pg_current_logfile('stderr'). Reading the file needs pg_read_server_files or a superuser: QueryFailed.
     """
     pod_log = server.cluster.logs(server.pod, tail=lines, timestamps=True)
     rows = server.query("logical/collected_log", {"bytes": _BYTES})

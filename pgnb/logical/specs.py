@@ -1,4 +1,4 @@
-"""What is to be replicated: for each database its publication, what that holds, its subscription and slot."""
+"""What is to be replicated: for each database its publication, what it holds, its subscription and slot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pgnb.postgres.scratch import OWN, SCRATCH
 
 @dataclass(frozen=True)
 class DatabaseSpec:
-    """One database: what is published of it, and the names of publication, subscription and slot.
+    """One database: what is published, and the names of publication, subscription and slot.
 
     `operations` are those that are published; `via_root`: changes of partitions are sent as changes of the
     partitioned table (publish_via_partition_root).
@@ -46,7 +46,7 @@ class DatabaseSpec:
         operations: str = ALL_OPERATIONS,
         via_root: bool = False,
     ) -> DatabaseSpec:
-        """The spec with the procedure's names; `published` as in the parameter `publish`, see Wish."""
+        """Return the spec with the procedure's names; `published` as in the parameter `publish`."""
         check_name("database", database)
         subscription, holds = subscription_name(database), parse_publication_spec(published)
         return cls(
@@ -62,7 +62,7 @@ class DatabaseSpec:
 
 @dataclass(frozen=True, repr=False)
 class Specs(Displayable, Sequence[DatabaseSpec]):
-    """The databases that are replicated, in order; shows itself as a table."""
+    """The databases to replicate, in order; displays as a table."""
 
     items: tuple[DatabaseSpec, ...]
 
@@ -96,13 +96,13 @@ def database_specs(
     operations: str = ALL_OPERATIONS,
     via_root: bool = False,
 ) -> Specs:
-    """The specs of those databases; without names of every one of the publisher, its maintenance database,
-    templates and scratch databases left out.
+    """Return the specs of those databases; without names, of all that can be replicated.
 
-    `publish` maps a database to what is published of it, "all" where it is not named: see `wish_of`. Where it
-    excludes tables, the others are read from the catalog and named.
-    `operations` and `via_root` as DatabaseSpec has them.
-    Raises ParameterError for names that are not there, are given twice, or cannot be used.
+    All means every database of the publisher except its maintenance database, templates and scratch
+    databases. `publish` maps a database to what is published of it, "all" if it is not named: see
+    `parse_publication_spec`. If it excludes tables, the others are read from the catalog and listed.
+    `operations` and `via_root` as in DatabaseSpec. Raises ParameterError for names that do not exist, are
+    given twice, or cannot be used.
     """
     found = [row["name"] for row in publisher.query("databases")]
     chosen = list(databases) or _every_one(publisher)
@@ -124,7 +124,7 @@ def _every_one(publisher: Server) -> list[str]:
 
 
 def check_name(what: str, name: str) -> str:
-    """The name itself. Raises ParameterError for one that the server would refuse or cut."""
+    """Return the name. Raises ParameterError for one that the server would reject or truncate."""
     size = len(name.encode())
     if not 0 < size <= LONGEST or "\0" in name:
         raise ParameterError(
@@ -138,9 +138,9 @@ def check_name(what: str, name: str) -> str:
 def _refuse(why: str, names: Sequence[str], there: Sequence[str]) -> None:
     if names:
         raise ParameterError(
-            f"databases that are {why}: {', '.join(names)}",
-            found=f"there are {', '.join(there) or 'none'}",
-            remedy="Names are case-sensitive here; a missing one may be a slip of the pen.",
+            f"databases {why}: {', '.join(names)}",
+            found=f"known: {', '.join(there) or 'none'}",
+            remedy="Correct the name: names are case-sensitive here.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What stands on the subscriber before a set-up, and would stop it halfway: known before the first change."""
+"""What exists on the subscriber and would stop a set-up halfway: checked before the first change."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from pgnb.postgres import Server
 _SHOWN = 5
 _ROWS = (
     "Empty those tables on the subscriber, or set copy_data = False if they hold exactly the publisher's"
-    " rows: a copy onto rows fails on duplicate keys, or doubles them."
+    " rows: a copy into a table with rows fails on duplicate keys, or duplicates them."
 )
 _LEFT = (
-    "Nobody reads these slots now. They may be left by a run that was killed, or belong to a subscriber that"
-    " is down and would lose its place for good. To reuse them, set reuse_slots = {!r}."
+    "No subscriber uses these slots now. They may be left by an interrupted run, or belong to a"
+    " subscriber that is down and would permanently lose its position. To reuse them, set reuse_slots ="
+    " {!r}."
 )
 
 
@@ -40,9 +41,9 @@ def subscriber_checks(
     create_databases: bool,
     reuse_slots: str,
 ) -> Iterator[Check]:
-    """Checks of slots, and of databases, schemas, rows and keys that the subscriber has already.
+    """Check slots, and existing databases, schemas, rows and keys of the subscriber.
 
-    Nothing but the slots where it is not there yet. Raises QueryFailed.
+    Only slots if the subscriber does not exist yet. Raises QueryFailed.
     """
     there = databases_of(subscriber)
     fresh = [spec for spec in specs if not _subscribed(subscriber, spec, there)]
@@ -53,9 +54,9 @@ def subscriber_checks(
     yield Check(
         "databases on the subscriber",
         create_databases or not lacking,
-        f"not there: {', '.join(lacking)}" if lacking else "all",
+        f"missing: {', '.join(lacking)}" if lacking else "all",
         "all, or create_databases = True",
-        "Make them by hand, or set create_databases = True.",
+        "Create them by hand, or set create_databases = True.",
     )
     held = [spec for spec in specs if spec.database in there]
     untouched = {spec.database for spec in uncopied(subscriber, held)}
@@ -87,12 +88,12 @@ def _slots(
     yield Check(
         "slots of these names",
         not wrong,
-        "; ".join(wrong) or "none of others",
-        "none of others",
-        "Drop them if nobody needs them (07).",
+        "; ".join(wrong) or "none of another subscriber",
+        "none of another subscriber",
+        "Drop them if they are not needed (07).",
     )
     yield Check(
-        "slots that nobody reads",
+        "unused slots",
         not names or reuse_slots == names,
         names or "none",
         "none, or named in reuse_slots",
@@ -105,7 +106,7 @@ def _doubtful(slot: LogicalSlot, copy_data: bool) -> bool:
 
 
 def _schema(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
-    """A schema that is there is never overwritten, so what stops replication must be altered by hand."""
+    """Check that an existing schema, which is never overwritten, does not stop replication."""
     chosen = {
         one.summary for one in published_by(spec.desired, read_identities(publisher, spec.database).values())
     }
@@ -116,16 +117,16 @@ def _schema(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
         if d.effect == "stops" and d.table in chosen and d.table != MARKER.summary
     ]
     return Check(
-        f"{spec.database}: schema that is there",
+        f"{spec.database}: existing schema",
         not wrong,
-        _some(wrong) or "as the publisher's",
+        _some(wrong) or "as on the publisher",
         "nothing that stops replication",
         "Alter the subscriber's tables by hand.",
     )
 
 
 def _rows(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
-    """Of the users' own tables; those of extensions are checked apart."""
+    """Check that the users' own tables have no rows; extensions' tables are checked separately."""
     tables = read_identities(publisher, spec.database).values()
     published = published_by(spec.desired, [table for table in tables if not table.extension])
     names = dict.fromkeys(sent_as(spec.desired, one, via_root=spec.via_root) for one in published)
@@ -137,15 +138,15 @@ def _rows(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Check:
 
 
 def _keys(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
-    """Advice: the set-up gives the subscriber's tables their identity, where an index serves."""
+    """Check, as advice, the keys that the set-up sets where a suitable index exists."""
     found = subscriber_obstacles(publisher, subscriber, specs, there=databases_of(subscriber))
-    words = _some([one.summary for one in found]) or "there"
+    words = _some([one.summary for one in found]) or "present"
     yield Check(
-        "keys that UPDATE and DELETE are applied by",
+        "keys for applying UPDATE and DELETE",
         not found,
         words,
-        "there",
-        "They are given where an index serves; else make one.",
+        "present",
+        "The set-up sets them if a suitable index exists; else create one.",
         advice=True,
     )
 

@@ -1,9 +1,9 @@
-"""Planning subscriptions: compared with what is there and altered; a new one gets its slot first.
+"""Plan subscriptions: compared with the existing ones and altered; a new one gets its slot first.
 
-The slot is made on its own, with a deadline, since its creation waits for every open transaction; the
-subscription then takes it (create_slot = false). A run that was killed between the two leaves the slot; the
-next one asks whose it is before it takes it. Nothing here drops a subscription, or takes a publication out of
-one.
+The slot is created separately, with a deadline, since its creation waits for every open transaction; the
+subscription then uses it (create_slot = false). A run that was interrupted between the two leaves the slot;
+the next one asks whose it is before it uses it. No plan drops a subscription, except that for it, or removes
+a publication from one.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from pgnb.postgres import Server, compose, identifier, join
 from pgnb.postgres.source import Source
 
 _ONLY_WHEN_MADE = ("failover", "two_phase")
-"""Options that take a disabled subscription, or none at all, to be altered: left as they are."""
+"""Options that can be altered only while disabled, or never; existing subscriptions keep them."""
 SLOT_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """One database: the subscription now, its slot, and what differs from the wish."""
+    """One database: the subscription now, its slot, and the differences from what is desired."""
 
     spec: DatabaseSpec
     now: Subscription | None
     slot: LogicalSlot | None
     tables: tuple[Published, ...]
     alterations: tuple[tuple[str, Any], ...]
-    """In words, and as SQL."""
+    """As text, and as SQL."""
     new_tables: tuple[Published, ...]
     """Published, and not yet in the subscription."""
 
@@ -75,13 +75,13 @@ def plan_subscriptions(
     options: Mapping[str, Any] | None = None,
     slot_timeout: float = SLOT_TIMEOUT,
 ) -> Change:
-    """The plan after which each database is subscribed to, all its published tables included.
+    """Plan a subscription for each database, to all its published tables.
 
-    `copy_data`: copy the rows that are there; False when the tables hold exactly those rows already.
-    `options` as of CREATE SUBSCRIPTION, see `subscription_options`. `slot_timeout`: seconds for a slot.
-    Raises ParameterError for an option, GateClosed for a slot that is another's, and where a resync has not
-    ended. A slot that nobody reads asks for `reuse_slots` with its name; for a copy it is made anew. Applying
-    checks first that the tables are there and, for a copy, empty.
+    `copy_data`: copy the existing rows; False if the tables hold exactly those rows already. `options` as of
+    CREATE SUBSCRIPTION, see `subscription_options`. `slot_timeout`: seconds for a slot. Raises ParameterError
+    for an option, GateClosed for another subscriber's slot, and if a resync has not finished. An existing
+    unused slot asks for `reuse_slots` with its name; for a copy it is created again. Applying checks first
+    that the tables exist and, for a copy, are empty.
     """
     chosen = subscription_options(publisher, subscriber, options)
     desired = _Desired(publisher, subscriber, origin, chosen, copy_data, slot_timeout)
@@ -116,14 +116,15 @@ def plan_subscriptions(
 
 
 def _confirmations(left: Sequence[LogicalSlot], copy_data: bool) -> list[Confirmation]:
-    """Slots that are there, read by nobody now: of a run that was killed, or of a subscriber that is down.
+    """Return the confirmation for existing unused slots.
 
-    Without a copy, one that nobody ever read marks the place that changes are wanted from: that is its use.
+    They are of an interrupted run, or of a subscriber that is down. Without a copy, a slot that was never
+    read marks the position from which changes are wanted, so it needs none.
     """
     doubtful = [slot for slot in left if copy_data or slot.total_txns]
     why = (
-        "Nobody reads these slots now. They may be left by a run that was killed, or belong to a subscriber"
-        " that is down and would lose its place for good."
+        "No subscriber uses these slots now. They may be left by an interrupted run, or belong to a"
+        " subscriber that is down and would permanently lose its position."
     )
     names = ", ".join(slot.name for slot in doubtful)
     return [Confirmation("reuse_slots", names, why)] if doubtful else []
@@ -147,12 +148,12 @@ def _plan(
 
 
 def _refuse_unfinished(spec: DatabaseSpec, now: Subscription) -> None:
-    """With both publications the table would come back, and nobody would know what to take out again."""
+    """Refuse an unfinished resync: with both publications the removed table would be added again."""
     if temporary_publication_name(spec.publication) in now.publications:
         raise GateClosed(
-            f"{spec.database}: a table is being copied anew, and the run that began it has not ended",
+            f"{spec.database}: the resync of a table has not finished",
             found=now.summary,
-            remedy="End it first: 12_09_logical_troubleshooting names the table (resync).",
+            remedy="Finish it first: 12_09_logical_troubleshooting names the table (resync).",
         )
 
 
@@ -185,12 +186,12 @@ def _differs(now: Subscription, option: str, value: Any) -> bool:
 
 
 def _pairs(options: Mapping[str, Any]) -> Any:
-    """Options as SQL; their names are those of `options.SINCE`, no text of the operator's."""
+    """Return options as SQL; their names are those of `options.SINCE`, not the operator's text."""
     return join(", ", [compose(f"{option} = {{}}", spelled(value)) for option, value in options.items()])
 
 
 def _checks(desired: _Desired, changed: Sequence[_Plan]) -> Checks:
-    # The publications may be younger than the plan, which a notebook shows before it applies them.
+    # The publications may be newer than the plan, which a notebook shows before it applies them.
     wanted = [
         (
             plan.spec,
@@ -205,7 +206,7 @@ def _checks(desired: _Desired, changed: Sequence[_Plan]) -> Checks:
 def _carry_out(desired: _Desired, changed: Sequence[_Plan]) -> str:
     run_all(lambda plan: _carry_out_one(desired, plan), changed, lambda plan: plan.spec.database)
     made = sum(plan.now is None for plan in changed)
-    return f"{made} made, {len(changed) - made} altered"
+    return f"{made} created, {len(changed) - made} altered"
 
 
 def _carry_out_one(desired: _Desired, plan: _Plan) -> None:
@@ -224,9 +225,9 @@ def _carry_out_one(desired: _Desired, plan: _Plan) -> None:
 
 
 def refresh(subscriber: Server, spec: DatabaseSpec, *, copy_data: bool) -> None:
-    """Let a subscription learn of tables that its publication has gained; those are copied first, if asked.
+    """Add tables that its publication gained to a subscription; copy them first, if requested.
 
-    It cannot run in a transaction. Raises QueryFailed when a table is not on the subscriber.
+    It cannot run in a transaction. Raises QueryFailed if a table is missing on the subscriber.
     """
     subscriber.execute(
         compose(
@@ -241,7 +242,7 @@ def refresh(subscriber: Server, spec: DatabaseSpec, *, copy_data: bool) -> None:
 def _create(desired: _Desired, plan: _Plan) -> None:
     spec = plan.spec
     if plan.slot and desired.copy_data:
-        # One that is older than its publication would fail on every change from before that.
+        # A slot that is older than its publication fails on every change from before that.
         drop_slot(desired.publisher, spec.slot)
     made_slot = plan.slot is None or desired.copy_data
     if made_slot:
@@ -272,20 +273,20 @@ def _create(desired: _Desired, plan: _Plan) -> None:
 
 
 def _give_back(desired: _Desired, spec: DatabaseSpec) -> None:
-    """Drop the slot that was just made, unless the subscription came into being after all."""
+    """Drop the slot that was just created, unless the subscription exists after all."""
     try:
         if spec.subscription not in read_subscriptions(desired.subscriber, spec.database):
             drop_slot(desired.publisher, spec.slot)
     except PgnbError:
-        # The first error is the one to tell; a slot that is left is found and used by the next run.
+        # The first error is reported; the next run finds and uses a slot that is left.
         return
 
 
 def _says(desired: _Desired, plan: _Plan) -> str:
     spec = plan.spec
     if plan.now is None:
-        how = "make anew" if desired.copy_data else "use, as it is,"
-        slot = f"{how if plan.slot else 'make'} the slot {spec.slot}"
+        how = "create again" if desired.copy_data else "use the existing"
+        slot = f"{how if plan.slot else 'create'} slot {spec.slot}"
         copy = "copy the rows" if desired.copy_data else "copy nothing"
         return f"{spec.database}: {slot}, CREATE SUBSCRIPTION {spec.subscription}, {copy}"
     words = [f"ALTER SUBSCRIPTION {plan.now.name} {alteration}" for alteration, _ in plan.alterations]
@@ -307,14 +308,14 @@ def _after(desired: _Desired, plan: _Plan) -> str:
 
 def _note(plans: Sequence[_Plan]) -> str:
     disabled = [plan.spec.database for plan in plans if plan.now and not plan.now.enabled]
-    return f"Disabled, and left so (12.9): {', '.join(disabled)}." if disabled else ""
+    return f"Disabled, and left disabled (see 12.9): {', '.join(disabled)}." if disabled else ""
 
 
 def plan_drop_subscriptions(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:
-    """The plan that drops the specs' subscriptions and, through them, their slots on the publisher.
+    """Plan to drop the specs' subscriptions and, through them, their slots on the publisher.
 
-    The rows stay on the subscriber. Asks for `drop_subscriptions` with the names, joined by commas. For a
-    publisher that is dead see 12.10.
+    The rows remain on the subscriber. Asks for `drop_subscriptions` with the names, separated by commas. For
+    a dead publisher see 12.10.
     """
     there = databases_of(subscriber)
     found = map_parallel(
@@ -330,7 +331,10 @@ def plan_drop_subscriptions(publisher: Server, subscriber: Server, specs: Sequen
         return f"{len(existing)} dropped"
 
     steps = [Step(subscriber.name, f"DROP SUBSCRIPTION {names}", run, journalled=True)] if existing else []
-    why = f"What is written on {publisher.name} from then on does not arrive; a new subscription copies anew."
+    why = (
+        f"What is written on {publisher.name} afterwards does not arrive; a new subscription copies"
+        " everything again."
+    )
     return Change(
         title,
         subscriber.journal,

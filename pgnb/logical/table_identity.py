@@ -1,9 +1,9 @@
-"""By what UPDATE and DELETE find the rows of a published table, on either side, from the catalogs.
+"""By what UPDATE and DELETE find the rows of a published table, on both servers, from the catalogs.
 
-The rules are PostgreSQL's own. The publisher refuses both on a published table without a replica identity
-(facts, Q1). The subscriber looks a row up by its own identity index or primary key, each of whose columns the
-publisher must send as part of its identity; only a publisher that sends the full row needs no key there
-(relation.c, logicalrep_rel_mark_updatable).
+The rules are PostgreSQL's. The publisher rejects both on a published table without a replica identity (fact
+Q1). The subscriber finds a row by its own identity index or primary key, each of whose columns the publisher
+must send as part of its identity; only a publisher that sends the full row needs no key there (relation.c,
+logicalrep_rel_mark_updatable).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class UniqueIndex:
 class TableIdentity:
     """One table of a catalog. `kind` is r or p (partitioned), `form` is relreplident, `bytes` its size.
 
-    `roots`: the partitioned tables above it, `parents`: what it inherits from, the nearest first.
-    `extension` owns it, or is None; `generated` are the columns that the server computes.
+    `roots`: the partitioned tables above it; `parents`: what it inherits from, the nearest first. `extension`
+    owns it, or is None; `generated` are the columns that the server computes.
     """
 
     schema: str
@@ -56,12 +56,12 @@ class TableIdentity:
 
     @property
     def summary(self) -> str:
-        """The table in a reader's words; the schema public goes without saying."""
+        """The table's name; without its schema if that is public."""
         return self.table if self.schema == "public" else f"{self.schema}.{self.table}"
 
     @property
     def key(self) -> UniqueIndex | None:
-        """The index that is its replica identity; None for FULL, NOTHING and where there is none."""
+        """The index that is its replica identity; None for FULL, NOTHING, and if there is none."""
         if self.form == INDEX:
             return next((index for index in self.indexes if index.chosen), None)
         return self._primary if self.form == DEFAULT else None
@@ -77,25 +77,25 @@ class TableIdentity:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The columns that an UPDATE or DELETE sends to find its row; none without an identity."""
+        """The columns that an UPDATE or DELETE sends to find its row; empty without an identity."""
         key = self.key
         return self.columns if self.form == FULL else key.columns if key else ()
 
     @property
     def found_by(self) -> tuple[str, ...]:
-        """The columns that a subscriber with this table looks rows up by; the primary key stands in."""
+        """The columns by which a subscriber with this table finds rows; by default the primary key."""
         key = self.key or self._primary
         return key.columns if key else ()
 
     @property
     def form_words(self) -> str:
-        """Its identity in a few words."""
+        """Its identity as a short text."""
         if self.form == FULL:
             return "FULL"
         return f"({', '.join(self.identity)})" if self.identified else "none"
 
     def with_identity(self) -> TableIdentity:
-        """The table as `plan_replica_identity` leaves it: its shortest unique index, else FULL."""
+        """Return the table as `plan_replica_identity` leaves it: its shortest unique index, else FULL."""
         if self.identified:
             return self
         if not self.indexes:
@@ -107,7 +107,7 @@ class TableIdentity:
 
 
 def read_identities(server: Server, database: str) -> dict[Named, TableIdentity]:
-    """Every logged table of a database by schema and name; none of an absent server.
+    """Read every logged table of a database by schema and name; none of an absent server.
 
     Source: pg_class, pg_index, pg_inherits, pg_depend. Raises QueryFailed, ConnectionFailed.
     """
@@ -115,7 +115,7 @@ def read_identities(server: Server, database: str) -> dict[Named, TableIdentity]
 
 
 def identities_of(rows: Iterable[Mapping[str, Any]]) -> dict[Named, TableIdentity]:
-    """What the query `logical/identities` answered, by schema and name."""
+    """Return the rows of the query `logical/identities` as tables, by schema and name."""
     return {table.named: table for table in map(_identity, rows)}
 
 
@@ -129,7 +129,7 @@ def _identity(row: Mapping[str, Any]) -> TableIdentity:
 
 
 def published_by(spec: PublicationSpec, tables: Iterable[TableIdentity]) -> list[TableIdentity]:
-    """The ordinary tables, partitions among them, that such a publication publishes."""
+    """Return the ordinary tables, partitions included, that such a publication publishes."""
     listed = {(one.schema, one.name) for one in spec.tables}
     with_children = {(one.schema, one.name) for one in spec.tables if not one.only}
     return [t for t in tables if t.kind == "r" and _covers(spec, listed, with_children, t)]
@@ -147,7 +147,7 @@ def _covers(
 
 
 def sent_as(spec: PublicationSpec, table: TableIdentity, *, via_root: bool) -> Named:
-    """The name under which a published table's changes are sent: its topmost published root's, or its own."""
+    """Return the name under which a table's changes are sent: its topmost published root's, or its own."""
     if not (via_root and table.roots):
         return table.named
     listed = {(one.schema, one.name) for one in spec.tables}
@@ -156,13 +156,13 @@ def sent_as(spec: PublicationSpec, table: TableIdentity, *, via_root: bool) -> N
 
 
 def leaves(table: TableIdentity, tables: Iterable[TableIdentity]) -> Sequence[TableIdentity]:
-    """The tables that hold its rows: its partitions, or itself."""
+    """Return the tables that hold its rows: its partitions, or itself."""
     if table.kind != "p":
         return [table]
     return [one for one in tables if one.kind == "r" and table.named in one.roots]
 
 
 def arrives(sent: TableIdentity, there: TableIdentity) -> bool:
-    """Whether UPDATE and DELETE of the publisher's table can find their rows in the subscriber's."""
+    """Return whether UPDATE and DELETE of the publisher's table can find their rows in the subscriber's."""
     wanted = there.found_by
     return (bool(wanted) or sent.form == FULL) and set(wanted) <= set(sent.identity)

@@ -30,7 +30,7 @@ from pgnb.postgres.services import switch
 
 @dataclass
 class CutoverSteps:
-    """The steps of a planned cut-over: writes are blocked, all changes arrive, only then anything is dropped."""
+    """The steps of a planned cut-over: block writes, wait for all changes, only then drop anything."""
 
     cut: Cutover
 

@@ -1,4 +1,4 @@
-"""Emptying tables of the subscriber before they are copied again; never more than those that are named."""
+"""Empty tables of the subscriber before they are copied again; only those that are named."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _NO_LIMIT = 0.0
 
 
 def empty_tables(subscriber: Server, database: str, tables: Sequence[Named]) -> str:
-    """Remove every row of the tables, in one transaction; says how.
+    """Remove every row of the tables, in one transaction; return how.
 
-    TRUNCATE, or where a foreign key of another table forbids that, DELETE as a replica, which fires no
-    trigger and cascades to nothing: the rows that refer to them stay, and their partners come again with
-    the copy. Raises QueryFailed; then nothing was removed.
+    Uses TRUNCATE or, if a foreign key of another table forbids that, DELETE as a replica, which fires no
+    trigger and cascades to nothing: referring rows remain, and the rows that they refer to return with the
+    copy. Raises QueryFailed; then nothing was removed.
     """
     if not tables:
         return "no table to empty"
     names = _names(subscriber, database, tables)
     if _referrers(subscriber, database, tables):
-        statements, how = _deletes(names), "by DELETE: tables outside refer to them"
+        statements, how = _deletes(names), "by DELETE: other tables refer to them"
     else:
         statements = [compose("TRUNCATE TABLE {}", join(", ", names))]
         how = "by TRUNCATE"
@@ -37,7 +37,7 @@ def empty_tables(subscriber: Server, database: str, tables: Sequence[Named]) -> 
 
 
 def empty_step(subscriber: Server, database: str, tables: Sequence[Named]) -> Step:
-    """The step that empties the tables."""
+    """Return the step that empties the tables."""
     listed = ", ".join(f"{schema}.{table}" for schema, table in tables)
     what = f"{database}: remove every row of {listed or 'no table'}"
     return Step(subscriber.name, what, lambda: empty_tables(subscriber, database, tables))
@@ -54,7 +54,7 @@ def _deletes(names: Sequence[Any]) -> list[Statement]:
 
 
 def _names(subscriber: Server, database: str, tables: Sequence[Named]) -> list[Any]:
-    """As a statement names them: tables that inherit from one keep their rows, partitions are its rows."""
+    """Return the tables as a statement names them: inheriting tables keep their rows, partitions do not."""
     known = read_identities(subscriber, database)
     partitioned = {table.named for table in known.values() if table.kind == "p"}
     return [identifier(*t) if t in partitioned else compose("ONLY {}", identifier(*t)) for t in tables]
