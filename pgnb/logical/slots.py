@@ -194,7 +194,7 @@ def slot_failover_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Ch
 
 
 def _failover_checks(publisher: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
-    seen = publisher.fetch_one("logical/survival")
+    seen = publisher.fetch_one("logical/slot_failover")
     standbys = seen["standby_slots"] if seen else []
     if not standbys:
         yield Check("physical standbys", True, "none with a slot", "none, or synchronised slots")

@@ -28,12 +28,14 @@ class WriteStatus:
     name: str
     blocked: bool
     prepared: int
-    escaping: tuple[str, ...]
+    overriding: tuple[str, ...]
 
     @property
     def summary(self) -> str:
         """What could write although new sessions begin read-only."""
-        roles = f"roles that set {_SETTING} themselves: {', '.join(self.escaping)}" if self.escaping else ""
+        roles = (
+            f"roles that set {_SETTING} themselves: {', '.join(self.overriding)}" if self.overriding else ""
+        )
         prepared = f"{self.prepared} prepared transactions" if self.prepared else ""
         return "; ".join(part for part in (roles, prepared) if part)
 
@@ -41,7 +43,7 @@ class WriteStatus:
 def write_status(publisher: Server) -> dict[str, WriteStatus]:
     """Return the state of every database by name. Source: pg_db_role_setting, pg_prepared_xacts."""
     rows = publisher.query("logical/read_only_databases")
-    return {row["name"]: WriteStatus(**{**row, "escaping": tuple(row["escaping"])}) for row in rows}
+    return {row["name"]: WriteStatus(**{**row, "overriding": tuple(row["escaping"])}) for row in rows}
 
 
 def block_writes(publisher: Server, databases: Sequence[str]) -> str:

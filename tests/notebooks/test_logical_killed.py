@@ -217,7 +217,7 @@ def test_a_remedy_of_12_09_that_had_emptied_a_table_fills_it(remedy, stage, publ
         Death("DROP SUBSCRIPTION", "end"),
         Death("selector: app=postgres-subscriber", "end"),
     ],
-    ids=["writes stopped", "a sequence set", "the first subscription dropped", "clients led on"],
+    ids=["writes blocked", "a sequence set", "the first subscription dropped", "clients switched"],
 )
 def test_12_10_is_killed_and_goes_on_to_where_it_is_killed_next(death, stage):
     stage.killed("12_10", death, allow_cutover=True)

@@ -1,5 +1,5 @@
 -- The tables of a subscription with the state of their initial copy (i, d, f, s, r: pg_subscription_rel) and,
--- while COPY runs, the rows and bytes that have come in.
+-- while COPY runs, the rows and bytes that have arrived.
 SELECT n.nspname AS schema, c.relname AS table, r.srsubstate::text AS state, r.srsublsn::text AS lsn,
        p.tuples_processed AS rows, p.bytes_processed AS bytes, p.pid
   FROM pg_catalog.pg_subscription AS s

@@ -1,4 +1,4 @@
--- What a database must be made with to be like this one; the locale's column changed its name in 17.
+-- The options that create a database like this one; the locale's column was renamed in 17.
 SELECT d.datname AS name, pg_catalog.pg_get_userbyid(d.datdba) AS owner,
        pg_catalog.pg_encoding_to_char(d.encoding) AS encoding, d.datcollate AS collate, d.datctype AS ctype,
        CASE d.datlocprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END AS provider,

@@ -10,6 +10,6 @@ SELECT d.datname AS name,
               WHERE s.setdatabase IN (0, d.oid) AND EXISTS (
                     SELECT FROM pg_catalog.unnest(s.setconfig) AS one
                      WHERE one LIKE 'default_transaction_read_only=%' AND one NOT LIKE '%=on')
-              ORDER BY 1) AS escaping
+              ORDER BY 1) AS overriding
   FROM pg_catalog.pg_database AS d
  WHERE d.datallowconn AND NOT d.datistemplate

@@ -1,5 +1,5 @@
--- The sequences of this database and the whole-number columns that take their values from them: as owner
--- (serial, identity) or in their default.
+-- The sequences of this database and the whole-number columns that use them: as owner (serial,
+-- identity) or in their default.
 SELECT n.nspname AS schema, c.relname AS name, pg_catalog.format('%I.%I', n.nspname, c.relname) AS quoted,
        s.seqincrement AS increment, s.seqstart AS start, s.seqmin AS min_value, s.seqmax AS max_value,
        (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(

@@ -19,7 +19,7 @@ from pgnb.logical.cutover import (
     plan_cutover,
     plan_reverse_replication,
     plot_cutover,
-    unblocking,
+    resume_writes,
 )
 from pgnb.logical.cutover.steps import CutoverSteps
 from pgnb.logical.orphaned_slots import orphaned_slots
@@ -94,7 +94,7 @@ def test_a_run_that_was_killed_on_the_way_back_goes_on(stage: Stage) -> None:
     carry_out(plan_reverse_replication(cut, ["10.0.0.0/8"]))
     create_slot(stage.subscriber, cut.specs[0], two_phase=False, failover=False, timeout=30)
     taken = [check.name for check in cutover_checks(cut).failed]
-    assert taken == ["slots of the way back"]  # Somebody else's, as far as one can see.
+    assert taken == ["slots of reverse replication"]  # Somebody else's, as far as one can see.
     drop_slot(stage.subscriber, cut.specs[0].slot)
     for step in CutoverSteps(cut).steps(cutover_status(cut))[:5]:
         step.run()
@@ -128,7 +128,7 @@ def test_rows_that_differ_put_everything_back(kept: Stage) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("unread", [False, True])
-def test_writes_stay_stopped_where_another_run_has_led_the_clients_on(
+def test_writes_stay_blocked_where_another_run_has_switched_the_clients(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, unread: bool
 ) -> None:
     """Two runs side by side: the first one's failure must not open the server that clients were led from."""
@@ -139,13 +139,13 @@ def test_writes_stay_stopped_where_another_run_has_led_the_clients_on(
         "INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'there')", database="shop"
     )
     if unread:
-        monkeypatch.setattr(unblocking, "read_service", _away)
+        monkeypatch.setattr(resume_writes, "read_service", _away)
     else:
         switch(second)
     with pytest.raises(ChangeFailed, match="1 tables differ") as failure:
         steps[2].run()
     said = "not read: the API server" if unread else f"the Service {PUBLISHER} leads to the subscriber"
-    assert f"Not put back: {said}" in failure.value.remedy
+    assert f"Writes were not allowed again: {said}" in failure.value.remedy
     assert "run this again (path = cutover)" in failure.value.remedy
     assert all(write_status(stage.publisher)[database].blocked for database in DATABASES)
     if unread:
@@ -157,7 +157,7 @@ def test_writes_stay_stopped_where_another_run_has_led_the_clients_on(
 
 
 @pytest.mark.long
-def test_writes_stay_stopped_where_the_lease_was_lost(stage: Stage) -> None:
+def test_writes_stay_blocked_where_the_lease_was_lost(stage: Stage) -> None:
     """Whoever has it now may have led the clients on, or is about to."""
     cut = stage.cut("cutover")
     CutoverSteps(cut).steps(cutover_status(cut))[0].run()
@@ -166,12 +166,12 @@ def test_writes_stay_stopped_where_the_lease_was_lost(stage: Stage) -> None:
         raise LeaseLost("the Lease is somebody else's", found="held by another")
 
     cut.cluster.journal.guards.append(lost)
-    assert unblocking.restore_writes(cut).startswith(
-        "Not put back: the Lease is somebody else's (held by another)"
+    assert resume_writes.restore_writes(cut).startswith(
+        "Writes were not allowed again: the Lease is somebody else's (held by another)"
     )
     cut.cluster.journal.guards.remove(lost)
     assert all(write_status(stage.publisher)[database].blocked for database in DATABASES)
-    assert "Not put back" not in unblocking.restore_writes(cut)
+    assert "Writes were not allowed again" not in resume_writes.restore_writes(cut)
     assert not any(write_status(stage.publisher)[database].blocked for database in DATABASES)
 
 
@@ -184,7 +184,7 @@ def test_a_database_that_is_too_large_to_count_is_handed_over_uncounted(stage: S
     stage.subscriber.execute(
         "INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')", database="shop"
     )
-    with pytest.raises(ParameterError, match="not handed over: nowhere"):
+    with pytest.raises(ParameterError, match="do not take part: nowhere"):
         stage.cut("cutover", skip_row_count=["nowhere"])
     cut = stage.cut("cutover", skip_row_count=["shop"])
     done = carry_out(plan_cutover(cut), allow_cutover=True)
@@ -219,7 +219,7 @@ def test_a_planned_one_that_was_killed_can_be_abandoned(kept: Stage) -> None:
     assert not plan_cutover(kept.cut("abandon"))
 
 
-def test_a_role_that_escapes_the_stop_is_named_before_anything_is_stopped(kept: Stage) -> None:
+def test_a_role_that_bypasses_the_write_block_is_named_before_anything_is_blocked(kept: Stage) -> None:
     kept.publisher.execute("ALTER ROLE postgres SET default_transaction_read_only = off")
     checks = cutover_checks(kept.cut("cutover"))
     assert "postgres" in str([check.found for check in checks.failed])
@@ -233,7 +233,7 @@ def test_the_first_error_is_told_although_putting_back_cannot_read_the_subscribe
     cut = kept.cut("cutover")
     work = CutoverSteps(cut)
     work.steps(cutover_status(cut))[0].run()
-    monkeypatch.setattr(unblocking, "read_subscriptions", _away)
+    monkeypatch.setattr(resume_writes, "read_subscriptions", _away)
 
     def fails() -> str:
         raise QueryFailed("the first error", found="what it found")
@@ -242,7 +242,7 @@ def test_the_first_error_is_told_although_putting_back_cannot_read_the_subscribe
         work._guarded(fails)
     assert isinstance(failure.value.__cause__, QueryFailed)
     assert failure.value.found == "what it found"
-    assert "Not put back: not read: the API server does not answer" in failure.value.remedy
+    assert "Writes were not allowed again: not read: the API server does not answer" in failure.value.remedy
     assert all(write_status(kept.publisher)[database].blocked for database in DATABASES)
     monkeypatch.undo()
     carry_out(plan_cutover(kept.cut("abandon")), allow_cutover=True)

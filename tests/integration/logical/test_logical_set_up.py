@@ -157,9 +157,9 @@ def test_databases_are_made_only_where_that_is_asked_for(pair: Pair) -> None:
     specs = pair.specs("unasked")
     change = plan_databases(pair.publisher, pair.subscriber, specs, create=False)
     assert not change
-    assert "Not made, as asked: unasked." in str(change)
+    assert "Not created (create_databases = False): unasked." in str(change)
     (failed,) = database_checks(pair.publisher, pair.subscriber, specs).failed
-    assert (failed.found, "create_databases = True" in failed.remedy) == ("not there", True)
+    assert (failed.found, "create_databases = True" in failed.remedy) == ("missing", True)
 
 
 def test_filters_columns_and_schemas(pair: Pair) -> None:
@@ -264,7 +264,7 @@ def test_a_slot_of_another_database_is_refused(pair: Pair) -> None:
         "SELECT pg_create_logical_replication_slot('sub_mine', 'pgoutput')"
     )
     try:
-        with pytest.raises(GateClosed, match="is of the database theirs"):
+        with pytest.raises(GateClosed, match="belongs to the database theirs"):
             plan_subscriptions(pair.publisher, pair.subscriber, pair.specs("mine"), pair.origin)
     finally:
         drop_slot(pair.publisher, "sub_mine")
@@ -321,9 +321,9 @@ def test_roles_that_differ_are_told_before_anything_is_made(pair: Pair) -> None:
     pair.publisher.execute("CREATE ROLE guest LOGIN PASSWORD 'only-for-tests'")
     pair.make_database("staffed", "CREATE TABLE a (id int PRIMARY KEY)", "GRANT SELECT ON a TO clerk, guest")
     found = {c.name: c for c in logical_preflight(pair.publisher, pair.subscriber, pair.specs("staffed"))}
-    assert found["roles"].found == "3 needed, 1 to be made"
-    assert found["roles that are there"].found == "clerk"
-    assert found["roles that are there"].advice
+    assert found["roles"].found == "3 needed, 1 to be created"
+    assert found["existing roles"].found == "clerk"
+    assert found["existing roles"].advice
     assert "only-for-tests" not in str(found)
 
 

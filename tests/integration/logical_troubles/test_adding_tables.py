@@ -29,7 +29,7 @@ def proven(stage: Stage, spec: DatabaseSpec, table: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "desired",
     [
         "all",
         pytest.param(["t", "u"], marks=pytest.mark.long),
@@ -113,15 +113,15 @@ def test_bad_input_is_refused_before_anything_is_changed(
 @pytest.mark.parametrize(
     ("ddl", "words"),
     [
-        ("CREATE TABLE other (id int PRIMARY KEY)", "is not there afterwards"),
+        ("CREATE TABLE other (id int PRIMARY KEY)", "does not exist afterwards"),
         ("CREATE TABLE wanted (id int)", "has no primary key"),
     ],
 )
-def test_sql_that_makes_another_table_or_one_without_a_key_is_taken_back(
+def test_sql_that_makes_another_table_or_one_without_a_key_is_rolled_back(
     stage: Stage, ddl: str, words: str
 ) -> None:
     spec = stage.existing("refusals")
-    with pytest.raises(ChangeFailed, match="taken back") as failed:
+    with pytest.raises(ChangeFailed, match="rolled back") as failed:
         carry_out(adding(stage, spec, "wanted", ddl))
     assert words in str(failed.value)
     for server in (stage.publisher, stage.subscriber):
@@ -134,7 +134,7 @@ def test_tables_that_differ_or_hold_rows_are_not_joined(stage: Stage) -> None:
     spec = stage.replicated("unlike", ["t"])
     stage.publisher.execute("CREATE TABLE d (id int PRIMARY KEY, v text)", database="unlike")
     stage.subscriber.execute("CREATE TABLE d (id int PRIMARY KEY)", database="unlike")
-    with pytest.raises(GateClosed, match="differs on the two sides"):
+    with pytest.raises(GateClosed, match="differs between the servers"):
         adding(stage, spec, "d")
     stage.subscriber.execute("ALTER TABLE d ADD COLUMN v text; INSERT INTO d VALUES (1)", database="unlike")
     with pytest.raises(GateClosed, match="is empty on the subscriber"):

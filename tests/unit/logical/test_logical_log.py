@@ -111,7 +111,7 @@ def test_a_copy_is_known_by_the_worker_that_reported_it() -> None:
     assert (found.phase, found.subscription, found.table, found.lsn) == ("copy", "sub a", "u", None)
 
 
-def test_the_same_again_and_again_is_one_incident() -> None:
+def test_the_same_again_and_again_is_one_error() -> None:
     again = (
         STARTED,
         f'{P} [7] ERROR:  apply worker for subscription "sub a" could not connect to the publisher: x',
@@ -122,7 +122,7 @@ def test_the_same_again_and_again_is_one_incident() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "trouble"),
+    ("message", "category"),
     [
         ('logical replication target relation "public.n" does not exist', "missing table"),
         (
@@ -165,7 +165,7 @@ def test_what_clients_do_wrong_is_not_a_worker_s() -> None:
     )
 
 
-def test_the_table_of_incidents_shows_key_and_lsn() -> None:
+def test_the_table_of_worker_errors_shows_key_and_lsn() -> None:
     shown = str(
         WorkerErrors(
             (WorkerError("duplicate key", "m", "s", "public.t", lsn="0/1", columns="a", values="1"),)
@@ -173,4 +173,4 @@ def test_the_table_of_incidents_shows_key_and_lsn() -> None:
     )
     assert "(a) = (1)" in shown
     assert "0/1" in shown
-    assert "No worker of a subscription complained" in str(WorkerErrors(()))
+    assert "No error of a subscription's worker" in str(WorkerErrors(()))

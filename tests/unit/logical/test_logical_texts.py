@@ -81,7 +81,7 @@ def test_what_is_no_name(text: str) -> None:
         qualified(text)
 
 
-def test_wishes() -> None:
+def test_publication_specs() -> None:
     assert parse_publication_spec("all").all_tables
     desired = parse_publication_spec(["app.*", {"table": "t", "columns": ["a"], "where": "a > 0"}])
     assert (desired.schemas, desired.tables) == (
@@ -105,7 +105,7 @@ def test_wishes() -> None:
         [{"table": "s.*", "where": "a > 0"}],
     ],
 )
-def test_wishes_that_mean_nothing(published: object) -> None:
+def test_publication_specs_that_mean_nothing(published: object) -> None:
     with pytest.raises(ParameterError):
         parse_publication_spec(published)
 
@@ -159,5 +159,5 @@ def test_the_default_options_are_those_of_the_older_version(
 def test_parallel_streaming_takes_a_subscriber_of_16() -> None:
     desired = {"streaming": "parallel"}
     assert subscription_options(server(15), server(16), desired) == desired
-    with pytest.raises(ParameterError, match="takes PostgreSQL 16"):
+    with pytest.raises(ParameterError, match="needs PostgreSQL 16"):
         subscription_options(server(18), server(15), desired)

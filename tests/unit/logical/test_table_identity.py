@@ -7,7 +7,7 @@ from test_logical_schemadiff import SHAPE
 
 from pgnb.core.errors import ParameterError
 from pgnb.logical.catalog import Catalog
-from pgnb.logical.conflicts import Incident
+from pgnb.logical.conflicts import WorkerError
 from pgnb.logical.publication_spec import operations_of, parse_publication_spec
 from pgnb.logical.schema_diff import REPLICA_IDENTITY, differences
 from pgnb.logical.table_identity import (
@@ -106,7 +106,7 @@ def test_operations_are_spelled_as_the_server_does() -> None:
     ],
 )
 def test_no_value_of_a_row_is_left(message: str, detail: str) -> None:
-    told = Incident("other", message, columns="mail", values="a(b)@c", detail=detail).without_values
+    told = WorkerError("other", message, columns="mail", values="a(b)@c", detail=detail).without_values
     assert "a(b)@c" not in f"{told.summary} {told.values}"
     assert "7" not in told.summary
     assert "…" in told.summary

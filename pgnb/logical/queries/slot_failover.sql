@@ -1,5 +1,5 @@
--- What a failover of the publisher would find: the slots of its physical standbys, and those that logical
--- walsenders wait for (17; NULL before).
+-- What matters at a failover of the publisher: the slots of its physical standbys, and those that logical
+-- walsenders wait for (since 17; NULL before).
 SELECT ARRAY(SELECT s.slot_name::text
                FROM pg_catalog.pg_replication_slots AS s
               WHERE s.slot_type = 'physical' AND NOT s.temporary

@@ -53,7 +53,7 @@ def test_a_database_that_is_made_has_them_and_is_no_wider_open(pair: Pair) -> No
     there.execute(compose("GRANT CONNECT ON DATABASE {} TO PUBLIC", identifier(DATABASE)))
     here.execute(compose("ALTER DATABASE {} SET statement_timeout = '9s'", identifier(DATABASE)))
     told = properties_check(here, there, [DATABASE])
-    assert told.advice and told.found == "2 lack"
+    assert told.advice and told.found == "2 missing"
     assert "REVOKE CONNECT ON DATABASE" in told.remedy and "statement_timeout" in told.remedy
     assert not plan_databases(here, there, specs)
 

@@ -38,22 +38,22 @@ def carry_out(change: Change, **confirmations: object) -> None:
 
 
 @dataclass
-class SickPair:
-    """The pair; `standby` is found anew by `reopen` after its pod was replaced."""
+class DiagnosisPair:
+    """The pair; `reopen` finds `standby` again after its pod was replaced."""
 
     cluster: Cluster
     primary: Server
     standby: Server
 
     def evidence(self, **options: Any) -> Evidence:
-        """What is seen of it, with the wishes of the notebook's parameters."""
-        wishes = {"slot": SLOT, "application_name": NAME, "role": ROLE, "secret": SECRET, "min_free": 0.1}
+        """Collect its evidence, with what the notebook's parameters expect."""
+        expected = {"slot": SLOT, "application_name": NAME, "role": ROLE, "secret": SECRET, "min_free": 0.1}
         selector = options.pop("standby_selector", f"app={NAME}")
         primary = options.pop("primary_selector", "app=primary")
-        return collect_evidence(self.cluster, primary, selector, password=PASSWORD, **{**wishes, **options})
+        return collect_evidence(self.cluster, primary, selector, password=PASSWORD, **{**expected, **options})
 
     def look(self, **options: Any) -> Diagnosis:
-        """What is found now."""
+        """Diagnose it now."""
         return diagnose(self.evidence(**options))
 
     def found(self, *kinds: str, **options: Any) -> Finding:
@@ -214,6 +214,6 @@ def make_standby(primary: Server) -> None:
     )
 
 
-def caught_up(pair: SickPair) -> None:
+def caught_up(pair: DiagnosisPair) -> None:
     """Wait until the standby has everything."""
     wait_replayed(pair.standby, marker(pair.primary), 60)
