@@ -69,8 +69,8 @@ def _drop(*scratches: Scratch) -> None:
 
 def _found(writer: Writer, cut: Cutover, writing: Writing) -> Found:
     """Look for each acknowledged row on the publisher, then on the subscriber."""
-    gone = writer.found(cut.publisher, writing).missing
-    missing = writer.found(cut.subscriber, replace(writing, ids=gone)).missing
+    not_there = writer.found(cut.publisher, writing).missing
+    missing = writer.found(cut.subscriber, replace(writing, ids=not_there)).missing
     return Found("either server", writing.acknowledged, missing)
 
 

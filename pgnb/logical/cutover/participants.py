@@ -163,11 +163,11 @@ def _publisher(
         found = find_server(
             cluster, selector, container=container, user=user, password=password, expect=expect
         )
-    except (PodError, ConnectionFailed) as gone:
+    except (PodError, ConnectionFailed) as error:
         if not may_lack:
-            remedy = f"{gone.remedy} If the publisher will not return, set path = failover.".strip()
-            raise type(gone)(gone.message, found=gone.found, remedy=remedy) from gone
-        why = gone.found or gone.message
+            remedy = f"{error.remedy} If the publisher will not return, set path = failover.".strip()
+            raise type(error)(error.message, found=error.found, remedy=remedy) from error
+        why = error.found or error.message
         return Server(Absent(f"the server of {selector}", why), Login(user), cluster.journal), why
     return found, "" if found.present else f"no pod matches {selector}"
 

@@ -57,9 +57,9 @@ def _lease(cut: Cutover) -> Iterator[str]:
 
 def _subscriptions(cut: Cutover) -> Iterator[str]:
     subscribed = {spec.database for spec in subscribed_specs(cut)}
-    gone = [spec.database for spec in cut.specs if spec.database not in subscribed]
-    if gone:
-        yield f"the subscriptions of {', '.join(gone)} are dropped"
+    dropped = [spec.database for spec in cut.specs if spec.database not in subscribed]
+    if dropped:
+        yield f"the subscriptions of {', '.join(dropped)} are dropped"
 
 
 def _service(cut: Cutover) -> Iterator[str]:
