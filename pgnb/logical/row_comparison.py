@@ -42,12 +42,12 @@ def compare_published(
     *,
     timeout: float = 600.0,
     catch_up: float = 60.0,
-    quiet: float = 1.0,
+    exact_within: float = 1.0,
 ) -> Comparison:
     """Count every published table of every database on both servers, while others write.
 
     `timeout`: seconds for a count; `catch_up`: seconds for the subscriber to confirm what was written before;
-    `quiet`: seconds, for all together, to look for a moment without writes, after which the counts are
+    `exact_within`: seconds, for all together, to look for a moment without writes, after which the counts are
     bounded instead of exact. Changes nothing except for markers in the WAL. Raises DeadlineExceeded if the
     subscriber does not catch up. Databases without a subscription are named, not compared.
     """
@@ -62,7 +62,7 @@ def compare_published(
     ]
     if chosen:
         wait_applied(publisher, subscriber, chosen, timeout=catch_up)
-    until = monotonic() + quiet
+    until = monotonic() + exact_within
     pairs = [_Pair(publisher, subscriber, spec, timeout, until, catch_up) for spec in chosen]
     results = map_parallel(_Pair.compare, pairs, at_once=_AT_ONCE)
     tables = tuple(table for counted, _ in results for table in counted)
@@ -77,13 +77,13 @@ def _subscribed(subscriber: Server, spec: DatabaseSpec) -> bool:
 
 @dataclass(frozen=True)
 class _Pair:
-    """One database on both servers; durations in seconds, `quiet_until` on the monotonic clock."""
+    """One database on both servers; durations in seconds, `exact_until` on the monotonic clock."""
 
     publisher: Server
     subscriber: Server
     spec: DatabaseSpec
     timeout: float
-    quiet_until: float
+    exact_until: float
     catch_up: float
 
     def compare(self) -> tuple[list[TableCount], State]:
@@ -98,13 +98,13 @@ class _Pair:
         return counted, state
 
     def _meet(self, here: Session, there: Session) -> State:
-        """Begin transactions with the same state on both servers; after `quiet`, return without."""
+        """Begin transactions with the same state on both servers; after `exact_within`, return without."""
         started, tries, pause = monotonic(), 0, Event()
         while True:
             tries += 1
             lsn = self._try_to_meet(here, there)
             took = monotonic() - started
-            if lsn or monotonic() > self.quiet_until:
+            if lsn or monotonic() > self.exact_until:
                 return State(self.spec.database, lsn, bool(lsn), tries, took)
             _end(here, there)
             pause.wait(_PAUSE)
