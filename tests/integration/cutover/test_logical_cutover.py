@@ -75,8 +75,8 @@ def test_a_run_that_was_killed_between_two_drops_goes_on(stage: Stage) -> None:
     stage.subscriber.execute('DROP SUBSCRIPTION "sub_Sales-2026"', database="Sales-2026")
     again = stage.cut("cutover")
     states = {state.spec.database: state for state in cutover_status(again).items}
-    assert states["Sales-2026"].standing is None
-    assert states["shop"].standing is not None
+    assert states["Sales-2026"].subscription is None
+    assert states["shop"].subscription is not None
     assert all(state.blocked for state in states.values())
     gate(cutover_checks(again))
     with stage.publisher.new_session("shop") as pooled:

@@ -188,7 +188,7 @@ def _refused_before_writes_are_stopped(stage: Stage, given: dict[str, Any]) -> N
     with pytest.raises(GateClosed, match="before anything was changed") as stopped:
         change.apply()
     assert stopped.value.found.startswith("patch services:")
-    assert not any(write_status.stopped for write_status in write_status(cut.publisher).values())
+    assert not any(one.blocked for one in write_status(cut.publisher).values())
     for server in (cut.publisher, subscriber):
         server.close()
     cluster.close()
