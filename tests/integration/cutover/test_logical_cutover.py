@@ -1,4 +1,4 @@
-"""12.10 on real servers: planned while a client writes, without a publisher, killed halfway, abandoned."""
+"""12.10 on real servers: planned while a client writes, without a publisher, interrupted, abandoned."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ INSERTS = (
 
 
 def _insert_everywhere(stage: Stage) -> None:
-    """The first insert through each sequence: a duplicate key would raise QueryFailed."""
+    """Insert once through each sequence: a duplicate key would raise QueryFailed."""
     for database in DATABASES:
         for statement in INSERTS:
             stage.subscriber.execute(statement, database=database)
@@ -94,7 +94,7 @@ def test_a_run_that_was_killed_on_the_way_back_goes_on(stage: Stage) -> None:
     carry_out(plan_reverse_replication(cut, ["10.0.0.0/8"]))
     create_slot(stage.subscriber, cut.specs[0], two_phase=False, failover=False, timeout=30)
     taken = [check.name for check in cutover_checks(cut).failed]
-    assert taken == ["slots of reverse replication"]  # Somebody else's, as far as one can see.
+    assert taken == ["slots of reverse replication"]  # It may belong to someone else.
     drop_slot(stage.subscriber, cut.specs[0].slot)
     for step in CutoverSteps(cut).steps(cutover_status(cut))[:5]:
         step.run()
@@ -120,7 +120,7 @@ def test_rows_that_differ_put_everything_back(kept: Stage) -> None:
         carry_out(plan_cutover(cut), allow_cutover=True)
     assert "public.orders: 480 and 481" in failure.value.found
     assert not any(one.blocked for one in write_status(kept.publisher).values())
-    kept.publisher.close_sessions()  # Those of before were ended, as a client's.
+    kept.publisher.close_sessions()  # The earlier sessions were ended, like a client's.
     kept.publisher.execute("INSERT INTO orders (item) VALUES ('goes on')", database="shop")
     assert not cutover_status(cut).leads
     kept.subscriber.execute("DELETE FROM orders WHERE id = 9999", database="shop")
@@ -131,7 +131,7 @@ def test_rows_that_differ_put_everything_back(kept: Stage) -> None:
 def test_writes_stay_blocked_where_another_run_has_switched_the_clients(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, unread: bool
 ) -> None:
-    """Two runs side by side: the first one's failure must not open the server that clients were led from."""
+    """With two runs side by side, the first one's failure must not allow writes on the old publisher."""
     first, second = stage.cut("cutover"), stage.cut("cutover")
     steps = CutoverSteps(first).steps(cutover_status(first))
     steps[0].run()
@@ -158,7 +158,7 @@ def test_writes_stay_blocked_where_another_run_has_switched_the_clients(
 
 @pytest.mark.long
 def test_writes_stay_blocked_where_the_lease_was_lost(stage: Stage) -> None:
-    """Whoever has it now may have led the clients on, or is about to."""
+    """The new holder may have switched the clients, or is about to."""
     cut = stage.cut("cutover")
     CutoverSteps(cut).steps(cutover_status(cut))[0].run()
 
@@ -214,7 +214,7 @@ def test_a_planned_one_that_was_killed_can_be_abandoned(kept: Stage) -> None:
     back = kept.cut("abandon")
     carry_out(plan_cutover(back), allow_cutover=True)
     verify(cutover_postchecks(back))
-    kept.publisher.close_sessions()  # Those of before were ended, as a client's.
+    kept.publisher.close_sessions()  # The earlier sessions were ended, like a client's.
     kept.publisher.execute("INSERT INTO empty DEFAULT VALUES", database="shop")
     assert not plan_cutover(kept.cut("abandon"))
 
@@ -249,7 +249,7 @@ def test_the_first_error_is_told_although_putting_back_cannot_read_the_subscribe
 
 
 def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(kept: Stage) -> None:
-    """The last one that finds the publisher a publisher."""
+    """The last test of this pair: afterwards its publisher is none any more."""
     client = kept.start_client()
     cut = kept.cut("cutover")
     assert tuple(sorted(cut.specs.databases)) == tuple(sorted(DATABASES))
@@ -279,7 +279,7 @@ def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(kept: Stage)
     }
     assert here["public", "orders_id_seq"].last_value == 500
     _insert_everywhere(kept)
-    kept.publisher.close_sessions()  # Those of before were ended, as a client's.
+    kept.publisher.close_sessions()  # The earlier sessions were ended, like a client's.
     with pytest.raises(QueryFailed, match="read-only"):
         kept.publisher.execute("INSERT INTO empty DEFAULT VALUES", database="shop")
     again = kept.cut("cutover")

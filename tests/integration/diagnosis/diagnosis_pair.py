@@ -1,4 +1,4 @@
-"""A primary and its standby, the ways to make them sick, and what a diagnosis says of them then."""
+"""A primary and its standby, the ways to break them, and what a diagnosis finds then."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class DiagnosisPair:
         return diagnose(self.evidence(**options))
 
     def found(self, *kinds: str, **options: Any) -> Finding:
-        """Wait until exactly these kinds are found; the finding of the first of them."""
+        """Wait until exactly these kinds are found; return the finding of the first."""
         seen = wait_until(
             f"{', '.join(kinds) or 'nothing'} to be found",
             lambda: self.look(**options),
@@ -76,22 +76,22 @@ class DiagnosisPair:
         return finding
 
     def healthy(self) -> None:
-        """Wait until nothing is found any more."""
+        """Wait until nothing is found."""
         wait_until(
             "a healthy pair", self.look, lambda diagnosis: not diagnosis.findings, timeout=60, every=0.2
         )
 
     def cut(self) -> None:
-        """End the stream; the standby connects anew at once, where it can."""
+        """End the stream; the standby reconnects at once, if it can."""
         self.primary.query("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
 
     def cut_off(self) -> None:
-        """Cut until something is found: an attempt that was let in before may begin to stream after a cut."""
+        """Cut until something is found: an attempt accepted before may begin to stream after a cut."""
         wait_until("the stream's end", lambda: (self.cut(), self.look().kinds)[1], timeout=60)
 
     @contextmanager
     def without_stream(self) -> Iterator[None]:
-        """The standby has nobody to receive from, and its slot is free."""
+        """Give the standby no source, and free its slot."""
         with altered(self.standby, "primary_conninfo", ""):
             receivers = "SELECT count(*) FROM pg_stat_wal_receiver"
             wait_until("no receiver", lambda: self.standby.scalar(receivers), lambda n: n == 0, timeout=60)
@@ -109,7 +109,7 @@ class DiagnosisPair:
         self.standby.reopen()
 
     def rebuild(self) -> None:
-        """A new base backup onto the standby's volume, whatever lies there; its slot made anew."""
+        """Take a new base backup onto the standby's volume, whatever it has; create its slot again."""
         if (slot := slots(self.primary).find(SLOT)) is not None and slot.lost:
             self.primary.query("SELECT pg_drop_replication_slot(%s)", (SLOT,))
         carry_out(plan_slot(self.primary, SLOT))
@@ -130,11 +130,11 @@ class DiagnosisPair:
         quick(self.standby)
 
     def write(self, server: Server, path: str, program: str) -> None:
-        """Edit a server's file by sed, as somebody would by hand."""
+        """Edit a server's file by sed, as an operator by hand."""
         self.cluster.exec(server.pod, ["sed", "-i", program, path], changes=f"edit {path}")
 
     def switch_wal(self, times: int) -> None:
-        """Write some segments of WAL, then a checkpoint, which removes what nothing keeps."""
+        """Write some segments of WAL, then a checkpoint, which removes what nothing retains."""
         for _ in range(times):
             self.primary.execute("SELECT pg_switch_wal()")
             marker(self.primary)
@@ -142,7 +142,7 @@ class DiagnosisPair:
 
     @contextmanager
     def consumers(self, script: str) -> Iterator[None]:
-        """Another pod receives WAL, by a script that starts pg_receivewal as often as it says."""
+        """Start another pod that receives WAL: its script runs pg_receivewal as often as it says."""
         spec = HelperPod(
             "other-consumer",
             self.primary.pod.image,
@@ -170,13 +170,13 @@ def _run(act: Callable[[], object]) -> None:
     try:
         act()
     except Exception as error:
-        # Its pod is deleted under it: that is how it ends.
+        # It ends when its pod is deleted.
         assert "pod" in str(error)
 
 
 @contextmanager
 def altered(server: Server, setting: str, value: str) -> Iterator[None]:
-    """ALTER SYSTEM and a reload; afterwards the former value of postgresql.auto.conf."""
+    """ALTER SYSTEM and a reload; afterwards restore the previous value of postgresql.auto.conf."""
     rows = server.query(
         "SELECT setting FROM pg_file_settings WHERE name = %s AND sourcefile LIKE '%%auto.conf'", (setting,)
     )
@@ -197,12 +197,12 @@ def set_system(server: Server, setting: str, value: str | None) -> None:
 
 
 def quick(standby: Server) -> None:
-    """Let a receiver try again at once instead of every five seconds."""
+    """Let a receiver retry at once instead of every five seconds."""
     set_system(standby, "wal_retrieve_retry_interval", "100ms")
 
 
 def make_standby(primary: Server) -> None:
-    """Sections 2.1 to 3.3 for a standby of the name `NAME`."""
+    """Run sections 2.1 to 3.3 for a standby of the name `NAME`."""
     carry_out(plan_role(primary, ROLE, SECRET))
     carry_out(plan_hba(primary, [HbaRule("host", "replication", ROLE, "10.0.0.0/8")]))
     source = replication_source(primary, role=ROLE, secret=SECRET)
@@ -215,5 +215,5 @@ def make_standby(primary: Server) -> None:
 
 
 def caught_up(pair: DiagnosisPair) -> None:
-    """Wait until the standby has everything."""
+    """Wait until the standby has replayed everything."""
     wait_replayed(pair.standby, marker(pair.primary), 60)

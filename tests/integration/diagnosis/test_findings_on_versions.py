@@ -1,4 +1,4 @@
-"""The same words from other versions, whose messages and catalogs differ."""
+"""The same findings on other versions, whose messages and catalogs differ."""
 
 from __future__ import annotations
 

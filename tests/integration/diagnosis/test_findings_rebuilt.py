@@ -1,4 +1,4 @@
-"""Causes after which only a new base backup, or a hand on the volume, helps; and servers of other kinds."""
+"""Causes that need a new base backup or a repair on the volume; and servers of other kinds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ exec postgres
 
 @pytest.fixture(autouse=True)
 def rebuilt(pair: DiagnosisPair) -> None:
-    """A test that failed leaves nothing to the next one."""
+    """Rebuild the pair after a failed test."""
     if pair.look().findings:
         pair.rebuild()
 

@@ -23,7 +23,7 @@ MANY = f"for i in 0 1 2 3 4 5 6 7 8 9; do mkdir /tmp/$i; {RECEIVE} -D /tmp/$i & 
 
 @pytest.fixture(autouse=True)
 def healthy_before_and_after(pair: DiagnosisPair):
-    """Nothing is found of a healthy pair, before each cause and after it was taken away."""
+    """Nothing is found of a healthy pair, before each cause and after its removal."""
     pair.healthy()
     yield
     pair.healthy()
@@ -119,7 +119,7 @@ def test_slot_in_use_by_another(pair: DiagnosisPair) -> None:
         finding = pair.found("slot-in-use")
         assert "Another standby streams from it" in finding.cause
         assert any("pg_receivewal" in line for line in finding.evidence)
-        # A receiver that tries again says for a moment that it streams; the other is not it then.
+        # A receiver that retries reports streaming for a moment.
         assert not any("application-name" in pair.look().kinds for _ in range(10))
 
 

@@ -1,4 +1,4 @@
-"""The notebook as a person runs it: green on a healthy pair, red with its finding on a sick one."""
+"""The notebook as an operator runs it: green on a healthy pair, red with its finding on a broken one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings and privileges of databases and roles, which no dump of one database has."""
+"""Settings and privileges of databases and roles, which no dump of one database contains."""
 
 from __future__ import annotations
 

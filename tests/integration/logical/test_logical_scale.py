@@ -1,4 +1,4 @@
-"""Section 12.4 with many tables: as many round trips as with few, and counts in one statement a hundred."""
+"""Section 12.4 with many tables: as many queries as with few, and counts of a hundred in one statement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TABLE = "CREATE TABLE t{n} (id serial PRIMARY KEY, data text); INSERT INTO t{n}
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """How many statements were sent since the last look."""
+    """Return how many statements were sent since the last call."""
     sent = [0]
     run = Session._run
 

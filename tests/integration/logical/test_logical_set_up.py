@@ -1,4 +1,4 @@
-"""Section 12.4 to 12.6 on real servers: hard names, filters, twice, plan only, and what is refused."""
+"""Sections 12.4 to 12.6 on real servers: hard names, filters, twice, plan only, and what is refused."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def test_a_slot_of_another_database_is_refused(pair: Pair) -> None:
 
 @pytest.mark.long
 def test_whoever_holds_a_slot_up_is_named(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once its own timeout is over: the limit for locks is not that of a slot."""
+    """After its own timeout: the limit for locks is not that of a slot."""
     monkeypatch.setattr(pair.publisher, "login", replace(pair.publisher.login, lock_timeout=0.2))
     pair.make_database("held", "CREATE TABLE a (id int PRIMARY KEY)")
     specs, done, ready = pair.specs("held"), threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""What can be known stops a set-up before its first change: partitions, extensions, rows, slots, restarts."""
+"""Known problems stop a set-up before its first change: partitions, extensions, rows, slots, restarts."""
 
 from __future__ import annotations
 

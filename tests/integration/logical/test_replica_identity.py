@@ -58,7 +58,7 @@ def _rows(table: str) -> str:
 
 
 def _as_the_notebook_had_it(pair: Pair, specs: Specs, **options: Any) -> None:
-    """Section 12 in its order: the schema is copied before the publisher's identities are given."""
+    """Run section 12 in its order: the schema is copied before the identities are set."""
     here, there = pair.publisher, pair.subscriber
     carry_out(plan_databases(here, there, specs))
     carry_out(plan_schema(here, there, specs, pair.origin))

@@ -1,4 +1,4 @@
-"""Section 12.7: a table added in the order that stalls nothing, and one that was on the publisher first."""
+"""Section 12.7: add a table without stalling others, and one that was on the publisher first."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_table_that_stalled_the_subscription_is_made_from_its_dump(stage: Stag
 def test_a_partition_or_child_that_was_made_later_is_found_and_added(
     stage: Stage, shape: str, later: str
 ) -> None:
-    """As an extension makes them on the publisher alone: the apply stands still for every table."""
+    """As an extension creates them on the publisher alone: no table of the subscription gets changes."""
     spec = stage.replicated(f"later_{len(shape)}")
     database = spec.database
     root = f"CREATE TABLE m (id int PRIMARY KEY) {shape}"

@@ -1,4 +1,4 @@
-"""A table's new copy that did not end: what is found then, what is refused, and how it goes on."""
+"""An interrupted resync: what is found then, what is refused, and how it continues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.long
 
 
 def begun(stage: Stage, database: str, steps: int) -> DatabaseSpec:
-    """A resync of the table t, killed after so many of its steps."""
+    """Begin a resync of the table t, interrupted after so many steps."""
     spec = stage.replicated(database)
     for step in stage.remedy(spec, "resync", "t").steps[:steps]:
         step.run()

@@ -43,7 +43,7 @@ def test_a_conflict_is_told_with_its_row_and_skipped_by_its_lsn(stage: Stage) ->
     assert "local" in evidence
     assert "remote" in evidence
     assert finding.lsn in evidence
-    assert finding.remedy_id == ""  # What loses rows for good is told last, and never as the column's word.
+    assert finding.remedy_id == ""  # The remedy that loses rows is named last, and is not the remedy's ID.
     assert finding.remedy.index("Remove or change the row") < finding.remedy.index("remedy = 'skip'")
     hidden = stage.diagnose(spec, show_rows=False)
     told = "\n".join(hidden.findings[0].evidence)
@@ -58,7 +58,7 @@ def test_a_conflict_is_told_with_its_row_and_skipped_by_its_lsn(stage: Stage) ->
     stage.publisher.execute("INSERT INTO t VALUES (78, 'later')", database="conflict")
     stage.wait_applied(spec)
     assert stage.diagnose(spec).kinds == frozenset()
-    # The whole transaction is left out, which the counts show and a new copy mends.
+    # The whole transaction is skipped, which the counts show and a new copy corrects.
     assert not stage.same(spec, "t")
     assert not stage.same(spec, "u")
     for table in ("public.t", "public.u"):
@@ -138,7 +138,7 @@ def test_a_copy_onto_rows_stalls_and_that_table_alone_is_copied_again(stage: Sta
 
 @pytest.mark.long
 def test_a_copy_that_ended_unflushed_before_a_crash_is_copied_again(stage: Stage) -> None:
-    """What the crash leaves is made by hand: the table is to catch up, and its slot was dropped."""
+    """The state after the crash is created by hand: the table is catching up, and its slot was dropped."""
     spec = stage.replicated("unflushed")
     stage.subscriber.execute(_UNFLUSHED, database="unflushed")
     finding = stage.find(spec, "stalled-sync")

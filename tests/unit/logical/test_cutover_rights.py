@@ -1,4 +1,4 @@
-"""Which paths of a logical cut-over ask for the Service: those that lead clients on, while they still do."""
+"""Which operations need the right to switch the Service, and until when."""
 
 from __future__ import annotations
 

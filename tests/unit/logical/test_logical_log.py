@@ -1,4 +1,4 @@
-"""The subscriber's log, in the words of several versions of the server."""
+"""The subscriber's log, as several versions of the server write it."""
 
 from __future__ import annotations
 

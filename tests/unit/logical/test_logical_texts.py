@@ -1,4 +1,4 @@
-"""Names, what is published, row filters, passfiles and options: texts in, texts out."""
+"""Names, publication specs, row filters, passfiles and options: texts in, texts out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a sequence stands, and whether it could give a value again."""
+"""A sequence's value, and whether it could return an existing value again."""
 
 import pytest
 

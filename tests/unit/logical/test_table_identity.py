@@ -1,9 +1,9 @@
-"""By which rule UPDATE and DELETE find their rows, and what is told of a row that they do not fit."""
+"""The rules by which UPDATE and DELETE find their rows, and how rows that do not fit are reported."""
 
 from __future__ import annotations
 
 import pytest
-from test_logical_schemadiff import SHAPE
+from test_schema_diff import SHAPE
 
 from pgnb.core.errors import ParameterError
 from pgnb.logical.catalog import Catalog

@@ -1,4 +1,4 @@
-"""The servers' own words, as each version says them, and what a log amounts to."""
+"""Messages of the servers, by version, and how a log is classified."""
 
 from __future__ import annotations
 
