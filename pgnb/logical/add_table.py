@@ -170,7 +170,7 @@ def _look(
             remedy="12_logical_replication (section 12.4) sets it up, this table included.",
         )
     named = {"subscription": spec.subscription}
-    rows = subscriber.query("logical/copying", named, database=spec.database)
+    rows = subscriber.query("logical/subscription_tables", named, database=spec.database)
     return _NewTable(
         publisher,
         subscriber,

@@ -84,10 +84,10 @@ def without_excluded(publisher: Server, database: str, desired: PublicationSpec)
     if not whole and set(named) == {(MARKER.schema, MARKER.name)}:
         raise ParameterError(
             f"{database}: no table remains to publish",
-            found=_said(desired),
+            found=_requested(desired),
             remedy="Exclude fewer tables in publish, or remove the database from databases.",
         )
-    return PublicationSpec(False, whole, tuple(named.values()), desired.excluded, _said(desired))
+    return PublicationSpec(False, whole, tuple(named.values()), desired.excluded, _requested(desired))
 
 
 def _refuse(database: str, choice: _Choice) -> None:
@@ -106,7 +106,7 @@ def _refuse(database: str, choice: _Choice) -> None:
         )
 
 
-def _said(desired: PublicationSpec) -> str:
+def _requested(desired: PublicationSpec) -> str:
     tables = [table.summary for table in desired.tables if table != MARKER]
     every = [f"every table of {schema}" for schema in desired.schemas] or ["all tables"]
     return f"{', '.join([*every, *tables])} but {_words(desired.excluded)}"

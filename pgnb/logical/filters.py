@@ -5,9 +5,9 @@ from __future__ import annotations
 from pgnb.logical.publication_spec import PublishedTable
 from pgnb.postgres import Server, compose, identifier
 
-_PROBE = "pgnb_spelling"
-_SPELLED = """
-SELECT pg_catalog.pg_get_expr(r.prqual, r.prrelid) AS spelled
+_PROBE = "pgnb_filter_probe"
+_PRINTED = """
+SELECT pg_catalog.pg_get_expr(r.prqual, r.prrelid) AS printed
   FROM pg_catalog.pg_publication_rel AS r
   JOIN pg_catalog.pg_publication AS p ON p.oid = r.prpubid
  WHERE p.pubname = %s
@@ -24,10 +24,10 @@ def same_filter(publisher: Server, database: str, found: PublishedTable, desired
         return True
     if not (found.where and desired) or publisher.journal.dry_run:
         return False
-    return _bare(found.where) == _bare(_spelled(publisher, database, found, desired))
+    return _bare(found.where) == _bare(_printed(publisher, database, found, desired))
 
 
-def _spelled(publisher: Server, database: str, table: PublishedTable, desired: str) -> str:
+def _printed(publisher: Server, database: str, table: PublishedTable, desired: str) -> str:
     with publisher.new_session(database) as session:
         session.execute("BEGIN")
         filter_ = compose(desired.replace("{", "{{").replace("}", "}}"))
@@ -39,9 +39,9 @@ def _spelled(publisher: Server, database: str, table: PublishedTable, desired: s
                 filter_,
             )
         )
-        spelled = session.execute(_SPELLED, (_PROBE,))[0]["spelled"]
+        printed = session.execute(_PRINTED, (_PROBE,))[0]["printed"]
         session.execute("ROLLBACK")
-    return str(spelled)
+    return str(printed)
 
 
 def _bare(text: str) -> str:

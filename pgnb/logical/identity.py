@@ -124,7 +124,7 @@ def identity_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
 
     def look(spec: DatabaseSpec) -> Check:
         altered, unmatched = _unlike(publisher, subscriber, spec, there)
-        wrong = [*unmatched, *(f"{one.now.summary}: {one.now.form_words}" for one in altered)]
+        wrong = [*unmatched, *(f"{one.now.summary}: {one.now.identity_text}" for one in altered)]
         words = "; ".join(wrong[:5]) or "the publisher's"
         return Check(f"{spec.database}: replica identity", not wrong, words, "the publisher's", _UNMATCHED)
 
@@ -193,7 +193,7 @@ def _matching(database: str, sender: TableIdentity, table: TableIdentity) -> Ide
         return None
     fitting = [index for index in table.indexes if set(index.columns) == wanted]
     if not fitting:
-        return f"{table.summary}: {sender.form_words}"
+        return f"{table.summary}: {sender.identity_text}"
     index = next((one for one in fitting if one.primary), fitting[0])
     return IdentityChange(database, table, "DEFAULT", None if index.primary else index.name)
 
@@ -207,7 +207,7 @@ def _plan(server: Server, title: str, tables: Sequence[IdentityChange]) -> Chang
     return Change(
         title,
         server.journal,
-        "".join(f"{t.summary}: {t.now.form_words} ({format_bytes(t.now.bytes)})\n" for t in tables),
+        "".join(f"{t.summary}: {t.now.identity_text} ({format_bytes(t.now.bytes)})\n" for t in tables),
         "".join(f"{t.summary}: {t.index or t.form}\n" for t in tables),
         [Step(server.name, words, run, journalled=True)] if tables else [],
         undo_text="ALTER TABLE ... REPLICA IDENTITY to the previous value" if tables else "",

@@ -197,7 +197,9 @@ def _look(
 
 
 def _of_database(subscriber: Server, spec: DatabaseSpec, sizes: Sizes) -> list[TableCopy]:
-    rows = subscriber.query("logical/copying", {"subscription": spec.subscription}, database=spec.database)
+    rows = subscriber.query(
+        "logical/subscription_tables", {"subscription": spec.subscription}, database=spec.database
+    )
     return [_table_copy(spec.database, row, sizes) for row in rows]
 
 

@@ -49,7 +49,7 @@ def subscription_options(
                 remedy=f"Valid options: {', '.join(known)}.",
             )
         chosen[option] = value
-    if spelled(chosen["streaming"]) == "parallel" and major < _PARALLEL:
+    if sql_value(chosen["streaming"]) == "parallel" and major < _PARALLEL:
         raise ParameterError(
             f"streaming = parallel needs PostgreSQL {_PARALLEL}",
             found=f"PostgreSQL {subscriber.facts.version_text}",
@@ -58,7 +58,7 @@ def subscription_options(
     return chosen
 
 
-def spelled(value: Any) -> str:
+def sql_value(value: Any) -> str:
     """Return an option's value as SQL has it: on and off are true and false."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return {"on": "true", "off": "false", "yes": "true", "no": "false"}.get(text.lower(), text)

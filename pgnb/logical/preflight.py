@@ -20,7 +20,7 @@ from pgnb.logical.not_replicated import object_checks, shape_checks
 from pgnb.logical.publications import plan_publications, update_checks
 from pgnb.logical.roles import role_checks
 from pgnb.logical.schema import DUMP_RIGHTS, dump_pod, uncopied
-from pgnb.logical.slots import blocker_words, slot_blockers
+from pgnb.logical.slots import blockers_text, slot_blockers
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscriber_checks import subscriber_checks
 from pgnb.logical.targets import PARTS_SINCE
@@ -269,7 +269,7 @@ def _transactions(publisher: Server) -> Check:
     return Check(
         "long transactions",
         not long,
-        blocker_words(blockers),
+        blockers_text(blockers),
         f"none above {format_duration(_LONG)}",
         "Slot creation waits for each of them to end.",
         advice=True,

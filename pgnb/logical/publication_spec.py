@@ -56,20 +56,20 @@ class PublicationSpec:
     """All tables, or every table of some schemas (since 15) and some tables.
 
     `excluded` are tables (schema, name; * for each of the schema) that are left out: `exclude_tables` lists
-    the others, and `said` is then what was requested, as text.
+    the others, and `requested` is then what was requested, as text.
     """
 
     all_tables: bool = True
     schemas: tuple[str, ...] = ()
     tables: tuple[PublishedTable, ...] = ()
     excluded: tuple[Named, ...] = field(default=(), compare=False)
-    said: str = field(default="", compare=False)
+    requested: str = field(default="", compare=False)
 
     @property
     def summary(self) -> str:
         """What is published, in one line."""
-        if self.said:
-            return self.said
+        if self.requested:
+            return self.requested
         if self.all_tables:
             return "all tables"
         schemas = [f"every table of {schema}" for schema in self.schemas]

@@ -76,7 +76,7 @@ def table_checks(
     if journal.dry_run:
         return Checks.of(title, [Check.fact("rows", "not counted: plan-only run")], journal)
     named = {"subscription": spec.subscription}
-    rows = subscriber.query("logical/copying", named, database=spec.database)
+    rows = subscriber.query("logical/subscription_tables", named, database=spec.database)
     states = {(row["schema"], row["table"]): row["state"] for row in rows}
     names = [key] if key in states else _parts(publisher, spec, key)
     found_states = [f"{schema}.{name}: {states.get((schema, name), 'not known')}" for schema, name in names]

@@ -215,7 +215,7 @@ def _identity(publisher: Catalog, subscriber: Catalog, key: Named) -> Iterator[P
     if (ours.form == FULL, set(ours.identity)) != (theirs.form == FULL, set(theirs.identity)):
         # The partitions of a partitioned table decide.
         lost = ours.kind == theirs.kind == "r" and ours.identified and not arrives(ours, theirs)
-        yield REPLICA_IDENTITY, ours.form_words, theirs.form_words, "risk" if lost else "later"
+        yield REPLICA_IDENTITY, ours.identity_text, theirs.identity_text, "risk" if lost else "later"
 
 
 def _enums(publisher: Catalog, subscriber: Catalog) -> Iterator[Difference]:

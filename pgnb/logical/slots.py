@@ -106,7 +106,7 @@ def slot_blockers(publisher: Server) -> Rows:
     return publisher.query("logical/slot_blockers")
 
 
-def blocker_words(blockers: Rows) -> str:
+def blockers_text(blockers: Rows) -> str:
     """Return what slot creation waits for, in one line."""
     words = [
         f"{b['who']} ({b['role']} in {b['database']}, {b['application_name'] or 'no name'}, {b['state']} for"
@@ -120,7 +120,7 @@ def blocker_words(blockers: Rows) -> str:
 def _blocked(publisher: Server, spec: DatabaseSpec, timeout: float) -> DeadlineExceeded:
     return DeadlineExceeded(
         f"the slot {spec.slot} was not created within {format_duration(timeout)}; the attempt was cancelled",
-        found=f"open transactions: {blocker_words(slot_blockers(publisher))}",
+        found=f"open transactions: {blockers_text(slot_blockers(publisher))}",
         remedy="End them (pg_terminate_backend(pid), or COMMIT/ROLLBACK PREPARED), or wait longer.",
     )
 

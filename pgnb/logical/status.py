@@ -62,7 +62,7 @@ class DatabaseStatus:
         return self.state == "streaming"
 
     @property
-    def not_ready_words(self) -> str:
+    def not_ready_text(self) -> str:
         """The tables that are not ready, and their states."""
         words = [f"{schema}.{table}: {STATES.get(s, s)}" for schema, table, s in self.not_ready[:4]]
         return ", ".join(words) + (f" and {len(self.not_ready) - 4} more" if self.not_ready[4:] else "")
@@ -101,7 +101,7 @@ class LogicalStatus(Displayable):
         """Check that each database streams with every table ready, and that it has no errors."""
         items = []
         for one in self.items:
-            found = one.state + (f" ({one.not_ready_words})" if one.not_ready else "")
+            found = one.state + (f" ({one.not_ready_text})" if one.not_ready else "")
             items.append(
                 Check(
                     f"{one.database}: replication",

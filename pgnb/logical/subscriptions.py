@@ -17,7 +17,7 @@ from pgnb.core.errors import GateClosed, PgnbError
 from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.logical.names import temporary_publication_name
-from pgnb.logical.options import spelled, subscription_options
+from pgnb.logical.options import sql_value, subscription_options
 from pgnb.logical.passfile import passfile_path, passfile_step
 from pgnb.logical.publication import Published, published_tables
 from pgnb.logical.slots import LogicalSlot, create_slot, drop_slot, logical_slots, usable_slot
@@ -140,7 +140,7 @@ def _plan(
         return _Plan(spec, None, usable_slot(slots, spec), tables, (), tables)
     _refuse_unfinished(spec, now)
     rows = desired.subscriber.query(
-        "logical/copying", {"subscription": spec.subscription}, database=spec.database
+        "logical/subscription_tables", {"subscription": spec.subscription}, database=spec.database
     )
     copied = {(row["schema"], row["table"]) for row in rows}
     new = tuple(table for table in tables if (table.schema, table.table) not in copied)
@@ -175,19 +175,19 @@ def _alterations(desired: _Desired, spec: DatabaseSpec, now: Subscription) -> tu
         if option not in _ONLY_WHEN_MADE and _differs(now, option, value)
     }
     if differing:
-        words = ", ".join(f"{option} = {spelled(value)}" for option, value in differing.items())
+        words = ", ".join(f"{option} = {sql_value(value)}" for option, value in differing.items())
         found.append((f"SET ({words})", compose("SET ({})", _pairs(differing))))
     return tuple(found)
 
 
 def _differs(now: Subscription, option: str, value: Any) -> bool:
     found = getattr(now, option, None)
-    return found is not None and spelled(found) != spelled(value)
+    return found is not None and sql_value(found) != sql_value(value)
 
 
 def _pairs(options: Mapping[str, Any]) -> Any:
     """Return options as SQL; their names are those of `options.SINCE`, not the operator's text."""
-    return join(", ", [compose(f"{option} = {{}}", spelled(value)) for option, value in options.items()])
+    return join(", ", [compose(f"{option} = {{}}", sql_value(value)) for option, value in options.items()])
 
 
 def _checks(desired: _Desired, changed: Sequence[_Plan]) -> Checks:
@@ -246,8 +246,8 @@ def _create(desired: _Desired, plan: _Plan) -> None:
         drop_slot(desired.publisher, spec.slot)
     made_slot = plan.slot is None or desired.copy_data
     if made_slot:
-        two_phase = spelled(desired.options.get("two_phase", False)) == "true"
-        failover = spelled(desired.options.get("failover", False)) == "true"
+        two_phase = sql_value(desired.options.get("two_phase", False)) == "true"
+        failover = sql_value(desired.options.get("failover", False)) == "true"
         create_slot(
             desired.publisher, spec, two_phase=two_phase, failover=failover, timeout=desired.slot_timeout
         )
@@ -299,7 +299,7 @@ def _says(desired: _Desired, plan: _Plan) -> str:
 def _after(desired: _Desired, plan: _Plan) -> str:
     if not plan.changes and plan.now:
         return f"{plan.spec.database}: {plan.now.summary}\n"
-    options = ", ".join(f"{option} = {spelled(value)}" for option, value in desired.options.items())
+    options = ", ".join(f"{option} = {sql_value(value)}" for option, value in desired.options.items())
     return (
         f"{plan.spec.database}: {plan.spec.subscription}, slot {plan.spec.slot}, of {plan.spec.publication},"
         f" {len(plan.tables)} tables; {options}\n"

@@ -88,7 +88,7 @@ class TableIdentity:
         return key.columns if key else ()
 
     @property
-    def form_words(self) -> str:
+    def identity_text(self) -> str:
         """Its identity as a short text."""
         if self.form == FULL:
             return "FULL"

@@ -205,7 +205,7 @@ def _outside(
 ) -> Iterator[Obstacle]:
     outside = [column for column in read if column not in table.identity]
     if outside:
-        found = f"the row filter reads {', '.join(outside)}; the replica identity is {table.form_words}"
+        found = f"the row filter reads {', '.join(outside)}; the replica identity is {table.identity_text}"
         yield _obstacle("outside-identity", how, table, found, _WITHIN)
     if not part.columns:
         return
@@ -219,7 +219,7 @@ def _outside(
             "Give the table a key, publish all columns, or only inserts.",
         )
     elif lacking := [column for column in table.identity if column not in part.columns]:
-        found = f"the column list lacks {', '.join(lacking)} of the replica identity {table.form_words}"
+        found = f"the column list lacks {', '.join(lacking)} of the replica identity {table.identity_text}"
         yield _obstacle("outside-identity", how, table, found, f"Add {', '.join(lacking)} to the columns.")
 
 
@@ -268,7 +268,7 @@ def _unfound(
         wrong = [leaf for leaf in leaves(theirs[named], theirs.values()) if not arrives(sender, leaf)]
         if wrong and sender.identified:
             by = f"({', '.join(wrong[0].found_by)})" if wrong[0].found_by else "no key"
-            found = f"the publisher sends {sender.form_words}, the subscriber finds rows by {by}"
+            found = f"the publisher sends {sender.identity_text}, the subscriber finds rows by {by}"
             yield _obstacle("cannot-arrive", how, wrong[0], found, _MATCH)
 
 

@@ -117,8 +117,8 @@ def _no_worker(observed: DatabaseObservation, evidence: Evidence, failing: list[
         return _too_few(
             observed, evidence, f"the subscription {observed.spec.subscription} has no apply worker"
         )
-    if observed.publisher_silent:
-        return _dead(observed, f"the publisher does not answer: {observed.publisher_silent}")
+    if observed.publisher_error:
+        return _dead(observed, f"the publisher does not answer: {observed.publisher_error}")
     return Finding(
         "no-worker",
         observed.spec.subscription,

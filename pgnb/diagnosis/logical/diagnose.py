@@ -51,12 +51,12 @@ def diagnose_logical(
 def _findings(evidence: Evidence) -> Iterator[Finding]:
     for observed in evidence.databases:
         yield from database_findings(observed, evidence)
-    if evidence.log_refused and evidence.databases:
+    if evidence.log_error and evidence.databases:
         yield Finding(
             "log-not-read",
             "the log",
             "conflicts are only in the log, so they may be missing here",
-            (evidence.log_refused,),
+            (evidence.log_error,),
             "Grant this user pods/log, and the login pg_read_server_files if the logging collector is on.",
             database=evidence.databases[0].spec.database,
         )
@@ -98,7 +98,7 @@ def _absent(observed: DatabaseObservation) -> Finding | None:
             "12_logical_replication (section 12.4) creates it.",
             database=spec.database,
         )
-    if observed.publication is None and not observed.publisher_silent:
+    if observed.publication is None and not observed.publisher_error:
         return Finding(
             "no-publication",
             spec.publication,
@@ -114,7 +114,7 @@ def _absent(observed: DatabaseObservation) -> Finding | None:
 
 def _lost_slot(observed: DatabaseObservation) -> Finding | None:
     subscription = observed.subscription
-    if subscription is None or observed.publisher_silent:
+    if subscription is None or observed.publisher_error:
         return None
     slot = observed.slot
     if subscription.slot is not None and slot is not None and not slot.lost:

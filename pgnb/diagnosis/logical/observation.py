@@ -25,12 +25,12 @@ from pgnb.postgres import Server
 class DatabaseObservation:
     """One database on both servers. `states` are the subscription's tables and their states (r: ready).
 
-    `publisher_silent` and `missing` say why a side could not be read.
+    `publisher_error` and `missing` say why a side could not be read.
     """
 
     spec: DatabaseSpec
     missing: bool = False
-    publisher_silent: str = ""
+    publisher_error: str = ""
     subscription: Subscription | None = None
     apply: Apply | None = None
     states: Mapping[Named, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Evidence:
     databases: tuple[DatabaseObservation, ...]
     workers: Workers
     worker_errors: Sequence[WorkerError]
-    log_refused: str = ""
+    log_error: str = ""
 
 
 def collect(
@@ -148,7 +148,7 @@ def _look(
 ) -> DatabaseObservation:
     subscription = read_subscriptions(subscriber, spec.database).get(spec.subscription)
     named = {"subscription": spec.subscription}
-    known = subscriber.query("logical/copying", named, database=spec.database)
+    known = subscriber.query("logical/subscription_tables", named, database=spec.database)
     states = {(row["schema"], row["table"]): row["state"] for row in known}
     own = tuple(resolve_table(subscriber, spec, states, worker_error) for worker_error in own)
     pair = (subscriber,) if silent else (subscriber, publisher)

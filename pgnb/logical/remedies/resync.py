@@ -95,7 +95,9 @@ _STATES = {
 
 def _look(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Named) -> _Resync:
     now = require_subscription(subscriber, spec)
-    rows = subscriber.query("logical/copying", {"subscription": spec.subscription}, database=spec.database)
+    rows = subscriber.query(
+        "logical/subscription_tables", {"subscription": spec.subscription}, database=spec.database
+    )
     state = next((row["state"] for row in rows if (row["schema"], row["table"]) == table), None)
     work = _Resync(publisher, subscriber, spec, table, now, state)
     if state is None and not work.begun:

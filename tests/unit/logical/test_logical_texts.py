@@ -12,7 +12,7 @@ import pytest
 from pgnb.core.errors import ParameterError
 from pgnb.logical.filters import _bare
 from pgnb.logical.names import publication_name, slot_name, subscription_name
-from pgnb.logical.options import spelled, subscription_options
+from pgnb.logical.options import sql_value, subscription_options
 from pgnb.logical.passfile import passfile_line, with_line
 from pgnb.logical.publication_spec import MARKER, PublishedTable, parse_publication_spec, qualified
 from pgnb.postgres.source import Source
@@ -128,7 +128,7 @@ def test_a_passfile_keeps_the_lines_of_others() -> None:
 
 
 def test_options_are_spelled_as_sql_has_them() -> None:
-    assert [spelled(v) for v in (True, "on", "OFF", "parallel", False)] == [
+    assert [sql_value(v) for v in (True, "on", "OFF", "parallel", False)] == [
         "true",
         "true",
         "false",
