@@ -19,7 +19,7 @@ from pgnb.logical.targets import databases_of
 from pgnb.postgres.config.restart import restart_rights
 from pgnb.postgres.roles import role_rights
 
-_SEE = "See 12.9: it names the cause and the remedy."
+_SEE = "See 12.9, which names the cause and the remedy."
 
 
 def cutover_checks(cut: Cutover, *, prepared: bool = True, allow_restart: bool = False) -> Checks:
@@ -108,7 +108,7 @@ def _reverse_checks(cut: Cutover, status: CutoverStatus, level: str, as_is: bool
 def _planned(state: DatabaseState) -> list[Check]:
     database, subscription, write_status = state.spec.database, state.subscription, state.write_status
     resumed = subscription is None and state.blocked and state.slot is None
-    loose = write_status.summary if write_status else "the publisher is not there"
+    loose = write_status.summary if write_status else "the publisher does not answer"
     return [
         Check(
             f"{database}: subscription",

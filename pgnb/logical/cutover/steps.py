@@ -95,7 +95,9 @@ class CutoverSteps:
                 found="; ".join(different),
                 remedy="Resynchronise them (12.9), or find who wrote on the subscriber.",
             )
-        left = f"; not counted, as asked: {', '.join(cut.skip_row_count)}" if cut.skip_row_count else ""
+        left = (
+            f"; not counted (skip_row_count): {', '.join(cut.skip_row_count)}" if cut.skip_row_count else ""
+        )
         tables, rows = sum(one.tables for one in counted), sum(one.rows for one in counted)
         return f"{tables} tables, {rows:,} rows{left}"
 
@@ -172,8 +174,8 @@ class FailoverSteps:
 
     def _sequences(self) -> str:
         def carry(spec: DatabaseSpec) -> int:
-            subscribed = read_subscriptions(self.cut.subscriber, spec.database).get(spec.subscription)
-            advances = advances_of(self.cut, spec, subscribed)
+            subscription = read_subscriptions(self.cut.subscriber, spec.database).get(spec.subscription)
+            advances = advances_of(self.cut, spec, subscription)
             return set_sequences(self.cut.subscriber, spec, advances)
 
         return f"{sum(run_all(carry, self.cut.specs, lambda spec: spec.database))} set"
