@@ -79,7 +79,7 @@ def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSp
         for role in missing:
             _grant(subscriber, role)
         for lacking in settings:
-            lacking.make(subscriber)
+            lacking.apply(subscriber)
         return f"{len(missing)} created"
 
     settings = missing_role_settings(publisher, subscriber, [role.name for role in missing])

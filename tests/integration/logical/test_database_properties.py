@@ -64,13 +64,13 @@ def test_a_database_whose_settings_fail_is_not_there_and_open_to_everybody(
     here, there = pair.publisher, pair.subscriber
     pair.make_database("closed", "CREATE TABLE t (id int PRIMARY KEY)")
     here.execute("REVOKE ALL ON DATABASE closed FROM PUBLIC")
-    make = MissingProperty.make
+    apply = MissingProperty.apply
 
     def fails(lacking: MissingProperty, server: Server) -> None:
-        make(lacking, server)
+        apply(lacking, server)
         raise QueryFailed("no such setting here")
 
-    monkeypatch.setattr(MissingProperty, "make", fails)
+    monkeypatch.setattr(MissingProperty, "apply", fails)
     with pytest.raises(ChangeFailed, match="no such setting here"):
         plan_databases(here, there, pair.specs("closed")).apply()
     assert "closed" not in {row["name"] for row in there.query("databases")}

@@ -19,9 +19,9 @@ _SUBSCRIBED = cast(Subscription, object())
 
 
 def _asked(path: Any, *, leads: bool, subscribed: bool, reverse: str = "", followed: bool = False) -> bool:
-    standing = _SUBSCRIBED if subscribed else None
-    state = DatabaseState(_SPEC, None, standing, None, (), False, followed, None)
-    cut = Cutover(cast(Any, None), path, _HERE, _THERE, Specs((_SPEC,)), "orders", reverse=reverse)
+    subscription = _SUBSCRIBED if subscribed else None
+    state = DatabaseState(_SPEC, None, subscription, None, (), False, followed, None)
+    cut = Cutover(cast(Any, None), path, _HERE, _THERE, Specs((_SPEC,)), "orders", reverse_service=reverse)
     found = list(service_rights(cut, CutoverStatus((state,), leads, "", cut.service)))
     assert {(right.verb, right.resource, right.name) for right in found} <= {("patch", "services", "orders")}
     return bool(found)
