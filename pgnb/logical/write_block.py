@@ -43,7 +43,7 @@ class WriteStatus:
 def write_status(publisher: Server) -> dict[str, WriteStatus]:
     """Return the state of every database by name. Source: pg_db_role_setting, pg_prepared_xacts."""
     rows = publisher.query("logical/read_only_databases")
-    return {row["name"]: WriteStatus(**{**row, "overriding": tuple(row["escaping"])}) for row in rows}
+    return {row["name"]: WriteStatus(**{**row, "overriding": tuple(row["overriding"])}) for row in rows}
 
 
 def block_writes(publisher: Server, databases: Sequence[str]) -> str:
