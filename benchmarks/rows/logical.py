@@ -12,9 +12,9 @@ from benchmarks.progress import say
 from benchmarks.scripts import carry_out
 from pgnb.core.plan import gate
 from pgnb.logical.capacity import worker_settings
-from pgnb.logical.published import compare_published
-from pgnb.logical.removal import plan_drop_subscriptions
+from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.specs import database_specs
+from pgnb.logical.subscriptions import plan_drop_subscriptions
 from pgnb.postgres import Server
 from pgnb.postgres.config.configure import plan_settings
 from pgnb.postgres.config.restart import plan_pending_restart
@@ -110,9 +110,9 @@ def prepare(place: Ground, names: Sequence[str], tables: int) -> None:
 def make_room(place: Ground, names: Sequence[str]) -> None:
     """Raise what the databases' subscriptions need, with the restarts that it takes."""
     needs = worker_settings(place.primary, place.subscriber, database_specs(place.primary, names))
-    for server, wished in ((place.primary, needs.publisher), (place.subscriber, needs.subscriber)):
-        plan_settings(server, wished, write_restart=True).apply()
-        restart = plan_pending_restart(server, wished, allow=True)
+    for server, desired in ((place.primary, needs.publisher), (place.subscriber, needs.subscriber)):
+        plan_settings(server, desired, write_restart=True).apply()
+        restart = plan_pending_restart(server, desired, allow=True)
         gate(restart, allow_restart=True)
         restart.apply()
     place.renew()

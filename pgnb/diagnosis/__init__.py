@@ -1,1 +1,1 @@
-"""What is wrong: evidence of physical and of logical replication, and the findings that follow from it."""
+"""Diagnose physical and logical replication: collect evidence, then derive findings from it."""

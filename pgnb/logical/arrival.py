@@ -1,4 +1,4 @@
-"""Waiting until the subscriber has applied everything up to an LSN of the publisher, in every database."""
+"""Wait until the subscriber has applied everything up to an LSN of the publisher, in every database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOOK_EVERY = 0.05
 
 @dataclass(frozen=True, repr=False)
 class Confirmed(Displayable):
-    """The marker's LSN and what each slot has confirmed; `seconds` is how long the wait took."""
+    """The marker's LSN and what each slot has confirmed; `seconds`: how long the wait took."""
 
     lsn: str
     positions: tuple[tuple[str, str], ...]
@@ -28,7 +28,7 @@ class Confirmed(Displayable):
 
     @property
     def table(self) -> Table:
-        """Each slot's confirmed position beside the marker's."""
+        """Each slot's confirmed position and the marker's."""
         rows = [(slot, position, self.lsn) for slot, position in self.positions]
         note = f"confirmed after {format_duration(self.seconds)}" if rows else "This run only plans."
         return Table.of(("slot", "confirmed", "marker"), rows, title="Confirmed positions", note=note)
@@ -42,11 +42,11 @@ def wait_applied(
     lsn: str = "",
     timeout: float = 120.0,
 ) -> Confirmed:
-    """Wait until each slot has confirmed everything before `lsn` (empty: a marker taken now).
+    """Wait until each slot has confirmed everything before `lsn` (empty: a marker written now).
 
-    confirmed_flush_lsn moves when the subscriber has the changes on its disk. That says it for tables that
-    are ready; for those that are copied see `wait_copied`. `timeout` in seconds. A plan-only run waits for
-    nothing. Raises DeadlineExceeded, with each database that is behind and how its subscription stands.
+    confirmed_flush_lsn advances when the changes are on the subscriber's disk. This covers tables that are
+    ready; for those that are being copied see `wait_copied`. `timeout` in seconds. A plan-only run does not
+    wait. Raises DeadlineExceeded with each database that is behind and its subscription's state.
     """
     lsn, started = lsn or marker(publisher), monotonic()
     if publisher.journal.dry_run:
@@ -55,10 +55,10 @@ def wait_applied(
         slots = wait_until(
             f"{subscriber.name} to confirm {lsn}",
             lambda: logical_slots(publisher),
-            lambda slots: not behind(slots, specs, lsn),
+            lambda slots: not unconfirmed(slots, specs, lsn),
             timeout=timeout,
             every=_LOOK_EVERY,
-            describe=lambda slots: "; ".join(behind(slots, specs, lsn)) or "confirmed",
+            describe=lambda slots: "; ".join(unconfirmed(slots, specs, lsn)) or "confirmed",
         )
     except DeadlineExceeded as late:
         status = logical_status(publisher, subscriber, specs)
@@ -66,14 +66,15 @@ def wait_applied(
         raise DeadlineExceeded(
             late.message,
             found=f"{late.found}; {states or 'all stream'}",
-            remedy="All stream: it is only slow, or behind a lock. Otherwise 12.9 names the cause.",
+            remedy="If all stream, the apply worker is slow or waits for a lock. Otherwise 12.9 names the"
+            " cause.",
         ) from late
     positions = tuple((spec.slot, slots[spec.slot].confirmed_flush_lsn or "") for spec in specs)
     return Confirmed(lsn, positions, monotonic() - started)
 
 
-def behind(slots: dict[str, LogicalSlot], specs: Sequence[DatabaseSpec], lsn: str) -> list[str]:
-    """In words each database whose slot has not confirmed everything before `lsn`."""
+def unconfirmed(slots: dict[str, LogicalSlot], specs: Sequence[DatabaseSpec], lsn: str) -> list[str]:
+    """Return, as text, each database whose slot has not confirmed everything before `lsn`."""
     found = []
     for spec in specs:
         slot = slots.get(spec.slot)

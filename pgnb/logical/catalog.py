@@ -1,21 +1,21 @@
-"""The tables of a database as its catalog knows them: what decides whether a replicated row fits."""
+"""The tables of a database as its catalog describes them: what decides whether a replicated row fits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pgnb.logical.tableidentity import Named as Named
-from pgnb.logical.tableidentity import TableIdentity, read_identities
+from pgnb.logical.table_identity import Named as Named
+from pgnb.logical.table_identity import TableIdentity, read_identities
 from pgnb.postgres import Server, Session
 from pgnb.postgres.queries import sql_of
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `identity` is a (always), d (by default) or empty; `generated` is s, v (18) or empty.
+    """One column. `identity`: a (always), d (by default) or empty; `generated`: s, v (since 18) or empty.
 
-    `default` is the expression as the server spells it, for a generated column the one that generates it.
+    `default` is the expression as the server prints it; for a generated column, the generation expression.
     """
 
     name: str
@@ -33,10 +33,10 @@ class Column:
 
 @dataclass(frozen=True)
 class TableShape:
-    """One table: its columns in order, and what can refuse a row.
+    """One table: its columns in order, and what can reject a row.
 
-    `kind` is r (ordinary) or p (partitioned), `persistence` p or u (unlogged), `replica_identity` d, n, f, i.
-    `published` says whether any publication of that server has it; `keys` maps names to definitions.
+    `kind` is r (ordinary) or p (partitioned), `persistence` p or u (unlogged), `replica_identity` d, n, f or
+    i. `published`: whether any publication of that server includes it; `keys` maps names to definitions.
     """
 
     schema: str
@@ -51,13 +51,13 @@ class TableShape:
 
     @property
     def summary(self) -> str:
-        """The table in a reader's words; the schema public goes without saying."""
+        """The table's name; without its schema if that is public."""
         return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """The tables and enumerations of one database; by what UPDATE and DELETE find each table's rows."""
+    """The tables and enumerations of one database, and by what UPDATE and DELETE find each table's rows."""
 
     database: str
     tables: Mapping[Named, TableShape]
@@ -66,7 +66,7 @@ class Catalog:
 
 
 def read_catalog(server: Server, database: str) -> Catalog:
-    """The catalog of one database, read in one session of its own whose names are spelled with schemas.
+    """Read the catalog of one database, in a session of its own in which names are schema-qualified.
 
     Source: pg_class, pg_attribute, pg_attrdef, pg_constraint, pg_index, pg_enum, pg_publication_tables.
     Raises ConnectionFailed, QueryFailed. An absent server has no tables.

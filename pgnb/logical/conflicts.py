@@ -1,7 +1,7 @@
-"""What the subscriber's log says of its workers: conflicts with table, key and LSN, and refused connections.
+"""Errors of workers in the subscriber's log: conflicts with table, key and LSN, and failed connections.
 
-A disable followed by an enable cures no conflict: the same transaction comes again. Its finish LSN is what
-`ALTER SUBSCRIPTION … SKIP` takes (15).
+Disabling and enabling the subscription does not resolve a conflict: the publisher sends the same transaction
+again. Its finish LSN is what `ALTER SUBSCRIPTION … SKIP` takes (since 15).
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pgnb.core.display import Displayable, Table
-from pgnb.logical.reports import Report, reports
-from pgnb.logical.serverlog import server_log
+from pgnb.logical.server_log import Report, reports, server_log
 from pgnb.postgres import Server
 
-Trouble = Literal[
+Category = Literal[
     "duplicate key",
     "missing table",
     "missing column",
@@ -28,7 +27,7 @@ Trouble = Literal[
     "no slot",
     "no worker",
     "publication",
-    "aftermath",
+    "secondary",
     "other",
 ]
 
@@ -47,13 +46,13 @@ _NAMED = re.compile(
 _CONSTRAINT = re.compile(r'(?:unique|exclusion) constraint "(?P<constraint>.*)"')
 _REFUSING = re.compile(r'(?:of|for) relation "(?P<table>.*?)" violates')
 _OF_SUBSCRIPTION = re.compile(r'(?:for |^)subscription "(?P<name>.*?)"')
-# The server's words from its source (worker.c, relation.c, tablesync.c, launcher.c, libpqwalreceiver.c,
+# Messages from PostgreSQL's sources (worker.c, relation.c, tablesync.c, launcher.c, libpqwalreceiver.c,
 # conflict.c of 18), in the order in which they decide.
-_MEANINGS: tuple[tuple[str, Trouble], ...] = (
+_MEANINGS: tuple[tuple[str, Category], ...] = (
     (r"out of (logical replication|background) worker slots", "no worker"),
-    # What the leader of parallel apply workers (16), and the worker after it, say when one of those failed.
-    (r"parallel apply worker exited due to error|lost connection to the .* parallel apply", "aftermath"),
-    (r"shared-memory queue|replication origin with ID \d+ is already active", "aftermath"),
+    # Logged by the leader of parallel apply workers (since 16) and by the next worker, after one failed.
+    (r"parallel apply worker exited due to error|lost connection to the .* parallel apply", "secondary"),
+    (r"shared-memory queue|replication origin with ID \d+ is already active", "secondary"),
     (r"neither REPLICA IDENTITY index nor PRIMARY KEY", "no replica identity"),
     (r"is missing (some )?replicated column|incompatible generated column", "missing column"),
     (r'target relation ".*" does not exist', "missing table"),
@@ -74,16 +73,16 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Incident:
-    """One trouble that a worker met, once or again and again.
+class WorkerError:
+    """One error of a worker, counted if it recurs.
 
-    `subscription` is empty where the log does not tell it; `table` is `schema.name` as the server wrote it
-    (during the initial copy, and often in 14, the name alone or nothing; `constraint` is what a key breaks).
-    `phase` is apply or copy. `lsn` is where the refused transaction finishes (15; None during a copy, and of
-    a parallel apply). `columns` and `values` are those of the key in DETAIL, as text.
+    `subscription` is empty if the log does not name it. `table` is `schema.name` as the server wrote it;
+    during the initial copy, and often in 14, the name alone or nothing. `constraint`: what a key violates.
+    `phase` is apply or copy. `lsn`: where the failed transaction finishes (since 15; None during a copy, and
+    for a parallel apply). `columns` and `values` are those of the key in DETAIL, as text.
     """
 
-    trouble: Trouble
+    category: Category
     message: str
     subscription: str = ""
     table: str = ""
@@ -101,9 +100,9 @@ class Incident:
 
     @property
     def same(self) -> tuple[str, ...]:
-        """What two reports of the same incident have in common."""
+        """What two reports of the same error have in common."""
         return (
-            self.trouble,
+            self.category,
             self.subscription,
             self.table,
             self.lsn or "",
@@ -113,15 +112,15 @@ class Incident:
 
     @property
     def summary(self) -> str:
-        """The server's words with the row and the LSN, in a line or two."""
+        """The server's message with the row and the LSN, in one or two lines."""
         where = f" at {self.lsn}" if self.lsn else ""
         again = f" ({self.count} times)" if self.count > 1 else ""
         detail = f"\n{self.detail}" if self.detail else ""
         return f"{self.message}{detail}{where}{again}"
 
     @property
-    def without_values(self) -> Incident:
-        """The same with the values of rows left out: a record that holds them can never be cleaned."""
+    def without_values(self) -> WorkerError:
+        """The same without the values of rows, which could never be removed from a record."""
         message = _OUT_OF_RANGE.sub(f'value "{HIDDEN}"', self.message)
         return replace(
             self,
@@ -132,7 +131,7 @@ class Incident:
 
 
 HIDDEN = "…"
-"""What stands in place of a row's values where they are not shown."""
+"""Replaces a row's values where they are not shown."""
 _ROW_VALUES = re.compile(r"(=|contains |row )\(.*\)", re.DOTALL)
 _QUOTED_END = re.compile(r': ".*"$', re.DOTALL)
 _OUT_OF_RANGE = re.compile(r'\bvalue ".*"(?= is out of range)', re.DOTALL)
@@ -144,10 +143,10 @@ def _steady(message: str) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class Incidents(Displayable, Sequence[Incident]):
-    """The incidents of a log, the latest last; shows itself as a table."""
+class WorkerErrors(Displayable, Sequence[WorkerError]):
+    """The errors of a log, the latest last; displays as a table."""
 
-    items: tuple[Incident, ...]
+    items: tuple[WorkerError, ...]
 
     def __getitem__(self, index: Any) -> Any:
         return self.items[index]
@@ -157,66 +156,67 @@ class Incidents(Displayable, Sequence[Incident]):
 
     @property
     def table(self) -> Table:
-        """Subscription, phase, table, the server's words, key, LSN, how often and when last."""
-        columns = ("subscription", "phase", "table", "what", "key", "LSN", "times", "last (UTC)")
+        """Subscription, phase, table, message, key, LSN, count and last time."""
+        columns = ("subscription", "phase", "table", "message", "key", "LSN", "times", "last (UTC)")
         rows = [
             (i.subscription, i.phase, i.table, i.message, _key(i), i.lsn, i.count, i.last_seen)
             for i in self.items
         ]
-        note = "" if rows else "No worker of a subscription complained."
-        return Table.of(columns if rows else (), rows, title="What the subscriber's log says", note=note)
+        note = "" if rows else "No error of a subscription's worker."
+        return Table.of(
+            columns if rows else (), rows, title="Worker errors in the subscriber's log", note=note
+        )
 
 
-def _key(incident: Incident) -> str:
-    return f"({incident.columns}) = ({incident.values})" if incident.columns else ""
+def _key(worker_error: WorkerError) -> str:
+    return f"({worker_error.columns}) = ({worker_error.values})" if worker_error.columns else ""
 
 
-def read_incidents(subscriber: Server, *, lines: int = 2000, show_rows: bool = False) -> Incidents:
-    """The incidents in the subscriber's log, the latest last; `lines` of it are read at most.
+def read_worker_errors(subscriber: Server, *, lines: int = 2000, show_rows: bool = False) -> WorkerErrors:
+    """Return the workers' errors in the subscriber's log, the latest last; at most `lines` of it are read.
 
-    Values of rows are left out unless `show_rows` is true.
-
-    The pod's log, or the logging collector's file where that is on. Messages in a language other than
-    English are not understood (lc_messages). Raises what reading the log raises.
+    Values of rows are left out unless `show_rows` is true. Reads the pod's log, or the logging collector's
+    file if that is on. Messages in languages other than English are not recognised (lc_messages). Raises what
+    reading the log raises.
     """
     if not subscriber.present:
-        return Incidents(())
+        return WorkerErrors(())
     names = {
         int(row["oid"]): str(row["subname"])
         for row in subscriber.query("SELECT oid, subname FROM pg_catalog.pg_subscription")
     }
-    found = incidents(reports(server_log(subscriber, lines=lines)), names)
-    return Incidents(found if show_rows else tuple(incident.without_values for incident in found))
+    found = worker_errors(reports(server_log(subscriber, lines=lines)), names)
+    return WorkerErrors(found if show_rows else tuple(worker_error.without_values for worker_error in found))
 
 
-def incidents(log: Iterable[Report], subscriptions: Mapping[int, str]) -> tuple[Incident, ...]:
-    """Incidents from reports; `subscriptions` are the names by oid, which a worker's origin carries."""
-    workers: dict[int, Incident] = {}
-    found: dict[tuple[str, ...], Incident] = {}
+def worker_errors(log: Iterable[Report], subscriptions: Mapping[int, str]) -> tuple[WorkerError, ...]:
+    """Return the errors from reports; `subscriptions` are names by oid, as in a worker's origin."""
+    workers: dict[int, WorkerError] = {}
+    found: dict[tuple[str, ...], WorkerError] = {}
     for report in log:
         started = _STARTED.search(report.message)
         if started is not None and report.pid is not None:
             phase: Literal["apply", "copy"] = (
                 "copy" if started["what"] == "table synchronization" else "apply"
             )
-            workers[report.pid] = Incident(
+            workers[report.pid] = WorkerError(
                 "other", "", started["subscription"], started["table"] or "", phase
             )
-        elif (trouble := _trouble(report, workers)) is not None:
-            incident = _incident(report, trouble, workers.get(report.pid or 0), subscriptions)
-            _count(found, incident)
-    return tuple(sorted(found.values(), key=lambda incident: incident.last_seen or _LONG_AGO))
+        elif (category := _category(report, workers)) is not None:
+            worker_error = _worker_error(report, category, workers.get(report.pid or 0), subscriptions)
+            _count(found, worker_error)
+    return tuple(sorted(found.values(), key=lambda worker_error: worker_error.last_seen or _LONG_AGO))
 
 
-def _count(found: dict[tuple[str, ...], Incident], incident: Incident) -> None:
-    before = found.get(incident.same)
+def _count(found: dict[tuple[str, ...], WorkerError], worker_error: WorkerError) -> None:
+    before = found.get(worker_error.same)
     if before is not None:
-        incident = replace(incident, count=before.count + 1, first_seen=before.first_seen)
-    found[incident.same] = incident
+        worker_error = replace(worker_error, count=before.count + 1, first_seen=before.first_seen)
+    found[worker_error.same] = worker_error
 
 
-def _trouble(report: Report, workers: Mapping[int, Incident]) -> Trouble | None:
-    """What the report is about; None when it is not a worker's."""
+def _category(report: Report, workers: Mapping[int, WorkerError]) -> Category | None:
+    """Return what the report is about; None if no worker wrote it."""
     if report.level not in ("ERROR", "FATAL", "WARNING") and "conflict=" not in report.message:
         return None
     ours = (
@@ -224,7 +224,7 @@ def _trouble(report: Report, workers: Mapping[int, Incident]) -> Trouble | None:
         or "logical replication" in report.message
         or bool(_ORIGIN.search(report.context))
     )
-    known = next((trouble for pattern, trouble in _MEANINGS if re.search(pattern, report.message)), None)
+    known = next((category for pattern, category in _MEANINGS if re.search(pattern, report.message)), None)
     if not ours and known not in ("no worker", "connection", "no replica identity", "missing row"):
         return None
     if report.message.startswith("terminating logical replication worker due to administrator command"):
@@ -232,17 +232,17 @@ def _trouble(report: Report, workers: Mapping[int, Incident]) -> Trouble | None:
     return known or "other"
 
 
-def _incident(
-    report: Report, trouble: Trouble, worker: Incident | None, subscriptions: Mapping[int, str]
-) -> Incident:
-    base = worker or Incident("other", "")
+def _worker_error(
+    report: Report, category: Category, worker: WorkerError | None, subscriptions: Mapping[int, str]
+) -> WorkerError:
+    base = worker or WorkerError("other", "")
     origin, finished = _ORIGIN.search(report.context), _FINISHED.search(report.context)
     key, named = _KEY.search(report.detail), _OF_SUBSCRIPTION.search(report.message)
     broken = _CONSTRAINT.search(report.message)
     by_origin = subscriptions.get(int(origin["oid"]), "") if origin else ""
     return replace(
         base,
-        trouble=trouble,
+        category=category,
         message=report.message,
         subscription=by_origin or base.subscription or (named["name"] if named else ""),
         table=_table_of(report) or base.table,
@@ -259,7 +259,7 @@ def _incident(
 
 
 def _table_of(report: Report) -> str:
-    """`schema.name` where the message or the context has it; during a copy, or in 14, the name alone."""
+    """Return `schema.name` from the message or context; during a copy, or in 14, the name alone."""
     named = _NAMED.search(report.message)
     if named is not None:
         return named["table"] or named["other"]

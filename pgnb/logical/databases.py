@@ -1,4 +1,4 @@
-"""The subscriber's databases: made like the publisher's, in encoding, locale and owner."""
+"""The subscriber's databases: created with the publisher's encoding, locale and owner."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from pgnb.core.checks import Check, Checks
 from pgnb.core.parallel import run_all
 from pgnb.core.plan import Change, Confirmation, Step
-from pgnb.logical.belongings import belongings_check, missing_belongings
+from pgnb.logical.database_properties import missing_properties, properties_check
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.postgres import Server, compose, identifier, join
 from pgnb.postgres.scratch import unfinished
 
 
 @dataclass(frozen=True)
-class Making:
-    """What a database is made with; `bytes` its size. Source: pg_database.
+class DatabaseDefinition:
+    """How a database was created; `bytes` is its size. Source: pg_database.
 
-    `provider` is libc, icu (15) or builtin (17); `locale` and `rules` are the latter two's own.
+    `provider` is libc, icu (since 15) or builtin (since 17); `locale` and `rules` belong to the latter two.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Making:
 
     @property
     def statement(self) -> Any:
-        """The statement that makes it, under a name for the meantime, until its privileges are right.
+        """The statement that creates it, under a temporary name until its privileges are set.
 
-        From template0, which alone takes another encoding or locale.
+        From template0, which alone accepts another encoding or locale.
         """
         parts = [
             compose("OWNER = {}", identifier(self.owner)),
@@ -58,39 +58,41 @@ class Making:
             parts.append(compose("ICU_RULES = {}", self.rules))
         return compose("CREATE DATABASE {} {}", identifier(unfinished(self.name)), join(" ", parts))
 
-    def fits(self, other: Making) -> bool:
-        """Whether the other orders and stores texts in the same way; owner and size apart."""
+    def fits(self, other: DatabaseDefinition) -> bool:
+        """Return whether the other sorts and stores text in the same way; owner and size aside."""
         return asdict(replace(self, owner="", bytes=0)) == asdict(replace(other, owner="", bytes=0))
 
 
-def makings(server: Server) -> dict[str, Making]:
-    """The databases that one can connect to, by name; none of an absent server."""
-    return {row["name"]: Making(**row) for row in server.query("logical/database_makings")}
+def read_definitions(server: Server) -> dict[str, DatabaseDefinition]:
+    """Return the databases that accept connections, by name; none of an absent server."""
+    return {row["name"]: DatabaseDefinition(**row) for row in server.query("logical/database_definitions")}
 
 
 def plan_databases(
     publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, create: bool = True
 ) -> Change:
-    """The plan that makes, on the subscriber, the databases that it lacks; the owners must be there.
+    """Plan to create, on the subscriber, the databases that it lacks; their owners must exist.
 
-    One that is there is left as it is; one that is made gets the publisher's settings and privileges, which
-    no dump has. Without `create` none is made, and `database_checks` names those that
-    lack. Databases of the publisher are never made here: a name that is not there may be a slip of the pen.
+    An existing database is left as it is; a new one gets the publisher's settings and privileges, which no
+    dump contains. Without `create` none is created, and `database_checks` names the missing ones. Databases
+    of the publisher are never created here: a missing name may be a typing error.
     """
-    ours, theirs = makings(publisher), makings(subscriber)
+    ours, theirs = read_definitions(publisher), read_definitions(subscriber)
     missing = [ours[s.database] for s in specs if s.database in ours and s.database not in theirs]
     if missing and not create:
-        note = f"Not made, as asked: {', '.join(making.name for making in missing)}."
+        note = (
+            f"Not created (create_databases = False): {', '.join(definition.name for definition in missing)}."
+        )
         return Change(f"databases on {subscriber.name}", subscriber.journal, note=note)
 
     def run() -> str:
-        # One after the other: each copies template0, which no other session may use meanwhile.
+        # One at a time: each copies template0, which no other session may use meanwhile.
         run_all(lambda m: _make(publisher, subscriber, m), missing, lambda m: m.name, at_once=1)
-        return f"{len(missing)} made"
+        return f"{len(missing)} created"
 
-    new = [making.name for making in missing]
-    belongings = missing_belongings(publisher, subscriber, new, of_known_roles=True) if new else []
-    names = ", ".join(making.name for making in missing)
+    new = [definition.name for definition in missing]
+    properties = missing_properties(publisher, subscriber, new, of_known_roles=True) if new else []
+    names = ", ".join(definition.name for definition in missing)
     steps = [Step(subscriber.name, f"CREATE DATABASE {names}", run, journalled=True)] if missing else []
     wanted = [s.database for s in specs]
     return Change(
@@ -98,23 +100,26 @@ def plan_databases(
         subscriber.journal,
         "".join(f"{name}: {theirs[name].summary}\n" for name in wanted if name in theirs),
         "".join(f"{n}: {(theirs.get(n) or ours[n]).summary}\n" for n in wanted if n in theirs or n in ours)
-        + "".join(f"{lacking.shown}\n" for lacking in belongings),
+        + "".join(f"{lacking.shown}\n" for lacking in properties),
         steps,
         undo_text=f"DROP DATABASE {names}" if missing else "",
-        undo=lambda: _plan_drop(subscriber, [making.name for making in missing]),
+        undo=lambda: _plan_drop(subscriber, [definition.name for definition in missing]),
     )
 
 
-def _make(publisher: Server, subscriber: Server, making: Making) -> None:
-    """It has its name once it is as closed as the publisher's: a killed run leaves none of that name."""
-    meanwhile = identifier(unfinished(making.name))
+def _make(publisher: Server, subscriber: Server, definition: DatabaseDefinition) -> None:
+    """Create one, under a temporary name until its privileges are set.
+
+    An interrupted run therefore leaves no open database of that name.
+    """
+    meanwhile = identifier(unfinished(definition.name))
     subscriber.execute(compose("DROP DATABASE IF EXISTS {}", meanwhile))
-    subscriber.execute(making.statement)
-    for lacking in missing_belongings(
-        publisher, subscriber, [making.name], of_known_roles=True, called=unfinished
+    subscriber.execute(definition.statement)
+    for lacking in missing_properties(
+        publisher, subscriber, [definition.name], of_known_roles=True, called=unfinished
     ):
-        lacking.make(subscriber)
-    subscriber.execute(compose("ALTER DATABASE {} RENAME TO {}", meanwhile, identifier(making.name)))
+        lacking.apply(subscriber)
+    subscriber.execute(compose("ALTER DATABASE {} RENAME TO {}", meanwhile, identifier(definition.name)))
 
 
 def _plan_drop(subscriber: Server, names: Sequence[str]) -> Change:
@@ -123,7 +128,7 @@ def _plan_drop(subscriber: Server, names: Sequence[str]) -> Change:
         return f"{len(names)} dropped"
 
     steps = [Step(subscriber.name, f"DROP DATABASE {', '.join(names)}", run, journalled=True)]
-    why = "Everything in them is deleted; a subscription in one of them must be dropped first."
+    why = "Everything in them is deleted; drop their subscriptions first."
     return Change(
         f"undo: databases on {subscriber.name}",
         subscriber.journal,
@@ -138,20 +143,20 @@ def _drop(subscriber: Server, database: str) -> None:
 
 
 def database_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Checks:
-    """Checks that each database is there and like the publisher's; its owner is advice."""
-    ours, theirs = makings(publisher), makings(subscriber)
+    """Check that each database exists with the publisher's encoding and locale; its owner is advice."""
+    ours, theirs = read_definitions(publisher), read_definitions(subscriber)
     items = []
     for spec in specs:
         here, there = ours[spec.database], theirs.get(spec.database)
-        found = there.summary if there else "not there"
+        found = there.summary if there else "missing"
         items.append(
             Check(
                 f"{spec.database}: encoding and locale",
                 there is not None and here.fits(there),
                 found,
                 here.summary,
-                "Make it by hand, or with create_databases = True; one of another encoding or"
-                " order of texts is made anew.",
+                "Create it by hand, or with create_databases = True; one with another encoding or"
+                " collation must be created again.",
             )
         )
         if there is not None:
@@ -165,5 +170,5 @@ def database_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
                     advice=True,
                 )
             )
-    items.append(belongings_check(publisher, subscriber, [s.database for s in specs if s.database in theirs]))
+    items.append(properties_check(publisher, subscriber, [s.database for s in specs if s.database in theirs]))
     return Checks.of(f"Databases of {subscriber.name}", items, subscriber.journal)

@@ -1,36 +1,36 @@
-"""Whether two spellings of a row filter mean the same; the server's own spelling decides."""
+"""Whether two row filters are the same; the server's own printed form decides."""
 
 from __future__ import annotations
 
-from pgnb.logical.wishes import PublishedTable
+from pgnb.logical.publication_spec import PublishedTable
 from pgnb.postgres import Server, compose, identifier
 
-_PROBE = "pgnb_spelling"
-_SPELLED = """
-SELECT pg_catalog.pg_get_expr(r.prqual, r.prrelid) AS spelled
+_PROBE = "pgnb_filter_probe"
+_PRINTED = """
+SELECT pg_catalog.pg_get_expr(r.prqual, r.prrelid) AS printed
   FROM pg_catalog.pg_publication_rel AS r
   JOIN pg_catalog.pg_publication AS p ON p.oid = r.prpubid
  WHERE p.pubname = %s
 """
 
 
-def same_filter(publisher: Server, database: str, found: PublishedTable, wished: str) -> bool:
-    """Whether a published table's filter, as the server spells it, is the wished one.
+def same_filter(publisher: Server, database: str, found: PublishedTable, desired: str) -> bool:
+    """Return whether a published table's filter, as the server prints it, is the desired one.
 
-    Where the texts differ, the server is asked to spell the wish, in a transaction that is rolled back; a
-    plan-only run, which writes nothing, compares the texts. Raises QueryFailed for a filter it refuses.
+    If the texts differ, the server prints the desired filter, in a transaction that is rolled back; a
+    plan-only run, which writes nothing, compares the texts. Raises QueryFailed for an invalid filter.
     """
-    if _bare(found.where) == _bare(wished):
+    if _bare(found.where) == _bare(desired):
         return True
-    if not (found.where and wished) or publisher.journal.dry_run:
+    if not (found.where and desired) or publisher.journal.dry_run:
         return False
-    return _bare(found.where) == _bare(_spelled(publisher, database, found, wished))
+    return _bare(found.where) == _bare(_printed(publisher, database, found, desired))
 
 
-def _spelled(publisher: Server, database: str, table: PublishedTable, wished: str) -> str:
+def _printed(publisher: Server, database: str, table: PublishedTable, desired: str) -> str:
     with publisher.new_session(database) as session:
         session.execute("BEGIN")
-        filter_ = compose(wished.replace("{", "{{").replace("}", "}}"))
+        filter_ = compose(desired.replace("{", "{{").replace("}", "}}"))
         session.execute(
             compose(
                 "CREATE PUBLICATION {} FOR TABLE {} WHERE ({})",
@@ -39,13 +39,13 @@ def _spelled(publisher: Server, database: str, table: PublishedTable, wished: st
                 filter_,
             )
         )
-        spelled = session.execute(_SPELLED, (_PROBE,))[0]["spelled"]
+        printed = session.execute(_PRINTED, (_PROBE,))[0]["printed"]
         session.execute("ROLLBACK")
-    return str(spelled)
+    return str(printed)
 
 
 def _bare(text: str) -> str:
-    """Without blanks at the ends and the parentheses around the whole."""
+    """Return the text without surrounding spaces and parentheses."""
     text = " ".join(text.split())
     while text.startswith("(") and text.endswith(")") and _closes_at_end(text):
         text = text[1:-1].strip()

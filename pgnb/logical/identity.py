@@ -1,7 +1,7 @@
-"""Replica identity: without one, UPDATE and DELETE of a published table fail on the publisher (facts, Q1).
+"""Replica identity: without one, UPDATE and DELETE of a published table fail on the publisher.
 
-The subscriber gets the publisher's, before a publication exists: without a key of its own that the publisher
-sends, its apply stops at the first UPDATE.
+The subscriber gets the publisher's before a publication exists: without a key that the publisher sends, its
+apply worker stops at the first UPDATE (fact Q1).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pgnb.core.display import format_bytes
 from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.tableidentity import (
+from pgnb.logical.table_identity import (
     DEFAULT,
     FULL,
     Named,
@@ -26,17 +26,17 @@ from pgnb.logical.tableidentity import (
     sent_as,
 )
 from pgnb.logical.targets import databases_of
-from pgnb.logical.updates import as_wished
+from pgnb.logical.updates import as_desired
 from pgnb.postgres import Server, compose, identifier
 from pgnb.postgres.session import statement_text
 
 _LOCK_TIMEOUT = "5s"
-"""The statement takes the table's strongest lock; behind a long reader it would hold up everybody else."""
+"""The statement takes the strongest lock; while it waits for a long reader, all others wait, too."""
 _FORMS = {DEFAULT: "DEFAULT", FULL: "FULL", "n": "NOTHING"}
 
 
 @dataclass(frozen=True)
-class Altered:
+class IdentityChange:
     """A table whose replica identity is set: to an index by name, or to `form` (DEFAULT, FULL, NOTHING)."""
 
     database: str
@@ -46,7 +46,7 @@ class Altered:
 
     @property
     def summary(self) -> str:
-        """The table in a reader's words."""
+        """Database and table."""
         return f"{self.database}: {self.now.summary}"
 
     @property
@@ -56,45 +56,45 @@ class Altered:
         return compose("ALTER TABLE ONLY {} REPLICA IDENTITY {}", identifier(*self.now.named), which)
 
     @property
-    def back(self) -> Altered:
-        """What it was."""
+    def back(self) -> IdentityChange:
+        """The change that restores the previous one."""
         key = self.now.key
         index = key.name if key and self.now.form == "i" else None
-        return Altered(self.database, self.now, _FORMS.get(self.now.form, "DEFAULT"), index)
+        return IdentityChange(self.database, self.now, _FORMS.get(self.now.form, "DEFAULT"), index)
 
 
-def unidentified_tables(publisher: Server, specs: Sequence[DatabaseSpec]) -> tuple[Altered, ...]:
-    """The tables that are to be published and lack a replica identity, and what would give them one.
+def tables_without_identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> tuple[IdentityChange, ...]:
+    """Return the tables to be published that lack a replica identity, and what would give them one.
 
-    A table without an index that may serve gets FULL; one of an extension is left to the extension. With
-    `via_root` the partitioned tables are among them. Source: pg_class, pg_index (facts, Q1).
+    A table without a suitable index gets FULL; a table of an extension is left to the extension. With
+    `via_root` partitioned tables are included. Source: pg_class, pg_index (fact Q1).
     """
     found = map_parallel(lambda spec: list(_lacking(publisher, spec)), specs)
     return tuple(table for tables in found for table in tables)
 
 
-def _lacking(publisher: Server, spec: DatabaseSpec) -> Iterator[Altered]:
+def _lacking(publisher: Server, spec: DatabaseSpec) -> Iterator[IdentityChange]:
     if "update" not in spec.operations and "delete" not in spec.operations:
         return
     tables = read_identities(publisher, spec.database)
-    chosen = {table.named: table for table in published_by(spec.wish, tables.values())}
+    chosen = {table.named: table for table in published_by(spec.desired, tables.values())}
     for table in list(chosen.values()):
-        sender = sent_as(spec.wish, table, via_root=spec.via_root)
+        sender = sent_as(spec.desired, table, via_root=spec.via_root)
         chosen[sender] = tables[sender]
     for table in chosen.values():
         if not table.identified and not table.extension:
             key = table.with_identity().key
-            yield Altered(spec.database, table, "FULL", key.name if key else None)
+            yield IdentityChange(spec.database, table, "FULL", key.name if key else None)
 
 
 def plan_replica_identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> Change:
-    """The plan that gives every published table a replica identity: its unique index, else FULL.
+    """Plan to give every published table a replica identity: its unique index, else FULL.
 
     FULL writes whole old rows into the WAL, and the subscriber looks each up by its whole content. Asks for
-    `allow_replica_identity = True`, since it alters the publisher's tables.
+    `allow_replica_identity = True`, because it alters the publisher's tables.
     """
-    tables = unidentified_tables(publisher, specs)
-    why = "Published without a replica identity, these tables refuse UPDATE and DELETE."
+    tables = tables_without_identity(publisher, specs)
+    why = "Published without a replica identity, these tables reject UPDATE and DELETE."
     change = _plan(publisher, f"replica identity on {publisher.name}", tables)
     change.confirmations = [Confirmation("allow_replica_identity", True, why)] if tables else ()
     change.undo = lambda: _plan_undo(publisher, tables)
@@ -102,10 +102,10 @@ def plan_replica_identity(publisher: Server, specs: Sequence[DatabaseSpec]) -> C
 
 
 def plan_subscriber_identity(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:
-    """The plan that gives the subscriber's tables, each partition its own, the publisher's replica identity.
+    """Plan to give the subscriber's tables, each partition included, the publisher's replica identity.
 
-    Index names may differ: an index over the same columns serves. Applying checks that there is one for each
-    table. A table that the subscriber lacks is left out. Raises QueryFailed.
+    Index names may differ: any index over the same columns is used. Applying checks that each table has one.
+    A table that the subscriber lacks is left out. Raises QueryFailed.
     """
     there = databases_of(subscriber)
     found = map_parallel(lambda spec: _unlike(publisher, subscriber, spec, there), specs)
@@ -119,22 +119,22 @@ def plan_subscriber_identity(publisher: Server, subscriber: Server, specs: Seque
 
 
 def identity_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Checks:
-    """A check a database that the published tables have the same replica identity on both sides."""
+    """Check, by database, that the published tables have the same replica identity on both servers."""
     there = databases_of(subscriber)
 
     def look(spec: DatabaseSpec) -> Check:
         altered, unmatched = _unlike(publisher, subscriber, spec, there)
-        wrong = [*unmatched, *(f"{one.now.summary}: {one.now.form_words}" for one in altered)]
+        wrong = [*unmatched, *(f"{one.now.summary}: {one.now.identity_text}" for one in altered)]
         words = "; ".join(wrong[:5]) or "the publisher's"
         return Check(f"{spec.database}: replica identity", not wrong, words, "the publisher's", _UNMATCHED)
 
     items = map_parallel(look, specs)
-    return Checks.of("Replica identity on both sides", items, publisher.journal)
+    return Checks.of("Replica identity on both servers", items, publisher.journal)
 
 
 _UNMATCHED = (
-    "Make a unique index over the same NOT NULL columns on the subscriber, and run this again; or set REPLICA"
-    " IDENTITY FULL on the publisher's table."
+    "Create a unique index over the same NOT NULL columns on the subscriber, and run this again; or set"
+    " REPLICA IDENTITY FULL on the publisher's table."
 )
 
 
@@ -142,21 +142,23 @@ def _matched(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec
     there = databases_of(subscriber)
     found = map_parallel(lambda spec: _unlike(publisher, subscriber, spec, there), specs)
     wrong = [words for _, unmatched in found for words in unmatched]
-    check = Check("an index for each identity", not wrong, "; ".join(wrong) or "there", "there", _UNMATCHED)
+    check = Check(
+        "an index for each replica identity", not wrong, "; ".join(wrong) or "present", "present", _UNMATCHED
+    )
     return Checks.of(f"Replica identity on {subscriber.name}", [check], subscriber.journal)
 
 
 def _unlike(
     publisher: Server, subscriber: Server, spec: DatabaseSpec, there: frozenset[str]
-) -> tuple[list[Altered], list[str]]:
-    """What is altered on the subscriber, and the tables that no index serves, in words."""
+) -> tuple[list[IdentityChange], list[str]]:
+    """Return what is altered on the subscriber, and, as text, the tables without a suitable index."""
     if spec.database not in there:
         return [], []
     ours, theirs = read_identities(publisher, spec.database), read_identities(subscriber, spec.database)
     altered, unmatched = [], []
     for sender, table in _pairs(spec, ours, theirs):
         one = _matching(spec.database, sender, table)
-        if isinstance(one, Altered):
+        if isinstance(one, IdentityChange):
             altered.append(one)
         elif one:
             unmatched.append(one)
@@ -166,37 +168,37 @@ def _unlike(
 def _pairs(
     spec: DatabaseSpec, ours: Mapping[Named, TableIdentity], theirs: Mapping[Named, TableIdentity]
 ) -> Iterator[tuple[TableIdentity, TableIdentity]]:
-    """Each table whose changes are sent, with each of the subscriber's that takes them."""
-    how = as_wished(spec)
-    published = published_by(spec.wish, ours.values())
-    senders = dict.fromkeys(sent_as(spec.wish, table, via_root=spec.via_root) for table in published)
+    """Yield each table whose changes are sent, with each of the subscriber's tables that receive them."""
+    how = as_desired(spec)
+    published = published_by(spec.desired, ours.values())
+    senders = dict.fromkeys(sent_as(spec.desired, table, via_root=spec.via_root) for table in published)
     for named in senders:
         if named in theirs:
-            sender, there = how.seen(ours[named]), theirs[named]
+            sender, there = how.judged(ours[named]), theirs[named]
             for table in leaves(there, theirs.values()):
                 yield sender, table
-            # Rows are in the partitions; the whole gets it where it can, for the other direction.
-            if there.kind == "p" and isinstance(_matching(spec.database, sender, there), Altered):
+            # Rows are in the partitions; the partitioned table gets it if possible, for reverse replication.
+            if there.kind == "p" and isinstance(_matching(spec.database, sender, there), IdentityChange):
                 yield sender, there
 
 
-def _matching(database: str, sender: TableIdentity, table: TableIdentity) -> Altered | str | None:
-    """What makes the subscriber's table like the sender; words where no index can; None where it is."""
+def _matching(database: str, sender: TableIdentity, table: TableIdentity) -> IdentityChange | str | None:
+    """Return what makes the subscriber's table match; a text if no index can; None if it does already."""
     if not sender.identified or table.extension:
         return None
     if sender.form == FULL:
-        return None if table.form == FULL else Altered(database, table, "FULL")
+        return None if table.form == FULL else IdentityChange(database, table, "FULL")
     wanted = set(sender.identity)
     if table.form != FULL and set(table.identity) == wanted:
         return None
     fitting = [index for index in table.indexes if set(index.columns) == wanted]
     if not fitting:
-        return f"{table.summary}: {sender.form_words}"
+        return f"{table.summary}: {sender.identity_text}"
     index = next((one for one in fitting if one.primary), fitting[0])
-    return Altered(database, table, "DEFAULT", None if index.primary else index.name)
+    return IdentityChange(database, table, "DEFAULT", None if index.primary else index.name)
 
 
-def _plan(server: Server, title: str, tables: Sequence[Altered]) -> Change:
+def _plan(server: Server, title: str, tables: Sequence[IdentityChange]) -> Change:
     def run() -> str:
         run_all(lambda table: _alter(server, table), tables, lambda table: table.summary, at_once=4)
         return f"{len(tables)} altered"
@@ -205,21 +207,21 @@ def _plan(server: Server, title: str, tables: Sequence[Altered]) -> Change:
     return Change(
         title,
         server.journal,
-        "".join(f"{t.summary}: {t.now.form_words} ({format_bytes(t.now.bytes)})\n" for t in tables),
+        "".join(f"{t.summary}: {t.now.identity_text} ({format_bytes(t.now.bytes)})\n" for t in tables),
         "".join(f"{t.summary}: {t.index or t.form}\n" for t in tables),
         [Step(server.name, words, run, journalled=True)] if tables else [],
-        undo_text="ALTER TABLE ... REPLICA IDENTITY as it was" if tables else "",
+        undo_text="ALTER TABLE ... REPLICA IDENTITY to the previous value" if tables else "",
     )
 
 
-def _plan_undo(publisher: Server, tables: Sequence[Altered]) -> Change:
+def _plan_undo(publisher: Server, tables: Sequence[IdentityChange]) -> Change:
     change = _plan(publisher, f"undo: replica identity on {publisher.name}", [one.back for one in tables])
-    why = "While they are published, UPDATE and DELETE on these tables fail from then on."
+    why = "While they are published, UPDATE and DELETE on these tables will fail."
     change.confirmations = [Confirmation("drop_replica_identity", True, why)]
     return change
 
 
-def _alter(server: Server, table: Altered) -> None:
+def _alter(server: Server, table: IdentityChange) -> None:
     what = f"{table.database}: {statement_text(table.statement)}"
     with server.journal.act(server.name, what), server.new_session(table.database) as session:
         session.execute(compose("SET lock_timeout = {}", _LOCK_TIMEOUT))

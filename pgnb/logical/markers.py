@@ -1,6 +1,6 @@
-"""The marker's table: a row for each subscription, written on the publisher, awaited on the subscriber.
+"""The marker table: a row for each subscription, written on the publisher and awaited on the subscriber.
 
-It is made on the subscriber first: a published table that the subscriber lacks stalls every other one.
+It is created on the subscriber first: a published table that the subscriber lacks stalls all others.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pgnb.core.errors import DeadlineExceeded
 from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Step
 from pgnb.core.wait import wait_until
+from pgnb.logical.publication_spec import MARKER
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
-from pgnb.logical.wishes import MARKER
 from pgnb.postgres import Server, compose, identifier
 
 _TABLE = identifier(MARKER.schema, MARKER.name)
@@ -37,13 +37,13 @@ _THERE = "SELECT to_regclass({}) IS NOT NULL AS there"
 
 
 def plan_markers(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:
-    """The plan that makes the marker's table where it lacks: on the subscriber, then on the publisher."""
+    """Plan to create the missing marker tables, on the subscriber and then on the publisher."""
     sides = [(server, _lacking(server, specs)) for server in (subscriber, publisher)]
 
     def step(server: Server, lacking: Sequence[DatabaseSpec]) -> Step:
         def run() -> str:
             run_all(lambda spec: _create(server, spec), lacking, lambda spec: spec.database)
-            return f"made in {len(lacking)} databases"
+            return f"created in {len(lacking)} databases"
 
         where = ", ".join(spec.database for spec in lacking)
         return Step(server.name, f"CREATE TABLE {MARKER.summary} in {where}", run, journalled=True)
@@ -65,7 +65,7 @@ def _lacking(server: Server, specs: Sequence[DatabaseSpec]) -> list[DatabaseSpec
 
 
 def has_marker(server: Server, database: str) -> bool:
-    """Whether the marker's table is in that database."""
+    """Return whether the marker table is in that database."""
     return bool(server.scalar(compose(_THERE, f"{MARKER.schema}.{MARKER.name}"), database=database))
 
 
@@ -78,7 +78,7 @@ def _create(server: Server, spec: DatabaseSpec) -> None:
 
 
 @dataclass(frozen=True)
-class Proof:
+class MarkerArrival:
     """One database's marker: written on the publisher and, after `seconds`, read on the subscriber."""
 
     database: str
@@ -87,33 +87,35 @@ class Proof:
 
 
 @dataclass(frozen=True, repr=False)
-class Proofs(Displayable):
+class MarkerArrivals(Displayable):
     """The markers of all databases."""
 
-    items: tuple[Proof, ...]
+    items: tuple[MarkerArrival, ...]
 
     @property
     def table(self) -> Table:
         """Database, marker, and the seconds from the write to the read."""
         rows = [(p.database, p.token, format_duration(p.seconds)) for p in self.items]
-        note = "" if rows else "No marker was written: this run only plans."
+        note = "" if rows else "No marker was written: plan-only run."
         return Table.of(("database", "marker", "arrived after"), rows, title="Marker rows", note=note)
 
 
-def prove_rows(
+def verify_marker_rows(
     publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, timeout: float = 60.0
-) -> Proofs:
+) -> MarkerArrivals:
     """Write a marker row in each database of the publisher and wait until the subscriber has it.
 
-    `timeout` in seconds, for each. A plan-only run writes none. Raises DeadlineExceeded for the first one
-    that does not arrive; what each database's subscription does then, `logical_status` says.
+    `timeout`: seconds for each. A plan-only run writes none. Raises DeadlineExceeded for the first one that
+    does not arrive; `logical_status` then shows each subscription's state.
     """
     if publisher.journal.dry_run:
-        return Proofs(())
-    return Proofs(tuple(map_parallel(lambda spec: _prove(publisher, subscriber, spec, timeout), specs)))
+        return MarkerArrivals(())
+    return MarkerArrivals(
+        tuple(map_parallel(lambda spec: _verify(publisher, subscriber, spec, timeout), specs))
+    )
 
 
-def _prove(publisher: Server, subscriber: Server, spec: DatabaseSpec, timeout: float) -> Proof:
+def _verify(publisher: Server, subscriber: Server, spec: DatabaseSpec, timeout: float) -> MarkerArrival:
     token = secrets.token_hex(4)
     publisher.execute(
         compose(_WRITE, _TABLE, spec.subscription, token),
@@ -128,28 +130,28 @@ def _prove(publisher: Server, subscriber: Server, spec: DatabaseSpec, timeout: f
             lambda rows: bool(rows) and rows[0]["token"] == token,
             timeout=timeout,
             every=0.02,
-            describe=lambda rows: f"its row is {'of an earlier marker' if rows else 'not there'}",
+            describe=lambda rows: f"its row is {'an earlier marker' if rows else 'missing'}",
         )
     except DeadlineExceeded as late:
-        remedy = f"Look at the subscription {spec.subscription} (logical_status, 12.9)."
+        remedy = f"Check the subscription {spec.subscription} (logical_status, 12.9)."
         raise DeadlineExceeded(late.message, found=late.found, remedy=remedy) from late
-    return Proof(spec.database, token, max(0.0, rows[0]["age"]))
+    return MarkerArrival(spec.database, token, max(0.0, rows[0]["age"]))
 
 
-def marker_checks(publisher: Server, proofs: Proofs, specs: Sequence[DatabaseSpec]) -> Checks:
-    """A check for each database that its marker arrived; a plan-only run wrote none, and only says so."""
+def marker_checks(publisher: Server, arrivals: MarkerArrivals, specs: Sequence[DatabaseSpec]) -> Checks:
+    """Check that each database's marker arrived; a plan-only run only says that none was written."""
     if publisher.journal.dry_run:
-        found = "not written: this run only plans"
+        found = "not written: plan-only run"
         facts = [Check.fact(f"{spec.database}: marker row", found) for spec in specs]
         return Checks.of("Marker rows", facts, publisher.journal)
-    arrived = {proof.database: proof for proof in proofs.items}
+    arrived = {arrival.database: arrival for arrival in arrivals.items}
     items = [
         Check(
             f"{spec.database}: marker row",
             spec.database in arrived,
             format_duration(arrived[spec.database].seconds) if spec.database in arrived else "not written",
             "arrived",
-            "See the subscription's state (12.9).",
+            "Check the subscription's state (12.9).",
         )
         for spec in specs
     ]

@@ -1,8 +1,8 @@
-"""The subscriber's passfile: the publisher's password where only the server's own process reads it.
+"""The subscriber's passfile: the publisher's password in a file that only the server's process reads.
 
-A subscription of a superuser may take its password from a passfile, so that none stands in subconninfo,
-which every dump holds. The file lies beside the data, in the data directory, so that it outlives the pod
-and needs no change of the pod's template.
+A superuser's subscription may take its password from a passfile, so that none is in subconninfo, which every
+dump contains. The file is in the data directory, so that it outlives the pod and needs no change of the pod's
+template.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ _FIELD = re.compile(r"((?:[^:\\]|\\.)*)(?::|\Z)")
 
 
 def passfile_path(subscriber: Server) -> str:
-    """Where the subscriber's passfile lies, in its container."""
+    """Return the path of the subscriber's passfile in its container."""
     return f"{subscriber.facts.data_directory}/{_NAME}"
 
 
 def passfile_line(origin: Source, password: str) -> str:
-    """The publisher's line, for any database: host:port:*:user:password, colons and backslashes escaped."""
+    r"""Return the publisher's line, for any database: host:port:*:user:password, with : and \ escaped."""
     fields = (origin.host, str(origin.port), "*", origin.role, password)
     return ":".join(field if field == "*" else _escaped(field) for field in fields)
 
 
 def with_line(text: str, line: str) -> str:
-    """The passfile with that line: in the place of that of the same host, port and user, else at the end."""
+    """Return the passfile with that line: replacing that of the same host, port and user, else at the end."""
     lines = [line if _who(old) == _who(line) else old for old in text.splitlines() if old]
     return "".join(f"{each}\n" for each in dict.fromkeys((*lines, line)))
 
 
 def passfile_step(subscriber: Server, origin: Source) -> Step | None:
-    """The step that writes the publisher's line, or None where the passfile has it already."""
+    """Return the step that writes the publisher's line, or None if the passfile has it already."""
     path = passfile_path(subscriber)
     if not subscriber.present or _fits(subscriber, origin):
         return None
 
     def run() -> str:
-        content = _wished(subscriber, origin).encode()
+        content = _desired(subscriber, origin).encode()
         argv = ("sh", "-c", _WRITE, "pgnb-passfile", path)
         subscriber.cluster.exec(subscriber.pod, argv, stdin=content, changes=f"write {path}, mode 0600")
         return "written, mode 0600"
@@ -62,13 +62,13 @@ def passfile_step(subscriber: Server, origin: Source) -> Step | None:
 
 def _fits(subscriber: Server, origin: Source) -> bool:
     try:
-        return _wished(subscriber, origin) == _read(subscriber)
+        return _desired(subscriber, origin) == _read(subscriber)
     except NotFound:
-        # A plan-only run may come before the Secret is made.
+        # In a plan-only run the Secret may not exist yet.
         return False
 
 
-def _wished(subscriber: Server, origin: Source) -> str:
+def _desired(subscriber: Server, origin: Source) -> str:
     password = subscriber.cluster.secret_value(origin.secret, origin.secret_key)
     return with_line(_read(subscriber), passfile_line(origin, password.reveal()))
 

@@ -1,4 +1,4 @@
-"""Publications as a database's catalog has them."""
+"""Publications as a database's catalog describes them."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish
+from pgnb.logical.publication_spec import ALL_OPERATIONS, PublicationSpec, PublishedTable
 from pgnb.postgres import Server
 
 
 @dataclass(frozen=True)
 class Publication:
-    """One publication: what it holds, what it sends, whether partitions go under their root's name.
+    """One publication: what it holds, what it sends, and whether partitions are sent as their root.
 
-    Row filters are spelled as the server spells them.
+    Row filters are as the server prints them.
     """
 
     name: str
-    holds: Wish
+    holds: PublicationSpec
     operations: str
     via_root: bool
 
     @property
     def summary(self) -> str:
-        """What it holds and, where it is not everything, what it sends."""
+        """What it holds and, if it does not send all operations, what it sends."""
         sends = "" if self.operations == ALL_OPERATIONS else f"; sends only {self.operations or 'nothing'}"
-        return f"{self.holds.summary or 'no table'}{sends}"
+        return f"{self.holds.summary or 'no tables'}{sends}"
 
 
 @dataclass(frozen=True)
 class Published:
-    """One table that a publication publishes now; estimates are of the last ANALYZE, `bytes` its size.
+    """One table that a publication publishes now; estimates are from the last ANALYZE, `bytes` is its size.
 
-    `where`: its row filter; `listed`: whether some of its columns are listed, and no others are sent.
+    `where`: its row filter; `listed`: whether it has a column list.
     """
 
     schema: str
@@ -45,13 +45,16 @@ class Published:
 
 
 def read_publications(server: Server, database: str) -> dict[str, Publication]:
-    """The publications of one database by name. Source: pg_publication and its kin. Raises QueryFailed."""
+    """Read the publications of one database by name. Source: pg_publication, its tables and schemas.
+
+    Raises QueryFailed.
+    """
     rows = server.query("logical/publications", database=database)
     return {row["name"]: _publication_of(row) for row in rows}
 
 
 def published_tables(server: Server, database: str, publication: str) -> tuple[Published, ...]:
-    """The tables that a publication publishes now; empty without such a publication."""
+    """Return the tables that a publication publishes now; empty if it does not exist."""
     rows = server.query("logical/published_tables", {"publication": publication}, database=database)
     return tuple(Published(**row) for row in rows)
 
@@ -61,5 +64,5 @@ def _publication_of(row: Mapping[str, Any]) -> Publication:
         PublishedTable(t["schema"], t["name"], tuple(t["columns"]), t["where"], only=True)
         for t in row["tables"]
     )
-    holds = Wish(row["all_tables"], tuple(row["schemas"]), tables)
+    holds = PublicationSpec(row["all_tables"], tuple(row["schemas"]), tables)
     return Publication(row["name"], holds, row["operations"], row["via_root"])

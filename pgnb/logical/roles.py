@@ -1,4 +1,4 @@
-"""Roles: those that the databases need on the subscriber, and what the role that copies may read."""
+"""Roles: those that the databases need on the subscriber, and the read rights of the replication role."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from pgnb.core.checks import Check
 from pgnb.core.plan import Change, Step
-from pgnb.logical.belongings import missing_role_settings
+from pgnb.logical.database_properties import missing_role_settings
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.postgres import HbaRule, Server, compose, identifier, join
 
@@ -22,7 +22,7 @@ SELECT rolsuper OR pg_catalog.pg_has_role(rolname, 'pg_read_all_data', 'USAGE') 
 
 @dataclass(frozen=True)
 class Role:
-    """A role as pg_authid has it; `verifier` is what its password is checked against, never shown."""
+    """A role as in pg_authid; `verifier` is compared with its password, and never displayed."""
 
     name: str
     inherit: bool
@@ -39,13 +39,13 @@ class Role:
     def summary(self) -> str:
         """The role with its attributes, without the verifier."""
         if self.superuser:
-            return f"{self.name}: NOLOGIN, no superuser (a superuser on the publisher)"
+            return f"{self.name}: NOLOGIN, no superuser (superuser on the publisher)"
         password = "LOGIN, the publisher's verifier" if self.verifier else "LOGIN"
         return f"{self.name}: {password if self.login else 'NOLOGIN'}"
 
     @property
     def statement(self) -> Any:
-        """The statement that makes it: a superuser becomes an owner that nobody can sign in as."""
+        """The statement that creates it: a superuser becomes an owner without a login."""
         if self.superuser:
             return compose("CREATE ROLE {} NOLOGIN", identifier(self.name))
         flags = {
@@ -64,11 +64,11 @@ class Role:
 
 
 def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Change:
-    """The plan that makes, on the subscriber, the roles that the databases need and that it lacks.
+    """Plan to create, on the subscriber, the roles that the databases need and that it lacks.
 
-    Owners, grantees and the roles that these belong to, with attributes, memberships and SCRAM verifiers (no
-    password is read or sent) and settings, so that clients can sign in after a cut-over. A role that is there
-    is left.
+    Owners, grantees and the roles that these belong to, with attributes, memberships, settings and SCRAM
+    verifiers, so that clients can log in after a cut-over. No password is read or sent. An existing role is
+    left as it is.
     """
     there = {row["name"] for row in subscriber.query(_EXISTING)}
     missing = [role for role in _needed(publisher, specs) if role.name not in there]
@@ -79,8 +79,8 @@ def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSp
         for role in missing:
             _grant(subscriber, role)
         for lacking in settings:
-            lacking.make(subscriber)
-        return f"{len(missing)} made"
+            lacking.apply(subscriber)
+        return f"{len(missing)} created"
 
     settings = missing_role_settings(publisher, subscriber, [role.name for role in missing])
     names = ", ".join(role.name for role in missing)
@@ -97,15 +97,16 @@ def plan_roles(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSp
 
 
 def role_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> Iterator[Check]:
-    """How many roles the databases need; advice for those that are there, which clients may not get in with.
+    """Check how many roles the databases need; advice for existing roles that differ.
 
-    A verifier that differs may still be of the same password: nobody but the client can tell.
+    Clients may not be able to log in with those. A different verifier may still be of the same password: only
+    the client can tell.
     """
     needed = _needed(publisher, specs)
     there = {row["name"]: row for row in subscriber.query(_EXISTING)}
     lacking = [role.name for role in needed if role.name not in there]
-    found = f"{len(needed)} needed, {len(lacking)} to be made"
-    yield Check("roles", True, found, "made where they lack (12.4)")
+    found = f"{len(needed)} needed, {len(lacking)} to be created"
+    yield Check("roles", True, found, "missing ones are created (12.4)")
     own = [
         role.name
         for role in needed
@@ -115,11 +116,11 @@ def role_checks(publisher: Server, subscriber: Server, specs: Sequence[DatabaseS
         and (role.login, role.verifier) != (there[role.name]["login"], there[role.name]["verifier"])
     ]
     yield Check(
-        "roles that are there",
+        "existing roles",
         not own,
         ", ".join(own) or "as on the publisher",
         "as on the publisher",
-        "They are left as they are: see that clients can sign in with them there, before a cut-over.",
+        "They are left as they are: before a cut-over, check that clients can log in with them.",
         advice=True,
     )
 
@@ -136,7 +137,7 @@ def _grant(subscriber: Server, role: Role) -> None:
 
 
 def plan_reader(publisher: Server, role: str) -> Change:
-    """The plan that lets the replicating role read every table: what the initial copy and pg_dump need."""
+    """Plan to let the replication role read every table, which the initial copy and pg_dump need."""
     rows = publisher.query(_IS_MEMBER, (role,))
     if rows and rows[0]["reads"]:
         return Change(f"{role} reads", publisher.journal, note=f"{role} may read every table already.")
@@ -160,9 +161,9 @@ def plan_reader(publisher: Server, role: str) -> Change:
 
 
 def subscription_rules(role: str, networks: Sequence[str], *, tls: bool) -> tuple[HbaRule, ...]:
-    """The rules that let the role connect to any database from networks (CIDR), hostssl where TLS is on.
+    """Return the rules that let the role connect to any database from networks (CIDR), hostssl with TLS.
 
-    A logical walsender connects to its database: a rule for `replication` does not let it in.
+    A logical walsender connects to its database: a rule for `replication` does not allow it.
     """
     kind = "hostssl" if tls else "host"
     return tuple(HbaRule(kind, "all", role, one, "scram-sha-256").checked() for one in networks)

@@ -1,8 +1,8 @@
-"""Copying schemas: one dump a database, loaded in one transaction into a database that is empty.
+"""Copy schemas: one dump a database, loaded in one transaction into an empty database.
 
-pg_dump runs in a helper pod with the publisher's image, as the role that replicates; what it writes is
-loaded by one statement text over the session that everything else goes over, which PostgreSQL carries out
-as one transaction. A database that holds objects already is never written into: it is compared by catalog.
+pg_dump runs in a helper pod with the publisher's image, as the replication role; its output is loaded as one
+statement text over the usual session, which PostgreSQL runs as one transaction. A database that has objects
+is never written to: it is compared by catalog.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pgnb.cluster import Cluster, HelperPod, Right
 from pgnb.cluster.helpers import Helper
 from pgnb.core.parallel import map_parallel, run_all
 from pgnb.core.plan import Change, Step
-from pgnb.logical.schemadiff import SchemaComparison, compare_schemas
+from pgnb.logical.schema_diff import SchemaComparison, compare_schemas
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
 from pgnb.postgres import Server
@@ -24,10 +24,10 @@ from pgnb.postgres.conninfo import conninfo
 from pgnb.postgres.source import Source
 
 _PASSFILE = "/run/pgnb-secret/passfile"
-"""Beside the password's own file, in a volume of memory."""
+"""In the volume of the password's own file, which is memory."""
 _OPTIONS = ("--schema-only", "--encoding=UTF8", "--no-publications", "--no-subscriptions", "--no-tablespaces")
 _META_COMMAND = re.compile(r"^\\(?:un)?restrict [A-Za-z0-9]+$", re.MULTILINE)
-"""What pg_dump writes for psql alone, since its security releases of 2025; a server knows no such command."""
+"""What pg_dump writes only for psql, since its security releases of 2025; no server accepts it."""
 _SINCE_17 = re.compile(r"^SET transaction_timeout = 0;$", re.MULTILINE)
 _OBJECTS = "logical/objects_here"
 DUMP_TIMEOUT = 600.0
@@ -39,7 +39,7 @@ DUMP_RIGHTS = (
 
 @dataclass(frozen=True)
 class _State:
-    """One database on the subscriber: whether it is there, and how many objects it holds."""
+    """One database on the subscriber: whether it exists, and how many objects it has."""
 
     spec: DatabaseSpec
     there: bool
@@ -54,11 +54,11 @@ def plan_schema(
     *,
     timeout: float = DUMP_TIMEOUT,
 ) -> Change:
-    """The plan that copies the schema into each of the subscriber's databases that holds nothing yet.
+    """Plan to copy the schema into each of the subscriber's databases that is empty.
 
-    The others are compared by catalog, and the note says how far they differ; see `compare_schemas`.
-    `timeout`: seconds for a dump. Applying raises ChangeFailed, which names each database that failed; in
-    such a one nothing was made.
+    The others are compared by catalog, and the note says how many differences there are; see
+    `compare_schemas`. `timeout`: seconds for a dump. Applying raises ChangeFailed, which names each database
+    that failed; in such a database nothing was created.
     """
     states = _states(subscriber, specs)
     empty = [state.spec for state in states if not state.objects]
@@ -74,10 +74,10 @@ def plan_schema(
         f"schemas on {subscriber.name}",
         subscriber.journal,
         "".join(f"{s.spec.database}: {s.objects or 'no'} objects\n" for s in states),
-        "".join(f"{s.spec.database}: {_wished(s)}\n" for s in states),
+        "".join(f"{s.spec.database}: {_desired(s)}\n" for s in states),
         [Step(subscriber.name, what, run, journalled=True)] if empty else [],
         note=_note(filled, compared),
-        undo_text="drop and make those databases again, before anybody subscribes" if empty else "",
+        undo_text="drop and create those databases again, before a subscription uses them" if empty else "",
     )
 
 
@@ -89,7 +89,7 @@ def copy_schemas(
     *,
     timeout: float = DUMP_TIMEOUT,
 ) -> str:
-    """Dump and load each database's schema, in parallel, journalled; what was done, in words."""
+    """Dump and load each database's schema, in parallel, journalled; return what was done."""
     with dump_helper(publisher, subscriber, origin) as helper:
 
         def copy(spec: DatabaseSpec) -> None:
@@ -102,7 +102,7 @@ def copy_schemas(
 
 @contextmanager
 def dump_helper(publisher: Server, subscriber: Server, origin: Source) -> Iterator[Helper]:
-    """A helper pod in which pg_dump of the publisher's own version can run, with a passfile in its memory.
+    """Run a helper pod in which the publisher's pg_dump can run, with a passfile in its memory.
 
     The certificates that the origin names are mounted as in the subscriber's pod.
     """
@@ -113,7 +113,7 @@ def dump_helper(publisher: Server, subscriber: Server, origin: Source) -> Iterat
 
 
 def dump_pod(publisher: Server) -> HelperPod:
-    """The helper pod of a dump, without its password: fit for a dry run."""
+    """Return the helper pod of a dump, without its password, so that it can be dry-run."""
     owner, image = publisher.owner, publisher.pod.image
     spec = HelperPod("pgnb-dump", image, (), uid=owner.uid or None, gid=owner.gid or None)
     return spec.like(publisher.pod)
@@ -128,9 +128,9 @@ def dump_schema(
     tables: Sequence[tuple[str, str]] = (),
     timeout: float = DUMP_TIMEOUT,
 ) -> str:
-    """The DDL of a database, or of some of its tables (schema, name), as SQL that a session can carry out.
+    """Return the DDL of a database, or of some of its tables (schema, name), as SQL that a session can run.
 
-    Raises ExecFailed with pg_dump's words.
+    Raises ExecFailed with pg_dump's message.
     """
     target = conninfo(
         {
@@ -148,7 +148,7 @@ def dump_schema(
 
 
 def load(subscriber: Server, database: str, text: str) -> None:
-    """Carry a dump out in one transaction, journalled. Raises QueryFailed; then nothing was made."""
+    """Run a dump in one transaction, journalled. Raises QueryFailed; then nothing was created."""
     if subscriber.facts.major < 17:
         text = _SINCE_17.sub("", text)
     what = f"{database}: load the schema ({len(text):,} characters) in one transaction"
@@ -158,7 +158,7 @@ def load(subscriber: Server, database: str, text: str) -> None:
 
 
 def uncopied(subscriber: Server, specs: Sequence[DatabaseSpec]) -> list[DatabaseSpec]:
-    """Those whose database on the subscriber holds nothing yet, or is not there: their schema is dumped."""
+    """Return those whose database on the subscriber is empty or missing: their schema is dumped."""
     return [state.spec for state in _states(subscriber, specs) if not state.objects]
 
 
@@ -174,11 +174,11 @@ def _look(subscriber: Server, spec: DatabaseSpec, there: frozenset[str]) -> _Sta
 
 
 def _pattern(name: str) -> str:
-    """A name as pg_dump's pattern, which takes it literally within double quotes."""
+    """Return a name as pg_dump's pattern, which takes it literally within double quotes."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _wished(state: _State) -> str:
+def _desired(state: _State) -> str:
     return f"{state.objects} objects, left as they are" if state.objects else "the publisher's schema"
 
 
@@ -186,5 +186,5 @@ def _note(filled: Sequence[str], compared: SchemaComparison) -> str:
     if not filled:
         return ""
     found = [f"{name}: {len(compared.of(name))} differences" for name in filled if compared.of(name)]
-    same = f"{len(filled) - len(found)} of {len(filled)} hold the publisher's schema already"
+    same = f"{len(filled) - len(found)} of {len(filled)} already have the publisher's schema"
     return f"{same}. {'; '.join(found)} (compare_schemas shows them)." if found else f"{same}."

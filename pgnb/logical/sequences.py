@@ -1,7 +1,7 @@
-"""Sequences at a cut-over: they are not replicated, and the first insert would meet a key that is taken.
+"""Sequences at a cut-over: they are not replicated, so the first insert would use an existing key.
 
-With the publisher alive each gets the publisher's value with its is_called. With a dead one its value is
-unknown: then it goes beyond the largest value in the columns that it feeds, by a margin.
+With a publisher each gets the publisher's value with its is_called. Without one the value is unknown: then it
+is set beyond the largest value in the columns that use it, by a margin.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Counter:
-    """One sequence: its definition, where it stands, and the columns (quoted) that it feeds."""
+class SequenceState:
+    """One sequence: its definition, its value, and the columns (quoted) that use it."""
 
     schema: str
     name: str
     quoted: str
     increment: int
     start: int
-    lowest: int
-    highest: int
+    min_value: int
+    max_value: int
     columns: tuple[tuple[str, str], ...]
     last_value: int
     is_called: bool
 
     @property
-    def given(self) -> int:
-        """The last value that it gave; one increment before the first where it gave none."""
+    def last_returned(self) -> int:
+        """The last value that it returned; one increment before the first if it returned none."""
         return self.last_value if self.is_called else self.last_value - self.increment
 
     @property
@@ -43,37 +43,37 @@ class Counter:
         return "max" if self.increment > 0 else "min"
 
     def behind(self, value: int) -> bool:
-        """Whether it could still give `value`, or one before it."""
-        return (value - self.given) * self.increment > 0
+        """Return whether it could still return `value`, or one before it."""
+        return (value - self.last_returned) * self.increment > 0
 
     def clamped(self, value: int) -> int:
-        """The value within the sequence's bounds."""
-        return min(max(value, self.lowest), self.highest)
+        """Return the value within the sequence's bounds."""
+        return min(max(value, self.min_value), self.max_value)
 
 
 @dataclass(frozen=True)
-class Gap:
-    """A sequence of the subscriber that is behind, and where it is to stand."""
+class SequenceAdvance:
+    """A sequence of the subscriber that is behind, and its new value."""
 
-    sequence: Counter
+    sequence: SequenceState
     last_value: int
     is_called: bool
 
     @property
     def summary(self) -> str:
-        """From where to where."""
+        """The old and the new value."""
         called = "" if self.is_called else " (not called)"
         one = self.sequence
         return f"{one.schema}.{one.name}: {one.last_value} → {self.last_value}{called}"
 
 
-def read_sequences(server: Server, database: str) -> dict[Key, Counter]:
-    """Every sequence of a database by (schema, name). Source: pg_sequence, and the sequences themselves.
+def read_sequences(server: Server, database: str) -> dict[Key, SequenceState]:
+    """Read every sequence of a database by (schema, name). Source: pg_sequence, and the sequences.
 
-    Raises QueryFailed for one that may not be read: its value would be missing silently.
+    Raises QueryFailed for one that may not be read, because its value would be missing without an error.
     """
     rows = list(server.query("logical/sequences", database=database))
-    found: dict[Key, Counter] = {}
+    found: dict[Key, SequenceState] = {}
     for begin in range(0, len(rows), _TOGETHER):
         some = rows[begin : begin + _TOGETHER]
         parts = [
@@ -85,67 +85,73 @@ def read_sequences(server: Server, database: str) -> dict[Key, Counter]:
     return found
 
 
-def _made(row: Mapping[str, Any], value: Mapping[str, Any]) -> Counter:
+def _made(row: Mapping[str, Any], value: Mapping[str, Any]) -> SequenceState:
     columns = tuple((table, column) for table, column in row["columns"])
-    return Counter(**{**row, "columns": columns}, **value)
+    return SequenceState(**{**row, "columns": columns}, **value)
 
 
-def carried_gaps(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> tuple[Gap, ...]:
-    """The subscriber's sequences that are behind the publisher's. One that is ahead is never set back."""
+def advances_from_publisher(
+    publisher: Server, subscriber: Server, spec: DatabaseSpec
+) -> tuple[SequenceAdvance, ...]:
+    """Return the subscriber's sequences that are behind the publisher's; one that is ahead is left."""
     there = read_sequences(subscriber, spec.database)
     here = read_sequences(publisher, spec.database)
     pairs = [(there[key], one) for key, one in here.items() if key in there]
-    return tuple(Gap(mine, one.last_value, one.is_called) for mine, one in pairs if mine.behind(one.given))
+    return tuple(
+        SequenceAdvance(mine, one.last_value, one.is_called)
+        for mine, one in pairs
+        if mine.behind(one.last_returned)
+    )
 
 
 def missing_sequences(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> tuple[str, ...]:
-    """The publisher's sequences that the subscriber lacks."""
+    """Return the publisher's sequences that the subscriber lacks."""
     there = read_sequences(subscriber, spec.database)
     return tuple(".".join(key) for key in read_sequences(publisher, spec.database) if key not in there)
 
 
-def margin_gaps(subscriber: Server, spec: DatabaseSpec, margin: int) -> tuple[Gap, ...]:
-    """The subscriber's sequences that do not stand `margin` values beyond what their columns hold.
+def advances_from_rows(subscriber: Server, spec: DatabaseSpec, margin: int) -> tuple[SequenceAdvance, ...]:
+    """Return the subscriber's sequences that are not `margin` values beyond what their columns hold.
 
-    With margin 0: those whose next value may be taken already. Without a column that it feeds, a sequence is
-    left out: see `unfed`.
+    With margin 0: those whose next value may exist already. A sequence that no column uses is left out: see
+    `sequences_without_column`.
     """
     fed = [one for one in read_sequences(subscriber, spec.database).values() if one.columns]
-    gaps = []
+    advances = []
     for one, furthest in zip(fed, _furthest(subscriber, spec.database, fed), strict=True):
         before_first = one.start - one.increment
         base = before_first if furthest is None or (before_first - furthest) * one.increment > 0 else furthest
-        wished = one.clamped(base + margin * one.increment)
-        if (furthest is not None or margin) and one.behind(wished):
-            gaps.append(Gap(one, wished, True))
-    return tuple(gaps)
+        desired = one.clamped(base + margin * one.increment)
+        if (furthest is not None or margin) and one.behind(desired):
+            advances.append(SequenceAdvance(one, desired, True))
+    return tuple(advances)
 
 
-def unfed(subscriber: Server, database: str) -> tuple[str, ...]:
-    """Sequences that no column of whole numbers takes its values from: nothing says how far they were."""
+def sequences_without_column(subscriber: Server, database: str) -> tuple[str, ...]:
+    """Return the sequences that no column of whole numbers uses: their last value is unknown."""
     return tuple(
         f"{one.schema}.{one.name}" for one in read_sequences(subscriber, database).values() if not one.columns
     )
 
 
-def set_sequences(subscriber: Server, spec: DatabaseSpec, gaps: Sequence[Gap]) -> int:
-    """Set each, journalled; how many."""
-    for gap in gaps:
+def set_sequences(subscriber: Server, spec: DatabaseSpec, advances: Sequence[SequenceAdvance]) -> int:
+    """Set each, journalled; return how many."""
+    for advance in advances:
         subscriber.execute(
             compose(
                 "SELECT pg_catalog.setval({}::regclass, {}, {})",
-                gap.sequence.quoted,
-                gap.last_value,
-                gap.is_called,
+                advance.sequence.quoted,
+                advance.last_value,
+                advance.is_called,
             ),
             database=spec.database,
-            what=f"{spec.database}: setval {gap.summary}",
+            what=f"{spec.database}: setval {advance.summary}",
         )
-    return len(gaps)
+    return len(advances)
 
 
-def _furthest(server: Server, database: str, fed: Sequence[Counter]) -> list[int | None]:
-    """For each, the largest value (the smallest, of a descending one) in the columns; None without rows."""
+def _furthest(server: Server, database: str, fed: Sequence[SequenceState]) -> list[int | None]:
+    """Return, for each, the largest value (descending: the smallest) in its columns; None without rows."""
     found: list[list[int]] = [[] for _ in fed]
     parts = [
         f"SELECT {n} AS number, {one.end}({column})::numeric AS value FROM {table}"

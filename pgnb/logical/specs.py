@@ -1,4 +1,4 @@
-"""What is to be replicated: for each database its publication, what that holds, its subscription and slot."""
+"""What is to be replicated: for each database its publication, what it holds, its subscription and slot."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ from typing import Any
 
 from pgnb.core.display import Displayable, Table
 from pgnb.core.errors import ParameterError
-from pgnb.logical.excluding import without_excluded
+from pgnb.logical.exclude_tables import without_excluded
 from pgnb.logical.names import LONGEST, publication_name, slot_name, subscription_name
-from pgnb.logical.wishes import ALL_OPERATIONS, PublishedTable, Wish, operations_of, wish_of
+from pgnb.logical.publication_spec import (
+    ALL_OPERATIONS,
+    PublicationSpec,
+    PublishedTable,
+    operations_of,
+    parse_publication_spec,
+)
 from pgnb.postgres import Server
 from pgnb.postgres.scratch import OWN, SCRATCH
 
 
 @dataclass(frozen=True)
 class DatabaseSpec:
-    """One database: what is published of it, and the names of publication, subscription and slot.
+    """One database: what is published, and the names of publication, subscription and slot.
 
     `operations` are those that are published; `via_root`: changes of partitions are sent as changes of the
     partitioned table (publish_via_partition_root).
     """
 
     database: str
-    wish: Wish
+    desired: PublicationSpec
     publication: str
     subscription: str
     slot: str
@@ -40,9 +46,9 @@ class DatabaseSpec:
         operations: str = ALL_OPERATIONS,
         via_root: bool = False,
     ) -> DatabaseSpec:
-        """The spec with the procedure's names; `published` as in the parameter `publish`, see Wish."""
+        """Return the spec with the procedure's names; `published` as in the parameter `publish`."""
         check_name("database", database)
-        subscription, holds = subscription_name(database), wish_of(published)
+        subscription, holds = subscription_name(database), parse_publication_spec(published)
         return cls(
             database,
             holds,
@@ -56,7 +62,7 @@ class DatabaseSpec:
 
 @dataclass(frozen=True, repr=False)
 class Specs(Displayable, Sequence[DatabaseSpec]):
-    """The databases that are replicated, in order; shows itself as a table."""
+    """The databases to replicate, in order; displays as a table."""
 
     items: tuple[DatabaseSpec, ...]
 
@@ -77,7 +83,7 @@ class Specs(Displayable, Sequence[DatabaseSpec]):
     @property
     def table(self) -> Table:
         """Database, what is published, and the names of publication, subscription and slot."""
-        rows = [(s.database, s.wish.summary, s.publication, s.subscription, s.slot) for s in self.items]
+        rows = [(s.database, s.desired.summary, s.publication, s.subscription, s.slot) for s in self.items]
         columns = ("database", "published", "publication", "subscription", "slot")
         return Table.of(columns, rows, title="Databases to replicate", note="" if rows else "none")
 
@@ -90,26 +96,26 @@ def database_specs(
     operations: str = ALL_OPERATIONS,
     via_root: bool = False,
 ) -> Specs:
-    """The specs of those databases; without names of every one of the publisher, its maintenance database,
-    templates and scratch databases left out.
+    """Return the specs of those databases; without names, of all that can be replicated.
 
-    `publish` maps a database to what is published of it, "all" where it is not named: see `wish_of`. Where it
-    excludes tables, the others are read from the catalog and named.
-    `operations` and `via_root` as DatabaseSpec has them.
-    Raises ParameterError for names that are not there, are given twice, or cannot be used.
+    All means every database of the publisher except its maintenance database, templates and scratch
+    databases. `publish` maps a database to what is published of it, "all" if it is not named: see
+    `parse_publication_spec`. If it excludes tables, the others are read from the catalog and listed.
+    `operations` and `via_root` as in DatabaseSpec. Raises ParameterError for names that do not exist, are
+    given twice, or cannot be used.
     """
     found = [row["name"] for row in publisher.query("databases")]
     chosen = list(databases) or _every_one(publisher)
-    wishes = dict(publish or {})
+    requested = dict(publish or {})
     _refuse("named twice", sorted({name for name in chosen if chosen.count(name) > 1}), found)
     if publisher.present:
         _refuse("not on the publisher", [name for name in chosen if name not in found], found)
-    _refuse("in publish, but not among the databases", [n for n in wishes if n not in chosen], chosen)
+    _refuse("in publish, but not among the databases", [n for n in requested if n not in chosen], chosen)
     specs = [
-        DatabaseSpec.of(name, wishes.get(name, "all"), operations=operations, via_root=via_root)
+        DatabaseSpec.of(name, requested.get(name, "all"), operations=operations, via_root=via_root)
         for name in chosen
     ]
-    return Specs(tuple(replace(s, wish=without_excluded(publisher, s.database, s.wish)) for s in specs))
+    return Specs(tuple(replace(s, desired=without_excluded(publisher, s.database, s.desired)) for s in specs))
 
 
 def _every_one(publisher: Server) -> list[str]:
@@ -118,7 +124,7 @@ def _every_one(publisher: Server) -> list[str]:
 
 
 def check_name(what: str, name: str) -> str:
-    """The name itself. Raises ParameterError for one that the server would refuse or cut."""
+    """Return the name. Raises ParameterError for one that the server would reject or truncate."""
     size = len(name.encode())
     if not 0 < size <= LONGEST or "\0" in name:
         raise ParameterError(
@@ -132,10 +138,10 @@ def check_name(what: str, name: str) -> str:
 def _refuse(why: str, names: Sequence[str], there: Sequence[str]) -> None:
     if names:
         raise ParameterError(
-            f"databases that are {why}: {', '.join(names)}",
-            found=f"there are {', '.join(there) or 'none'}",
-            remedy="Names are case-sensitive here; a missing one may be a slip of the pen.",
+            f"databases {why}: {', '.join(names)}",
+            found=f"known: {', '.join(there) or 'none'}",
+            remedy="Correct the name: names are case-sensitive here.",
         )
 
 
-__all__ = ["DatabaseSpec", "PublishedTable", "Specs", "Wish", "check_name", "database_specs"]
+__all__ = ["DatabaseSpec", "PublicationSpec", "PublishedTable", "Specs", "check_name", "database_specs"]

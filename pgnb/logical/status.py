@@ -1,4 +1,4 @@
-"""How every database's replication stands, from both sides at once (section 12.6)."""
+"""The state of every database's replication, from both servers at once (section 12.6)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pgnb.core.checks import Check, Checks
 from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_duration
 from pgnb.core.journal import Journal
 from pgnb.core.parallel import map_parallel
-from pgnb.logical.copying import STATES
+from pgnb.logical.initial_copy import STATES
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
@@ -21,10 +21,10 @@ _NOT_THERE = "no subscription"
 
 @dataclass(frozen=True)
 class DatabaseStatus:
-    """One database: its subscription, apply worker and slot. Ages in seconds, error counts since their reset.
+    """One database: its subscription, apply worker and slot. Ages in seconds.
 
-    `not_ready` is (schema, table, state); `pid` None: no apply worker; `apply_errors` and `sync_errors` are
-    None before 15. `enabled` None: there is no such subscription.
+    `not_ready` is (schema, table, state); `pid` None: no apply worker. Error counts are since their reset;
+    `apply_errors` and `sync_errors` are None before 15. `enabled` None: there is no such subscription.
     """
 
     database: str
@@ -41,7 +41,7 @@ class DatabaseStatus:
 
     @property
     def state(self) -> str:
-        """In a word how it stands, the worst first."""
+        """The state in a few words, the worst first."""
         if self.enabled is None:
             return _NOT_THERE
         if self.slot is None:
@@ -62,7 +62,7 @@ class DatabaseStatus:
         return self.state == "streaming"
 
     @property
-    def not_ready_words(self) -> str:
+    def not_ready_text(self) -> str:
         """The tables that are not ready, and their states."""
         words = [f"{schema}.{table}: {STATES.get(s, s)}" for schema, table, s in self.not_ready[:4]]
         return ", ".join(words) + (f" and {len(self.not_ready) - 4} more" if self.not_ready[4:] else "")
@@ -77,12 +77,12 @@ class LogicalStatus(Displayable):
     journal: Journal
 
     def of(self, database: str) -> DatabaseStatus:
-        """One database's. Raises KeyError."""
+        """Return one database's status. Raises KeyError."""
         return {item.database: item for item in self.items}[database]
 
     @property
     def table(self) -> Table:
-        """State, tables, lag in bytes and seconds, retained WAL and errors, one database a line."""
+        """State, tables, lag in bytes and seconds, retained WAL and errors, one database a row."""
         columns = (
             "database",
             "state",
@@ -94,21 +94,21 @@ class LogicalStatus(Displayable):
             "errors apply/copy",
             "slot",
         )
-        note = "Lag is what the subscriber has not confirmed; no time is given while nothing is sent."
+        note = "Lag is what the subscriber has not confirmed; while nothing is sent, no time is shown."
         return Table.of(columns, [_line(item) for item in self.items], title=self.title, note=note)
 
     def checks(self) -> Checks:
-        """A check for each database that it streams with every table ready, and one for its errors."""
+        """Check that each database streams with every table ready, and that it has no errors."""
         items = []
         for one in self.items:
-            found = one.state + (f" ({one.not_ready_words})" if one.not_ready else "")
+            found = one.state + (f" ({one.not_ready_text})" if one.not_ready else "")
             items.append(
                 Check(
                     f"{one.database}: replication",
                     one.streams,
                     found,
                     "streaming",
-                    "See 12.9: it names the cause and the remedy.",
+                    "See 12.9, which names the cause and the remedy.",
                 )
             )
             errors = (one.apply_errors or 0) + (one.sync_errors or 0)
@@ -118,7 +118,7 @@ class LogicalStatus(Displayable):
                     not errors,
                     errors,
                     0,
-                    "Counted since the statistics were reset; the subscriber's log and 12.9 say which.",
+                    "Counted since the statistics were reset; the subscriber's log and 12.9 name them.",
                     advice=True,
                 )
             )
@@ -126,11 +126,11 @@ class LogicalStatus(Displayable):
 
 
 def logical_status(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) -> LogicalStatus:
-    """How each database stands: one round trip to the publisher, one a database to the subscriber.
+    """Read the state of each database: one query to the publisher, one a database to the subscriber.
 
-    Source: pg_subscription, pg_stat_subscription, pg_stat_subscription_stats (15), pg_subscription_rel;
-    pg_replication_slots, pg_stat_replication. Raises ConnectionFailed for a server that does not answer; a
-    dead publisher is seen from the subscriber alone by 12.9.
+    Source: pg_subscription, pg_stat_subscription, pg_stat_subscription_stats (since 15), pg_subscription_rel;
+    pg_replication_slots, pg_stat_replication. Raises ConnectionFailed for a server that does not answer; with
+    a dead publisher 12.9 reads the subscriber alone.
     """
     slots, there = logical_slots(publisher), databases_of(subscriber)
     items = map_parallel(lambda spec: _of_database(subscriber, spec, slots, there), specs)

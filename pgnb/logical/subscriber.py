@@ -1,4 +1,4 @@
-"""A subscriber of its own: a Deployment of one writable server, beside the publisher and of its image."""
+"""Deploy a subscriber: one writable server in a Deployment, beside the publisher and with its image."""
 
 from __future__ import annotations
 
@@ -37,21 +37,23 @@ def plan_subscriber(
     file: str = "",
     tls: Mapping[str, str] | None = None,
 ) -> Change:
-    """The plan that deploys a server called `name`, with a claim, a Service and a Secret of random content.
+    """Plan to deploy a server called `name`, with a claim, a Service and a Secret of random content.
 
-    A Deployment or StatefulSet of that name that is there is taken as it is; without a name nothing is
-    made. `secret` is the Secret's name, as the Deployment's where it is empty; `size` and `storage_class`
-    replace those of the publisher's claim; `file` is a template of the operator's own. The files that `tls`
-    (libpq's TLS options) names are mounted as in the publisher's pod. Raises ParameterError for options that
-    libpq could not carry out, and for a template that cannot be read. Applying is refused before the first
-    object is made where a right is missing to make any of them, or to dump what the subscriber is to hold.
+    An existing Deployment or StatefulSet of that name is used as it is; without a name nothing is created.
+    `secret` is the Secret's name, by default the Deployment's; `size` and `storage_class` replace those of
+    the publisher's claim; `file` is the operator's own template. The files that `tls` (libpq's TLS options)
+    names are mounted as in the publisher's pod. Raises ParameterError for TLS options that libpq cannot use,
+    and for a template that cannot be read. Applying is refused before the first object is created if a right
+    is missing to create any of them, or to dump the schemas for the subscriber.
     """
     cluster, title = publisher.cluster, f"subscriber {name}"
     if not name:
-        return Change("subscriber", publisher.journal, note="None is to be deployed: its selector finds it.")
+        return Change(
+            "subscriber", publisher.journal, note="Nothing to deploy: subscriber_selector finds it."
+        )
     there = next((k for k in SCALED if cluster.get(f"{k.lower()}s", name)), "")
     if there:
-        return Change(title, publisher.journal, note=f"The {there} {name} is there; it is taken as it is.")
+        return Change(title, publisher.journal, note=f"The {there} {name} exists; it is used as it is.")
     secret = secret or name
     given = publisher.pod.files(files_of(checked_tls(tls or {})))
     values = _values(publisher, name, secret, size, storage_class, own_file=bool(file))
@@ -83,20 +85,20 @@ def plan_subscriber(
 
 
 def _pods_tried(publisher: Server, name: str, manifests: Sequence[Mapping[str, Any]]) -> Checks:
-    """Whether the API server would take the subscriber's pod, and that of the dump of its schemas."""
+    """Check by a dry run that the API server accepts the subscriber's pod, and that of pg_dump."""
     workloads = [manifest for manifest in manifests if manifest.get("kind") in SCALED]
     pods = {f"the pod of {manifest['metadata']['name']}": pod_of_workload(manifest) for manifest in workloads}
     pods["the pod of pg_dump"] = publisher.cluster.helper_manifest(
         dump_pod(publisher), "pgnb-dump-dry-run", seconds=60
     )
-    title = f"before the subscriber {name} is made"
+    title = f"Before the subscriber {name} is created"
     return Checks.of(title, publisher.cluster.pod_checks(pods), publisher.journal)
 
 
 def _values(
     publisher: Server, name: str, secret: str, size: str, storage_class: str, *, own_file: bool
 ) -> dict[str, Any]:
-    """What the template is filled with: image, user and room of the publisher."""
+    """Return the template's values: the publisher's image, user and size."""
     pod, owner = publisher.pod, User(publisher.owner.uid, publisher.owner.gid)
     volume = publisher.cluster.volume(pod, publisher.facts.data_directory)
     mount = volume.mount or publisher.facts.data_directory
@@ -136,9 +138,9 @@ def _secret_step(publisher: Server, secret: str) -> Step:
         content = {"username": publisher.login.user, "password": secrets.token_urlsafe(_PASSWORD_BYTES)}
         data = {key: base64.b64encode(value.encode()).decode() for key, value in content.items()}
         publisher.cluster.apply(_secret_manifest(secret) | {"data": data})
-        return "a random password was made"
+        return "a random password was created"
 
-    return Step(f"secret/{secret}", "make a random password in its key password", run, journalled=True)
+    return Step(f"secret/{secret}", "create a random password in its key password", run, journalled=True)
 
 
 def _secret_manifest(secret: str) -> dict[str, Any]:
@@ -164,6 +166,6 @@ def _started(publisher: Server, name: str) -> str:
         timeout=_START,
         every=0.2,
         describe=words,
-        remedy="See the pod's events and its log.",
+        remedy="Read the pod's events and its log.",
     )
     return f"{pod} is Ready"

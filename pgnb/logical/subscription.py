@@ -1,4 +1,4 @@
-"""Subscriptions as a database's catalog has them."""
+"""Subscriptions as a database's catalog describes them."""
 
 from __future__ import annotations
 
@@ -31,11 +31,6 @@ class Subscription:
     ready: int
 
     @property
-    def has_password(self) -> bool:
-        """Whether its connection carries a password, which every superuser and every dump can read."""
-        return "password=" in self.connection.replace(" ", "")
-
-    @property
     def summary(self) -> str:
         """Its state in one line."""
         state = "enabled" if self.enabled else "disabled"
@@ -44,9 +39,9 @@ class Subscription:
 
 
 def read_subscriptions(server: Server, database: str) -> dict[str, Subscription]:
-    """The subscriptions of one database by name. Source: pg_subscription, pg_subscription_rel.
+    """Read the subscriptions of one database by name. Source: pg_subscription, pg_subscription_rel.
 
-    Raises QueryFailed: pg_subscription's connections may be read by superusers only.
+    Raises QueryFailed: only superusers may read the connections in pg_subscription.
     """
     rows = server.query("logical/subscriptions", database=database)
     return {row["name"]: Subscription(**{**row, "publications": tuple(row["publications"])}) for row in rows}

@@ -1,4 +1,4 @@
-"""The subscriber's tables before a copy: there, empty (a copy onto rows fails), no more than published."""
+"""The subscriber's tables before a copy: they must exist, be empty, and not need a partial copy."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pgnb.postgres import Rows, Server
 
 _SHOWN = 6
 PARTS_SINCE = 15
-"""The version of a subscriber that copies a part of a table, as its publication has it."""
+"""First subscriber version whose initial copy honours row filters and column lists."""
 _TOGETHER = 100
 _FILLED = "SELECT {} AS number, EXISTS (SELECT 1 FROM {}) AS filled"
 
 
 def databases_of(server: Server) -> frozenset[str]:
-    """The databases that one can connect to; none of an absent server."""
+    """Return the databases that accept connections; none of an absent server."""
     return frozenset(row["name"] for row in server.query("databases"))
 
 
 def target_checks(
     subscriber: Server, spec: DatabaseSpec, tables: Sequence[Published], *, copy_data: bool
 ) -> list[Check]:
-    """Checks that the subscriber has each of the tables and, with `copy_data`, no row in them.
+    """Check that the subscriber has each of the tables and, with `copy_data`, that they are empty.
 
-    Raises ConnectionFailed for a database that is not there.
+    Raises ConnectionFailed for a database that does not exist.
     """
     found = _looked_for(subscriber, spec.database, [(t.schema, t.table) for t in tables])
     missing = [_words(row) for row in found if not row["here"]]
@@ -50,14 +50,18 @@ def target_checks(
                 _some(filled) or "none",
                 "none",
                 "Empty those tables on the subscriber, or set copy_data = False if they hold exactly the"
-                " publisher's rows: a copy onto rows fails on duplicate keys, or doubles them.",
+                " publisher's rows: a copy into a table with rows fails on duplicate keys, or duplicates"
+                " them.",
             )
         )
     return checks
 
 
 def filled_tables(subscriber: Server, database: str, tables: Sequence[tuple[str, str]]) -> list[str]:
-    """Those of the tables (schema, name) that hold a row, as `schema.name`; a missing one holds none."""
+    """Return those of the tables (schema, name) that hold a row, as `schema.name`.
+
+    A missing table holds none.
+    """
     return _filled(subscriber, database, _looked_for(subscriber, database, tables))
 
 
@@ -67,7 +71,7 @@ def _looked_for(subscriber: Server, database: str, tables: Sequence[tuple[str, s
 
 
 def copy_checks(subscriber: Server, database: str, tables: Sequence[Published]) -> list[Check]:
-    """Checks that the subscriber copies what is published and no more; none where nothing can be wrong.
+    """Check that the subscriber copies only what is published; empty if nothing can be wrong.
 
     The initial copy of 14 takes whole tables, whatever row filter or column list the publisher has for them.
     """
@@ -77,18 +81,18 @@ def copy_checks(subscriber: Server, database: str, tables: Sequence[Published]) 
     found = f"{_some(parts)}; the subscriber is {subscriber.facts.version_text}"
     return [
         Check(
-            f"{database}: published in part",
+            f"{database}: partly published tables",
             False,
             found,
             f"{PARTS_SINCE} or newer",
-            "An older subscriber copies every row and column of these tables: publish them whole, or set"
-            " copy_data = False and bring the rows over by hand.",
+            "An older subscriber copies every row and column of these tables: publish them completely, or"
+            " set copy_data = False and copy the rows by hand.",
         )
     ]
 
 
 def _filled(subscriber: Server, database: str, found: Rows) -> list[str]:
-    """Those that hold a row, or that we may not look into; many are asked for in one statement."""
+    """Return those that hold a row, or that cannot be read; many are queried in one statement."""
     here = [row for row in found if row["here"]]
     names = [_words(row) for row in here if row["quoted"] is None]
     readable = [row for row in here if row["quoted"] is not None]
@@ -103,7 +107,7 @@ def _filled(subscriber: Server, database: str, found: Rows) -> list[str]:
 def all_target_checks(
     subscriber: Server, wanted: Iterable[tuple[DatabaseSpec, Sequence[Published]]], *, copy_data: bool
 ) -> Checks:
-    """The checks of several databases, read in parallel."""
+    """Run the checks of several databases in parallel."""
 
     def look(pair: tuple[DatabaseSpec, Sequence[Published]]) -> list[Check]:
         try:
@@ -114,7 +118,7 @@ def all_target_checks(
                     f"{pair[0].database}: on the subscriber",
                     False,
                     failure.found,
-                    "there",
+                    "present",
                     "Create it (plan_databases).",
                 )
             ]

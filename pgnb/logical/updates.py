@@ -1,8 +1,8 @@
-"""What would make UPDATE and DELETE of published tables fail, known from the catalogs before it happens.
+"""What would make UPDATE and DELETE of published tables fail, known from the catalogs beforehand.
 
-On the publisher they are refused for a table without a replica identity, and for one whose row filter or
-column list does not lie within it (since 15); the applications meet that. On the subscriber the apply
-stops at the first one whose row it has no key for. No user's table is written to find this out.
+The publisher rejects them for a table without a replica identity, and for one whose row filter or column list
+is not within it (since 15); applications then get an error. The subscriber's apply worker stops at the first
+one whose row it cannot find by a key. No user's table is written to find this out.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Literal
 from pgnb.core.errors import QueryFailed
 from pgnb.core.parallel import map_parallel
 from pgnb.logical.publication import read_publications
+from pgnb.logical.publication_spec import PublicationSpec, PublishedTable
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.tableidentity import (
+from pgnb.logical.table_identity import (
     FULL,
     Named,
     TableIdentity,
@@ -25,7 +26,6 @@ from pgnb.logical.tableidentity import (
     read_identities,
     sent_as,
 )
-from pgnb.logical.wishes import PublishedTable, Wish
 from pgnb.postgres import Server, compose, identifier, join
 
 Kind = Literal["unidentified-table", "outside-identity", "cannot-arrive"]
@@ -33,21 +33,21 @@ _UNDEFINED_COLUMN = "42703"
 _GENERATED_SINCE = 18
 _EXPLAIN = "EXPLAIN SELECT FROM (SELECT {} FROM ONLY {}) AS {} WHERE ({}\n)"
 _WITHIN = (
-    "Give the table an identity that holds them (REPLICA IDENTITY USING INDEX or FULL), leave them out, or"
-    " publish inserts alone (publish_operations = 'insert, truncate')."
+    "Give the table an identity that contains them (REPLICA IDENTITY USING INDEX or FULL), remove them,"
+    " or publish only inserts (publish_operations = 'insert, truncate')."
 )
 _UNIDENTIFIED = (
     "Give it one: a primary key, REPLICA IDENTITY USING INDEX, or FULL (allow_replica_identity in 12)."
 )
 _EXTENSION = (
-    "A publication of all tables, or of its schema, includes an extension's tables. List the tables, or"
-    " schemas without it, in publish; or give that table REPLICA IDENTITY FULL by hand."
+    "A publication of all tables, or of its schema, includes an extension's tables. List other tables or"
+    " schemas in publish; or set REPLICA IDENTITY FULL on that table by hand."
 )
 _MATCH = (
-    "Make a unique index over those NOT NULL columns on the subscriber, or set REPLICA IDENTITY FULL on the"
-    " publisher's table."
+    "Create a unique index over those NOT NULL columns on the subscriber, or set REPLICA IDENTITY FULL on"
+    " the publisher's table."
 )
-_GENERATED = "Give the table a key without them: since 18 the publisher refuses UPDATE and DELETE."
+_GENERATED = "Give the table a key without them: since 18 the publisher rejects UPDATE and DELETE."
 _ROOT = "Set publish_via_partition_root = True, or name the partitions."
 
 
@@ -55,7 +55,7 @@ _ROOT = "Set publish_via_partition_root = True, or name the partitions."
 class Obstacle:
     """Why UPDATE and DELETE of one table fail; `table` as `schema.name`, `found` what the catalogs say.
 
-    `unidentified-table` and `outside-identity`: the publisher refuses them; `cannot-arrive`: the subscriber.
+    `unidentified-table` and `outside-identity`: the publisher rejects them; `cannot-arrive`: the subscriber.
     """
 
     kind: Kind
@@ -73,13 +73,13 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class Publishing:
-    """How one database's tables are published; `planned`: as its missing identities would be given.
+    """How one database's tables are published; `planned`: with the identities that missing ones will get.
 
-    An extension's table is never given one: it belongs to the extension.
+    An extension's table never gets one: it belongs to the extension.
     """
 
     database: str
-    holds: Wish
+    holds: PublicationSpec
     operations: str
     via_root: bool
     planned: bool = False
@@ -89,26 +89,26 @@ class Publishing:
         """Whether UPDATE or DELETE is published."""
         return "update" in self.operations or "delete" in self.operations
 
-    def seen(self, table: TableIdentity) -> TableIdentity:
-        """The table as it is judged."""
+    def judged(self, table: TableIdentity) -> TableIdentity:
+        """Return the table as it is to be judged."""
         return table.with_identity() if self.planned and not table.extension else table
 
 
-def as_wished(spec: DatabaseSpec, *, planned: bool = True) -> Publishing:
-    """A spec's publication as it would be made, with the identities that are given before."""
-    return Publishing(spec.database, spec.wish, spec.operations, spec.via_root, planned)
+def as_desired(spec: DatabaseSpec, *, planned: bool = True) -> Publishing:
+    """Return a spec's publication as it would be created, with the identities that are set before."""
+    return Publishing(spec.database, spec.desired, spec.operations, spec.via_root, planned)
 
 
 def publisher_obstacles(
     publisher: Server, specs: Sequence[DatabaseSpec], *, planned: bool = True
 ) -> tuple[Obstacle, ...]:
-    """What the publisher would refuse once these publications are made; changes nothing.
+    """Return what the publisher would reject once these publications exist; changes nothing.
 
-    `planned`: as if the identities that `plan_replica_identity` gives were there. Raises QueryFailed.
+    `planned`: with the identities that `plan_replica_identity` sets. Raises QueryFailed.
     """
 
     def look(spec: DatabaseSpec) -> list[Obstacle]:
-        return list(_refused(publisher, as_wished(spec, planned=planned), _read(publisher, spec)))
+        return list(_refused(publisher, as_desired(spec, planned=planned), _read(publisher, spec)))
 
     return _of_all(look, specs)
 
@@ -116,18 +116,18 @@ def publisher_obstacles(
 def subscriber_obstacles(
     publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec], *, there: frozenset[str]
 ) -> tuple[Obstacle, ...]:
-    """What the subscriber's tables, as they are now, could not apply; `there`: the databases that it has."""
+    """Return what the subscriber's tables, as they are, could not apply; `there`: its databases."""
 
     def look(spec: DatabaseSpec) -> list[Obstacle]:
         if spec.database not in there:
             return []
-        return list(_unfound(as_wished(spec), _read(publisher, spec), _read(subscriber, spec)))
+        return list(_unfound(as_desired(spec), _read(publisher, spec), _read(subscriber, spec)))
 
     return _of_all(look, specs)
 
 
-def standing_obstacles(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> tuple[Obstacle, ...]:
-    """What fails, or will, with the publication as it is; nothing without one. Raises QueryFailed."""
+def current_obstacles(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> tuple[Obstacle, ...]:
+    """Return what fails, or will, with the present publication; empty without one. Raises QueryFailed."""
     now = read_publications(publisher, spec.database).get(spec.publication)
     if now is None:
         return ()
@@ -137,7 +137,7 @@ def standing_obstacles(publisher: Server, subscriber: Server, spec: DatabaseSpec
 
 
 def published_obstacles(publisher: Server, database: str) -> tuple[Obstacle, ...]:
-    """What the publisher refuses now in one database, by any publication there. Raises QueryFailed."""
+    """Return what the publisher rejects now in one database, by any publication. Raises QueryFailed."""
     found = read_publications(publisher, database).values()
     tables = read_identities(publisher, database) if found else {}
     refused = [
@@ -160,10 +160,10 @@ def _read(server: Server, spec: DatabaseSpec) -> Mapping[Named, TableIdentity]:
 
 
 def _refused(publisher: Server, how: Publishing, tables: Mapping[Named, TableIdentity]) -> Iterator[Obstacle]:
-    """What the publisher refuses: tables without identity, then filters and column lists outside of it."""
+    """Yield what the publisher rejects: tables without identity, then filters and column lists outside it."""
     if how.changes_rows:
         for table in published_by(how.holds, tables.values()):
-            yield from _unidentified(publisher, how, how.seen(table))
+            yield from _unidentified(publisher, how, how.judged(table))
     for part in how.holds.tables:
         if part.where or part.columns:
             yield from _part(publisher, how, part, tables)
@@ -173,7 +173,7 @@ def _unidentified(publisher: Server, how: Publishing, table: TableIdentity) -> I
     if not table.identified:
         found, remedy = "no replica identity", _UNIDENTIFIED
         if table.extension:
-            found, remedy = f"no replica identity (of the extension {table.extension})", _EXTENSION
+            found, remedy = f"no replica identity (extension {table.extension})", _EXTENSION
         yield _obstacle("unidentified-table", how, table, found, remedy)
     computed = [column for column in table.identity if column in table.generated]
     if computed and publisher.facts.major >= _GENERATED_SINCE:
@@ -197,7 +197,7 @@ def _part(
         yield _obstacle("outside-identity", how, table, f"row filter: {refused.message}", "Correct it.")
         return
     for leaf in leaves(table, tables.values()) if how.changes_rows else ():
-        yield from _outside(how, how.seen(leaf), part, read)
+        yield from _outside(how, how.judged(leaf), part, read)
 
 
 def _outside(
@@ -205,7 +205,7 @@ def _outside(
 ) -> Iterator[Obstacle]:
     outside = [column for column in read if column not in table.identity]
     if outside:
-        found = f"the row filter reads {', '.join(outside)}; the replica identity is {table.form_words}"
+        found = f"the row filter reads {', '.join(outside)}; the replica identity is {table.identity_text}"
         yield _obstacle("outside-identity", how, table, found, _WITHIN)
     if not part.columns:
         return
@@ -216,17 +216,17 @@ def _outside(
             how,
             table,
             found,
-            "Give the table a key, publish all columns, or inserts alone.",
+            "Give the table a key, publish all columns, or only inserts.",
         )
     elif lacking := [column for column in table.identity if column not in part.columns]:
-        found = f"the column list lacks {', '.join(lacking)} of the replica identity {table.form_words}"
+        found = f"the column list lacks {', '.join(lacking)} of the replica identity {table.identity_text}"
         yield _obstacle("outside-identity", how, table, found, f"Add {', '.join(lacking)} to the columns.")
 
 
 def _columns_read(publisher: Server, database: str, table: TableIdentity, where: str) -> list[str]:
-    """The columns that a row filter reads: those without which the server cannot understand it.
+    """Return the columns that a row filter reads: those without which the server rejects it.
 
-    Only planned by the server (EXPLAIN), never carried out. Raises QueryFailed for a filter that it refuses.
+    The filter is only planned (EXPLAIN), never executed. Raises QueryFailed for an invalid filter.
     """
     if not where or not publisher.present:
         return []
@@ -250,25 +250,25 @@ def _explain(
     statement = compose(_EXPLAIN, listed, identifier(*table.named), identifier(table.table), text).as_string(
         None
     )
-    # With a parameter it goes as one statement, whatever the filter's text holds; a name may hold a %, too.
+    # A parameter makes it a single statement, whatever the filter's text is; a name may contain a %, too.
     publisher.query(statement.replace("%", "%%") + " LIMIT %s", [0], database=database)
 
 
 def _unfound(
     how: Publishing, ours: Mapping[Named, TableIdentity], theirs: Mapping[Named, TableIdentity]
 ) -> Iterator[Obstacle]:
-    """Tables whose rows the subscriber has no key for; one that it lacks is another trouble."""
+    """Yield tables whose rows the subscriber cannot find by a key; a missing table is reported elsewhere."""
     if not how.changes_rows:
         return
     sent = {
         sent_as(how.holds, table, via_root=how.via_root) for table in published_by(how.holds, ours.values())
     }
     for named in sorted(sent & theirs.keys()):
-        sender = how.seen(ours[named])
+        sender = how.judged(ours[named])
         wrong = [leaf for leaf in leaves(theirs[named], theirs.values()) if not arrives(sender, leaf)]
         if wrong and sender.identified:
             by = f"({', '.join(wrong[0].found_by)})" if wrong[0].found_by else "no key"
-            found = f"the publisher sends {sender.form_words}, the subscriber finds rows by {by}"
+            found = f"the publisher sends {sender.identity_text}, the subscriber finds rows by {by}"
             yield _obstacle("cannot-arrive", how, wrong[0], found, _MATCH)
 
 

@@ -1,19 +1,19 @@
-"""The subscriber's workers: those that apply, those that copy, and what bounds them."""
+"""The subscriber's workers: those that apply, those that copy, and their limits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgnb.logical.conflicts import Incident
+from pgnb.logical.conflicts import WorkerError
 from pgnb.postgres.progress import lsn_bytes
 
-_SETTLED = 1.5
-"""Seconds that an apply worker must live to count as alive: one that meets a conflict dies much sooner."""
+_STABLE_AFTER = 1.5
+"""Seconds that an apply worker must live to count as running: one that meets a conflict ends much sooner."""
 
 
 @dataclass(frozen=True)
 class Apply:
-    """The apply of one subscription; ages in seconds, None where there is no worker (or no message yet)."""
+    """The apply worker of one subscription; ages in seconds, None without a worker or a message."""
 
     database: str
     subscription: str
@@ -24,24 +24,24 @@ class Apply:
     remote_lsn: str | None
 
     @property
-    def settled(self) -> bool:
-        """Whether it need not be looked at again: it stays, or is not meant to run."""
-        return not self.enabled or (self.worker_age is not None and self.worker_age > _SETTLED)
+    def stable(self) -> bool:
+        """Whether its state will not change by itself: it stays, or is not meant to run."""
+        return not self.enabled or (self.worker_age is not None and self.worker_age > _STABLE_AFTER)
 
-    def behind(self, lsn: str) -> bool:
-        """Whether the transaction that finishes at `lsn` is not applied yet."""
+    def has_not_applied(self, lsn: str) -> bool:
+        """Return whether the transaction that finishes at `lsn` is not applied yet."""
         return self.remote_lsn is None or lsn_bytes(lsn) >= lsn_bytes(self.remote_lsn)
 
-    def meets(self, incident: Incident) -> bool:
-        """Whether an incident of the apply still holds; one without an LSN does while no worker stays."""
-        if incident.lsn is not None:
-            return self.behind(incident.lsn)
-        return not self.settled or not self.enabled
+    def still_affected_by(self, worker_error: WorkerError) -> bool:
+        """Return whether an error is not resolved yet; one without an LSN, while no worker stays."""
+        if worker_error.lsn is not None:
+            return self.has_not_applied(worker_error.lsn)
+        return not self.stable or not self.enabled
 
 
 @dataclass(frozen=True)
 class Workers:
-    """The subscriber's workers and what bounds them; durations in milliseconds."""
+    """The subscriber's workers and their limits; durations in milliseconds."""
 
     running: int
     subscriptions: int

@@ -50,7 +50,7 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class ConnectivityTest:
+class ProbeResult:
     """One test: its exit status, and the program's output."""
 
     status: int
@@ -158,7 +158,7 @@ def _from_there(primary: Server, source: Source, spec: HelperPod) -> list[Check]
                 "a pod where the standby will run", False, found, "runs", error.remedy or "Read its events."
             )
         ]
-    return list(checks_of(read_tests(result.text), source, primary.facts.system_identifier))
+    return list(checks_of(read_results(result.text), source, primary.facts.system_identifier))
 
 
 def _helper(primary: Server, source: Source, target: Target | None) -> HelperPod:
@@ -179,25 +179,23 @@ def _placed(cluster: Cluster, target: Target, spec: HelperPod) -> HelperPod:
     return replace(there, claims={}, node=nodes[0]) if nodes else there
 
 
-def read_tests(text: str) -> dict[str, ConnectivityTest]:
+def read_results(text: str) -> dict[str, ProbeResult]:
     """Parse the script's output into tests by name."""
-    tests: dict[str, ConnectivityTest] = {}
+    tests: dict[str, ProbeResult] = {}
     name = ""
     for line in text.splitlines():
         if match := _PROOF.match(line):
             name = match["name"]
-            tests[name] = ConnectivityTest(int(match["status"]), "")
+            tests[name] = ProbeResult(int(match["status"]), "")
         elif name:
             words = f"{tests[name].summary}\n{line}".strip()
-            tests[name] = ConnectivityTest(tests[name].status, words)
+            tests[name] = ProbeResult(tests[name].status, words)
     return tests
 
 
-def checks_of(
-    tests: Mapping[str, ConnectivityTest], source: Source, system_identifier: str
-) -> Iterator[Check]:
+def checks_of(tests: Mapping[str, ProbeResult], source: Source, system_identifier: str) -> Iterator[Check]:
     """Return a check for each test; tests that depend on a failed one are left out."""
-    none = ConnectivityTest(1, "not tested")
+    none = ProbeResult(1, "not tested")
     name, port, session = (tests.get(key, none) for key in ("name", "port", "session"))
     yield Check(
         "name",
@@ -229,7 +227,7 @@ def checks_of(
         )
 
 
-def _session_check(session: ConnectivityTest) -> Check:
+def _session_check(session: ProbeResult) -> Check:
     words = " ".join(session.summary.split())
     for pattern, what, remedy in _REMEDIES:
         if session.status and re.search(pattern, words):

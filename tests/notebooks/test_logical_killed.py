@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pgnb.cluster import Cluster, connect
-from pgnb.logical.copying import copy_progress
-from pgnb.logical.published import compare_published
+from pgnb.logical.initial_copy import copy_progress
+from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import Specs, database_specs
 from pgnb.logical.status import logical_status
@@ -157,12 +157,12 @@ def test_a_slot_that_was_left_is_taken_when_it_is_named_and_the_copy_outlives_th
     assert left
     stopped = stage.run("12", **SET_UP)
     assert stopped.verdict == (Verdict.STOPPED_LATER if stopped.changes else Verdict.STOPPED)
-    assert f"take_slots = {left!r}" in stopped.error
+    assert f"reuse_slots = {left!r}" in stopped.error
     with subscriber.new_session(HARD) as holder:
         # Somebody reads the table in peace: its copy waits, so that the kernel dies before it is through.
         holder.execute("BEGIN READ WRITE")
         holder.execute(compose("LOCK TABLE {} IN SHARE MODE", identifier(TABLE)))
-        stage.killed("12", Death(behind="subscriptions.apply()"), take_slots=left, **SET_UP)
+        stage.killed("12", Death(behind="subscriptions.apply()"), reuse_slots=left, **SET_UP)
         copies = copy_progress(publisher, subscriber, stage.specs(publisher)).tables
     assert not next(copy for copy in copies if copy.table == TABLE).ready
 
@@ -190,7 +190,7 @@ def test_12_08_goes_on_from_a_database_without_its_content_and_from_a_slot(
     assert ADDED not in databases_of(publisher)
     stage.killed("12_08", Death("CREATE SUBSCRIPTION"), **ADD_DATABASE)
     left = _slots_to_take(stage, publisher, subscriber, ADDED)
-    again = ADD_DATABASE | {"take_slots": left}
+    again = ADD_DATABASE | {"reuse_slots": left}
     assert runs.plain_papermill("12_08", stage.given, executed, **again) == Verdict.PASSED
     assert publisher.query("SELECT * FROM t", database=ADDED) == []
     stage.assert_whole(publisher, subscriber, ADDED)
@@ -217,7 +217,7 @@ def test_a_remedy_of_12_09_that_had_emptied_a_table_fills_it(remedy, stage, publ
         Death("DROP SUBSCRIPTION", "end"),
         Death("selector: app=postgres-subscriber", "end"),
     ],
-    ids=["writes stopped", "a sequence set", "the first subscription dropped", "clients led on"],
+    ids=["writes blocked", "a sequence set", "the first subscription dropped", "clients switched"],
 )
 def test_12_10_is_killed_and_goes_on_to_where_it_is_killed_next(death, stage):
     stage.killed("12_10", death, allow_cutover=True)

@@ -1,4 +1,4 @@
-"""What is wrong with logical replication: evidence of both sides and of the log, and findings that follow."""
+"""Diagnose logical replication from the catalogs of both servers and the subscriber's log."""
 
 from pgnb.core.findings import Diagnosis, Finding
 from pgnb.diagnosis.logical.diagnose import diagnose_logical

@@ -1,18 +1,39 @@
-"""Collecting the evidence: pods, events, bounded logs, and every server that can be asked. No change."""
+"""Collect the evidence: pods, events, bounded logs, and every server that answers. Changes nothing.
+
+Each item of a server is read separately, so that one failing query does not lose the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from importlib.resources import files
+from typing import Any
 
 from pgnb.cluster import Cluster, LogLine, Pod
-from pgnb.core.errors import ClusterError, PgnbError
-from pgnb.diagnosis.physical.asking import ask, ask_for_role
-from pgnb.diagnosis.physical.reach import reach_of
-from pgnb.diagnosis.physical.seen import Evidence, Part, ServerSeen, Wish
+from pgnb.core.errors import ClusterError, DeadlineExceeded, NotFound, PgnbError
+from pgnb.diagnosis.physical.observation import (
+    Condition,
+    ConnectivityTest,
+    Evidence,
+    Expected,
+    Part,
+    RoleObservation,
+    ServerObservation,
+)
+from pgnb.physical import slots
+from pgnb.physical.connectivity import ProbeResult, read_results
+from pgnb.physical.sizing import standby_limits
+from pgnb.physical.status import receiver, senders
 from pgnb.postgres import Client, Server, find_server
-from pgnb.postgres.config.hba import read_hba
+from pgnb.postgres.config.edits import file_errors
+from pgnb.postgres.config.hba import errors_of, read_hba
+from pgnb.postgres.conninfo import conninfo
+from pgnb.postgres.disk import space_of
 from pgnb.postgres.facts import assert_expected
+from pgnb.postgres.roles import look_at_role
 from pgnb.postgres.standbys import own_selector
 
 _LOG_BYTES = 256 * 1024
@@ -34,56 +55,63 @@ def collect_evidence(
     log_lines: int = 200,
     expect: str = "",
 ) -> Evidence:
-    """Look at the primary, at every standby and at what lies between; what fails to answer is evidence, too.
+    """Read the primary, every standby, and the connections between them.
 
-    `container` is the primary's; `password` names where the login's password stands; `slot` and
-    `application_name` are the wish for a single standby (empty: as it is set), `role` and `secret` the role
-    that replicates and its Secret. `min_free` is a percentage of each data volume; `log_lines` the lines of
-    each log that are read; `expect` is the system identifier that a primary which answers must have. Raises
-    AccessDenied and ApiUnreachable when the cluster cannot be looked at, and WrongServer.
+    A failure to answer is evidence, too. `container` is the primary's; `password` names where the login's
+    password is stored. `slot` and `application_name` are what is expected of a single standby (empty: as it
+    is set). `role` and `secret`: the replication role and its Secret. `min_free`: percent of each data volume
+    that should be free; `log_lines`: lines of each log that are read; `expect`: the system identifier that a
+    primary which answers must have. Raises AccessDenied and ApiUnreachable if the cluster cannot be read, and
+    WrongServer.
     """
-    wish = Wish(slot, application_name, role, secret, min_free)
+    expected = Expected(slot, application_name, role, secret, min_free)
     collector = _Collector(cluster, user, password, log_lines)
     primaries = collector.look("primary", primary_selector, container)
     for one in primaries:
         if one.server is not None:
             assert_expected(one.server.name, one.server.facts, expect)
     standbys = collector.look("standby", standby_selector)
-    selectors: tuple[tuple[Part, str, Sequence[ServerSeen]], ...] = (
+    selectors: tuple[tuple[Part, str, Sequence[ServerObservation]], ...] = (
         ("primary", primary_selector, primaries),
         ("standby", standby_selector, standbys),
     )
     missing = tuple((part, selector) for part, selector, found in selectors if not found)
     place = f"{cluster.context or cluster.server_url}, namespace {cluster.namespace}"
-    first = Evidence(place, wish, (*primaries, *standbys), missing=missing, changes=cluster.role_changes())
-    return _with_the_way_between(cluster, first)
+    first = Evidence(
+        place, expected, (*primaries, *standbys), missing=missing, changes=cluster.role_changes()
+    )
+    return _with_connections(cluster, first)
 
 
-def _with_the_way_between(cluster: Cluster, evidence: Evidence) -> Evidence:
-    """What needs both sides: the standbys' connections tried out, their role, and who decides about them."""
+def _with_connections(cluster: Cluster, evidence: Evidence) -> Evidence:
+    """Add what needs both servers: connection tests, the role, and the rule of pg_hba.conf that applies."""
     primary = evidence.primary
-    seen = [
-        replace(one, reach=reach_of(cluster, one)) if one in evidence.standbys and not one.streaming else one
-        for one in evidence.seen
+    observed = [
+        replace(one, connectivity=try_connection(cluster, one))
+        if one in evidence.standbys and not one.streaming
+        else one
+        for one in evidence.observed
     ]
-    name = next((one.reach.role for one in seen if one.reach), "") or evidence.wish.role
-    role = ask_for_role(primary, name, evidence.wish.secret) if primary and name else None
+    name = next((one.connectivity.role for one in observed if one.connectivity), "") or evidence.expected.role
+    role = read_role(primary, name, evidence.expected.secret) if primary and name else None
     if primary and primary.server is not None:
-        seen = [_with_deciding_rule(primary.server, one, name) if one.reach else one for one in seen]
-    return replace(evidence, seen=tuple(seen), role=role)
+        observed = [
+            _with_deciding_rule(primary.server, one, name) if one.connectivity else one for one in observed
+        ]
+    return replace(evidence, observed=tuple(observed), role=role)
 
 
-def _with_deciding_rule(primary: Server, standby: ServerSeen, role: str) -> ServerSeen:
+def _with_deciding_rule(primary: Server, standby: ServerObservation, role: str) -> ServerObservation:
     client = Client("", role, standby.pod.ip, replication=True, ssl=primary.facts.ssl)
     try:
         return replace(standby, hba=read_hba(primary, client))
     except PgnbError as error:
         words = f"rules of pg_hba.conf on {primary.name}: {error.message}"
-        return replace(standby, unanswered=(*standby.unanswered, words))
+        return replace(standby, read_errors=(*standby.read_errors, words))
 
 
 class _Collector:
-    """How pods are looked at and servers asked, the same for all."""
+    """Read pods and their servers with one login."""
 
     def __init__(self, cluster: Cluster, user: str, password: str, log_lines: int) -> None:
         self.cluster = cluster
@@ -91,23 +119,23 @@ class _Collector:
         self.password = password
         self.log_lines = log_lines
 
-    def look(self, part: Part, selector: str, container: str = "") -> list[ServerSeen]:
-        """Every pod of a selector that is not on its way out, and the server in its container."""
+    def look(self, part: Part, selector: str, container: str = "") -> list[ServerObservation]:
+        """Return an observation of every pod of a selector that is not being deleted, and of its server."""
         pods = self.cluster.pods(selector, container)
         return [self._look_at(part, selector, pod, container) for pod in pods if not pod.deleting]
 
-    def _look_at(self, part: Part, selector: str, pod: Pod, container: str) -> ServerSeen:
-        seen = ServerSeen(part, pod, tuple(self._events(pod)), tuple(self._log(pod)))
+    def _look_at(self, part: Part, selector: str, pod: Pod, container: str) -> ServerObservation:
+        observed = ServerObservation(part, pod, tuple(self._events(pod)), tuple(self._log(pod)))
         if not pod.ready:
-            return replace(seen, refused=pod.trouble)
+            return replace(observed, connect_error=pod.trouble)
         try:
             own = own_selector(self.cluster, pod, selector)
             server = find_server(
                 self.cluster, own, container=container, user=self.user, password=self.password
             )
         except PgnbError as error:
-            return replace(seen, refused=f"{error.message}: {error.found}".rstrip(": "))
-        return ask(replace(seen, server=server), server)
+            return replace(observed, connect_error=f"{error.message}: {error.found}".rstrip(": "))
+        return read_server(replace(observed, server=server), server)
 
     def _events(self, pod: Pod) -> Iterator[str]:
         try:
@@ -116,13 +144,13 @@ class _Collector:
             yield f"events cannot be read: {error.message}"
             return
         for event in events:
-            # A probe that failed while a server started says nothing about one that is Ready now.
+            # A probe that failed at startup says nothing about a server that is Ready now.
             passed = pod.ready and event.get("reason") == "Unhealthy"
             if event.get("type") == "Warning" and not passed:
                 yield f"event {event.get('reason', '')}: {event.get('message', '')}"
 
     def _log(self, pod: Pod) -> list[LogLine]:
-        """The container's last lines; before them, where it was started again, how its former run ended."""
+        """Return the container's last lines; after a restart, first those of the previous run."""
         try:
             lines = [*self.cluster.logs(pod, tail=self.log_lines, timestamps=True, limit_bytes=_LOG_BYTES)]
             if pod.restarts and not pod.ready:
@@ -130,3 +158,121 @@ class _Collector:
         except ClusterError as error:
             return [LogLine(f"the log cannot be read: {error.message}")]
         return lines
+
+
+_COLLECTED_BYTES = 64 * 1024
+_LINES = 200
+
+
+def read_server(observed: ServerObservation, server: Server) -> ServerObservation:
+    """Add what the server answers to the observation of its pod."""
+    read_errors: list[str] = []
+
+    def attempt(what: str, question: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return question()
+        except PgnbError as error:
+            read_errors.append(f"{what} could not be read: {error.message}")
+            return otherwise
+
+    answers = {
+        "condition": attempt("settings", lambda: _condition(server), None),
+        "receiver": attempt("pg_stat_wal_receiver", lambda: receiver(server), None),
+        "senders": attempt("pg_stat_replication", lambda: senders(server), ()),
+        "slots": attempt("pg_replication_slots", lambda: slots(server).items, ()),
+        "five": attempt("the five settings", lambda: standby_limits(server), {}),
+        "senders_free": attempt("free walsenders", lambda: _free_senders(server), None),
+        "broken_settings": attempt("configuration files", lambda: tuple(file_errors(server)), ()),
+        "broken_rules": attempt("pg_hba.conf", lambda: tuple(errors_of(server)), ()),
+        "conninfo_sources": attempt("primary_conninfo in files", lambda: _conninfo_sources(server), ()),
+        "disk": attempt("disk space", lambda: space_of(server, server.facts.data_directory), None),
+        "log": attempt("collected log", lambda: _collected(server, observed.log), observed.log),
+    }
+    return replace(observed, server=server, facts=server.facts, **answers, read_errors=tuple(read_errors))
+
+
+def _condition(server: Server) -> Condition:
+    row = server.fetch_one("diagnosis/condition")
+    oldest, size = row["oldest_wal"], server.facts.wal_segment_size
+    # After its timeline, a segment's name is its number in two parts of 8 digits.
+    position = (int(oldest[:8], 16) << 32) + int(oldest[8:], 16) * size if oldest else None
+    return Condition(row["settings"], position, row["receiver_silent"], tuple(row["pending"]))
+
+
+def _free_senders(server: Server) -> int:
+    room = server.fetch_one("physical/room")
+    return int(room["max_senders"]) - int(room["senders"])
+
+
+def _conninfo_sources(server: Server) -> tuple[tuple[str, str], ...]:
+    """Return where primary_conninfo is set, with its application_name there; the last one is in force."""
+    rows = [row for row in server.query("file_settings") if row["name"] == "primary_conninfo"]
+    return tuple(
+        (
+            f"{row['sourcefile']}:{row['sourceline']}",
+            connection_parts(row["setting"]).get("application_name", ""),
+        )
+        for row in rows
+    )
+
+
+def _collected(server: Server, log: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
+    """Return the pod's log followed by the end of the logging collector's file, if the collector is on."""
+    rows = server.query("diagnosis/collected_log", {"bytes": _COLLECTED_BYTES})
+    lines = str(rows[0]["content"]).splitlines()[-_LINES:] if rows else []
+    return (*log, *(LogLine(line) for line in lines))
+
+
+def read_role(primary: ServerObservation, name: str, secret: str) -> RoleObservation | None:
+    """Read the replication role on the primary, and whether its password is the Secret's."""
+    if primary.server is None or primary.facts.in_recovery:
+        return None
+    password = None
+    with suppress(NotFound):
+        # Without the Secret the verifier is not compared.
+        password = primary.server.cluster.secret_value(secret, "password") if secret else None
+    try:
+        found = look_at_role(primary.server, name, password)
+    except PgnbError:
+        # The role is additional evidence: without the right to read it, the log must do.
+        return None
+    missing = (*(() if found.exists else ("the role itself",)), *found.missing)
+    return RoleObservation(name, missing, found.verifier_fits if password else None, secret)
+
+
+_PAIR = re.compile(r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|[^\s']*)")
+_ESCAPED = re.compile(r"\\(.)")
+_TIMEOUT = 40.0
+
+
+def connection_parts(text: str) -> Mapping[str, str]:
+    """Return the unquoted keyword/value pairs of a connection string; the last one of a keyword counts."""
+    return {key: _ESCAPED.sub(r"\1", value.strip("'")) for key, value in _PAIR.findall(text)}
+
+
+def try_connection(cluster: Cluster, standby: ServerObservation) -> ConnectivityTest | None:
+    """Test a standby's primary_conninfo from its own container; None if there is nothing to test.
+
+    The password is never an argument: libpq reads it itself (a passfile, the container's environment), or it
+    is sent on standard input.
+    """
+    text = standby.condition.settings.get("primary_conninfo", "") if standby.condition else ""
+    parts = dict(connection_parts(text or ""))
+    if not parts.get("host") or not standby.facts.in_recovery:
+        return None
+    host, port = parts["host"], parts.get("port", "5432")
+    password = parts.pop("password", "")
+    script = (files("pgnb.diagnosis.physical") / "probe.sh").read_text(encoding="utf-8")
+    argv = ["sh", "-c", script, "pgnb", host, port, standby.facts.bin_dir, conninfo(parts)]
+    proofs = _proofs(cluster, standby, argv, f"{password}\n")
+    return ConnectivityTest(host, port, parts.get("user", ""), proofs)
+
+
+def _proofs(
+    cluster: Cluster, standby: ServerObservation, argv: list[str], given: str
+) -> Mapping[str, ProbeResult]:
+    try:
+        return read_results(cluster.exec(standby.pod, argv, stdin=given.encode(), timeout=_TIMEOUT).text)
+    except (ClusterError, DeadlineExceeded):
+        # Without the right to exec, or a shell in the image, the log must do.
+        return {}

@@ -1,7 +1,7 @@
-"""What servers say when replication fails: their words, from PostgreSQL's sources and libpq's, by cause.
+"""Classify the messages of servers and libpq about replication by their cause.
 
-One table for logs and for a connection that is tried out. A translated message is matched by none of them;
-the structured evidence has to do then.
+One table for logs and for connection tests; its texts are PostgreSQL's sources. A translated message matches
+none of them: then only the structured evidence counts.
 """
 
 from __future__ import annotations
@@ -57,37 +57,37 @@ _WORDS: Sequence[tuple[str, str]] = (
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _WORDS)
 _STREAMS = re.compile(r"started streaming WAL from primary")
 _GRAVE = re.compile(r"\b(WARNING|ERROR|FATAL|PANIC):(?!\s+the database system is (starting|shutting))")
-"""A server that starts or stops turns connections away, the probes' own first of all: no complaint."""
+"""Without rejected connections of a server that starts or stops, which its own probes cause."""
 
 
-def kind_of(text: str) -> str:
-    """The kind of finding that a server's words stand for; empty for words that are not known."""
+def classify_message(text: str) -> str:
+    """Return the kind of finding that a message stands for; empty for an unknown message."""
     return next((kind for kind, pattern in _PATTERNS if pattern.search(text)), "")
 
 
-def last_complaint(log: Sequence[LogLine]) -> tuple[str, str]:
-    """Kind and line of the last known complaint since WAL began to stream; two empty texts for none."""
+def last_known_error(log: Sequence[LogLine]) -> tuple[str, str]:
+    """Return kind and line of the last known error since WAL began to stream; two empty texts for none."""
     for line in reversed(log):
-        if kind := kind_of(line.text):
-            return kind, stamped(line)
+        if kind := classify_message(line.text):
+            return kind, with_timestamp(line)
         if _STREAMS.search(line.text):
             return "", ""
     return "", ""
 
 
 def lines_about(log: Sequence[LogLine], *kinds: str, limit: int = 3) -> tuple[str, ...]:
-    """The last lines of a log that stand for one of these kinds, oldest first."""
-    about = [line for line in log if kind_of(line.text) in kinds]
-    return tuple(stamped(line) for line in about[-limit:])
+    """Return the last lines of a log that stand for one of these kinds, oldest first."""
+    about = [line for line in log if classify_message(line.text) in kinds]
+    return tuple(with_timestamp(line) for line in about[-limit:])
 
 
-def grave(log: Sequence[LogLine]) -> tuple[LogLine, ...]:
-    """The warnings and errors of a log."""
+def warnings_of(log: Sequence[LogLine]) -> tuple[LogLine, ...]:
+    """Return the warnings and errors of a log."""
     return tuple(line for line in log if _GRAVE.search(line.text))
 
 
-def stamped(line: LogLine) -> str:
-    """A line with the time of day (UTC) when the node took it, without secrets."""
+def with_timestamp(line: LogLine) -> str:
+    """Return a line with the time of day (UTC) when the node took it, without secrets."""
     text = masked(line.text.strip())
     dated = line.at is None or text.startswith(f"{line.at:%Y-}")
     return f"log: {text}" if dated else f"log {line.at:%H:%M:%S}: {text}"

@@ -1,7 +1,7 @@
-# Whether a standby reaches its primary, tried in its own container with its own connection: name, port, session.
-# Arguments: host, port, a directory of PostgreSQL's programs to look in behind PATH, and the connection's text
-# without a password; a password that stood in it comes on standard input, by a line. Changes nothing, and ends
-# with status 0 always. Writes "proof STATUS NAME" before each proof's own words.
+# Tests whether a standby reaches its primary, in its own container and with its own connection: name, port, session.
+# Arguments: host, port, a directory of PostgreSQL's programs to search after PATH, and the connection string without
+# a password; a password from it is read from standard input, as one line. Changes nothing, and always ends with
+# status 0. Writes "proof STATUS NAME" before each program's output.
 export PATH=$PATH${3:+:$3} LC_ALL=C PGCONNECT_TIMEOUT=5
 if IFS= read -r given && [ -n "$given" ]; then export PGPASSWORD=$given; fi
 proof() {

@@ -1,5 +1,5 @@
--- What a diagnosis asks about a server beside its slots, walsenders and receiver; one round trip. Settings come
--- from pg_settings, which is silent about what our login may not see. Ages are in seconds.
+-- What a diagnosis reads of a server in addition to its slots, walsenders and receiver. Settings are from
+-- pg_settings, which leaves out what the login may not see. Ages are in seconds.
 WITH s AS (
     SELECT pg_catalog.json_object_agg(name, setting) AS value FROM pg_catalog.pg_settings
      WHERE name IN ('primary_conninfo', 'primary_slot_name', 'restore_command', 'wal_receiver_timeout',

@@ -1,31 +1,30 @@
-"""Logical replication's cut-over: clients led from the publisher to the subscriber, planned or in need.
+"""Cut-over of logical replication: switch clients from the publisher to the subscriber.
 
-logical_cutover(cluster, operation, subscriber, ...) -> Cutover       who takes part, and which way
-cutover_status(cut) -> CutoverStatus                             each step's state, by database
-cutover_rights(cut, ...) -> Checks                               whether the user may carry out the operation
-cutover_checks(cut) -> Checks                                    whether the operation may begin
-plan_cutover(cut) -> Change                                      the operation itself
-cutover_done(cut) -> Checks                                      what is found afterwards
-measure_cutover(cut, ...), plot_cutover(cut)                     what a client saw of it
+logical_cutover(cluster, operation, subscriber, ...) -> Cutover       the participants and the operation
+cutover_status(cut) -> CutoverStatus                             the state of each step, by database
+cutover_rights(cut, ...) -> Checks                               the user's Kubernetes rights
+cutover_checks(cut) -> Checks                                    pre-checks
+plan_cutover(cut) -> Change                                      the plan
+cutover_postchecks(cut) -> Checks                                post-checks
+measure_cutover(cut, ...), plot_cutover(cut)                     the time without writes, as a client sees it
 """
 
-from pgnb.logical.cutover.checks import cutover_checks, cutover_done
-from pgnb.logical.cutover.measured import measure_cutover, plot_cutover
-from pgnb.logical.cutover.parties import logical_cutover
-from pgnb.logical.cutover.paths import plan_cutover
-from pgnb.logical.cutover.reverse import plan_way_back, way_back_settings
-from pgnb.logical.cutover.rights import cutover_rights
+from pgnb.logical.cutover.checks import cutover_checks, cutover_postchecks, cutover_rights
+from pgnb.logical.cutover.measure import measure_cutover, plot_cutover
+from pgnb.logical.cutover.operations import plan_cutover
+from pgnb.logical.cutover.participants import logical_cutover
+from pgnb.logical.cutover.reverse_replication import plan_reverse_replication, reverse_replication_settings
 from pgnb.logical.cutover.status import cutover_status
 
 __all__ = [
     "cutover_checks",
-    "cutover_done",
+    "cutover_postchecks",
     "cutover_rights",
     "cutover_status",
     "logical_cutover",
     "measure_cutover",
     "plan_cutover",
-    "plan_way_back",
+    "plan_reverse_replication",
     "plot_cutover",
-    "way_back_settings",
+    "reverse_replication_settings",
 ]

@@ -1,4 +1,7 @@
-"""Where a cut-over stands: each step's state by database, read from the servers: a killed run resumes."""
+"""The state of a cut-over by step and database, read from the servers.
+
+An interrupted run therefore continues where it stopped.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ from dataclasses import dataclass
 from pgnb.core.display import Cell, Displayable, Table, format_bytes
 from pgnb.core.errors import ParameterError
 from pgnb.core.parallel import map_parallel
-from pgnb.logical.cutover.parties import Cutover
-from pgnb.logical.equal import Counted
-from pgnb.logical.leftslots import left_slots
-from pgnb.logical.quiet import Silence, read_silence
-from pgnb.logical.sequences import Gap, carried_gaps, margin_gaps
+from pgnb.logical.cutover.participants import Cutover
+from pgnb.logical.orphaned_slots import orphaned_slots
+from pgnb.logical.row_counts import RowCounts
+from pgnb.logical.sequences import SequenceAdvance, advances_from_publisher, advances_from_rows
 from pgnb.logical.slots import LogicalSlot, logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.targets import databases_of
+from pgnb.logical.write_block import WriteStatus, write_status
 from pgnb.postgres.services import own_labels, read_service, selector_words
 
 COLUMNS = (
@@ -27,45 +30,46 @@ COLUMNS = (
     "sequences",
     "subscription",
     "slot",
-    "way back",
+    "reverse",
 )
 
 
 @dataclass(frozen=True)
 class DatabaseState:
-    """One database. `gaps`: sequences that are behind; `silence` None: the publisher is not there.
+    """One database. `advances`: sequences that are behind.
 
-    `noted`: its slot is left on a dead publisher; `followed`: the publisher follows the subscriber already.
+    `write_status` is None if the publisher does not answer. `orphaned_slot`: its slot is left on a dead
+    publisher; `reverse_subscription`: the publisher already follows the subscriber.
     """
 
     spec: DatabaseSpec
-    silence: Silence | None
-    standing: Subscription | None
+    write_status: WriteStatus | None
+    subscription: Subscription | None
     slot: LogicalSlot | None
-    gaps: tuple[Gap, ...]
-    noted: bool
-    followed: bool
-    counted: Counted | None
+    advances: tuple[SequenceAdvance, ...]
+    orphaned_slot: bool
+    reverse_subscription: bool
+    row_counts: RowCounts | None
 
     @property
-    def stopped(self) -> bool:
-        """Whether the publisher's database takes no writes of clients any more."""
-        return self.silence is not None and self.silence.stopped
+    def blocked(self) -> bool:
+        """Whether writes of clients are blocked in the publisher's database."""
+        return self.write_status is not None and self.write_status.blocked
 
     @property
     def ready(self) -> bool:
-        """Whether every table's copy is through; of a dropped subscription it was before."""
-        return self.standing is None or self.standing.ready == self.standing.tables
+        """Whether every table's copy has finished; for a dropped subscription it had."""
+        return self.subscription is None or self.subscription.ready == self.subscription.tables
 
     @property
-    def untouched(self) -> bool:
-        """Whether nothing of this database's subscription is gone yet."""
-        return self.standing is not None
+    def has_subscription(self) -> bool:
+        """Whether its subscription still exists."""
+        return self.subscription is not None
 
 
 @dataclass(frozen=True, repr=False)
 class CutoverStatus(Displayable):
-    """Every database, and where the Service leads: `leads` is true when to the subscriber alone."""
+    """All databases, and where the Service leads; `leads`: to the subscriber alone."""
 
     items: tuple[DatabaseState, ...]
     leads: bool
@@ -74,36 +78,40 @@ class CutoverStatus(Displayable):
 
     @property
     def table(self) -> Table:
-        """Each step's state, one database a line."""
+        """The state of each step, one database a row."""
         note = f"Service {self.service}: {self.leads_to}" if self.items else "No database takes part."
         return Table.of(COLUMNS, [_line(item) for item in self.items], title="Steps by database", note=note)
 
 
 def cutover_status(cut: Cutover) -> CutoverStatus:
-    """How each step stands now, read from both servers, or from the one that is alive."""
-    silences = read_silence(cut.publisher)
+    """Read the state of each step from both servers, or from the one that answers."""
+    write_statuses = write_status(cut.publisher)
     slots = logical_slots(cut.publisher)
-    noted = {one.database for one in left_slots(cut.subscriber)}
+    orphaned = {one.database for one in orphaned_slots(cut.subscriber)}
     leads, words = _leads(cut)
     items = map_parallel(
-        lambda spec: _state(cut, spec, silences.get(spec.database), slots.get(spec.slot), noted, leads),
+        lambda spec: _state(
+            cut, spec, write_statuses.get(spec.database), slots.get(spec.slot), orphaned, leads
+        ),
         cut.specs,
     )
     return CutoverStatus(tuple(items), leads, words, cut.service)
 
 
 def unfinished(cut: Cutover, status: CutoverStatus) -> bool:
-    """Whether a step is still to be done; before a first cut-over, and after one that was killed."""
-    lacks_way_back = bool(cut.reverse) and any(not state.followed for state in status.items)
-    return not status.leads or lacks_way_back or any(s.standing or s.gaps for s in status.items)
+    """Return whether a step remains: before a cut-over, or after an interrupted one."""
+    lacks_reverse = bool(cut.reverse_service) and any(
+        not state.reverse_subscription for state in status.items
+    )
+    return not status.leads or lacks_reverse or any(s.subscription or s.advances for s in status.items)
 
 
 def _leads(cut: Cutover) -> tuple[bool, str]:
     try:
-        now, wished = read_service(cut)["spec"]["selector"], own_labels(cut.subscriber)
+        now, desired = read_service(cut)["spec"]["selector"], own_labels(cut.subscriber)
     except ParameterError as wrong:
         return False, wrong.message
-    leads = all(now.get(key) == value for key, value in wished.items())
+    leads = all(now.get(key) == value for key, value in desired.items())
     to = "leads to the subscriber" if leads else "does not lead to the subscriber"
     return leads, f"{to} ({selector_words(now)})"
 
@@ -111,43 +119,56 @@ def _leads(cut: Cutover) -> tuple[bool, str]:
 def _state(
     cut: Cutover,
     spec: DatabaseSpec,
-    silence: Silence | None,
+    write_status: WriteStatus | None,
     slot: LogicalSlot | None,
-    noted: set[str],
+    orphaned: set[str],
     leads: bool,
 ) -> DatabaseState:
-    standing = read_subscriptions(cut.subscriber, spec.database).get(spec.subscription)
-    followed = silence is not None and spec.subscription in read_subscriptions(cut.publisher, spec.database)
-    gaps = () if leads else gaps_of(cut, spec, standing)
-    counted = cut.counted.get(spec.database)
-    return DatabaseState(spec, silence, standing, slot, gaps, spec.database in noted, followed, counted)
+    subscription = read_subscriptions(cut.subscriber, spec.database).get(spec.subscription)
+    reverse_subscription = write_status is not None and spec.subscription in read_subscriptions(
+        cut.publisher, spec.database
+    )
+    advances = () if leads else advances_of(cut, spec, subscription)
+    counted = cut.row_counts.get(spec.database)
+    return DatabaseState(
+        spec,
+        write_status,
+        subscription,
+        slot,
+        advances,
+        spec.database in orphaned,
+        reverse_subscription,
+        counted,
+    )
 
 
-def gaps_of(cut: Cutover, spec: DatabaseSpec, standing: Subscription | None) -> tuple[Gap, ...]:
-    """The sequences that are behind: the publisher's values or, without it, the rows and the margin.
+def advances_of(
+    cut: Cutover, spec: DatabaseSpec, subscription: Subscription | None
+) -> tuple[SequenceAdvance, ...]:
+    """Return the sequences that are behind the publisher or, without it, the rows and the margin.
 
-    Once the subscription is dropped without a publisher, its sequences were set: only the rows count then.
+    Without a publisher the sequences were set before the subscription was dropped: then only the rows count.
     """
     if cut.operation == "failover":
-        return margin_gaps(cut.subscriber, spec, cut.margin if standing else 0)
+        return advances_from_rows(cut.subscriber, spec, cut.margin if subscription else 0)
     there = databases_of(cut.publisher)
-    return carried_gaps(cut.publisher, cut.subscriber, spec) if spec.database in there else ()
+    return advances_from_publisher(cut.publisher, cut.subscriber, spec) if spec.database in there else ()
 
 
 def _line(one: DatabaseState) -> tuple[object, ...]:
-    dead = one.silence is None
-    confirmed = format_bytes(one.slot.lag_bytes) + " to go" if one.slot and one.standing else "–"
-    tables = f"{one.standing.ready} of {one.standing.tables}" if one.standing else "–"
-    counted = one.counted
+    dead = one.write_status is None
+    confirmed = format_bytes(one.slot.lag_bytes) + " to go" if one.slot and one.subscription else "–"
+    tables = f"{one.subscription.ready} of {one.subscription.tables}" if one.subscription else "–"
+    counted = one.row_counts
     rows = "not counted" if counted is None else "differ" if counted.different else f"{counted.rows:,} equal"
     return (
         one.spec.database,
-        "publisher is dead" if dead else Cell("stopped", "good") if one.stopped else "let in",
+        "no publisher" if dead else Cell("blocked", "good") if one.blocked else "allowed",
         tables if one.ready else Cell(tables, "warn"),
         confirmed,
         rows,
-        Cell(f"{len(one.gaps)} behind", "warn") if one.gaps else Cell("not behind", "good"),
-        one.standing.summary if one.standing else Cell("dropped", "good"),
-        "left, noted" if one.noted else "unknown" if dead else "there" if one.slot else "none",
-        "follows" if one.followed else "–",
+        Cell(f"{len(one.advances)} behind", "warn") if one.advances else Cell("not behind", "good"),
+        one.subscription.summary if one.subscription else Cell("dropped", "good"),
+        "orphaned, recorded" if one.orphaned_slot else "unknown" if dead else "there" if one.slot else "none",
+        "follows" if one.reverse_subscription else "–",
     )

@@ -1,1 +1,1 @@
-"""The SQL of this floor, in files that the servers' named queries find as `logical/NAME`."""
+"""The SQL of this floor; servers find its files as `logical/NAME`."""

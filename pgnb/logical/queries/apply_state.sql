@@ -1,4 +1,4 @@
--- Every subscription of this server, of whatever database, with its apply worker and how far its origin came
+-- Every subscription of this server, in any database, with its apply worker and the position of its origin
 -- (everything before remote_lsn is applied); ages in seconds. Columns of later versions are NULL where absent.
 SELECT d.datname AS database, s.subname AS subscription, s.subenabled AS enabled, w.pid,
        extract(epoch FROM pg_catalog.clock_timestamp() - a.backend_start)::float8 AS worker_age,

@@ -1,4 +1,4 @@
--- What a server has for logical replication, and what of it is in use; the setting of 18 is NULL before.
+-- A server's limits for logical replication, and what is in use; the setting of 18 is NULL before.
 SELECT pg_catalog.current_setting('wal_level') AS wal_level,
        pg_catalog.current_setting('max_replication_slots')::int AS max_replication_slots,
        pg_catalog.current_setting('max_wal_senders')::int AS max_wal_senders,

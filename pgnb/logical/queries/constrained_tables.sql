@@ -1,5 +1,5 @@
--- The tables of a subscription that have a unique index (or an exclusion constraint) of that name, be it on a
--- partition of theirs.
+-- The tables of a subscription that have a unique index (or an exclusion constraint) of that name, also on one
+-- of their partitions.
 SELECT n.nspname AS schema, c.relname AS "table"
   FROM pg_catalog.pg_subscription AS s
   JOIN pg_catalog.pg_subscription_rel AS r ON r.srsubid = s.oid

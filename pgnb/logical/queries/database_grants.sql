@@ -1,4 +1,4 @@
--- Who else than its owner may do what with a database; no grantee: everybody (PUBLIC).
+-- The privileges on a database, except its owner's; an empty grantee is PUBLIC.
 SELECT d.datname::text AS database, coalesce(r.rolname::text, '') AS grantee, a.privilege_type AS privilege,
        a.is_grantable AS grantable
   FROM pg_catalog.pg_database d

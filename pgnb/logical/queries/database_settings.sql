@@ -1,5 +1,5 @@
--- Settings of databases, and of roles in them: no dump of one database has them. What pgnb itself sets in a
--- cut-over is left out.
+-- Settings of databases, and of roles in them: no dump of one database contains them. What pgnb itself
+-- sets in a cut-over is left out.
 SELECT d.datname::text AS database, coalesce(r.rolname::text, '') AS role,
        split_part(c, '=', 1) AS name, substr(c, strpos(c, '=') + 1) AS value
   FROM pg_catalog.pg_db_role_setting s

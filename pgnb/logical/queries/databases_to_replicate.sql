@@ -1,5 +1,5 @@
--- What is replicated where no database is named: every one that one can connect to, but the maintenance
--- database, templates, and what pgnb itself made for a while (by its comment; by its name where it has none).
+-- What is replicated if no database is named: every one that accepts connections, except the maintenance database,
+-- templates, and pgnb's temporary databases (by their comment; by their name without one).
 SELECT datname AS name
   FROM pg_catalog.pg_database
  WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres'

@@ -1,6 +1,6 @@
--- The ordinary tables of this database that belong to an extension, and for those whose rows a dump would hold in
--- part the condition of that part (pg_extension_config_dump): the other rows are the extension's own, which
--- CREATE EXTENSION makes. `quoted` names the table in a statement.
+-- The ordinary tables of this database that belong to an extension; for those whose rows a dump contains in part, the
+-- condition of that part (pg_extension_config_dump): the other rows are the extension's own, which CREATE EXTENSION
+-- creates. `quoted` names the table in a statement.
 SELECT e.extname AS extension, n.nspname AS schema, c.relname AS "table",
        pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS quoted,
        coalesce(e.extcondition[pg_catalog.array_position(e.extconfig, c.oid)], '') AS condition

@@ -1,4 +1,4 @@
--- Which of the named tables are here, and how a statement names them; `quoted` is NULL where we may not read.
+-- Which of the named tables are here, and how a statement names them; `quoted` is NULL where the login may not read.
 SELECT w.schema, w.table, c.oid IS NOT NULL AS here,
        CASE WHEN pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
             THEN pg_catalog.format('%%I.%%I', n.nspname, c.relname) END AS quoted

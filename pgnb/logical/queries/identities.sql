@@ -1,7 +1,7 @@
--- By what UPDATE and DELETE find the rows of each logged table of this database (facts, Q1). `form` is relreplident;
+-- By what UPDATE and DELETE find the rows of each logged table of this database (fact Q1). `form` is relreplident;
 -- indexes: the unique ones that may serve as identity (valid, immediate, whole, over NOT NULL columns), the shortest
 -- first; roots: the partitioned tables above it, parents: the tables that it inherits from, as [schema, name], the
--- nearest first; extension: whose member it is. `bytes` is its size.
+-- nearest first; extension: which extension it belongs to. `bytes` is its size.
 SELECT n.nspname AS schema, c.relname AS "table", c.relkind::text AS kind, c.relreplident::text AS form,
        pg_catalog.pg_table_size(c.oid) AS bytes,
        (SELECT e.extname

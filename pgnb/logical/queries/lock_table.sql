@@ -1,5 +1,5 @@
--- The room of the shared lock table: locks for each of the processes and prepared transactions that there may be.
--- Source: the manual, 19.12 (max_locks_per_transaction); MaxBackends of globals.c.
+-- The size of the shared lock table: locks for each possible process and prepared transaction. Source: the manual,
+-- max_locks_per_transaction; MaxBackends of globals.c.
 SELECT pg_catalog.current_setting('max_locks_per_transaction')::int AS locks,
        pg_catalog.current_setting('max_connections')::int
      + pg_catalog.current_setting('max_prepared_transactions')::int

@@ -1,5 +1,5 @@
--- What logical replication does not carry, or carries with a condition, in this database: how many of each kind,
--- and the first five by name.
+-- What logical replication does not replicate, or only under a condition, in this database: how many of each kind,
+-- and the first five names.
 WITH found(kind, name) AS (
     SELECT CASE WHEN c.relkind = 'S' THEN 'sequences' WHEN c.relkind = 'm' THEN 'materialised views'
                 WHEN c.relkind = 'f' THEN 'foreign tables' ELSE 'unlogged tables' END,

@@ -1,5 +1,5 @@
--- How many objects of users' own this database holds: relations, types, functions and schemas that no extension
--- brought and initdb did not make. 0: a schema can be loaded into it.
+-- How many user objects this database has: relations, types, functions and schemas that neither an extension nor
+-- initdb created. 0: a schema can be loaded into it.
 SELECT (SELECT count(*) FROM pg_catalog.pg_class AS c
          WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relpersistence <> 't'
            AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d

@@ -1,4 +1,4 @@
--- The publications of this database and what they hold, before schemas, row filters and column lists (15).
+-- The publications of this database and what they hold, before 15, without schemas, row filters and column lists.
 SELECT p.pubname AS name, p.puballtables AS all_tables, p.pubviaroot AS via_root,
        pg_catalog.concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
                             CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END)

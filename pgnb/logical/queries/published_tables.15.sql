@@ -1,5 +1,5 @@
--- The tables that a publication publishes now, with what they hold at the last ANALYZE; sizes in bytes. A
--- partitioned table stands for its partitions where the publication names the root. No row: no such publication.
+-- The tables that a publication publishes now, with their rows at the last ANALYZE; sizes in bytes. A
+-- partitioned table represents its partitions if the publication names the root. No row: no such publication.
 SELECT t.schemaname AS schema, t.tablename AS table, t.rowfilter AS where, r.prattrs IS NOT NULL AS listed,
        greatest(0, c.reltuples)::bigint AS rows_estimated, pg_catalog.pg_table_size(c.oid) AS bytes
   FROM pg_catalog.pg_publication_tables AS t

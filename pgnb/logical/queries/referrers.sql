@@ -1,4 +1,4 @@
--- Foreign keys from tables outside a set to tables inside it: with one, TRUNCATE of the set is refused.
+-- Foreign keys from tables outside a set to tables inside it: with one, TRUNCATE of the set fails.
 SELECT n.nspname AS schema, c.relname AS "table", k.conname AS name
   FROM pg_catalog.pg_constraint AS k
   JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid

@@ -1,5 +1,5 @@
--- The roles that databases need to be restored: owners, those that rights were granted to, those that policies
--- name, and the roles that these are members of; with their verifiers, which only a superuser may read.
+-- The roles that databases need to be restored: owners, those with granted privileges, those that policies
+-- name, and the roles of which these are members; with their verifiers, which only a superuser may read.
 WITH RECURSIVE needed(oid) AS (
     SELECT d.refobjid
       FROM pg_catalog.pg_shdepend AS d

@@ -1,5 +1,5 @@
 -- Every column of every table that schema_tables lists. identity: a (always), d (by default); generated:
--- s (stored), v (virtual, 18). Types and defaults are spelled with their schemas: the session's search_path is
+-- s (stored), v (virtual, since 18). Types and defaults are schema-qualified: the session's search_path is
 -- pg_catalog alone.
 SELECT n.nspname AS schema, c.relname AS "table", a.attname AS "column",
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,

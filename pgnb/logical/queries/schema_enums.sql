@@ -1,4 +1,4 @@
--- The labels of every enumeration: a value that the subscriber's type does not know stops the apply.
+-- The labels of every enumeration: a value that the subscriber's type lacks stops the apply worker.
 SELECT n.nspname AS schema, t.typname AS type, array_agg(e.enumlabel::text ORDER BY e.enumsortorder) AS labels
   FROM pg_catalog.pg_type AS t
   JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace

@@ -1,6 +1,6 @@
 -- What replication needs to know of every table of this database; extensions' own tables are left out, and so
--- is what never replicates (temporary tables, views, foreign tables). keys: the constraints that can refuse a
--- row on arrival (primary key, unique, exclusion, check), as the server spells them.
+-- is what never replicates (temporary tables, views, foreign tables). keys: the constraints that can reject a
+-- row on arrival (primary key, unique, exclusion, check), as the server prints them.
 WITH published AS (
     SELECT DISTINCT p.schemaname, p.tablename FROM pg_catalog.pg_publication_tables AS p
 )

@@ -1,7 +1,7 @@
--- The sequences of this database and the whole-number columns that take their values from them: as owner
--- (serial, identity) or in their default.
+-- The sequences of this database and the whole-number columns that use them: as owner (serial,
+-- identity) or in their default.
 SELECT n.nspname AS schema, c.relname AS name, pg_catalog.format('%I.%I', n.nspname, c.relname) AS quoted,
-       s.seqincrement AS increment, s.seqstart AS start, s.seqmin AS lowest, s.seqmax AS highest,
+       s.seqincrement AS increment, s.seqstart AS start, s.seqmin AS min_value, s.seqmax AS max_value,
        (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(
                    pg_catalog.format('%I.%I', tn.nspname, t.relname), pg_catalog.quote_ident(a.attname))), '[]')
           FROM (SELECT d.refobjid AS relid, d.refobjsubid AS attnum

@@ -1,4 +1,4 @@
--- What the creation of a logical slot waits for: transactions that were open with a transaction ID when it began,
+-- What the creation of a logical slot waits for: transactions with a transaction ID that were open when it began,
 -- and prepared ones; the oldest first; ages in seconds.
 SELECT a.pid::text AS who, a.datname AS database, a.usename AS role, a.application_name, a.state,
        extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8 AS age

@@ -1,4 +1,4 @@
--- The logical slots of a publisher with what they hold back, and the walsenders that read from them; sizes in
+-- The logical slots of a publisher with the WAL that they retain, and their walsenders; sizes in
 -- bytes, lags in seconds (NULL: nothing was sent lately). Everything is of one moment, `now_lsn`.
 SELECT s.slot_name AS name, s.plugin, s.database, s.active, s.active_pid, s.temporary, s.wal_status,
        s.restart_lsn::text AS restart_lsn, s.confirmed_flush_lsn::text AS confirmed_flush_lsn,

@@ -1,4 +1,4 @@
--- The tables of a subscription, as a count of their rows names them, and whether we may read them.
+-- The tables of a subscription, as a SELECT count(*) names them, and whether the login may read them.
 SELECT n.nspname AS schema, c.relname AS table, NULL::text AS where,
        CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || pg_catalog.format('%%I.%%I', n.nspname, c.relname)
            AS quoted,

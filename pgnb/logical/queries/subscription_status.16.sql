@@ -1,4 +1,4 @@
--- The subscriptions of this database, their apply workers and errors (facts, Q2); ages in seconds.
+-- The subscriptions of this database, their apply workers and errors (fact Q2); ages in seconds.
 SELECT s.subname AS name, s.subenabled AS enabled, s.subslotname AS slot, w.pid,
        w.received_lsn::text AS received_lsn, w.latest_end_lsn::text AS latest_end_lsn,
        extract(epoch FROM pg_catalog.clock_timestamp() - w.last_msg_receipt_time)::float8 AS message_age,

@@ -1,5 +1,5 @@
--- The subscriptions of this database. Columns that a version does not have are NULL; the connection's password,
--- if one stands there, does not leave the server. `not_ready`: tables whose initial copy is not over.
+-- The subscriptions of this database. Columns that a version does not have are NULL; a password in the connection
+-- does not leave the server. `not_ready`: tables whose initial copy has not finished.
 SELECT s.subname AS name, s.subenabled AS enabled, s.subslotname AS slot, s.subpublications::text[] AS publications,
        pg_catalog.regexp_replace(
            pg_catalog.regexp_replace(s.subconninfo, '(://[^[:space:]/:@]*:)[^[:space:]/]*@', '\1********@'),

@@ -1,4 +1,4 @@
--- The logical replication workers that run, and the settings that bound them; durations in milliseconds.
+-- The running logical replication workers, and the settings that limit them; durations in milliseconds.
 SELECT (SELECT count(*) FROM pg_catalog.pg_stat_subscription WHERE pid IS NOT NULL) AS running,
        (SELECT count(*) FROM pg_catalog.pg_subscription WHERE subenabled) AS subscriptions,
        pg_catalog.current_setting('max_logical_replication_workers')::int AS max_workers,

@@ -1,4 +1,4 @@
-"""Remedies for what a diagnosis finds: plans, each confirmed by the name of what it changes."""
+"""Remedies for findings: plans, each confirmed by the name of what it changes."""
 
 from pgnb.logical.remedies.choose import REMEDIES, plan_remedy
 from pgnb.logical.remedies.workers import pending_workers

@@ -1,4 +1,4 @@
-"""One remedy by its name, as a notebook's parameter gives it."""
+"""Choose one remedy by its name, as a notebook's parameter gives it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from pgnb.core.errors import ParameterError
 from pgnb.core.findings import Diagnosis
 from pgnb.core.plan import Change
+from pgnb.logical.publication_spec import qualified
 from pgnb.logical.remedies.identity import plan_identity
 from pgnb.logical.remedies.recreate import plan_recreate
 from pgnb.logical.remedies.resync import plan_resync
 from pgnb.logical.remedies.subscription import plan_enable, plan_refresh, plan_skip
 from pgnb.logical.remedies.workers import plan_workers
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.wishes import qualified
 from pgnb.postgres import Server
 from pgnb.postgres.source import Source
 
 REMEDIES = ("enable", "refresh", "identity", "workers", "resync", "recreate", "skip")
-"""What loses nothing first; skip, which leaves changes out for good, last."""
+"""Those that lose nothing first; skip, which permanently skips changes, last."""
 
 
 def plan_remedy(
@@ -33,20 +33,20 @@ def plan_remedy(
     table: str = "",
     allow_restart: bool = False,
 ) -> Change:
-    """The plan of one remedy, by its name; an empty one is nothing to change.
+    """Plan one remedy by its name; without a name, nothing.
 
-    `database` is one of the specs', `table` (`schema.table`) what resync copies anew; what else it needs,
-    such as the LSN of SKIP, is the diagnosis'. Each asks for `confirm_remedy`: the name of the subscription
-    (enable, refresh, identity, recreate), the LSN (skip), the table (resync), the setting (workers).
-    `allow_restart`: the subscriber is restarted afterwards where workers need it.
-    Raises ParameterError and GateClosed, both before anything is changed.
+    `database` is one of the specs'; `table` (`schema.table`) is what resync copies again; other data, such as
+    the LSN of SKIP, are the diagnosis'. Each asks for `confirm_remedy`: the name of the subscription (enable,
+    refresh, identity, recreate), the LSN (skip), the table (resync), the setting (workers). `allow_restart`:
+    the subscriber is restarted afterwards if workers need it. Raises ParameterError and GateClosed before
+    anything is changed.
     """
     if not remedy:
         return Change(
-            "no remedy", subscriber.journal, note="The parameter remedy names none: only looked at."
+            "no remedy", subscriber.journal, note="The parameter remedy is empty: nothing to change."
         )
     if remedy not in REMEDIES:
-        raise ParameterError(f"no such remedy: {remedy!r}", remedy=f"There are {', '.join(REMEDIES)}.")
+        raise ParameterError(f"no such remedy: {remedy!r}", remedy=f"Valid remedies: {', '.join(REMEDIES)}.")
     if remedy == "workers":
         return plan_workers(subscriber, allow_restart=allow_restart)
     spec = _spec(specs, database)
@@ -71,9 +71,9 @@ def _spec(specs: Sequence[DatabaseSpec], database: str) -> DatabaseSpec:
     found = next((spec for spec in specs if spec.database == database), None)
     if found is None:
         raise ParameterError(
-            f"no such database among those that are replicated: {database!r}",
+            f"no such replicated database: {database!r}",
             found=", ".join(spec.database for spec in specs) or "none",
-            remedy="Name one of them in remedy_database.",
+            remedy="Set remedy_database to one of them.",
         )
     return found
 
@@ -81,6 +81,6 @@ def _spec(specs: Sequence[DatabaseSpec], database: str) -> DatabaseSpec:
 def _named(table: str) -> str:
     if not table:
         raise ParameterError(
-            "resync needs a table", found="remedy_table is empty", remedy="Name it, as 'schema.table'."
+            "resync needs a table", found="remedy_table is empty", remedy="Set it to 'schema.table'."
         )
     return table

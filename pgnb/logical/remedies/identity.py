@@ -1,4 +1,4 @@
-"""The publisher's replica identity for the subscriber's tables: what an apply needs to find rows by."""
+"""Give the subscriber's tables the publisher's replica identity, by which an apply worker finds rows."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from pgnb.logical.identity import plan_subscriber_identity
 from pgnb.logical.publication import read_publications
 from pgnb.logical.remedies.subscription import PARAMETER
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.updates import standing_obstacles
+from pgnb.logical.updates import current_obstacles
 from pgnb.postgres import Server
 
 
 def plan_identity(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Change:
-    """Give the subscriber's tables the publisher's replica identity; asks for the subscription's name.
+    """Plan to give the subscriber's tables the publisher's replica identity.
 
-    An apply that stopped for want of a key goes on by itself. Nothing is changed on the publisher.
+    Asks for the subscription's name. An apply worker that stopped for lack of a key then continues by itself.
+    Nothing is changed on the publisher.
     """
     now = read_publications(publisher, spec.database).get(spec.publication)
-    held = replace(spec, wish=now.holds, operations=now.operations, via_root=now.via_root) if now else spec
+    held = replace(spec, desired=now.holds, operations=now.operations, via_root=now.via_root) if now else spec
     change = plan_subscriber_identity(publisher, subscriber, [held])
     if change:
-        why = "It takes the strongest lock on those tables of the subscriber for a moment."
+        why = "It takes the strongest lock on those tables of the subscriber for a short time."
         change.confirmations = [Confirmation(PARAMETER, spec.subscription, why)]
     return change
 
@@ -32,11 +33,11 @@ def plan_identity(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> 
 def arrival_check(
     publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Named | None = None
 ) -> Check:
-    """A check that UPDATE and DELETE can be applied, of every table or of that one.
+    """Check that UPDATE and DELETE can be applied, for every table or for that one.
 
-    A new copy alone would stop at the first of them again. Raises QueryFailed.
+    Otherwise a new copy would stop again at the first of them. Raises QueryFailed.
     """
-    found = standing_obstacles(publisher, subscriber, spec)
+    found = current_obstacles(publisher, subscriber, spec)
     only = f"{table[0]}.{table[1]}" if table else ""
     wrong = [
         f"{one.table}: {one.found}"
@@ -49,5 +50,5 @@ def arrival_check(
         not wrong,
         "; ".join(wrong) or every,
         every,
-        "Give the subscriber's tables the publisher's replica identity first (remedy = 'identity').",
+        "First give the subscriber's tables the publisher's replica identity (remedy = 'identity').",
     )

@@ -1,4 +1,4 @@
-"""Recreating a subscription with a new slot and a new copy: what is left when its slot is lost."""
+"""Recreate a subscription with a new slot and a new copy, after its slot was lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pgnb.core.checks import Check, Checks
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.core.wait import wait_until
 from pgnb.logical.publication import published_tables
-from pgnb.logical.remedies.emptying import empty_step
+from pgnb.logical.remedies.empty_tables import empty_step
 from pgnb.logical.remedies.identity import arrival_check
 from pgnb.logical.remedies.subscription import PARAMETER
 from pgnb.logical.slots import drop_slot, logical_slots
@@ -25,10 +25,10 @@ _FREED_WITHIN = 30.0
 
 
 def plan_recreate(publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Source) -> Change:
-    """Drop the subscription, empty its tables, and subscribe again with a new slot; asks for its name.
+    """Plan to drop the subscription, empty its tables, and subscribe again with a new slot.
 
-    Its options are kept. A run that was stopped halfway is taken up where it stands. Applying checks first
-    that the publication is there and that the subscriber has its tables.
+    Asks for the subscription's name. Its options are kept. After an interrupted run it continues where that
+    stopped. Applying checks first that the publication exists and that the subscriber has its tables.
     """
     now = read_subscriptions(subscriber, spec.database).get(spec.subscription)
     tables = [(t.schema, t.table) for t in published_tables(publisher, spec.database, spec.publication)]
@@ -42,10 +42,11 @@ def plan_recreate(publisher: Server, subscriber: Server, spec: DatabaseSpec, ori
     return Change(
         f"recreate {spec.subscription} in {spec.database}",
         subscriber.journal,
-        f"{spec.subscription}: {now.summary if now else 'not there'}\n",
-        f"{spec.subscription}: enabled, a new slot {spec.slot}, {len(tables)} tables copied anew\n",
+        f"{spec.subscription}: {now.summary if now else 'missing'}\n",
+        f"{spec.subscription}: enabled, a new slot {spec.slot}, {len(tables)} tables copied again\n",
         steps,
-        note="Until the copy is through the subscriber's tables are incomplete: who reads there must wait.",
+        note="Until the copy has finished, the subscriber's tables are incomplete: clients that read"
+        " there must wait.",
         confirmations=[
             Confirmation(
                 PARAMETER,
@@ -58,7 +59,7 @@ def plan_recreate(publisher: Server, subscriber: Server, spec: DatabaseSpec, ori
 
 
 def _options(now: Subscription | None) -> dict[str, Any]:
-    """The options of the old subscription that CREATE SUBSCRIPTION takes again."""
+    """Return the options of the old subscription that CREATE SUBSCRIPTION takes again."""
     if now is None:
         return {}
     kept = {option: getattr(now, option) for option in _KEPT if getattr(now, option) is not None}
@@ -73,10 +74,10 @@ def _checks(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Checks
         bool(tables),
         f"{len(tables)} tables",
         "1 or more",
-        "Section 12.4 (12_logical_replication) makes the publication.",
+        "12_logical_replication (section 12.4) creates the publication.",
     )
     return Checks.of(
-        f"Recreating {spec.subscription}",
+        f"Before recreating {spec.subscription}",
         [
             there,
             arrival_check(publisher, subscriber, spec),
@@ -88,7 +89,10 @@ def _checks(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Checks
 
 
 def _drop_steps(subscriber: Server, spec: DatabaseSpec, now: Subscription) -> Sequence[Step]:
-    """Without its slot, which may be gone: a DROP that asks the publisher would fail on that."""
+    """Return the steps that drop it without its slot.
+
+    If the slot is missing, a DROP that contacts the publisher fails.
+    """
     clauses = [*(("DISABLE",) if now.enabled else ()), *(("SET (slot_name = NONE)",) if now.slot else ())]
     steps = [_statement(subscriber, spec, f"ALTER SUBSCRIPTION {{}} {clause}") for clause in clauses]
     return [*steps, _statement(subscriber, spec, "DROP SUBSCRIPTION {}")]
@@ -111,11 +115,11 @@ def _slot_step(publisher: Server, slot: str) -> Step:
             lambda now: now is None or not now.active,
             timeout=_FREED_WITHIN,
             describe=lambda now: now.summary if now else "not there",
-            remedy="Another subscriber reads from it: find it by its address, and stop it there.",
+            remedy="Another subscriber uses it: find it by its address, and stop it there.",
         )
-        return drop_slot(publisher, slot) if found else "it was gone already"
+        return drop_slot(publisher, slot) if found else "it did not exist any more"
 
-    return Step(publisher.name, f"drop the slot {slot}, if it is there", run, journalled=True)
+    return Step(publisher.name, f"drop the slot {slot}, if it exists", run, journalled=True)
 
 
 def _subscribe_step(
@@ -126,6 +130,7 @@ def _subscribe_step(
         return change.apply().outcome
 
     what = (
-        f"{spec.database}: make the slot {spec.slot}, CREATE SUBSCRIPTION {spec.subscription}, copy the rows"
+        f"{spec.database}: create the slot {spec.slot}, CREATE SUBSCRIPTION {spec.subscription}, copy the"
+        " rows"
     )
     return Step(subscriber.name, what, run, journalled=True)

@@ -1,8 +1,8 @@
-"""Resynchronising one table: its rows are copied anew while every other table goes on.
+"""Resynchronise one table: its rows are copied again while all other tables continue.
 
-Nothing but documented commands, and the publication is not touched. A table whose copy never came through
-is emptied, and its worker, which tries again by itself, finds room. One that is ready is taken out of the
-subscription by a publication that holds all the others, emptied, and taken in again with a copy.
+Only documented commands are used, and the publication is not altered. A table whose copy never finished is
+emptied, so that its worker, which retries by itself, succeeds. A table that is ready is removed from the
+subscription by a temporary publication of all others, emptied, and added again with a copy.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.core.wait import wait_until
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.catalog import Named
-from pgnb.logical.names import stand_in_name
+from pgnb.logical.names import temporary_publication_name
 from pgnb.logical.publication import published_tables, read_publications
+from pgnb.logical.publication_spec import PublicationSpec, PublishedTable
 from pgnb.logical.publications import publication_objects
-from pgnb.logical.remedies.emptying import empty_step, empty_tables
+from pgnb.logical.remedies.empty_tables import empty_step, empty_tables
 from pgnb.logical.remedies.identity import arrival_check
-from pgnb.logical.remedies.subscription import PARAMETER, apply_of, standing
+from pgnb.logical.remedies.subscription import PARAMETER, apply_of, require_subscription
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription
 from pgnb.logical.targets import copy_checks
-from pgnb.logical.wishes import PublishedTable, Wish
 from pgnb.postgres import Server, compose, identifier, join
 
 _CONFIRMED_WITHIN = 120.0
@@ -35,7 +35,7 @@ _COPYING = ("i", "d")
 
 @dataclass(frozen=True)
 class _Resync:
-    """One table of one subscription, and the publication that stands in for the others meanwhile."""
+    """One table of one subscription, and the temporary publication of the others."""
 
     publisher: Server
     subscriber: Server
@@ -49,20 +49,20 @@ class _Resync:
         return f"{self.table[0]}.{self.table[1]}"
 
     @property
-    def stand_in(self) -> str:
+    def temporary_publication(self) -> str:
         """The name of the publication of the other tables."""
-        return stand_in_name(self.spec.publication)
+        return temporary_publication_name(self.spec.publication)
 
     @property
     def begun(self) -> bool:
-        """Whether a run before has taken the table out already."""
-        return self.stand_in in self.now.publications
+        """Whether an earlier run has already removed the table."""
+        return self.temporary_publication in self.now.publications
 
 
 def plan_resync(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Named) -> Change:
-    """Copy one table anew; asks for its name, as `schema.table`.
+    """Plan to copy one table again; asks for its name, as `schema.table`.
 
-    A run that was stopped halfway is taken up where it stands; another table waits until then. Raises
+    After an interrupted run it continues where that stopped; another table waits until then. Raises
     GateClosed for a table that the subscription does not know, and for a disabled subscription.
     """
     work = _look(publisher, subscriber, spec, table)
@@ -74,10 +74,10 @@ def plan_resync(publisher: Server, subscriber: Server, spec: DatabaseSpec, table
         f"resynchronise {work.summary} in {spec.database}",
         subscriber.journal,
         f"{work.summary}: {_STATES.get(work.state or '', work.state)}\n",
-        f"{work.summary}: emptied and copied anew\n",
+        f"{work.summary}: emptied and copied again\n",
         steps,
-        note="Until the copy is through that table is incomplete on the subscriber. Its rows there are"
-        " removed, those that only the subscriber has, too.",
+        note="Until the copy has finished, the table is incomplete on the subscriber. All its rows there"
+        " are removed, including those that only the subscriber has.",
         confirmations=[
             Confirmation(PARAMETER, work.summary, "Every row of it on the subscriber is removed.")
         ],
@@ -85,12 +85,19 @@ def plan_resync(publisher: Server, subscriber: Server, spec: DatabaseSpec, table
     )
 
 
-_STATES = {"": "out of the subscription", "r": "ready", "i": "waits for its copy", "d": "its copy fails"}
+_STATES = {
+    "": "removed from the subscription",
+    "r": "ready",
+    "i": "waits for its initial copy",
+    "d": "its copy fails",
+}
 
 
 def _look(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Named) -> _Resync:
-    now = standing(subscriber, spec)
-    rows = subscriber.query("logical/copying", {"subscription": spec.subscription}, database=spec.database)
+    now = require_subscription(subscriber, spec)
+    rows = subscriber.query(
+        "logical/subscription_tables", {"subscription": spec.subscription}, database=spec.database
+    )
     state = next((row["state"] for row in rows if (row["schema"], row["table"]) == table), None)
     work = _Resync(publisher, subscriber, spec, table, now, state)
     if state is None and not work.begun:
@@ -98,35 +105,35 @@ def _look(publisher: Server, subscriber: Server, spec: DatabaseSpec, table: Name
         raise GateClosed(
             f"{spec.database}: the subscription {now.name} has no table {work.summary}",
             found=f"it has {known or 'none'}",
-            remedy="One that it does not know yet is added by 12.7.",
+            remedy="12.7 adds a table that it does not know yet.",
         )
     if state is not None and work.begun:
         raise GateClosed(
-            f"{spec.database}: another table's new copy was begun and has not ended",
-            found=f"{now.name} reads {work.stand_in} instead of {spec.publication}",
-            remedy="The findings name that table: end it first (remedy = 'resync').",
+            f"{spec.database}: the resync of another table has not finished",
+            found=f"{now.name} reads {work.temporary_publication} instead of {spec.publication}",
+            remedy="The findings name that table: finish it first (remedy = 'resync').",
         )
     if not now.enabled:
         raise GateClosed(
             f"{spec.database}: {now.name} is disabled, so nothing can be copied",
             found=now.summary,
-            remedy="Mend what disabled it and enable it first (remedy = 'enable').",
+            remedy="Correct what disabled it and enable it first (remedy = 'enable').",
         )
     return work
 
 
 def _checks(work: _Resync) -> Checks:
-    """Immediately before: the apply of the subscription must work, or its changes could not be waited for."""
+    """Check immediately before that the apply worker runs, so that its changes can be waited for."""
     apply = apply_of(work.subscriber, work.spec)
     runs = apply is not None and apply.pid is not None
-    others = _others(work) if not work.begun else Wish()
+    others = _others(work) if not work.begun else PublicationSpec()
     items = [
         Check(
             f"{work.now.name} has an apply worker",
             runs or work.state in _COPYING,
             "runs" if runs else "none",
             "runs",
-            "Mend the apply first: diagnose again.",
+            "Correct the apply worker's error first: run this notebook again for its findings.",
         ),
         Check(
             f"{work.summary} is published",
@@ -140,32 +147,35 @@ def _checks(work: _Resync) -> Checks:
     own = [found for found in published if (found.schema, found.table) == work.table]
     items.append(arrival_check(work.publisher, work.subscriber, work.spec, work.table))
     items += copy_checks(work.subscriber, work.spec.database, own)
-    return Checks.of(f"Resynchronising {work.summary}", items, work.subscriber.journal)
+    return Checks.of(f"Before resynchronising {work.summary}", items, work.subscriber.journal)
 
 
 def _empty_again(work: _Resync) -> list[Step]:
-    """The way of a table whose copy is tried already; a publication that a killed run left goes along."""
+    """Return the steps for a table whose initial copy is being retried.
+
+    They also drop a temporary publication that an interrupted run left.
+    """
     steps = [empty_step(work.subscriber, work.spec.database, [work.table])]
-    left = work.stand_in in read_publications(work.publisher, work.spec.database)
+    left = work.temporary_publication in read_publications(work.publisher, work.spec.database)
     return [*steps, *((_drop_step(work),) if left else ())]
 
 
 def _exchange(work: _Resync) -> list[Step]:
-    """The way of a table that is ready: out, emptied, in again."""
+    """Return the steps for a table that is ready: remove, empty, add again."""
     database, publication = work.spec.database, work.spec.publication
     here, there = work.subscriber.name, work.publisher.name
     return [
         Step(
             there,
-            f"{database}: CREATE PUBLICATION {work.stand_in} of every table but {work.summary}",
-            lambda: _make_stand_in(work),
+            f"{database}: CREATE PUBLICATION {work.temporary_publication} of every table but {work.summary}",
+            lambda: _create_temporary_publication(work),
             journalled=True,
         ),
-        Step(here, f"{database}: wait until the apply has passed its creation", lambda: _pass(work)),
+        Step(here, f"{database}: wait until the apply worker has passed its creation", lambda: _pass(work)),
         Step(
             here,
-            f"{database}: take the table out: SET PUBLICATION {work.stand_in}",
-            lambda: _subscribe(work, work.stand_in, copy_data=False),
+            f"{database}: remove the table: SET PUBLICATION {work.temporary_publication}",
+            lambda: _subscribe(work, work.temporary_publication, copy_data=False),
             journalled=True,
         ),
         Step(
@@ -175,7 +185,7 @@ def _exchange(work: _Resync) -> list[Step]:
         ),
         Step(
             here,
-            f"{database}: take it in again with a copy: SET PUBLICATION {publication}",
+            f"{database}: add it again with a copy: SET PUBLICATION {publication}",
             lambda: _subscribe(work, publication, copy_data=True),
             journalled=True,
         ),
@@ -184,12 +194,12 @@ def _exchange(work: _Resync) -> list[Step]:
 
 
 def _drop_step(work: _Resync) -> Step:
-    what = f"{work.spec.database}: DROP PUBLICATION {work.stand_in}, which nobody reads any more"
-    return Step(work.publisher.name, what, lambda: _drop_stand_in(work), journalled=True)
+    what = f"{work.spec.database}: DROP PUBLICATION {work.temporary_publication}, which is not used any more"
+    return Step(work.publisher.name, what, lambda: _drop_temporary_publication(work), journalled=True)
 
 
-def _others(work: _Resync) -> Wish | None:
-    """Every table of the publication but this one, with filters and column lists; None: it lacks this one."""
+def _others(work: _Resync) -> PublicationSpec | None:
+    """Return the publication's other tables, with filters and column lists; None if it lacks this table."""
     found = read_publications(work.publisher, work.spec.database).get(work.spec.publication)
     tables = published_tables(work.publisher, work.spec.database, work.spec.publication)
     if found is None or work.table not in {(t.schema, t.table) for t in tables}:
@@ -200,21 +210,21 @@ def _others(work: _Resync) -> Wish | None:
         for t in tables
         if (t.schema, t.table) != work.table
     ]
-    return Wish(False, (), tuple(rest))
+    return PublicationSpec(False, (), tuple(rest))
 
 
-def _make_stand_in(work: _Resync) -> str:
+def _create_temporary_publication(work: _Resync) -> str:
     there = read_publications(work.publisher, work.spec.database)
     others = _others(work)
     if work.begun or others is None:
-        return "it stands in already"
-    _drop_stand_in(work)
+        return "it is already in use"
+    _drop_temporary_publication(work)
     model = there[work.spec.publication]
     objects = compose(" FOR {}", publication_objects(others)) if others.tables else compose("")
     work.publisher.execute(
         compose(
             "CREATE PUBLICATION {}{} WITH (publish = {}, publish_via_partition_root = {})",
-            identifier(work.stand_in),
+            identifier(work.temporary_publication),
             objects,
             model.operations,
             model.via_root,
@@ -225,19 +235,23 @@ def _make_stand_in(work: _Resync) -> str:
 
 
 def _pass(work: _Resync) -> str:
-    """A walsender that decodes WAL from before the publication's creation would not find it there."""
+    """Wait until the publication's creation is confirmed.
+
+    A walsender that decodes WAL from before the creation would not find the publication.
+    """
     arrived = wait_applied(work.publisher, work.subscriber, [work.spec], timeout=_CONFIRMED_WITHIN)
     return f"confirmed {arrived.lsn}"
 
 
 def _subscribe(work: _Resync, publication: str, *, copy_data: bool) -> str:
-    """Exchange the one publication for the other, and see the worker start anew with it."""
+    """Replace one publication by the other, and wait for the worker to start again with it."""
     before = apply_of(work.subscriber, work.spec)
     wanted = [
-        publication if p in (work.spec.publication, work.stand_in) else p for p in work.now.publications
+        publication if p in (work.spec.publication, work.temporary_publication) else p
+        for p in work.now.publications
     ]
-    if standing(work.subscriber, work.spec).publications == tuple(wanted):
-        return "it is so already"
+    if require_subscription(work.subscriber, work.spec).publications == tuple(wanted):
+        return "it is already set"
     work.subscriber.execute(
         compose(
             "ALTER SUBSCRIPTION {} SET PUBLICATION {} WITH (refresh = true, copy_data = {})",
@@ -248,7 +262,7 @@ def _subscribe(work: _Resync, publication: str, *, copy_data: bool) -> str:
         database=work.spec.database,
     )
     wait_until(
-        f"{work.now.name} to start anew",
+        f"{work.now.name} to start again",
         lambda: apply_of(work.subscriber, work.spec),
         lambda now: now is not None and now.pid is not None and (before is None or now.pid != before.pid),
         timeout=_RESTARTED_WITHIN,
@@ -257,9 +271,10 @@ def _subscribe(work: _Resync, publication: str, *, copy_data: bool) -> str:
     return f"of {', '.join(wanted)}"
 
 
-def _drop_stand_in(work: _Resync) -> str:
+def _drop_temporary_publication(work: _Resync) -> str:
     work.publisher.execute(
-        compose("DROP PUBLICATION IF EXISTS {}", identifier(work.stand_in)), database=work.spec.database
+        compose("DROP PUBLICATION IF EXISTS {}", identifier(work.temporary_publication)),
+        database=work.spec.database,
     )
     return "dropped"
 
@@ -274,6 +289,6 @@ def _wait(work: _Resync) -> str:
         lambda found: found == "r",
         timeout=_COPIED_WITHIN,
         describe=lambda found: f"state {found}",
-        remedy="Read the subscriber's log: the copy may be refused.",
+        remedy="Read the subscriber's log: the copy may fail.",
     )
     return "ready"

@@ -1,4 +1,4 @@
-"""Room for every worker that the subscriptions need."""
+"""Raise the limits so that every subscription gets its workers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pgnb.postgres.config.restart import restart_rights
 
 SETTING = "max_logical_replication_workers"
 _OTHERS = 4
-"""Background processes beside them: the launcher, and a few for parallel queries."""
+"""Other background processes: the launcher, and a few for parallel queries."""
 
 
 def plan_workers(subscriber: Server, *, allow_restart: bool = False) -> Change:
-    """Write the settings that give every subscription its worker; asks for the setting's name.
+    """Plan the settings that give every subscription its worker; asks for the setting's name.
 
-    They take a restart of the subscriber, which plan_pending_restart carries out. With `allow_restart`
-    nothing is written where the right to restart it is missing. Raises as plan_settings.
+    They need a restart of the subscriber, which plan_pending_restart does. With `allow_restart` nothing is
+    written if the right to restart it is missing. Raises as plan_settings.
     """
     found = Workers(**subscriber.fetch_one("logical/worker_room"))
     change = plan_settings(subscriber, _wanted(found), write_restart=True)
@@ -41,7 +41,7 @@ def _with_rights(subscriber: Server, precheck: Callable[[], Checks] | None) -> C
 
 
 def pending_workers(subscriber: Server) -> dict[str, int]:
-    """Those of the settings that are written and wait for a restart, for plan_pending_restart."""
+    """Return those of the settings that are written and wait for a restart, for plan_pending_restart."""
     if not subscriber.present:
         return {}
     wanted = _wanted(Workers(**subscriber.fetch_one("logical/worker_room")))

@@ -1,4 +1,4 @@
-"""Both servers: each test's own, as a cut-over happens once; one pair for all that undo it, and one more."""
+"""Both servers: a pair for each test, since a cut-over happens once; shared pairs for tests that undo it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def stage(kubeconfig: Path, namespace: str, start_postgres: Callable[..., Any]) 
 
 @pytest.fixture(scope="module")
 def kept(kubeconfig: Path, module_namespace: str, start_postgres: Callable[..., Any]) -> Iterator[Stage]:
-    """The same for the tests after which the publisher is still the publisher, and for one after them."""
+    """A shared pair, for tests after which the publisher is still the publisher, and one last test."""
     made = start_stage(str(kubeconfig), module_namespace, start_postgres)
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""A publisher with three databases, a subscriber that follows it, and a client that writes by a sequence."""
+"""A publisher with three databases, its subscriber, and a client that uses a sequence."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from pgnb.cluster import Cluster, connect
 from pgnb.core.plan import Applied, Change, gate
 from pgnb.core.wait import wait_until
-from pgnb.logical.copying import wait_copied
 from pgnb.logical.cutover import logical_cutover
-from pgnb.logical.cutover.parties import Cutover
+from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.databases import plan_databases
+from pgnb.logical.initial_copy import wait_copied
 from pgnb.logical.markers import plan_markers
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.roles import plan_reader
@@ -61,7 +61,7 @@ class Stage:
     found: list[Server] = field(default_factory=list)
 
     def cut(self, operation: str, **more: Any) -> Cutover:
-        """Everybody's part, as the notebook finds it; its publisher is closed with the stage."""
+        """Find the participants as the notebook does; the publisher is closed with the stage."""
         found = logical_cutover(
             self.cluster,
             operation,
@@ -78,17 +78,17 @@ class Stage:
         return found
 
     def planning(self) -> Stage:
-        """The same servers in a run that only plans."""
+        """Give the same servers in a plan-only run."""
         cluster = connect(self.kubeconfig, "", self.cluster.namespace, dry_run=True)
         return replace(self, cluster=cluster, subscriber=server_of(cluster, SUBSCRIBER))
 
     def start_client(self) -> Writer:
-        """A client that inserts through the sequence of heartbeat, by way of the Service."""
+        """Start a client that inserts through the Service, with the sequence of heartbeat."""
         password = f"secret:{PUBLISHER}/password"
         return start_client(self.publisher, "shop", password, host=PUBLISHER)
 
     def kill_publisher(self) -> None:
-        """Its pod is gone, and none comes."""
+        """Remove its pod, and create none again."""
         self.scale_publisher(0)
         wait_until(
             "no pod", lambda: self.cluster.pods(f"app={PUBLISHER}"), lambda found: not found, timeout=60
@@ -109,7 +109,7 @@ def server_of(cluster: Cluster, workload: str) -> Server:
 
 
 def start_stage(kubeconfig: str, namespace: str, start_postgres: Callable[..., Any]) -> Stage:
-    """Both servers, three databases, replicated, their copies through."""
+    """Start both servers with three replicated databases, their initial copies finished."""
     for name in (PUBLISHER, SUBSCRIBER):
         start_postgres(namespace, name, args=_LOGICAL)
     cluster = connect(kubeconfig, "", namespace, dry_run=False)
@@ -125,7 +125,7 @@ def start_stage(kubeconfig: str, namespace: str, start_postgres: Callable[..., A
 
 
 def replicate(stage: Stage, specs: Specs) -> None:
-    """Section 12.4."""
+    """Run section 12.4."""
     here, there = stage.publisher, stage.subscriber
     origin = replication_source(here, role=ROLE, secret=SECRET)
     carry_out(plan_databases(here, there, specs))

@@ -1,4 +1,4 @@
-"""12.10 on real servers: planned while a client writes, without a publisher, killed halfway, abandoned."""
+"""12.10 on real servers: planned while a client writes, without a publisher, interrupted, abandoned."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pgnb.core.plan import gate
 from pgnb.core.wait import wait_until
 from pgnb.logical.cutover import (
     cutover_checks,
-    cutover_done,
+    cutover_postchecks,
     cutover_status,
     measure_cutover,
     plan_cutover,
-    plan_way_back,
+    plan_reverse_replication,
     plot_cutover,
-    unblocking,
+    resume_writes,
 )
-from pgnb.logical.cutover.planned import Handover
-from pgnb.logical.leftslots import left_slots
+from pgnb.logical.cutover.steps import CutoverSteps
+from pgnb.logical.orphaned_slots import orphaned_slots
 from pgnb.logical.publication import read_publications
-from pgnb.logical.quiet import read_silence
 from pgnb.logical.sequences import read_sequences
 from pgnb.logical.slots import create_slot, drop_slot, logical_slots
+from pgnb.logical.write_block import write_status
 from pgnb.postgres.services import switch
 
 INSERTS = (
@@ -38,7 +38,7 @@ INSERTS = (
 
 
 def _insert_everywhere(stage: Stage) -> None:
-    """The first insert through each sequence: a duplicate key would raise QueryFailed."""
+    """Insert once through each sequence: a duplicate key would raise QueryFailed."""
     for database in DATABASES:
         for statement in INSERTS:
             stage.subscriber.execute(statement, database=database)
@@ -47,10 +47,10 @@ def _insert_everywhere(stage: Stage) -> None:
 @pytest.mark.long
 def test_the_publisher_follows_where_a_way_back_is_asked_for(stage: Stage) -> None:
     cut = stage.cut("cutover", reverse_service=SUBSCRIBER)
-    carry_out(plan_way_back(cut, ["10.0.0.0/8"]))
+    carry_out(plan_reverse_replication(cut, ["10.0.0.0/8"]))
     gate(cutover_checks(cut))
     carry_out(plan_cutover(cut), allow_cutover=True)
-    verify(cutover_done(cut))
+    verify(cutover_postchecks(cut))
     _insert_everywhere(stage)
     for database in DATABASES:
         wait_until(
@@ -63,46 +63,46 @@ def test_the_publisher_follows_where_a_way_back_is_asked_for(stage: Stage) -> No
         )
     again = stage.cut("cutover", reverse_service=SUBSCRIBER)
     assert not plan_cutover(again)
-    assert not plan_way_back(again, ["10.0.0.0/8"])
+    assert not plan_reverse_replication(again, ["10.0.0.0/8"])
 
 
 @pytest.mark.long
 def test_a_run_that_was_killed_between_two_drops_goes_on(stage: Stage) -> None:
     cut = stage.cut("cutover")
-    work = Handover(cut)
+    work = CutoverSteps(cut)
     for step in work.steps(cutover_status(cut))[:4]:
         step.run()
     stage.subscriber.execute('DROP SUBSCRIPTION "sub_Sales-2026"', database="Sales-2026")
     again = stage.cut("cutover")
     states = {state.spec.database: state for state in cutover_status(again).items}
-    assert states["Sales-2026"].standing is None
-    assert states["shop"].standing is not None
-    assert all(state.stopped for state in states.values())
+    assert states["Sales-2026"].subscription is None
+    assert states["shop"].subscription is not None
+    assert all(state.blocked for state in states.values())
     gate(cutover_checks(again))
     with stage.publisher.new_session("shop") as pooled:
         pid = pooled.backend_pid
         carry_out(plan_cutover(again), allow_cutover=True)
         query = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
         assert not again.publisher.query(query, [pid]), "a read-only session stayed on the former publisher"
-    verify(cutover_done(again))
+    verify(cutover_postchecks(again))
     _insert_everywhere(stage)
 
 
 @pytest.mark.long
 def test_a_run_that_was_killed_on_the_way_back_goes_on(stage: Stage) -> None:
     cut = stage.cut("cutover", reverse_service=SUBSCRIBER)
-    carry_out(plan_way_back(cut, ["10.0.0.0/8"]))
+    carry_out(plan_reverse_replication(cut, ["10.0.0.0/8"]))
     create_slot(stage.subscriber, cut.specs[0], two_phase=False, failover=False, timeout=30)
     taken = [check.name for check in cutover_checks(cut).failed]
-    assert taken == ["slots of the way back"]  # Somebody else's, as far as one can see.
+    assert taken == ["slots of reverse replication"]  # It may belong to someone else.
     drop_slot(stage.subscriber, cut.specs[0].slot)
-    for step in Handover(cut).steps(cutover_status(cut))[:5]:
+    for step in CutoverSteps(cut).steps(cutover_status(cut))[:5]:
         step.run()
     create_slot(stage.subscriber, cut.specs[0], two_phase=False, failover=False, timeout=30)
     again = stage.cut("cutover", reverse_service=SUBSCRIBER)
     gate(cutover_checks(again))
     carry_out(plan_cutover(again), allow_cutover=True)
-    verify(cutover_done(again))
+    verify(cutover_postchecks(again))
     wait_until(
         "the former publisher to follow",
         lambda: logical_slots(stage.subscriber).values(),
@@ -119,8 +119,8 @@ def test_rows_that_differ_put_everything_back(kept: Stage) -> None:
     with pytest.raises(ChangeFailed, match="1 tables differ") as failure:
         carry_out(plan_cutover(cut), allow_cutover=True)
     assert "public.orders: 480 and 481" in failure.value.found
-    assert not any(one.stopped for one in read_silence(kept.publisher).values())
-    kept.publisher.close_sessions()  # Those of before were ended, as a client's.
+    assert not any(one.blocked for one in write_status(kept.publisher).values())
+    kept.publisher.close_sessions()  # The earlier sessions were ended, like a client's.
     kept.publisher.execute("INSERT INTO orders (item) VALUES ('goes on')", database="shop")
     assert not cutover_status(cut).leads
     kept.subscriber.execute("DELETE FROM orders WHERE id = 9999", database="shop")
@@ -128,49 +128,51 @@ def test_rows_that_differ_put_everything_back(kept: Stage) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("unread", [False, True])
-def test_writes_stay_stopped_where_another_run_has_led_the_clients_on(
+def test_writes_stay_blocked_where_another_run_has_switched_the_clients(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, unread: bool
 ) -> None:
-    """Two runs side by side: the first one's failure must not open the server that clients were led from."""
+    """With two runs side by side, the first one's failure must not allow writes on the old publisher."""
     first, second = stage.cut("cutover"), stage.cut("cutover")
-    steps = Handover(first).steps(cutover_status(first))
+    steps = CutoverSteps(first).steps(cutover_status(first))
     steps[0].run()
     stage.subscriber.execute(
         "INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'there')", database="shop"
     )
     if unread:
-        monkeypatch.setattr(unblocking, "read_service", _away)
+        monkeypatch.setattr(resume_writes, "read_service", _away)
     else:
         switch(second)
     with pytest.raises(ChangeFailed, match="1 tables differ") as failure:
         steps[2].run()
     said = "not read: the API server" if unread else f"the Service {PUBLISHER} leads to the subscriber"
-    assert f"Not put back: {said}" in failure.value.remedy
+    assert f"Writes were not allowed again: {said}" in failure.value.remedy
     assert "run this again (operation = cutover)" in failure.value.remedy
-    assert all(read_silence(stage.publisher)[database].stopped for database in DATABASES)
+    assert all(write_status(stage.publisher)[database].blocked for database in DATABASES)
     if unread:
         monkeypatch.undo()
         switch(second)
     abandoned = plan_cutover(stage.cut("abandon"))
     assert not abandoned
-    assert all(read_silence(stage.publisher)[database].stopped for database in DATABASES)
+    assert all(write_status(stage.publisher)[database].blocked for database in DATABASES)
 
 
 @pytest.mark.long
-def test_writes_stay_stopped_where_the_lease_was_lost(stage: Stage) -> None:
-    """Whoever has it now may have led the clients on, or is about to."""
+def test_writes_stay_blocked_where_the_lease_was_lost(stage: Stage) -> None:
+    """The new holder may have switched the clients, or is about to."""
     cut = stage.cut("cutover")
-    Handover(cut).steps(cutover_status(cut))[0].run()
+    CutoverSteps(cut).steps(cutover_status(cut))[0].run()
 
     def lost() -> None:
         raise LeaseLost("the Lease is somebody else's", found="held by another")
 
     cut.cluster.journal.guards.append(lost)
-    assert unblocking.put_back(cut).startswith("Not put back: the Lease is somebody else's (held by another)")
+    assert resume_writes.restore_writes(cut).startswith(
+        "Writes were not allowed again: the Lease is somebody else's (held by another)"
+    )
     cut.cluster.journal.guards.remove(lost)
-    assert all(read_silence(stage.publisher)[database].stopped for database in DATABASES)
-    assert "Not put back" not in unblocking.put_back(cut)
-    assert not any(read_silence(stage.publisher)[database].stopped for database in DATABASES)
+    assert all(write_status(stage.publisher)[database].blocked for database in DATABASES)
+    assert "Writes were not allowed again" not in resume_writes.restore_writes(cut)
+    assert not any(write_status(stage.publisher)[database].blocked for database in DATABASES)
 
 
 def _away(*_arguments: object, **_named: object) -> object:
@@ -182,13 +184,13 @@ def test_a_database_that_is_too_large_to_count_is_handed_over_uncounted(stage: S
     stage.subscriber.execute(
         "INSERT INTO orders (id, item) OVERRIDING SYSTEM VALUE VALUES (9999, 'stray')", database="shop"
     )
-    with pytest.raises(ParameterError, match="not handed over: nowhere"):
-        stage.cut("cutover", uncounted=["nowhere"])
-    cut = stage.cut("cutover", uncounted=["shop"])
+    with pytest.raises(ParameterError, match="do not take part: nowhere"):
+        stage.cut("cutover", skip_row_count=["nowhere"])
+    cut = stage.cut("cutover", skip_row_count=["shop"])
     done = carry_out(plan_cutover(cut), allow_cutover=True)
-    assert "not counted, as asked: shop" in str(done)
-    assert set(cut.counted) == set(DATABASES) - {"shop"}
-    verify(cutover_done(cut))
+    assert "not counted (skip_row_count): shop" in str(done)
+    assert set(cut.row_counts) == set(DATABASES) - {"shop"}
+    verify(cutover_postchecks(cut))
 
 
 def test_nothing_happens_without_its_confirmation_or_in_a_run_that_plans(kept: Stage) -> None:
@@ -202,22 +204,22 @@ def test_nothing_happens_without_its_confirmation_or_in_a_run_that_plans(kept: S
     assert only.apply().outcome == "plan only: nothing was changed"
     planning.subscriber.close()
     planning.cluster.close()
-    assert not any(one.stopped for one in read_silence(kept.publisher).values())
+    assert not any(one.blocked for one in write_status(kept.publisher).values())
     assert len(logical_slots(kept.publisher)) == len(DATABASES)
 
 
 def test_a_planned_one_that_was_killed_can_be_abandoned(kept: Stage) -> None:
     cut = kept.cut("cutover")
-    Handover(cut).steps(cutover_status(cut))[0].run()
+    CutoverSteps(cut).steps(cutover_status(cut))[0].run()
     back = kept.cut("abandon")
     carry_out(plan_cutover(back), allow_cutover=True)
-    verify(cutover_done(back))
-    kept.publisher.close_sessions()  # Those of before were ended, as a client's.
+    verify(cutover_postchecks(back))
+    kept.publisher.close_sessions()  # The earlier sessions were ended, like a client's.
     kept.publisher.execute("INSERT INTO empty DEFAULT VALUES", database="shop")
     assert not plan_cutover(kept.cut("abandon"))
 
 
-def test_a_role_that_escapes_the_stop_is_named_before_anything_is_stopped(kept: Stage) -> None:
+def test_a_role_that_bypasses_the_write_block_is_named_before_anything_is_blocked(kept: Stage) -> None:
     kept.publisher.execute("ALTER ROLE postgres SET default_transaction_read_only = off")
     checks = cutover_checks(kept.cut("cutover"))
     assert "postgres" in str([check.found for check in checks.failed])
@@ -229,9 +231,9 @@ def test_the_first_error_is_told_although_putting_back_cannot_read_the_subscribe
     kept: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut = kept.cut("cutover")
-    work = Handover(cut)
+    work = CutoverSteps(cut)
     work.steps(cutover_status(cut))[0].run()
-    monkeypatch.setattr(unblocking, "read_subscriptions", _away)
+    monkeypatch.setattr(resume_writes, "read_subscriptions", _away)
 
     def fails() -> str:
         raise QueryFailed("the first error", found="what it found")
@@ -240,14 +242,14 @@ def test_the_first_error_is_told_although_putting_back_cannot_read_the_subscribe
         work._guarded(fails)
     assert isinstance(failure.value.__cause__, QueryFailed)
     assert failure.value.found == "what it found"
-    assert "Not put back: not read: the API server does not answer" in failure.value.remedy
-    assert all(read_silence(kept.publisher)[database].stopped for database in DATABASES)
+    assert "Writes were not allowed again: not read: the API server does not answer" in failure.value.remedy
+    assert all(write_status(kept.publisher)[database].blocked for database in DATABASES)
     monkeypatch.undo()
     carry_out(plan_cutover(kept.cut("abandon")), allow_cutover=True)
 
 
 def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(kept: Stage) -> None:
-    """The last one that finds the publisher a publisher."""
+    """The last test of this pair: afterwards its publisher is none any more."""
     client = kept.start_client()
     cut = kept.cut("cutover")
     assert tuple(sorted(cut.specs.databases)) == tuple(sorted(DATABASES))
@@ -264,7 +266,7 @@ def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(kept: Stage)
     databases = [row["name"] for one in (kept.publisher, kept.subscriber) for row in one.query("databases")]
     assert "pgnb_cutover" not in databases
     seen = wait_until("the client's next rows", client.report, lambda now: now.times[-1] > ended, timeout=60)
-    verify(cutover_done(cut))
+    verify(cutover_postchecks(cut))
     client.stop()
     assert seen.acknowledged > 20
     assert not client.found(kept.subscriber, seen).missing
@@ -277,12 +279,12 @@ def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(kept: Stage)
     }
     assert here["public", "orders_id_seq"].last_value == 500
     _insert_everywhere(kept)
-    kept.publisher.close_sessions()  # Those of before were ended, as a client's.
+    kept.publisher.close_sessions()  # The earlier sessions were ended, like a client's.
     with pytest.raises(QueryFailed, match="read-only"):
         kept.publisher.execute("INSERT INTO empty DEFAULT VALUES", database="shop")
     again = kept.cut("cutover")
     assert not plan_cutover(again)
-    assert cutover_done(again).ok
+    assert cutover_postchecks(again).ok
 
 
 @pytest.mark.long
@@ -297,16 +299,16 @@ def test_a_dead_publisher_is_left_its_slots_noted_and_cleaned_when_it_is_back(st
     with pytest.raises(GateClosed, match="accept_loss"):
         gate(change, allow_cutover=True)
     carry_out(change, allow_cutover=True, accept_loss=True)
-    verify(cutover_done(cut))
+    verify(cutover_postchecks(cut))
     there = read_sequences(stage.subscriber, "shop")
     assert there["public", "orders_id_seq"].last_value == 1480
     assert there["public", "empty_id_seq"].last_value == 1000
     assert there["public", "Down's"].last_value == 1000 - 19 * 5 - 1000 * 5
     _insert_everywhere(stage)
-    assert {one.database for one in left_slots(stage.subscriber)} == set(DATABASES)
+    assert {one.database for one in orphaned_slots(stage.subscriber)} == set(DATABASES)
     made = {one: set(read_publications(stage.subscriber, one)) for one in DATABASES}
     assert {one for one, names in made.items() if names} == set(DATABASES) - {"shop"}
-    told = [check.found for check in cutover_done(cut) if check.name.startswith("shop: UPDATE")]
+    told = [check.found for check in cutover_postchecks(cut) if check.name.startswith("shop: UPDATE")]
     assert told == ["public.keyless: no replica identity"]
     stage.subscriber.execute("UPDATE keyless SET i = 2", database="shop")
     assert not plan_cutover(stage.cut("failover", margin=1000))
@@ -327,7 +329,7 @@ def _clean_when_back(stage: Stage) -> None:
     change = plan_cutover(cut)
     gate(change, drop_slots=change.confirmations[0].value)
     change.apply()
-    verify(cutover_done(cut))
+    verify(cutover_postchecks(cut))
     assert not logical_slots(publisher)
     assert not plan_cutover(stage.cut("clean"))
     publisher.close()

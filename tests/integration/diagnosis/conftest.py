@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sick_pair import NAME, PASSWORD, SickPair, make_standby, quick
+from diagnosis_pair import NAME, PASSWORD, DiagnosisPair, make_standby, quick
 
 from pgnb.cluster import connect
 from pgnb.postgres import find_server
@@ -19,7 +19,7 @@ def pair(
     kubeconfig: Path,
     module_namespace: str,
     start_postgres: Callable[..., Any],
-) -> Iterator[SickPair]:
+) -> Iterator[DiagnosisPair]:
     """A primary and the standby that streams from it through its slot."""
     start_postgres(module_namespace, "primary", image=image)
     cluster = connect(str(kubeconfig), "", module_namespace, dry_run=False)
@@ -27,7 +27,7 @@ def pair(
     make_standby(primary)
     standby = find_server(cluster, f"app={NAME}", password=PASSWORD)
     quick(standby)
-    yield SickPair(cluster, primary, standby)
+    yield DiagnosisPair(cluster, primary, standby)
     standby.close()
     primary.close()
     cluster.close()

@@ -1,9 +1,9 @@
-"""The same words from other versions, whose messages and catalogs differ."""
+"""The same findings on other versions, whose messages and catalogs differ."""
 
 from __future__ import annotations
 
 import pytest
-from sick_pair import ROLE, SECRET, SickPair, altered, carry_out, set_system
+from diagnosis_pair import ROLE, SECRET, DiagnosisPair, altered, carry_out, set_system
 
 from pgnb.postgres.roles import plan_role
 from tests.versions import images
@@ -11,7 +11,7 @@ from tests.versions import images
 pytestmark = [pytest.mark.long, pytest.mark.parametrize("image", images(), indirect=True, scope="module")]
 
 
-def test_the_connection(pair: SickPair) -> None:
+def test_the_connection(pair: DiagnosisPair) -> None:
     new = pair.primary.facts.major >= 16
     refusal = "permission denied to start WAL sender" if new else "must be superuser or replication role"
     pair.healthy()
@@ -25,7 +25,7 @@ def test_the_connection(pair: SickPair) -> None:
     pair.healthy()
 
 
-def test_the_slot_and_its_wal(pair: SickPair) -> None:
+def test_the_slot_and_its_wal(pair: DiagnosisPair) -> None:
     with altered(pair.standby, "primary_slot_name", "mistyped"):
         assert "no slot mistyped" in pair.found("slot-missing").cause
     pair.healthy()
@@ -35,7 +35,7 @@ def test_the_slot_and_its_wal(pair: SickPair) -> None:
         pair.found("slot-lost", "wal-removed")
 
 
-def test_a_broken_line_and_a_restart(pair: SickPair) -> None:
+def test_a_broken_line_and_a_restart(pair: DiagnosisPair) -> None:
     path = pair.primary.facts.hba_file
     pair.write(pair.primary, path, "$a hosst all all 10.0.0.0/8 trust")
     set_system(pair.primary, "max_connections", "120")

@@ -1,4 +1,4 @@
-"""Causes after which only a new base backup, or a hand on the volume, helps; and servers of other kinds."""
+"""Causes that need a new base backup or a repair on the volume; and servers of other kinds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sick_pair import NAME, SLOT, SickPair, altered, set_system
+from diagnosis_pair import NAME, SLOT, DiagnosisPair, altered, set_system
 
 from pgnb.core.display import Table
 from pgnb.core.wait import wait_until
@@ -31,13 +31,13 @@ exec postgres
 
 
 @pytest.fixture(autouse=True)
-def rebuilt(pair: SickPair) -> None:
-    """A test that failed leaves nothing to the next one."""
+def rebuilt(pair: DiagnosisPair) -> None:
+    """Rebuild the pair after a failed test."""
     if pair.look().findings:
         pair.rebuild()
 
 
-def test_slot_at_risk_then_lost(pair: SickPair) -> None:
+def test_slot_at_risk_then_lost(pair: DiagnosisPair) -> None:
     with altered(pair.primary, "max_slot_wal_keep_size", "16MB"):
         with pair.without_stream():
             wait_until(
@@ -57,14 +57,14 @@ def test_slot_at_risk_then_lost(pair: SickPair) -> None:
     pair.healthy()
 
 
-def _one_segment(pair: SickPair) -> str | None:
+def _one_segment(pair: DiagnosisPair) -> str | None:
     pair.primary.execute("SELECT pg_switch_wal()")
     marker(pair.primary)
     slot = slots(pair.primary).find(SLOT)
     return slot.wal_status if slot else None
 
 
-def test_wal_that_no_slot_kept_was_removed(pair: SickPair) -> None:
+def test_wal_that_no_slot_kept_was_removed(pair: DiagnosisPair) -> None:
     with altered(pair.standby, "primary_slot_name", ""):
         with pair.without_stream():
             pair.primary.query("SELECT pg_drop_replication_slot(%s)", (SLOT,))
@@ -81,10 +81,10 @@ def test_wal_that_no_slot_kept_was_removed(pair: SickPair) -> None:
     pair.healthy()
 
 
-def test_promoted_standby_then_another_timeline(pair: SickPair) -> None:
+def test_promoted_standby_then_another_timeline(pair: DiagnosisPair) -> None:
     pair.standby.query("SELECT pg_promote(true, 60)")
     finding = pair.found("split-brain")
-    assert "Both servers take writes" in finding.cause
+    assert "Both servers accept writes" in finding.cause
     assert "timeline 2" in finding.evidence[0]
     signal = f"{pair.standby.facts.data_directory}/standby.signal"
     pair.cluster.exec(pair.standby.pod, ["touch", signal], changes="make it a standby again")
@@ -106,7 +106,7 @@ def test_promoted_standby_then_another_timeline(pair: SickPair) -> None:
     pair.healthy()
 
 
-def test_a_server_that_does_not_start_tells_why(pair: SickPair) -> None:
+def test_a_server_that_does_not_start_tells_why(pair: DiagnosisPair) -> None:
     path, deployment = pair.standby.facts.config_file, pair.cluster.find_workload("Deployment", NAME)
     pair.write(pair.standby, path, "$a shared_bufers = 128MB")
     pair.standby.close()
@@ -128,7 +128,9 @@ def test_a_server_that_does_not_start_tells_why(pair: SickPair) -> None:
     pair.healthy()
 
 
-def test_a_standby_of_another_database_cluster(pair: SickPair, start_postgres: Callable[..., Any]) -> None:
+def test_a_standby_of_another_database_cluster(
+    pair: DiagnosisPair, start_postgres: Callable[..., Any]
+) -> None:
     def stranger(made: dict[str, Any]) -> None:
         if "template" in made.get("spec", {}):
             container = made["spec"]["template"]["spec"]["containers"][0]
@@ -156,7 +158,7 @@ def test_a_standby_of_another_database_cluster(pair: SickPair, start_postgres: C
     assert both.findings[0].subject.startswith("pod/stranger")
 
 
-def test_the_login_that_gets_no_session_is_told_apart(pair: SickPair) -> None:
+def test_the_login_that_gets_no_session_is_told_apart(pair: DiagnosisPair) -> None:
     evidence = collect_evidence(pair.cluster, "app=primary", f"app={NAME}", user="nobody")
     diagnosis = diagnose(evidence)
     assert diagnosis.kinds == {"no-session"}
@@ -165,7 +167,7 @@ def test_the_login_that_gets_no_session_is_told_apart(pair: SickPair) -> None:
     assert isinstance(evidence.log, Table)
 
 
-def test_a_log_that_the_collector_writes_is_read_too(pair: SickPair) -> None:
+def test_a_log_that_the_collector_writes_is_read_too(pair: DiagnosisPair) -> None:
     set_system(pair.standby, "logging_collector", "on")
     pair.restart_standby()
     pair.healthy()

@@ -1,4 +1,4 @@
-"""The notebook as a person runs it: green on a healthy pair, red with its finding on a sick one."""
+"""The notebook as an operator runs it: green on a healthy pair, red with its finding on a broken one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sick_pair import NAME, PASSWORD, ROLE, SECRET, SLOT, SickPair, carry_out
+from diagnosis_pair import NAME, PASSWORD, ROLE, SECRET, SLOT, DiagnosisPair, carry_out
 
 from pgnb.postgres.roles import plan_role
 from pgnb.runbook import catalogue, params, runner
@@ -15,7 +15,7 @@ from pgnb.runbook.records import Archive, Record
 pytestmark = pytest.mark.long
 
 
-def run(pair: SickPair, kubeconfig: Path, records: Path, dry_run: str) -> Record:
+def run(pair: DiagnosisPair, kubeconfig: Path, records: Path, dry_run: str) -> Record:
     (notebook,) = catalogue.select(["08"])
     given: dict[str, Any] = {
         "kubeconfig": str(kubeconfig),
@@ -33,8 +33,8 @@ def run(pair: SickPair, kubeconfig: Path, records: Path, dry_run: str) -> Record
     return runner.run(notebook, params.validate(notebook, given, given), Archive(records), progress=False)
 
 
-def test_green_when_healthy_red_when_sick_and_green_when_mended(
-    pair: SickPair, kubeconfig: Path, tmp_path: Path
+def test_green_when_healthy_red_when_broken_and_green_after_the_remedy(
+    pair: DiagnosisPair, kubeconfig: Path, tmp_path: Path
 ) -> None:
     pair.healthy()
     assert run(pair, kubeconfig, tmp_path / "1", "false").verdict == "passed"

@@ -6,9 +6,8 @@ from failover_stage import ROLE, Family, carry_out
 from pgnb.core.errors import GateClosed
 from pgnb.core.wait import wait_until
 from pgnb.logical.roles import subscription_rules
-from pgnb.logical.slots import create_slot, logical_slots
+from pgnb.logical.slots import create_slot, logical_slots, slot_failover_checks
 from pgnb.logical.specs import DatabaseSpec
-from pgnb.logical.survival import survival_checks
 from pgnb.physical import slots
 from pgnb.physical.failover import operation_checks, plan_switchover
 from pgnb.postgres import Server
@@ -24,15 +23,15 @@ SPEC = DatabaseSpec.of("postgres")
 @pytest.fixture
 def publisher(family: Family) -> Family:
     """The primary with a logical slot that a standby could take over."""
-    wished = {"wal_level": "logical"}
-    carry_out(plan_settings(family.primary, wished, write_restart=True))
-    carry_out(plan_pending_restart(family.primary, wished, allow=True), allow_restart=True)
+    desired = {"wal_level": "logical"}
+    carry_out(plan_settings(family.primary, desired, write_restart=True))
+    carry_out(plan_pending_restart(family.primary, desired, allow=True), allow_restart=True)
     create_slot(family.primary, SPEC, two_phase=False, failover=True, timeout=30)
     return family
 
 
 def test_a_slot_that_would_be_left_behind_closes_the_gate_until_it_is_named(publisher: Family) -> None:
-    advice = {check.name for check in survival_checks(publisher.primary, [SPEC]) if not check.ok}
+    advice = {check.name for check in slot_failover_checks(publisher.primary, [SPEC]) if not check.ok}
     assert advice == {"subscribers wait for the standbys"}
     wait_until("it streams again", lambda: _failed(publisher) <= {"logical slots"}, timeout=60)
     change = plan_switchover(publisher.roles("switchover"))
@@ -49,10 +48,10 @@ def test_a_slot_that_is_synchronised_goes_along(publisher: Family) -> None:
     # Synchronisation is an ordinary session in a database: the rule for `replication` does not let it in.
     carry_out(plan_hba(publisher.primary, subscription_rules(ROLE, ["10.0.0.0/8"], tls=False)))
     carry_out(plan_settings(publisher.primary, {"synchronized_standby_slots": "replica_a"}))
-    wished = {"wal_level": "logical", "sync_replication_slots": "on", "hot_standby_feedback": "on"}
-    carry_out(plan_settings(standby, wished, write_restart=True))
-    carry_out(plan_pending_restart(standby, wished, allow=True), allow_restart=True)
-    assert survival_checks(publisher.primary, [SPEC]).items[-1].ok
+    desired = {"wal_level": "logical", "sync_replication_slots": "on", "hot_standby_feedback": "on"}
+    carry_out(plan_settings(standby, desired, write_restart=True))
+    carry_out(plan_pending_restart(standby, desired, allow=True), allow_restart=True)
+    assert slot_failover_checks(publisher.primary, [SPEC]).items[-1].ok
     # The standby takes a slot over once it has the WAL and the catalog's rows that the slot needs.
     wait_until("the slot on the standby", lambda: _synchronised(publisher, standby), timeout=90, every=0.5)
     wait_until("it streams again", lambda: operation_checks(publisher.roles("switchover")).ok, timeout=60)

@@ -1,4 +1,4 @@
-"""A publisher and a subscriber in one namespace, and section 12.4 on them as the notebook has it."""
+"""A publisher and a subscriber in one namespace, and section 12.4 on them as in the notebook."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from pgnb.cluster import Cluster, connect
 from pgnb.core.plan import Change, gate
-from pgnb.logical.copying import CopyProgress, wait_copied
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.identity import plan_replica_identity, plan_subscriber_identity
+from pgnb.logical.initial_copy import CopyProgress, wait_copied
 from pgnb.logical.markers import plan_markers
+from pgnb.logical.publication_spec import ALL_OPERATIONS
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.roles import plan_reader, plan_roles
 from pgnb.logical.schema import plan_schema
 from pgnb.logical.specs import Specs, database_specs
 from pgnb.logical.subscriptions import plan_subscriptions
-from pgnb.logical.wishes import ALL_OPERATIONS
 from pgnb.physical import Source, replication_source
 from pgnb.postgres import Server, compose, find_server, identifier
 from pgnb.postgres.roles import plan_role
@@ -46,7 +46,7 @@ SUBSCRIBER_ARGS = (
 
 @dataclass
 class Pair:
-    """Both servers; `plan_only()` gives the same two in a run that changes nothing."""
+    """Both servers; `plan_only()` gives the same two in a plan-only run."""
 
     cluster: Cluster
     publisher: Server
@@ -63,7 +63,7 @@ class Pair:
         return wait_copied(self.publisher, self.subscriber, specs, timeout=60)
 
     def plans(self, specs: Specs, **options: Any) -> Iterable[Change]:
-        """The plans of 12.4, each made when the one before it was carried out."""
+        """Yield the plans of 12.4, each created after the previous one was applied."""
         here, there = self.publisher, self.subscriber
         yield plan_roles(here, there, specs)
         yield plan_databases(here, there, specs)
@@ -75,13 +75,13 @@ class Pair:
         yield plan_subscriptions(here, there, specs, self.origin, **options)
 
     def set_up(self, specs: Specs, **options: Any) -> CopyProgress:
-        """Carry all of them out and wait for the initial copy."""
+        """Apply all of them and wait for the initial copy."""
         for change in self.plans(specs, **options):
             carry_out(change)
         return self.wait_copied(specs)
 
     def make_database(self, database: str, *statements: Any) -> None:
-        """A database on the publisher with what the statements make."""
+        """Create a database on the publisher with the contents of the statements."""
         self.publisher.execute(compose("CREATE DATABASE {}", identifier(database)))
         for statement in statements:
             self.publisher.execute(statement, database=database)
@@ -103,7 +103,7 @@ def start_pair(
     images: tuple[str, str] = ("postgres:17", "postgres:17"),
     args: tuple[tuple[str, ...], tuple[str, ...]] = (PUBLISHER_ARGS, SUBSCRIBER_ARGS),
 ) -> Pair:
-    """Two servers, and the role that replicates."""
+    """Start two servers, and create the replication role."""
     start_postgres(namespace, PUBLISHER, args=args[0], image=images[0])
     start_postgres(namespace, SUBSCRIBER, args=args[1], image=images[1])
     cluster = connect(kubeconfig, "", namespace, dry_run=False)
@@ -116,7 +116,7 @@ def start_pair(
 
 
 def open_pair(kubeconfig: str, namespace: str, *, dry_run: bool) -> Pair:
-    """The two servers that are there."""
+    """Open the two existing servers."""
     cluster = connect(kubeconfig, "", namespace, dry_run=dry_run)
     publisher = _server(cluster, PUBLISHER)
     origin = replication_source(publisher, role=ROLE, secret=SECRET)

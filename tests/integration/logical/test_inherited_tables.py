@@ -6,8 +6,8 @@ import pytest
 from logical_pair import Pair
 
 from pgnb.core.plan import gate
-from pgnb.logical.published import compare_published
 from pgnb.logical.remedies.resync import plan_resync
+from pgnb.logical.row_comparison import compare_published
 
 
 @pytest.mark.long

@@ -13,7 +13,7 @@ from pgnb.diagnosis.logical import diagnose_logical
 from pgnb.logical.preflight import logical_preflight, publisher_preflight
 from pgnb.logical.publication import published_tables, read_publications
 from pgnb.logical.publications import plan_publications
-from pgnb.logical.published import compare_published
+from pgnb.logical.row_comparison import compare_published
 
 _OWNED = "ALTER EXTENSION plpgsql ADD TABLE {}"
 _EXTENSION = (
@@ -49,15 +49,15 @@ def test_an_extension_s_filled_table_stops_first_and_is_left_out_as_the_remedy_s
         pair.subscriber.execute(statement, database="geo")
     here, there = pair.publisher, pair.subscriber
     stopped = _stopped(logical_preflight(here, there, pair.specs("geo"), settings=False))
-    found = stopped["geo: extensions' tables before the copy"]
+    found = stopped["geo: tables of extensions before the copy"]
     assert found.found == "public.spatial (plpgsql, has rows on the subscriber)"
     assert "publish: {geo: [{except: [public.spatial]}]}" in found.remedy
     specs = pair.specs("geo", geo=[{"except": ["public.spatial"]}])
-    assert specs[0].wish.summary == "all tables but spatial"
+    assert specs[0].desired.summary == "all tables but spatial"
     checks = logical_preflight(here, there, specs, settings=False)
     assert not checks.failed
-    advice = next(check for check in checks if check.name == "geo: what is left out")
-    assert "made later are not published, but in the schemas app: 12.7 adds them" in advice.remedy
+    advice = next(check for check in checks if check.name == "geo: excluded tables")
+    assert "created later are not published, but in the schemas app: 12.7 adds them" in advice.remedy
     pair.set_up(specs)
     assert _published(pair, "geo") == {"public.place", "app.t"}
     assert read_publications(here, "geo")["pub_geo"].holds.schemas == ("app",)
@@ -80,7 +80,7 @@ def test_an_extension_that_will_fill_its_table_is_known_before_it_is_made(pair: 
         _EXTENSION,
     )
     own = "UPDATE pg_extension SET extconfig = ARRAY['known'::regclass::oid], extcondition = ARRAY[{}]"
-    here, there, name = pair.publisher, pair.subscriber, "fills: extensions' tables before the copy"
+    here, there, name = pair.publisher, pair.subscriber, "fills: tables of extensions before the copy"
     conditions = {"'WHERE id < 100'": False, "''": False, "'WHERE id > 100'": True}
     for condition, stops in conditions.items():
         here.execute(f"SET allow_system_table_mods = on; {own.format(condition)}", database="fills")
@@ -109,7 +109,7 @@ def test_partitions_and_children_that_are_left_out_are_not_published_by_their_pa
     specs = pair.specs("shapes", shapes=left_out)
     assert publisher_preflight(pair.publisher, specs).ok
     plan = plan_publications(pair.publisher, specs)
-    assert "shapes: tables that are made later are not published. 12.7 adds them." in plan.note
+    assert "shapes: tables created later are not published. 12.7 adds them." in plan.note
     pair.set_up(specs)
     wanted = {"public.m_1", "public.parent", "public.other", "public.whole_1"}
     assert _published(pair, "shapes") == wanted
@@ -136,8 +136,8 @@ def test_what_cannot_be_left_out_is_refused(pair: Pair) -> None:
             specs({"except": names})
     with pytest.raises(ParameterError, match="excluded in publish, but not among"):
         specs("app.*", {"except": ["t"]})
-    with pytest.raises(ParameterError, match="nothing is left"):
+    with pytest.raises(ParameterError, match="no table remains"):
         specs({"except": ["t", "app.u"]})
     with pytest.raises(ParameterError, match="both named and excluded"):
         specs("app.*", "t", "app.u", {"except": ["app.u"]})
-    assert specs("app.*", "public.*", {"except": ["t"]})[0].wish.schemas == ("app",)
+    assert specs("app.*", "public.*", {"except": ["t"]})[0].desired.schemas == ("app",)

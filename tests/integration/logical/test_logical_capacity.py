@@ -1,4 +1,4 @@
-"""The numbers of slots, senders and workers that are asked for: with exactly those, nothing has to wait."""
+"""The numbers of slots, senders and workers that are requested: with exactly those, nothing has to wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from logical_pair import Pair, carry_out, start_pair
 
 from pgnb.core.plan import gate
 from pgnb.logical.capacity import worker_settings
-from pgnb.logical.conflicts import read_incidents
+from pgnb.logical.conflicts import read_worker_errors
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.schema import plan_schema
@@ -26,7 +26,7 @@ TABLES = ";".join(f"CREATE TABLE t{n} AS SELECT n FROM generate_series(1, 100) A
 
 @pytest.fixture(scope="module")
 def pair(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]) -> Iterator[Pair]:
-    """Two servers as PostgreSQL's defaults have them."""
+    """Two servers with PostgreSQL's defaults."""
     made = start_pair(str(kubeconfig), module_namespace, start_postgres, args=((), ()))
     yield made
     made.close()
@@ -44,11 +44,11 @@ def test_ten_databases_are_set_up_with_the_numbers_that_they_need_and_no_more(pa
         gate(restart, allow_restart=True)
         restart.apply()
     assert pair.set_up(specs).ready
-    assert read_incidents(pair.subscriber).items == ()
+    assert read_worker_errors(pair.subscriber).items == ()
 
 
 def test_a_schema_of_many_tables_gets_room_for_its_locks_before_it_is_loaded(pair: Pair) -> None:
-    # PostgreSQL grants more than it promises; twice its room is refused for sure.
+    # PostgreSQL allows more than it promises, but never twice as much.
     room = pair.subscriber.fetch_one("logical/lock_table")
     tables = range(room["locks"] * room["holders"])
     parts = [f"CREATE TABLE many_{number} (id int PRIMARY KEY)" for number in tables]

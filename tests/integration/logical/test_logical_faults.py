@@ -1,4 +1,4 @@
-"""What breaks in the middle of the initial copy, and that the set-up goes on from what it finds."""
+"""Failures in the middle of the initial copy, and a set-up that continues from what it finds."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from logical_pair import PUBLISHER, PUBLISHER_ARGS, SUBSCRIBER, SUBSCRIBER_ARGS,
 
 from pgnb.core.errors import ChangeFailed
 from pgnb.core.wait import wait_until
-from pgnb.logical.copying import copy_progress
 from pgnb.logical.databases import plan_databases
-from pgnb.logical.markers import prove_rows
-from pgnb.logical.published import compare_published
+from pgnb.logical.initial_copy import copy_progress
+from pgnb.logical.markers import verify_marker_rows
 from pgnb.logical.roles import plan_roles
+from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.schema import plan_schema
 from pgnb.logical.specs import Specs
 from pgnb.postgres import Server
@@ -30,7 +30,7 @@ _STARTED = "SELECT pg_postmaster_start_time()"
 
 @pytest.fixture(scope="module")
 def slow(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., Any]) -> Iterator[Pair]:
-    """A pair whose walsenders and workers give up soon: a connection that hangs is not what is tested."""
+    """A pair whose walsenders and workers time out soon: hanging connections are not tested here."""
     impatient = (*PUBLISHER_ARGS, "-c", "wal_sender_timeout=5s")
     made = start_pair(str(kubeconfig), module_namespace, start_postgres, args=(impatient, SUBSCRIBER_ARGS))
     carry_out(plan_settings(made.subscriber, {"wal_receiver_timeout": "5s"}))
@@ -39,7 +39,7 @@ def slow(module_namespace: str, kubeconfig: Path, start_postgres: Callable[..., 
 
 
 def _begin(pair: Pair, database: str) -> Specs:
-    """A database whose copy takes a moment."""
+    """Create a database whose copy takes a moment."""
     pair.make_database(
         database,
         "CREATE TABLE big (id int PRIMARY KEY, filling text)",
@@ -49,13 +49,13 @@ def _begin(pair: Pair, database: str) -> Specs:
 
 
 def _kill_in_the_copy(pair: Pair, specs: Specs, server: Server) -> None:
-    """SIGQUIT to the postmaster, which then ends without a shutdown, while a copy waits for somebody's row.
+    """Send SIGQUIT to the postmaster, which ends without a shutdown, while a copy waits for a row lock.
 
-    The other copy is through by then, and committed: what a crash makes of one that just ends, its slot gone
-    before its commit, is a trouble of 12.9 with a test of its own.
+    The other copy has finished and committed by then: a crash between the drop of a slot and its copy's
+    commit is tested with 12.9.
     """
     plans = iter(pair.plans(specs, options={"synchronous_commit": "on"}))
-    for change in islice(plans, 6):  # All but the subscriptions.
+    for change in islice(plans, 6):  # All except the subscriptions.
         carry_out(change)
     with pair.subscriber.new_session(specs[0].database) as holder:
         holder.execute("BEGIN READ WRITE")
@@ -80,7 +80,7 @@ def test_a_server_that_crashes_in_the_copy(slow: Pair, workload: str) -> None:
     _kill_in_the_copy(slow, specs, server)
     wait_until("the restart", lambda: server.scalar(_STARTED), lambda now: now != before, timeout=60)
     slow.set_up(specs)
-    prove_rows(slow.publisher, slow.subscriber, specs, timeout=60)
+    verify_marker_rows(slow.publisher, slow.subscriber, specs, timeout=60)
     rows = compare_published(slow.publisher, slow.subscriber, specs)
     assert not rows.different, rows
     assert rows.rows == ROWS + 1

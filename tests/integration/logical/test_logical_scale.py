@@ -1,4 +1,4 @@
-"""Section 12.4 with many tables: as many round trips as with few, and counts in one statement a hundred."""
+"""Section 12.4 with many tables: as many queries as with few, and counts of a hundred in one statement."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from logical_pair import Pair, carry_out
 
-from pgnb.logical.copying import copy_progress, wait_copied
-from pgnb.logical.equal import count_both
+from pgnb.logical.initial_copy import copy_progress, wait_copied
 from pgnb.logical.preflight import logical_preflight
-from pgnb.logical.schemadiff import compare_schemas
+from pgnb.logical.row_counts import compare_row_counts
+from pgnb.logical.schema_diff import compare_schemas
 from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
 from pgnb.postgres import Session
@@ -23,7 +23,7 @@ _TABLE = "CREATE TABLE t{n} (id serial PRIMARY KEY, data text); INSERT INTO t{n}
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """How many statements were sent since the last look."""
+    """Return how many statements were sent since the last call."""
     sent = [0]
     run = Session._run
 
@@ -59,7 +59,7 @@ def test_the_number_of_tables_costs_no_round_trip(pair: Pair, statements: Callab
         found[database] = statements()
         wait_copied(pair.publisher, pair.subscriber, specs, timeout=60)
         statements()
-        counted = count_both(pair.publisher, pair.subscriber, specs[0])
+        counted = compare_row_counts(pair.publisher, pair.subscriber, specs[0])
         assert (counted.tables, counted.rows, counted.different) == (tables + 1, 2 * tables, ())
         found[database, "count"] = statements()
     assert found["many"] == found["few"]

@@ -1,4 +1,4 @@
-"""Section 12.4 to 12.6 on real servers: hard names, filters, twice, plan only, and what is refused."""
+"""Sections 12.4 to 12.6 on real servers: hard names, filters, twice, plan only, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from pgnb.core.plan import gate
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.capacity import worker_settings
 from pgnb.logical.databases import database_checks, plan_databases
-from pgnb.logical.markers import marker_checks, plan_markers, prove_rows
+from pgnb.logical.markers import marker_checks, plan_markers, verify_marker_rows
 from pgnb.logical.preflight import logical_preflight
 from pgnb.logical.publication import read_publications
 from pgnb.logical.publications import plan_publications
-from pgnb.logical.published import compare_published
-from pgnb.logical.removal import plan_drop_subscriptions
 from pgnb.logical.roles import plan_reader
+from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.schema import dump_helper, dump_schema
 from pgnb.logical.slots import create_slot, drop_slot, logical_slots
 from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
 from pgnb.logical.subscription import read_subscriptions
-from pgnb.logical.subscriptions import plan_subscriptions
+from pgnb.logical.subscriptions import plan_drop_subscriptions, plan_subscriptions
 from pgnb.physical import replication_source
 from pgnb.postgres import compose, identifier
 from pgnb.postgres.roles import plan_role
@@ -81,7 +80,7 @@ def test_hard_names_arrive_whole(pair: Pair, hard: Specs) -> None:
     assert rows.rows == len(HARD) * 550
     assert not rows.different, rows
     assert database_checks(pair.publisher, pair.subscriber, hard).ok
-    proofs = prove_rows(pair.publisher, pair.subscriber, hard)
+    proofs = verify_marker_rows(pair.publisher, pair.subscriber, hard)
     assert marker_checks(pair.publisher, proofs, hard).ok
     wait_applied(pair.publisher, pair.subscriber, hard, timeout=30)
     status = logical_status(pair.publisher, pair.subscriber, hard)
@@ -109,7 +108,7 @@ def test_roles_with_hard_names_own_and_replicate(pair: Pair, role: str) -> None:
     own = replace(pair, origin=replication_source(pair.publisher, role=role, secret=secret))
     specs = own.specs(database)
     own.set_up(specs)
-    prove_rows(own.publisher, own.subscriber, specs, timeout=30)
+    verify_marker_rows(own.publisher, own.subscriber, specs, timeout=30)
     owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'a'"
     assert own.subscriber.scalar(owner, database=database) == role
     assert not any(list(own.plans(specs)))
@@ -158,9 +157,9 @@ def test_databases_are_made_only_where_that_is_asked_for(pair: Pair) -> None:
     specs = pair.specs("unasked")
     change = plan_databases(pair.publisher, pair.subscriber, specs, create=False)
     assert not change
-    assert "Not made, as asked: unasked." in str(change)
+    assert "Not created (create_databases = False): unasked." in str(change)
     (failed,) = database_checks(pair.publisher, pair.subscriber, specs).failed
-    assert (failed.found, "create_databases = True" in failed.remedy) == ("not there", True)
+    assert (failed.found, "create_databases = True" in failed.remedy) == ("missing", True)
 
 
 def test_filters_columns_and_schemas(pair: Pair) -> None:
@@ -239,7 +238,7 @@ def test_rows_that_are_there_stop_a_copy(pair: Pair) -> None:
     assert "public.a" in refusal.value.found
     assert specs[0].slot not in logical_slots(pair.publisher)
     carry_out(plan_subscriptions(pair.publisher, pair.subscriber, specs, pair.origin, copy_data=False))
-    prove_rows(pair.publisher, pair.subscriber, specs, timeout=30)
+    verify_marker_rows(pair.publisher, pair.subscriber, specs, timeout=30)
     assert pair.subscriber.scalar("SELECT count(*) FROM a", database="filled") == 1
 
 
@@ -251,10 +250,10 @@ def test_a_slot_that_was_left_is_taken(pair: Pair) -> None:
     with pytest.raises(GateClosed, match="stopped after"):
         pair.set_up(specs)
     change = plan_subscriptions(pair.publisher, pair.subscriber, specs, pair.origin)
-    gate(change, take_slots="sub_halfway")
+    gate(change, reuse_slots="sub_halfway")
     change.apply()
     pair.set_up(specs)
-    prove_rows(pair.publisher, pair.subscriber, specs, timeout=30)
+    verify_marker_rows(pair.publisher, pair.subscriber, specs, timeout=30)
     assert pair.subscriber.scalar("SELECT count(*) FROM a", database="halfway") == 2
 
 
@@ -265,7 +264,7 @@ def test_a_slot_of_another_database_is_refused(pair: Pair) -> None:
         "SELECT pg_create_logical_replication_slot('sub_mine', 'pgoutput')"
     )
     try:
-        with pytest.raises(GateClosed, match="is of the database theirs"):
+        with pytest.raises(GateClosed, match="belongs to the database theirs"):
             plan_subscriptions(pair.publisher, pair.subscriber, pair.specs("mine"), pair.origin)
     finally:
         drop_slot(pair.publisher, "sub_mine")
@@ -273,7 +272,7 @@ def test_a_slot_of_another_database_is_refused(pair: Pair) -> None:
 
 @pytest.mark.long
 def test_whoever_holds_a_slot_up_is_named(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once its own timeout is over: the limit for locks is not that of a slot."""
+    """After its own timeout: the limit for locks is not that of a slot."""
     monkeypatch.setattr(pair.publisher, "login", replace(pair.publisher.login, lock_timeout=0.2))
     pair.make_database("held", "CREATE TABLE a (id int PRIMARY KEY)")
     specs, done, ready = pair.specs("held"), threading.Event(), threading.Event()
@@ -322,9 +321,9 @@ def test_roles_that_differ_are_told_before_anything_is_made(pair: Pair) -> None:
     pair.publisher.execute("CREATE ROLE guest LOGIN PASSWORD 'only-for-tests'")
     pair.make_database("staffed", "CREATE TABLE a (id int PRIMARY KEY)", "GRANT SELECT ON a TO clerk, guest")
     found = {c.name: c for c in logical_preflight(pair.publisher, pair.subscriber, pair.specs("staffed"))}
-    assert found["roles"].found == "3 needed, 1 to be made"
-    assert found["roles that are there"].found == "clerk"
-    assert found["roles that are there"].advice
+    assert found["roles"].found == "3 needed, 1 to be created"
+    assert found["existing roles"].found == "clerk"
+    assert found["existing roles"].advice
     assert "only-for-tests" not in str(found)
 
 

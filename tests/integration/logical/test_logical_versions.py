@@ -13,9 +13,9 @@ from pgnb.core.wait import wait_until
 from pgnb.diagnosis.logical import diagnose_logical
 from pgnb.logical.arrival import wait_applied
 from pgnb.logical.capacity import worker_settings
-from pgnb.logical.markers import prove_rows
+from pgnb.logical.markers import verify_marker_rows
 from pgnb.logical.preflight import logical_preflight
-from pgnb.logical.published import compare_published
+from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
 from pgnb.logical.targets import PARTS_SINCE
@@ -56,8 +56,8 @@ def specs(mixed: Pair) -> Specs:
         "CREATE TABLE nokey (a int)",
         "INSERT INTO kept SELECT n, 'x' FROM generate_series(1, 1000) n",
     )
-    wish = {"table": "kept", "where": "id > 500"} if _filters(mixed) else "kept"
-    specs = mixed.specs("mixed", mixed=["nokey", wish])
+    desired = {"table": "kept", "where": "id > 500"} if _filters(mixed) else "kept"
+    specs = mixed.specs("mixed", mixed=["nokey", desired])
     assert logical_preflight(mixed.publisher, mixed.subscriber, specs).ok
     mixed.set_up(specs)
     return specs
@@ -68,7 +68,7 @@ def _filters(pair: Pair) -> bool:
 
 
 def test_rows_go_from_one_version_to_another(mixed: Pair, specs: Specs) -> None:
-    prove_rows(mixed.publisher, mixed.subscriber, specs, timeout=30)
+    verify_marker_rows(mixed.publisher, mixed.subscriber, specs, timeout=30)
     mixed.publisher.execute("UPDATE kept SET b = 'y' WHERE id = 900", database="mixed")
     wait_applied(mixed.publisher, mixed.subscriber, specs, timeout=30)
     rows = compare_published(mixed.publisher, mixed.subscriber, specs)

@@ -1,4 +1,4 @@
-"""What can be known stops a set-up before its first change: partitions, extensions, rows, slots, restarts."""
+"""Known problems stop a set-up before its first change: partitions, extensions, rows, slots, restarts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_an_extension_s_table_without_identity_stops_before_the_publication(pair
     )
     checks = publisher_preflight(pair.publisher, pair.specs("owned"))
     found = _stopped(checks)["owned: UPDATE and DELETE are accepted"]
-    assert "public.ext_t: no replica identity (of the extension plpgsql)" in found
+    assert "public.ext_t: no replica identity (extension plpgsql)" in found
     assert "ext_t (plpgsql)" in _advised(checks)["owned: tables of extensions"]
     assert "keyed (plpgsql)" in _advised(checks)["owned: tables of extensions"]
     assert not plan_replica_identity(pair.publisher, pair.specs("owned"))
@@ -111,16 +111,16 @@ def test_rows_slots_schemas_and_databases_of_the_subscriber_stop_before_any_chan
     checks = logical_preflight(pair.publisher, pair.subscriber, specs, create_databases=False, settings=False)
     found = _stopped(checks)
     assert found["occupied: no rows before the copy"] == "public.t"
-    assert found["occupied: schema that is there"] == "t: missing column v"
-    assert found["slots that nobody reads"] == specs[1].slot
-    assert found["databases on the subscriber"] == "not there: absent"
+    assert found["occupied: existing schema"] == "t: missing column v"
+    assert found["unused slots"] == specs[1].slot
+    assert found["databases on the subscriber"] == "missing: absent"
     with pytest.raises(GateClosed):
         gate(checks)
     assert len(pair.cluster.journal.entries) == entries
     again = logical_preflight(
-        pair.publisher, pair.subscriber, specs, copy_data=False, settings=False, take_slots=specs[1].slot
+        pair.publisher, pair.subscriber, specs, copy_data=False, settings=False, reuse_slots=specs[1].slot
     )
-    assert set(_stopped(again)) == {"occupied: schema that is there"}
+    assert set(_stopped(again)) == {"occupied: existing schema"}
 
 
 def test_a_restart_that_is_not_allowed_stops_before_a_setting_is_written(pair: Pair) -> None:

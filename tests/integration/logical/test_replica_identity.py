@@ -18,7 +18,7 @@ from pgnb.logical.markers import plan_markers
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.remedies import plan_remedy
 from pgnb.logical.schema import plan_schema
-from pgnb.logical.schemadiff import REPLICA_IDENTITY, compare_schemas
+from pgnb.logical.schema_diff import REPLICA_IDENTITY, compare_schemas
 from pgnb.logical.specs import Specs
 from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.practices.practices import publication_checks
@@ -58,7 +58,7 @@ def _rows(table: str) -> str:
 
 
 def _as_the_notebook_had_it(pair: Pair, specs: Specs, **options: Any) -> None:
-    """Section 12 in its order: the schema is copied before the publisher's identities are given."""
+    """Run section 12 in its order: the schema is copied before the identities are set."""
     here, there = pair.publisher, pair.subscriber
     carry_out(plan_databases(here, there, specs))
     carry_out(plan_schema(here, there, specs, pair.origin))

@@ -6,7 +6,7 @@ import pytest
 from trouble_stage import Stage, carry_out
 
 from pgnb.core.errors import GateClosed, ParameterError, QueryFailed
-from pgnb.logical.newdatabase import plan_new_database
+from pgnb.logical.add_database import plan_new_database
 from pgnb.logical.specs import database_specs
 from pgnb.observe.scratch import Scratch
 

@@ -1,4 +1,4 @@
-"""Section 12.7: a table added in the order that stalls nothing, and one that was on the publisher first."""
+"""Section 12.7: add a table without stalling others, and one that was on the publisher first."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from trouble_stage import Stage, carry_out
 from pgnb.core.checks import verify
 from pgnb.core.errors import ChangeFailed, GateClosed, ParameterError
 from pgnb.core.plan import Change
-from pgnb.logical.adding import plan_add_table
-from pgnb.logical.proof import table_checks
+from pgnb.logical.add_table import plan_add_table
+from pgnb.logical.row_counts import table_checks
 from pgnb.logical.specs import DatabaseSpec
 
 NEW = 'CREATE TABLE "New; Table--" (id serial PRIMARY KEY, "Größe %" text)'
@@ -29,17 +29,17 @@ def proven(stage: Stage, spec: DatabaseSpec, table: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "desired",
     [
         "all",
         pytest.param(["t", "u"], marks=pytest.mark.long),
         pytest.param(["public.*"], marks=pytest.mark.long),
     ],
 )
-def test_a_new_table_is_replicated_whatever_the_kind_of_publication(stage: Stage, wish: object) -> None:
-    spec = stage.replicated(f"adding_{len(str(wish))}", wish)
+def test_a_new_table_is_replicated_whatever_the_kind_of_publication(stage: Stage, desired: object) -> None:
+    spec = stage.replicated(f"adding_{len(str(desired))}", desired)
     change = adding(stage, spec, '"New; Table--"', NEW)
-    lists = isinstance(wish, list) and "t" in wish
+    lists = isinstance(desired, list) and "t" in desired
     assert ("ADD TABLE" in str(change)) == lists
     done = carry_out(change)
     assert done.changed
@@ -79,7 +79,7 @@ def test_a_table_that_stalled_the_subscription_is_made_from_its_dump(stage: Stag
 def test_a_partition_or_child_that_was_made_later_is_found_and_added(
     stage: Stage, shape: str, later: str
 ) -> None:
-    """As an extension makes them on the publisher alone: the apply stands still for every table."""
+    """As an extension creates them on the publisher alone: no table of the subscription gets changes."""
     spec = stage.replicated(f"later_{len(shape)}")
     database = spec.database
     root = f"CREATE TABLE m (id int PRIMARY KEY) {shape}"
@@ -114,15 +114,15 @@ def test_bad_input_is_refused_before_anything_is_changed(
 @pytest.mark.parametrize(
     ("ddl", "words"),
     [
-        ("CREATE TABLE other (id int PRIMARY KEY)", "is not there afterwards"),
+        ("CREATE TABLE other (id int PRIMARY KEY)", "does not exist afterwards"),
         ("CREATE TABLE wanted (id int)", "has no primary key"),
     ],
 )
-def test_sql_that_makes_another_table_or_one_without_a_key_is_taken_back(
+def test_sql_that_makes_another_table_or_one_without_a_key_is_rolled_back(
     stage: Stage, ddl: str, words: str
 ) -> None:
     spec = stage.existing("refusals")
-    with pytest.raises(ChangeFailed, match="taken back") as failed:
+    with pytest.raises(ChangeFailed, match="rolled back") as failed:
         carry_out(adding(stage, spec, "wanted", ddl))
     assert words in str(failed.value)
     for server in (stage.publisher, stage.subscriber):
@@ -135,7 +135,7 @@ def test_tables_that_differ_or_hold_rows_are_not_joined(stage: Stage) -> None:
     spec = stage.replicated("unlike", ["t"])
     stage.publisher.execute("CREATE TABLE d (id int PRIMARY KEY, v text)", database="unlike")
     stage.subscriber.execute("CREATE TABLE d (id int PRIMARY KEY)", database="unlike")
-    with pytest.raises(GateClosed, match="differs on the two sides"):
+    with pytest.raises(GateClosed, match="differs between the servers"):
         adding(stage, spec, "d")
     stage.subscriber.execute("ALTER TABLE d ADD COLUMN v text; INSERT INTO d VALUES (1)", database="unlike")
     with pytest.raises(GateClosed, match="is empty on the subscriber"):

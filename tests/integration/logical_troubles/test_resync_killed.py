@@ -1,4 +1,4 @@
-"""A table's new copy that did not end: what is found then, what is refused, and how it goes on."""
+"""An interrupted resync: what is found then, what is refused, and how it continues."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ pytestmark = pytest.mark.long
 
 
 def begun(stage: Stage, database: str, steps: int) -> DatabaseSpec:
-    """A resync of the table t, killed after so many of its steps."""
+    """Begin a resync of the table t, interrupted after so many steps."""
     spec = stage.replicated(database)
     for step in stage.remedy(spec, "resync", "t").steps[:steps]:
         step.run()
     return spec
 
 
-@pytest.mark.parametrize("steps", [3, 4], ids=["taken out", "emptied"])
+@pytest.mark.parametrize("steps", [3, 4], ids=["removed", "emptied"])
 def test_a_table_that_is_out_is_found_and_no_other_is_touched_until_it_is_back(
     steps: int, stage: Stage
 ) -> None:
@@ -28,17 +28,17 @@ def test_a_table_that_is_out_is_found_and_no_other_is_touched_until_it_is_back(
     finding = stage.diagnose(spec).find("resync-unfinished")
     assert (finding.subject, finding.remedy_id) == ("public.t", "resync")
     assert not stage.remedy(spec, "refresh")
-    with pytest.raises(GateClosed, match="another table's new copy was begun"):
+    with pytest.raises(GateClosed, match="the resync of another table has not finished"):
         stage.remedy(spec, "resync", "u")
-    with pytest.raises(GateClosed, match="a table is being copied anew"):
+    with pytest.raises(GateClosed, match="the resync of a table has not finished"):
         plan_subscriptions(stage.publisher, stage.subscriber, [spec], stage.origin)
     stage.publisher.execute("INSERT INTO t VALUES (40, 'meanwhile')", database=spec.database)
     carry_out(stage.remedy(spec, "resync", "t"), confirm_remedy="public.t")
     assert_whole(stage, spec)
 
 
-@pytest.mark.parametrize("steps", [1, 5], ids=["before it was taken out", "back, and being copied"])
-def test_a_publication_that_stood_in_goes_with_the_next_run(steps: int, stage: Stage) -> None:
+@pytest.mark.parametrize("steps", [1, 5], ids=["before it was removed", "added again, and being copied"])
+def test_a_temporary_publication_is_dropped_by_the_next_run(steps: int, stage: Stage) -> None:
     spec = begun(stage, f"in {steps}", steps)
     carry_out(stage.remedy(spec, "resync", "t"), confirm_remedy="public.t")
     assert_whole(stage, spec)

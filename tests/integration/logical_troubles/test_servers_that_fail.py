@@ -1,4 +1,4 @@
-"""Troubles of a whole server: too few workers on the subscriber, a publisher that is gone."""
+"""Problems of a whole server: too few workers on the subscriber, a dead publisher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A publisher and a separate subscriber, and databases between them that can be made to go wrong."""
+"""A publisher and a separate subscriber, with databases that can be broken."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ INSERT INTO items SELECT n, 1 FROM generate_series(1, 20) AS n;
 
 @dataclass
 class Stage:
-    """Two servers; each test replicates a database of its own."""
+    """Two servers; each test replicates its own database."""
 
     kubeconfig: str
     cluster: Cluster
@@ -48,17 +48,17 @@ class Stage:
     origin: Source
 
     def planning(self) -> Stage:
-        """The same servers in a run that only plans."""
+        """Give the same servers in a plan-only run."""
         cluster = connect(self.kubeconfig, "", self.cluster.namespace, dry_run=True)
         return open_servers(self.kubeconfig, cluster)
 
-    def replicated(self, database: str, wish: Any = "all", **options: Any) -> DatabaseSpec:
-        """A database with the tables above, replicated, its copy through."""
+    def replicated(self, database: str, desired: Any = "all", **options: Any) -> DatabaseSpec:
+        """Create a database with the tables above, replicated, its initial copy finished."""
         for server in (self.publisher, self.subscriber):
             server.execute(f'CREATE DATABASE "{database}"')
             server.execute(TABLES, database=database)
         self.publisher.execute(ROWS, database=database)
-        spec = DatabaseSpec.of(database, wish)
+        spec = DatabaseSpec.of(database, desired)
         carry_out(plan_markers(self.publisher, self.subscriber, [spec]))
         carry_out(plan_publications(self.publisher, [spec]))
         carry_out(plan_subscriptions(self.publisher, self.subscriber, [spec], self.origin, options=options))
@@ -71,7 +71,7 @@ class Stage:
         )
 
     def find(self, spec: DatabaseSpec, kind: str, patience: float = 30.0) -> Any:
-        """The finding of that kind, once the trouble has shown itself."""
+        """Wait for the finding of that kind."""
         found = wait_until(
             f"{kind} to be found", lambda: self.diagnose(spec), lambda d: kind in d.kinds, timeout=patience
         )
@@ -94,12 +94,12 @@ class Stage:
         return DatabaseSpec.of(database)
 
     def existing(self, database: str) -> DatabaseSpec:
-        """A replicated database that several tests may look at."""
+        """Return a replicated database that several tests share."""
         known = [row["datname"] for row in self.publisher.query("SELECT datname FROM pg_database")]
         return DatabaseSpec.of(database) if database in known else self.replicated(database)
 
     def lose_slot(self, spec: DatabaseSpec, how: str) -> None:
-        """The slot of a disabled subscription is dropped, or the WAL that it keeps is removed."""
+        """Drop the slot of a disabled subscription, or remove the WAL that it retains."""
         active = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
         wait_until("the slot is free", lambda: not self.publisher.scalar(active, [spec.slot]), timeout=60)
         if how == "dropped":
@@ -119,7 +119,7 @@ class Stage:
         self.publisher.execute("SELECT pg_reload_conf()")
 
     def stream_at_once(self, spec: DatabaseSpec) -> None:
-        """The publisher sends what it has of a transaction at once, as it does of a large one."""
+        """Let the publisher send an open transaction at once, as it does with a large one."""
         self.publisher.execute(
             f'ALTER DATABASE "{spec.database}" SET debug_logical_replication_streaming = immediate'
         )
@@ -135,7 +135,7 @@ class Stage:
 
     @contextmanager
     def refusing_role(self, spec: DatabaseSpec) -> Iterator[None]:
-        """The role's password is another one, and its sessions have ended."""
+        """Change the role's password and end its sessions."""
         verifier = self.publisher.scalar("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [ROLE])
         self.publisher.execute(f"ALTER ROLE {ROLE} PASSWORD 'another'")
         ended = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = %s"
@@ -149,7 +149,7 @@ class Stage:
         return list(server.query(f"SELECT * FROM {table} ORDER BY 1", database=spec.database))
 
     def same(self, spec: DatabaseSpec, table: str) -> bool:
-        """Whether both sides hold the same rows once everything written so far is applied."""
+        """Return whether both servers hold the same rows, once everything written so far is applied."""
         self.wait_applied(spec)
         return self.rows(self.publisher, spec, table) == self.rows(self.subscriber, spec, table)
 
@@ -185,7 +185,7 @@ def carry_out(change: Change, **confirmations: Any) -> Any:
 
 
 def open_servers(kubeconfig: str, cluster: Cluster) -> Stage:
-    """The stage of servers that run and of a role that is there."""
+    """Open the stage of running servers and an existing role."""
     found = [
         find_server(cluster, f"app={name}", password=f"secret:{name}/password")
         for name in ("postgres-primary", "postgres-subscriber")
@@ -195,7 +195,7 @@ def open_servers(kubeconfig: str, cluster: Cluster) -> Stage:
 
 
 def start_stage(kubeconfig: str, namespace: str, start_postgres: Callable[..., Any], *args: str) -> Stage:
-    """A publisher with wal_level = logical and a subscriber; `args` are the subscriber's own."""
+    """Start a publisher with wal_level = logical and a subscriber; `args` are the subscriber's."""
     start_postgres(
         namespace,
         "postgres-primary",

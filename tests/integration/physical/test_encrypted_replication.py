@@ -13,7 +13,7 @@ from replication_stage import ROLE, SECRET, Stage, carry_out, open_stage
 from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.plan import gate
 from pgnb.core.wait import wait_until
-from pgnb.logical.copying import wait_copied
+from pgnb.logical.initial_copy import wait_copied
 from pgnb.logical.publications import plan_publications
 from pgnb.logical.roles import plan_reader, subscription_rules
 from pgnb.logical.schema import plan_schema

@@ -33,8 +33,8 @@ def secret(name: str, key: str) -> Manifest:
 
 def service(name: str, selector: Mapping[str, str], **spec: Any) -> Manifest:
     """A Service; by default on port 5432, as the server."""
-    wished = {"selector": dict(selector), "ports": [{"port": 5432}]} | spec
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": wished}
+    desired = {"selector": dict(selector), "ports": [{"port": 5432}]} | spec
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": desired}
 
 
 def claim(name: str) -> Manifest:
@@ -97,8 +97,8 @@ def workload(
             "terminationGracePeriodSeconds": 20,
         },
     }
-    wished = {"replicas": 1, "selector": {"matchLabels": dict(labels)}, "template": template} | spec
-    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": wished}
+    desired = {"replicas": 1, "selector": {"matchLabels": dict(labels)}, "template": template} | spec
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": desired}
 
 
 def stateful_set() -> Shape:

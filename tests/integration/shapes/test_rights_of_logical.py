@@ -20,7 +20,7 @@ from pgnb.cluster import connect
 from pgnb.core.errors import GateClosed
 from pgnb.core.plan import gate
 from pgnb.logical.cutover import logical_cutover, plan_cutover
-from pgnb.logical.quiet import read_silence
+from pgnb.logical.write_block import write_status
 from pgnb.postgres import Server, find_server
 from pgnb.postgres.config.configure import plan_settings
 from pgnb.postgres.config.restart import plan_restart
@@ -188,7 +188,7 @@ def _refused_before_writes_are_stopped(stage: Stage, given: dict[str, Any]) -> N
     with pytest.raises(GateClosed, match="before anything was changed") as stopped:
         change.apply()
     assert stopped.value.found.startswith("patch services:")
-    assert not any(silence.stopped for silence in read_silence(cut.publisher).values())
+    assert not any(one.blocked for one in write_status(cut.publisher).values())
     for server in (cut.publisher, subscriber):
         server.close()
     cluster.close()

@@ -1,4 +1,4 @@
-"""Which paths of a logical cut-over ask for the Service: those that lead clients on, while they still do."""
+"""Which operations need the right to switch the Service, and until when."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from pgnb.logical.cutover.parties import Cutover
-from pgnb.logical.cutover.rights import service_rights
+from pgnb.logical.cutover.checks import service_rights
+from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.cutover.status import CutoverStatus, DatabaseState
 from pgnb.logical.specs import DatabaseSpec, Specs
 from pgnb.logical.subscription import Subscription
@@ -21,9 +21,11 @@ _SUBSCRIBED = cast(Subscription, object())
 def _asked(
     operation: Any, *, leads: bool, subscribed: bool, reverse: str = "", followed: bool = False
 ) -> bool:
-    standing = _SUBSCRIBED if subscribed else None
-    state = DatabaseState(_SPEC, None, standing, None, (), False, followed, None)
-    cut = Cutover(cast(Any, None), operation, _HERE, _THERE, Specs((_SPEC,)), "orders", reverse=reverse)
+    subscription = _SUBSCRIBED if subscribed else None
+    state = DatabaseState(_SPEC, None, subscription, None, (), False, followed, None)
+    cut = Cutover(
+        cast(Any, None), operation, _HERE, _THERE, Specs((_SPEC,)), "orders", reverse_service=reverse
+    )
     found = list(service_rights(cut, CutoverStatus((state,), leads, "", cut.service)))
     assert {(right.verb, right.resource, right.name) for right in found} <= {("patch", "services", "orders")}
     return bool(found)

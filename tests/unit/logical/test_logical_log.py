@@ -1,4 +1,4 @@
-"""The subscriber's log, in the words of several versions of the server."""
+"""The subscriber's log, as several versions of the server write it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from pgnb.cluster.logs import LogLine
-from pgnb.logical.conflicts import Incident, Incidents, incidents
-from pgnb.logical.reports import reports
+from pgnb.logical.conflicts import WorkerError, WorkerErrors, worker_errors
+from pgnb.logical.server_log import reports
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 P = "2026-01-01 00:00:00.000 UTC"
@@ -19,11 +19,11 @@ COPYING = (
 )
 
 
-def read(*lines: str) -> tuple[Incident, ...]:
-    return incidents(reports([LogLine(line, AT) for line in lines]), {16441: "sub a"})
+def read(*lines: str) -> tuple[WorkerError, ...]:
+    return worker_errors(reports([LogLine(line, AT) for line in lines]), {16441: "sub a"})
 
 
-def only(*lines: str) -> Incident:
+def only(*lines: str) -> WorkerError:
     (found,) = read(*lines)
     return found
 
@@ -36,7 +36,7 @@ def test_a_duplicate_key_of_15_to_17_has_table_key_and_lsn() -> None:
         ' "INSERT"'
         ' for replication target relation "public.t" in transaction 767, finished at 0/20B2E98',
     )
-    assert (found.trouble, found.subscription, found.table) == ("duplicate key", "sub a", "public.t")
+    assert (found.category, found.subscription, found.table) == ("duplicate key", "sub a", "public.t")
     assert (found.lsn, found.xid, found.phase) == ("0/20B2E98", 767, "apply")
     assert (found.columns, found.values) == ("a, b", "7, x")
 
@@ -47,11 +47,16 @@ def test_14_tells_no_lsn_and_of_the_table_the_constraint_or_the_bare_name() -> N
         f'{P} [7] ERROR:  duplicate key value violates unique constraint "t_pkey"',
         f"{P} [7] DETAIL:  Key (id)=(1) already exists.",
     )
-    assert (found.subscription, found.trouble, found.lsn, found.xid) == ("sub a", "duplicate key", None, None)
+    assert (found.subscription, found.category, found.lsn, found.xid) == (
+        "sub a",
+        "duplicate key",
+        None,
+        None,
+    )
     assert (found.table, found.constraint, found.columns, found.values) == ("", "t_pkey", "id", "1")
     for words in ('null value in column "v" of', "new row for"):
         found = only(STARTED, f'{P} [7] ERROR:  {words} relation "t" violates check constraint "t_v_check"')
-        assert (found.trouble, found.table, found.constraint) == ("refused value", "t", "")
+        assert (found.category, found.table, found.constraint) == ("refused value", "t", "")
 
 
 def test_a_parallel_apply_tells_no_lsn_and_its_leader_only_that_it_ended() -> None:
@@ -70,8 +75,8 @@ def test_a_parallel_apply_tells_no_lsn_and_its_leader_only_that_it_ended() -> No
         f"{P} [9] ERROR:  replication origin with ID 1 is already active for PID 6",
         f"{P} [9] ERROR:  could not send data to shared-memory queue",
     )
-    assert (first.trouble, first.table, first.lsn, first.xid) == ("duplicate key", "public.t", None, 794)
-    assert [(i.trouble, i.subscription) for i in after] == [("aftermath", "sub a")] * 3
+    assert (first.category, first.table, first.lsn, first.xid) == ("duplicate key", "public.t", None, 794)
+    assert [(i.category, i.subscription) for i in after] == [("secondary", "sub a")] * 3
 
 
 def test_18_spells_a_conflict_of_its_own() -> None:
@@ -83,7 +88,7 @@ def test_18_spells_a_conflict_of_its_own() -> None:
         ' "INSERT"'
         ' for replication target relation "public.t" in transaction 725, finished at 0/14BFA88',
     )
-    assert (found.trouble, found.table, found.lsn) == ("duplicate key", "public.t", "0/14BFA88")
+    assert (found.category, found.table, found.lsn) == ("duplicate key", "public.t", "0/14BFA88")
     assert (found.columns, found.values) == ("id", "1")
     assert "existing local row (1, local)" in found.detail
 
@@ -93,7 +98,7 @@ def test_18_logs_rows_that_were_not_there() -> None:
         f'{P} [7] LOG:  conflict detected on relation "public.t": conflict=update_missing',
         f"{P} [7] DETAIL:  Could not find the row to be updated.",
     )
-    assert (found.trouble, found.table) == ("missing row", "public.t")
+    assert (found.category, found.table) == ("missing row", "public.t")
 
 
 def test_a_copy_is_known_by_the_worker_that_reported_it() -> None:
@@ -106,18 +111,18 @@ def test_a_copy_is_known_by_the_worker_that_reported_it() -> None:
     assert (found.phase, found.subscription, found.table, found.lsn) == ("copy", "sub a", "u", None)
 
 
-def test_the_same_again_and_again_is_one_incident() -> None:
+def test_the_same_again_and_again_is_one_error() -> None:
     again = (
         STARTED,
         f'{P} [7] ERROR:  apply worker for subscription "sub a" could not connect to the publisher: x',
     )
     found = only(*again, *again, *again)
-    assert (found.count, found.trouble, found.subscription) == (3, "connection", "sub a")
+    assert (found.count, found.category, found.subscription) == (3, "connection", "sub a")
     assert "(3 times)" in found.summary
 
 
 @pytest.mark.parametrize(
-    ("message", "trouble"),
+    ("message", "category"),
     [
         ('logical replication target relation "public.n" does not exist', "missing table"),
         (
@@ -133,8 +138,8 @@ def test_the_same_again_and_again_is_one_incident() -> None:
         ("division by zero", "other"),
     ],
 )
-def test_messages_mean_what_they_say(message: str, trouble: str) -> None:
-    assert only(STARTED, f"{P} [7] ERROR:  {message}").trouble == trouble
+def test_messages_mean_what_they_say(message: str, category: str) -> None:
+    assert only(STARTED, f"{P} [7] ERROR:  {message}").category == category
 
 
 def test_workers_that_are_lacking_are_a_warning() -> None:
@@ -142,7 +147,7 @@ def test_workers_that_are_lacking_are_a_warning() -> None:
         f"{P} [5] WARNING:  out of logical replication worker slots",
         f'{P} [5] HINT:  You might need to increase "max_logical_replication_workers".',
     )
-    assert found.trouble == "no worker"
+    assert found.category == "no worker"
     assert "max_logical_replication_workers" in found.hint
 
 
@@ -160,10 +165,12 @@ def test_what_clients_do_wrong_is_not_a_worker_s() -> None:
     )
 
 
-def test_the_table_of_incidents_shows_key_and_lsn() -> None:
+def test_the_table_of_worker_errors_shows_key_and_lsn() -> None:
     shown = str(
-        Incidents((Incident("duplicate key", "m", "s", "public.t", lsn="0/1", columns="a", values="1"),))
+        WorkerErrors(
+            (WorkerError("duplicate key", "m", "s", "public.t", lsn="0/1", columns="a", values="1"),)
+        )
     )
     assert "(a) = (1)" in shown
     assert "0/1" in shown
-    assert "No worker of a subscription complained" in str(Incidents(()))
+    assert "No error of a subscription's worker" in str(WorkerErrors(()))

@@ -22,7 +22,7 @@ def subscriber(major: int) -> Any:
 def test_a_subscriber_of_14_would_copy_more_than_is_published() -> None:
     (check,) = copy_checks(subscriber(14), "shop", [WHOLE, FILTERED, LISTED])
     assert not check.ok
-    assert check.name == "shop: published in part"
+    assert check.name == "shop: partly published tables"
     assert check.found == "public.filtered, app.listed; the subscriber is 14.1"
     assert copy_checks(subscriber(14), "shop", [WHOLE]) == []
 

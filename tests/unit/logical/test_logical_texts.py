@@ -1,4 +1,4 @@
-"""Names, what is published, row filters, passfiles and options: texts in, texts out."""
+"""Names, publication specs, row filters, passfiles and options: texts in, texts out."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from pgnb.core.errors import ParameterError
 from pgnb.logical.filters import _bare
 from pgnb.logical.names import publication_name, slot_name, subscription_name
-from pgnb.logical.options import spelled, subscription_options
+from pgnb.logical.options import sql_value, subscription_options
 from pgnb.logical.passfile import passfile_line, with_line
-from pgnb.logical.wishes import MARKER, PublishedTable, qualified, wish_of
+from pgnb.logical.publication_spec import MARKER, PublishedTable, parse_publication_spec, qualified
 from pgnb.postgres.source import Source
 
 NAMES = (
@@ -81,13 +81,16 @@ def test_what_is_no_name(text: str) -> None:
         qualified(text)
 
 
-def test_wishes() -> None:
-    assert wish_of("all").all_tables
-    wish = wish_of(["app.*", {"table": "t", "columns": ["a"], "where": "a > 0"}])
-    assert (wish.schemas, wish.tables) == (("app",), (PublishedTable("public", "t", ("a",), "a > 0"), MARKER))
-    assert wish.needs_15
-    assert not wish_of(["t"]).needs_15
-    assert "pgnb" not in wish.summary
+def test_publication_specs() -> None:
+    assert parse_publication_spec("all").all_tables
+    desired = parse_publication_spec(["app.*", {"table": "t", "columns": ["a"], "where": "a > 0"}])
+    assert (desired.schemas, desired.tables) == (
+        ("app",),
+        (PublishedTable("public", "t", ("a",), "a > 0"), MARKER),
+    )
+    assert desired.needs_15
+    assert not parse_publication_spec(["t"]).needs_15
+    assert "pgnb" not in desired.summary
 
 
 @pytest.mark.parametrize(
@@ -102,9 +105,9 @@ def test_wishes() -> None:
         [{"table": "s.*", "where": "a > 0"}],
     ],
 )
-def test_wishes_that_mean_nothing(published: object) -> None:
+def test_publication_specs_that_mean_nothing(published: object) -> None:
     with pytest.raises(ParameterError):
-        wish_of(published)
+        parse_publication_spec(published)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,7 @@ def test_a_passfile_keeps_the_lines_of_others() -> None:
 
 
 def test_options_are_spelled_as_sql_has_them() -> None:
-    assert [spelled(v) for v in (True, "on", "OFF", "parallel", False)] == [
+    assert [sql_value(v) for v in (True, "on", "OFF", "parallel", False)] == [
         "true",
         "true",
         "false",
@@ -154,7 +157,7 @@ def test_the_default_options_are_those_of_the_older_version(
 
 
 def test_parallel_streaming_takes_a_subscriber_of_16() -> None:
-    wished = {"streaming": "parallel"}
-    assert subscription_options(server(15), server(16), wished) == wished
-    with pytest.raises(ParameterError, match="takes PostgreSQL 16"):
-        subscription_options(server(18), server(15), wished)
+    desired = {"streaming": "parallel"}
+    assert subscription_options(server(15), server(16), desired) == desired
+    with pytest.raises(ParameterError, match="needs PostgreSQL 16"):
+        subscription_options(server(18), server(15), desired)

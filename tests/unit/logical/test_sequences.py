@@ -1,13 +1,13 @@
-"""Where a sequence stands, and whether it could give a value again."""
+"""A sequence's value, and whether it could return an existing value again."""
 
 import pytest
 
-from pgnb.logical.sequences import Counter, Gap
+from pgnb.logical.sequences import SequenceAdvance, SequenceState
 
 
-def _counter(last: int, called: bool, *, increment: int = 1, start: int = 1) -> Counter:
+def _counter(last: int, called: bool, *, increment: int = 1, start: int = 1) -> SequenceState:
     low, high = (1, 2147483647) if increment > 0 else (-2147483648, 1000)
-    return Counter("public", "s", "public.s", increment, start, low, high, (), last, called)
+    return SequenceState("public", "s", "public.s", increment, start, low, high, (), last, called)
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,10 @@ def _counter(last: int, called: bool, *, increment: int = 1, start: int = 1) -> 
         (_counter(85, True, increment=-5, start=1000), _counter(90, True, increment=-5, start=1000), False),
     ],
 )
-def test_a_sequence_is_behind_what_it_could_still_give(mine: Counter, theirs: Counter, behind: bool) -> None:
-    assert mine.behind(theirs.given) is behind
+def test_a_sequence_is_behind_what_it_could_still_give(
+    mine: SequenceState, theirs: SequenceState, behind: bool
+) -> None:
+    assert mine.behind(theirs.last_returned) is behind
 
 
 def test_it_stays_within_its_bounds() -> None:
@@ -33,5 +35,5 @@ def test_it_stays_within_its_bounds() -> None:
 
 
 def test_words_say_whether_it_was_called() -> None:
-    assert Gap(_counter(1, False), 7, False).summary == "public.s: 1 → 7 (not called)"
-    assert Gap(_counter(1, False), 7, True).summary == "public.s: 1 → 7"
+    assert SequenceAdvance(_counter(1, False), 7, False).summary == "public.s: 1 → 7 (not called)"
+    assert SequenceAdvance(_counter(1, False), 7, True).summary == "public.s: 1 → 7"

@@ -1,22 +1,22 @@
-"""By which rule UPDATE and DELETE find their rows, and what is told of a row that they do not fit."""
+"""The rules by which UPDATE and DELETE find their rows, and how rows that do not fit are reported."""
 
 from __future__ import annotations
 
 import pytest
-from test_logical_schemadiff import SHAPE
+from test_schema_diff import SHAPE
 
 from pgnb.core.errors import ParameterError
 from pgnb.logical.catalog import Catalog
-from pgnb.logical.conflicts import Incident
-from pgnb.logical.schemadiff import REPLICA_IDENTITY, differences
-from pgnb.logical.tableidentity import (
+from pgnb.logical.conflicts import WorkerError
+from pgnb.logical.publication_spec import operations_of, parse_publication_spec
+from pgnb.logical.schema_diff import REPLICA_IDENTITY, differences
+from pgnb.logical.table_identity import (
     TableIdentity,
     UniqueIndex,
     arrives,
     published_by,
     sent_as,
 )
-from pgnb.logical.wishes import operations_of, wish_of
 
 PRIMARY = UniqueIndex("t_pkey", ("id",), primary=True, chosen=False)
 CHOSEN = UniqueIndex("t_a_key", ("a",), primary=False, chosen=True)
@@ -82,11 +82,11 @@ def test_the_shortest_index_becomes_the_identity_else_the_whole_row() -> None:
 def test_what_a_publication_holds_and_the_name_it_sends_under() -> None:
     leaf = table("d", PRIMARY, roots=(("public", "mid"), ("public", "root")))
     child = table("d", PRIMARY, parents=(("public", "parent"),))
-    assert published_by(wish_of(["root"]), [leaf, child]) == [leaf]
-    assert published_by(wish_of(["parent"]), [leaf, child]) == [child]
-    assert sent_as(wish_of("all"), leaf, via_root=True) == ("public", "root")
-    assert sent_as(wish_of(["mid"]), leaf, via_root=True) == ("public", "mid")
-    assert sent_as(wish_of("all"), leaf, via_root=False) == leaf.named
+    assert published_by(parse_publication_spec(["root"]), [leaf, child]) == [leaf]
+    assert published_by(parse_publication_spec(["parent"]), [leaf, child]) == [child]
+    assert sent_as(parse_publication_spec("all"), leaf, via_root=True) == ("public", "root")
+    assert sent_as(parse_publication_spec(["mid"]), leaf, via_root=True) == ("public", "mid")
+    assert sent_as(parse_publication_spec("all"), leaf, via_root=False) == leaf.named
 
 
 def test_operations_are_spelled_as_the_server_does() -> None:
@@ -106,7 +106,7 @@ def test_operations_are_spelled_as_the_server_does() -> None:
     ],
 )
 def test_no_value_of_a_row_is_left(message: str, detail: str) -> None:
-    told = Incident("other", message, columns="mail", values="a(b)@c", detail=detail).without_values
+    told = WorkerError("other", message, columns="mail", values="a(b)@c", detail=detail).without_values
     assert "a(b)@c" not in f"{told.summary} {told.values}"
     assert "7" not in told.summary
     assert "…" in told.summary

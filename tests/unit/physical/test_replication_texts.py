@@ -11,7 +11,7 @@ import pytest
 
 from pgnb.cluster import HelperPod, Pod
 from pgnb.core.errors import ParameterError
-from pgnb.physical.connectivity import checks_of, read_tests
+from pgnb.physical.connectivity import checks_of, read_results
 from pgnb.physical.progress import words
 from pgnb.physical.slots import check_slot_name
 from pgnb.postgres import scripts
@@ -78,7 +78,7 @@ def test_a_helper_gets_the_password_as_a_file_and_not_in_its_environment() -> No
 
 def test_each_failure_of_the_source_is_told_apart() -> None:
     def failed(text: str) -> list[str]:
-        return [c.name for c in checks_of(read_tests(text), SOURCE, "7") if not c.ok]
+        return [c.name for c in checks_of(read_results(text), SOURCE, "7") if not c.ok]
 
     good = "proof 0 name\n10.0.0.1 h\nproof 0 port\naccepting\n"
     refused = 'FATAL:  no pg_hba.conf entry for replication connection from host "10.0.0.2", user "r"'
@@ -96,7 +96,7 @@ def test_each_failure_of_the_source_is_told_apart() -> None:
 
 def test_the_servers_own_words_are_kept() -> None:
     text = "proof 0 name\nx\nproof 0 port\nx\nproof 2 session\npsql: error: FATAL: something new"
-    found = [c for c in checks_of(read_tests(text), SOURCE, "7") if not c.ok]
+    found = [c for c in checks_of(read_results(text), SOURCE, "7") if not c.ok]
     assert [c.found for c in found] == ["psql: error: FATAL: something new"]
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pgnb.core.errors import ParameterError
-from pgnb.logical.uncarried import _STOPPING, NEVER_COPIED
+from pgnb.logical.not_replicated import _STOPPING, NEVER_COPIED
 from pgnb.runbook import params
 
 

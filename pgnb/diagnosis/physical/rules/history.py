@@ -6,43 +6,42 @@ from collections.abc import Iterator
 
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import lines_about
-from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
+from pgnb.diagnosis.physical.observation import Evidence, ServerObservation
 
 _BASE_BACKUP = (
-    "A base backup of this primary (03); it asks for wipe_standby_data before it replaces data that it"
-    " does not know."
+    "Take a base backup of this primary (03); it asks for wipe_standby_data before it replaces unknown data."
 )
 
 
 def history_findings(evidence: Evidence) -> Iterator[Finding]:
-    """Roles first; then each standby's identifier and timeline against the primary's."""
+    """Report unfinished role changes, then wrong roles, system identifiers and timelines."""
     for change in evidence.changes:
         yield Finding(
             "role-change",
             change.workload,
-            "A change of roles stopped halfway, or another run is at it now.",
+            "A role change did not finish, or another run is changing roles now.",
             (change.summary,),
             change.remedy,
         )
     primary = evidence.primary
-    if primary is None or not primary.asked:
+    if primary is None or not primary.reachable:
         return
     if primary.facts.in_recovery:
         yield Finding(
             "no-primary",
             primary.name,
-            "The server that is taken for the primary is a standby: fenced,"
-            " switched over, or the selector is not right.",
+            "The server expected as primary is a standby: it was fenced or switched over, or the selector"
+            " is wrong.",
             ("pg_is_in_recovery() is true",),
-            "Look where the primary is now (00); a failover is section 9.",
+            "Find the current primary (00). For a failover see 09.",
         )
     for standby in evidence.standbys:
-        if standby.asked:
+        if standby.reachable:
             yield from history_of(standby, primary)
 
 
-def history_of(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
-    """What keeps a standby from ever following this primary."""
+def history_of(standby: ServerObservation, primary: ServerObservation) -> Iterator[Finding]:
+    """Report what permanently prevents a standby from following this primary."""
     ours, theirs = primary.facts, standby.facts
     if ours.system_identifier and theirs.system_identifier not in ("", ours.system_identifier):
         yield _other_system(standby, primary)
@@ -52,12 +51,12 @@ def history_of(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
         yield _other_timeline(standby, primary)
 
 
-def _other_system(standby: ServerSeen, primary: ServerSeen) -> Finding:
-    alone = "" if standby.facts.in_recovery else ", and it is no standby at all"
+def _other_system(standby: ServerObservation, primary: ServerObservation) -> Finding:
+    alone = "" if standby.facts.in_recovery else ", and it is not a standby"
     return Finding(
         "other-system",
         standby.name,
-        f"Its data directory was made by another initdb{alone}: it can never follow this primary.",
+        f"Its data directory was created by another initdb{alone}: it can never follow this primary.",
         (
             f"pg_control_system(): {standby.facts.system_identifier}, the primary's is"
             f" {primary.facts.system_identifier}",
@@ -67,8 +66,8 @@ def _other_system(standby: ServerSeen, primary: ServerSeen) -> Finding:
     )
 
 
-def _split_brain(standby: ServerSeen, primary: ServerSeen) -> Finding:
-    both = "" if primary.facts.in_recovery else " Both servers take writes now, and their rows go apart."
+def _split_brain(standby: ServerObservation, primary: ServerObservation) -> Finding:
+    both = "" if primary.facts.in_recovery else " Both servers accept writes now, and their data diverge."
     return Finding(
         "split-brain",
         standby.name,
@@ -77,16 +76,17 @@ def _split_brain(standby: ServerSeen, primary: ServerSeen) -> Finding:
             f"pg_is_in_recovery() is false on {standby.name}, timeline {standby.facts.timeline}",
             f"{primary.name} is {primary.facts.role}, timeline {primary.facts.timeline}",
         ),
-        "Decide which one stays; fence the other at once (kubectl scale --replicas=0), then rejoin it (09).",
+        "Decide which one remains the primary; fence the other at once (kubectl scale --replicas=0), then"
+        " rejoin it (09).",
     )
 
 
-def _other_timeline(standby: ServerSeen, primary: ServerSeen) -> Finding:
+def _other_timeline(standby: ServerObservation, primary: ServerObservation) -> Finding:
     ahead = standby.facts.timeline > primary.facts.timeline
     cause = (
-        "It was promoted once, and now follows a primary that knows nothing of that."
+        "It was promoted once, and now follows a primary without that timeline."
         if ahead
-        else "The primary's history left the standby's before the point up to which the standby has replayed."
+        else "The timelines diverged before the position that the standby has replayed."
     )
     return Finding(
         "other-timeline",
@@ -96,5 +96,5 @@ def _other_timeline(standby: ServerSeen, primary: ServerSeen) -> Finding:
             f"timeline {standby.facts.timeline}, the primary's is {primary.facts.timeline}",
             *lines_about(standby.log, "other-timeline", limit=1),
         ),
-        "Rejoin it: pg_rewind where it can, else a new base backup (09).",
+        "Rejoin it (09): by pg_rewind if possible, else by a new base backup.",
     )

@@ -1,4 +1,4 @@
-"""Findings about replay: paused by a setting that is too low, or by a person."""
+"""Findings about replay: paused because of a setting that is too low, or by a person."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import lines_about
-from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
+from pgnb.diagnosis.physical.observation import Evidence, ServerObservation
 from pgnb.physical.sizing import STANDBY_LIMITS
 
 
 def replay_findings(evidence: Evidence) -> Iterator[Finding]:
-    """The five settings, then a pause that they do not explain."""
+    """Report settings below the primary's, then a pause that they do not explain."""
     primary = evidence.primary
     for standby in evidence.standbys:
-        if not (standby.asked and standby.facts.in_recovery):
+        if not (standby.reachable and standby.facts.in_recovery):
             continue
         low = _low(standby, primary) if primary is not None else ()
         if low:
@@ -23,7 +23,7 @@ def replay_findings(evidence: Evidence) -> Iterator[Finding]:
             yield _paused(standby)
 
 
-def _low(standby: ServerSeen, primary: ServerSeen) -> tuple[str, ...]:
+def _low(standby: ServerObservation, primary: ServerObservation) -> tuple[str, ...]:
     return tuple(
         f"{name} = {standby.five[name]}, the primary has {primary.five[name]}"
         for name in STANDBY_LIMITS
@@ -31,21 +31,25 @@ def _low(standby: ServerSeen, primary: ServerSeen) -> tuple[str, ...]:
     )
 
 
-def _too_low(standby: ServerSeen, low: tuple[str, ...]) -> Finding:
+def _too_low(standby: ServerObservation, low: tuple[str, ...]) -> Finding:
     receiver = standby.receiver
     paused = receiver is not None and receiver.paused
-    now = "Replay has stopped for it" if paused else "Replay will stop as soon as the primary's value arrives"
+    now = (
+        "Replay has stopped because of it"
+        if paused
+        else "Replay will stop as soon as the primary's value arrives"
+    )
     return Finding(
         "setting-too-low",
         standby.name,
         f"{now}, and the standby's next start with it fails until the setting is raised.",
         (*low, *lines_about(standby.log, "setting-too-low", limit=1)),
-        "Raise it in the standby's configuration and restart the standby (06, section 6.2): the standby is"
-        " raised first, the primary lowered first.",
+        "Raise it in the standby's configuration and restart the standby (06, section 6.2). Raise the"
+        " standby first; lower the primary first.",
     )
 
 
-def _paused(standby: ServerSeen) -> Finding:
+def _paused(standby: ServerObservation) -> Finding:
     receiver = standby.receiver
     assert receiver is not None
     behind = receiver.unreplayed_bytes or 0
@@ -57,5 +61,5 @@ def _paused(standby: ServerSeen) -> Finding:
             f"pg_get_wal_replay_pause_state(): {receiver.pause_state}",
             f"replayed {receiver.replayed_lsn}, {behind:,} bytes received and not replayed",
         ),
-        "SELECT pg_wal_replay_resume() on the standby, once nobody needs the pause.",
+        "SELECT pg_wal_replay_resume() on the standby, when the pause is no longer needed.",
     )

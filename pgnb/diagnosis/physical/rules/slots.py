@@ -1,4 +1,4 @@
-"""Findings about slots and the WAL that they should keep."""
+"""Findings about slots and the WAL that they should retain."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from collections.abc import Iterator
 from pgnb.core.display import format_bytes
 from pgnb.core.findings import Finding
 from pgnb.diagnosis.physical.log_messages import lines_about
+from pgnb.diagnosis.physical.observation import Evidence, ServerObservation
 from pgnb.diagnosis.physical.rules.history import history_of
-from pgnb.diagnosis.physical.seen import Evidence, ServerSeen
 from pgnb.physical import Slot
 from pgnb.postgres.progress import lsn_text
 
 _ANEW = (
-    "Drop the slot by name (07), make it again (02, section 2.3), take a new base backup (03); then cap it"
-    " higher, or watch it (10)."
+    "Drop the slot (07), create it again (02, section 2.3), take a new base backup (03); then raise"
+    " max_slot_wal_keep_size, or monitor the slot (10)."
 )
 
 
 def slot_findings(evidence: Evidence) -> Iterator[Finding]:
-    """Each standby's slot and WAL; then the slots that no standby here is set to."""
+    """Report each standby's slot and missing WAL, then the slots that no standby here uses."""
     primary = evidence.primary
-    if primary is None or not primary.asked:
+    if primary is None or not primary.reachable:
         return
     wanted = {evidence.slot_of(standby) for standby in evidence.standbys}
     for standby in evidence.standbys:
-        if standby.asked and standby.facts.in_recovery:
+        if standby.reachable and standby.facts.in_recovery:
             yield from _of(evidence, standby, primary)
     for slot in primary.slots:
         yield from _state(slot, primary, wanted)
 
 
-def _of(evidence: Evidence, standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
+def _of(evidence: Evidence, standby: ServerObservation, primary: ServerObservation) -> Iterator[Finding]:
     name, own = evidence.slot_of(standby), standby.condition.slot if standby.condition else ""
     slot = primary.slot(name)
     absent = [wanted for wanted in dict.fromkeys((own, name)) if wanted and primary.slot(wanted) is None]
@@ -42,56 +42,60 @@ def _of(evidence: Evidence, standby: ServerSeen, primary: ServerSeen) -> Iterato
     elif name and standby.streaming and own != name:
         yield _not_used(standby, name, own)
     if not any(history_of(standby, primary)):
-        # Positions of another history say nothing about this one's WAL.
+        # Positions of another timeline say nothing about this one's WAL.
         yield from _removed(standby, primary)
 
 
-def _missing(standby: ServerSeen, primary: ServerSeen, name: str) -> Finding:
+def _missing(standby: ServerObservation, primary: ServerObservation, name: str) -> Finding:
     there = ", ".join(slot.name for slot in primary.slots) or "none"
     return Finding(
         "slot-missing",
         standby.name,
-        f"The primary has no slot {name}: never made, dropped, or left behind at a failover.",
+        f"The primary has no slot {name}: it was never created, was dropped, or stayed on the old primary"
+        " at a failover.",
         (f"slots of {primary.name}: {there}", *lines_about(standby.log, "slot-missing", limit=1)),
-        "Make it (02, section 2.3); the standby takes it up by itself while the primary still has its WAL.",
+        "Create it (02, section 2.3); the standby then uses it by itself, as long as the primary still"
+        " has its WAL.",
     )
 
 
-def _in_use(standby: ServerSeen, slot: Slot) -> Iterator[Finding]:
-    # A walsender of the standby's own address is a former connection of its own, or one that starts now.
+def _in_use(standby: ServerObservation, slot: Slot) -> Iterator[Finding]:
+    # A walsender with the standby's own address is its previous connection, or one that starts now.
     stale = slot.consumer_address == standby.pod.ip
     cause = (
-        "A former connection of this very standby still holds it; it ends after wal_sender_timeout."
+        "A previous connection of this standby still holds it; it ends after wal_sender_timeout."
         if stale
-        else "Another standby streams from it: each needs a slot of its own."
+        else "Another standby streams from it: each standby needs its own slot."
     )
     yield Finding(
         "slot-in-use",
         standby.name,
         cause,
         (f"slot {slot.name}: {slot.summary}", *lines_about(standby.log, "slot-in-use", limit=1)),
-        "Wait, or pg_terminate_backend of that pid."
+        "Wait, or end it by pg_terminate_backend(pid)."
         if stale
-        else f"Find the consumer by its address ({slot.consumer_address or 'local'}): give it a slot of"
-        " its own (02, section 2.3) and set its primary_slot_name. Taking another name for this standby"
-        " leaves an orphan.",
+        else f"Find the consumer by its address ({slot.consumer_address or 'local'}): create its own slot"
+        " (02, section 2.3) and set its primary_slot_name. Using another slot for this standby would"
+        " leave this one orphaned.",
     )
 
 
-def _not_used(standby: ServerSeen, wished: str, own: str) -> Finding:
+def _not_used(standby: ServerObservation, wanted_slot: str, own: str) -> Finding:
     return Finding(
         "slot-not-used",
         standby.name,
-        "Nothing keeps the WAL that it still needs while it is away.",
-        (f"primary_slot_name = {own!r}, wished {wished!r}",),
-        f"ALTER SYSTEM SET primary_slot_name = '{wished}' on the standby, then a reload (06, section 6.2).",
+        "While it is disconnected, nothing retains the WAL that it needs.",
+        (f"primary_slot_name = {own!r}, expected {wanted_slot!r}",),
+        f"ALTER SYSTEM SET primary_slot_name = '{wanted_slot}' on the standby, then reload (06, section"
+        " 6.2).",
     )
 
 
-def _removed(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
-    """WAL before the primary's oldest segment is gone; a receiver asks from the beginning of its segment.
+def _removed(standby: ServerObservation, primary: ServerObservation) -> Iterator[Finding]:
+    """Report WAL that was removed before the standby received it.
 
-    One that calls itself streaming is no proof to the contrary: it does so for a moment at each attempt.
+    A receiver requests WAL from the start of a segment. A standby that reports streaming is checked as well:
+    it does so for a moment at each attempt.
     """
     oldest = primary.condition.oldest_wal if primary.condition else None
     size = primary.facts.wal_segment_size
@@ -102,44 +106,44 @@ def _removed(standby: ServerSeen, primary: ServerSeen) -> Iterator[Finding]:
     yield Finding(
         "wal-removed",
         standby.name,
-        "The primary removed it: no slot kept it, or the slot's cap was"
-        " reached. A larger wal_keep_size brings nothing back.",
+        "The primary removed it: no slot retained it, or max_slot_wal_keep_size was reached. A larger"
+        " wal_keep_size does not bring it back.",
         (
             f"needed from {lsn_text(needed)}, the oldest on {primary.name} is {lsn_text(oldest)}"
             f" ({format_bytes(oldest - needed)} missing)",
             f"restore_command: {archive or 'none'}",
             *lines_about(standby.log, "wal-removed", limit=1),
         ),
-        "A new base backup (03); or restore_command on the standby, where an archive has that WAL.",
+        "Take a new base backup (03), or set restore_command on the standby if an archive has that WAL.",
     )
 
 
-def _state(slot: Slot, primary: ServerSeen, wanted: set[str]) -> Iterator[Finding]:
-    subject, seen = f"slot {slot.name}", (f"{primary.name}: {slot.summary}",)
+def _state(slot: Slot, primary: ServerObservation, wanted: set[str]) -> Iterator[Finding]:
+    subject, observed = f"slot {slot.name}", (f"{primary.name}: {slot.summary}",)
     cap = primary.condition.settings.get("max_slot_wal_keep_size") if primary.condition else ""
     if slot.lost:
         why = f" ({slot.invalidation_reason})" if slot.invalidation_reason else ""
         yield Finding(
             "slot-lost",
             subject,
-            f"WAL that it should have kept is gone{why}: the cap was reached"
-            f" (max_slot_wal_keep_size = {cap} MB).",
-            seen,
+            f"WAL that it should have retained was removed{why}: max_slot_wal_keep_size = {cap} MB was"
+            " reached.",
+            observed,
             _ANEW,
         )
     elif slot.wal_status == "unreserved":
         yield Finding(
             "slot-at-risk",
             subject,
-            "It is beyond its cap; the next checkpoint removes its WAL.",
-            (*seen, f"safe_wal_size {format_bytes(slot.safe_wal_size)}"),
-            "Raise max_slot_wal_keep_size now (06, section 6.1) and let its standby catch up.",
+            "It retains more than max_slot_wal_keep_size; the next checkpoint removes its WAL.",
+            (*observed, f"safe_wal_size {format_bytes(slot.safe_wal_size)}"),
+            "Raise max_slot_wal_keep_size now (06, section 6.1), then wait for its standby to catch up.",
         )
     elif not slot.active and slot.reserved and not slot.temporary and slot.name not in wanted:
         yield Finding(
             "slot-for-nobody",
             subject,
-            "No standby here is set to it, and WAL is kept for it without end.",
-            seen,
-            "Drop it by name, if its consumer is gone for good (07, section 7).",
+            "No standby here uses it, and it retains WAL without limit.",
+            observed,
+            "Drop it if its consumer will not return (07).",
         )
