@@ -34,7 +34,7 @@ def timed_phase(journal: Journal, phases: list[Entry], target: str, name: str) -
 
 def measured_silence(service: Service | None) -> Silence | None:
     """The longest gap in a client's writes; None where none was measured."""
-    gap = service.writing.longest if service and service.writing else None
+    gap = service.write_log.longest if service and service.write_log else None
     return (gap.start, gap.end) if gap is not None else None
 
 

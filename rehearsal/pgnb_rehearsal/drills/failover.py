@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgnb_rehearsal.drills.promise import Loss
+from pgnb_rehearsal.drills.guarantee import Loss
 from pgnb_rehearsal.drills.stage import PRIMARY, STANDBY, Stage
 
 _SETTINGS = {"wal_log_hints": "on", "wal_keep_size": "512MB", "max_slot_wal_keep_size": "1GB"}

@@ -30,7 +30,7 @@ def _hand_over(family: Family, old: str, slot: str) -> float:
     with measure_succession(pair, "secret:postgres-primary/password", when=change) as service:
         change.apply()
     verify(service.checks(longest=60.0))
-    assert service.found is not None and not service.found.missing
+    assert service.durability is not None and not service.durability.missing
     source = pair.source(ROLE, SECRET)
     carry_out(plan_followers(pair, source))
     carry_out(plan_return(pair, source, slot=slot, application_name=old))
@@ -38,7 +38,7 @@ def _hand_over(family: Family, old: str, slot: str) -> float:
     assert "without writes (measured by a client)" in plot_succession(pair, service).finding
     assert not plan_switchover(pair)
     assert not plan_service(pair)
-    return service.writing.longest.seconds
+    return service.write_log.longest.seconds
 
 
 _SERVERS = "app in (postgres-primary,replica-a,replica-b)"

@@ -272,12 +272,12 @@ def test_a_writing_clients_rows_and_gaps(pair: Pair) -> None:
         assert report.longest is not None
         assert report.longest.seconds > report.usual > 0
         lsn = marker(pair.primary)
-        assert writer.found(pair.primary, report).check.ok
-        assert writer.found(pair.standby, report, lsn=lsn).check.ok
+        assert writer.check_durability(pair.primary, report).check.ok
+        assert writer.check_durability(pair.standby, report, lsn=lsn).check.ok
         pair.primary.execute(
             "DELETE FROM heartbeat WHERE id = %s", (report.ids[3],), database=scratch.database
         )
-        assert list(writer.found(pair.primary, report).missing) == [report.ids[3]]
+        assert list(writer.check_durability(pair.primary, report).missing) == [report.ids[3]]
     finally:
         writer.stop()
         scratch.plan_drop().apply()

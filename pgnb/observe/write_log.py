@@ -24,7 +24,7 @@ _STILL_WRITING = 2.0
 
 
 @dataclass(frozen=True, repr=False)
-class Writing(Displayable):
+class WriteLog(Displayable):
     """What the client was told between `since` (or its beginning) and `asked`.
 
     `ids` and `times` belong together, in order of time; times are those at which the node took the line.
@@ -143,7 +143,7 @@ class Writing(Displayable):
 
 
 @dataclass(frozen=True, repr=False)
-class Found(Displayable):
+class DurabilityCheck(Displayable):
     """Acknowledged rows looked for on a server."""
 
     server: str
@@ -170,9 +170,9 @@ class Found(Displayable):
         return key_value_table(f"Acknowledged rows on {self.server}", facts)
 
 
-def writing_of(
+def write_log_of(
     name: str, lines: Iterable[LogLine], asked: datetime, since: datetime | None = None
-) -> Writing:
+) -> WriteLog:
     """What a log says: a line that is only an id is an acknowledged commit; the rest are words."""
     lines = [line for line in lines if line.text.strip()]
     told = sorted(
@@ -181,7 +181,7 @@ def writing_of(
         if line.at and _ID.match(line.text) and (since is None or line.at >= since)
     )
     said = [line for line in lines if not _ID.match(line.text) and not is_meters(line.text)]
-    return Writing(
+    return WriteLog(
         name,
         [row for _, row in told],
         [at for at, _ in told],
