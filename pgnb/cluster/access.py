@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from pgnb.cluster.api_errors import grant_remedy
 from pgnb.cluster.client import Api
-from pgnb.cluster.refusals import grant_remedy
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import ClusterError
 

@@ -77,6 +77,6 @@ def not_created(api: Api, workload: Workload) -> str:
     return said[-1] if said else ""
 
 
-def hopeless_refusal(message: str) -> bool:
+def permanent_refusal(message: str) -> bool:
     """Whether waiting does not help against a controller's refusal."""
     return any(words in message for words in _HOPELESS)

@@ -18,9 +18,9 @@ import urllib3
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
+from pgnb.cluster.api_errors import is_unknown_user, refusal
 from pgnb.cluster.helper_spec import HelperOptions
 from pgnb.cluster.kubeconfig import Target, renewed
-from pgnb.cluster.refusals import is_unknown_user, refusal
 from pgnb.cluster.server_spec import ServerOptions
 from pgnb.core.errors import AccessDenied, ApiUnreachable, GateClosed, PgnbError
 from pgnb.core.journal import Journal

@@ -13,7 +13,7 @@ from pgnb.cluster.channels import END_OF_STDIN, PIECE, STDIN, V4, V5, Output, bo
 from pgnb.cluster.loop import LOOP
 from pgnb.cluster.objects import get
 from pgnb.cluster.pods import Pod
-from pgnb.cluster.selection import account
+from pgnb.cluster.selection import describe_pods
 from pgnb.cluster.sockets import ProtocolRefused, Socket, Sockets
 from pgnb.core.errors import ClusterError, DeadlineExceeded, ExecFailed, PodError
 
@@ -59,7 +59,7 @@ def _run(
     sockets: Sockets, pod: Pod, argv: tuple[str, ...], stdin: bytes, timeout: float, check: bool
 ) -> ExecResult:
     started = monotonic()
-    sockets.hold()
+    sockets.acquire()
     output = Output()
     try:
         _run_on_loop(sockets, pod, asyncio.wait_for(_exchange(sockets, pod, argv, stdin, output), timeout))
@@ -82,7 +82,7 @@ def _run_on_loop(sockets: Sockets, pod: Pod, work: Coroutine[None, None, None]) 
         if type(error) is not ClusterError:
             raise
         # The node answers 500, without a word, for a container that does not run.
-        state = account(sockets.api, [get(sockets.api, "pods", pod.name) or dict(pod.object)])
+        state = describe_pods(sockets.api, [get(sockets.api, "pods", pod.name) or dict(pod.object)])
         raise PodError(f"no command can run in pod {pod.name}", found=f"{state} ({error.found})") from error
 
 

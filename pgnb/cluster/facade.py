@@ -162,11 +162,11 @@ class Cluster:
 
     def pod(self, selector: str, container: str = "") -> Pod:
         """The one Ready pod that the selector matches. Raises PodError with all that match and why not."""
-        return selection.the_one(self.api, selector, container)
+        return selection.single_ready_pod(self.api, selector, container)
 
     def refresh(self, pod: Pod) -> Pod:
         """The same pod as it is now. Raises NotFound when it is gone or replaced."""
-        return selection.again(self.api, pod)
+        return selection.reload_pod(self.api, pod)
 
     def exec(
         self,

@@ -122,7 +122,7 @@ class _Relay:
         self._tcp: tuple[str, int] | None = None
 
     def start(self) -> None:
-        self.sockets.hold()
+        self.sockets.acquire()
         LOOP.hold(self, self._forward.close)
         self._forward.host = _private_directory()
         LOOP.run(self._listen(f"{self._forward.host}/.s.PGSQL.{_SOCKET_NUMBER}"))

@@ -17,10 +17,10 @@ from pgnb.cluster.helper_spec import CONTAINER, LABELS, HelperPod
 from pgnb.cluster.logs import LogLine, read_log
 from pgnb.cluster.objects import create, delete, get, list_all
 from pgnb.cluster.owner import ANNOTATION, WORK, has_died, this_process
+from pgnb.cluster.pod_state import not_ready_reason, permanent_failure, remedy_for
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.selection import events_if_allowed
 from pgnb.cluster.sockets import Sockets
-from pgnb.cluster.trouble import explain, hopeless, remedy_for
 from pgnb.core.errors import AccessDenied, Conflict, ExecFailed, NotFound, PodError
 from pgnb.core.wait import wait_until
 
@@ -114,7 +114,7 @@ def _to_its_end(
         lambda pod: bool(_terminated(pod)),
         timeout=timeout,
         every=0.25,
-        describe=lambda pod: lines[-1].text if lines else explain(pod) or "runs",
+        describe=lambda pod: lines[-1].text if lines else not_ready_reason(pod) or "runs",
     )
     _follow(api, name, lines, on_log)
     return ended
@@ -210,8 +210,8 @@ def wait_started(api: Api, name: str, timeout: float) -> Object:
     def probe() -> Object:
         pod = _read(api, name)
         events = () if _has_started(pod) else events_if_allowed(api, pod)
-        if reason := hopeless(pod, events):
-            found = explain(pod, events)
+        if reason := permanent_failure(pod, events):
+            found = not_ready_reason(pod, events)
             raise PodError(
                 f"the helper pod {name} cannot start: {reason}", found=found, remedy=remedy_for(found)
             )
@@ -223,10 +223,10 @@ def wait_started(api: Api, name: str, timeout: float) -> Object:
         _has_started,
         timeout=timeout,
         every=0.2,
-        describe=lambda pod: explain(pod, events_if_allowed(api, pod)) or "runs",
+        describe=lambda pod: not_ready_reason(pod, events_if_allowed(api, pod)) or "runs",
         remedy=lambda pod: (
-            f"{remedy_for(explain(pod, events_if_allowed(api, pod)), 'See its events.')} A node, a volume or"
-            " an image that comes slowly needs a longer start_timeout."
+            f"{remedy_for(not_ready_reason(pod, events_if_allowed(api, pod)), 'See its events.')}"
+            " If the node, the volume or the image is slow to come, give a longer start_timeout."
         ),
     )
 
@@ -293,5 +293,5 @@ def _remove(api: Api, name: str, *, uid: str = "") -> None:
         lambda: get(api, "pods", name),
         lambda pod: pod is None,
         timeout=_GONE,
-        describe=lambda pod: explain(pod) if pod else "gone",
+        describe=lambda pod: not_ready_reason(pod) if pod else "gone",
     )

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgnb.cluster.lasting import outlives_pod
-from pgnb.cluster.trouble import condition, explain
+from pgnb.cluster.persistence import outlives_pod
+from pgnb.cluster.pod_state import condition, not_ready_reason
 from pgnb.core.display import Table, key_value_table
 from pgnb.core.errors import PodError
 
@@ -30,7 +30,7 @@ class Mount:
     name: str = ""
     sub_path: str = ""
     read_only: bool = False
-    lasts: bool = False
+    persistent: bool = False
     """Whether what is written there outlives the pod."""
 
     @property
@@ -75,7 +75,7 @@ class Pod:
     """Kind and name of the controller; empty texts for a bare pod."""
     mounts: tuple[Mount, ...]
     env: tuple[EnvRef, ...]
-    trouble: str
+    not_ready_reason: str
     """Why it is not Ready, in the kubelet's or scheduler's words; empty when it is."""
     object: Mapping[str, Any] = field(repr=False, compare=False)
 
@@ -101,7 +101,7 @@ class Pod:
             _owner(meta),
             _mounts(spec, chosen),
             _env(chosen),
-            explain(pod, events),
+            not_ready_reason(pod, events),
             pod,
         )
 
@@ -154,7 +154,7 @@ class Pod:
         facts = {
             "container": f"{self.container} of {', '.join(self.containers)}",
             "image": self.image,
-            "state": self.trouble or "Ready",
+            "state": self.not_ready_reason or "Ready",
             "node": self.node,
             "address": self.ip,
             "restarts": self.restarts,

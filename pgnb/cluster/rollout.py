@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pgnb.cluster.admission import hopeless_refusal, not_created
+from pgnb.cluster.admission import not_created, permanent_refusal
 from pgnb.cluster.client import Api, Object
-from pgnb.cluster.lasting import assert_claims_kept
 from pgnb.cluster.objects import (
     MERGE,
     STRATEGIC,
@@ -21,8 +20,9 @@ from pgnb.cluster.objects import (
     list_all,
     send_patch_as_seen,
 )
-from pgnb.cluster.selection import account
-from pgnb.cluster.trouble import explain, hopeless, remedy_for
+from pgnb.cluster.persistence import assert_claims_kept
+from pgnb.cluster.pod_state import not_ready_reason, permanent_failure, remedy_for
+from pgnb.cluster.selection import describe_pods
 from pgnb.cluster.workloads import Workload, read_workload
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import ParameterError, PodError
@@ -51,7 +51,7 @@ class _Pods:
 
     @property
     def ready(self) -> tuple[Object, ...]:
-        return tuple(pod for pod in self.found if not explain(pod))
+        return tuple(pod for pod in self.found if not not_ready_reason(pod))
 
 
 def scale_and_wait(api: Api, workload: Workload, replicas: int, *, timeout: float = TIMEOUT) -> str:
@@ -101,7 +101,7 @@ def wait_scaled(
 def _pods(api: Api, workload: Workload) -> _Pods:
     """Those that the selector matches and that no other workload owns."""
     found = tuple(list_all(api, "pods", workload.selector))
-    return _Pods(found, account(api, found) or not_created(api, workload) or "no pod")
+    return _Pods(found, describe_pods(api, found) or not_created(api, workload) or "no pod")
 
 
 def plan_scale(api: Api, workload: Workload, replicas: int, *, timeout: float = TIMEOUT) -> Change:
@@ -214,14 +214,14 @@ def _wait_rolled_out(
 
 
 def _hopeful(workload: Workload, pods: _Pods, old: frozenset[str]) -> _Pods:
-    if not pods.found and hopeless_refusal(pods.states):
+    if not pods.found and permanent_refusal(pods.states):
         raise PodError(
             f"{workload.label}: no pod can be created",
             found=pods.states,
             remedy=remedy_for(pods.states, _NOT_MADE),
         )
     new = [pod for pod in pods.found if pod["metadata"]["uid"] not in old]
-    if reasons := [reason for pod in new if (reason := hopeless(pod))]:
+    if reasons := [reason for pod in new if (reason := permanent_failure(pod))]:
         raise PodError(
             f"{workload.label}: its new pod cannot start ({reasons[0]})",
             found=pods.states,
@@ -244,7 +244,7 @@ def rolled_out(found: Object, generation: int) -> bool:
 
 def _safe_to_restart(api: Api, workload: Workload, data: str) -> Checks:
     pods = _pods(api, workload)
-    wrong = [explain(pod) for pod in pods.found if explain(pod)]
+    wrong = [not_ready_reason(pod) for pod in pods.found if not_ready_reason(pod)]
     items = [
         Check(
             "data outlives the pod",

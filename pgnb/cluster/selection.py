@@ -7,9 +7,9 @@ from typing import Any
 
 from pgnb.cluster.client import Api, Object
 from pgnb.cluster.objects import events_of, get, list_all
+from pgnb.cluster.pod_state import condition, not_ready_reason
 from pgnb.cluster.pods import Pod, likely_container
 from pgnb.cluster.rolechange import told_changes
-from pgnb.cluster.trouble import condition, explain
 from pgnb.core.errors import ClusterError, NotFound, PodError
 
 
@@ -19,7 +19,7 @@ def matching(api: Api, selector: str, container: str = "") -> tuple[Pod, ...]:
     return tuple(_seen(api, pod, likely_container(pod, container)) for pod in found)
 
 
-def the_one(api: Api, selector: str, container: str = "") -> Pod:
+def single_ready_pod(api: Api, selector: str, container: str = "") -> Pod:
     """The one pod that matches, is Ready and is not being deleted. Raises PodError with all that match."""
     found = list_all(api, "pods", selector)
     living = [pod for pod in found if _in_service(pod)]
@@ -30,7 +30,7 @@ def the_one(api: Api, selector: str, container: str = "") -> Pod:
     raise _none_ready(api, selector, found) if found else _none_at_all(api, selector)
 
 
-def again(api: Api, pod: Pod) -> Pod:
+def reload_pod(api: Api, pod: Pod) -> Pod:
     """The same pod as it is now. Raises NotFound when it is gone or another one has its name."""
     now = get(api, "pods", pod.name)
     if now is None or now["metadata"]["uid"] != pod.uid:
@@ -50,9 +50,11 @@ def events_if_allowed(api: Api, pod: Mapping[str, Any]) -> Sequence[Object]:
         return ()  # Events only explain; without the right to read them the status must do.
 
 
-def account(api: Api, pods: Sequence[Object]) -> str:
+def describe_pods(api: Api, pods: Sequence[Object]) -> str:
     """Each pod with its state: Ready, or why not."""
-    texts = ((pod, explain(pod, () if _in_service(pod) else events_if_allowed(api, pod))) for pod in pods)
+    texts = (
+        (pod, not_ready_reason(pod, () if _in_service(pod) else events_if_allowed(api, pod))) for pod in pods
+    )
     return "; ".join(f"{pod['metadata']['name']}: {text or 'Ready'}" for pod, text in texts)
 
 
@@ -74,7 +76,7 @@ def _several(api: Api, selector: str, living: Sequence[Object]) -> PodError:
 def _none_ready(api: Api, selector: str, found: Sequence[Object]) -> PodError:
     return PodError(
         f"no pod that matches {selector!r} in the namespace {api.namespace} is Ready",
-        found=account(api, found),
+        found=describe_pods(api, found),
         remedy="Wait until it is, or mend what it says: kubectl describe pod, kubectl logs.",
     )
 

@@ -12,10 +12,10 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
+from pgnb.cluster.api_errors import refusal
 from pgnb.cluster.client import Api, unreachable
 from pgnb.cluster.kubeconfig import Target
 from pgnb.cluster.loop import LOOP
-from pgnb.cluster.refusals import refusal
 from pgnb.core.errors import AccessDenied, ApiUnreachable
 
 Socket = aiohttp.ClientWebSocketResponse
@@ -112,7 +112,7 @@ class Sockets:
         self._connectors.append((self.api.target, made))
         return made
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         """Keep the loop running until `close`."""
         LOOP.hold(self, self.close)
 
@@ -121,7 +121,7 @@ class Sockets:
         for close in list(self.closers):
             close()
         if self._connectors:
-            self.hold()
+            self.acquire()
             LOOP.run(self._close_connectors())
         LOOP.release(self)
 

@@ -153,7 +153,7 @@ def volume_of(api: Api, pod: Pod, path: str) -> Volume:
         return Volume(path, "", "")
     if mount.claim:
         return _claimed(api, path, mount)
-    return Volume(path, mount.path, mount.source, persistent=mount.lasts)
+    return Volume(path, mount.path, mount.source, persistent=mount.persistent)
 
 
 def _claimed(api: Api, path: str, mount: Mount) -> Volume:

@@ -24,7 +24,7 @@ _BINARY_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 @runtime_checkable
-class Shown(Protocol):
+class SupportsHtml(Protocol):
     """What a cell may end with."""
 
     def _repr_html_(self) -> str: ...

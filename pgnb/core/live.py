@@ -6,7 +6,7 @@ import sys
 from time import monotonic
 from typing import Any
 
-from pgnb.core.display import Shown
+from pgnb.core.display import SupportsHtml
 
 _EVERY = 0.5
 """Seconds between two pictures at least."""
@@ -22,7 +22,7 @@ class Live:
         self._handle: Any = None
         self._shown = monotonic()
 
-    def show(self, content: Shown) -> None:
+    def show(self, content: SupportsHtml) -> None:
         """Rewrite the output, at most twice a second; what is over at once is never shown."""
         if monotonic() - self._shown < _EVERY or not _in_notebook():
             return

@@ -55,7 +55,7 @@ class Poller:
 
     def _run(self) -> None:
         login = replace(
-            self.server.login, patience=_PATIENCE, connect_timeout=2, statement_timeout=2 * _PATIENCE
+            self.server.login, reconnect_timeout=_PATIENCE, connect_timeout=2, statement_timeout=2 * _PATIENCE
         )
         session = Session(self.server.route, login, self.server.database)
         tick = 0

@@ -56,7 +56,7 @@ class OnlineChange(Change):
         return Table.of(columns, rows, title="Settings", note="" if rows else "No setting was wished for.")
 
     def _row(self, block: Block, setting: Setting) -> tuple[object, ...]:
-        wished = Cell(setting.wish_display, "good" if setting.met else "warn")
+        wished = Cell(setting.desired_display, "good" if setting.met else "warn")
         return (
             block.server.name,
             setting.name,

@@ -94,4 +94,4 @@ def _values(server: Server, wishes: Wishes) -> dict[str, int]:
     """What each of the five will be, where one is wished for: as it is, where that fulfils the wish."""
     named = {name: value for name, value in wishes.items() if name.lower() in FIVE}
     found = server.settings(named) if named else ()
-    return {s.name: int(s.value if s.met or s.wish is None else s.wish.value) for s in found}
+    return {s.name: int(s.value if s.met or s.desired is None else s.desired.value) for s in found}

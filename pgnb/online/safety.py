@@ -40,7 +40,7 @@ def _of_stage(primary: Server, stage: Stage) -> Iterable[Check]:
 
 def _bytes(setting: Setting) -> int | None:
     """The wished size; None stands for no limit (-1)."""
-    size = int(setting.wish.value if setting.wish else setting.value)
+    size = int(setting.desired.value if setting.desired else setting.value)
     return None if size < 0 else size * _MB
 
 
@@ -69,7 +69,7 @@ def _room_checks(server: Server, setting: Setting) -> Iterable[Check]:
 
 def _feedback_checks(primary: Server, standby: Server, changed: Mapping[str, Setting]) -> Iterable[Check]:
     """Feedback keeps rows from vacuum on the primary; a slot remembers it when the standby is gone (28)."""
-    wish = changed[_FEEDBACK].wish
+    wish = changed[_FEEDBACK].desired
     if wish is None or wish.value != "on":
         return
     oldest = primary.scalar("SELECT max(pg_catalog.age(xmin)) FROM pg_catalog.pg_replication_slots")

@@ -27,13 +27,13 @@ def _unquoted(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL)
 
 
-def merged(text: str, wished: str) -> str:
+def merged(text: str, desired: str) -> str:
     """A connection led elsewhere: what `wished` says, and of the former text whatever else it said.
 
     A password is left out (a passfile has it), and so is an address that would win over the host.
     """
     kept = {key: value for key, value in parts_of(text).items() if key not in ("password", "hostaddr")}
-    return conninfo(kept | parts_of(wished))
+    return conninfo(kept | parts_of(desired))
 
 
 def quote(value: str) -> str:

@@ -66,7 +66,7 @@ def plan_role(server: Server, role: str, secret_name: str, *, secret_key: str = 
         title,
         server.journal,
         _describe(found, standing),
-        _wished(found, secret_name, secret_key),
+        _desired(found, secret_name, secret_key),
         steps,
         note=_note(found, server),
         undo_text=_undo_text(found, standing, secret_name),
@@ -199,7 +199,7 @@ def _describe(found: RolePlan, password: Secret | None) -> str:
     return f"role {found.role}: there{lacks}\npassword: {_fit_words(found)}\n{secret}"
 
 
-def _wished(found: RolePlan, secret_name: str, key: str) -> str:
+def _desired(found: RolePlan, secret_name: str, key: str) -> str:
     return f"role {found.role}: LOGIN REPLICATION\npassword: that of secret/{secret_name}, key {key}\n"
 
 

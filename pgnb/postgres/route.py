@@ -124,7 +124,7 @@ class ThroughPod:
 
     def _pod_words(self, pod: Pod) -> str:
         other = "" if pod.uid == self.pod.uid else "another pod: "
-        return f"{other}{pod.name}: {pod.trouble or 'Ready'}, {pod.restarts} restarts"
+        return f"{other}{pod.name}: {pod.not_ready_reason or 'Ready'}, {pod.restarts} restarts"
 
     def close(self) -> None:
         with self._lock:

@@ -174,7 +174,7 @@ class Server:
     def _make_session(self, database: str, login: Login) -> Session:
         if not self.present:
             raise ConnectionFailed(f"{self.name}: not there yet", found=self.route.state())
-        return Session(self.route, login, database, greet=self._recognise)
+        return Session(self.route, login, database, on_reconnect=self._recognise)
 
     def _recognise(self, session: Session) -> None:
         """After a reconnection: is it the same database cluster? Its role may have changed, too."""

@@ -78,10 +78,10 @@ def switch(pair: Redirection, seen: Object | None = None, labels: Mapping[str, s
     `seen` is the Service as the plan saw it, and `labels` are the candidate's own; without them, as they are
     now. Raises Conflict when somebody else changed the Service since.
     """
-    service, wished = seen or read_service(pair), labels or own_labels(pair.candidate)
+    service, desired = seen or read_service(pair), labels or own_labels(pair.candidate)
     former = dict.fromkeys(service["spec"]["selector"])
-    body = {"spec": {"selector": {**former, **wished}}}
-    pair.cluster.patch_as_seen(service, body, f"selector: {selector_words(wished)}")
+    body = {"spec": {"selector": {**former, **desired}}}
+    pair.cluster.patch_as_seen(service, body, f"selector: {selector_words(desired)}")
     return _wait_endpoints(pair)
 
 

@@ -30,7 +30,7 @@ from pgnb.core.errors import (
 from pgnb.core.secrecy import masked
 from pgnb.core.wait import wait_until
 from pgnb.postgres import encryption
-from pgnb.postgres.refusals import is_final, remedy_for
+from pgnb.postgres.connect_errors import is_final, remedy_for
 from pgnb.postgres.route import Route
 from pgnb.postgres.rows import Params, Rows
 from pgnb.postgres.rows import Row as Row
@@ -58,8 +58,8 @@ _HOLDERS = "Somebody holds the lock: see pg_locks and pg_blocking_pids(), and ru
 _FAILED = psycopg.pq.TransactionStatus.INERROR
 _OPEN = psycopg.pq.TransactionStatus.INTRANS
 # What may be over in a moment; a missing Secret or right is not.
-_PASSING = (ConnectionFailed, PodError, ForwardFailed, ApiUnreachable)
-_EVERYWHERE = {
+_TRANSIENT = (ConnectionFailed, PodError, ForwardFailed, ApiUnreachable)
+_SESSION_SETTINGS = {
     # The driver reads these styles only; a database may have been given others.
     "datestyle": "ISO",
     "intervalstyle": "postgres",
@@ -107,12 +107,12 @@ class Login:
     connect_timeout: int = 10
     statement_timeout: float = 60.0
     lock_timeout: float = 10.0
-    patience: float = 60.0
+    reconnect_timeout: float = 60.0
     read_only: bool = False
 
     def options(self) -> str:
         """What libpq sends with the start of a session."""
-        settings = dict(_EVERYWHERE)
+        settings = dict(_SESSION_SETTINGS)
         settings["statement_timeout"] = str(int(self.statement_timeout * 1000))
         settings["lock_timeout"] = str(int(self.lock_timeout * 1000))
         if self.read_only:
@@ -134,13 +134,18 @@ class Session:
     """
 
     def __init__(
-        self, route: Route, login: Login, database: str, *, greet: Callable[[Session], None] | None = None
+        self,
+        route: Route,
+        login: Login,
+        database: str,
+        *,
+        on_reconnect: Callable[[Session], None] | None = None,
     ) -> None:
         self.database = database
         self.notices: deque[str] = deque(maxlen=_NOTICES)
         self._route = route
         self._login = login
-        self._greet = greet
+        self._on_reconnect = on_reconnect
         self._lock = RLock()
         self._connection: psycopg.Connection[Row] | None = None
         self._connected_before = False
@@ -228,8 +233,8 @@ class Session:
 
     def _greet_or_close(self) -> None:
         try:
-            if self._greet is not None:
-                self._greet(self)
+            if self._on_reconnect is not None:
+                self._on_reconnect(self)
         except BaseException:
             self.close()
             raise
@@ -243,18 +248,20 @@ class Session:
                 if failures:
                     self._route.renew()
                 return self._connect()
-            except _PASSING as failure:
+            except _TRANSIENT as failure:
                 failures.append(failure)
                 if isinstance(failure, ConnectionFailed) and is_final(failure.found):
                     raise
                 return None
 
-        patience = self._login.patience if self._connected_before else self._login.connect_timeout
+        reconnect_timeout = (
+            self._login.reconnect_timeout if self._connected_before else self._login.connect_timeout
+        )
         try:
             found = wait_until(
                 f"a session on {self._route.name}",
                 attempt,
-                timeout=patience,
+                timeout=reconnect_timeout,
                 every=0.2,
                 describe=lambda made: "connected" if made else failures[-1].found or failures[-1].message,
             )

@@ -38,7 +38,7 @@ def find_standbys(
         return ()
     raise PodError(
         f"{len(found)} Ready pods match {selector!r} in the namespace {cluster.namespace}",
-        found="; ".join(f"{pod.name}: {pod.trouble or 'Ready'}" for pod in cluster.pods(selector))
+        found="; ".join(f"{pod.name}: {pod.not_ready_reason or 'Ready'}" for pod in cluster.pods(selector))
         or "no pod",
         remedy=f"At least {at_least} must be: section 3 makes a standby (03_replica_bootstrap).",
     )

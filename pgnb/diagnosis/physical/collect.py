@@ -99,7 +99,7 @@ class _Collector:
     def _look_at(self, part: Part, selector: str, pod: Pod, container: str) -> ServerSeen:
         seen = ServerSeen(part, pod, tuple(self._events(pod)), tuple(self._log(pod)))
         if not pod.ready:
-            return replace(seen, refused=pod.trouble)
+            return replace(seen, refused=pod.not_ready_reason)
         try:
             own = own_selector(self.cluster, pod, selector)
             server = find_server(

@@ -148,7 +148,7 @@ class ServerSeen:
     @property
     def row(self) -> tuple[object, ...]:
         """The server in a table: state, role, history, receiver, disk, and how much its log complains."""
-        state = Cell("Ready", "good") if self.pod.ready else Cell(self.pod.trouble, "bad")
+        state = Cell("Ready", "good") if self.pod.ready else Cell(self.pod.not_ready_reason, "bad")
         role = self.facts.role if self.asked else Cell("no session", "bad")
         receives = self.receiver.status if self.receiver else None
         free = f"{format_bytes(self.disk.free)} of {format_bytes(self.disk.size)}" if self.disk else None

@@ -78,7 +78,7 @@ class OldPrimary:
 
     def trouble(self, pod: Pod) -> str:
         """A pod's state in words; empty for a Ready one that is heard."""
-        return "; ".join(part for part in (pod.trouble, self._node_trouble(pod)) if part)
+        return "; ".join(part for part in (pod.not_ready_reason, self._node_trouble(pod)) if part)
 
     def server(self) -> tuple[Server | None, str]:
         """The server, with its facts read now, and ""; or None and why it does not answer."""

@@ -50,7 +50,7 @@ class Quiet:
                 remedy="Allow it for the switchover: it is how writes are stopped, and taken back.",
             )
         self.edit = SystemEdit(_SETTING, self.standing(), "on")
-        self.edit.make(self.server)
+        self.edit.apply(self.server)
         self._reload("on")
         now = self.server.scalar("SELECT pg_catalog.clock_timestamp()")
         ended = self.server.execute(_END_SESSIONS, (now,), what="end the clients' sessions")
@@ -67,13 +67,13 @@ class Quiet:
     def forget(self) -> None:
         """The file as it was, without a reload: this server stays read-only, its next start will not be."""
         if self.edit is not None:
-            self.edit.reversed().make(self.server)
+            self.edit.inverse().apply(self.server)
 
     def end(self) -> str:
         """Writes are let in again."""
         if self.edit is None:
             return "Nothing was changed."
-        if not self.edit.reversed().stands(self.server):
+        if not self.edit.inverse().is_current(self.server):
             self._reload_only()
             return "Writes are let in again."
         self.forget()

@@ -124,14 +124,14 @@ def _standing_rules(server: Server) -> list[HbaRule]:
 def _with_wishes(text: str, settings: Sequence[Setting]) -> str:
     """The text with the wishes; a line that fulfils one, in whatever unit, stays as it is."""
     standing = settings_of(text)
-    wished = {}
+    desired = {}
     for setting in settings:
-        if setting.wish is None:
+        if setting.desired is None:
             raise ParameterError(f"no value for {setting.name}")
         now = standing.get(setting.name.lower())
-        if now is None or not setting.wish.accepts(setting.row, value_of(setting.row, now)):
-            wished[setting.name] = setting.shown if setting.met else setting.wish.text
-    return with_settings(text, wished)
+        if now is None or not setting.desired.accepts(setting.row, value_of(setting.row, now)):
+            desired[setting.name] = setting.shown if setting.met else setting.desired.text
+    return with_settings(text, desired)
 
 
 def _data(server: Server, name: str) -> dict[str, str] | None:

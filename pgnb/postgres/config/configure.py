@@ -16,14 +16,14 @@ from pgnb.core.checks import Check, Checks
 from pgnb.core.display import Table
 from pgnb.core.errors import ChangeFailed, ParameterError, QueryFailed
 from pgnb.core.plan import Change, Step
-from pgnb.postgres.config.conftext import MANAGED_FILE, managed, with_include
-from pgnb.postgres.config.edits import Edit, FileEdit, SystemEdit, file_errors, make_all
+from pgnb.postgres.config.conftext import MANAGED_FILE, with_include, with_managed_settings
+from pgnb.postgres.config.edits import Edit, FileEdit, SystemEdit, file_errors, apply_edits
 from pgnb.postgres.config.files import Place, look_at, read_file
 from pgnb.postgres.config.places import GENERATED, cap_checks
 from pgnb.postgres.config.reload import reload_configuration
 from pgnb.postgres.config.settings import Setting
-from pgnb.postgres.config.startable import start_checks
-from pgnb.postgres.config.values import Wanted, Wish, value_of
+from pgnb.postgres.config.startup_checks import startup_checks
+from pgnb.postgres.config.values import SettingRequirement, Wanted, value_of
 from pgnb.postgres.rows import Row
 from pgnb.postgres.server import Server
 
@@ -50,7 +50,7 @@ class SettingsChange(Change):
     @property
     def restart_table(self) -> Table:
         """What a restart would bring, and what it is for."""
-        rows = [(s.name, s.display, s.wish_display, s.row["short_desc"]) for s in self.waiting]
+        rows = [(s.name, s.display, s.desired_display, s.row["short_desc"]) for s in self.waiting]
         note = "" if rows else "Nothing waits for a restart."
         return Table.of(
             ("setting", "now", "wished", "what for"), rows, title="Waits for a restart", note=note
@@ -76,13 +76,18 @@ def plan_settings(
     _refuse_unreachable(server, [s for s in settings if not s.met])
     edits = _edits(server, [*to_do, *_to_move(server, settings, to_do, entries)], entries)
     unread = [s for s in settings if not s.met and s.needs == "reload" and s.row["source"] in _FROM_FILES]
-    change = edits_change(server, title, edits, reload=bool(unread), wishes=to_do)
+    change = edits_change(server, title, edits, reload=bool(unread), desired=to_do)
     change.places = _places(to_do, edits)
     return _with_waiting(change, restart, entries, write_restart)
 
 
 def edits_change(
-    server: Server, title: str, edits: Sequence[Edit], *, reload: bool = False, wishes: Sequence[Setting] = ()
+    server: Server,
+    title: str,
+    edits: Sequence[Edit],
+    *,
+    reload: bool = False,
+    desired: Sequence[Setting] = (),
 ) -> SettingsChange:
     """A change made of edits, validated together, then a reload; its undo is the same with the way back."""
     steps = []
@@ -91,13 +96,13 @@ def edits_change(
             Step(
                 server.name,
                 f"{_says(edits)}; validate, else put back",
-                lambda: make_all(server, edits, lambda: file_errors(server)),
+                lambda: apply_edits(server, edits, lambda: file_errors(server)),
                 journalled=True,
             )
         )
     if edits or reload:
-        steps.append(Step(server.name, "reload the configuration", lambda: _reload(server, edits, wishes)))
-    back = [edit.reversed() for edit in reversed(edits)]
+        steps.append(Step(server.name, "reload the configuration", lambda: _reload(server, edits, desired)))
+    back = [edit.inverse() for edit in reversed(edits)]
     return SettingsChange(
         title,
         server.journal,
@@ -105,21 +110,21 @@ def edits_change(
         after=_text(edits, 1),
         steps=steps,
         undo_text="the former texts are put back by the same way" if edits else "",
-        precheck=lambda: _precheck(server, edits, wishes),
+        precheck=lambda: _precheck(server, edits, desired),
         undo=(lambda: edits_change(server, f"undo: {title}", back)) if edits else None,
     )
 
 
-def _reload(server: Server, edits: Sequence[Edit], wishes: Sequence[Setting]) -> str:
+def _reload(server: Server, edits: Sequence[Edit], desired: Sequence[Setting]) -> str:
     """Reload; then what takes a restart must be pending: the server says so of accepted values only."""
     result = reload_configuration(server)
-    names = [wish.name for wish in wishes if wish.needs == "restart"]
+    names = [one.name for one in desired if one.needs == "restart"]
     refused = [s for s in server.settings(names) if not s.pending_restart] if names else []
-    wrong = [s.name for s in refused if not _wished(wishes, s.name).accepts(s.row, s.value)]
+    wrong = [s.name for s in refused if not _desired_of(desired, s.name).accepts(s.row, s.value)]
     if not wrong:
         return result
     for edit in reversed(edits):
-        edit.reversed().make(server)
+        edit.inverse().apply(server)
     reload_configuration(server)
     raise ChangeFailed(
         f"{server.name} does not accept the value of {', '.join(wrong)}",
@@ -128,8 +133,8 @@ def _reload(server: Server, edits: Sequence[Edit], wishes: Sequence[Setting]) ->
     )
 
 
-def _wished(wishes: Sequence[Setting], name: str) -> Wish:
-    return next(w.wish for w in wishes if w.name == name and w.wish is not None)
+def _desired_of(desired: Sequence[Setting], name: str) -> SettingRequirement:
+    return next(w.desired for w in desired if w.name == name and w.desired is not None)
 
 
 def _with_waiting(
@@ -144,7 +149,7 @@ def _waits(setting: Setting, entries: Mapping[str, Row], written: bool) -> str:
     words = "will stand in the file" if written else "is not written"
     if not _differs(setting, entries):
         words = "stands in the file"
-    return f"{setting.name} = {setting.wish}: {words}, and waits for a restart."
+    return f"{setting.name} = {setting.desired}: {words}, and waits for a restart."
 
 
 def _entries(server: Server) -> dict[str, Row]:
@@ -158,12 +163,12 @@ def _entries(server: Server) -> dict[str, Row]:
 
 def _differs(setting: Setting, entries: Mapping[str, Row]) -> bool:
     """Whether a file must be written for the wish to hold now and after the next restart."""
-    if setting.wish is None:
+    if setting.desired is None:
         return False
     entry = entries.get(setting.name.lower())
     if entry is None:
         return not setting.met
-    return not setting.wish.accepts(setting.row, value_of(setting.row, entry["setting"]))
+    return not setting.desired.accepts(setting.row, value_of(setting.row, entry["setting"]))
 
 
 def _refuse_unreachable(server: Server, unmet: Sequence[Setting]) -> None:
@@ -183,7 +188,7 @@ def _edits(server: Server, settings: Sequence[Setting], entries: Mapping[str, Ro
         return []
     config_file = _config_file(server)
     place = look_at(server, config_file)
-    usable = place.writable and place.lasts
+    usable = place.writable and place.persistent
     in_auto = [s for s in settings if not usable or _stands_in_auto(s, entries)]
     in_file = [s for s in settings if s not in in_auto]
     if in_auto and not server.facts.allow_alter_system:
@@ -208,8 +213,8 @@ def _stands_in_auto(setting: Setting, entries: Mapping[str, Row]) -> bool:
 
 def _system_edit(setting: Setting, entries: Mapping[str, Row]) -> SystemEdit:
     entry = entries[setting.name.lower()] if _stands_in_auto(setting, entries) else None
-    assert setting.wish is not None
-    return SystemEdit(setting.name, entry["setting"] if entry else None, setting.wish.text)
+    assert setting.desired is not None
+    return SystemEdit(setting.name, entry["setting"] if entry else None, setting.desired.text)
 
 
 def _places(settings: Sequence[Setting], edits: Sequence[Edit]) -> dict[str, str]:
@@ -219,16 +224,16 @@ def _places(settings: Sequence[Setting], edits: Sequence[Edit]) -> dict[str, str
 
 def _file_edits(server: Server, config_file: str, place: Place, settings: Sequence[Setting]) -> list[Edit]:
     """The managed file first: a main file that includes nothing is harmless, the other way round too."""
-    wished = {s.name: s.wish.text for s in settings if s.wish}
+    desired = {s.name: s.desired.text for s in settings if s.desired}
     main = read_file(server, config_file) or ""
     path = str(PurePosixPath(config_file).with_name(MANAGED_FILE))
     own = read_file(server, path)
     edits = [
-        FileEdit(path, own, managed(own or "", wished), place.owner),
+        FileEdit(path, own, with_managed_settings(own or "", desired), place.owner),
         FileEdit(
             config_file,
             main,
-            with_include(main, frozenset(n.lower() for n in wished)),
+            with_include(main, frozenset(n.lower() for n in desired)),
             place.owner,
             place.mode,
         ),
@@ -240,9 +245,9 @@ def _to_move(
     server: Server, settings: Sequence[Setting], to_do: Sequence[Setting], entries: Mapping[str, Row]
 ) -> list[Setting]:
     """Settings in force whose line is in a managed file that the next pod will not have."""
-    lines = {s.name: entries.get(s.name.lower()) for s in settings if s.wish and s not in to_do}
+    lines = {s.name: entries.get(s.name.lower()) for s in settings if s.desired and s not in to_do}
     managed_lines = [n for n, e in lines.items() if e and PurePosixPath(e["sourcefile"]).name == MANAGED_FILE]
-    if not managed_lines or look_at(server, _config_file(server)).lasts:
+    if not managed_lines or look_at(server, _config_file(server)).persistent:
         return []
     return [s for s in settings if s.name in managed_lines]
 
@@ -255,9 +260,9 @@ def _no_home(server: Server, settings: Sequence[Setting], config_file: str, plac
     )
 
 
-def _precheck(server: Server, edits: Sequence[Edit], wishes: Sequence[Setting]) -> Checks:
+def _precheck(server: Server, edits: Sequence[Edit], desired: Sequence[Setting]) -> Checks:
     """Right before acting: the files are as they were planned upon, sound, and would let the server start."""
-    moved = [edit.target for edit in edits if not edit.stands(server)]
+    moved = [edit.target for edit in edits if not edit.is_current(server)]
     rewritten = {edit.path for edit in edits if isinstance(edit, FileEdit)}
     wrong = file_errors(server, except_in=rewritten)
     items = [
@@ -276,7 +281,7 @@ def _precheck(server: Server, edits: Sequence[Edit], wishes: Sequence[Setting]) 
             "One bad line makes the whole reload fail: correct it first.",
         ),
     ]
-    items += [*start_checks(server, wishes), *cap_checks(server, wishes)]
+    items += [*startup_checks(server, desired), *cap_checks(server, desired)]
     return Checks.of(f"safe to configure {server.name}", items, server.journal)
 
 

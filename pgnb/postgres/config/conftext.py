@@ -57,11 +57,11 @@ def settings_of(text: str) -> dict[str, str]:
     return {line.name: line.value for line in effective_lines(text) if not line.directive}
 
 
-def with_settings(text: str, wished: Mapping[str, str]) -> str:
+def with_settings(text: str, desired: Mapping[str, str]) -> str:
     """The text with those values; lines that already say so, and all others, stay as they are."""
     lines = text.splitlines()
     last = {line.name: line for line in effective_lines(text)}
-    for name, value in wished.items():
+    for name, value in desired.items():
         standing = last.get(name.lower())
         if standing is None:
             lines.append(f"{name} = {quoted(value)}")
@@ -78,9 +78,9 @@ def without(text: str, names: Iterable[str]) -> str:
     return _joined([raw for number, raw in enumerate(text.splitlines(), 1) if number not in gone])
 
 
-def managed(text: str, wished: Mapping[str, str]) -> str:
+def with_managed_settings(text: str, desired: Mapping[str, str]) -> str:
     """The managed file with those values; begun with its header when it is new."""
-    return with_settings(text or _HEADER, wished)
+    return with_settings(text or _HEADER, desired)
 
 
 def with_include(text: str, names: frozenset[str]) -> str:

@@ -38,15 +38,15 @@ class FileEdit:
         """Before and after as texts, for a diff."""
         return self.before or "", self.after or ""
 
-    def make(self, server: Server) -> None:
+    def apply(self, server: Server) -> None:
         """Write the text that is to stand."""
         self._put(server, self.after)
 
-    def reversed(self) -> FileEdit:
+    def inverse(self) -> FileEdit:
         """The way back."""
         return FileEdit(self.path, self.after, self.before, self.owner, self.mode)
 
-    def stands(self, server: Server) -> bool:
+    def is_current(self, server: Server) -> bool:
         """Whether the file is still as this edit expects to find it."""
         return read_file(server, self.path) == self.before
 
@@ -78,7 +78,7 @@ class SystemEdit:
         )
         return before, after
 
-    def make(self, server: Server) -> None:
+    def apply(self, server: Server) -> None:
         """Set or reset it; the server validates the value."""
         if self.after is None:
             server.execute(compose("ALTER SYSTEM RESET {}", identifier(self.setting)), what=self.statement)
@@ -93,11 +93,11 @@ class SystemEdit:
             return f"ALTER SYSTEM RESET {self.setting}"
         return f"ALTER SYSTEM SET {self.setting} = '{self.after}'"
 
-    def reversed(self) -> SystemEdit:
+    def inverse(self) -> SystemEdit:
         """The way back."""
         return SystemEdit(self.setting, self.after, self.before)
 
-    def stands(self, server: Server) -> bool:
+    def is_current(self, server: Server) -> bool:
         """Whether postgresql.auto.conf still says what this edit expects."""
         rows = server.query("file_settings")
         values = [
@@ -111,7 +111,7 @@ class SystemEdit:
 Edit = FileEdit | SystemEdit
 
 
-def make_all(server: Server, edits: Sequence[Edit], errors: Callable[[], list[str]]) -> str:
+def apply_edits(server: Server, edits: Sequence[Edit], errors: Callable[[], list[str]]) -> str:
     """Make the edits, then ask the server whether it understands the files as they now stand.
 
     On any error what was already made is put back, in reverse order, before anything could read it.
@@ -121,7 +121,7 @@ def make_all(server: Server, edits: Sequence[Edit], errors: Callable[[], list[st
     try:
         for edit in edits:
             made.append(edit)
-            edit.make(server)
+            edit.apply(server)
         if found := errors():
             raise ChangeFailed("the server does not accept the files", found="; ".join(found))
     except BaseException as error:
@@ -133,8 +133,8 @@ def make_all(server: Server, edits: Sequence[Edit], errors: Callable[[], list[st
 def _put_back(server: Server, made: list[Edit], error: BaseException) -> None:
     for edit in reversed(made):
         try:
-            if not edit.stands(server):
-                edit.reversed().make(server)
+            if not edit.is_current(server):
+                edit.inverse().apply(server)
         except PgnbError as second:
             raise ChangeFailed(
                 f"{server.name}: its configuration failed to change, and {edit.target} was not put back",

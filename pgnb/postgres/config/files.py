@@ -37,7 +37,7 @@ class Place:
     writable: bool
     owner: str
     mode: str
-    lasts: bool = True
+    persistent: bool = True
     summary: str = ""
 
 
@@ -73,22 +73,22 @@ def look_at(server: Server, path: str) -> Place:
     folder = str(PurePosixPath(path).parent)
     result = server.cluster.exec(server.pod, ["sh", "-c", _LOOK, "pgnb", path, folder])
     writable, owner, mode, real = result.stdout.decode("utf-8", "replace").split(maxsplit=3)
-    lasts, volume = _lasts(server, path, real.strip())
-    words = "" if lasts else f"lies in {volume}, which does not outlive the pod"
-    return Place(writable == "writable", owner, mode, lasts, words or _fixed(writable))
+    persistent, volume = _is_persistent(server, path, real.strip())
+    words = "" if persistent else f"lies in {volume}, which does not outlive the pod"
+    return Place(writable == "writable", owner, mode, persistent, words or _fixed(writable))
 
 
 def _fixed(writable: str) -> str:
     return "" if writable == "writable" else "cannot be written"
 
 
-def _lasts(server: Server, path: str, real: str) -> tuple[bool, str]:
+def _is_persistent(server: Server, path: str, real: str) -> tuple[bool, str]:
     """Whether a file outlives the pod, or lies beside the data; and what it lies in."""
     pod = server.pod
     mount = pod.mount_of(real) or pod.mount_of(path)
     volume = f"{mount.source} at {mount.path}" if mount else "the image's own layer"
     beside = mount is not None and mount == pod.mount_of(server.facts.data_directory)
-    return beside or (mount is not None and (mount.lasts or mount.source == "configMap")), volume
+    return beside or (mount is not None and (mount.persistent or mount.source == "configMap")), volume
 
 
 def write_file(server: Server, path: str, text: str, *, owner: str, mode: str = "600") -> None:

@@ -10,12 +10,12 @@ from pgnb.core.checks import Check, Checks
 from pgnb.core.display import Cell, Displayable, Table
 from pgnb.core.errors import ParameterError, QueryFailed
 from pgnb.core.plan import Change, Step
-from pgnb.postgres.config.edits import FileEdit, make_all
+from pgnb.postgres.config.edits import FileEdit, apply_edits
 from pgnb.postgres.config.files import look_at, read_file
 from pgnb.postgres.config.hbarule import Client, HbaRule
 from pgnb.postgres.config.hbatext import decided_by, with_rules
 from pgnb.postgres.config.mounted import config_map_of, followed_key, mounted_steps, text_of
-from pgnb.postgres.config.places import assert_lasts
+from pgnb.postgres.config.places import assert_persistent
 from pgnb.postgres.config.reload import reload_configuration
 from pgnb.postgres.rows import Row
 from pgnb.postgres.server import Server
@@ -135,7 +135,7 @@ def hba_change(server: Server, title: str, path: str, before: str, after: str) -
     """
     place = look_at(server, path)
     if place.writable:
-        assert_lasts(server, path)
+        assert_persistent(server, path)
         edit = FileEdit(path, before, after, place.owner, place.mode)
         steps = [_write_step(server, edit)]
     else:
@@ -169,7 +169,7 @@ def _loaded(server: Server, path: str) -> bool:
 def _write_step(server: Server, edit: FileEdit) -> Step:
     what = f"change {edit.path}; validate, else put back"
     return Step(
-        server.name, what, lambda: make_all(server, [edit], lambda: errors_of(server)), journalled=True
+        server.name, what, lambda: apply_edits(server, [edit], lambda: errors_of(server)), journalled=True
     )
 
 

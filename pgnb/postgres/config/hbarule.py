@@ -164,14 +164,14 @@ def _databases_meet(one: str, other: str) -> bool:
     return one == other or "all" in (one, other) or _is_special(one) or _is_special(other)
 
 
-def _database_covered(names: str, wished: str) -> bool:
-    return wished in names.split(",") or ("all" in names.split(",") and wished != "replication")
+def _database_covered(names: str, desired: str) -> bool:
+    return desired in names.split(",") or ("all" in names.split(",") and desired != "replication")
 
 
-def _address_covered(address: str, wished: str) -> bool:
-    if address in ("all", wished):
+def _address_covered(address: str, desired: str) -> bool:
+    if address in ("all", desired):
         return True
-    outer, inner = network(address), network(wished)
+    outer, inner = network(address), network(desired)
     if isinstance(outer, IPv4Network) and isinstance(inner, IPv4Network):
         return inner.subnet_of(outer)
     if isinstance(outer, IPv6Network) and isinstance(inner, IPv6Network):

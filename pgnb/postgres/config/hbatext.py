@@ -35,20 +35,20 @@ def rules_of(text: str) -> list[Placed]:
     return [_placed(number, fields, raw.strip()) for number, fields, raw in found if fields]
 
 
-def with_rules(text: str, wished: Sequence[HbaRule]) -> str:
+def with_rules(text: str, desired: Sequence[HbaRule]) -> str:
     """The text in which each wished rule decides for the connections that it describes.
 
     A text in which that is already so comes back as it is. Otherwise the managed block is written anew,
     before the first rule that would answer for one of them, or at the end.
     Raises ParameterError when a rule that rejects stands in front: that was somebody's intention.
     """
-    if all(_decides(text, rule) for rule in wished):
+    if all(_decides(text, rule) for rule in desired):
         return text
-    ours = [*(p.rule for p in rules_of(_block_of(text)) if p.rule), *wished]
+    ours = [*(p.rule for p in rules_of(_block_of(text)) if p.rule), *desired]
     rest = _without_block(text)
     block = "\n".join([BEGIN, *dict.fromkeys(rule.line for rule in ours), END])
     lines = rest.splitlines()
-    place = _place(rules_of(rest), wished, len(lines))
+    place = _place(rules_of(rest), desired, len(lines))
     return "\n".join([*lines[:place], block, *lines[place:]]) + "\n"
 
 
@@ -62,22 +62,22 @@ def decided_by(text: str, client: Client) -> HbaRule | None:
     return None
 
 
-def _decides(text: str, wished: HbaRule) -> bool:
+def _decides(text: str, desired: HbaRule) -> bool:
     """Whether a rule that covers it stands there, and nothing before could answer in another way."""
     for placed in rules_of(text):
-        if placed.rule is not None and placed.rule.covers(wished):
+        if placed.rule is not None and placed.rule.covers(desired):
             return True
-        if placed.rule is None or placed.rule.overlaps(wished):
+        if placed.rule is None or placed.rule.overlaps(desired):
             return False
     return False
 
 
-def _place(standing: Iterable[Placed], wished: Sequence[HbaRule], end: int) -> int:
+def _place(standing: Iterable[Placed], desired: Sequence[HbaRule], end: int) -> int:
     """The index of the line before which the block belongs."""
     for placed in standing:
         if placed.rule is None:
             return placed.number - 1
-        shadowed = [rule for rule in wished if placed.rule.overlaps(rule)]
+        shadowed = [rule for rule in desired if placed.rule.overlaps(rule)]
         if shadowed and placed.rule.method == "reject":
             raise ParameterError(
                 "pg_hba.conf rejects what a new rule is to let in",

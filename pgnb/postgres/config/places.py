@@ -50,7 +50,7 @@ def _settings_check(server: Server, settings: Sequence[Setting]) -> Check:
     facts, path = server.facts, server.facts.config_file
     place = look_at(server, path)
     unmet = [setting.name for setting in settings if not setting.met]
-    usable, by_system = place.writable and place.lasts, facts.allow_alter_system
+    usable, by_system = place.writable and place.persistent, facts.allow_alter_system
     found = path if usable else f"ALTER SYSTEM, since {path} {place.summary}" if by_system else place.summary
     return Check(
         "where settings stand",
@@ -67,15 +67,15 @@ def _rules_check(server: Server, rules: Sequence[HbaRule]) -> Check:
     stand = with_rules(text, [rule.checked() for rule in rules]) == text
     mount = server.pod.mount_of(path)
     mapped = mount is not None and mount.source == "configMap" and not mount.sub_path
-    fits = stand or mapped or (place.writable and place.lasts)
+    fits = stand or mapped or (place.writable and place.persistent)
     found = f"{path}, every rule is there" if stand else f"{path} {place.summary}".strip()
     return Check("where rules of pg_hba.conf stand", fits, found, "a file that outlives the pod", GENERATED)
 
 
-def assert_lasts(server: Server, path: str) -> None:
+def assert_persistent(server: Server, path: str) -> None:
     """See that what is written to a file is there for the next pod. Raises ParameterError."""
     place = look_at(server, path)
-    if not place.lasts:
+    if not place.persistent:
         raise ParameterError(
             f"{path} of {server.name} does not outlive the pod", found=place.summary, remedy=GENERATED
         )
@@ -84,11 +84,11 @@ def assert_lasts(server: Server, path: str) -> None:
 def cap_checks(server: Server, settings: Sequence[Setting]) -> list[Check]:
     """Checks of the WAL that slots may keep against the volume; none where no setting touches it."""
     names = (_CAP, _KEPT, _BETWEEN)
-    touched = [setting for setting in settings if setting.wish and setting.name in names]
+    touched = [setting for setting in settings if setting.desired and setting.name in names]
     if not touched or not isinstance(server.route, ThroughPod):
         return []
     values = {item.name: item.value for item in server.settings(names)}
-    values |= {s.name: s.wish.value for s in touched if s.wish and not s.met}
+    values |= {s.name: s.desired.value for s in touched if s.desired and not s.met}
     cap, kept, between = (int(values[name]) * _MB for name in names)
     if cap < 0:
         return []

@@ -123,7 +123,7 @@ def plan_pending_restart(
         setting for setting in server.settings(wanted) if not setting.met and setting.needs == "restart"
     ]
     words = "; ".join(
-        f"{s.name}: {s.display} → {s.wish_display} ({s.row['short_desc'].rstrip('.')})" for s in waiting
+        f"{s.name}: {s.display} → {s.desired_display} ({s.row['short_desc'].rstrip('.')})" for s in waiting
     )
     if not waiting:
         return Change(title, server.journal, note="No wished setting waits for a restart.")

@@ -11,7 +11,7 @@ from pgnb.core.display import Cell, Displayable, Table
 from pgnb.core.errors import ParameterError
 from pgnb.core.journal import Journal
 from pgnb.core.secrecy import masked_setting
-from pgnb.postgres.config.values import Wanted, Wish, normalise
+from pgnb.postgres.config.values import SettingRequirement, Wanted, normalise
 from pgnb.postgres.rows import Params, Row, Rows
 
 Query = Callable[[str, Params], Rows]
@@ -22,7 +22,7 @@ class Setting:
     """One row of pg_settings, with the value that is wished for, if any."""
 
     row: Row = field(repr=False)
-    wish: Wish | None = None
+    desired: SettingRequirement | None = None
 
     @property
     def name(self) -> str:
@@ -45,9 +45,9 @@ class Setting:
         return masked_setting(self.name, self.shown)
 
     @property
-    def wish_display(self) -> str:
+    def desired_display(self) -> str:
         """The wish for a reader, in the same way; empty without one."""
-        return "" if self.wish is None else masked_setting(self.name, str(self.wish))
+        return "" if self.desired is None else masked_setting(self.name, str(self.desired))
 
     @property
     def context(self) -> str:
@@ -74,7 +74,7 @@ class Setting:
     @property
     def met(self) -> bool:
         """Whether the value in force is the wished one; True without a wish."""
-        return self.wish is None or self.wish.accepts(self.row, self.value)
+        return self.desired is None or self.desired.accepts(self.row, self.value)
 
 
 @dataclass(frozen=True, repr=False)
@@ -119,9 +119,9 @@ class SettingsTable(Displayable):
 
     def _checks(self, advice: Callable[[Setting], bool]) -> Checks:
         items = [
-            Check(item.name, item.met, item.display, item.wish_display, _remedy(item), advice(item))
+            Check(item.name, item.met, item.display, item.desired_display, _remedy(item), advice(item))
             for item in self.items
-            if item.wish is not None
+            if item.desired is not None
         ]
         return Checks.of(self.title, items, self.journal)
 
@@ -133,7 +133,7 @@ class SettingsTable(Displayable):
             (
                 s.name,
                 s.display,
-                _wished(s),
+                _desired_of(s),
                 s.needs,
                 s.source,
                 Cell("yes", "warn") if s.pending_restart else Cell("no", "dim"),
@@ -143,10 +143,10 @@ class SettingsTable(Displayable):
         return Table.of(columns, rows, title=self.title)
 
 
-def _wished(setting: Setting) -> Cell:
-    if setting.wish is None:
+def _desired_of(setting: Setting) -> Cell:
+    if setting.desired is None:
         return Cell("", "dim")
-    return Cell(setting.wish_display, "good" if setting.met else "bad")
+    return Cell(setting.desired_display, "good" if setting.met else "bad")
 
 
 def _remedy(setting: Setting) -> str:
@@ -163,22 +163,22 @@ def read_settings(query: Query, wanted: Mapping[str, Wanted] | Iterable[str]) ->
     Raises ParameterError for a name that the server does not know, with the nearest ones, and for a value
     that the setting does not accept.
     """
-    wishes: Mapping[str, Wanted | None]
-    wishes = wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted)
-    by_name = {name.lower(): wish for name, wish in wishes.items()}
+    desired: Mapping[str, Wanted | None]
+    desired = wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted)
+    by_name = {name.lower(): one for name, one in desired.items()}
     rows = {row["name"].lower(): row for row in query("settings", {"names": list(by_name)})}
-    if unknown := [name for name in wishes if name.lower() not in rows]:
+    if unknown := [name for name in desired if name.lower() not in rows]:
         raise _unknown(query, unknown)
     return tuple(
-        Setting(rows[name], None if wish is None else _wish(rows[name], wish))
-        for name, wish in by_name.items()
+        Setting(rows[name], None if one is None else _requirement(rows[name], one))
+        for name, one in by_name.items()
     )
 
 
-def _wish(row: Row, wanted: Wanted) -> Wish:
+def _requirement(row: Row, wanted: Wanted) -> SettingRequirement:
     """What cannot be changed has no range to check a wish against; it is held against the value as it is."""
     if row["context"] == "internal":
-        return Wish(str(wanted), str(wanted))
+        return SettingRequirement(str(wanted), str(wanted))
     return normalise(row, wanted)
 
 

@@ -25,7 +25,7 @@ _FALSE = {"off", "false", "no", "0"}
 
 
 @dataclass(frozen=True)
-class Wish:
+class SettingRequirement:
     """A wished value: `text` as it will be written, `value` in the unit of pg_settings.
 
     A `minimum` is met by anything that is not below it, and by -1, which stands for no limit.
@@ -45,7 +45,7 @@ class Wish:
         return self.minimum and (value == "-1" or _rank(row, value) > _rank(row, self.value))
 
 
-def normalise(row: Row, wanted: Wanted) -> Wish:
+def normalise(row: Row, wanted: Wanted) -> SettingRequirement:
     """A wished value, checked against a row of pg_settings; ">= 10" and "at least 10" are a minimum.
 
     Raises ParameterError with what the setting accepts.
@@ -78,11 +78,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def _minimum(row: Row, wanted: str) -> Wish:
+def _minimum(row: Row, wanted: str) -> SettingRequirement:
     if row["vartype"] not in ("integer", "real", "enum"):
         raise _refused(row, f">= {wanted}", "one value, no minimum")
     exact = normalise(row, wanted)
-    return Wish(exact.text, exact.value, minimum=True)
+    return SettingRequirement(exact.text, exact.value, minimum=True)
 
 
 def _rank(row: Row, value: str) -> float:
@@ -94,33 +94,33 @@ def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",")]
 
 
-def _bool(row: Row, wanted: Wanted) -> Wish:
+def _bool(row: Row, wanted: Wanted) -> SettingRequirement:
     text = ("on" if wanted else "off") if isinstance(wanted, bool) else str(wanted).strip().lower()
     if text in _TRUE:
-        return Wish("on", "on")
+        return SettingRequirement("on", "on")
     if text in _FALSE:
-        return Wish("off", "off")
+        return SettingRequirement("off", "off")
     raise _refused(row, wanted, "on or off")
 
 
-def _enum(row: Row, wanted: Wanted) -> Wish:
+def _enum(row: Row, wanted: Wanted) -> SettingRequirement:
     text = ("on" if wanted else "off") if isinstance(wanted, bool) else str(wanted).strip()
     for accepted in row["enumvals"]:
         if accepted.lower() == text.lower():
-            return Wish(accepted, accepted)
+            return SettingRequirement(accepted, accepted)
     raise _refused(row, wanted, ", ".join(row["enumvals"]))
 
 
-def _string(row: Row, wanted: Wanted) -> Wish:
+def _string(row: Row, wanted: Wanted) -> SettingRequirement:
     if isinstance(wanted, bool):
         raise _refused(row, wanted, "a text; in YAML, put it between quotes")
     text = str(wanted)
     if "\n" in text or "\r" in text or "\0" in text:
         raise _refused(row, wanted, "a text in one line")
-    return Wish(text, text)
+    return SettingRequirement(text, text)
 
 
-def _number(row: Row, wanted: Wanted) -> Wish:
+def _number(row: Row, wanted: Wanted) -> SettingRequirement:
     if row["vartype"] == "integer" and _OTHER_BASE.match(str(wanted)):
         wanted = int(_plain(str(wanted)))
     match = None if isinstance(wanted, bool) else _QUANTITY.match(str(wanted))
@@ -134,7 +134,7 @@ def _number(row: Row, wanted: Wanted) -> Wish:
     if not float(row["min_val"]) <= value <= float(row["max_val"]):
         raise _refused(row, wanted, _range(row))
     text = str(int(value)) if row["vartype"] == "integer" else repr(value)
-    return Wish("".join(str(wanted).split()), text)
+    return SettingRequirement("".join(str(wanted).split()), text)
 
 
 def _plain(text: str) -> float:

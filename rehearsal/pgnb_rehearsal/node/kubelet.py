@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from pgnb_rehearsal.node import execution, forwarding, logs
+from pgnb_rehearsal.node.api_errors import container_name, internal_error
 from pgnb_rehearsal.node.hosts import HostsFile, names
-from pgnb_rehearsal.node.refusals import container_name, internal_error
 from pgnb_rehearsal.node.services import ServiceProxy
 from pgnb_rehearsal.node.worker import PodWorker
 from pgnb_rehearsal.pods import syscalls

@@ -199,7 +199,7 @@ def test_the_container_restarted_in_place_and_the_session_comes_back(server: Ser
 
 def test_a_server_that_does_not_come_back_is_reported_with_its_pods_state(find: Callable[..., Server]):
     gone = find("gone")
-    impatient = Server(gone.route, replace(gone.login, patience=2.0), gone.journal)
+    impatient = Server(gone.route, replace(gone.login, reconnect_timeout=2.0), gone.journal)
     assert impatient.scalar("SELECT 1") == 1
     gone.cluster.scale_and_wait(gone.cluster.workload(gone.pod), 0)
     with pytest.raises((ConnectionFailed, PodError)) as lost:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pgnb.cluster.refusals import admission_remedy
+from pgnb.cluster.api_errors import admission_remedy
 
 _MEANING: Mapping[str, str] = {
     "ErrImagePull": "the image cannot be pulled: see its name, tag and pull secret",
@@ -65,7 +65,7 @@ _NOT_THERE = re.compile(r'(secret|configmap) "[^"]+" not found|references non-ex
 """What the kubelet says of a volume whose object or key is not there (kubelet: MountVolume.SetUp failed)."""
 
 
-def explain(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
+def not_ready_reason(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
     """Phase, reason and message of what keeps a pod from being Ready; empty when it is Ready.
 
     `events` are the pod's own, oldest first: some reasons stand nowhere else, such as a volume that cannot be
@@ -83,7 +83,7 @@ def explain(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) ->
     return "; ".join(found) or f"{status.get('phase', 'Unknown')}, not Ready yet"
 
 
-def hopeless(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
+def permanent_failure(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
     """The reason why waiting for this pod is in vain; empty when it may still become Ready.
 
     With its `events`, a volume whose Secret, ConfigMap or key is not there counts, too: for a pod whose maker

@@ -23,20 +23,22 @@ _LOOKED_AT = (
 _LEVELS = ("minimal", "replica", "logical")
 
 
-def start_checks(server: Server, wishes: Sequence[Setting]) -> list[Check]:
+def startup_checks(server: Server, desired: Sequence[Setting]) -> list[Check]:
     """Checks of the values that the next start would find; none where no wish touches them."""
-    libraries = [_library_check(server, wish) for wish in wishes if wish.name == "shared_preload_libraries"]
-    if not any(wish.name in _LOOKED_AT for wish in wishes):
+    libraries = [
+        _library_check(server, setting) for setting in desired if setting.name == "shared_preload_libraries"
+    ]
+    if not any(setting.name in _LOOKED_AT for setting in desired):
         return libraries
     values = {item.name: item.value for item in server.settings(_LOOKED_AT)}
-    values |= {wish.name: wish.wish.value for wish in wishes if wish.wish}
+    values |= {setting.name: setting.desired.value for setting in desired if setting.desired}
     slots = server.fetch_one("slots_for_start")
-    return [*libraries, *combinations(values, int(slots["slots"]), int(slots["logical_slots"]))]
+    return [*libraries, *combination_checks(values, int(slots["slots"]), int(slots["logical_slots"]))]
 
 
-def _library_check(server: Server, wish: Setting) -> Check:
+def _library_check(server: Server, setting: Setting) -> Check:
     """Each library must be there; those with a path of their own are not looked for."""
-    names = [part.strip() for part in (wish.wish.value if wish.wish else "").split(",")]
+    names = [part.strip() for part in (setting.desired.value if setting.desired else "").split(",")]
     plain = [name.removeprefix("$libdir/").removesuffix(".so") for name in names if name]
     missing = server.query("missing_libraries", {"names": [name for name in plain if "/" not in name]})
     found = ", ".join(row["name"] for row in missing)
@@ -49,7 +51,7 @@ def _library_check(server: Server, wish: Setting) -> Check:
     )
 
 
-def combinations(values: dict[str, str], slots: int, logical_slots: int) -> list[Check]:
+def combination_checks(values: dict[str, str], slots: int, logical_slots: int) -> list[Check]:
     """The checks, from settings by name and the number of existing slots."""
     level = _LEVELS.index(values["wal_level"])
     senders, room = int(values["max_wal_senders"]), int(values["max_replication_slots"])
