@@ -17,7 +17,7 @@ from pgnb.core.display import Table
 from pgnb.core.errors import ChangeFailed, ParameterError, QueryFailed
 from pgnb.core.plan import Change, Step
 from pgnb.postgres.config.conftext import MANAGED_FILE, with_include, with_managed_settings
-from pgnb.postgres.config.edits import Edit, FileEdit, SystemEdit, file_errors, apply_edits
+from pgnb.postgres.config.edits import Edit, FileEdit, SystemEdit, apply_edits, file_errors
 from pgnb.postgres.config.files import Place, look_at, read_file
 from pgnb.postgres.config.places import GENERATED, cap_checks
 from pgnb.postgres.config.reload import reload_configuration
