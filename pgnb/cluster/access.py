@@ -101,11 +101,11 @@ A WebSocket begins with GET, so exec and port-forward need `get`, and from Kuber
 """
 
 
-def may(api: Api, right: Right, namespace: str | None = None) -> bool:
-    """Whether the user has the right, in the target's namespace or in another one."""
+def may(api: Api, right: Right) -> bool:
+    """Return whether the user has the right in the target's namespace."""
     plural, _, subresource = right.resource.partition("/")
     wanted = {
-        "namespace": api.namespace if namespace is None else namespace,
+        "namespace": api.namespace,
         "verb": right.verb,
         "resource": plural,
         "subresource": subresource,

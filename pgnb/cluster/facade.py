@@ -132,20 +132,6 @@ class Cluster:
 
     # Rights
 
-    def may(
-        self,
-        verb: str,
-        resource: str,
-        *,
-        group: str = "",
-        subresource: str = "",
-        name: str = "",
-        namespace: str | None = None,
-    ) -> bool:
-        """Whether the user may do that (a self-subject access review)."""
-        whole = f"{resource}/{subresource}" if subresource else resource
-        return access.may(self.api, Right(verb, whole, group, name=name), namespace)
-
     def access_checks(self, rights: Iterable[Right] = RIGHTS) -> Checks:
         """A check for each right; a missing one says what it is for and what would give it."""
         return access.access_checks(self.api, rights)
@@ -163,10 +149,6 @@ class Cluster:
     def pod(self, selector: str, container: str = "") -> Pod:
         """The one Ready pod that the selector matches. Raises PodError with all that match and why not."""
         return selection.single_ready_pod(self.api, selector, container)
-
-    def refresh(self, pod: Pod) -> Pod:
-        """The same pod as it is now. Raises NotFound when it is gone or replaced."""
-        return selection.reload_pod(self.api, pod)
 
     def exec(
         self,
@@ -295,10 +277,6 @@ class Cluster:
     def volume(self, pod: Pod, path: str) -> Volume:
         """Where a path of the pod's container lies; `.persistent` says whether it outlives the pod."""
         return workloads.volume_of(self.api, pod, path)
-
-    def plan_scale(self, workload: Workload, replicas: int, *, timeout: float = rollout.TIMEOUT) -> Change:
-        """A plan that scales and waits until the pods are Ready (or all gone)."""
-        return rollout.plan_scale(self.api, workload, replicas, timeout=timeout)
 
     def scale_and_wait(self, workload: Workload, replicas: int, *, timeout: float = rollout.TIMEOUT) -> str:
         """Scale and wait, journalled; what was found at the end, in words. Raises DeadlineExceeded."""

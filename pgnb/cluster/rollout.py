@@ -23,7 +23,7 @@ from pgnb.cluster.objects import (
 from pgnb.cluster.persistence import assert_claims_kept
 from pgnb.cluster.pod_state import not_ready_reason, permanent_failure, remedy_for
 from pgnb.cluster.selection import describe_pods
-from pgnb.cluster.workloads import Workload, read_workload
+from pgnb.cluster.workloads import Workload
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import ParameterError, PodError
 from pgnb.core.plan import Change, Step
@@ -102,32 +102,6 @@ def _pods(api: Api, workload: Workload) -> _Pods:
     """Those that the selector matches and that no other workload owns."""
     found = tuple(list_all(api, "pods", workload.selector))
     return _Pods(found, describe_pods(api, found) or not_created(api, workload) or "no pod")
-
-
-def plan_scale(api: Api, workload: Workload, replicas: int, *, timeout: float = TIMEOUT) -> Change:
-    """A plan that scales and waits; nothing to change when the number is right already."""
-    _assert_scalable(workload)
-    if replicas < workload.replicas:
-        assert_claims_kept(workload.label, workload.object["spec"])
-    title = f"Scale {workload.label} to {replicas}"
-    if workload.replicas == replicas:
-        return Change(title, api.journal, note=f"{workload.label} is scaled to {replicas} already")
-    step = Step(
-        workload.label,
-        f"scale from {workload.replicas} to {replicas}, and wait",
-        lambda: scale_and_wait(api, workload, replicas, timeout=timeout),
-        journalled=True,
-    )
-    return Change(
-        title,
-        api.journal,
-        f"replicas: {workload.replicas}",
-        f"replicas: {replicas}",
-        [step],
-        note=_note(workload),
-        undo_text=f"scale back to {workload.replicas}",
-        undo=lambda: plan_scale(api, _again(api, workload), workload.replicas, timeout=timeout),
-    )
 
 
 def plan_restart(
@@ -262,10 +236,6 @@ def _safe_to_restart(api: Api, workload: Workload, data: str) -> Checks:
 def _restarted(workload: Workload) -> str:
     template = workload.object["spec"]["template"].get("metadata") or {}
     return str((template.get("annotations") or {}).get(RESTARTED, "none"))
-
-
-def _again(api: Api, workload: Workload) -> Workload:
-    return read_workload(api, workload.kind, workload.name)
 
 
 def _note(workload: Workload) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pgnb.cluster.client import Api, Object
-from pgnb.cluster.objects import events_of, get, list_all
+from pgnb.cluster.objects import events_of, list_all
 from pgnb.cluster.pod_state import condition, not_ready_reason
 from pgnb.cluster.pods import Pod, likely_container
 from pgnb.cluster.rolechange import told_changes
-from pgnb.core.errors import ClusterError, NotFound, PodError
+from pgnb.core.errors import ClusterError, PodError
 
 
 def matching(api: Api, selector: str, container: str = "") -> tuple[Pod, ...]:
@@ -30,24 +30,17 @@ def single_ready_pod(api: Api, selector: str, container: str = "") -> Pod:
     raise _none_ready(api, selector, found) if found else _none_at_all(api, selector)
 
 
-def reload_pod(api: Api, pod: Pod) -> Pod:
-    """The same pod as it is now. Raises NotFound when it is gone or another one has its name."""
-    now = get(api, "pods", pod.name)
-    if now is None or now["metadata"]["uid"] != pod.uid:
-        raise NotFound(f"the pod {pod.name} is gone", found="another pod of that name" if now else "nothing")
-    return _seen(api, now, pod.container)
-
-
 def _seen(api: Api, pod: Object, container: str) -> Pod:
     waits = (pod.get("status") or {}).get("phase") == "Pending"
     return Pod.of(pod, container, events_if_allowed(api, pod) if waits else ())
 
 
 def events_if_allowed(api: Api, pod: Mapping[str, Any]) -> Sequence[Object]:
+    """Return the events of a pod; none where the user may not read events, which only explain the status."""
     try:
         return events_of(api, pod["metadata"]["uid"])
     except ClusterError:
-        return ()  # Events only explain; without the right to read them the status must do.
+        return ()
 
 
 def describe_pods(api: Api, pods: Sequence[Object]) -> str:

@@ -25,7 +25,6 @@ from pgnb.logical.targets import PARTS_SINCE
 from pgnb.logical.uncarried import object_checks, shape_checks
 from pgnb.postgres import Server
 from pgnb.postgres.disk import space_of
-from pgnb.postgres.route import ThroughPod
 
 _LONG = 60.0
 """Seconds after which an open transaction is worth a word: slot creation waits for it."""
@@ -245,7 +244,7 @@ def _room(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) 
     wanted = {spec.database for spec in specs}
     held = sum(making.bytes for name, making in theirs.items() if name in wanted)
     needed = int(max(0, sum(m.bytes for n, m in ours.items() if n in wanted) - held) * _ROOM)
-    if not isinstance(subscriber.route, ThroughPod):
+    if not subscriber.present:
         return
     free = space_of(subscriber, subscriber.facts.data_directory).free
     yield Check(

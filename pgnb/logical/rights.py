@@ -11,7 +11,6 @@ from pgnb.logical.specs import DatabaseSpec
 from pgnb.postgres import Server
 from pgnb.postgres.config.restart import restart_rights
 from pgnb.postgres.roles import role_rights
-from pgnb.postgres.route import ThroughPod
 
 _CLIENT = "to measure the restart from a client's side"
 _CLIENT_RIGHTS = (Right("create", "pods", why=_CLIENT), Right("delete", "pods", why=_CLIENT))
@@ -25,7 +24,7 @@ def set_up_rights(
     `secret`: the Secret with the replicating role's password, where the set-up makes that role.
     `allow_restart`: whether a server is restarted where a setting waits for it.
     """
-    if not isinstance(publisher.route, ThroughPod):
+    if not publisher.present:
         return []
     specs = [DatabaseSpec.of(database) for database in databases]
     rights = list(DUMP_RIGHTS) if uncopied(subscriber, specs) else []

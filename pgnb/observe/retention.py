@@ -20,7 +20,6 @@ from pgnb.core.journal import Journal
 from pgnb.core.wait import SHOWN_AFTER, Progress
 from pgnb.postgres import Server
 from pgnb.postgres.disk import Space, space_of
-from pgnb.postgres.route import ThroughPod
 from pgnb.postgres.rows import Rows
 
 XMIN_AGE = 10_000_000
@@ -268,8 +267,8 @@ def between(name: str, before: Rows, after: Rows, seconds: float, space: Space |
 
 
 def wal_space(server: Server) -> Space | None:
-    """The volume that pg_wal lies on; None where the server is not reached through its pod."""
-    if not isinstance(server.route, ThroughPod):
+    """The volume that pg_wal lies on; None for an absent server."""
+    if not server.present:
         return None
     return space_of(server, f"{server.facts.data_directory}/pg_wal")
 

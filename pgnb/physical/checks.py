@@ -9,7 +9,6 @@ from pgnb.physical.sizing import sizing_checks
 from pgnb.physical.slots import Slot, slots
 from pgnb.physical.status import Receiver, Sender, receiver, senders
 from pgnb.postgres import Server
-from pgnb.postgres.route import ThroughPod
 
 _LOG = "See the standby's log: pg_hba.conf, password, slot and timeline each have their own words there."
 
@@ -137,8 +136,8 @@ def _lasting(primary: Server, standby: Server, seen: Receiver, sender: Sender | 
 def _address_check(standby: Server, sender: Sender | None) -> Check:
     """No other pod receives under this name; an address of no pod is a Service's or a node's, in between."""
     own, others = "", dict[str, str]()
-    if isinstance(standby.route, ThroughPod):
-        own, cluster = standby.route.pod.ip, standby.route.cluster
+    if standby.present:
+        own, cluster = standby.pod.ip, standby.cluster
         pods = [(pod["metadata"]["name"], pod.get("status") or {}) for pod in cluster.list("pods")]
         others = {status["podIP"]: name for name, status in pods if status.get("podIP") not in (None, own)}
     address = (sender.address if sender else None) or "not visible"

@@ -13,7 +13,6 @@ from pgnb.core.checks import Check, Checks
 from pgnb.core.display import format_bytes, format_duration
 from pgnb.postgres.disk import missing_tools, space_of, wal_directory
 from pgnb.postgres.facts import NEWEST, OLDEST
-from pgnb.postgres.route import ThroughPod
 from pgnb.postgres.rows import Row
 from pgnb.postgres.server import Server
 
@@ -44,8 +43,7 @@ def preflight(server: Server, *, wal_reserve: int = WAL_RESERVE) -> Checks:
         return Checks.of(title, items, server.journal)
     row = server.fetch_one("preflight")
     items = [*_identity(server, row), *_content(row), *_activity(row), *_protection(server, row)]
-    if isinstance(server.route, ThroughPod):
-        items += [*_place(server), *_outside(server, row), *_disk(server, wal_reserve), _tools(server)]
+    items += [*_place(server), *_outside(server, row), *_disk(server, wal_reserve), _tools(server)]
     return Checks.of(title, items, server.journal)
 
 

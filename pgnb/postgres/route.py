@@ -1,4 +1,4 @@
-"""The way to a server: a pod behind a forward, an address, or nothing there yet."""
+"""Where a session connects to: a pod, or a server that is not there yet."""
 
 from __future__ import annotations
 
@@ -33,30 +33,6 @@ class Route(Protocol):
     def close(self) -> None:
         """Give the way back."""
         ...
-
-
-@dataclass(frozen=True)
-class Direct:
-    """A server that answers at an address, without a cluster."""
-
-    host: str
-    port: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.host}:{self.port}"
-
-    def address(self, *, encrypted: bool = False) -> tuple[str, int]:
-        return self.host, self.port
-
-    def renew(self) -> None:
-        """An address stays what it is."""
-
-    def state(self) -> str:
-        return f"address {self.name}"
-
-    def close(self) -> None:
-        """Nothing was opened."""
 
 
 @dataclass(frozen=True)

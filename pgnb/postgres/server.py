@@ -17,13 +17,13 @@ from pgnb.postgres.config.settings import SettingsTable, read_settings
 from pgnb.postgres.config.values import Wanted
 from pgnb.postgres.facts import Facts, Owner, read_facts
 from pgnb.postgres.queries import is_name, sql_of
-from pgnb.postgres.route import Absent, Direct, Route, ThroughPod
+from pgnb.postgres.route import Absent, Route, ThroughPod
 from pgnb.postgres.rows import Params, Row, Rows
 from pgnb.postgres.session import Login, Session, Statement, statement_text
 
 
 class Server:
-    """One PostgreSQL server; `find_server` makes it, `Server.at` one that answers at an address.
+    """One PostgreSQL server, as `find_server` returns it.
 
     Sessions are opened when they are needed, one for each database, and kept until `close`.
     """
@@ -37,22 +37,6 @@ class Server:
         self._lock = RLock()
         self._facts: Facts | None = None
 
-    @classmethod
-    def at(
-        cls,
-        host: str,
-        port: int,
-        *,
-        user: str,
-        password: str | None = None,
-        database: str = "postgres",
-        journal: Journal | None = None,
-    ) -> Server:
-        """A server that answers at an address, without a cluster: SQL only, no files, no restart."""
-        journal = journal or Journal()
-        login = Login(user, lambda: password, read_only=journal.dry_run)
-        return cls(Direct(host, port), login, journal, database=database)
-
     @property
     def present(self) -> bool:
         """False for a server that a plan-only run found not to be there yet."""
@@ -65,12 +49,12 @@ class Server:
 
     @property
     def cluster(self) -> Cluster:
-        """The cluster that the server's pod lives in. Raises ServerError when it was reached directly."""
+        """The cluster that the server's pod lives in. Raises ServerError for an absent server."""
         return self._through_pod.cluster
 
     @property
     def pod(self) -> Pod:
-        """The pod that the server runs in now. Raises ServerError when it was reached directly."""
+        """The pod that the server runs in now. Raises ServerError for an absent server."""
         return self._through_pod.pod
 
     @property
@@ -233,8 +217,9 @@ class Server:
         if not self.present:
             return key_value_table(self.name, {"state": "not there yet", "found": self.route.state()})
         facts = self.facts
-        pod = {"pod": self.pod.name, "image": self.pod.image} if isinstance(self.route, ThroughPod) else {}
         about: dict[str, object] = {
+            "pod": self.pod.name,
+            "image": self.pod.image,
             "version": f"PostgreSQL {facts.version_text}",
             "role": facts.role,
             "system identifier": facts.system_identifier or "not readable",
@@ -243,7 +228,7 @@ class Server:
             "up since": facts.started,
             "login": f"{facts.login}{' (superuser)' if facts.superuser else ''}",
         }
-        return key_value_table("PostgreSQL server", {**pod, **about})
+        return key_value_table("PostgreSQL server", about)
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Table
 from pgnb.core.errors import ChangeFailed, ParameterError, QueryFailed
 from pgnb.core.plan import Change, Step
 from pgnb.postgres.config.conftext import MANAGED_FILE, with_include, with_managed_settings
@@ -46,15 +45,6 @@ class SettingsChange(Change):
     waiting: tuple[Setting, ...] = field(default=(), repr=False)
     places: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The file that each setting will be written to, by the setting's name."""
-
-    @property
-    def restart_table(self) -> Table:
-        """What a restart would bring, and what it is for."""
-        rows = [(s.name, s.display, s.desired_display, s.row["short_desc"]) for s in self.waiting]
-        note = "" if rows else "Nothing waits for a restart."
-        return Table.of(
-            ("setting", "now", "wished", "what for"), rows, title="Waits for a restart", note=note
-        )
 
 
 def plan_settings(

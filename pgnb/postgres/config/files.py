@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 
 from pgnb.core.errors import ExecFailed, QueryFailed, ServerError
 from pgnb.core.texts import decoded
-from pgnb.postgres.route import ThroughPod
 from pgnb.postgres.server import Server
 
 # Constant programs; what varies reaches them as arguments. A failure ends with status 1 and no other: the
@@ -50,7 +49,7 @@ def read_file(server: Server, path: str) -> str | None:
     try:
         content = server.scalar("read_file", {"path": path})
     except QueryFailed as failure:
-        if failure.sqlstate != "42501" or not isinstance(server.route, ThroughPod):
+        if failure.sqlstate != "42501":
             raise
         return _read_by_exec(server, path)
     return None if content is None else _text(server, path, bytes(content))
@@ -68,8 +67,6 @@ def _text(server: Server, path: str, content: bytes) -> str:
 
 def look_at(server: Server, path: str) -> Place:
     """How a file lies. Raises ExecFailed; a server that was reached directly has no file to replace."""
-    if not isinstance(server.route, ThroughPod):
-        return Place(False, "", "")
     folder = str(PurePosixPath(path).parent)
     result = server.cluster.exec(server.pod, ["sh", "-c", _LOOK, "pgnb", path, folder])
     writable, owner, mode, real = result.stdout.decode("utf-8", "replace").split(maxsplit=3)

@@ -12,7 +12,6 @@ from pgnb.core.errors import ChangeFailed, ParameterError
 from pgnb.core.plan import Step
 from pgnb.core.wait import wait_until
 from pgnb.postgres.config.files import read_file
-from pgnb.postgres.route import ThroughPod
 from pgnb.postgres.server import Server
 
 MOUNT_DEADLINE = 180.0
@@ -51,7 +50,7 @@ def config_map_of(server: Server, path: str) -> MountedKey:
 
 def followed_key(server: Server, path: str) -> MountedKey | None:
     """The ConfigMap's key that the file follows while the pod runs; None where it follows none."""
-    if not isinstance(server.route, ThroughPod):
+    if not server.present:
         return None
     mount = server.pod.mount_of(path)
     follows = mount is not None and mount.source == "configMap" and not mount.sub_path

@@ -19,7 +19,6 @@ from pgnb.postgres.config.hbatext import with_rules
 from pgnb.postgres.config.settings import Setting
 from pgnb.postgres.config.values import Wanted
 from pgnb.postgres.disk import space_of
-from pgnb.postgres.route import ThroughPod
 from pgnb.postgres.server import Server
 
 _CAP, _KEPT, _BETWEEN = "max_slot_wal_keep_size", "wal_keep_size", "max_wal_size"
@@ -37,7 +36,7 @@ def configuration_checks(server: Server, wanted: Mapping[str, Wanted], rules: Se
     And that the WAL that slots may keep fits on the volume. Changes nothing. Raises QueryFailed, ExecFailed,
     and ParameterError for unknown settings.
     """
-    if not server.present or not isinstance(server.route, ThroughPod):
+    if not server.present:
         return Checks.of("before the first change", [], server.journal)
     settings, facts = tuple(server.settings(wanted)), server.facts
     items = cap_checks(server, settings)
@@ -85,7 +84,7 @@ def cap_checks(server: Server, settings: Sequence[Setting]) -> list[Check]:
     """Checks of the WAL that slots may keep against the volume; none where no setting touches it."""
     names = (_CAP, _KEPT, _BETWEEN)
     touched = [setting for setting in settings if setting.desired and setting.name in names]
-    if not touched or not isinstance(server.route, ThroughPod):
+    if not touched or not server.present:
         return []
     values = {item.name: item.value for item in server.settings(names)}
     values |= {s.name: s.desired.value for s in touched if s.desired and not s.met}
