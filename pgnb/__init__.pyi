@@ -53,7 +53,6 @@ from pgnb.logical.subscriber import plan_subscriber as plan_subscriber
 from pgnb.logical.subscriptions import plan_subscriptions as plan_subscriptions
 from pgnb.logical.survival import survival_checks as survival_checks
 from pgnb.observe import plots as plots
-from pgnb.observe.arrival import wait_for_marker as wait_for_marker
 from pgnb.observe.counting import compare_standbys as compare_standbys
 from pgnb.observe.limits import limits as limits
 from pgnb.observe.load import run_load as run_load
@@ -109,6 +108,7 @@ from pgnb.postgres.config.restart import plan_restart as plan_restart
 from pgnb.postgres.lease import hold_lease as hold_lease
 from pgnb.postgres.preflight import preflight as preflight
 from pgnb.postgres.progress import marker as marker
+from pgnb.postgres.progress import wait_for_marker as wait_for_marker
 from pgnb.postgres.progress import wait_replayed as wait_replayed
 from pgnb.postgres.roles import plan_role as plan_role
 from pgnb.postgres.standbys import find_standbys as find_standbys

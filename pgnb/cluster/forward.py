@@ -11,18 +11,18 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
+import sys
 import tempfile
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import create_connection
 
 import aiohttp
 
 from pgnb.cluster.channels import V4, message
 from pgnb.cluster.loop import LOOP
-from pgnb.cluster.peers import is_own
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.sockets import ProtocolRefused, Socket, Sockets
 from pgnb.core.errors import ParameterError, PgnbError
@@ -40,6 +40,8 @@ _SOCKET_NUMBER = 5432
 """The port in the socket's name, as libpq builds it: HOST/.s.PGSQL.PORT."""
 _LONGEST_PATH = 107
 """Bytes that the path of a Unix socket may have (unix(7))."""
+_TCP_TABLE = Path("/proc/net/tcp")
+Address = tuple[str, int]
 
 
 @dataclass(eq=False)
@@ -104,7 +106,7 @@ def _directly(in_cluster: bool, address: str, port: int) -> bool:
 
 def _answers(address: str, port: int) -> bool:
     try:
-        with create_connection((address, port), timeout=_DIRECT_LIMIT):
+        with socket.create_connection((address, port), timeout=_DIRECT_LIMIT):
             return True
     except OSError:
         return False
@@ -157,7 +159,7 @@ class _Relay:
         self._keep(self._carry(reader, writer))
 
     def _accept_own(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if is_own(writer.get_extra_info("peername"), writer.get_extra_info("sockname")):
+        if _is_own(writer.get_extra_info("peername"), writer.get_extra_info("sockname")):
             self._accept(reader, writer)
         else:
             self._forward.last_error = "a connection of another user of this machine was refused"
@@ -242,3 +244,28 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 async def _upwards(reader: asyncio.StreamReader, socket: Socket) -> None:
     while data := await reader.read(CHUNK):
         await socket.send_bytes(message(DATA, data))
+
+
+def _is_own(peer: Address, here: Address) -> bool:
+    """Whether the connection from `peer` to `here`, both IPv4 on loopback, was made by this process' user.
+
+    False also where the kernel does not say: who cannot be identified is nobody.
+    """
+    return _owner_of(peer, here) == os.geteuid()
+
+
+def _owner_of(peer: Address, here: Address) -> int | None:
+    """The user id of the socket whose own address is `peer` and whose remote address is `here`."""
+    wanted = [_table_form(peer), _table_form(here)]
+    try:
+        lines = _TCP_TABLE.read_text(encoding="ascii").splitlines()[1:]
+    except OSError:
+        return None  # no Linux, or no /proc
+    return next((int(f[7]) for f in map(str.split, lines) if f[1:3] == wanted), None)
+
+
+def _table_form(address: Address) -> str:
+    """As the table has it: the address in the machine's byte order, and the port, both in hexadecimal."""
+    host, port = address
+    number = int.from_bytes(socket.inet_aton(host), sys.byteorder)
+    return f"{number:08X}:{port:04X}"

@@ -6,9 +6,13 @@ the connections.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +22,6 @@ import urllib3
 import yaml
 from kubernetes import client, config
 
-from pgnb.cluster import keyfiles
 from pgnb.core.errors import ApiUnreachable, ParameterError
 
 DEFAULT_FILE = "~/.kube/config"
@@ -26,8 +29,35 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet mounts a pod's own account (Kubernetes: service account admission controller)."""
 
 
+@cache
+def key_file(content: bytes) -> str:
+    """A path at which this process, and no other user, reads `content`; the same one for the same content.
+
+    It can be opened any number of times and by any thread. A program that is started does not inherit it.
+    """
+    if not hasattr(os, "memfd_create"):
+        return _in_private_directory(content)
+    path = Path(f"/proc/self/fd/{os.memfd_create('pgnb', os.MFD_CLOEXEC)}")
+    path.write_bytes(content)
+    return str(path)
+
+
+def _in_private_directory(content: bytes) -> str:
+    descriptor, path = tempfile.mkstemp(dir=_private_directory())
+    os.close(descriptor)
+    Path(path).write_bytes(content)
+    return path
+
+
+@cache
+def _private_directory() -> str:
+    path = tempfile.mkdtemp(prefix="pgnb-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
 def _kept(content: str | bytes, *_: object, **__: object) -> str:
-    return keyfiles.path_of(content if isinstance(content, bytes) else content.encode())
+    return key_file(content if isinstance(content, bytes) else content.encode())
 
 
 config.kube_config._create_temp_file_with_content = _kept

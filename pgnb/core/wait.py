@@ -10,12 +10,14 @@ from threading import Event
 from time import monotonic
 from typing import Any, TypeVar
 
-from pgnb.core.display import format_duration
+from pgnb.core.display import SupportsHtml, format_duration
 from pgnb.core.errors import ApiUnreachable, DeadlineExceeded
 
 T = TypeVar("T")
 SHOWN_AFTER = 2.0
 """Seconds after which a wait begins to show itself."""
+_REDRAWN_EVERY = 0.5
+"""Seconds between two updates of a displayed result, at least."""
 
 
 @dataclass
@@ -54,6 +56,36 @@ class Progress:
             self.show(f"{text or 'done'} after {format_duration(monotonic() - self.started)}")
             if not in_notebook() and sys.stderr.isatty():
                 sys.stderr.write("\n")
+
+
+class Live:
+    """Shows what it is given in one place, and takes it away at the end: the cell's own result follows.
+
+    Outside a notebook it shows nothing; the wait's own line says how far it is.
+    """
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+        self._shown = monotonic()
+
+    def show(self, content: SupportsHtml) -> None:
+        """Rewrite the output, at most twice a second; what is over at once is never shown."""
+        if monotonic() - self._shown < _REDRAWN_EVERY or not in_notebook():
+            return
+        from IPython.display import HTML, display
+
+        self._shown, page = monotonic(), HTML(content._repr_html_())
+        if self._handle is None:
+            self._handle = display(page, display_id=True)
+        else:
+            self._handle.update(page)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._handle is not None:
+            from IPython.display import HTML
+
+            self._handle.update(HTML(""))
 
 
 def in_notebook() -> bool:

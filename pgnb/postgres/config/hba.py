@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 from pgnb.core.checks import Check, Checks
 from pgnb.core.display import Cell, Displayable, Table
-from pgnb.core.errors import ParameterError, QueryFailed
+from pgnb.core.errors import ClusterError, ParameterError, QueryFailed
 from pgnb.core.plan import Change, Step
 from pgnb.postgres.config.edits import FileEdit, apply_edits
 from pgnb.postgres.config.files import look_at, read_file
-from pgnb.postgres.config.hbarule import Client, HbaRule
+from pgnb.postgres.config.hbarule import Client, HbaRule, network
 from pgnb.postgres.config.hbatext import decided_by, with_rules
 from pgnb.postgres.config.mounted import config_map_of, followed_key, mounted_steps, text_of
 from pgnb.postgres.config.places import assert_persistent
 from pgnb.postgres.config.reload import reload_configuration
 from pgnb.postgres.rows import Row
 from pgnb.postgres.server import Server
+
+_FALLBACK_PREFIX = {4: 16, 6: 64}
 
 
 @dataclass(frozen=True, repr=False)
@@ -239,3 +241,26 @@ def _fields_of(row: Row) -> tuple[object, ...]:
 def _words(client: Client) -> str:
     what = "a replication connection" if client.replication else f"database {client.database}"
     return f"user {client.user} from {client.address or 'the socket'} to {what}"
+
+
+def pod_networks(server: Server) -> tuple[str, ...]:
+    """The ranges that pods get their addresses from, as CIDR.
+
+    Those of the nodes, where they may be read and hold the server's own address; some networks give
+    addresses otherwise, and then it is the /16 (IPv6: /64) around the server's address.
+    """
+    address = ip_address(server.pod.ip)
+    ranges = _ranges_of_nodes(server)
+    if any(address in held for held in map(network, ranges) if held is not None):
+        return ranges
+    return (str(ip_network(f"{address}/{_FALLBACK_PREFIX[address.version]}", strict=False)),)
+
+
+def _ranges_of_nodes(server: Server) -> tuple[str, ...]:
+    try:
+        nodes = server.cluster.list("nodes")
+    except ClusterError:
+        # Nodes are not in the namespace, and often may not be read; the fallback does without them.
+        return ()
+    found = (cidr for node in nodes for cidr in (node.get("spec") or {}).get("podCIDRs") or ())
+    return tuple(sorted(set(found)))

@@ -90,8 +90,8 @@ def test_a_killed_run_leaves_no_key(known: Known, tmp_path: Path, temporary: Pat
 
 def test_where_no_file_can_lie_in_memory_it_is_private_and_goes(temporary: Path) -> None:
     program = (
-        "import os, stat; from pathlib import Path; del os.memfd_create; from pgnb.cluster import keyfiles;"
-        "path = Path(keyfiles.path_of(b'key')); assert keyfiles.path_of(b'key') == str(path);"
+        "import os, stat; from pathlib import Path; del os.memfd_create; from pgnb.cluster import kubeconfig;"
+        "path = Path(kubeconfig.key_file(b'key')); assert kubeconfig.key_file(b'key') == str(path);"
         "print(path.read_text(), *(oct(stat.S_IMODE(p.stat().st_mode)) for p in (path.parent, path)), path)"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
