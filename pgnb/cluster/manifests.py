@@ -1,4 +1,4 @@
-"""Manifests applied as a plan: what stands now beside what the API server says would stand afterwards."""
+"""Apply manifests as a plan: the current objects beside what the API server would make of them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pgnb.core.plan import Change, Confirmation, Step
 
 Manifests = Mapping[str, Any] | Sequence[Mapping[str, Any]] | str
 _BY_HAND = ("kubectl", "Mozilla", "python-requests", "OpenAPI-Generator", "k9s", "node-fetch", "unknown")
-"""Field managers that stand for a person at work, as kubectl-client-side-apply; they take nothing back."""
+"""Field managers of a person, as kubectl-client-side-apply, which do not change fields back."""
 
 
 @dataclass(frozen=True)
 class _Desired:
-    """One manifest, the object that is there now, what it would become, and whose fields it takes."""
+    """One manifest, the current object, what it would become, and whose fields it takes."""
 
     manifest: Mapping[str, Any]
     label: str
@@ -38,11 +38,11 @@ class _Desired:
 
 
 def plan_apply(api: Api, manifests: Manifests, title: str) -> Change:
-    """A plan for one manifest, several, or a YAML text; only what differs becomes a step.
+    """Return a plan for one manifest, several, or a YAML text; only differences become steps.
 
-    The differences are those that the API server finds in a dry run, so its defaults are no noise. Fields
-    that a person set by kubectl are taken over, and the plan says so; those of another controller need
-    the confirmation `take_over`. A Secret's values do not show. Raises ParameterError, Rejected.
+    The differences are those of a dry run on the API server, so its defaults do not appear. Fields that a
+    person set by kubectl are taken over, and the plan says so; those of another controller need the
+    confirmation `take_over`. A Secret's values are not shown. Raises ParameterError, Rejected.
     """
     desired = [_compare(api, manifest) for manifest in _read(manifests)]
     changed = [item for item in desired if item.changes]
@@ -60,7 +60,7 @@ def plan_apply(api: Api, manifests: Manifests, title: str) -> Change:
 
 
 def apply_rights(api: Api, manifests: Manifests) -> list[Right]:
-    """What applying them takes: a patch of each by its name, and a creation of those that are not there."""
+    """Return the rights for applying them: patch each by its name, create those that do not exist."""
     return [right for manifest in _read(manifests) for right in _rights(api, manifest)]
 
 
@@ -86,7 +86,7 @@ def _read(manifests: Manifests) -> list[Mapping[str, Any]]:
 
 def _items(document: object) -> list[Mapping[str, Any]]:
     if not isinstance(document, Mapping):
-        raise ParameterError("a manifest is no object", found=type(document).__name__)
+        raise ParameterError("a manifest is not an object", found=type(document).__name__)
     return list(document["items"]) if document.get("kind") == "List" else [document]
 
 
@@ -100,14 +100,14 @@ def _compare(api: Api, manifest: Mapping[str, Any]) -> _Desired:
     try:
         after: Mapping[str, Any] = apply(api, manifest, force=bool(met), dry_run=True)
     except (AccessDenied, NotFound):
-        # Without the right to patch, or the namespace, a plan can still be made, from what is readable.
+        # Without the right to patch, or the namespace, the plan is made from what can be read.
         after = merged(before or {}, manifest)
     foreign = tuple(name for name in met if not name.startswith(_BY_HAND))
     return _Desired(manifest, label, before, after, tuple(met), foreign)
 
 
 def _owners_met(api: Api, manifest: Mapping[str, Any]) -> list[str]:
-    """The other managers whose fields the manifest would change."""
+    """Return the other managers whose fields the manifest would change."""
     try:
         apply(api, manifest, dry_run=True)
     except Conflict as conflict:
@@ -118,7 +118,7 @@ def _owners_met(api: Api, manifest: Mapping[str, Any]) -> list[str]:
 
 
 def merged(before: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """`manifest` laid over `before`, mapping by mapping; lists are replaced."""
+    """Merge `manifest` into `before`, mapping by mapping; lists are replaced."""
     both = dict(before)
     for key, value in manifest.items():
         old = both.get(key)
@@ -138,23 +138,26 @@ def _step(api: Api, item: _Desired) -> Step:
 
 def _note(changed: Sequence[_Desired]) -> str:
     taken = [f"{item.label} from {', '.join(item.taken)}" for item in changed if item.taken]
-    return f"Takes fields over: {'; '.join(taken)}." if taken else ""
+    return f"Takes over fields: {'; '.join(taken)}." if taken else ""
 
 
 def _confirmations(changed: Sequence[_Desired]) -> list[Confirmation]:
     foreign = sorted({name for item in changed for name in item.foreign})
-    why = "Another controller owns fields that this changes and may put them back; better change its source."
+    why = (
+        "Another controller owns fields that this changes and may change them back; change"
+        " its source instead."
+    )
     return [Confirmation("take_over", ", ".join(foreign), why)] if foreign else []
 
 
 def _undo_text(item: _Desired) -> str:
-    return f"delete {item.label}" if item.before is None else f"put {item.label} back as it is now"
+    return f"delete {item.label}" if item.before is None else f"restore {item.label} as it is now"
 
 
 def _plan_undo(api: Api, title: str, changed: Sequence[_Desired]) -> Change:
     made = [item for item in changed if item.before is None]
     claims = [w.manifest["metadata"]["name"] for w in made if w.manifest["kind"] == "PersistentVolumeClaim"]
-    why = "What lies on the volume is deleted with its claim."
+    why = "The data on the volume is deleted with its claim."
     return Change(
         f"Undo: {title}",
         api.journal,
@@ -170,7 +173,7 @@ def _undo_step(api: Api, item: _Desired) -> Step:
     if before is None:
         kind = resource_of(api, item.manifest).plural
         return Step(item.label, "delete", lambda: _deleted(api, kind, name), journalled=True)
-    return Step(item.label, "put back", lambda: _put_back(api, before), journalled=True)
+    return Step(item.label, "restore", lambda: _put_back(api, before), journalled=True)
 
 
 def _deleted(api: Api, kind: str, name: str) -> str:
@@ -184,12 +187,12 @@ def _put_back(api: Api, before: Object) -> str:
     back["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"]
     back["metadata"].pop("managedFields", None)
     back.pop("status", None)
-    replace(api, back, "put back as it was")
-    return "as it was"
+    replace(api, back, "restored")
+    return "restored"
 
 
 def _yaml(found: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> str:
-    """An object as a reader wants it, a Secret's values hidden; changed ones are marked against `former`."""
+    """Return an object as YAML, a Secret's values hidden; values that differ from `former` are marked."""
     if not found:
         return ""
     shown = content(found)
@@ -202,11 +205,11 @@ def _yaml(found: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> 
 
 
 def _hidden(value: str, old: str) -> str:
-    return "(hidden)" if value == old else "(hidden, another one)"
+    return "(hidden)" if value == old else "(hidden, different)"
 
 
 class _Readable(yaml.SafeDumper):
-    """Texts of several lines as blocks, as a person writes configuration files into a ConfigMap."""
+    """Multi-line texts as blocks, as a person writes configuration files into a ConfigMap."""
 
 
 def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

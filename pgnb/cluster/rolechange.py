@@ -1,7 +1,6 @@
-"""The change of roles that is in progress, as an annotation on the old primary's workload.
+"""The change of roles in progress, as an annotation on the old primary's workload.
 
-It is there as long as the phase lasts, whatever becomes of the run: so a run that was killed is named by the
-next one that looks.
+It stays as long as the phase lasts, also after the run was killed, so that the next run can report it.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ _WORKLOADS = ("deployments", "statefulsets")
 
 @dataclass(frozen=True)
 class RoleChange:
-    """What is being done: the operation and its phase, by whom, since when, and who takes the role.
+    """A change of roles: the operation and its phase, by whom, since when, and the candidate.
 
-    `standing` is what default_transaction_read_only was in postgresql.auto.conf before pgnb stopped writes
-    (None: not in it); it counts only where `stopped` says that pgnb did.
+    `standing` is default_transaction_read_only in postgresql.auto.conf before pgnb stopped writes (None: not
+    in it); it is valid only if `stopped` is true.
     """
 
     operation: str
@@ -41,9 +40,9 @@ class RoleChange:
         return json.dumps(asdict(self), sort_keys=True)
 
     def summary(self, workload: str, replicas: int) -> str:
-        """What is left of it, and how to go on."""
+        """Return what is left of it, for a reader."""
         if replicas:
-            state = "writes are stopped by" if self.stopped else "the role is given away by"
+            state = "writes are stopped by" if self.stopped else "the role is being given away by"
         else:
             state = "fenced (scaled to 0) by"
         return (
@@ -52,14 +51,16 @@ class RoleChange:
         )
 
     def remedy(self, replicas: int) -> str:
-        """How to go on from it."""
+        """Return how to continue."""
         if replicas:
-            return "If that run has ended, go on with 09, path = switchover; it also puts back what it finds."
-        return "If that run has ended, go on with 09, path = failover."
+            return (
+                "If that run has ended, continue with 09, path = switchover; it also restores what it finds."
+            )
+        return "If that run has ended, continue with 09, path = failover."
 
 
 def role_change_of(found: Mapping[str, Any]) -> RoleChange | None:
-    """The change of roles that a workload's annotation tells of; None where there is none."""
+    """Return the change of roles in a workload's annotation; None if there is none."""
     text = (found["metadata"].get("annotations") or {}).get(ROLE_CHANGE)
     if not text:
         return None
@@ -71,17 +72,17 @@ def role_change_of(found: Mapping[str, Any]) -> RoleChange | None:
 
 
 def interrupted_changes(api: Api) -> list[tuple[Object, RoleChange]]:
-    """Every workload of the namespace with such an annotation; none where workloads may not be listed."""
+    """Return every workload of the namespace with such an annotation; none if workloads may not be listed."""
     try:
         found = [item for kind in _WORKLOADS for item in list_all(api, kind)]
     except ClusterError:
-        return []  # It only explains; the caller's own account goes on without.
+        return []  # Only an explanation; without it, the caller's own message must be enough.
     return [(item, change) for item in found if (change := role_change_of(item)) is not None]
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A change of roles that stands on a workload, in words, and how to go on from it."""
+    """A change of roles on a workload that was not completed, as text, and how to continue."""
 
     workload: str
     summary: str
@@ -89,7 +90,7 @@ class Interrupted:
 
 
 def told_changes(api: Api) -> tuple[Interrupted, ...]:
-    """Each change of roles that was begun and did not end, for a reader."""
+    """Return each change of roles that was begun and not completed, for a reader."""
     found = []
     for item, change in interrupted_changes(api):
         name, replicas = item["metadata"]["name"], int(item["spec"].get("replicas", 1))

@@ -1,4 +1,4 @@
-"""Exactly one Ready pod, or a clear account of what there is instead."""
+"""Find exactly one Ready pod, or describe the pods that exist."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from pgnb.core.errors import ClusterError, PodError
 
 
 def matching(api: Api, selector: str, container: str = "") -> tuple[Pod, ...]:
-    """Every pod that the selector matches, oldest first."""
+    """Return every pod that the selector matches, oldest first."""
     found = sorted(list_all(api, "pods", selector), key=lambda pod: pod["metadata"]["creationTimestamp"])
     return tuple(_seen(api, pod, likely_container(pod, container)) for pod in found)
 
 
 def single_ready_pod(api: Api, selector: str, container: str = "") -> Pod:
-    """The one pod that matches, is Ready and is not being deleted. Raises PodError with all that match."""
+    """Return the only pod that matches, is Ready and is not being deleted. Raises PodError with all that
+    match.
+    """
     found = list_all(api, "pods", selector)
     living = [pod for pod in found if _in_service(pod)]
     if len(living) == 1:
@@ -36,7 +38,7 @@ def _seen(api: Api, pod: Object, container: str) -> Pod:
 
 
 def events_if_allowed(api: Api, pod: Mapping[str, Any]) -> Sequence[Object]:
-    """Return the events of a pod; none where the user may not read events, which only explain the status."""
+    """Return the events of a pod; none if the user may not read events, which only explain the status."""
     try:
         return events_of(api, pod["metadata"]["uid"])
     except ClusterError:
@@ -44,7 +46,7 @@ def events_if_allowed(api: Api, pod: Mapping[str, Any]) -> Sequence[Object]:
 
 
 def describe_pods(api: Api, pods: Sequence[Object]) -> str:
-    """Each pod with its state: Ready, or why not."""
+    """Return each pod with its state: Ready, or the reason why not."""
     texts = (
         (pod, not_ready_reason(pod, () if _in_service(pod) else events_if_allowed(api, pod))) for pod in pods
     )
@@ -70,7 +72,7 @@ def _none_ready(api: Api, selector: str, found: Sequence[Object]) -> PodError:
     return PodError(
         f"no pod that matches {selector!r} in the namespace {api.namespace} is Ready",
         found=describe_pods(api, found),
-        remedy="Wait until it is, or mend what it says: kubectl describe pod, kubectl logs.",
+        remedy="Wait until it is Ready, or correct the reason: kubectl describe pod, kubectl logs.",
     )
 
 
@@ -91,5 +93,5 @@ def _none_at_all(api: Api, selector: str) -> PodError:
     return PodError(
         f"no pod in the namespace {api.namespace} matches {selector!r}",
         found=f"{begun}; {there}" if begun else there,
-        remedy=remedy or "Check the namespace and the selector; a workload that is scaled to 0 has no pod.",
+        remedy=remedy or ("Check the namespace and the selector; a workload that is scaled to 0 has no pod."),
     )

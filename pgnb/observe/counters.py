@@ -43,7 +43,7 @@ _AS_SAMPLED = (
 
 
 def grid(lag: LagSamples, counters: Iterable[Sequence[Sample]]) -> tuple[float, ...]:
-    """The points in time, from 0 to the last answer of anybody."""
+    """Return the points in time, from 0 to the last answer of anybody."""
     ends = [one.samples[-1].at for one in lag.series if one.samples]
     ends += [samples[-1].at for samples in counters if samples]
     return tuple(tick / lag.hz for tick in range(_tick(max(ends), lag.hz) + 1)) if ends else ()
@@ -52,7 +52,7 @@ def grid(lag: LagSamples, counters: Iterable[Sequence[Sample]]) -> tuple[float, 
 def columns_of_primary(
     positions: Sequence[tuple[float, int]], samples: Sequence[Sample], hz: float
 ) -> dict[str, Points]:
-    """The primary's columns: from its WAL positions, seconds and bytes, and from its counters."""
+    """Return the primary's columns: from its WAL positions, seconds and bytes, and from its counters."""
     wal = [(at, float(position)) for at, position in positions]
     return {
         "wal_rate": rates(wal, hz),
@@ -62,8 +62,8 @@ def columns_of_primary(
     }
 
 
-def columns_of_standby(series: LagSeries, samples: Sequence[Sample], hz: float) -> dict[str, Points]:
-    """A standby's columns: from the samples of its lag, and from its counters."""
+def columns_of_standby(series: LagSeries, polled: Sequence[Sample], hz: float) -> dict[str, Points]:
+    """Return a standby's columns: from the samples of its lag, and from its counters."""
     samples = series.samples
     found: dict[str, Points] = {
         name: _by_tick([(s.at, value) for s in samples if (value := getattr(s, name)) is not None], hz)
@@ -75,11 +75,11 @@ def columns_of_standby(series: LagSeries, samples: Sequence[Sample], hz: float) 
     found["age"] = _by_tick([(s.at, age) for s, age in aged if age is not None], hz)
     replayed = [(s.at, float(s.replayed)) for s in samples if s.replayed is not None]
     found["replay_rate"] = rates(replayed, hz)
-    return found | {name: _by_tick(_counter(samples, name), hz) for name in _OF_STANDBY}
+    return found | {name: _by_tick(_counter(polled, name), hz) for name in _OF_STANDBY}
 
 
 def _answers(samples: Sequence[LagSample]) -> dict[str, list[tuple[float, bool]]]:
-    """What is yes or no, where it was seen."""
+    """Return what is yes or no, where it was seen."""
     return {
         "connected": [(s.at, s.connected) for s in samples],
         "receiving": [(s.at, s.receiver == "streaming") for s in samples if s.replayed is not None],
@@ -119,5 +119,5 @@ def _by_tick(readings: Iterable[tuple[float, float]], hz: float) -> dict[int, fl
 
 
 def _tick(at: float, hz: float) -> int:
-    """The place of a moment; a late answer belongs to the point before it."""
+    """Return the place of a moment; a late answer belongs to the point before it."""
     return int(at * hz + 0.001)

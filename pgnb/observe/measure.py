@@ -115,7 +115,7 @@ def measure_service(
 def started(
     service: Service, server: Server, scratch: Scratch, password: str, *, host: str, other_password: str = ""
 ) -> Writer | None:
-    """The client that writes; None where there can be none, and then `service` says why."""
+    """Return the client that writes; None where there can be none, and then `service` says why."""
     references = [reference for reference in (password, other_password) if reference]
     if not all(stands_in_secret(reference, server.pod) for reference in references):
         service.unmeasured = "the password does not stand in a Secret, so that no pod can be given it"
@@ -134,7 +134,7 @@ def _primary_of(server: Server, afterwards: Server | None) -> Server:
 
 
 def next_row(writer: Writer, ended: datetime) -> WriteLog:
-    """What the client was told, once it was acknowledged a row after `ended`. Raises DeadlineExceeded."""
+    """Return what the client was told, once it was acknowledged a row after `ended`. Raises DeadlineExceeded."""
     wait_until(
         "the client's next row",
         lambda: writer.report(ended),

@@ -61,7 +61,7 @@ class Monitor:
             poller.join()
 
     def recording(self, path: str = "") -> Recording:
-        """What was seen until now."""
+        """Return what was seen until now."""
         lag, names = self._lag.samples(), self._lag.names
         samples = [list(poller.samples) for poller in self._pollers]
         times = counters.grid(lag, samples)

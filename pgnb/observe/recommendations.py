@@ -58,7 +58,7 @@ class Recommendations(Displayable):
 
 
 def recommend(recording: Recording, limits: Limits) -> Recommendations:
-    """The points of section 10.1 for the primary and each standby of a recording."""
+    """Return the points of section 10.1 for the primary and each standby of a recording."""
     if len(recording.times) < _FEW:
         few = f"{len(recording.times)} samples: too few to say anything"
         return Recommendations((Recommendation("all", recording.primary, few, "Sample for longer."),))
@@ -83,7 +83,7 @@ def _of_standby(recording: Recording, name: str, limits: Limits) -> Iterator[Rec
 
 
 def _stages(recording: Recording, name: str) -> tuple[float, float, float]:
-    """The 95th percentile of what each stage holds up: network, the standby's disk, replay; in bytes."""
+    """Return the 95th percentile of what each stage holds up: network, the standby's disk, replay; in bytes."""
     write, flush, replay = (recording.values(name, stage) for stage in ("write", "flush", "replay"))
     there = [
         (w, max(0.0, f - w), max(0.0, r - f))
@@ -100,7 +100,7 @@ def _p95(values: tuple[float, ...]) -> float:
 
 
 def _is_slow(recording: Recording, name: str, limits: Limits) -> bool:
-    """Whether the standby is behind often enough, by bytes or by seconds, to look into it."""
+    """Return whether the standby is behind often enough, by bytes or by seconds, to look into it."""
     behind = recording.at_least(name, "behind", 0.95) or 0.0
     age = recording.at_least(name, "age", 0.95) or 0.0
     return behind > _NOTICEABLE * limits.lag_bytes or age > _NOTICEABLE * limits.lag_seconds

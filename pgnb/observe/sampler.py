@@ -118,7 +118,7 @@ class LagSampler:
             )
 
     def samples(self) -> LagSamples:
-        """What was seen until now."""
+        """Return what was seen until now."""
         return LagSamples(
             series=merge(self._primary.samples, [poller.samples for poller in self._standbys], self.hz),
             spans=tuple(self._spans),
@@ -146,7 +146,7 @@ def merge(
 
 
 def merge_pending_slots(primary: Sequence[Sample]) -> list[Sample]:
-    """The looks, with a walsender that has not taken its slot yet put to that slot: it is one standby."""
+    """Return the looks, with a walsender that has not taken its slot yet put to that slot: it is one standby."""
     rows = [row for sample in primary for row in sample.rows]
     owners = {row["slot_name"]: row["application_name"] for row in rows if row["slot_name"] and row["state"]}
     return [replace(sample, rows=list(_joined(sample.rows, owners))) for sample in primary]
@@ -165,7 +165,7 @@ def _joined(rows: Sequence[Row], owners: Mapping[str, str]) -> Iterator[Row]:
 
 
 def names_of(primary: Sequence[Sample]) -> dict[str, str]:
-    """Each standby's key, with the name that a reader knows it by: its application_name, or its slot's."""
+    """Return each standby's key, with the name that a reader knows it by: its application_name, or its slot's."""
     names: dict[str, str] = {}
     for row in (row for sample in primary for row in sample.rows):
         if key := key_of(row):
@@ -174,7 +174,7 @@ def names_of(primary: Sequence[Sample]) -> dict[str, str]:
 
 
 def key_of(row: Row) -> str:
-    """What a standby's rows are known by on both sides: its slot, or, where it has none, its name."""
+    """Return what a standby's rows are known by on both sides: its slot, or, where it has none, its name."""
     return str(row["slot_name"] or row["application_name"] or "")
 
 

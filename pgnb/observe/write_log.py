@@ -130,7 +130,7 @@ class WriteLog(Displayable):
         )
 
     def checks(self, journal: Journal, *, longest: float) -> Checks:
-        """Whether the client kept writing, and no gap was longer than `longest` seconds."""
+        """Return whether the client kept writing, and no gap was longer than `longest` seconds."""
         gap = self.longest.seconds if self.longest else float("inf")
         lasted = Check(
             "longest gap in its writes",
@@ -173,7 +173,7 @@ class DurabilityCheck(Displayable):
 def write_log_of(
     name: str, lines: Iterable[LogLine], asked: datetime, since: datetime | None = None
 ) -> WriteLog:
-    """What a log says: a line that is only an id is an acknowledged commit; the rest are words."""
+    """Return what a log says: a line that is only an id is an acknowledged commit; the rest are words."""
     lines = [line for line in lines if line.text.strip()]
     told = sorted(
         (line.at, int(line.text))

@@ -48,7 +48,7 @@ class Writer:
     """The pod's name when `start_client` made it."""
 
     def report(self, since: datetime | None = None) -> WriteLog:
-        """What the client was told, since its beginning or since a time. Raises NotFound without a pod."""
+        """Return what the client was told, since its beginning or since a time. Raises NotFound without a pod."""
         asked = datetime.now(UTC)  # Before the log is read: a slow answer is no time without a row.
         lines = [line for pod in self._pods() for line in self._log(pod, since)]
         return write_log_of(self.selector.rpartition("=")[2], lines, asked, since)
@@ -185,7 +185,7 @@ def _spec(primary: Server, passwords: Mapping[str, str], address: tuple[str, int
 
 
 def _secret_of(reference: str, pod: Pod) -> tuple[str, str] | None:
-    """The Secret and its key that a password's reference leads to; None where no password is asked for."""
+    """Return the Secret and its key that a password's reference leads to; None where no password is asked for."""
     scheme, _, rest = reference.partition(":")
     if not reference:
         return None
@@ -203,7 +203,7 @@ def _secret_of(reference: str, pod: Pod) -> tuple[str, str] | None:
 
 
 def stands_in_secret(reference: str, pod: Pod) -> bool:
-    """Whether a password's reference leads to a Secret, from which a pod can take it."""
+    """Return whether a password's reference leads to a Secret, from which a pod can take it."""
     try:
         return _secret_of(reference, pod) is not None
     except ParameterError:

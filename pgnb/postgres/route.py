@@ -11,33 +11,33 @@ from pgnb.core.errors import ClusterError, ConnectionFailed
 
 
 class Route(Protocol):
-    """Where a session connects to, and what can be said about that place."""
+    """Where a session connects to, and the state of that place."""
 
     @property
     def name(self) -> str:
-        """The place in a reader's words."""
+        """The place, for a reader."""
         ...
 
     def address(self, *, encrypted: bool = False) -> tuple[str, int]:
-        """Host and port to connect to now; `encrypted`: where libpq can speak TLS, so no Unix socket."""
+        """Return host and port to connect to now; `encrypted`: TCP for TLS, no Unix socket."""
         ...
 
     def renew(self) -> None:
-        """Find the place again, after a connection to it failed. Raises ClusterError when it is not there."""
+        """Find the place again, after a connection to it failed. Raises ClusterError if it does not exist."""
         ...
 
     def state(self) -> str:
-        """What the place is doing, for an error's text; never raises."""
+        """Return the state of the place, for an error's text; never raises."""
         ...
 
     def close(self) -> None:
-        """Give the way back."""
+        """Release what was opened."""
         ...
 
 
 @dataclass(frozen=True)
 class Absent:
-    """A server that is not there yet: what a plan-only run finds where an earlier step would have made it."""
+    """A server that is not there yet: in a plan-only run, where an earlier step would have made it."""
 
     name: str
     reason: str
@@ -46,20 +46,20 @@ class Absent:
         raise ConnectionFailed(f"{self.name}: not there yet", found=self.reason)
 
     def renew(self) -> None:
-        """It stays absent for this run."""
+        """Do nothing: it stays absent for this run."""
 
     def state(self) -> str:
         return self.reason
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Do nothing: nothing was opened."""
 
 
 @dataclass
 class ThroughPod:
-    """The one Ready pod of a selector, through the cluster's forward to its port.
+    """The only Ready pod of a selector, through the cluster's forward to its port.
 
-    After a restart the pod may be another one: `renew` looks for it again.
+    After a restart it may be another pod: `renew` finds it again.
     """
 
     cluster: Cluster

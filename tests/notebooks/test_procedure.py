@@ -46,7 +46,7 @@ def test_a_plan_before_the_set_up_changes_nothing_and_says_what_is_missing(
     assert outcome.evidence.changes == 0
     assert snapshot(observer, (primary,)) == before
     if number in ("04", "05", "06", "10", "11"):
-        assert "At least 1 must be: section 3 makes a standby" in outcome.error
+        assert "At least 1 is needed: section 3 makes a standby" in outcome.error
     if number == "03":
         assert any("replicator" in one for one in outcome.evidence.would_stop)
 

@@ -1,9 +1,9 @@
-"""Planning settings: where each will stand, what takes a reload, and what waits for a restart.
+"""Plan settings: the file that each is written to, what needs a reload, and what needs a restart.
 
-Source: the procedure's sections 2.1 and 2.2. A setting that already stands in postgresql.auto.conf is
-changed there, since that file wins; every other one goes into a managed file that the main file includes at
-its end; where the main file cannot be written (it is mounted from a ConfigMap), or does not outlive the pod,
-ALTER SYSTEM is used.
+Source: the procedure's sections 2.1 and 2.2. A setting that is already in postgresql.auto.conf is changed
+there, because that file wins; every other one goes into a managed file that the main file includes at its
+end; if the main file cannot be written (it is mounted from a ConfigMap), or does not outlive the pod, ALTER
+SYSTEM is used.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _ABOVE_FILES = {
 
 @dataclass(repr=False)
 class SettingsChange(Change):
-    """A change of settings, which also knows what waits for a restart, and what for."""
+    """A change of settings, which also knows what needs a restart."""
 
     waiting: tuple[Setting, ...] = field(default=(), repr=False)
     places: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -50,11 +50,12 @@ class SettingsChange(Change):
 def plan_settings(
     server: Server, wanted: Mapping[str, Wanted], *, write_restart: bool = False
 ) -> SettingsChange:
-    """The plan that gives settings their wished values (see SettingsTable for how values are written).
+    """Return the plan that gives settings their desired values (see SettingsTable for how values are
+    written).
 
-    What takes a reload is in force afterwards. What takes a restart is written only with `write_restart`,
-    and stands in `waiting`. Raises ParameterError for unknown names and values, and for a setting that is
-    fixed where no file reaches it.
+    What needs a reload takes effect at once. What needs a restart is written only with `write_restart`, and
+    is listed in `waiting`. Raises ParameterError for unknown names and values, and for a setting that no file
+    can change.
     """
     title = f"settings of {server.name}"
     if not server.present:
@@ -79,13 +80,16 @@ def edits_change(
     reload: bool = False,
     desired: Sequence[Setting] = (),
 ) -> SettingsChange:
-    """A change made of edits, validated together, then a reload; its undo is the same with the way back."""
+    """Return a change made of edits, validated together, then a reload.
+
+    Its undo makes the inverse edits in the same way.
+    """
     steps = []
     if edits:
         steps.append(
             Step(
                 server.name,
-                f"{_says(edits)}; validate, else put back",
+                f"{_says(edits)}; validate, and restore on an error",
                 lambda: apply_edits(server, edits, lambda: file_errors(server)),
                 journalled=True,
             )
@@ -99,14 +103,17 @@ def edits_change(
         before=_text(edits, 0),
         after=_text(edits, 1),
         steps=steps,
-        undo_text="the former texts are put back by the same way" if edits else "",
+        undo_text="the previous texts are restored in the same way" if edits else "",
         precheck=lambda: _precheck(server, edits, desired),
         undo=(lambda: edits_change(server, f"undo: {title}", back)) if edits else None,
     )
 
 
 def _reload(server: Server, edits: Sequence[Edit], desired: Sequence[Setting]) -> str:
-    """Reload; then what takes a restart must be pending: the server says so of accepted values only."""
+    """Reload, and check that settings that need a restart are pending.
+
+    The server shows a pending restart for accepted values only.
+    """
     result = reload_configuration(server)
     names = [one.name for one in desired if one.needs == "restart"]
     refused = [s for s in server.settings(names) if not s.pending_restart] if names else []
@@ -118,8 +125,8 @@ def _reload(server: Server, edits: Sequence[Edit], desired: Sequence[Setting]) -
     reload_configuration(server)
     raise ChangeFailed(
         f"{server.name} does not accept the value of {', '.join(wrong)}",
-        found="after the reload it is not pending for a restart; the next start would fail",
-        remedy="The former files were put back and reloaded. The server's log says why.",
+        found="after the reload no restart is pending; the next start would fail",
+        remedy="The previous files were restored and reloaded. See the server's log for the reason.",
     )
 
 
@@ -136,14 +143,14 @@ def _with_waiting(
 
 
 def _waits(setting: Setting, entries: Mapping[str, Row], written: bool) -> str:
-    words = "will stand in the file" if written else "is not written"
+    words = "will be in the file" if written else "is not written"
     if not _differs(setting, entries):
-        words = "stands in the file"
-    return f"{setting.name} = {setting.desired}: {words}, and waits for a restart."
+        words = "is in the file"
+    return f"{setting.name} = {setting.desired}: {words}, and needs a restart."
 
 
 def _entries(server: Server) -> dict[str, Row]:
-    """The line that counts of each setting that stands in a file."""
+    """Return the effective line of each setting that is in a file."""
     try:
         return {row["name"]: row for row in server.query("file_settings") if row["name"]}
     except QueryFailed as failure:
@@ -152,7 +159,7 @@ def _entries(server: Server) -> dict[str, Row]:
 
 
 def _differs(setting: Setting, entries: Mapping[str, Row]) -> bool:
-    """Whether a file must be written for the wish to hold now and after the next restart."""
+    """Return whether a file must be written to have the desired value now and after the next restart."""
     if setting.desired is None:
         return False
     entry = entries.get(setting.name.lower())
@@ -167,7 +174,7 @@ def _refuse_unreachable(server: Server, unmet: Sequence[Setting]) -> None:
             raise ParameterError(f"{setting.name} is {setting.needs}", found=setting.display)
         if (where := _ABOVE_FILES.get(setting.row["source"])) is not None:
             raise ParameterError(
-                f"{setting.name} of {server.name} is set above every configuration file",
+                f"{setting.name} of {server.name} is set in a place that no configuration file can override",
                 found=f"{setting.display}, from the {setting.row['source']}",
                 remedy=f"Change it in {where} (spec.template of the Deployment or StatefulSet).",
             )
@@ -191,7 +198,7 @@ def _config_file(server: Server) -> str:
     if path := server.facts.config_file:
         return path
     raise ParameterError(
-        f"the login {server.facts.login!r} may not see where the configuration of {server.name} lies",
+        f"the login {server.facts.login!r} may not see where the configuration files of {server.name} are",
         remedy=_RIGHTS,
     )
 
@@ -213,7 +220,10 @@ def _places(settings: Sequence[Setting], edits: Sequence[Edit]) -> dict[str, str
 
 
 def _file_edits(server: Server, config_file: str, place: Place, settings: Sequence[Setting]) -> list[Edit]:
-    """The managed file first: a main file that includes nothing is harmless, the other way round too."""
+    """Return the edits, the managed file first.
+
+    The order is safe: a managed file that is not included yet has no effect, and an include needs its file.
+    """
     desired = {s.name: s.desired.text for s in settings if s.desired}
     main = read_file(server, config_file) or ""
     path = str(PurePosixPath(config_file).with_name(MANAGED_FILE))
@@ -234,7 +244,7 @@ def _file_edits(server: Server, config_file: str, place: Place, settings: Sequen
 def _to_move(
     server: Server, settings: Sequence[Setting], to_do: Sequence[Setting], entries: Mapping[str, Row]
 ) -> list[Setting]:
-    """Settings in force whose line is in a managed file that the next pod will not have."""
+    """Return effective settings whose line is in a managed file that the next pod will not have."""
     lines = {s.name: entries.get(s.name.lower()) for s in settings if s.desired and s not in to_do}
     managed_lines = [n for n, e in lines.items() if e and PurePosixPath(e["sourcefile"]).name == MANAGED_FILE]
     if not managed_lines or look_at(server, _config_file(server)).persistent:
@@ -244,20 +254,20 @@ def _to_move(
 
 def _no_home(server: Server, settings: Sequence[Setting], config_file: str, place: Place) -> ParameterError:
     return ParameterError(
-        f"no file takes {', '.join(s.name for s in settings)} on {server.name}",
+        f"no file can take {', '.join(s.name for s in settings)} on {server.name}",
         found=f"{config_file} {place.summary}, and allow_alter_system is off",
         remedy=GENERATED,
     )
 
 
 def _precheck(server: Server, edits: Sequence[Edit], desired: Sequence[Setting]) -> Checks:
-    """Right before acting: the files are as they were planned upon, sound, and would let the server start."""
+    """Check right before acting that the files are unchanged and valid, and that the server would start."""
     moved = [edit.target for edit in edits if not edit.is_current(server)]
     rewritten = {edit.path for edit in edits if isinstance(edit, FileEdit)}
     wrong = file_errors(server, except_in=rewritten)
     items = [
         Check(
-            "files as planned upon",
+            "files are as planned",
             not moved,
             ", ".join(dict.fromkeys(moved)) or "unchanged",
             "unchanged",
@@ -268,7 +278,7 @@ def _precheck(server: Server, edits: Sequence[Edit], desired: Sequence[Setting])
             not wrong,
             "; ".join(wrong) or "none",
             "none",
-            "One bad line makes the whole reload fail: correct it first.",
+            "One invalid line makes the whole reload fail: correct it first.",
         ),
     ]
     items += [*startup_checks(server, desired), *cap_checks(server, desired)]
@@ -276,7 +286,7 @@ def _precheck(server: Server, edits: Sequence[Edit], desired: Sequence[Setting])
 
 
 def _says(edits: Sequence[Edit]) -> str:
-    """What would be done to which file, each folder named once."""
+    """Return what is done to which file, each folder named once."""
     words = [edit.statement for edit in edits if isinstance(edit, SystemEdit)]
     paths = [(PurePosixPath(edit.path), edit) for edit in edits if isinstance(edit, FileEdit)]
     for folder in dict.fromkeys(path.parent for path, _ in paths):
@@ -286,7 +296,7 @@ def _says(edits: Sequence[Edit]) -> str:
 
 
 def _text(edits: Sequence[Edit], side: int) -> str:
-    """All edited files, one below the other, before (0) or after (1)."""
+    """Return all edited files as one text, before (0) or after (1)."""
     parts: dict[str, str] = {}
     for edit in edits:
         parts[edit.target] = parts.get(edit.target, "") + edit.texts[side]

@@ -25,7 +25,7 @@ class Loss:
         return "an unknown number of" if self.most is None else f"at most {self.most:,}"
 
     def check(self, found: DurabilityCheck) -> Check:
-        """Whether no more is missing than was announced."""
+        """Return whether no more is missing than was announced."""
         lost = len(found.missing)
         return Check(
             f"acknowledged rows on {found.server}",
@@ -90,7 +90,7 @@ class Guarantee:
 
     @classmethod
     def of(cls, reports: Sequence[ClientReport], journal: Journal, *, loss: Loss | None = None) -> Guarantee:
-        """The promise that no row is missing and that writes were interrupted only where that was allowed.
+        """Return the promise that no row is missing and that writes were interrupted only where that was allowed.
 
         `loss`: what a failover announced; so many rows may be missing.
         """

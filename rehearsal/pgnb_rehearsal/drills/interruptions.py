@@ -55,12 +55,12 @@ class Ran:
 
     @classmethod
     def of(cls, act: Mapping[str, Any], run: str, *, allowed: bool) -> Ran:
-        """An act as a journal's line has it."""
+        """Return an act as a journal's line has it."""
         start = datetime.fromisoformat(act["at"])
         return cls(start, start + timedelta(seconds=act["seconds"]), run, act["what"], allowed)
 
     def touches(self, gap: Gap) -> bool:
-        """Whether the gap lies in the act, or begins so shortly after it that it may be its effect."""
+        """Return whether the gap lies in the act, or begins so shortly after it that it may be its effect."""
         return self.start < gap.end and gap.start < self.end + _AFTER
 
     def __str__(self) -> str:
@@ -109,7 +109,7 @@ class Interruption:
 
 
 def acts_of(archive: Archive) -> list[Ran]:
-    """Every act in an archive's journals."""
+    """Return every act in an archive's journals."""
     return [
         Ran.of(act, record.notebook, allowed=any(record.parameters.get(name) is True for name in PERMISSIONS))
         for record in archive.all()
@@ -171,7 +171,7 @@ def interruptions(write_log: WriteLog, ran: Sequence[Ran]) -> Interruptions:
 
 
 def _longest_alone(write_log: WriteLog, gaps: Sequence[Gap], ran: Sequence[Ran]) -> float:
-    """The first gap, of which the longest come first, in which nothing ran and the client wasn't refused."""
+    """Return the first gap, of which the longest come first, in which nothing ran and the client wasn't refused."""
     seen = (_seen(write_log, gap, ran, 0.0) for gap in gaps)
     return next((one.rest for one in seen if not one.ran and not one.refused), 0.0)
 

@@ -54,7 +54,7 @@ def _client_by_sequence(stage: Stage) -> Iterator[Writer]:
 
 
 def _mend(stage: Stage) -> bool:
-    """Each trouble hits a database of its own; two of them while a client writes there."""
+    """Return each trouble hits a database of its own; two of them while a client writes there."""
     with pair_of(stage) as pair:
         found = _tell("a row was written on the subscriber", pair.conflict(_NEW_DATABASE))
         here = {"remedy_database": _NEW_DATABASE, "remedy_table": "public.heartbeat"}
@@ -99,7 +99,7 @@ def _word(stage: Stage, client: Writer, primary: Server, follower: Server) -> Cl
 
 
 def _arrived(client: Writer, follower: Server, write_log: WriteLog) -> DurabilityCheck:
-    """The rows on the follower, once they have arrived; what is missing there when time is up."""
+    """Return the rows on the follower, once they have arrived; what is missing there when time is up."""
     try:
         return wait_until(
             f"the rows on {follower.name}",

@@ -119,12 +119,12 @@ class Stage:
 
 
 def sample_client(cluster: Cluster) -> Writer:
-    """The client that comes with the sample primary."""
+    """Return the client that comes with the sample primary."""
     return Writer(cluster, "app=sample-writer", "shop", "heartbeat")
 
 
 def last_word(client: Writer) -> WriteLog:
-    """What a client was told up to a row of now; one that has ended is taken as it is."""
+    """Return what a client was told up to a row of now; one that has ended is taken as it is."""
     try:
         return next_row(client, datetime.now(UTC))
     except DeadlineExceeded:

@@ -235,7 +235,7 @@ def test_a_certificate_that_is_not_checked_is_told(known: Known, tmp_path: Path)
     assert "insecure-skip-tls-verify" in str(unchecked)
     assert "insecure-skip-tls-verify" not in str(checked)
     (advice,) = (check for check in unchecked.access_checks() if not check.ok)
-    assert (advice.name, advice.advice) == ("the API server proves who it is", True)
+    assert (advice.name, advice.advice) == ("the API server's certificate is checked", True)
     assert "certificate-authority-data" in advice.remedy
     assert all(check.ok for check in checked.access_checks())
     for cluster in (checked, unchecked):

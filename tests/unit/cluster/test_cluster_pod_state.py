@@ -96,11 +96,11 @@ def test_a_helper_does_not_wait_for_an_object_that_nobody_made() -> None:
     ("name", "remedy"),
     [
         ("image-missing", "pull secret"),
-        ("no-configmap", "Make the Secret, ConfigMap or key"),
+        ("no-configmap", "Create the Secret, ConfigMap or key"),
         ("no-claim", "claim's events"),
-        ("no-volume", "Make what the volume names"),
+        ("no-volume", "Create what the volume names"),
         ("bad-command", "command, mounts and securityContext"),
-        ("too-big", "let the pod ask for less"),
+        ("too-big", "let the pod request less"),
         ("crash", "kubectl logs --previous"),
     ],
 )

@@ -278,7 +278,7 @@ def test_a_quantity_is_read_as_kubernetes_reads_it(text: str, number: str) -> No
 
 
 def test_a_text_that_is_no_quantity_is_refused() -> None:
-    with pytest.raises(ParameterError, match="no quantity"):
+    with pytest.raises(ParameterError, match="not a quantity"):
         quantity("10 GB")
 
 
