@@ -52,13 +52,12 @@ from pgnb.logical.subscriber import plan_subscriber as plan_subscriber
 from pgnb.logical.subscriptions import plan_drop_subscriptions as plan_drop_subscriptions
 from pgnb.logical.subscriptions import plan_subscriptions as plan_subscriptions
 from pgnb.observe import plots as plots
-from pgnb.observe.advice import advise as advise
-from pgnb.observe.arrival import wait_for_marker as wait_for_marker
 from pgnb.observe.counting import compare_standbys as compare_standbys
 from pgnb.observe.limits import limits as limits
 from pgnb.observe.load import run_load as run_load
 from pgnb.observe.measure import measure_service as measure_service
 from pgnb.observe.monitor import monitor as monitor
+from pgnb.observe.recommendations import recommend as recommend
 from pgnb.observe.retention import measure_retention as measure_retention
 from pgnb.observe.runs import compare_runs as compare_runs
 from pgnb.observe.sampler import LagSampler as LagSampler

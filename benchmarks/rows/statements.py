@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext, suppress
+from pathlib import Path
 
 import psycopg
 
 from benchmarks.figures import Figure, Work, in_turn, seconds
 from benchmarks.ground import Ground, Size
-from benchmarks.sockets import connect_by_socket
 from pgnb.observe.load import run_load
 from pgnb.observe.sampler import LagSampler
 from pgnb.observe.scratch import Scratch
+from pgnb.postgres import Server
 
+_SOCKET_DIRECTORY = "var/run/postgresql"
 _SAMPLE = 20
 """Of the procedure's loops, so many turns are measured and the time is scaled."""
 
@@ -40,7 +42,7 @@ def one_statement(ground: Ground, size: Size) -> Sequence[Figure]:
 
 def _beside_the_socket(ground: Ground, ask: Work, turns: int, repetitions: int) -> Figure:
     """By psycopg where this machine is the server's node, by pgbench in the pod elsewhere."""
-    connection = connect_by_socket(ground.primary, ground.password)
+    connection = _connect_by_socket(ground.primary, ground.password)
     if connection is None:
         peer, note = "pgbench on the server's Unix socket, in its pod", "No Python beside it."
         mine = [seconds(ask) / turns for _ in range(repetitions)]
@@ -133,3 +135,25 @@ def _pgbench(ground: Ground, *arguments: str) -> str:
 def _rate(ground: Ground, length: int, database: str) -> float:
     found = re.search(r"tps = ([\d.]+)", _pgbench(ground, "-n", "-T", str(length), database))
     return float(found[1]) if found else float("nan")
+
+
+def _connect_by_socket(server: Server, password: str) -> psycopg.Connection | None:
+    """Connect to `server` without Kubernetes in between; None where its socket is out of reach.
+
+    The files of a container are below /proc/PID/root on its node, for the user that runs it and for root.
+    """
+    wanted = server.facts.system_identifier
+    for socket in Path("/proc").glob(f"[0-9]*/root/{_SOCKET_DIRECTORY}/.s.PGSQL.{server.facts.port}"):
+        with suppress(psycopg.OperationalError):
+            connection = psycopg.connect(
+                host=str(socket.parent), user="postgres", password=password, autocommit=True
+            )
+            if _identifier(connection) == wanted:
+                return connection
+            connection.close()
+    return None
+
+
+def _identifier(connection: psycopg.Connection) -> str:
+    with closing(connection.execute("SELECT system_identifier::text FROM pg_control_system()")) as found:
+        return str((found.fetchone() or [""])[0])

@@ -1,4 +1,4 @@
-"""Kubernetes, as far as a server's operator needs it: pods, commands, logs, workloads, ways in."""
+"""The Kubernetes side: pods, commands, logs, workloads, forwards."""
 
 from pgnb.cluster.access import RIGHTS, Right
 from pgnb.cluster.client import Object

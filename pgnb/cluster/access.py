@@ -1,4 +1,4 @@
-"""What the user may do, asked of the API server itself."""
+"""Check the user's rights by asking the API server."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from pgnb.cluster.api_errors import grant_remedy
 from pgnb.cluster.client import Api
-from pgnb.cluster.refusals import grant_remedy
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import ClusterError
 
@@ -21,7 +21,7 @@ _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 @dataclass(frozen=True)
 class Right:
-    """One right: a verb on a resource (`pods`, `pods/exec`, `deployments`), and what it is needed for."""
+    """One right: a verb on a resource (`pods`, `pods/exec`, `deployments`), and why it is needed."""
 
     verb: str
     resource: str
@@ -29,14 +29,16 @@ class Right:
     why: str = ""
     name: str = ""
     advice: bool = False
-    """Whether the procedure goes on without it."""
+    """Whether the procedure can continue without it."""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource}{f'.{self.group}' if self.group else ''}"
 
 
 RIGHTS: tuple[Right, ...] = (
-    Right("get", "namespaces", why="to see whether it is one for practice (dry_run auto)", advice=True),
+    Right(
+        "get", "namespaces", why="to check whether the namespace is for practice (dry_run auto)", advice=True
+    ),
     Right("list", "pods", why="to find the servers"),
     Right("get", "pods", why="to follow them and the helper pods"),
     Right("get", "pods/log", why="to read their logs"),
@@ -52,29 +54,34 @@ RIGHTS: tuple[Right, ...] = (
     Right("get", "secrets", why="to read the passwords"),
     Right("create", "secrets", why="to keep the replication role's and the subscriber's password"),
     Right("patch", "secrets", why="to keep the replication role's and the subscriber's password"),
-    Right("list", "services", why="to know the primary's name"),
+    Right("list", "services", why="to read the primary's name"),
     Right("get", "services", why="to compare the standby's Service"),
     Right("create", "services", why="to make the standby's and the subscriber's Service"),
     Right("patch", "services", why="to make those Services, and to lead clients to a new primary"),
-    Right("get", "persistentvolumeclaims", why="to know where the data lies"),
+    Right("get", "persistentvolumeclaims", why="to find out where the data lies"),
     Right("create", "persistentvolumeclaims", why="to make the standby's and the subscriber's volume"),
     Right("patch", "persistentvolumeclaims", why="to make the standby's and the subscriber's volume"),
-    Right("get", "deployments", "apps", why="to know how a server is run"),
+    Right("get", "deployments", "apps", why="to find out what runs a server"),
     Right("create", "deployments", "apps", why="to make the standby and the subscriber"),
     Right("patch", "deployments", "apps", why="to scale and to roll out"),
-    Right("get", "statefulsets", "apps", why="to know how a server is run"),
+    Right("get", "statefulsets", "apps", why="to find out what runs a server"),
     Right("patch", "statefulsets", "apps", why="to scale and to roll out", advice=True),
     Right("get", "replicasets", "apps", why="to find a pod's Deployment"),
-    Right("get", "leases", "coordination.k8s.io", why="to see who works on a database (03, 06, 09, 12)"),
-    Right("create", "leases", "coordination.k8s.io", why="to be the only one who changes a database's role"),
-    Right("patch", "leases", "coordination.k8s.io", why="to renew and to release that lease"),
+    Right("get", "leases", "coordination.k8s.io", why="to see who is working on a database (03, 06, 09, 12)"),
+    Right(
+        "create",
+        "leases",
+        "coordination.k8s.io",
+        why="to hold the only Lease for changes of a database's role",
+    ),
+    Right("patch", "leases", "coordination.k8s.io", why="to renew and to release that Lease"),
     Right("list", "events", why="to say why a pod does not start", advice=True),
     Right(
         "list",
         "endpointslices",
         "discovery.k8s.io",
         advice=True,
-        why="to see that clients are led to a new primary (sections 9 and 12.10)",
+        why="to see that clients use a new primary (sections 9 and 12.10)",
     ),
     Right("list", "deployments", "apps", why="to name a change of roles that was interrupted", advice=True),
     Right("list", "statefulsets", "apps", why="to name a change of roles that was interrupted", advice=True),
@@ -101,11 +108,11 @@ A WebSocket begins with GET, so exec and port-forward need `get`, and from Kuber
 """
 
 
-def may(api: Api, right: Right, namespace: str | None = None) -> bool:
-    """Whether the user has the right, in the target's namespace or in another one."""
+def may(api: Api, right: Right) -> bool:
+    """Return whether the user has the right in the target's namespace."""
     plural, _, subresource = right.resource.partition("/")
     wanted = {
-        "namespace": api.namespace if namespace is None else namespace,
+        "namespace": api.namespace,
         "verb": right.verb,
         "resource": plural,
         "subresource": subresource,
@@ -121,9 +128,9 @@ def may(api: Api, right: Right, namespace: str | None = None) -> bool:
 
 
 def access_checks(api: Api, rights: Iterable[Right] = RIGHTS) -> Checks:
-    """A check for each right, asked side by side; a missing one says what would give it.
+    """Return a check for each right, all asked in parallel; a missing one says how to get it.
 
-    With them goes an advice where nobody knows who answers.
+    An advice is added if the API server's certificate is not checked.
     """
     wanted = tuple(rights)
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="pgnb-access") as pool:
@@ -136,12 +143,13 @@ def access_checks(api: Api, rights: Iterable[Right] = RIGHTS) -> Checks:
 
 def _impostor(found: str) -> Check:
     return Check(
-        "the API server proves who it is",
+        "the API server's certificate is checked",
         False,
         found,
         "https, with its certificate checked",
-        "Whoever is on the way can pose as it, and then has this user's token and the passwords that are"
-        " read. Put certificate-authority-data into the kubeconfig, and take insecure-skip-tls-verify out.",
+        "Another host could pose as the API server, and then has this user's token and the"
+        " passwords that are read. Put certificate-authority-data into the kubeconfig, and"
+        " remove insecure-skip-tls-verify.",
         advice=True,
     )
 
@@ -156,7 +164,7 @@ def _check(api: Api, right: Right, allowed: bool, rules: Sequence[Rule]) -> Chec
 
 
 def _rules(api: Api) -> Sequence[Rule]:
-    """The user's rules in the namespace, where the server tells them (RBAC does; a webhook may not)."""
+    """Return the user's rules in the namespace, if the server lists them (RBAC does; a webhook may not)."""
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectRulesReview",
@@ -165,11 +173,14 @@ def _rules(api: Api) -> Sequence[Rule]:
     try:
         return (api.call("POST", _OWN_RULES, body=body).get("status") or {}).get("resourceRules") or []
     except ClusterError:
-        return ()  # Without them a right on some names counts as none, as the access review says.
+        return ()  # Without the rules, a right on some names counts as missing, as in the access review.
 
 
 def _named(right: Right, rules: Sequence[Rule]) -> tuple[str, ...]:
-    """The objects that the right is limited to: a role may name them, and then denies the right as such."""
+    """Return the object names that the right is limited to.
+
+    An access review without a name denies such a right.
+    """
     names = {
         name
         for rule in rules
@@ -182,10 +193,10 @@ def _named(right: Right, rules: Sequence[Rule]) -> tuple[str, ...]:
 
 
 def whoami(api: Api) -> str:
-    """The user's name as the API server knows it; empty where it does not tell (before 1.28, or refused)."""
+    """Return the user's name as the API server knows it; "" if it does not say (before 1.28, or refused)."""
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     try:
         status = api.call("POST", _WHO, body=body).get("status") or {}
     except ClusterError:
-        return ""  # A name to show; nothing depends on it.
+        return ""  # Only displayed; nothing depends on it.
     return str((status.get("userInfo") or {}).get("username", ""))

@@ -1,4 +1,4 @@
-"""Pods that will be made, tried on the API server beforehand, and why a controller could make none."""
+"""Try planned pods on the API server by a dry run, and explain why a controller could create none."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _HOPELESS = (
     "usage per ",
     "unable to validate against any security context",
 )
-"""Words of refusals that time alone does not change."""
+"""Texts of refusals for which waiting does not help."""
 
 
 def pod_checks(
     api: Api, pods: Mapping[str, Mapping[str, Any]], *, replacing: Collection[str] = ()
 ) -> list[Check]:
-    """Check by a dry run that the API server would take each pod: `pods` are manifests by what they are for.
+    """Check by a dry run that the API server would accept each pod: `pods` are manifests by their purpose.
 
-    Quotas, limit ranges, Pod Security and admission webhooks answer as they would later. Nothing is made. Of
-    pods that come after another one has gone (`replacing`) a quota that is full now says nothing yet.
+    Quotas, limit ranges, Pod Security and admission webhooks answer as they would later. Nothing is created.
+    For pods that come after another one has ended (`replacing`) a quota that is full now is only advice.
     """
     return [_pod_check(api, what, manifest, what in replacing) for what, manifest in pods.items()]
 
 
 def pod_of_workload(workload: Mapping[str, Any]) -> dict[str, Any]:
-    """The pod that a Deployment's or StatefulSet's manifest would make (of the latter its first)."""
+    """Return the (first) pod that a Deployment's or StatefulSet's manifest would make."""
     name, spec = workload["metadata"]["name"], workload["spec"]
     meta, pod = spec["template"].get("metadata") or {}, dict(spec["template"]["spec"])
     claimed = [t["metadata"]["name"] for t in spec.get("volumeClaimTemplates") or []]
@@ -47,21 +47,21 @@ def pod_of_workload(workload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pod_check(api: Api, what: str, manifest: Mapping[str, Any], replaces: bool) -> Check:
-    path, wanted = resource("pods").path(api.namespace), "a pod that the API server takes"
+    path, wanted = resource("pods").path(api.namespace), "a pod that the API server accepts"
     try:
         api.call("POST", path, query={"dryRun": "All"}, body=manifest)
     except AccessDenied as refused:
         if api.journal.dry_run:
-            return Check.fact(what, f"not tried, for this user may make no pod: {refused.message}")
+            return Check.fact(what, f"not tried, because this user may not create pods: {refused.message}")
         return Check(what, False, refused.message, wanted, refused.remedy)
     except Rejected as refused:
         later = replaces and "exceeded quota" in refused.message
         return Check(what, False, refused.message, wanted, refused.remedy, advice=later)
-    return Check(what, True, "the API server would take it", wanted)
+    return Check(what, True, "the API server would accept it", wanted)
 
 
 def not_created(api: Api, workload: Workload) -> str:
-    """Why the controller of a workload without pods could make none; empty when nothing says so."""
+    """Return why the controller of a workload without pods could create none; "" if unknown."""
     try:
         found = get(api, workload.plural, workload.name) or {}
         conditions = (found.get("status") or {}).get("conditions") or []
@@ -72,11 +72,11 @@ def not_created(api: Api, workload: Workload) -> str:
             return ""
         events = events_of(api, found["metadata"]["uid"]) if found else []
     except ClusterError:
-        return ""  # It only explains: without the right to read it, "no pod" must do.
+        return ""  # Only an explanation: without the right to read events, "no pod" must be enough.
     said = [str(event.get("message", "")) for event in events if event.get("reason") == "FailedCreate"]
     return said[-1] if said else ""
 
 
-def hopeless_refusal(message: str) -> bool:
-    """Whether waiting does not help against a controller's refusal."""
+def permanent_refusal(message: str) -> bool:
+    """Return whether waiting cannot help against a controller's refusal."""
     return any(words in message for words in _HOPELESS)

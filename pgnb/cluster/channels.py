@@ -1,7 +1,7 @@
 """The protocol of exec and port-forward over a WebSocket: bytes on numbered channels, no I/O.
 
-Source: the Kubernetes API's `v4.channel.k8s.io` and `v5.channel.k8s.io` subprotocols. Each message begins
-with a byte that names its channel.
+Source: the Kubernetes API's `v4.channel.k8s.io` and `v5.channel.k8s.io` subprotocols. The first byte of each
+message is its channel.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ V5 = "v5.channel.k8s.io"
 V4 = "v4.channel.k8s.io"
 STDIN, STDOUT, STDERR, STATUS, CLOSE = 0, 1, 2, 3, 255
 PIECE = 64 * 1024
-"""Bytes of one message towards a container."""
+"""Bytes of one message to a container."""
 
 
 def message(channel: int, data: bytes) -> bytes:
-    """The bytes of one message."""
+    """Return the bytes of one message."""
     return bytes((channel,)) + data
 
 
@@ -29,14 +29,14 @@ END_OF_STDIN = message(CLOSE, bytes((STDIN,)))
 
 @dataclass
 class Output:
-    """What a command has written so far, and how it ended once channel 3 has said it."""
+    """The output of a command so far, and how it ended once channel 3 has said so."""
 
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
     status: Mapping[str, Any] | None = None
 
     def take(self, data: bytes) -> None:
-        """Sort one message into the channel it names."""
+        """Add one message to the channel that it names."""
         channel, content = data[0], data[1:]
         if channel == STDOUT:
             self.stdout += content
@@ -47,7 +47,7 @@ class Output:
 
     @property
     def exit_status(self) -> int | None:
-        """0 to 255; None when the stream ended without one, or with an error of the node's own."""
+        """0 to 255; None if the stream ended without one, or with an error of the node."""
         if self.status is None:
             return None
         if self.status.get("status") == "Success":
@@ -58,13 +58,13 @@ class Output:
 
     @property
     def complaint(self) -> str:
-        """The node's words when the command could not be run."""
+        """The node's error text if the command could not be run."""
         return str((self.status or {}).get("message", "")) if self.exit_status is None else ""
 
 
 def bounded(argv: tuple[str, ...], length: int) -> tuple[str, ...]:
-    """`argv` with a stdin that ends after `length` bytes, for v4, where it cannot be closed.
+    """Return `argv` wrapped so that its stdin ends after `length` bytes.
 
-    The script is constant; the command stays a list of arguments that no shell parses.
+    v4 cannot close stdin. The script is constant; the command stays a list of arguments that no shell parses.
     """
     return ("sh", "-c", 'length=$1; shift; head -c "$length" | "$@"', "sh", str(length), *argv)

@@ -1,7 +1,7 @@
-"""One client of the API server: requests, answers and refusals, with patience for a slow or busy server.
+"""A client of the API server: requests, answers and refusals, with retries for a slow or busy server.
 
-The connection pool, its TLS and its credentials are those of the official client; the objects are plain
-JSON, so that nothing is lost of what a newer server says.
+The connection pool, TLS and credentials are those of the official client; objects are plain JSON, so that
+fields of newer servers are kept.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import urllib3
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
+from pgnb.cluster.api_errors import is_unknown_user, refusal
 from pgnb.cluster.helper_spec import HelperOptions
 from pgnb.cluster.kubeconfig import Target, renewed
-from pgnb.cluster.refusals import is_unknown_user, refusal
 from pgnb.cluster.server_spec import ServerOptions
 from pgnb.core.errors import AccessDenied, ApiUnreachable, GateClosed, PgnbError
 from pgnb.core.journal import Journal
@@ -36,7 +36,7 @@ _BACK_OFF = wait_random_exponential(multiplier=0.1, max=2.0)
 
 
 class Busy(Exception):
-    """An answer that asks to come again, or a connection that broke; `after` is in seconds."""
+    """The server asks to retry, or the connection broke; `after` is in seconds."""
 
     def __init__(self, cause: Exception, after: float = 0.0) -> None:
         super().__init__(str(cause))
@@ -46,11 +46,10 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class Api:
-    """The API server as one user sees it, the namespace to work in, and the journal of what is changed.
+    """The API server as one user sees it, the namespace to work in, and the journal of changes.
 
-    `timeout` is in seconds, for one request. In a plan-only run a request that would change something is
-    refused here, whoever makes it. `target` is another one, of the same server and user, once its
-    credentials were renewed.
+    `timeout` is in seconds, for one request. In a plan-only run every request that would change something is
+    refused here. `target` is replaced (same server and user) when its credentials are renewed.
     """
 
     target: Target
@@ -59,7 +58,7 @@ class Api:
     helper_options: HelperOptions = field(default_factory=HelperOptions, repr=False, compare=False)
     server_options: ServerOptions = field(default_factory=ServerOptions, repr=False, compare=False)
     own: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """What changes of this run made of objects, by uid: see `unchanged`."""
+    """The objects as this run's changes left them, by uid: see `unchanged`."""
     _pool: urllib3.PoolManager = field(init=False, repr=False, compare=False)
     _renewing: Lock = field(init=False, repr=False, compare=False, default_factory=Lock)
 
@@ -67,7 +66,7 @@ class Api:
         self._use(self.target)
 
     def _use(self, target: Target) -> None:
-        # Retries are decided here, per verb; the pool's own would repeat changes as well.
+        # Retries are decided here, per verb, because the pool's own would repeat changes as well.
         object.__setattr__(self, "_pool", target.pool(urllib3.Retry(total=False)))
         object.__setattr__(self, "target", target)
 
@@ -86,7 +85,7 @@ class Api:
         content_type: str = "application/json",
         timeout: float = 0.0,
     ) -> Object:
-        """Make a request and return its JSON. Raises what `refusal` makes of an error, or ApiUnreachable."""
+        """Make a request and return its JSON. Raises the error of a `refusal`, or ApiUnreachable."""
         data = self.read(method, path, query=query, body=body, content_type=content_type, timeout=timeout)
         try:
             answer = json.loads(data) if data else {}
@@ -106,8 +105,8 @@ class Api:
     ) -> bytes:
         """Make a request and return the bytes of its answer.
 
-        Reads are repeated when the server is busy; whatever was answered 401, so that nothing was done, is
-        repeated once with credentials that are read anew.
+        Reads are repeated if the server is busy. Any request that was answered 401, so that nothing was done,
+        is repeated once with credentials that are read again.
         """
         self._refuse_changes(method, path, query or {})
         url = f"{path}?{urlencode(_spelled(query))}" if query else path
@@ -120,7 +119,7 @@ class Api:
         return self._patiently(method, url, content, content_type, timeout or self.timeout)
 
     def renew(self, used: Target, denied: AccessDenied) -> None:
-        """Read the credentials anew, if those of `used` were the reason; otherwise raise `denied` again."""
+        """Read the credentials again if those of `used` were rejected; otherwise raise `denied`."""
         if not is_unknown_user(denied):
             raise denied
         with self._renewing:
@@ -138,9 +137,9 @@ class Api:
             self.assert_applies(f"{method} {path} was not sent")
 
     def assert_applies(self, what: str) -> None:
-        """Raise GateClosed, saying `what` was not done, in a plan-only run."""
+        """Raise GateClosed in a plan-only run, with `what` as the text of what was not done."""
         if self.journal.dry_run:
-            remedy = "Set the parameter dry_run = False to carry changes out."
+            remedy = "Set the parameter dry_run = False to apply changes."
             raise GateClosed(f"plan only: {what}", remedy=remedy)
 
     def _patiently(
@@ -187,16 +186,17 @@ class Api:
 
     def _no_json(self, data: bytes, request: str) -> ApiUnreachable:
         return ApiUnreachable(
-            f"what answers at {self.target.server_url} is no API server",
+            f"the server at {self.target.server_url} is not an API server",
             found=f"to {request}: {data[:80].decode('utf-8', 'replace')!r}",
-            remedy="See the kubeconfig's address, and what stands before it: a proxy, or a page to log in.",
+            remedy="Check the address in the kubeconfig, and whether a proxy or a login page"
+            " answers instead.",
         )
 
     def _no_answer(self, error: Exception, limit: float) -> ApiUnreachable:
         return unreachable(self.target, error, limit)
 
     def credentials(self) -> dict[str, str]:
-        """The header that authenticates a request; refreshed by the official client where it expires."""
+        """Return the header that authenticates a request; the official client renews it."""
         settings = self.target.configuration.auth_settings()
         token = settings.get("BearerToken", {}).get("value")
         return {"Authorization": str(token).strip()} if token else {}
@@ -212,20 +212,24 @@ class Api:
 
 
 def unreachable(target: Target, error: Exception, limit: float) -> ApiUnreachable:
-    """No answer, with the reason in the words of the layer that failed and the remedy for it."""
+    """Return the error for a request without an answer, with the reason of the layer that failed."""
     text = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
-        remedy = "The kubeconfig's certificate authority is not this server's: fetch the kubeconfig again."
+        remedy = (
+            "The kubeconfig's certificate authority does not match this server: fetch the kubeconfig again."
+        )
     elif isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
-        remedy = f"It answered nothing within {limit:g} s: see its load, or give connect a longer timeout."
+        remedy = f"It did not answer within {limit:g} s: check its load, or give connect a longer timeout."
     else:
-        remedy = "See whether the cluster is up and this machine can reach it (VPN, proxy, firewall)."
+        remedy = (
+            "Check whether the cluster is up and can be reached from this machine (VPN, proxy, firewall)."
+        )
     message = f"no answer from the API server {target.server_url}"
     return ApiUnreachable(message, found=_reason(text) or type(error).__name__, remedy=remedy)
 
 
 def _reason(text: str) -> str:
-    """The last part of urllib3's chain of causes, which is the operating system's or TLS's own."""
+    """Return the last of urllib3's chained causes, which is the operating system's or TLS's own."""
     return text.rpartition(": ")[2] if "Errno" in text else text[:300]
 
 
@@ -238,9 +242,9 @@ def _worth_a_retry(error: BaseException) -> bool:
 
 
 def _never_reached(error: BaseException) -> bool:
-    """A change is repeated only when the server surely has not begun it.
+    """Return whether the server surely has not begun a change, so that it may be repeated.
 
-    It asked to come again (429), or no connection was made at all.
+    It asked to retry (429), or no connection was made at all.
     """
     if not isinstance(error, Busy):
         return False
@@ -249,7 +253,7 @@ def _never_reached(error: BaseException) -> bool:
 
 
 def _pause(state: RetryCallState) -> float:
-    """Seconds until the next attempt: as long as the server asks (Retry-After), at least the back-off."""
+    """Return the seconds until the next attempt: Retry-After of the server, at least the back-off."""
     error = state.outcome.exception() if state.outcome else None
     asked = error.after if isinstance(error, Busy) else 0.0
     return max(asked, _BACK_OFF(state))

@@ -1,4 +1,4 @@
-"""Commands in a container: an argv and bytes in, bytes and an exit status out. No shell is involved."""
+"""Run commands in a container: argv and bytes in, bytes and an exit status out. No shell is involved."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pgnb.cluster.channels import END_OF_STDIN, PIECE, STDIN, V4, V5, Output, bo
 from pgnb.cluster.loop import LOOP
 from pgnb.cluster.objects import get
 from pgnb.cluster.pods import Pod
-from pgnb.cluster.selection import account
+from pgnb.cluster.selection import describe_pods
 from pgnb.cluster.sockets import ProtocolRefused, Socket, Sockets
 from pgnb.core.errors import ClusterError, DeadlineExceeded, ExecFailed, PodError
 
 
 @dataclass(frozen=True)
 class ExecResult:
-    """What a command wrote and how it ended; `seconds` is how long it took, the connection included."""
+    """The output and the end of a command; `seconds` includes the connection."""
 
     argv: tuple[str, ...]
     stdout: bytes = field(repr=False)
@@ -59,7 +59,7 @@ def _run(
     sockets: Sockets, pod: Pod, argv: tuple[str, ...], stdin: bytes, timeout: float, check: bool
 ) -> ExecResult:
     started = monotonic()
-    sockets.hold()
+    sockets.acquire()
     output = Output()
     try:
         _run_on_loop(sockets, pod, asyncio.wait_for(_exchange(sockets, pod, argv, stdin, output), timeout))
@@ -67,7 +67,7 @@ def _run(
         raise DeadlineExceeded(
             f"{argv[0]} in pod {pod.name} did not end within {timeout:g} s",
             found=_tail(output.stderr) or _tail(output.stdout) or "no output",
-            remedy="It may still run there; give it a longer timeout or see what it waits for.",
+            remedy="It may still be running there; give it a longer timeout, or check what it waits for.",
         ) from error
     result = _result(pod, argv, output, monotonic() - started)
     if check and result.exit_status:
@@ -81,8 +81,8 @@ def _run_on_loop(sockets: Sockets, pod: Pod, work: Coroutine[None, None, None]) 
     except ClusterError as error:
         if type(error) is not ClusterError:
             raise
-        # The node answers 500, without a word, for a container that does not run.
-        state = account(sockets.api, [get(sockets.api, "pods", pod.name) or dict(pod.object)])
+        # For a container that does not run, the node answers 500 without a text.
+        state = describe_pods(sockets.api, [get(sockets.api, "pods", pod.name) or dict(pod.object)])
         raise PodError(f"no command can run in pod {pod.name}", found=f"{state} ({error.found})") from error
 
 
@@ -90,7 +90,7 @@ async def _exchange(sockets: Sockets, pod: Pod, argv: tuple[str, ...], stdin: by
     if not stdin:
         await _speak(sockets, pod, argv, b"", (V5, V4), output)
         return
-    # The command starts with the handshake, so the way to end its stdin must be known before it.
+    # The command starts with the handshake, so how its stdin will end must be decided before.
     if sockets.half_close is not False:
         try:
             await _speak(sockets, pod, argv, stdin, (V5,), output)
@@ -118,7 +118,7 @@ async def _speak(
 
 
 async def _feed(socket: Socket, stdin: bytes) -> None:
-    """Send stdin while the output is being read, so that neither side waits for the other."""
+    """Send stdin while the output is being read, so that neither side blocks the other."""
     for start in range(0, len(stdin), PIECE):
         await socket.send_bytes(message(STDIN, stdin[start : start + PIECE]))
     if stdin and socket.protocol == V5:
@@ -128,9 +128,9 @@ async def _feed(socket: Socket, stdin: bytes) -> None:
 def _result(pod: Pod, argv: tuple[str, ...], output: Output, seconds: float) -> ExecResult:
     if output.exit_status is None:
         raise ExecFailed(
-            f"{argv[0]} in pod {pod.name}, container {pod.container}, could not be run or was cut off",
+            f"{argv[0]} in pod {pod.name}, container {pod.container}, could not be run or was interrupted",
             found=output.complaint or "the stream ended without an exit status",
-            remedy="See whether the program is in the image, and whether the pod was stopped meanwhile.",
+            remedy="Check whether the program is in the image, and whether the pod was stopped meanwhile.",
         )
     return ExecResult(argv, bytes(output.stdout), bytes(output.stderr), output.exit_status, seconds)
 
@@ -141,7 +141,7 @@ def _failed(pod: Pod, result: ExecResult) -> ExecFailed:
         f"{result.argv[0]} in pod {pod.name} ended with exit status {result.exit_status}"
         + (" (terminated: SIGKILL)" if killed else ""),
         found=_tail(result.stderr) or _tail(result.stdout) or "no output",
-        remedy="The container was stopped under it, or ran out of memory: see the pod." if killed else "",
+        remedy="The container was stopped, or ran out of memory: see the pod." if killed else "",
     )
 
 

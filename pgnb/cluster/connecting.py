@@ -1,4 +1,4 @@
-"""From the parameters of a notebook to a cluster that has answered, in the mode that they ask for."""
+"""Connect to the cluster that a notebook's parameters name, in the requested mode."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pgnb.core.errors import ClusterError, ParameterError
 from pgnb.core.journal import Journal
 
 PRACTICE = "pgnb/practice"
-"""The label of a namespace where runs change things without being told to."""
+"""The label of a namespace in which dry_run = auto applies changes."""
 
 
 def connect(
@@ -30,16 +30,16 @@ def connect(
     helper_pods: Mapping[str, Mapping[str, Any]] | None = None,
     server_pods: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Cluster:
-    """The cluster that the parameters name, once its API server has answered.
+    """Return the cluster that the parameters name, after its API server has answered.
 
     `kubeconfig`: a file (`~` and `$VARIABLES` are expanded); empty: `$KUBECONFIG`, `~/.kube/config`, or the
-    pod's own account inside a cluster. `context` and `namespace`: empty ones as in the file. `dry_run`:
-    True plans only; "auto" carries changes out only in a namespace that is labelled pgnb/practice=true.
-    `timeout` is in seconds, for one request. `accept_operator`: a server that an operator is in charge of is
-    refused unless it is one of these, by name; None asks nothing. `helper_pods`: labels,
-    annotations and resources of the pods that pgnb starts beside servers; `server_pods`: these, service
-    account and variables of the standbys and subscribers that it makes. Helper pods that a killed run left
-    are removed, unless this one only plans. Raises ApiUnreachable, AccessDenied, ParameterError.
+    pod's own account inside a cluster. `context` and `namespace`: if empty, those of the file. `dry_run`:
+    True plans only; "auto" applies changes only in a namespace that is labelled pgnb/practice=true. `timeout`
+    is in seconds, for one request. `accept_operator`: a server that an operator manages is refused unless the
+    operator is one of these, by name; None skips this check. `helper_pods`: labels, annotations and resources
+    of the pods that pgnb starts beside servers; `server_pods`: the same, and service account and variables,
+    for the standbys and subscribers that it makes. Helper pods that a killed run left are removed, unless
+    this run only plans. Raises ApiUnreachable, AccessDenied, ParameterError.
     """
     wanted = _dry_run(dry_run)
     target = read_target(kubeconfig, context, namespace)
@@ -59,7 +59,10 @@ def connect(
 
 
 def _assert_unselected(api: Api, parameter: str, worn: Mapping[str, str]) -> None:
-    """What is made must be no endpoint of a Service, and no workload's pod, which would adopt or end it."""
+    """Raise ParameterError if labels would make new pods match a Service or a workload.
+
+    The pods would become endpoints of the Service, or be adopted or deleted by the workload.
+    """
     taken = [
         f"{kind.removesuffix('s')}/{item['metadata']['name']}"
         for kind in ("services", "deployments", "statefulsets")
@@ -68,14 +71,14 @@ def _assert_unselected(api: Api, parameter: str, worn: Mapping[str, str]) -> Non
     ]
     if taken:
         raise ParameterError(
-            f"{parameter}: these labels would make the pods part of what selects them",
+            f"{parameter}: with these labels the pods would match existing selectors",
             found=", ".join(taken),
-            remedy="Leave out a label of their selectors; a network policy can select by another one.",
+            remedy="Remove a label that they select by; a network policy can select by another one.",
         )
 
 
 def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a selector of a Service or a workload takes a pod with these labels; an empty one: no."""
+    """Return whether a selector of a Service or workload matches these labels; an empty one does not."""
     rules = selector.get("matchExpressions") or []
     wanted = (
         (selector.get("matchLabels") or {})
@@ -98,7 +101,7 @@ def _holds(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def _dry_run(value: bool | str) -> bool | None:
-    """None stands for "auto"."""
+    """Return the parameter's value; None for "auto"."""
     words = {"true": True, "false": False, "auto": None}
     if isinstance(value, bool):
         return value
@@ -108,7 +111,7 @@ def _dry_run(value: bool | str) -> bool | None:
 
 
 def _only_plan(api: Api) -> bool:
-    """What "auto" means here; also when the namespace cannot be read."""
+    """Return whether "auto" means plan only here, as it does if the namespace cannot be read."""
     try:
         found = get(api, "namespaces", api.namespace)
     except ClusterError:

@@ -1,4 +1,4 @@
-"""The environment that a further server takes over from the first one's container: references, no secret."""
+"""The environment that a new server copies from an existing server's container: references, no secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Entry = Mapping[str, Any]
 
 NOT_CARRIED: Mapping[str, tuple[str, ...]] = {
     "the template has its own": ("PGDATA",),
-    "libpq's defaults: how a standby connects stands in its primary_conninfo": (
+    "libpq's defaults: a standby connects by its primary_conninfo": (
         "PGHOST",
         "PGHOSTADDR",
         "PGUSER",
@@ -30,7 +30,7 @@ NOT_CARRIED: Mapping[str, tuple[str, ...]] = {
         "PGTARGETSESSIONATTRS",
         "PGSSL*",
     ),
-    "an image makes a new server with them on an empty volume, which would look Ready and follow nobody": (
+    "an image initializes an empty volume with them: a new server that looks Ready and follows no primary": (
         "POSTGRES_PASSWORD",
         "POSTGRES_PASSWORD_FILE",
         "POSTGRES_USER",
@@ -44,7 +44,7 @@ NOT_CARRIED: Mapping[str, tuple[str, ...]] = {
         "POSTGRESQL_INITDB_*",
         "POSTGRESQL_INITSCRIPTS_*",
     ),
-    "the role in replication is pgnb's to give": (
+    "pgnb sets the role in replication": (
         "POSTGRES_REPLICATION_MODE",
         "POSTGRESQL_REPLICATION_MODE",
         "POSTGRES_MASTER_HOST",
@@ -61,17 +61,18 @@ NOT_CARRIED: Mapping[str, tuple[str, ...]] = {
         f"{prefix}*" for one in KNOWN for prefix in one.variables
     ),
 }
-"""Variables that stay behind, and why; a * stands for any end."""
+"""Variables that are not copied, by reason; a * stands for any suffix."""
 _NAMES = [name for names in NOT_CARRIED.values() for name in names]
 _STAYS = re.compile("|".join(re.escape(name).replace(r"\*", r"\w*") for name in _NAMES))
 _BLANKED = [name for name in _NAMES if name.startswith("POSTGRES") and not name.endswith("*")]
-"""What a ConfigMap or Secret that is taken over as a whole may bring along; it is set, to nothing."""
+"""Set to an empty value, because a ConfigMap or Secret that is taken over as a whole may contain them."""
 _SUPERUSER = re.compile(r"(POSTGRESQL(?:_POSTGRES)?_PASSWORD)(?:_FILE)?")
-"""Bitnami's names of the superuser's password, which its image asks for at each start."""
-_IN_TEXT = "the server's container has secrets in its own text, which are not copied into another object"
+"""Bitnami's names of the superuser's password, which its image requires at each start."""
+_IN_TEXT = "the server's container has secrets as plain text, which are not copied into another object"
 _REFERRED = (
-    "Keep them in a Secret, and name it in server_pods for each of them: {env: {NAME: {secretKeyRef: {name:"
-    " SECRET, key: KEY}}}}; one that the new server does without: {env: {NAME: {value: ''}}}."
+    "Keep them in a Secret, and name it in server_pods for each of them:"
+    " {env: {NAME: {secretKeyRef: {name: SECRET, key: KEY}}}}; for one that the new"
+    " server does not need: {env: {NAME: {value: ''}}}."
 )
 _REFERENCES = re.compile(r"(\$\(\w+\))+")
 
@@ -84,12 +85,12 @@ def taken_over(
     own_file: bool,
     passwords: Entry | None = None,
 ) -> dict[str, Any]:
-    """The values `env` and `env_from` of a template: what that container has, as a further server's takes it.
+    """Return `env` and `env_from` for a new server's template, from that container.
 
-    `given` are the operator's own entries, which count instead; `own` are names that the template sets. With
+    `given` are the operator's own entries, which win; `own` are names that the template sets. With
     `passwords`, a reference, variables that hold the superuser's password refer to that: the new server has
-    its own. A secret that stands in the container's own text is not copied into another object:
-    ParameterError, or with a template of the operator's `own_file` it is left out.
+    its own. A secret that is plain text in the container is not copied into another object: raises
+    ParameterError; with a template of the operator (`own_file`) it is left out.
     """
     replaced = {str(entry["name"]) for entry in given}
     there = [entry for entry in container.get("env") or [] if entry["name"] not in replaced]

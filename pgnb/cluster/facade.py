@@ -1,4 +1,4 @@
-"""The cluster as a cell sees it: one object whose verbs are the modules of this package."""
+"""The cluster for notebooks: one object whose methods are the modules of this package."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ from pgnb.core.plan import Change
 
 
 class Cluster:
-    """One namespace of one cluster, as one user; it shows itself as a card with the target and the mode."""
+    """One namespace of one cluster, as one user; displayed as a table of the target and the mode."""
 
     def __init__(self, api: Api, *, accept_operator: Sequence[str] | None = None) -> None:
         self.api = api
         self.accept_operator = accept_operator
-        """The operators whose servers this run may change, by name; None: it asks nothing about that."""
+        """The operators whose servers this run may change, by name; None: no check."""
         self._sockets = Sockets(api)
 
     @property
     def journal(self) -> Journal:
-        """What this run changed."""
+        """The journal of this run."""
         return self.api.journal
 
     @property
@@ -66,7 +66,7 @@ class Cluster:
 
     @property
     def namespace(self) -> str:
-        """The namespace that everything happens in."""
+        """The namespace of all objects."""
         return self.api.namespace
 
     @property
@@ -92,11 +92,11 @@ class Cluster:
     # Objects
 
     def get(self, kind: str, name: str) -> Object | None:
-        """An object as JSON, or None when it is not there. Raises AccessDenied, ApiUnreachable."""
+        """Return an object as JSON, or None if it does not exist. Raises AccessDenied, ApiUnreachable."""
         return objects.get(self.api, kind, name)
 
     def list(self, kind: str, selector: str = "") -> list[Object]:
-        """Every object of a kind that the label selector matches."""
+        """Return every object of a kind that the label selector matches."""
         return objects.list_all(self.api, kind, selector)
 
     def apply(self, manifest: Mapping[str, Any], *, force: bool = False) -> Object:
@@ -104,11 +104,11 @@ class Cluster:
         return objects.apply(self.api, manifest, force=force)
 
     def plan_apply(self, manifests: Manifests, title: str) -> Change:
-        """A plan that applies one manifest, several, or a YAML text; see its diff, and its undo."""
+        """Return a plan that applies one manifest, several, or a YAML text."""
         return plan_apply(self.api, manifests, title)
 
     def create(self, manifest: Mapping[str, Any]) -> Object:
-        """Make an object, journalled. Raises Conflict when it is there."""
+        """Create an object, journalled. Raises Conflict if it exists."""
         return objects.create(self.api, manifest)
 
     def patch(self, kind: str, name: str, body: Mapping[str, Any], what: str) -> Object:
@@ -116,57 +116,41 @@ class Cluster:
         return objects.patch(self.api, kind, name, body, what)
 
     def patch_as_seen(self, seen: Mapping[str, Any], body: Mapping[str, Any], what: str) -> Object:
-        """`patch`, only while the object is what was seen, but for this run's own changes.
+        """Patch an object only if nobody else changed it since it was read.
 
-        Raises Conflict, with what differs, when somebody else changed it: nothing is overwritten then.
+        Raises Conflict with what differs; then nothing is overwritten.
         """
         return objects.patch_as_seen(self.api, seen, body, what)
 
     def delete(self, kind: str, name: str, *, uid: str = "") -> bool:
-        """Remove an object (with `uid`: that very one), journalled; False when it was not there."""
+        """Delete an object (with `uid`: only that one), journalled; return False if it did not exist."""
         return objects.delete(self.api, kind, name, uid=uid)
 
     def events(self, uid: str) -> Sequence[Object]:
-        """The events about one object, oldest first."""
+        """Return the events about one object, oldest first."""
         return objects.events_of(self.api, uid)
 
     # Rights
 
-    def may(
-        self,
-        verb: str,
-        resource: str,
-        *,
-        group: str = "",
-        subresource: str = "",
-        name: str = "",
-        namespace: str | None = None,
-    ) -> bool:
-        """Whether the user may do that (a self-subject access review)."""
-        whole = f"{resource}/{subresource}" if subresource else resource
-        return access.may(self.api, Right(verb, whole, group, name=name), namespace)
-
     def access_checks(self, rights: Iterable[Right] = RIGHTS) -> Checks:
-        """A check for each right; a missing one says what it is for and what would give it."""
+        """Return a check for each right; a missing one says why it is needed and how to get it."""
         return access.access_checks(self.api, rights)
 
     def apply_rights(self, manifests: Manifests) -> Sequence[Right]:
-        """The rights that applying these manifests takes, for `access_checks`."""
+        """Return the rights that applying these manifests takes, for `access_checks`."""
         return apply_rights(self.api, manifests)
 
     # Pods
 
     def pods(self, selector: str, container: str = "") -> tuple[Pod, ...]:
-        """Every pod that the selector matches, oldest first, Ready or not."""
+        """Return every pod that the selector matches, oldest first, Ready or not."""
         return selection.matching(self.api, selector, container)
 
     def pod(self, selector: str, container: str = "") -> Pod:
-        """The one Ready pod that the selector matches. Raises PodError with all that match and why not."""
-        return selection.the_one(self.api, selector, container)
-
-    def refresh(self, pod: Pod) -> Pod:
-        """The same pod as it is now. Raises NotFound when it is gone or replaced."""
-        return selection.again(self.api, pod)
+        """Return the only Ready pod of the selector. Raises PodError with all pods that match, and their
+        state.
+        """
+        return selection.single_ready_pod(self.api, selector, container)
 
     def exec(
         self,
@@ -178,11 +162,11 @@ class Cluster:
         check: bool = True,
         changes: str = "",
     ) -> ExecResult:
-        """Run `argv` (never a shell's text) in the pod's container.
+        """Run `argv` (without a shell) in the pod's container.
 
-        `stdin` is sent and closed. `timeout` in seconds. `changes` says for the journal what the command
-        changes; such a command is refused in a plan-only run (GateClosed). With `check` an exit status
-        other than 0 raises ExecFailed with the end of stderr. Raises DeadlineExceeded, ExecFailed.
+        `stdin` is sent and closed. `timeout` in seconds. `changes` is the journal's text of what the command
+        changes; such a command is refused in a plan-only run (GateClosed). With `check` an exit status other
+        than 0 raises ExecFailed with the end of stderr. Raises DeadlineExceeded, ExecFailed.
         """
         return commands.exec_in(
             self._sockets, pod, argv, stdin=stdin, timeout=timeout, check=check, changes=changes
@@ -200,7 +184,7 @@ class Cluster:
         timestamps: bool = False,
         limit_bytes: int = logs.LIMIT,
     ) -> Sequence[LogLine]:
-        """Lines of a container's log: the last `tail`, or since then, `limit_bytes` bytes at most."""
+        """Return lines of a container's log: the last `tail`, or since a time, up to `limit_bytes`."""
         return logs.read_log(
             self.api,
             pod,
@@ -214,7 +198,7 @@ class Cluster:
         )
 
     def forward(self, pod: Pod, port: int = POSTGRES_PORT) -> Forward:
-        """Where a pod's port can be reached from here. Close it, or use it as a context manager."""
+        """Return a local address for a pod's port. Close it, or use it as a context manager."""
         return open_forward(self._sockets, pod, port)
 
     # Helper pods
@@ -227,81 +211,80 @@ class Cluster:
         check: bool = True,
         on_log: Callable[[str], None] | None = None,
     ) -> HelperResult:
-        """Run a helper pod to its end; it is removed whatever happens, also on an interrupt.
+        """Run a helper pod to its end and always remove it, also after an interrupt.
 
-        `timeout` in seconds, from its start; `on_log` gets each line of its output. Raises PodError when it
+        `timeout` in seconds, from its start; `on_log` gets each line of its output. Raises PodError if it
         can't start, ExecFailed (with `check`) for an exit status other than 0, DeadlineExceeded, and
         GateClosed in a plan-only run.
         """
         return helpers.run_helper(self.api, spec, timeout=timeout, check=check, on_log=on_log)
 
     def left_helpers(self, work: str) -> tuple[Pod, ...]:
-        """Helpers that still work at `work` (HelperPod.work), and whose run was killed or let them go.
+        """Return helpers of killed runs that are still working at `work` (HelperPod.work).
 
-        Those that have not started are removed by the next run that applies, as other helpers are.
-        Those of a run that lives, or of another machine, where nobody can know, are not among them.
+        Those that have not started are removed by the next run that applies, as other helpers are. Those of a
+        living run, or of another machine, where this cannot be known, are not included.
         """
         return helpers.left_helpers(self.api, work)
 
     def take_over(
         self, pod: Pod, *, timeout: float = 600.0, on_log: Callable[[str], None] | None = None
     ) -> HelperResult:
-        """Follow one of `left_helpers` to its end and remove it; as `run_helper`, but for its start.
+        """Follow one of `left_helpers` to its end and remove it; otherwise as `run_helper`.
 
         `on_log` gets the lines from now on.
         """
         return helpers.take_over(self.api, pod, timeout=timeout, on_log=on_log)
 
     def helper(self, spec: HelperPod, *, lifetime: float = 3600.0) -> AbstractContextManager[Helper]:
-        """A helper pod that waits for commands, for work on a stopped server's volume; `spec.argv` is not
-        used. It is removed at the end of the block, and ends by itself after `lifetime` seconds."""
+        """Start a helper pod that waits for commands, for work on a stopped server's volume.
+
+        `spec.argv` is not used. The pod is removed at the end of the block, and ends by itself after
+        `lifetime` seconds.
+        """
         return helpers.open_helper(self._sockets, spec, lifetime=lifetime)
 
     def helper_manifest(self, spec: HelperPod, name: str, *, seconds: int) -> Object:
-        """The manifest of a helper pod with what this run gives to all of them; it ends after `seconds`."""
+        """Return the manifest of a helper pod with the run's options; the pod ends after `seconds`."""
         return spec.with_options(self.api.helper_options).manifest(name, seconds=seconds)
 
     def wait_started(self, name: str, *, timeout: float = 300.0) -> None:
         """Wait, at most `timeout` seconds, until the container of a helper pod runs or has ended.
 
-        Raises PodError at once when it never will: its Secret, its image or a node for it is not there.
+        Raises PodError at once if it never will: its Secret, its image or a node for it is missing.
         """
         helpers.wait_started(self.api, name, timeout)
 
     def pod_checks(
         self, pods: Mapping[str, Mapping[str, Any]], *, replacing: Collection[str] = ()
     ) -> Sequence[Check]:
-        """Checks, by a dry run on the API server, that it would take each of these pods (by what it is).
+        """Check by a dry run that the API server would accept each of these pods (by purpose).
 
-        `replacing`: those that come after another one has gone; a quota that is full now is advice there.
+        `replacing`: pods that come after another one has ended; a quota that is full now is advice there.
         """
         return admission.pod_checks(self.api, pods, replacing=replacing)
 
     def helper_checks(self, spec: HelperPod) -> Sequence[Check]:
-        """A check, by a dry run on the API server, that it would take such a helper pod."""
+        """Check by a dry run that the API server would accept such a helper pod."""
         manifest = self.helper_manifest(spec, f"{spec.name_prefix}-dry-run", seconds=60)
         return self.pod_checks({"helper pods": manifest})
 
     # Workloads
 
     def workload(self, pod: Pod) -> Workload:
-        """What runs the pod: its Deployment, StatefulSet, or another owner (then not `scalable`)."""
+        """Return what runs the pod: its Deployment, StatefulSet, or another owner (then not `scalable`)."""
         return workloads.workload_of(self.api, pod)
 
     def find_workload(self, kind: str, name: str) -> Workload:
-        """A Deployment or StatefulSet by its name. Raises NotFound."""
+        """Return a Deployment or StatefulSet by its name. Raises NotFound."""
         return workloads.read_workload(self.api, kind, name)
 
     def volume(self, pod: Pod, path: str) -> Volume:
-        """Where a path of the pod's container lies; `.persistent` says whether it outlives the pod."""
+        """Return where a path of the pod's container lies; `.persistent`: whether it outlives the pod."""
         return workloads.volume_of(self.api, pod, path)
 
-    def plan_scale(self, workload: Workload, replicas: int, *, timeout: float = rollout.TIMEOUT) -> Change:
-        """A plan that scales and waits until the pods are Ready (or all gone)."""
-        return rollout.plan_scale(self.api, workload, replicas, timeout=timeout)
-
     def scale_and_wait(self, workload: Workload, replicas: int, *, timeout: float = rollout.TIMEOUT) -> str:
-        """Scale and wait, journalled; what was found at the end, in words. Raises DeadlineExceeded."""
+        """Scale and wait, journalled; return what was found at the end. Raises DeadlineExceeded."""
         return rollout.scale_and_wait(self.api, workload, replicas, timeout=timeout)
 
     def plan_restart(
@@ -313,9 +296,10 @@ class Cluster:
         timeout: float = rollout.TIMEOUT,
         before: Callable[[], str] | None = None,
     ) -> Change:
-        """A plan that replaces the pod, the old one gone before the new one starts; `before` runs first.
+        """Return a plan that replaces the pod: the old one ends before the new one starts.
 
-        `volume` is where the server's data lies (`cluster.volume`): on none that lasts, it refuses.
+        `before` runs first. `volume` is where the server's data lies (`cluster.volume`); one that is not
+        persistent is refused.
         """
         data = str(volume) if volume.persistent else ""
         return rollout.plan_restart(
@@ -323,27 +307,28 @@ class Cluster:
         )
 
     def role_changes(self) -> tuple[Interrupted, ...]:
-        """Each change of roles in the namespace that was begun and did not end."""
+        """Return each change of roles in the namespace that was begun and not completed."""
         return told_changes(self.api)
 
     # Secrets
 
     def secret_value(self, name: str, key: str) -> Secret:
-        """One key of a Secret; what is returned never shows its value. Raises NotFound."""
+        """Return one key of a Secret, wrapped so that its value is never shown. Raises NotFound."""
         return passwords.secret_value(self.api, name, key)
 
     def resolve_password(self, reference: str, pod: Pod | None = None, user: str = "") -> Secret:
-        """The password that `secret:NAME/KEY`, `env:NAME`, `passfile:PATH` or `pod-env:NAME` names.
+        """Return the password that `secret:NAME/KEY`, `env:NAME`, `passfile:PATH` or `pod-env:NAME` refers
+        to.
 
-        `user` chooses the line of a passfile. An empty reference is an empty password. Raises
-        ParameterError, which never repeats the text, and NotFound.
+        `user` selects the line of a passfile. An empty reference is an empty password. Raises ParameterError,
+        which never shows the text, and NotFound.
         """
         return passwords.resolve_password(self.api, reference, pod, user)
 
     # Itself
 
     def close(self) -> None:
-        """Close its connections and forwards. It can be used again, and then connects anew."""
+        """Close the connections and forwards; they are opened again when needed."""
         self._sockets.close()
         self.api.close()
 
@@ -351,7 +336,7 @@ class Cluster:
     def table(self) -> Table:
         """The target and the mode."""
         plan = Cell("plan only: nothing will be changed", "good")
-        mode = plan if self.dry_run else Cell("apply: changes will be carried out", "warn")
+        mode = plan if self.dry_run else Cell("apply: changes will be made", "warn")
         facts = {
             "context": self.context,
             "API server": f"{self.server_url} ({self.version})",

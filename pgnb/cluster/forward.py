@@ -1,9 +1,9 @@
-"""SQL's way into a pod: a local listener, and for each connection a port-forward WebSocket of its own.
+"""Forward SQL to a pod: a local listener, and a port-forward WebSocket for each connection.
 
-Behind a port-forward the server sees a connection from its own loopback address, which many a pg_hba.conf
-trusts. So nobody else on this machine may reach the listener: it is a Unix socket in a directory that only
-its owner can open. libpq never encrypts over a Unix socket; for a server that demands TLS there is a
-listener on loopback as well, which takes connections of its owner's user only.
+Behind a port-forward the server sees a connection from its own loopback address, which many pg_hba.conf files
+trust. Therefore no other user of this machine may reach the listener: it is a Unix socket in a directory that
+only its owner can open. libpq never encrypts over a Unix socket; for a server that requires TLS there is a
+listener on loopback as well, which accepts connections of its owner only.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
+import sys
 import tempfile
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import create_connection
 
 import aiohttp
 
 from pgnb.cluster.channels import V4, message
 from pgnb.cluster.loop import LOOP
-from pgnb.cluster.peers import is_own
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.sockets import ProtocolRefused, Socket, Sockets
 from pgnb.core.errors import ParameterError, PgnbError
@@ -31,24 +31,26 @@ DATA, ERROR = 0, 1
 """The two channels of the first port (portforward's v4.channel.k8s.io)."""
 CHUNK = 256 * 1024
 LINGER = 2.0
-"""Seconds that a client has to take what was sent before its connection is closed."""
+"""Seconds that a client has to read what was sent before its connection is closed."""
 ACCESS_VARIABLE = "PGNB_POD_ACCESS"
 ACCESSES = ("auto", "direct", "port-forward")
 _DIRECT_LIMIT = 2.0
-"""Seconds that a pod's own address has to take a connection."""
+"""Seconds that a pod's own address has to accept a connection."""
 _SOCKET_NUMBER = 5432
 """The port in the socket's name, as libpq builds it: HOST/.s.PGSQL.PORT."""
 _LONGEST_PATH = 107
-"""Bytes that the path of a Unix socket may have (unix(7))."""
+"""Maximal length in bytes of a Unix socket's path (unix(7))."""
+_TCP_TABLE = Path("/proc/net/tcp")
+Address = tuple[str, int]
 
 
 @dataclass(eq=False)
 class Forward:
-    """Where a pod's port can be reached from here: `host` and `port`, as libpq takes them.
+    """An address at which a pod's port can be reached: `host` and `port` for libpq.
 
-    `host` is a directory where there is a relay, with the Unix socket in it. Every connection to it is a
-    new WebSocket, so a restarted server is reached by connecting again.
-    `last_error` is what the pod's side said when it last refused one; empty when it did not.
+    With a relay `host` is the directory of the Unix socket. Every connection to it is a new WebSocket, so a
+    restarted server is reached by connecting again. `last_error` is the pod's last refusal; "" if there was
+    none.
     """
 
     host: str
@@ -58,11 +60,11 @@ class Forward:
     _relay: _Relay | None = field(default=None, repr=False)
 
     def over_tcp(self) -> tuple[str, int]:
-        """Host and port of the same place over TCP, where libpq encrypts; other users are refused."""
+        """Return host and port of the same place over TCP, where libpq encrypts; other users are refused."""
         return self._relay.over_tcp() if self._relay is not None else (self.host, self.port)
 
     def close(self) -> None:
-        """Close the listener and every connection through it; closing twice is closing once."""
+        """Close the listener and all its connections; does nothing the second time."""
         relay, self._relay = self._relay, None
         if relay is not None:
             relay.sockets.closers.discard(self.close)
@@ -76,11 +78,11 @@ class Forward:
 
 
 def open_forward(sockets: Sockets, pod: Pod, port: int) -> Forward:
-    """A way to `port` of the pod: a port-forward, or, inside the cluster, its own address where that answers.
+    """Open a connection to `port` of the pod: a port-forward, or inside the cluster the pod's own address.
 
-    A network policy, a mesh, or a server that listens on localhost only may keep the address from answering:
-    then a port-forward is the way there, too. $PGNB_POD_ACCESS says `direct` or `port-forward` to have one of
-    them in any case. Raises ParameterError for another word.
+    The address may not answer because of a network policy, a mesh, or a server that listens on localhost
+    only: then a port-forward is used there, too. $PGNB_POD_ACCESS = `direct` or `port-forward` selects one of
+    them. Raises ParameterError for another word.
     """
     if _directly(sockets.api.target.in_cluster, pod.ip, port):
         return Forward(pod.ip, port, pod.name)
@@ -104,7 +106,7 @@ def _directly(in_cluster: bool, address: str, port: int) -> bool:
 
 def _answers(address: str, port: int) -> bool:
     try:
-        with create_connection((address, port), timeout=_DIRECT_LIMIT):
+        with socket.create_connection((address, port), timeout=_DIRECT_LIMIT):
             return True
     except OSError:
         return False
@@ -118,11 +120,11 @@ class _Relay:
         self._forward = forward
         self._remote_port = remote_port
         self._tasks: set[asyncio.Task[None]] = set()
-        """The listeners' and each connection's; ending them closes what they hold."""
+        """The tasks of the listeners and connections; ending them closes what they hold."""
         self._tcp: tuple[str, int] | None = None
 
     def start(self) -> None:
-        self.sockets.hold()
+        self.sockets.acquire()
         LOOP.hold(self, self._forward.close)
         self._forward.host = _private_directory()
         LOOP.run(self._listen(f"{self._forward.host}/.s.PGSQL.{_SOCKET_NUMBER}"))
@@ -157,7 +159,7 @@ class _Relay:
         self._keep(self._carry(reader, writer))
 
     def _accept_own(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if is_own(writer.get_extra_info("peername"), writer.get_extra_info("sockname")):
+        if _is_own(writer.get_extra_info("peername"), writer.get_extra_info("sockname")):
             self._accept(reader, writer)
         else:
             self._forward.last_error = "a connection of another user of this machine was refused"
@@ -215,7 +217,7 @@ class _Relay:
 
 
 def _private_directory() -> str:
-    """A new directory that only this user can open (0700), with room for a socket's name in its path."""
+    """Create a directory that only this user can open (0700), with a path short enough for a socket in it."""
     name = tempfile.mkdtemp(prefix="pgnb-")
     if len(f"{name}/.s.PGSQL.{_SOCKET_NUMBER}") <= _LONGEST_PATH:
         return name
@@ -231,7 +233,7 @@ async def _until_cancelled(server: asyncio.Server) -> None:
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
-    """Close with what is still to be sent, unless the client does not take it."""
+    """Close the connection after sending the rest, unless the client does not read it."""
     writer.close()
     try:
         await asyncio.wait_for(writer.wait_closed(), LINGER)
@@ -242,3 +244,28 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 async def _upwards(reader: asyncio.StreamReader, socket: Socket) -> None:
     while data := await reader.read(CHUNK):
         await socket.send_bytes(message(DATA, data))
+
+
+def _is_own(peer: Address, here: Address) -> bool:
+    """Return whether this process's user made the connection from `peer` to `here` (IPv4 on loopback).
+
+    Returns False also if the kernel does not say.
+    """
+    return _owner_of(peer, here) == os.geteuid()
+
+
+def _owner_of(peer: Address, here: Address) -> int | None:
+    """Return the user id of the socket whose own address is `peer` and whose remote address is `here`."""
+    wanted = [_table_form(peer), _table_form(here)]
+    try:
+        lines = _TCP_TABLE.read_text(encoding="ascii").splitlines()[1:]
+    except OSError:
+        return None  # Not Linux, or no /proc.
+    return next((int(f[7]) for f in map(str.split, lines) if f[1:3] == wanted), None)
+
+
+def _table_form(address: Address) -> str:
+    """Return an address as in the table: in the machine's byte order, and the port, both in hexadecimal."""
+    host, port = address
+    number = int.from_bytes(socket.inet_aton(host), sys.byteorder)
+    return f"{number:08X}:{port:04X}"

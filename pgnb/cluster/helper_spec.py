@@ -1,4 +1,4 @@
-"""What a helper pod is: the server's image with a command of its own, beside the server or on its volume."""
+"""A helper pod's specification: the server's image with another command, also on the server's volume."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pgnb.core.errors import ParameterError
 LABELS: Mapping[str, str] = {"app.kubernetes.io/managed-by": "pgnb", "app.kubernetes.io/component": "helper"}
 CONTAINER = "helper"
 START = 300.0
-"""Seconds within which a helper's container must run: a node, a volume that attaches, an image to pull."""
+"""Seconds within which a helper's container must run: a node, an attached volume, a pulled image."""
 _POD_SECURITY = ("supplementalGroups", "supplementalGroupsPolicy", "seLinuxOptions")
 _COPY = 'umask 077; while [ $# -gt 1 ]; do cp "$1" "$2" || exit 1; shift 2; done'
-"""A constant script; its arguments are the pairs of paths."""
+"""A constant script; its arguments are pairs of paths."""
 
 
 @dataclass(frozen=True)
 class SecretFile:
-    """A Secret's key as a file that only the helper's user can read (mode 0600), as libpq wants it.
+    """A Secret's key as a file that only the helper's user can read (mode 0600), as libpq requires.
 
-    A Secret's own volume cannot be that: with fsGroup its files become 0640, without they belong to root.
+    A Secret volume cannot do this: with fsGroup its files become 0640, without it they belong to root.
     """
 
     secret: str
@@ -35,9 +35,9 @@ class SecretFile:
 
 @dataclass(frozen=True)
 class HelperOptions:
-    """What every helper pod of a run gets: labels for network policies, annotations for meshes, resources.
+    """Options of every helper pod of a run: labels for network policies, annotations for meshes, resources.
 
-    The resources go before those that a helper takes over from the server that it stands beside.
+    The resources replace those that a helper copies from the server.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class HelperOptions:
 
     @classmethod
     def of(cls, given: Mapping[str, Mapping[str, Any]]) -> HelperOptions:
-        """From a notebook's parameter. Raises ParameterError for a key or a value of another kind."""
+        """Return the options from a notebook's parameter. Raises ParameterError for a wrong key or type."""
         known: Mapping[str, type] = {"labels": str, "annotations": str, "resources": dict}
         for key, values in given.items():
             kind = known.get(key, object)
@@ -64,12 +64,12 @@ class HelperOptions:
 class HelperPod:
     """A pod for one piece of work. `claims` maps mount paths to PersistentVolumeClaims.
 
-    `secret_env` maps variables to a Secret's name and key. `uid` and `gid` None: as the image says.
-    `placement` is taken into the pod's spec as it is (node selector, tolerations, pull secrets, affinity),
-    `pod_security` into its securityContext. `non_root`: the image's own user is known not to be root.
-    `start_timeout` in seconds, from its creation until its container runs. `pinned_by` is the claim whose pod
-    says on which node it runs; empty: any of its claims. `work`, where it is to outlive a run that is killed:
-    what it works at, by which the next run finds it.
+    `secret_env` maps variables to a Secret's name and key. `uid` and `gid` None: as in the image. `placement`
+    is copied into the pod's spec (node selector, tolerations, pull secrets, affinity), `pod_security` into
+    its securityContext. `non_root`: the image's own user is known not to be root. `start_timeout` in seconds,
+    from its creation until its container runs. `pinned_by` is the claim whose pod decides the node; empty:
+    any of its claims. `work` is set if the helper must outlive a killed run: the ID by which the next run
+    finds it.
     """
 
     name_prefix: str
@@ -97,10 +97,10 @@ class HelperPod:
     sub_paths: Mapping[str, str] = field(default_factory=dict)
     """The subPath of a claim, by its mount path; without one the whole claim is mounted."""
     files: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = ()
-    """Volumes of another pod with their mounts, read-only: certificates at the paths where they are there."""
+    """Volumes of another pod with their mounts, read-only: certificates at the same paths."""
 
     def like(self, pod: Pod) -> HelperPod:
-        """The same work where that pod runs: its placement, pull secrets, service account, group, limits."""
+        """Return the same work with that pod's placement, pull secrets, service account, group, limits."""
         spec, security = pod.spec, pod.spec.get("securityContext") or {}
         own = security | (pod.container_spec.get("securityContext") or {})
         return replace(
@@ -115,7 +115,7 @@ class HelperPod:
         )
 
     def with_options(self, options: HelperOptions) -> HelperPod:
-        """The same work with what the run gives to all its helpers; its own labels win, and pgnb's marks."""
+        """Return the same work with the run's options for helpers; its own labels and pgnb's marks win."""
         return replace(
             self,
             labels={**options.labels, **self.labels},
@@ -124,17 +124,17 @@ class HelperPod:
         )
 
     def with_files_of(self, pod: Pod, paths: Sequence[str]) -> HelperPod:
-        """The same work with the Secrets and ConfigMaps that hold these files in the pod, mounted alike."""
+        """Return the same work with the pod's Secrets and ConfigMaps that hold these files, mounted alike."""
         return replace(self, files=tuple(pod.files(paths)))
 
     def manifest(self, name: str, *, seconds: int) -> dict[str, Any]:
-        """The pod's manifest; it ends by itself after `seconds`, whatever becomes of pgnb."""
+        """Return the pod's manifest; the pod ends by itself after `seconds`, without pgnb."""
         spec: dict[str, Any] = dict(self.placement) | {
             "restartPolicy": "Never",
             "activeDeadlineSeconds": seconds,
             "terminationGracePeriodSeconds": 5,
             "enableServiceLinks": False,
-            # Nothing in a helper asks the API; the server's service account is there for its policies only.
+            # A helper makes no API requests; the server's service account is set only for policies.
             "automountServiceAccountToken": False,
             "securityContext": self._pod_security(),
             "volumes": self._volumes(),
@@ -175,7 +175,10 @@ class HelperPod:
         }
 
     def _claim_volumes(self) -> dict[str, str]:
-        """The volume of each claim, once: a kubelet starts no pod that names one claim by two volumes."""
+        """Return the volumes of the claims, each once.
+
+        A kubelet starts no pod that names one claim in two volumes.
+        """
         return {claim: f"claim-{number}" for number, claim in enumerate(dict.fromkeys(self.claims.values()))}
 
     def _sub_path(self, path: str) -> dict[str, str]:
@@ -224,7 +227,7 @@ class HelperPod:
         return {key: value for key, value in own.items() if value is not None} | dict(self.pod_security)
 
     def _security(self) -> dict[str, Any]:
-        """As little as the work needs, so that a namespace with the level `restricted` takes the pod."""
+        """Return the least privileges that the work needs, as a `restricted` namespace requires."""
         user = User(self.uid, self.uid if self.gid is None else self.gid) if self.uid else None
         return container_security(user, non_root=self.non_root)
 

@@ -1,4 +1,4 @@
-"""Helper pods: started, followed, and removed whatever happens."""
+"""Start helper pods, follow them, and always remove them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from pgnb.cluster.helper_spec import CONTAINER, LABELS, HelperPod
 from pgnb.cluster.logs import LogLine, read_log
 from pgnb.cluster.objects import create, delete, get, list_all
 from pgnb.cluster.owner import ANNOTATION, WORK, has_died, this_process
+from pgnb.cluster.pod_state import not_ready_reason, permanent_failure, remedy_for
 from pgnb.cluster.pods import Pod
 from pgnb.cluster.selection import events_if_allowed
 from pgnb.cluster.sockets import Sockets
-from pgnb.cluster.trouble import explain, hopeless, remedy_for
 from pgnb.core.errors import AccessDenied, Conflict, ExecFailed, NotFound, PodError
 from pgnb.core.wait import wait_until
 
 _IDLE = ("sleep", "86400")
 _GONE = 60.0
 _TAIL = 20
-"""Lines of its log that are read of a helper that has worked for a while."""
+"""Lines of the log that are read from a helper that has already worked for a while."""
 _SELECTOR = ",".join(f"{label}={value}" for label, value in LABELS.items())
 
 
 @dataclass(frozen=True)
 class HelperResult:
-    """How a helper's command ended; `seconds` counts from its creation to its end."""
+    """The end of a helper's command; `seconds` counts from its creation to its end."""
 
     exit_status: int
     log: tuple[LogLine, ...]
@@ -85,7 +85,7 @@ def run_helper(
 
 
 def left_helpers(api: Api, work: str) -> tuple[Pod, ...]:
-    """Helpers that still work at `work` for a run that is gone. See `Cluster.left_helpers`."""
+    """Return helpers of killed runs that still work at `work`. See `Cluster.left_helpers`."""
     left = [pod for pod in list_all(api, "pods", _SELECTOR) if _goes_on(pod) and _is_left(pod)]
     return tuple(Pod.of(pod, CONTAINER) for pod in left if _marks(pod)[WORK] == work)
 
@@ -107,14 +107,14 @@ def take_over(
 def _to_its_end(
     api: Api, name: str, lines: list[LogLine], on_log: Callable[[str], None] | None, timeout: float
 ) -> Object:
-    """Take its log until it has ended; the pod as it is then."""
+    """Read its log until it has ended; return the pod's last state."""
     ended = wait_until(
         f"the command of pod {name}",
         lambda: _follow(api, name, lines, on_log),
         lambda pod: bool(_terminated(pod)),
         timeout=timeout,
         every=0.25,
-        describe=lambda pod: lines[-1].text if lines else explain(pod) or "runs",
+        describe=lambda pod: lines[-1].text if lines else not_ready_reason(pod) or "runs",
     )
     _follow(api, name, lines, on_log)
     return ended
@@ -132,7 +132,7 @@ def _result(
 
 @contextmanager
 def open_helper(sockets: Sockets, spec: HelperPod, *, lifetime: float = 3600.0) -> Iterator[Helper]:
-    """A helper pod for several commands; it is removed at the end of the block. See `Cluster.helper`."""
+    """Start a helper pod for several commands and remove it at the end. See `Cluster.helper`."""
     with _created(sockets.api, replace(spec, argv=_IDLE), lifetime) as name:
         yield Helper(Pod.of(wait_started(sockets.api, name, spec.start_timeout), CONTAINER), sockets)
 
@@ -158,10 +158,10 @@ def _suffix() -> str:
 
 
 def remove_left(api: Api) -> None:
-    """Remove the helpers that a killed run of this machine left, which would go on until their deadline.
+    """Remove the helpers that killed runs of this machine left; they would run until their deadline.
 
-    Those whose work another run takes over go on. Whoever may not look for them, or remove them, goes on
-    without: they end by themselves.
+    Those whose work another run takes over are kept. Without the right to list or delete pods nothing is
+    done: they end by themselves.
     """
     with suppress(AccessDenied, Conflict):
         for pod in list_all(api, "pods", _SELECTOR):
@@ -174,19 +174,22 @@ def _marks(pod: Object) -> dict[str, str]:
 
 
 def _goes_on(pod: Object) -> bool:
-    """Whether it does work that outlives its run; one that has not started may never do so, nor ever end."""
+    """Return whether the helper has started work that outlives its run.
+
+    One that has not started may never start, nor end.
+    """
     runs = (pod.get("status") or {}).get("phase") == "Running"
     return WORK in _marks(pod) and runs and not pod["metadata"].get("deletionTimestamp")
 
 
 def _is_left(pod: Object) -> bool:
-    """Whether nobody follows it: its run was killed, or it is this one's, which could not remove it."""
+    """Return whether nobody follows the helper: its run was killed, or this run could not remove it."""
     process = _marks(pod).get(ANNOTATION, "")
     return has_died(process) or process == this_process() != ""
 
 
 def _sweep(api: Api, prefix: str) -> None:
-    """Remove helpers of the same work that have ended and that a killed run could not remove."""
+    """Remove ended helpers of the same work that a killed run could not remove."""
     for pod in list_all(api, "pods", _SELECTOR):
         ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
         if ended and pod["metadata"]["name"].rpartition("-")[0] == prefix:
@@ -194,7 +197,10 @@ def _sweep(api: Api, prefix: str) -> None:
 
 
 def _node_of_claims(api: Api, spec: HelperPod) -> str:
-    """The node where a claim of the helper is mounted already: a ReadWriteOnce volume is nowhere else."""
+    """Return the node where a claim of the helper is already mounted.
+
+    A ReadWriteOnce volume can be mounted on one node only.
+    """
     wanted = {spec.pinned_by} if spec.pinned_by else set(spec.claims.values())
     for pod in list_all(api, "pods") if wanted else []:
         volumes = pod["spec"].get("volumes") or []
@@ -205,13 +211,13 @@ def _node_of_claims(api: Api, spec: HelperPod) -> str:
 
 
 def wait_started(api: Api, name: str, timeout: float) -> Object:
-    """Wait until a helper's container runs or has ended. Raises PodError when it never will."""
+    """Wait until a helper's container runs or has ended. Raises PodError if it never will."""
 
     def probe() -> Object:
         pod = _read(api, name)
         events = () if _has_started(pod) else events_if_allowed(api, pod)
-        if reason := hopeless(pod, events):
-            found = explain(pod, events)
+        if reason := permanent_failure(pod, events):
+            found = not_ready_reason(pod, events)
             raise PodError(
                 f"the helper pod {name} cannot start: {reason}", found=found, remedy=remedy_for(found)
             )
@@ -223,10 +229,10 @@ def wait_started(api: Api, name: str, timeout: float) -> Object:
         _has_started,
         timeout=timeout,
         every=0.2,
-        describe=lambda pod: explain(pod, events_if_allowed(api, pod)) or "runs",
+        describe=lambda pod: not_ready_reason(pod, events_if_allowed(api, pod)) or "runs",
         remedy=lambda pod: (
-            f"{remedy_for(explain(pod, events_if_allowed(api, pod)), 'See its events.')} A node, a volume or"
-            " an image that comes slowly needs a longer start_timeout."
+            f"{remedy_for(not_ready_reason(pod, events_if_allowed(api, pod)), 'See its events.')}"
+            " If the node, the volume or the image is slow to come, give a longer start_timeout."
         ),
     )
 
@@ -237,7 +243,7 @@ def _has_started(pod: Object) -> bool:
 
 
 def _follow(api: Api, name: str, lines: list[LogLine], on_log: Callable[[str], None] | None) -> Object:
-    """Take the log's new lines, hand them on, and return the pod as it is."""
+    """Read the log's new lines, pass them on, and return the pod's state."""
     pod = _read(api, name)
     last = lines[-1].at if lines else None
     for line in read_log(api, Pod.of(pod, CONTAINER), since_time=last, timestamps=True):
@@ -284,14 +290,14 @@ def _failed(name: str, pod: Object, state: dict[str, Any], result: HelperResult)
 
 
 def _remove(api: Api, name: str, *, uid: str = "") -> None:
-    """Delete the pod and wait until it is gone: its volume must be free for the server's own pod."""
+    """Delete the pod and wait until it has ended: the server's own pod needs its volume."""
     with api.journal.temporary(f"pod/{name}", removes=True):
         if not delete(api, "pods", name, uid=uid, grace=0, guarded=False):
             return
     wait_until(
-        f"the helper pod {name} to be gone",
+        f"the helper pod {name} to end",
         lambda: get(api, "pods", name),
         lambda pod: pod is None,
         timeout=_GONE,
-        describe=lambda pod: explain(pod) if pod else "gone",
+        describe=lambda pod: not_ready_reason(pod) if pod else "gone",
     )

@@ -1,4 +1,4 @@
-"""Which API server, as whom, in which namespace: from a kubeconfig file or a pod's own account.
+"""Read the API server, user and namespace from a kubeconfig file or a pod's own account.
 
 The only module that imports the kubernetes package: it reads configurations, renews credentials, and makes
 the connections.
@@ -6,9 +6,13 @@ the connections.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +22,6 @@ import urllib3
 import yaml
 from kubernetes import client, config
 
-from pgnb.cluster import keyfiles
 from pgnb.core.errors import ApiUnreachable, ParameterError
 
 DEFAULT_FILE = "~/.kube/config"
@@ -26,12 +29,43 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet mounts a pod's own account (Kubernetes: service account admission controller)."""
 
 
+@cache
+def key_file(content: bytes) -> str:
+    """Return a path at which only this process's user can read `content`; the same path for the same content.
+
+    TLS libraries take a key by its file's path. On Linux the file lies in this process's memory and ends with
+    it; elsewhere it lies in a private directory, which is removed when the interpreter ends. It can be opened
+    any number of times and by any thread. A program that is started does not inherit it.
+    """
+    if not hasattr(os, "memfd_create"):
+        return _in_private_directory(content)
+    path = Path(f"/proc/self/fd/{os.memfd_create('pgnb', os.MFD_CLOEXEC)}")
+    path.write_bytes(content)
+    return str(path)
+
+
+def _in_private_directory(content: bytes) -> str:
+    descriptor, path = tempfile.mkstemp(dir=_private_directory())
+    os.close(descriptor)
+    Path(path).write_bytes(content)
+    return path
+
+
+@cache
+def _private_directory() -> str:
+    path = tempfile.mkdtemp(prefix="pgnb-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
 def _kept(content: str | bytes, *_: object, **__: object) -> str:
-    return keyfiles.path_of(content if isinstance(content, bytes) else content.encode())
+    return key_file(content if isinstance(content, bytes) else content.encode())
 
 
 config.kube_config._create_temp_file_with_content = _kept
-"""The package itself would write certificates and keys to files of the temporary directory."""
+"""Replaces the package's own function, which writes certificates and keys to files of the temporary
+directory.
+"""
 
 
 @dataclass(frozen=True)
@@ -52,7 +86,7 @@ class Target:
 
     @property
     def unverified(self) -> str:
-        """Why this server may be another than what is meant; empty where its certificate is checked."""
+        """Why this server may not be the intended one; "" if its certificate is checked."""
         if not self.server_url.startswith("https"):
             return "none: http, without TLS"
         if not self.configuration.verify_ssl:
@@ -60,15 +94,15 @@ class Target:
         return ""
 
     def pool(self, retries: urllib3.Retry) -> urllib3.PoolManager:
-        """The connections to the API server, with the certificates and the proxy of the configuration."""
+        """Return the connections to the API server, with the configuration's certificates and proxy."""
         self.configuration.retries = retries
-        if self.unverified:  # It is told on the cluster's card and in 01, not with every request.
+        if self.unverified:  # It is shown in the cluster's table and in 01, not with every request.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         return client.ApiClient(self.configuration).rest_client.pool_manager
 
 
 def read_target(kubeconfig: str = "", context: str = "", namespace: str = "") -> Target:
-    """The target that the parameters name; empty ones mean what kubectl takes.
+    """Return the target that the parameters name; empty ones as for kubectl.
 
     `kubeconfig`: a path or several, `~` and `$VARIABLES` are expanded; empty: `$KUBECONFIG`, the default
     file, or the pod's own account. Raises ApiUnreachable without a configuration, ParameterError for a
@@ -83,9 +117,9 @@ def read_target(kubeconfig: str = "", context: str = "", namespace: str = "") ->
 
 
 def renewed(target: Target) -> Target:
-    """The same target with credentials that are read anew: file, token, credential plugin, own account.
+    """Return the target with credentials read again: file, token, credential plugin, own account.
 
-    Raises ApiUnreachable where there are none, or where the kubeconfig leads to another server by now.
+    Raises ApiUnreachable if there are none, or if the kubeconfig now names another server or user.
     """
     if target.in_cluster:
         return _own_account(target.namespace)
@@ -122,7 +156,7 @@ def _expanded(path: str) -> Path:
 def _contexts(files: str) -> tuple[dict[str, Mapping[str, Any]], str]:
     try:
         found, current = config.list_kube_config_contexts(files)
-    except Exception as error:  # The package raises its own, PyYAML's and KeyErrors alike for a bad file.
+    except Exception as error:  # The package raises its own, PyYAML's and KeyErrors for a bad file.
         raise ApiUnreachable(
             f"the kubeconfig {files} cannot be used",
             found=str(error).splitlines()[0] if str(error) else type(error).__name__,
@@ -148,7 +182,7 @@ def _load(files: str, chosen: tuple[str, Mapping[str, Any]], namespace: str) -> 
     configuration = client.Configuration()
     try:
         config.load_kube_config(files, name, configuration, persist_config=False)
-    except Exception as error:  # See _contexts; a credential plugin that fails ends here too.
+    except Exception as error:  # See _contexts; a failing credential plugin is also handled here.
         raise ApiUnreachable(
             f"no credentials for the context {name!r} in {files}",
             found=str(error).splitlines()[0] if str(error) else type(error).__name__,
@@ -162,7 +196,10 @@ def _load(files: str, chosen: tuple[str, Mapping[str, Any]], namespace: str) -> 
 
 
 def _assert_credentials(files: str, context: str, user: str, configuration: client.Configuration) -> None:
-    """The package only logs it when a credential plugin fails, and would go on as nobody."""
+    """Raise ApiUnreachable if a credential plugin gave no credentials.
+
+    The kubernetes client only logs a failing plugin and continues unauthenticated.
+    """
     if configuration.auth_settings() or configuration.cert_file:
         return
     for path in files.split(os.pathsep):
@@ -178,22 +215,22 @@ def _assert_credentials(files: str, context: str, user: str, configuration: clie
 
 
 def _assert_proxy(configuration: client.Configuration) -> None:
-    """Requests and streams must take the same way: aiohttp knows no SOCKS."""
+    """Raise ParameterError for a SOCKS proxy, because aiohttp, which carries the streams, cannot use it."""
     kind = urlsplit(configuration.proxy or "").scheme
     if kind.startswith("socks"):
         raise ParameterError(
             f"a proxy of the kind {kind} cannot be used",
             found="proxy-url of the kubeconfig, or a variable such as $https_proxy",
-            remedy="Use an HTTP proxy; or let kubectl go through this one, by"
-            " `kubectl proxy --port=8001 --reject-paths='^$'` (it rejects exec otherwise), and name a"
+            remedy="Use an HTTP proxy; or let kubectl use this one, by `kubectl proxy"
+            " --port=8001 --reject-paths='^$'` (by default it rejects exec), and name a"
             " kubeconfig whose server is http://127.0.0.1:8001.",
         )
 
 
 def _settle_proxy(configuration: client.Configuration) -> None:
-    """As kubectl: the environment's proxy, but not for this machine itself, nor for what $NO_PROXY names.
+    """Set the proxy as kubectl does: the environment's, but not for this machine nor for $NO_PROXY.
 
-    A proxy of the kubeconfig's own (proxy-url) stays; the official client's versions differ in the rest.
+    A proxy-url of the kubeconfig is kept; for the rest, versions of the official client differ.
     """
     address, proxies = urlsplit(configuration.host), getproxies()
     if configuration.proxy and configuration.proxy not in proxies.values():

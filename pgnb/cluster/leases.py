@@ -1,8 +1,9 @@
-"""One run at a time on one database: a Lease (coordination.k8s.io) that names its holder and is renewed.
+"""Allow one run at a time on one database: a Lease (coordination.k8s.io) that names its holder and is
+renewed.
 
-As client-go's leader election: whether a holder is alive is judged by the changes of its record as they are
-seen from here, never by its clock (k8s.io/client-go/tools/leaderelection). An expired Lease is not free by
-itself, since a run that hangs may wake up: somebody has to name its holder.
+As in client-go's leader election: whether a holder is alive is judged by changes of its record as seen from
+here, never by its clock (k8s.io/client-go/tools/leaderelection). An expired Lease is not free by itself,
+because a run that hangs may continue: somebody has to name its holder.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ _DEADLINE = 40.0
 _USER, _NOTEBOOK = "pgnb/user", "pgnb/notebook"
 _KIND = resource("leases")
 _OWN: dict[tuple[str, str, str], HeldLease] = {}
-"""What this process holds, by API server, namespace and name: a cell that runs again takes its own anew."""
+"""The Leases of this process, by API server, namespace and name: a cell that runs again takes its own again.
+"""
 
 
 @dataclass(frozen=True)
 class LeaseRecord:
-    """A Lease as it was read; `holder` is empty for a free one. Its times are by its holder's clock."""
+    """A Lease as it was read; `holder` is "" for a free one. Its times are by its holder's clock."""
 
     name: str
     holder: str
@@ -51,7 +53,7 @@ class LeaseRecord:
 
     @classmethod
     def of(cls, found: Object) -> LeaseRecord:
-        """A Lease's JSON."""
+        """Return the record of a Lease's JSON."""
         meta, spec = found["metadata"], found.get("spec") or {}
         marks = meta.get("annotations") or {}
         return cls(
@@ -73,7 +75,7 @@ class LeaseRecord:
 
     @property
     def free(self) -> bool:
-        """Whether it may be taken at once: released, this process's own, or its holder is seen to be dead."""
+        """Whether it may be taken at once: released, this process's own, or its holder has died."""
         return not self.holder or self.mine or has_died(self.process)
 
     @property
@@ -84,20 +86,20 @@ class LeaseRecord:
 
 
 def lease_name(system_identifier: str) -> str:
-    """The Lease of a database cluster."""
+    """Return the name of a database cluster's Lease."""
     return f"pgnb-{system_identifier}"
 
 
 def read_lease(api: Api, name: str) -> LeaseRecord | None:
-    """The Lease as it is; None where there is none."""
+    """Return the Lease; None if it does not exist."""
     found = get(api, "leases", name)
     return None if found is None else LeaseRecord.of(found)
 
 
 def take_lease(api: Api, name: str, *, notebook: str, user: str, break_lease: str = "") -> HeldLease:
-    """Take the Lease and renew it from now on; every change of the run asks for it from then on.
+    """Take the Lease and renew it; from now on every change of the run checks it first.
 
-    `break_lease` names a holder whose Lease may be taken once it was seen to expire, which takes up to its
+    `break_lease` names a holder whose Lease may be taken after it was seen to expire, which takes up to its
     duration. Raises LeaseHeld with the holder's name, AccessDenied without the rights on leases.
     """
     record = read_lease(api, name)
@@ -116,16 +118,16 @@ def take_lease(api: Api, name: str, *, notebook: str, user: str, break_lease: st
 
 def _held(record: LeaseRecord) -> LeaseHeld:
     return LeaseHeld(
-        f"somebody else works on this database: lease/{record.name} is held",
+        f"somebody else is working on this database: lease/{record.name} is held",
         found=record.summary,
-        remedy="Wait until that run has ended. Where it is known to be dead or hung for good, set the"
-        f" parameter break_lease = {record.holder!r}: then the Lease is taken over once no renewal was seen"
-        f" for {record.seconds} s.",
+        remedy="Wait until that run has ended. If you are sure that it is dead or hangs, set"
+        f" the parameter break_lease = {record.holder!r}: then the Lease is taken over"
+        f" after {record.seconds} s without a renewal.",
     )
 
 
 def _wait_expired(api: Api, first: LeaseRecord) -> LeaseRecord | None:
-    """The record after it did not change for its duration, seen from here. Raises LeaseHeld when it did."""
+    """Return the record after it did not change for its duration. Raises LeaseHeld if it did."""
     started = monotonic()
 
     def probe() -> LeaseRecord | None:
@@ -154,7 +156,7 @@ def _alive(record: LeaseRecord) -> LeaseHeld:
 
 @dataclass
 class HeldLease:
-    """A Lease of this run: renewed by a thread until it is released, and asked about before each change."""
+    """A Lease of this run: renewed by a thread until it is released, and checked before each change."""
 
     api: Api
     name: str
@@ -168,11 +170,11 @@ class HeldLease:
 
     @property
     def holder(self) -> str:
-        """This run in words that no other run has: user, host, PID."""
+        """A unique name of this run: user, host, PID."""
         return this_run()
 
     def take(self, record: LeaseRecord | None) -> None:
-        """Write this run into the record as it was read. Raises LeaseHeld when somebody was faster."""
+        """Write this run into the record as it was read. Raises LeaseHeld if another run was faster."""
         try:
             found = self._create() if record is None else self._write(self._body(), record.version)
         except Conflict as conflict:
@@ -232,10 +234,13 @@ class HeldLease:
         except (Conflict, NotFound):
             self._look()
         except ClusterError:
-            return  # Tried again; from the deadline on nothing is changed any more.
+            return  # Tried again; after the deadline nothing is changed any more.
 
     def _look(self) -> None:
-        """Somebody changed the record: whose is it now? A label put on it by hand takes nothing away."""
+        """Read a record that somebody else changed, and find out who holds it.
+
+        A label that was added by hand does not take the Lease away.
+        """
         with suppress(ClusterError):
             now = read_lease(self.api, self.name)
             if now is not None and now.mine and now.holder == self.holder:
@@ -250,13 +255,13 @@ class HeldLease:
         if self._taken_by or self._stop.is_set() or left <= 0:
             why = self._taken_by or ("it was released" if self._stop.is_set() else "it could not be renewed")
             raise LeaseLost(
-                f"this run has lost lease/{self.name}: nothing more is changed by it",
+                f"this run has lost lease/{self.name}: it changes nothing more",
                 found=why,
-                remedy="See who works on the database now; when nobody does, run the notebook again.",
+                remedy="Find out who is working on the database now; if nobody is, run the notebook again.",
             )
 
     def retire(self, successor: Api | None = None) -> None:
-        """Stop renewing, without giving it back: another cell of this process, or `successor`, takes it."""
+        """Stop renewing without releasing: another cell of this process, or `successor`, takes it."""
         with self._lock:
             if successor is not None and successor.journal is self.api.journal:
                 self.api.journal.guards.remove(self.assert_held)
@@ -266,7 +271,7 @@ class HeldLease:
             atexit.unregister(self.release)
 
     def release(self) -> None:
-        """Give it back, so that the next run finds it free. Does nothing the second time."""
+        """Release the Lease, so that the next run finds it free. Does nothing the second time."""
         with self._lock:
             if self._stop.is_set():
                 return

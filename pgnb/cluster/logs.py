@@ -1,4 +1,4 @@
-"""A container's log, always bounded."""
+"""Read a container's log, always with a limit."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pgnb.cluster.resources import resource
 from pgnb.core.errors import Rejected
 
 LIMIT = 4 * 1024 * 1024
-"""Bytes that one call returns at most, unless it asks for more."""
+"""Bytes that one call returns at most, by default."""
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line; `at` is when the node took it (None when timestamps were not asked for)."""
+    """One line; `at` is the node's time stamp (None if time stamps were not requested)."""
 
     text: str
     at: datetime | None = None
@@ -38,7 +38,7 @@ def read_log(
     limit_bytes: int = LIMIT,
     timeout: float = 30.0,
 ) -> list[LogLine]:
-    """The last lines of a container's log. See `Cluster.logs`."""
+    """Return the last lines of a container's log. See `Cluster.logs`."""
     query: dict[str, str | int | bool] = {"container": container or pod.container, "limitBytes": limit_bytes}
     query |= {"previous": True} if previous else {}
     query |= {"timestamps": True} if timestamps else {}
@@ -62,11 +62,11 @@ def _line(text: str, stamped: bool) -> LogLine:
     try:
         return LogLine(rest, datetime.fromisoformat(_microseconds(stamp)))
     except ValueError:
-        return LogLine(text)  # A line that limitBytes cut off in its stamp.
+        return LogLine(text)  # A line that limitBytes cut off in its time stamp.
 
 
 def _microseconds(stamp: str) -> str:
-    """RFC 3339 with nanoseconds, as the kubelet writes, cut to what Python can read."""
+    """Return RFC 3339 with nanoseconds, as the kubelet writes it, cut to microseconds for Python."""
     head, dot, tail = stamp.partition(".")
     digits = tail.rstrip("Z")
     return f"{head}{dot}{digits[:6]}+00:00" if dot and tail.endswith("Z") else stamp

@@ -1,4 +1,4 @@
-"""The one thread of this process that runs asyncio, for as long as somebody needs it."""
+"""The only thread of this process that runs asyncio, as long as it is needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Loop:
-    """An event loop in a thread of its own: begun by the first `hold`, ended by the last `release`."""
+    """An event loop in its own thread: started by the first `hold`, ended by the last `release`."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -21,7 +21,7 @@ class Loop:
         self._thread: Thread | None = None
 
     def hold(self, holder: object, end: Callable[[], None]) -> None:
-        """Keep the loop running for `holder`, which `end` makes release it; holding twice is holding once."""
+        """Keep the loop running for `holder`; `end` makes it release the loop. Holding twice counts once."""
         with self._lock:
             self._holders[holder] = end
             if self._loop is None:
@@ -30,7 +30,7 @@ class Loop:
                 self._thread.start()
 
     def release(self, holder: object) -> None:
-        """End the loop, its tasks and its thread when nobody holds it any more."""
+        """End the loop, its tasks and its thread if nobody holds it any more."""
         with self._lock:
             self._holders.pop(holder, None)
             loop, thread = self._loop, self._thread
@@ -43,7 +43,7 @@ class Loop:
         loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there and wait for what it returns; an interrupt here cancels it there."""
+        """Run a coroutine there and return its result; an interrupt here cancels it there."""
         loop = self._loop
         if loop is None:
             work.close()
@@ -56,7 +56,7 @@ class Loop:
             raise
 
     def close(self) -> None:
-        """End whoever holds it, and so the loop; for the end of the interpreter."""
+        """End all holders, and so the loop; called when the interpreter ends."""
         for end in list(self._holders.values()):
             end()
 

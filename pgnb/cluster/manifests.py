@@ -1,4 +1,4 @@
-"""Manifests applied as a plan: what stands now beside what the API server says would stand afterwards."""
+"""Apply manifests as a plan: the current objects beside what the API server would make of them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pgnb.core.plan import Change, Confirmation, Step
 
 Manifests = Mapping[str, Any] | Sequence[Mapping[str, Any]] | str
 _BY_HAND = ("kubectl", "Mozilla", "python-requests", "OpenAPI-Generator", "k9s", "node-fetch", "unknown")
-"""Field managers that stand for a person at work, as kubectl-client-side-apply; they take nothing back."""
+"""Field managers of a person, as kubectl-client-side-apply, which do not change fields back."""
 
 
 @dataclass(frozen=True)
-class _Wish:
-    """One manifest, the object that is there now, what it would become, and whose fields it takes."""
+class _Desired:
+    """One manifest, the current object, what it would become, and whose fields it takes."""
 
     manifest: Mapping[str, Any]
     label: str
@@ -38,29 +38,29 @@ class _Wish:
 
 
 def plan_apply(api: Api, manifests: Manifests, title: str) -> Change:
-    """A plan for one manifest, several, or a YAML text; only what differs becomes a step.
+    """Return a plan for one manifest, several, or a YAML text; only differences become steps.
 
-    The differences are those that the API server finds in a dry run, so its defaults are no noise. Fields
-    that a person set by kubectl are taken over, and the plan says so; those of another controller need
-    the confirmation `take_over`. A Secret's values do not show. Raises ParameterError, Rejected.
+    The differences are those of a dry run on the API server, so its defaults do not appear. Fields that a
+    person set by kubectl are taken over, and the plan says so; those of another controller need the
+    confirmation `take_over`. A Secret's values are not shown. Raises ParameterError, Rejected.
     """
-    wishes = [_compare(api, manifest) for manifest in _read(manifests)]
-    changed = [wish for wish in wishes if wish.changes]
+    desired = [_compare(api, manifest) for manifest in _read(manifests)]
+    changed = [item for item in desired if item.changes]
     return Change(
         title,
         api.journal,
-        before="---\n".join(_yaml(wish.before, None) for wish in changed),
-        after="---\n".join(_yaml(wish.after, wish.before) for wish in changed),
-        steps=[_step(api, wish) for wish in changed],
+        before="---\n".join(_yaml(item.before, None) for item in changed),
+        after="---\n".join(_yaml(item.after, item.before) for item in changed),
+        steps=[_step(api, item) for item in changed],
         note=_note(changed),
-        undo_text="; ".join(_undo_text(wish) for wish in changed),
+        undo_text="; ".join(_undo_text(item) for item in changed),
         confirmations=_confirmations(changed),
         undo=lambda: _plan_undo(api, title, changed),
     )
 
 
 def apply_rights(api: Api, manifests: Manifests) -> list[Right]:
-    """What applying them takes: a patch of each by its name, and a creation of those that are not there."""
+    """Return the rights for applying them: patch each by its name, create those that do not exist."""
     return [right for manifest in _read(manifests) for right in _rights(api, manifest)]
 
 
@@ -86,11 +86,11 @@ def _read(manifests: Manifests) -> list[Mapping[str, Any]]:
 
 def _items(document: object) -> list[Mapping[str, Any]]:
     if not isinstance(document, Mapping):
-        raise ParameterError("a manifest is no object", found=type(document).__name__)
+        raise ParameterError("a manifest is not an object", found=type(document).__name__)
     return list(document["items"]) if document.get("kind") == "List" else [document]
 
 
-def _compare(api: Api, manifest: Mapping[str, Any]) -> _Wish:
+def _compare(api: Api, manifest: Mapping[str, Any]) -> _Desired:
     label, path = label_of(api, manifest), path_of(api, manifest)
     try:
         before: Object | None = api.call("GET", path)
@@ -100,14 +100,14 @@ def _compare(api: Api, manifest: Mapping[str, Any]) -> _Wish:
     try:
         after: Mapping[str, Any] = apply(api, manifest, force=bool(met), dry_run=True)
     except (AccessDenied, NotFound):
-        # Without the right to patch, or the namespace, a plan can still be made, from what is readable.
+        # Without the right to patch, or the namespace, the plan is made from what can be read.
         after = merged(before or {}, manifest)
     foreign = tuple(name for name in met if not name.startswith(_BY_HAND))
-    return _Wish(manifest, label, before, after, tuple(met), foreign)
+    return _Desired(manifest, label, before, after, tuple(met), foreign)
 
 
 def _owners_met(api: Api, manifest: Mapping[str, Any]) -> list[str]:
-    """The other managers whose fields the manifest would change."""
+    """Return the other managers whose fields the manifest would change."""
     try:
         apply(api, manifest, dry_run=True)
     except Conflict as conflict:
@@ -118,7 +118,7 @@ def _owners_met(api: Api, manifest: Mapping[str, Any]) -> list[str]:
 
 
 def merged(before: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """`manifest` laid over `before`, mapping by mapping; lists are replaced."""
+    """Merge `manifest` into `before`, mapping by mapping; lists are replaced."""
     both = dict(before)
     for key, value in manifest.items():
         old = both.get(key)
@@ -127,74 +127,77 @@ def merged(before: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, 
     return both
 
 
-def _step(api: Api, wish: _Wish) -> Step:
+def _step(api: Api, item: _Desired) -> Step:
     def run() -> str:
-        apply(api, wish.manifest, force=bool(wish.taken), seen=(wish.before,))
-        return "created" if wish.before is None else "changed"
+        apply(api, item.manifest, force=bool(item.taken), seen=(item.before,))
+        return "created" if item.before is None else "changed"
 
-    what = "create" if wish.before is None else "change"
-    return Step(wish.label, f"{what} by server-side apply", run, journalled=True)
-
-
-def _note(changed: Sequence[_Wish]) -> str:
-    taken = [f"{wish.label} from {', '.join(wish.taken)}" for wish in changed if wish.taken]
-    return f"Takes fields over: {'; '.join(taken)}." if taken else ""
+    what = "create" if item.before is None else "change"
+    return Step(item.label, f"{what} by server-side apply", run, journalled=True)
 
 
-def _confirmations(changed: Sequence[_Wish]) -> list[Confirmation]:
-    foreign = sorted({name for wish in changed for name in wish.foreign})
-    why = "Another controller owns fields that this changes and may put them back; better change its source."
+def _note(changed: Sequence[_Desired]) -> str:
+    taken = [f"{item.label} from {', '.join(item.taken)}" for item in changed if item.taken]
+    return f"Takes over fields: {'; '.join(taken)}." if taken else ""
+
+
+def _confirmations(changed: Sequence[_Desired]) -> list[Confirmation]:
+    foreign = sorted({name for item in changed for name in item.foreign})
+    why = (
+        "Another controller owns fields that this changes and may change them back; change"
+        " its source instead."
+    )
     return [Confirmation("take_over", ", ".join(foreign), why)] if foreign else []
 
 
-def _undo_text(wish: _Wish) -> str:
-    return f"delete {wish.label}" if wish.before is None else f"put {wish.label} back as it is now"
+def _undo_text(item: _Desired) -> str:
+    return f"delete {item.label}" if item.before is None else f"restore {item.label} as it is now"
 
 
-def _plan_undo(api: Api, title: str, changed: Sequence[_Wish]) -> Change:
-    made = [wish for wish in changed if wish.before is None]
+def _plan_undo(api: Api, title: str, changed: Sequence[_Desired]) -> Change:
+    made = [item for item in changed if item.before is None]
     claims = [w.manifest["metadata"]["name"] for w in made if w.manifest["kind"] == "PersistentVolumeClaim"]
-    why = "What lies on the volume is deleted with its claim."
+    why = "The data on the volume is deleted with its claim."
     return Change(
         f"Undo: {title}",
         api.journal,
-        before="---\n".join(_yaml(wish.after, None) for wish in reversed(changed)),
-        after="---\n".join(_yaml(wish.before, None) for wish in reversed(changed) if wish.before),
-        steps=[_undo_step(api, wish) for wish in reversed(changed)],
+        before="---\n".join(_yaml(item.after, None) for item in reversed(changed)),
+        after="---\n".join(_yaml(item.before, None) for item in reversed(changed) if item.before),
+        steps=[_undo_step(api, item) for item in reversed(changed)],
         confirmations=[Confirmation("delete_claim", ", ".join(claims), why)] if claims else [],
     )
 
 
-def _undo_step(api: Api, wish: _Wish) -> Step:
-    name, former = str(wish.manifest["metadata"]["name"]), wish.before
-    if former is None:
-        kind = resource_of(api, wish.manifest).plural
-        return Step(wish.label, "delete", lambda: _deleted(api, kind, name), journalled=True)
-    return Step(wish.label, "put back", lambda: _put_back(api, former), journalled=True)
+def _undo_step(api: Api, item: _Desired) -> Step:
+    name, before = str(item.manifest["metadata"]["name"]), item.before
+    if before is None:
+        kind = resource_of(api, item.manifest).plural
+        return Step(item.label, "delete", lambda: _deleted(api, kind, name), journalled=True)
+    return Step(item.label, "restore", lambda: _put_back(api, before), journalled=True)
 
 
 def _deleted(api: Api, kind: str, name: str) -> str:
     return "deleted" if delete(api, kind, name) else "was not there"
 
 
-def _put_back(api: Api, former: Object) -> str:
-    now = api.call("GET", path_of(api, former))
-    assert_as_seen(api, label_of(api, former), former, now)
-    back = deepcopy(former)
+def _put_back(api: Api, before: Object) -> str:
+    now = api.call("GET", path_of(api, before))
+    assert_as_seen(api, label_of(api, before), before, now)
+    back = deepcopy(before)
     back["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"]
     back["metadata"].pop("managedFields", None)
     back.pop("status", None)
-    replace(api, back, "put back as it was")
-    return "as it was"
+    replace(api, back, "restored")
+    return "restored"
 
 
-def _yaml(found: Mapping[str, Any] | None, former: Mapping[str, Any] | None) -> str:
-    """An object as a reader wants it, a Secret's values hidden; changed ones are marked against `former`."""
+def _yaml(found: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> str:
+    """Return an object as YAML, a Secret's values hidden; values that differ from `former` are marked."""
     if not found:
         return ""
     shown = content(found)
     if shown.get("kind") == "Secret":
-        old = (former or {}).get("data") or {}
+        old = (before or {}).get("data") or {}
         for part in ("data", "stringData"):
             shown.update({part: {k: _hidden(v, old.get(k, v)) for k, v in (shown.get(part) or {}).items()}})
         shown = {key: value for key, value in shown.items() if value != {}}
@@ -202,11 +205,11 @@ def _yaml(found: Mapping[str, Any] | None, former: Mapping[str, Any] | None) -> 
 
 
 def _hidden(value: str, old: str) -> str:
-    return "(hidden)" if value == old else "(hidden, another one)"
+    return "(hidden)" if value == old else "(hidden, different)"
 
 
 class _Readable(yaml.SafeDumper):
-    """Texts of several lines as blocks, as a person writes configuration files into a ConfigMap."""
+    """Multi-line texts as blocks, as a person writes configuration files into a ConfigMap."""
 
 
 def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

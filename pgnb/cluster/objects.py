@@ -1,4 +1,4 @@
-"""Objects of the API: read, made, changed and removed, each change in the journal."""
+"""Read, create, change and delete objects of the API, each change in the journal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pgnb.core.errors import Conflict, NotFound, ParameterError, Rejected
 from pgnb.core.journal import Act
 
 MANAGER = "pgnb"
-"""The field manager under which pgnb's changes stand in managedFields."""
+"""The field manager of pgnb's changes in managedFields."""
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -21,7 +21,7 @@ PAGE = 500
 
 
 def get(api: Api, kind: str, name: str) -> Object | None:
-    """The object, or None when it is not there."""
+    """Return the object, or None if it does not exist."""
     try:
         return api.call("GET", resource(kind).path(api.namespace, name))
     except NotFound:
@@ -29,7 +29,7 @@ def get(api: Api, kind: str, name: str) -> Object | None:
 
 
 def list_all(api: Api, kind: str, selector: str = "", fields: str = "") -> list[Object]:
-    """Every object that the label and field selectors match, page by page."""
+    """Return every object that the label and field selectors match, page by page."""
     query: dict[str, str | int | bool] = {"limit": PAGE}
     query |= {"labelSelector": selector} if selector else {}
     query |= {"fieldSelector": fields} if fields else {}
@@ -57,13 +57,13 @@ def _page(api: Api, kind: str, query: Query, selector: str) -> Object:
 
 
 def events_of(api: Api, uid: str) -> list[Object]:
-    """The events about one object, oldest first."""
+    """Return the events about one object, oldest first."""
     events = list_all(api, "events", fields=f"involvedObject.uid={uid}")
     return sorted(events, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""))
 
 
 def resource_of(api: Api, manifest: Mapping[str, Any]) -> Resource:
-    """The resource of a manifest; of kinds that are not built in, the API server is asked."""
+    """Return the resource of a manifest; for kinds that are not built in, ask the API server."""
     version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind") or "")
     if not version or not kind or not (manifest.get("metadata") or {}).get("name"):
         raise ParameterError(
@@ -82,13 +82,13 @@ def _asked(api: Api, version: str, kind: str) -> Resource:
 
 
 def path_of(api: Api, manifest: Mapping[str, Any]) -> str:
-    """Where a manifest's object lives: in the target's namespace. Another one in the manifest is refused."""
+    """Return the API path of a manifest's object. Raises ParameterError if it names another namespace."""
     meta, known = manifest.get("metadata") or {}, resource_of(api, manifest)
     if known.namespaced and meta.get("namespace", api.namespace) != api.namespace:
         raise ParameterError(
             f"the manifest of {known.label(meta['name'])} names another namespace",
             found=str(meta["namespace"]),
-            remedy=f"Take it out, or connect to that namespace instead of {api.namespace}.",
+            remedy=f"Remove the namespace, or connect to that namespace instead of {api.namespace}.",
         )
     return known.path(api.namespace, str(meta["name"]))
 
@@ -101,10 +101,10 @@ def apply(
     dry_run: bool = False,
     seen: tuple[Object | None] | None = None,
 ) -> Object:
-    """Server-side apply as the manager `pgnb`; with `dry_run` the server only says what would come of it.
+    """Apply server-side as the manager `pgnb`; with `dry_run` the server only returns the result.
 
-    `seen` holds the object as the plan saw it (None: not there). Raises Conflict, with the other managers'
-    names, unless `force` takes their fields over, and when the object is not what was seen any more.
+    `seen` holds the object as the plan read it (None: it did not exist). Raises Conflict with the other
+    managers' names unless `force` takes over their fields, and if the object has changed since the plan.
     """
     query: dict[str, str | int | bool] = {"fieldManager": MANAGER, "force": force}
     query["fieldValidation"] = "Strict"
@@ -131,8 +131,8 @@ def _send_as_seen(
     if seen[0] is None and now is not None and now["metadata"]["uid"] not in api.own:
         raise Conflict(
             f"{label_of(api, manifest)} was created by somebody else since the plan",
-            found="it is there",
-            remedy="Nothing of it was overwritten. Find out who made it, then run this again.",
+            found="it exists",
+            remedy="Nothing of it was overwritten. Find out who created it, then run this again.",
         )
 
     def send(version: str) -> Object:
@@ -146,21 +146,21 @@ def _send(api: Api, path: str, manifest: Mapping[str, Any], query: Query) -> Obj
     try:
         return api.call("PATCH", path, query=query, body=manifest, content_type=APPLY)
     except Conflict as conflict:
-        # What pgnb itself set by a patch or a replacement counts as another manager's for an apply.
+        # For an apply, what pgnb itself set by a patch or a replacement counts as another manager's.
         if owners(conflict) != {MANAGER}:
             raise
     return api.call("PATCH", path, query={**query, "force": True}, body=manifest, content_type=APPLY)
 
 
 def owners(conflict: Conflict) -> set[str]:
-    """The managers of the fields that an apply met."""
+    """Return the managers of the conflicting fields."""
     parts = (part.rpartition(" belongs to ") for part in conflict.found.split("; "))
     return {name for _, belongs, name in parts if belongs}
 
 
 @contextmanager
 def changing(api: Api, target: str, what: str, *, guarded: bool = True) -> Iterator[Act]:
-    """A change in the journal; a plan-only run refuses it before it is begun."""
+    """Journal a change; a plan-only run refuses it before it begins."""
     api.assert_applies(f"{what}: {target}")
     with api.journal.act(target, what, guarded=guarded) as act:
         yield act
@@ -181,7 +181,7 @@ def _outcome(before: Object | None, after: Object) -> str:
 
 
 def create(api: Api, manifest: Mapping[str, Any]) -> Object:
-    """Make an object. Raises Conflict when one of its name is there already."""
+    """Create an object. Raises Conflict if one of its name exists."""
     name = str(manifest["metadata"].get("name") or manifest["metadata"].get("generateName", ""))
     known = known_for(str(manifest["apiVersion"]), str(manifest["kind"])) or resource_of(api, manifest)
     with changing(api, known.label(name), "create") as act:
@@ -193,13 +193,13 @@ def create(api: Api, manifest: Mapping[str, Any]) -> Object:
 def patch(
     api: Api, kind: str, name: str, body: Mapping[str, Any], what: str, *, content_type: str = MERGE
 ) -> Object:
-    """Change some fields; `what` says for the journal which. Raises NotFound, Conflict, Rejected."""
+    """Change some fields; `what` is the journal's text. Raises NotFound, Conflict, Rejected."""
     with changing(api, resource(kind).label(name), what):
         return send_patch(api, kind, name, body, content_type)
 
 
 def send_patch(api: Api, kind: str, name: str, body: Mapping[str, Any], content_type: str) -> Object:
-    """A patch inside an act of the journal that the caller has begun."""
+    """Send a patch inside an act of the journal that the caller has begun."""
     path = resource(kind).path(api.namespace, name)
     query = {"fieldManager": MANAGER}
     return remember(api, api.call("PATCH", path, query=query, body=body, content_type=content_type))
@@ -208,7 +208,7 @@ def send_patch(api: Api, kind: str, name: str, body: Mapping[str, Any], content_
 def patch_as_seen(
     api: Api, seen: Mapping[str, Any], body: Mapping[str, Any], what: str, *, content_type: str = MERGE
 ) -> Object:
-    """`patch`, only while the object is what was seen, but for this run's own changes. Raises Conflict."""
+    """Patch an object only if nobody else changed it since it was read. Raises Conflict."""
     with changing(api, resource(seen["kind"]).label(seen["metadata"]["name"]), what):
         return send_patch_as_seen(api, seen, body, content_type)
 
@@ -216,7 +216,7 @@ def patch_as_seen(
 def send_patch_as_seen(
     api: Api, seen: Mapping[str, Any], body: Mapping[str, Any], content_type: str
 ) -> Object:
-    """`patch_as_seen` inside an act of the journal that the caller has begun."""
+    """Do `patch_as_seen` inside an act of the journal that the caller has begun."""
     kind, name = seen["kind"], seen["metadata"]["name"]
 
     def send(version: str) -> Object:
@@ -227,7 +227,7 @@ def send_patch_as_seen(
 
 
 def replace(api: Api, manifest: Mapping[str, Any], what: str) -> Object:
-    """Put an object in the place of the one with its resourceVersion. Raises Conflict when it moved on."""
+    """Replace the object of that resourceVersion. Raises Conflict if it has changed."""
     with changing(api, label_of(api, manifest), what):
         query = {"fieldManager": MANAGER}
         return remember(api, api.call("PUT", path_of(api, manifest), query=query, body=manifest))
@@ -236,7 +236,7 @@ def replace(api: Api, manifest: Mapping[str, Any], what: str) -> Object:
 def delete(
     api: Api, kind: str, name: str, *, uid: str = "", grace: int | None = None, guarded: bool = True
 ) -> bool:
-    """Remove an object, and with `uid` only that very one; False when it was not there."""
+    """Delete an object, with `uid` only that one; return False if it did not exist."""
     known = resource(kind)
     options: dict[str, Any] = {"propagationPolicy": "Background"}
     options |= {"gracePeriodSeconds": grace} if grace is not None else {}
@@ -252,5 +252,5 @@ def delete(
 
 
 def label_of(api: Api, manifest: Mapping[str, Any]) -> str:
-    """How texts name the object: `configmap/NAME`."""
+    """Return the object's name in texts: `configmap/NAME`."""
     return resource_of(api, manifest).label(str(manifest["metadata"]["name"]))

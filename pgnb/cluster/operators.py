@@ -1,7 +1,7 @@
-"""Who else is in charge of a PostgreSQL server: operators and high-availability managers, from their marks.
+"""Recognize operators and high-availability managers of a PostgreSQL server by their marks.
 
-Each rewrites what it owns: settings, pg_hba.conf, slots, replicas, the primary's role. The marks are those of
-their documentation and manifests (labels, annotations, variables, owners, programs).
+Each of them rewrites what it owns: settings, pg_hba.conf, slots, replicas, the primary's role. The marks are
+those of their documentation and manifests (labels, annotations, variables, owners, programs).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Operator:
     programs: tuple[str, ...] = ()
 
     def marks(self, meta: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[str]:
-        """What shows it in a pod's metadata and spec, in words."""
+        """Yield the operator's marks in a pod's metadata and spec, as text."""
         texts = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
         yield from (f"label or annotation {key}" for key in texts if key.startswith(self.prefixes))
         yield from (f"{key}={value}" for key, value in self.labels.items() if texts.get(key) == value)
@@ -119,12 +119,12 @@ KNOWN: Sequence[Operator] = (
         programs=("patroni",),
     ),
 )
-"""Those that build on another one stand before it."""
+"""An operator that builds on another one comes before it."""
 
 
 @dataclass(frozen=True)
 class InCharge:
-    """An operator that is in charge of a pod, and by what it was recognised."""
+    """An operator that manages a pod, and the marks that show it."""
 
     operator: Operator
     marks: tuple[str, ...]
@@ -136,7 +136,7 @@ class InCharge:
 
 
 def operator_of(pod: Pod) -> InCharge | None:
-    """The operator that is in charge of a pod; None where nothing shows one."""
+    """Return the operator that manages a pod; None if there is no mark."""
     for operator in KNOWN:
         if marks := tuple(dict.fromkeys(operator.marks(pod.object["metadata"], pod.spec))):
             return InCharge(operator, marks[:3])

@@ -1,4 +1,4 @@
-"""Whose a helper pod is: the process that made it, so that what a killed run left is known as such."""
+"""The process that made a helper pod, by which the next run recognizes what a killed run left."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["ANNOTATION", "WORK", "has_died", "this_process", "this_run"]
 
 ANNOTATION = "pgnb/process"
 WORK = "pgnb/work"
-"""What a helper works at, of one that goes on when its run is killed: the next run takes it over."""
+"""The work of a helper that outlives a killed run: the next run takes it over."""
 
 
 def this_run() -> str:
-    """This process in a person's words: user, host and PID."""
+    """Return this process for a reader: user, host and PID."""
     return f"{getpass.getuser()}@{platform.node()}, PID {os.getpid()}"

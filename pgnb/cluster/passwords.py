@@ -1,4 +1,4 @@
-"""Passwords: a parameter names where one stands, and its value never shows itself."""
+"""Passwords: a parameter refers to one, and its value is never shown."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ FORMS = "secret:NAME/KEY, env:VARIABLE, passfile:PATH, pod-env:VARIABLE, or noth
 
 @dataclass(frozen=True)
 class Secret:
-    """A value that only `reveal()` gives; whatever prints, formats or logs it shows where it came from."""
+    """A value that only `reveal()` returns; printing, formatting or logging shows where it came from."""
 
     origin: str
     _value: str = field(repr=False)
 
     def reveal(self) -> str:
-        """The value itself, for the one place that needs it."""
+        """Return the value, for the one place that needs it."""
         return self._value
 
     def __bool__(self) -> bool:
@@ -42,23 +42,25 @@ class Secret:
     __str__ = __repr__
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        raise TypeError("a secret is not to be stored")
+        raise TypeError("a secret must not be stored")
 
 
 def secret_values(api: Api, name: str) -> Mapping[str, bytes]:
-    """The decoded data of a Secret. Raises NotFound or AccessDenied."""
+    """Return the decoded data of a Secret. Raises NotFound or AccessDenied."""
     try:
         found = api.call("GET", resource("secrets").path(api.namespace, name))
     except NotFound as gone:
-        remedy = "Make it again, or name another source of the password: env:NAME or passfile:PATH."
+        remedy = "Create it, or name another source of the password: env:NAME or passfile:PATH."
         raise NotFound(gone.message, found=gone.found, remedy=remedy) from gone
     return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
 
 
 def secret_value(api: Api, name: str, key: str) -> Secret:
-    """One key of a Secret as text, without a newline at its end (as `kubectl create --from-file` leaves).
+    """Return one key of a Secret as text, without a newline at its end (`kubectl create --from-file` leaves
+    one).
 
-    Raises NotFound without it, and ParameterError for one that is no text, or that no passfile can hold.
+    Raises NotFound without the key, and ParameterError for a value that is no text, or that no passfile can
+    hold.
     """
     values = secret_values(api, name)
     if key not in values:
@@ -67,27 +69,31 @@ def secret_value(api: Api, name: str, key: str) -> Secret:
             found=f"keys: {', '.join(sorted(values)) or 'none'}",
             remedy="Name one of them as secret:NAME/KEY.",
         )
-    remedy = "Put a text there: kubectl create secret generic takes it from a file as it is."
+    remedy = "Store a text: kubectl create secret generic copies a file unchanged."
     text = decoded(values[key], f"the key {key!r} of the Secret {name}", remedy=remedy)
     return Secret(f"secret/{name} key {key}", _one_line(text.removesuffix("\n"), name, key))
 
 
 def _one_line(text: str, name: str, key: str) -> str:
-    """The password itself. libpq ends a passfile's line at a line break, so that it would never fit."""
+    """Return the password if it is one line. Raises ParameterError otherwise.
+
+    libpq ends a passfile's line at a line break, so that such a password would never match.
+    """
     broken = [words for sign, words in (("\r", "a carriage return"), ("\n", "a line break")) if sign in text]
     if broken:
         raise ParameterError(
             f"the key {key!r} of the Secret {name} holds {' and '.join(broken)}, which no passfile can",
             found="Windows' line end" if text.endswith("\r") else "a text of several lines",
-            remedy="Make the key again from the password alone (printf %s), not from a file with line ends.",
+            remedy="Create the key again from the password alone (printf %s), not from a file"
+            " with line ends.",
         )
     return text
 
 
 def resolve_password(api: Api, reference: str, pod: Pod | None = None, user: str = "") -> Secret:
-    """The password that `reference` names; an empty one when it names nothing (trust, peer, a passfile).
+    """Return the password that `reference` names; "" if it is empty (trust, peer, a passfile).
 
-    Raises ParameterError for what is no reference; it does not repeat it, since it may be a password.
+    Raises ParameterError for anything else; the error does not show the text, because it may be a password.
     """
     scheme, _, rest = reference.partition(":")
     if not reference:
@@ -102,7 +108,7 @@ def resolve_password(api: Api, reference: str, pod: Pod | None = None, user: str
     if scheme == "pod-env" and rest and pod is not None:
         return _from_pod(api, rest, pod)
     raise ParameterError(
-        "a password parameter does not name where the password stands",
+        "a password parameter does not say where the password is stored",
         found="a text of another form, not shown here",
         remedy=f"Write {FORMS}; never the password itself.",
     )
@@ -118,13 +124,13 @@ def _from_environment(variable: str) -> Secret:
 
 
 def _from_passfile(path: str, user: str) -> Secret:
-    """The password of `user` in a file as libpq reads it: host:port:database:user:password, mode 0600."""
+    """Return the password of `user` in a passfile of libpq: host:port:database:user:password, mode 0600."""
     file = Path(os.path.expandvars(path)).expanduser()
     if not file.is_file():
-        raise ParameterError(f"the passfile {file} is not there", remedy="Create it with mode 0600.")
+        raise ParameterError(f"the passfile {file} does not exist", remedy="Create it with mode 0600.")
     if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ParameterError(
-            f"the passfile {file} can be read by others",
+            f"other users can read the passfile {file}",
             found=oct(stat.S_IMODE(file.stat().st_mode)),
             remedy=f"chmod 0600 {file}",
         )
@@ -140,7 +146,7 @@ def _from_passfile(path: str, user: str) -> Secret:
 
 
 def _fields(line: str) -> list[str]:
-    """The fields of a passfile's line; a backslash makes the next character an ordinary one."""
+    """Return the fields of a passfile's line; a backslash escapes the next character."""
     if line.startswith("#"):
         return []
     found = _PASSFILE_LINE.fullmatch(line)
@@ -148,7 +154,7 @@ def _fields(line: str) -> list[str]:
 
 
 def _from_pod(api: Api, variable: str, pod: Pod) -> Secret:
-    """What the pod's spec gives its container under that name, also by envFrom."""
+    """Return the value of that name in the pod's spec for its container, also by envFrom."""
     ref = next((env for env in pod.env if env.name == variable), None)
     if ref is None:
         return _from_env_from(api, variable, pod)

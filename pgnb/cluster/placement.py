@@ -1,4 +1,4 @@
-"""Where a pod may run, and with which resources: taken from the pod of the server that it stands beside."""
+"""Where a pod may run, and with which resources: copied from the server's pod."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _SMALL = {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "64Mi"}
 
 
 def placement(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a pod's spec decides where it may run, and from where its image comes."""
+    """Return the part of a pod's spec that decides where it may run and where its image comes from."""
     found = {key: spec[key] for key in _PLACED_BY if spec.get(key)}
     tolerations = [t for t in found.pop("tolerations", []) if not _by_default(t)]
     return found | ({"tolerations": tolerations} if tolerations else {})
 
 
 def elsewhere(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The placement of a further server: on nodes of the same kind, but bound to no single one.
+    """Return the placement of a new server: on nodes of the same kind, but bound to no single one.
 
-    Pod affinity is left out: it speaks of the first server's own pods.
+    Pod affinity is left out, because it is about the first server's own pods.
     """
     found = placement(spec)
     selector = {key: value for key, value in found.pop("nodeSelector", {}).items() if key != _ONE_NODE}
@@ -47,10 +47,10 @@ def elsewhere(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def helper_resources(container: Mapping[str, Any]) -> dict[str, Any]:
-    """Resources of a helper beside that container: its limits, and small requests.
+    """Return the resources of a helper beside that container: its limits, and small requests.
 
-    The limits satisfy a quota that wants some. The requests are small, since the helper may have to run on
-    the server's own node, beside the server.
+    The limits satisfy a quota that requires limits. The requests are small, because the helper may have to
+    run on the server's own node, beside the server.
     """
     own = container.get("resources") or {}
     limits = {key: value for key, value in (own.get("limits") or {}).items() if key in _METERED}

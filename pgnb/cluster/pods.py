@@ -1,4 +1,4 @@
-"""A pod as pgnb sees it: which container runs PostgreSQL, what is mounted there, who owns it."""
+"""A pod: which container runs PostgreSQL, what is mounted there, who owns it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgnb.cluster.lasting import outlives_pod
-from pgnb.cluster.trouble import condition, explain
+from pgnb.cluster.persistence import outlives_pod
+from pgnb.cluster.pod_state import condition, not_ready_reason
 from pgnb.core.display import Table, key_value_table
 from pgnb.core.errors import PodError
 
 POSTGRES_PORT = 5432
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _BESIDE = ("exporter", "bouncer", "backup", "metrics", "sidecar", "barman", "pgadmin", "pgpool")
-"""Words in the name or image of what stands beside a PostgreSQL server and is none itself."""
+"""Words in the name or image of a container that is not a PostgreSQL server."""
 _SOURCES = ("persistentVolumeClaim", "emptyDir", "configMap", "secret", "projected", "hostPath", "ephemeral")
 _HOLD_FILES = ("secret", "configMap", "projected")
 _SOURCE_NAMES = ("claimName", "secretName", "name", "path")
@@ -22,7 +22,7 @@ _SOURCE_NAMES = ("claimName", "secretName", "name", "path")
 
 @dataclass(frozen=True)
 class Mount:
-    """A volume in a container: `source` is its kind as in the pod's spec, `name` the claim, Secret, …"""
+    """A volume in a container: `source` is its kind in the pod's spec, `name` the claim, Secret, …"""
 
     path: str
     volume: str
@@ -30,34 +30,34 @@ class Mount:
     name: str = ""
     sub_path: str = ""
     read_only: bool = False
-    lasts: bool = False
-    """Whether what is written there outlives the pod."""
+    persistent: bool = False
+    """Whether data there outlives the pod."""
 
     @property
     def claim(self) -> str:
-        """The PersistentVolumeClaim's name; empty when it is not one."""
+        """The PersistentVolumeClaim's name; "" if it is not one."""
         return self.name if self.source == "persistentVolumeClaim" else ""
 
     @property
     def varies(self) -> bool:
-        """Whether each pod may have a directory of its own there, by its variables (subPathExpr)."""
+        """Whether each pod may have its own directory there, by its variables (subPathExpr)."""
         return "$(" in self.sub_path
 
 
 @dataclass(frozen=True)
 class EnvRef:
-    """Where an environment variable comes from: a plain value, or the key of a Secret or ConfigMap."""
+    """The source of an environment variable: a plain value, or the key of a Secret or ConfigMap."""
 
     name: str
     source: str
     key: str = ""
     value: str = field(default="", repr=False)
-    """A plain value; it may be a password that somebody wrote into the manifest, so it is never shown."""
+    """A plain value; never shown, because it may be a password that somebody wrote into the manifest."""
 
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod as it was read, seen from one of its containers; read it again to see it change."""
+    """A pod as it was read, with one of its containers chosen."""
 
     name: str
     namespace: str
@@ -72,16 +72,16 @@ class Pod:
     containers: tuple[str, ...]
     labels: Mapping[str, str]
     owner: tuple[str, str]
-    """Kind and name of the controller; empty texts for a bare pod."""
+    """Kind and name of the controller; "" for a bare pod."""
     mounts: tuple[Mount, ...]
     env: tuple[EnvRef, ...]
-    trouble: str
-    """Why it is not Ready, in the kubelet's or scheduler's words; empty when it is."""
+    not_ready_reason: str
+    """Why it is not Ready, in the kubelet's or scheduler's words; "" if it is."""
     object: Mapping[str, Any] = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, pod: Mapping[str, Any], container: str = "", events: Sequence[Mapping[str, Any]] = ()) -> Pod:
-        """A pod's JSON, seen from `container`, or from the one that runs PostgreSQL. Raises PodError."""
+        """Return a JSON object's pod, with `container` or the one that runs PostgreSQL. Raises PodError."""
         meta, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}
         chosen = choose_container(pod, container)
         state = _status_of(status, chosen["name"])
@@ -101,13 +101,13 @@ class Pod:
             _owner(meta),
             _mounts(spec, chosen),
             _env(chosen),
-            explain(pod, events),
+            not_ready_reason(pod, events),
             pod,
         )
 
     @property
     def deleting(self) -> bool:
-        """Whether it is on its way out; it may still answer."""
+        """Whether it is being deleted; it may still answer."""
         return bool(self.object["metadata"].get("deletionTimestamp"))
 
     @property
@@ -123,7 +123,7 @@ class Pod:
 
     @property
     def started_at(self) -> str:
-        """When the chosen container began to run (RFC 3339); empty when it doesn't run."""
+        """When the chosen container began to run (RFC 3339); "" if it doesn't run."""
         return str((self.state.get("running") or {}).get("startedAt", ""))
 
     @property
@@ -135,12 +135,12 @@ class Pod:
         return state
 
     def mount_of(self, path: str) -> Mount | None:
-        """The mount that holds `path`, which may be below it; None when it lies in the image's layer."""
+        """Return the mount that holds `path` or a parent of it; None if it lies in the image's layer."""
         holding = [mount for mount in self.mounts if _holds(mount.path, path)]
         return max(holding, key=lambda mount: len(mount.path)) if holding else None
 
     def files(self, paths: Sequence[str]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-        """The Secrets, ConfigMaps and projected volumes that hold these files, each with its mount."""
+        """Return the Secrets, ConfigMaps and projected volumes that hold these files, each with its mount."""
         held = {
             mount.path for path in paths if (mount := self.mount_of(path)) and mount.source in _HOLD_FILES
         }
@@ -150,11 +150,11 @@ class Pod:
 
     @property
     def table(self) -> Table:
-        """What it is, one fact a line."""
+        """One fact a line."""
         facts = {
             "container": f"{self.container} of {', '.join(self.containers)}",
             "image": self.image,
-            "state": self.trouble or "Ready",
+            "state": self.not_ready_reason or "Ready",
             "node": self.node,
             "address": self.ip,
             "restarts": self.restarts,
@@ -170,10 +170,10 @@ class Pod:
 
 
 def choose_container(pod: Mapping[str, Any], name: str = "") -> Mapping[str, Any]:
-    """The container of that name, or, without one, the container that runs PostgreSQL.
+    """Return the container of that name, or by default the container that runs PostgreSQL.
 
-    It is known by port 5432, then by its name or image, then by the annotation that kubectl goes by.
-    Raises PodError with the containers that there are.
+    It is recognized by port 5432, then by its name or image, then by kubectl's annotation of the default
+    container. Raises PodError with the existing containers.
     """
     containers: list[Mapping[str, Any]] = pod["spec"]["containers"]
     if name:
@@ -185,14 +185,14 @@ def choose_container(pod: Mapping[str, Any], name: str = "") -> Mapping[str, Any
     raise PodError(
         f"pod {pod['metadata']['name']} has no container {name!r}"
         if name
-        else f"which container of pod {pod['metadata']['name']} runs PostgreSQL cannot be told",
+        else f"cannot tell which container of pod {pod['metadata']['name']} runs PostgreSQL",
         found="; ".join(f"{c['name']} ({c.get('image', '')})" for c in containers),
         remedy="Name one of them by the parameter for the container.",
     )
 
 
 def likely_container(pod: Mapping[str, Any], name: str = "") -> str:
-    """The container to look at in a list of pods, where nothing is done in it: that one, or the first."""
+    """Return the container to show in a list of pods: that of the name, or the first."""
     names = [container["name"] for container in pod["spec"]["containers"]]
     if name in names:
         return name

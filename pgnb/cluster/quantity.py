@@ -14,11 +14,11 @@ _FACTORS |= {f"{unit}i": Decimal(1024 ** (n + 1)) for n, unit in enumerate("KMGT
 
 
 def quantity(text: str) -> Decimal:
-    """A quantity's number. Raises ParameterError for a text that is none."""
+    """Return a quantity's number. Raises ParameterError for another text."""
     match = _QUANTITY.fullmatch(text.strip())
     if match is None:
         raise ParameterError(
-            f"{text!r} is no quantity of Kubernetes", remedy="Write it as 500m, 2, 512Mi or 10Gi."
+            f"{text!r} is not a quantity of Kubernetes", remedy="Write it as 500m, 2, 512Mi or 10Gi."
         )
     number, exponent, unit = match.groups()
     return Decimal(f"{number}{exponent or ''}") * _FACTORS.get(unit or "", Decimal(1))

@@ -1,4 +1,4 @@
-"""Kinds of objects, and the paths of the API where they live."""
+"""Kinds of objects, and their paths in the API."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Resource:
         return self.group_version.rpartition("/")[0]
 
     def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
-        """The path of the collection, of one object, or of its subresource."""
+        """Return the path of the collection, of one object, or of its subresource."""
         root = f"/apis/{self.group_version}" if self.group else f"/api/{self.group_version}"
         inside = f"/namespaces/{quote(namespace, safe='')}" if self.namespaced else ""
         tail = "".join(f"/{quote(part, safe='')}" for part in (name, subresource) if part)
         return f"{root}{inside}/{self.plural}{tail}"
 
     def label(self, name: str) -> str:
-        """How an object of this kind is named in texts, as kubectl does: `configmap/NAME`."""
+        """Return the name of an object of this kind in texts, as kubectl: `configmap/NAME`."""
         return f"{self.kind.lower()}/{name}"
 
 
@@ -67,7 +67,7 @@ _BY_NAME = {name.lower(): known for known in KNOWN for name in (known.plural, kn
 
 
 def resource(name: str) -> Resource:
-    """The resource of a plural or a kind, whatever its case. Raises ParameterError for another word."""
+    """Return the resource of a plural or a kind, in any case. Raises ParameterError for another word."""
     found = _BY_NAME.get(name.lower())
     if found is None:
         raise ParameterError(
@@ -78,6 +78,6 @@ def resource(name: str) -> Resource:
 
 
 def known_for(group_version: str, kind: str) -> Resource | None:
-    """The known resource of a manifest's apiVersion and kind, if it is one."""
+    """Return the known resource of a manifest's apiVersion and kind, if any."""
     found = _BY_NAME.get(kind.lower())
     return found if found and found.group_version == group_version else None

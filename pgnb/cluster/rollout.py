@@ -1,7 +1,7 @@
-"""Scaling and restarting what runs a server, without ever two postmasters on one data directory.
+"""Scale and restart what runs a server, never with two postmasters on one data directory.
 
-A pod is never deleted: its successor would start before it has ended (with any update strategy). Scaling to
-0 and seeing every pod gone, or a rollout with `Recreate`, does wait.
+A pod is never deleted, because its replacement would start before it has ended (with any update strategy).
+Scaling to 0 and waiting until every pod has ended, or a rollout with `Recreate`, does wait.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pgnb.cluster.admission import hopeless_refusal, not_created
+from pgnb.cluster.admission import not_created, permanent_refusal
 from pgnb.cluster.client import Api, Object
-from pgnb.cluster.lasting import assert_claims_kept
 from pgnb.cluster.objects import (
     MERGE,
     STRATEGIC,
@@ -21,19 +20,20 @@ from pgnb.cluster.objects import (
     list_all,
     send_patch_as_seen,
 )
-from pgnb.cluster.selection import account
-from pgnb.cluster.trouble import explain, hopeless, remedy_for
-from pgnb.cluster.workloads import Workload, read_workload
+from pgnb.cluster.persistence import assert_claims_kept
+from pgnb.cluster.pod_state import not_ready_reason, permanent_failure, remedy_for
+from pgnb.cluster.selection import describe_pods
+from pgnb.cluster.workloads import Workload
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import ParameterError, PodError
 from pgnb.core.plan import Change, Step
 from pgnb.core.wait import wait_until
 
 TIMEOUT = 300.0
-"""Seconds to wait for pods to go or to become Ready, unless the caller says otherwise."""
+"""Seconds to wait for pods to end or to become Ready, by default."""
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 """The annotation of the pod template that `kubectl rollout restart` writes."""
-_HELD_BACK = "See the pod's events and log; a finalizer or a node that is gone can hold a pod back."
+_HELD_BACK = "See the pod's events and log; a finalizer or a node that does not answer can delay its end."
 _NOT_READY = "See the new pod's events and log."
 _NOT_MADE = "See the events of its ReplicaSet or StatefulSet."
 
@@ -51,20 +51,20 @@ class _Pods:
 
     @property
     def ready(self) -> tuple[Object, ...]:
-        return tuple(pod for pod in self.found if not explain(pod))
+        return tuple(pod for pod in self.found if not not_ready_reason(pod))
 
 
 def scale_and_wait(api: Api, workload: Workload, replicas: int, *, timeout: float = TIMEOUT) -> str:
-    """Scale, and wait until that many pods are Ready and no other is left; to 0: until every pod is gone.
+    """Scale, and wait until exactly that many pods exist and all are Ready.
 
-    Raises ParameterError for what cannot be scaled, DeadlineExceeded with the state of its pods, Conflict
-    when somebody else changed the workload since it was read.
+    Raises ParameterError for a workload that cannot be scaled, DeadlineExceeded with the state of its pods,
+    Conflict if somebody else changed the workload since it was read.
     """
     _assert_scalable(workload)
     if replicas < workload.replicas:
         assert_claims_kept(workload.label, workload.object["spec"])
     body = {"spec": {"replicas": replicas}}
-    # On the object itself: the subresource `scale` would ask for one more right and do the same.
+    # On the object itself, because the subresource `scale` would need one more right for the same effect.
     with changing(api, workload.label, f"scale to {replicas}, and wait") as act:
         old = _pods(api, workload).uids
         send_patch_as_seen(api, workload.object, body, MERGE)
@@ -80,10 +80,10 @@ def wait_scaled(
     *,
     timeout: float = TIMEOUT,
 ) -> str:
-    """Wait until exactly `replicas` pods are there, all Ready; what was found, in words.
+    """Wait until exactly `replicas` pods exist, all Ready; return what was found.
 
-    Raises PodError at once for a pod that cannot start, unless it is one of the `old` (by uid), which may
-    be there to be replaced.
+    Raises PodError at once for a pod that cannot start, unless it is one of the `old` (by uid), which are
+    being replaced.
     """
     goal = f"{replicas} Ready pods of {workload.label}" if replicas else f"no pod of {workload.label}"
     state = wait_until(
@@ -99,35 +99,9 @@ def wait_scaled(
 
 
 def _pods(api: Api, workload: Workload) -> _Pods:
-    """Those that the selector matches and that no other workload owns."""
+    """Return the pods that the selector matches and that no other workload owns."""
     found = tuple(list_all(api, "pods", workload.selector))
-    return _Pods(found, account(api, found) or not_created(api, workload) or "no pod")
-
-
-def plan_scale(api: Api, workload: Workload, replicas: int, *, timeout: float = TIMEOUT) -> Change:
-    """A plan that scales and waits; nothing to change when the number is right already."""
-    _assert_scalable(workload)
-    if replicas < workload.replicas:
-        assert_claims_kept(workload.label, workload.object["spec"])
-    title = f"Scale {workload.label} to {replicas}"
-    if workload.replicas == replicas:
-        return Change(title, api.journal, note=f"{workload.label} is scaled to {replicas} already")
-    step = Step(
-        workload.label,
-        f"scale from {workload.replicas} to {replicas}, and wait",
-        lambda: scale_and_wait(api, workload, replicas, timeout=timeout),
-        journalled=True,
-    )
-    return Change(
-        title,
-        api.journal,
-        f"replicas: {workload.replicas}",
-        f"replicas: {replicas}",
-        [step],
-        note=_note(workload),
-        undo_text=f"scale back to {workload.replicas}",
-        undo=lambda: plan_scale(api, _again(api, workload), workload.replicas, timeout=timeout),
-    )
+    return _Pods(found, describe_pods(api, found) or not_created(api, workload) or "no pod")
 
 
 def plan_restart(
@@ -139,10 +113,10 @@ def plan_restart(
     timeout: float = TIMEOUT,
     before: Callable[[], str] | None = None,
 ) -> Change:
-    """A plan that replaces the workload's one pod by a new one, the old one gone before the new one starts.
+    """Return a plan that replaces the workload's one pod: the old one ends before the new one starts.
 
-    `data` is the volume's description for the check that it outlives the pod (empty: it does not);
-    `before` runs first (a CHECKPOINT). With `Recreate` the rollout does it, otherwise scaling to 0 and back.
+    `data` is the volume's description for the check that it outlives the pod ("": it does not); `before` runs
+    first (a CHECKPOINT). With `Recreate` the rollout does it, otherwise scaling to 0 and back.
     """
     _assert_scalable(workload)
     rolls = workload.kind == "StatefulSet" or workload.strategy == "Recreate"
@@ -168,7 +142,7 @@ def _restart_steps(
         return [*first, Step(workload.label, what, lambda: roll_out(api, workload, timeout=timeout), True)]
     down = Step(
         workload.label,
-        "scale to 0 and see every pod gone",
+        "scale to 0 and wait until every pod has ended",
         lambda: scale_and_wait(api, workload, 0, timeout=timeout),
         True,
     )
@@ -182,7 +156,7 @@ def _restart_steps(
 
 
 def roll_out(api: Api, workload: Workload, *, timeout: float = TIMEOUT) -> str:
-    """Restart by a rollout and wait until the controller has finished it. The new pod's name."""
+    """Restart by a rollout and wait until the controller has completed it; return the new pod's name."""
     stamp = datetime.now(UTC).isoformat(timespec="microseconds")
     body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}
     with changing(api, workload.label, "restart by a rollout, and wait") as act:
@@ -214,24 +188,26 @@ def _wait_rolled_out(
 
 
 def _hopeful(workload: Workload, pods: _Pods, old: frozenset[str]) -> _Pods:
-    if not pods.found and hopeless_refusal(pods.states):
+    if not pods.found and permanent_refusal(pods.states):
         raise PodError(
             f"{workload.label}: no pod can be created",
             found=pods.states,
             remedy=remedy_for(pods.states, _NOT_MADE),
         )
     new = [pod for pod in pods.found if pod["metadata"]["uid"] not in old]
-    if reasons := [reason for pod in new if (reason := hopeless(pod))]:
+    if reasons := [reason for pod in new if (reason := permanent_failure(pod))]:
         raise PodError(
             f"{workload.label}: its new pod cannot start ({reasons[0]})",
             found=pods.states,
-            remedy=f"{remedy_for(pods.states, 'Mend what it says.')} The workload stays as it is now.",
+            remedy=f"{remedy_for(pods.states, 'Correct what it says.')} The workload stays as it is now.",
         )
     return pods
 
 
 def rolled_out(found: Object, generation: int) -> bool:
-    """Whether the controller has seen `generation` and every replica is of it, Ready, and alone."""
+    """Return whether the controller has seen `generation`, and all replicas are updated, Ready, and no others
+    exist.
+    """
     status, wanted = found.get("status") or {}, int((found.get("spec") or {}).get("replicas", 1))
     if int(status.get("observedGeneration", 0)) < generation:
         return False
@@ -244,7 +220,7 @@ def rolled_out(found: Object, generation: int) -> bool:
 
 def _safe_to_restart(api: Api, workload: Workload, data: str) -> Checks:
     pods = _pods(api, workload)
-    wrong = [explain(pod) for pod in pods.found if explain(pod)]
+    wrong = [not_ready_reason(pod) for pod in pods.found if not_ready_reason(pod)]
     items = [
         Check(
             "data outlives the pod",
@@ -253,8 +229,20 @@ def _safe_to_restart(api: Api, workload: Workload, data: str) -> Checks:
             "a persistent volume",
             "A restart would lose every row: move the data to a PersistentVolumeClaim first.",
         ),
-        Check("one pod", len(pods.found) == 1, len(pods.found), 1, "Let earlier changes finish first."),
-        Check("the pod is well", not wrong, "; ".join(wrong) or "Ready", "Ready", "Mend it first."),
+        Check(
+            "one pod",
+            len(pods.found) == 1,
+            len(pods.found),
+            1,
+            "Wait until earlier changes have been completed.",
+        ),
+        Check(
+            "the pod is Ready",
+            not wrong,
+            "; ".join(wrong) or "Ready",
+            "Ready",
+            "Correct what keeps it from being Ready first.",
+        ),
     ]
     return Checks.of(f"Before the restart of {workload.label}", items, api.journal)
 
@@ -264,13 +252,9 @@ def _restarted(workload: Workload) -> str:
     return str((template.get("annotations") or {}).get(RESTARTED, "none"))
 
 
-def _again(api: Api, workload: Workload) -> Workload:
-    return read_workload(api, workload.kind, workload.name)
-
-
 def _note(workload: Workload) -> str:
     tools = ", ".join(workload.managed_by)
-    return f"{tools} manages {workload.label} and may take this back." if tools else ""
+    return f"{tools} manages {workload.label} and may undo this." if tools else ""
 
 
 def _assert_scalable(workload: Workload) -> None:
@@ -278,5 +262,6 @@ def _assert_scalable(workload: Workload) -> None:
         raise ParameterError(
             f"{workload.label} cannot be scaled or rolled out by pgnb",
             found=f"its pod belongs to a {workload.kind}",
-            remedy="An operator's server is restarted by its operator; a bare pod must become a workload.",
+            remedy="If an operator manages the server, restart it by the operator; for a bare"
+            " pod, make a workload first.",
         )

@@ -1,4 +1,4 @@
-"""The user of a server's processes, and the security contexts of what stands beside it (`restricted`)."""
+"""The user of a server's processes, and security contexts of pods beside it (`restricted`)."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ RESTRICTED: Mapping[str, Any] = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-"""What the level asks of each container, but for its user."""
+"""What the level `restricted` requires of each container, except for its user."""
 _INHERITED = ("supplementalGroups", "supplementalGroupsPolicy", "seLinuxOptions", "fsGroupChangePolicy")
 
 
 @dataclass(frozen=True)
 class User:
-    """A user and a group by number, since the names differ by image."""
+    """A user and a group by number, because the names differ by image."""
 
     uid: int
     gid: int
 
 
 def server_user(spec: Mapping[str, Any], container: Mapping[str, Any], owner: User) -> User:
-    """The user of a server's processes: what the pod's spec says, unless that is root or nothing.
+    """Return the user of a server's processes: that of the pod's spec, unless it is root or not set.
 
-    No PostgreSQL server runs as root: an image that starts so steps down to the `owner` of its data
-    directory, and so does one whose own user is not named in the spec.
+    No PostgreSQL server runs as root: an image that starts as root changes to the `owner` of its data
+    directory; so does one whose user is not named in the spec.
     """
     contexts = (container.get("securityContext") or {}, spec.get("securityContext") or {})
     uid, gid = (_first(contexts, key) for key in ("runAsUser", "runAsGroup"))
@@ -35,12 +35,12 @@ def server_user(spec: Mapping[str, Any], container: Mapping[str, Any], owner: Us
 
 
 def effective_uid(spec: Mapping[str, Any], container: Mapping[str, Any]) -> int | None:
-    """The user that a container starts as; None where its image decides."""
+    """Return the user that a container starts as; None if its image decides."""
     return _first((container.get("securityContext") or {}, spec.get("securityContext") or {}), "runAsUser")
 
 
 def container_security(user: User | None, *, non_root: bool = False) -> dict[str, Any]:
-    """A container's securityContext for the level `restricted`, as `user`, or as its image says.
+    """Return a container's securityContext for the level `restricted`, as `user`, or as the image says.
 
     `non_root`: the image's own user is known not to be root.
     """
@@ -50,10 +50,10 @@ def container_security(user: User | None, *, non_root: bool = False) -> dict[str
 
 
 def volume_group(spec: Mapping[str, Any], container: Mapping[str, Any], user: User) -> int | None:
-    """The fsGroup of a helper on a server's own volume; None to leave owners and modes there as they are.
+    """Return the fsGroup of a helper on a server's own volume; None to leave owners and modes unchanged.
 
-    The server's own. Without one, only an image that starts as root needs it: the root of its volume may
-    belong to root, and its entry point puts the modes right that fsGroup changes.
+    It is the server's own. Without one, only an image that starts as root needs an fsGroup: the root of its
+    volume may belong to root, and its entry point corrects the modes that fsGroup changes.
     """
     if group := (spec.get("securityContext") or {}).get("fsGroup"):
         return int(group)
@@ -61,7 +61,7 @@ def volume_group(spec: Mapping[str, Any], container: Mapping[str, Any], user: Us
 
 
 def pod_security(spec: Mapping[str, Any], user: User) -> dict[str, Any]:
-    """The securityContext of a further server's pod, like that of `spec`, as `user`.
+    """Return the securityContext of a new server's pod, like that of `spec`, as `user`.
 
     The group of the volumes is the server's own fsGroup, else the user's group.
     """
@@ -72,7 +72,10 @@ def pod_security(spec: Mapping[str, Any], user: User) -> dict[str, Any]:
 
 
 def _own_group(user: User) -> int:
-    """A group that is nobody else's: group 0, which a data directory may have, is root's, or everybody's."""
+    """Return a group for this server alone.
+
+    Group 0, which a data directory may have, is root's, or everybody's.
+    """
     return user.gid or user.uid
 
 

@@ -1,4 +1,4 @@
-"""Exactly one Ready pod, or a clear account of what there is instead."""
+"""Find exactly one Ready pod, or describe the pods that exist."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pgnb.cluster.client import Api, Object
-from pgnb.cluster.objects import events_of, get, list_all
+from pgnb.cluster.objects import events_of, list_all
+from pgnb.cluster.pod_state import condition, not_ready_reason
 from pgnb.cluster.pods import Pod, likely_container
 from pgnb.cluster.role_change_mark import told_changes
-from pgnb.cluster.trouble import condition, explain
-from pgnb.core.errors import ClusterError, NotFound, PodError
+from pgnb.core.errors import ClusterError, PodError
 
 
 def matching(api: Api, selector: str, container: str = "") -> tuple[Pod, ...]:
-    """Every pod that the selector matches, oldest first."""
+    """Return every pod that the selector matches, oldest first."""
     found = sorted(list_all(api, "pods", selector), key=lambda pod: pod["metadata"]["creationTimestamp"])
     return tuple(_seen(api, pod, likely_container(pod, container)) for pod in found)
 
 
-def the_one(api: Api, selector: str, container: str = "") -> Pod:
-    """The one pod that matches, is Ready and is not being deleted. Raises PodError with all that match."""
+def single_ready_pod(api: Api, selector: str, container: str = "") -> Pod:
+    """Return the only pod that matches, is Ready and is not being deleted. Raises PodError with all that
+    match.
+    """
     found = list_all(api, "pods", selector)
     living = [pod for pod in found if _in_service(pod)]
     if len(living) == 1:
@@ -30,29 +32,24 @@ def the_one(api: Api, selector: str, container: str = "") -> Pod:
     raise _none_ready(api, selector, found) if found else _none_at_all(api, selector)
 
 
-def again(api: Api, pod: Pod) -> Pod:
-    """The same pod as it is now. Raises NotFound when it is gone or another one has its name."""
-    now = get(api, "pods", pod.name)
-    if now is None or now["metadata"]["uid"] != pod.uid:
-        raise NotFound(f"the pod {pod.name} is gone", found="another pod of that name" if now else "nothing")
-    return _seen(api, now, pod.container)
-
-
 def _seen(api: Api, pod: Object, container: str) -> Pod:
     waits = (pod.get("status") or {}).get("phase") == "Pending"
     return Pod.of(pod, container, events_if_allowed(api, pod) if waits else ())
 
 
 def events_if_allowed(api: Api, pod: Mapping[str, Any]) -> Sequence[Object]:
+    """Return the events of a pod; none if the user may not read events, which only explain the status."""
     try:
         return events_of(api, pod["metadata"]["uid"])
     except ClusterError:
-        return ()  # Events only explain; without the right to read them the status must do.
+        return ()
 
 
-def account(api: Api, pods: Sequence[Object]) -> str:
-    """Each pod with its state: Ready, or why not."""
-    texts = ((pod, explain(pod, () if _in_service(pod) else events_if_allowed(api, pod))) for pod in pods)
+def describe_pods(api: Api, pods: Sequence[Object]) -> str:
+    """Return each pod with its state: Ready, or the reason why not."""
+    texts = (
+        (pod, not_ready_reason(pod, () if _in_service(pod) else events_if_allowed(api, pod))) for pod in pods
+    )
     return "; ".join(f"{pod['metadata']['name']}: {text or 'Ready'}" for pod, text in texts)
 
 
@@ -74,8 +71,8 @@ def _several(api: Api, selector: str, living: Sequence[Object]) -> PodError:
 def _none_ready(api: Api, selector: str, found: Sequence[Object]) -> PodError:
     return PodError(
         f"no pod that matches {selector!r} in the namespace {api.namespace} is Ready",
-        found=account(api, found),
-        remedy="Wait until it is, or mend what it says: kubectl describe pod, kubectl logs.",
+        found=describe_pods(api, found),
+        remedy="Wait until it is Ready, or correct the reason: kubectl describe pod, kubectl logs.",
     )
 
 
@@ -96,5 +93,5 @@ def _none_at_all(api: Api, selector: str) -> PodError:
     return PodError(
         f"no pod in the namespace {api.namespace} matches {selector!r}",
         found=f"{begun}; {there}" if begun else there,
-        remedy=remedy or "Check the namespace and the selector; a workload that is scaled to 0 has no pod.",
+        remedy=remedy or ("Check the namespace and the selector; a workload that is scaled to 0 has no pod."),
     )

@@ -1,4 +1,4 @@
-"""What the operator gives to the pods of servers that pgnb makes: labels, annotations, resources and more."""
+"""The operator's options for the pods of servers that pgnb makes: labels, annotations, resources and more."""
 
 from __future__ import annotations
 
@@ -53,10 +53,11 @@ _KINDS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """What the pod of each server that a run makes gets beside what it takes over from the first server.
+    """Options of the pods of each server that a run makes, in addition to what it copies from the first
+    server.
 
-    `resources` count in place of the first server's, `env` (entries as a container has them) in place of
-    variables of the same names. A service account is for policies that go by it: its token is not mounted.
+    `resources` replace the first server's, `env` (entries as in a container) replaces variables of the same
+    names. A service account is for policies only: its token is not mounted.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class ServerOptions:
 
     @classmethod
     def of(cls, given: Mapping[str, Mapping[str, Any]]) -> ServerOptions:
-        """From a notebook's parameter. Raises ParameterError for a key or a value of another kind."""
+        """Return the options from a notebook's parameter. Raises ParameterError for a wrong key or type."""
         for key, values in given.items():
             if key not in _KINDS or not isinstance(values, Mapping) or not _KINDS[key](values):
                 raise ParameterError(f"server_pods cannot have {key} = {values!r}", remedy=_FORM)
@@ -76,7 +77,7 @@ class ServerOptions:
             raise ParameterError(
                 f"server_pods cannot have {', '.join(taken)}",
                 found="the template has its own",
-                remedy="Leave it out: pgnb finds its servers by these labels, and data by PGDATA.",
+                remedy="Remove it: pgnb finds its servers by these labels, and data by PGDATA.",
             )
         return cls(
             given.get("labels") or {},
@@ -87,7 +88,7 @@ class ServerOptions:
         )
 
     def dress(self, workload: Manifest, container: str) -> None:
-        """Give them to the pod template of a workload's manifest; `container` is the server's in it."""
+        """Add them to the pod template of a workload's manifest; `container` is the server's in it."""
         template = workload["spec"]["template"]
         meta, spec = template.setdefault("metadata", {}), template["spec"]
         for key, values in (("labels", self.labels), ("annotations", self.annotations)):

@@ -1,4 +1,4 @@
-"""WebSockets to the API server, with the TLS, credentials and proxy that its other requests have."""
+"""WebSockets to the API server, with the TLS, credentials and proxy of its other requests."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
+from pgnb.cluster.api_errors import refusal
 from pgnb.cluster.client import Api, unreachable
 from pgnb.cluster.kubeconfig import Target
 from pgnb.cluster.loop import LOOP
-from pgnb.cluster.refusals import refusal
 from pgnb.core.errors import AccessDenied, ApiUnreachable
 
 Socket = aiohttp.ClientWebSocketResponse
 
 
 KEEP_ALIVE = 10.0
-"""Seconds between pings, so that no proxy on the way takes an idle stream for a dead one."""
+"""Seconds between pings, so that no proxy closes an idle stream."""
 
 
 class ProtocolRefused(Exception):
-    """The server speaks none of the subprotocols that were offered."""
+    """The server speaks none of the offered subprotocols."""
 
 
 @dataclass(eq=False)
 class Sockets:
-    """Opens WebSockets for one Api; all its coroutines run on the process's one loop."""
+    """Open WebSockets for one Api; all coroutines run on the process's one loop."""
 
     api: Api
     half_close: bool | None = None
     """Whether exec's stdin can be closed (v5); None until the first exec with a stdin has found out."""
     closers: set[Callable[[], None]] = field(default_factory=set, repr=False)
-    """What must be closed before the connections are: the forwards that are open."""
+    """What must be closed before the connections are: the open forwards."""
     _connectors: list[tuple[Target, aiohttp.TCPConnector]] = field(default_factory=list, repr=False)
-    """The last one is used; those before it, with credentials since renewed, carry what was opened then."""
+    """The last one is used; those before it, with older credentials, carry what was opened then."""
 
     @asynccontextmanager
     async def open(
         self, pod: str, action: str, query: Sequence[tuple[str, str]], protocols: Sequence[str]
     ) -> AsyncIterator[Socket]:
-        """A WebSocket to `pods/POD/ACTION`. Raises ProtocolRefused, or the error of a refusal.
+        """Open a WebSocket to `pods/POD/ACTION`. Raises ProtocolRefused, or the error of a refusal.
 
         An opening that is answered 401 has begun nothing: it is repeated once with renewed credentials.
         """
@@ -92,7 +92,8 @@ class Sockets:
             raise ApiUnreachable(
                 f"the API server, or a proxy before it, does not open a WebSocket: {error.message}",
                 found=f"status {error.status}",
-                remedy="Kubernetes 1.30 or later speaks WebSockets; a proxy must let `Upgrade` pass.",
+                remedy="Kubernetes 1.30 or later supports WebSockets; a proxy must pass on the"
+                " header `Upgrade`.",
             ) from error
         if socket.protocol not in protocols:
             await socket.close()
@@ -112,16 +113,16 @@ class Sockets:
         self._connectors.append((self.api.target, made))
         return made
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         """Keep the loop running until `close`."""
         LOOP.hold(self, self.close)
 
     def close(self) -> None:
-        """Close what is kept open, and let the loop end when nobody else holds it."""
+        """Close the connections, and release the loop."""
         for close in list(self.closers):
             close()
         if self._connectors:
-            self.hold()
+            self.acquire()
             LOOP.run(self._close_connectors())
         LOOP.release(self)
 
@@ -144,14 +145,14 @@ def _tls(target: Target) -> ssl.SSLContext | bool:
 
 
 async def _keep_alive(socket: Socket) -> None:
-    """No answer is waited for: a stream that broke tells its reader."""
+    """Send pings without waiting for an answer: the reader of a broken stream notices it."""
     while True:
         await asyncio.sleep(KEEP_ALIVE)
         await socket.ping()
 
 
 async def _refuse(response: aiohttp.ClientResponse) -> None:
-    """Read a refusal's body before aiohttp drops it: it holds the API server's own words."""
+    """Read a refusal's body before aiohttp drops it: it holds the API server's own text."""
     if response.status < 400:
         return
     body = await response.read()

@@ -1,4 +1,4 @@
-"""Manifests from a template: pgnb's own or the operator's, filled with what the server beside them is."""
+"""Manifests from a template of pgnb or of the operator, filled with the facts of the existing server."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Manifest = dict[str, Any]
 
 
 def rendered(file: str, own: str, values: Mapping[str, Any]) -> list[Manifest]:
-    """The manifests of the operator's `file`, or of pgnb's `own` where that is empty, filled with `values`.
+    """Return the manifests of the operator's `file`, or of pgnb's `own` if that is empty, with `values`.
 
-    A template is an operator's text, not a program: it can reach nothing but the values. Raises
-    ParameterError for a file that is not there, or that gives something else than manifests.
+    A template is a text of the operator, not a program: it can use nothing but the values. Raises
+    ParameterError if the file does not exist, or does not contain manifests.
     """
     text = _template(file, own)
     environment = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
@@ -31,7 +31,7 @@ def rendered(file: str, own: str, values: Mapping[str, Any]) -> list[Manifest]:
         raise ParameterError(
             f"the manifest {file or own} cannot be read",
             found=" ".join(str(error).split()) or type(error).__name__,
-            remedy=f"Values in double braces are {', '.join(sorted(values))}.",
+            remedy=f"The values in double braces are {', '.join(sorted(values))}.",
         ) from None
     for document in found:
         _check(document, file or own)
@@ -41,7 +41,7 @@ def rendered(file: str, own: str, values: Mapping[str, Any]) -> list[Manifest]:
 def _check(document: object, name: str) -> None:
     if document and not (isinstance(document, Mapping) and document.get("kind") and _name(document)):
         raise ParameterError(
-            f"the manifest {name} holds something else than objects",
+            f"the manifest {name} contains something else than objects",
             found=f"{type(document).__name__}: {document}"[:200],
             remedy="Each of its documents needs apiVersion, kind and metadata.name.",
         )
@@ -58,8 +58,8 @@ def _template(file: str, own: str) -> str:
     path = Path(file).expanduser()
     if not path.is_file():
         raise ParameterError(
-            f"the manifest {file} is not there",
-            found=f"looked at {path.absolute()}",
+            f"the manifest {file} does not exist",
+            found=f"at {path.absolute()}",
             remedy=f"Copy pgnb/manifests/{own} and name the copy, or leave the parameter empty.",
         )
     return read_text(path)

@@ -1,7 +1,7 @@
-"""Changes that overwrite nobody's: an object is changed only while it is what the plan saw.
+"""Change an object only if it is still as the plan read it, so that nobody's change is overwritten.
 
-A resourceVersion alone would not do: it moves with a workload's status, too. So the content is compared, and
-the change is sent with the version that was compared; a conflict is compared anew.
+The resourceVersion alone is not enough, because it changes with a workload's status, too. So the content is
+compared, and the change is sent with the compared version; after a conflict the content is compared again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SHOWN = 5
 
 
 def content(found: Mapping[str, Any]) -> dict[str, Any]:
-    """An object without what only the API server and the controllers write."""
+    """Return an object without what only the API server and the controllers write."""
     kept = {key: deepcopy(value) for key, value in found.items() if key != "status"}
     meta = {key: value for key, value in (kept.get("metadata") or {}).items() if key not in _SERVER_SIDE}
     annotations = {k: v for k, v in (meta.pop("annotations", None) or {}).items() if k not in _BY_CONTROLLERS}
@@ -33,14 +33,16 @@ def content(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def remember(api: Api, after: Object) -> Object:
-    """Keep what a change of this run made of an object: the next one may start from it. Returns it."""
+    """Remember what a change of this run made of an object, so that the next one may start from it; return
+    it.
+    """
     if uid := (after.get("metadata") or {}).get("uid"):
         api.own[uid] = content(after)
     return after
 
 
 def assert_as_seen(api: Api, label: str, seen: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise Conflict when somebody else changed the object since it was seen, or replaced it."""
+    """Raise Conflict if somebody else changed or replaced the object since it was read."""
     same = seen["metadata"].get("uid") == now["metadata"].get("uid")
     standing = content(now)
     if same and standing in (content(seen), api.own.get(now["metadata"]["uid"])):
@@ -68,9 +70,9 @@ def _short(value: Any) -> str:
 
 
 def as_seen(api: Api, seen: Object, send: Callable[[str], Object]) -> Object:
-    """Call `send` with the resourceVersion of the object as it stands, while that is what was seen.
+    """Call `send` with the current resourceVersion of the object, if it is unchanged.
 
-    Raises Conflict, with what differs, when somebody else changed the object; `send` was not called then.
+    Raises Conflict, with what differs, if somebody else changed the object; then `send` was not called.
     """
     known, name = resource(seen["kind"]), str(seen["metadata"]["name"])
     for tried in range(_TRIES):
@@ -81,7 +83,7 @@ def as_seen(api: Api, seen: Object, send: Callable[[str], Object]) -> Object:
         except Conflict as conflict:
             if (
                 conflict.found or tried == _TRIES - 1
-            ):  # Fields of other managers, or a status that never rests.
+            ):  # Fields of other managers, or a status that changes all the time.
                 raise
     raise AssertionError("unreachable")
 
@@ -92,6 +94,6 @@ def _read(api: Api, path: str, label: str) -> Object:
     except NotFound as gone:
         raise Conflict(
             f"{label} was deleted by somebody else since the plan",
-            found="it is not there",
+            found="it does not exist",
             remedy="Find out who deleted it and why, then run this again.",
         ) from gone

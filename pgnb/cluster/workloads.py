@@ -1,4 +1,4 @@
-"""What runs a pod: its Deployment or StatefulSet, how that replaces pods, and where the data lies."""
+"""What runs a pod: its Deployment or StatefulSet, how it replaces pods, and where the data lies."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Volume:
     size: str = ""
     sub_path: str = ""
     persistent: bool = False
-    """Whether what is written there outlives the pod."""
+    """Whether data there outlives the pod."""
 
     def __str__(self) -> str:
         if not self.claim:
@@ -53,7 +53,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Workload:
-    """A Deployment, a StatefulSet, or another owner that pgnb does not scale (`scalable` is then False)."""
+    """A Deployment, a StatefulSet, or another owner that pgnb does not scale (then `scalable` is False)."""
 
     kind: str
     name: str
@@ -62,12 +62,12 @@ class Workload:
     """Recreate or RollingUpdate of a Deployment, RollingUpdate or OnDelete of a StatefulSet."""
     selector: str
     managed_by: tuple[str, ...]
-    """Tools that may take a change back: GitOps, an operator, a chart."""
+    """Tools that may undo a change: GitOps, an operator, a chart."""
     object: Mapping[str, Any] = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, found: Object) -> Workload:
-        """A Deployment's or StatefulSet's JSON."""
+        """Return the workload of a Deployment's or StatefulSet's JSON."""
         spec = found["spec"]
         rollout = spec.get("strategy" if found["kind"] == "Deployment" else "updateStrategy") or {}
         labels = (spec.get("selector") or {}).get("matchLabels") or {}
@@ -83,7 +83,7 @@ class Workload:
 
     @property
     def scalable(self) -> bool:
-        """Whether pgnb knows how to scale it and roll it out."""
+        """Whether pgnb can scale it and roll it out."""
         return self.kind in SCALED
 
     @property
@@ -93,17 +93,17 @@ class Workload:
 
     @property
     def label(self) -> str:
-        """How texts name it: `deployment/NAME`."""
+        """Its name in texts: `deployment/NAME`."""
         return f"{self.kind.lower()}/{self.name}"
 
     @property
     def table(self) -> Table:
-        """What it is, one fact a line."""
+        """One fact a line."""
         facts = {
             "replicas": self.replicas,
             "update strategy": self.strategy or "–",
             "selector": self.selector or "–",
-            "managed by": ", ".join(self.managed_by) or "nobody that can be seen",
+            "managed by": ", ".join(self.managed_by) or "nobody known",
         }
         return key_value_table(self.label, facts)
 
@@ -115,7 +115,7 @@ class Workload:
 
 
 def workload_of(api: Api, pod: Pod) -> Workload:
-    """What runs the pod, found by its chain of owners."""
+    """Return what runs the pod, found by its chain of owners."""
     kind, name = pod.owner
     if kind == "ReplicaSet":
         replica_set = get(api, "replicasets", name)
@@ -129,7 +129,7 @@ def workload_of(api: Api, pod: Pod) -> Workload:
 
 
 def read_workload(api: Api, kind: str, name: str) -> Workload:
-    """A Deployment or StatefulSet by its name. Raises NotFound."""
+    """Return a Deployment or StatefulSet by its name. Raises NotFound."""
     found = get(api, kind, name)
     if found is None:
         raise NotFound(f"there is no {kind} {name} in the namespace {api.namespace}")
@@ -137,7 +137,7 @@ def read_workload(api: Api, kind: str, name: str) -> Workload:
 
 
 def managers(meta: Mapping[str, Any], owner_kind: str = "") -> tuple[str, ...]:
-    """The tools whose marks stand in the metadata, and an owner that is no kind of Kubernetes' own."""
+    """Return the tools whose marks are in the metadata, and an owner that is not Kubernetes' own."""
     marks = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
     tools = {tool for prefix, tool in _TOOLS.items() if any(mark.startswith(prefix) for mark in marks)}
     named = marks.get(_MANAGED_BY)
@@ -147,19 +147,19 @@ def managers(meta: Mapping[str, Any], owner_kind: str = "") -> tuple[str, ...]:
 
 
 def volume_of(api: Api, pod: Pod, path: str) -> Volume:
-    """Where `path` of the pod's container lies, with the claim's size and access modes."""
+    """Return where `path` of the pod's container lies, with the claim's size and access modes."""
     mount = pod.mount_of(path)
     if mount is None:
         return Volume(path, "", "")
     if mount.claim:
         return _claimed(api, path, mount)
-    return Volume(path, mount.path, mount.source, persistent=mount.lasts)
+    return Volume(path, mount.path, mount.source, persistent=mount.persistent)
 
 
 def _claimed(api: Api, path: str, mount: Mount) -> Volume:
     claim = get(api, "persistentvolumeclaims", mount.claim)
     if claim is None:
-        raise PodError(f"the claim {mount.claim} of the volume at {mount.path} is gone")
+        raise PodError(f"the claim {mount.claim} of the volume at {mount.path} does not exist")
     spec, status = claim["spec"], claim.get("status") or {}
     asked = ((spec.get("resources") or {}).get("requests") or {}).get("storage", "")
     return Volume(

@@ -1,1 +1,1 @@
-"""What every floor stands on: errors, the journal, checks, plans, findings, and how they are shown."""
+"""Base of all floors: errors, journal, checks, plans, findings and their display."""

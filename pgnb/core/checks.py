@@ -1,4 +1,4 @@
-"""Checks: facts held against what is wanted; a gate stops before a change, a verification after it."""
+"""Compare facts with what is wanted: a gate stops before a change, a verification after it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pgnb.core.errors import GateClosed, PgnbError, VerificationFailed
 from pgnb.core.journal import Journal, Stage
 
 _SHOWN = 12
-"""Changes that an error lists; the journal has all."""
+"""Number of changes that an error lists; the journal has all."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One fact held against what is wanted. An `advice` that fails is shown and stops nothing.
+    """One fact compared with what is wanted. A failed `advice` is shown and stops nothing.
 
-    One that only `informs` asks for nothing: it is shown, and counted neither as passed nor as failed.
+    An item that only `informs` requires nothing: it is shown, and counted neither as passed nor as failed.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Check:
 
     @classmethod
     def fact(cls, name: str, found: object) -> Check:
-        """Return a line that only says what was found."""
+        """Return an item that only shows what was found."""
         return cls(name, True, found, informs=True)
 
     @property
@@ -40,7 +40,7 @@ class Check:
 
     @property
     def verdict(self) -> Cell:
-        """Passed, failed, advice or fact, as a table's cell."""
+        """The result as a table's cell: passed, failed, advice or fact."""
         if self.informs:
             return Cell("· fact", "dim")
         if self.ok:
@@ -53,8 +53,8 @@ class Check:
 class Checks(Displayable):
     """A table of checks, with the journal that keeps them.
 
-    `observed`: they hold what is there, whatever a plan-only run would still change; so they are judged
-    there, too, after planned changes.
+    `observed`: the checks are about what exists now, not about the effect of a planned change. So a plan-only
+    run judges them, too, after planned changes.
     """
 
     title: str
@@ -64,17 +64,17 @@ class Checks(Displayable):
 
     @classmethod
     def of(cls, title: str, items: Iterable[Check], journal: Journal, *, observed: bool = False) -> Checks:
-        """Checks of anything that iterates."""
+        """Return the checks of any iterable."""
         return cls(title, tuple(items), journal, observed)
 
     @property
     def ok(self) -> bool:
-        """Whether nothing stops."""
+        """Whether no check stops the run."""
         return not self.failed
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        """The checks that stop."""
+        """The checks that stop the run."""
         return tuple(item for item in self.items if item.stops)
 
     def __iter__(self) -> Iterator[Check]:
@@ -97,15 +97,15 @@ class Checks(Displayable):
             for item in self.items
         ]
         columns = ("", "check", "found", "wanted", "what to do") if rows else ()
-        return Table.of(columns, rows, title=self.title, note="" if rows else "Nothing is asked here.")
+        return Table.of(columns, rows, title=self.title, note="" if rows else "Nothing is checked here.")
 
 
 def verify(checks: Checks) -> Checks:
-    """Hold what was found after a change against what is wanted, and keep it for the record.
+    """Compare what was found after a change with what is wanted, and keep it for the record.
 
     Returns the checks, so that they are the cell's evidence. A plan-only run fails here as well, unless it
-    has planned a change before: then what is not there may be that change's effect, and is not judged.
-    Raises VerificationFailed, with each failed check and its remedy.
+    has planned a change before: then what is missing may be that change's effect, and is not judged. Raises
+    VerificationFailed with each failed check and its remedy.
     """
     journal = checks.journal
     missing = [] if checks.observed or not checks.failed else journal.planned
@@ -116,9 +116,9 @@ def verify(checks: Checks) -> Checks:
 
 
 def judge_at_end(checks: Checks) -> Checks:
-    """Keep checks whose failure must not stop the steps that follow, such as a measurement's.
+    """Keep checks whose failure must not stop the steps that follow, such as those of a measurement.
 
-    Returns the checks. `pgnb.finish` ends the run as failed when one of them failed.
+    Returns the checks. `pgnb.finish` ends the run as failed if one of them failed.
     """
     _keep("end", checks)
     return checks
@@ -127,9 +127,9 @@ def judge_at_end(checks: Checks) -> Checks:
 def gate(checks: Checks, *, depends: bool = True) -> Checks:
     """Stop here, before the next change, unless every check passes.
 
-    Returns the checks. A plan-only run keeps where it would have stopped, and goes on; with `depends`, a
-    check that fails after a planned change is not judged, since that change may be what it lacks. Raises
-    GateClosed, which says what this run has changed before and how that is taken back.
+    Returns the checks. A plan-only run records where it would have stopped, and continues; with `depends`, a
+    check that fails after a planned change is not judged, since it may need that change. Raises GateClosed,
+    which says what this run has changed before and how to undo it.
     """
     journal = checks.journal
     _keep("gate", checks, journal.planned if depends and checks.failed and not checks.observed else ())
@@ -159,7 +159,7 @@ def _stopped(kind: type[PgnbError], message: str, checks: Checks) -> PgnbError:
 
 
 def remedies(failed: Sequence[Check]) -> str:
-    """Return each check's remedy, a line for each, with the check's name where there are several."""
+    """Return the remedies of the checks, one a line, with the check's name if there are several."""
     with_one = [c for c in failed if c.remedy]
     if len(failed) < 2:
         return "".join(c.remedy for c in with_one)
@@ -167,11 +167,11 @@ def remedies(failed: Sequence[Check]) -> str:
 
 
 def changed_by(journal: Journal) -> str:
-    """Return what a run has changed, one act a line, and how it is taken back; "" for nothing."""
+    """Return what a run has changed, one act a line, and how to undo it; "" if nothing."""
     changes = list(journal.changes)
     lines = changes[-_SHOWN:]
     if len(changes) > len(lines):
-        lines.insert(0, f"({len(changes) - len(lines)} earlier ones: see the journal)")
+        lines.insert(0, f"({len(changes) - len(lines)} earlier changes: see the journal)")
     if changes:
-        lines += [f"to take back {title}: {undo}" for title, undo in journal.undo if undo]
+        lines += [f"to undo {title}: {undo}" for title, undo in journal.undo if undo]
     return "\n".join(lines)

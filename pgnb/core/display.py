@@ -1,4 +1,4 @@
-"""How a value shows itself: a table or a diff, as HTML in a notebook and as text in a terminal."""
+"""Display of values: tables and diffs, as HTML in a notebook and as text in a terminal."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _BINARY_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 @runtime_checkable
-class Shown(Protocol):
-    """What a cell may end with."""
+class SupportsHtml(Protocol):
+    """A value that a cell may end with."""
 
     def _repr_html_(self) -> str: ...
 
 
 def format_value(value: object) -> str:
-    """A value as a reader wants it: no `None`, no microseconds, PostgreSQL's on and off."""
+    """Return a value as text for a reader: no `None`, no microseconds, PostgreSQL's on and off."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -48,7 +48,7 @@ def format_value(value: object) -> str:
 
 
 def format_bytes(count: int | float | None) -> str:
-    """Bytes in the units of PostgreSQL (1 kB is 1024 bytes)."""
+    """Return a size in PostgreSQL's units (1 kB is 1024 bytes)."""
     if count is None:
         return "–"
     size, unit = float(count), _BINARY_UNITS[0]
@@ -60,7 +60,7 @@ def format_bytes(count: int | float | None) -> str:
 
 
 def format_duration(seconds: float | None) -> str:
-    """A duration with the unit that suits it."""
+    """Return a duration in the unit that fits it."""
     if seconds is None:
         return "–"
     if abs(seconds) < 1:
@@ -74,7 +74,7 @@ def format_duration(seconds: float | None) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell with a tone: its meaning at a glance, beside the text that says it."""
+    """A table's cell with a tone, which shows the meaning of the text by its colour."""
 
     text: str
     tone: Tone = ""
@@ -96,14 +96,16 @@ class Table:
     def of(
         cls, columns: Iterable[str], rows: Iterable[Sequence[object]], *, title: str = "", note: str = ""
     ) -> Table:
-        """A table of anything that iterates."""
+        """Return a table of any iterables."""
         return cls(tuple(columns), tuple(tuple(row) for row in rows), title, note)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __str__(self) -> str:
-        from tabulate import tabulate  # Takes a tenth of a second to load, and most runs show no text.
+        from tabulate import (
+            tabulate,
+        )  # Imported here because it takes 0.1 s to load and most runs show no text.
 
         body = [[format_value(value) for value in row] for row in self.rows]
         grid = tabulate(body, headers=self.columns, tablefmt="simple", disable_numparse=True) if body else ""
@@ -122,11 +124,11 @@ class Table:
 
 
 class Displayable:
-    """Shows itself as its `table`, in a notebook and in a terminal; as a dataclass it takes repr=False."""
+    """Base of values that are displayed as their `table`; as a dataclass use repr=False."""
 
     @property
     def table(self) -> Table:
-        """What is shown."""
+        """The table that is displayed."""
         raise NotImplementedError
 
     def _repr_html_(self) -> str:
@@ -145,19 +147,19 @@ def _html_cell(value: object) -> str:
 
 
 def key_value_table(title: str, pairs: Mapping[str, object], *, note: str = "") -> Table:
-    """What something is, one fact a line."""
+    """Return a table with one fact a line."""
     return Table.of((title, ""), pairs.items(), note=note)
 
 
 def diff_text(before: str, after: str, name: str = "") -> str:
-    """A unified diff; an empty text when nothing differs."""
+    """Return a unified diff; "" if nothing differs."""
     now, then = masked(before).splitlines(), masked(after).splitlines()
-    lines = difflib.unified_diff(now, then, f"{name} (now)", f"{name} (wished)", lineterm="")
+    lines = difflib.unified_diff(now, then, f"{name} (now)", f"{name} (desired)", lineterm="")
     return "\n".join(lines)
 
 
 def diff_html(diff: str) -> str:
-    """A unified diff with its additions and removals coloured."""
+    """Return a unified diff with its additions and removals coloured."""
     tones = {"+": "good", "-": "bad", "@": "dim"}
     lines = (
         f'<span style="{_COLOURS.get(tones.get(line[:1], ""), "")};font-weight:400">{escape(line)}</span>'

@@ -1,26 +1,26 @@
-"""Everything that pgnb raises, in one tree.
+"""All errors of pgnb, in one tree.
 
 PgnbError
 ├── ParameterError        a parameter, name, selector or file that cannot be used as given
 ├── ClusterError          the Kubernetes side
 │   ├── ApiUnreachable    no answer from the API server, or no such kubeconfig or context
 │   ├── AccessDenied      401 or 403; names the verb and the resource that is missing
-│   ├── NotFound          an object that is not there
+│   ├── NotFound          an object that does not exist
 │   ├── Conflict          an object that somebody else changed or owns
 │   ├── LeaseHeld         another run holds the Lease of the database
 │   ├── LeaseLost         this run has lost the Lease of the database and changes nothing more
 │   ├── Rejected          the API server refused the object (400, 422)
 │   ├── PodError          no pod, more than one pod, or one that is not Ready
 │   ├── ExecFailed        a command in a container ended with a status other than 0
-│   └── ForwardFailed     no way into a pod's port
+│   └── ForwardFailed     no connection to a pod's port
 ├── ServerError           the PostgreSQL side
 │   ├── ConnectionFailed  no session: refused, rejected by pg_hba.conf, wrong password, lost
 │   ├── QueryFailed       the server refused a statement; carries its SQLSTATE
 │   └── WrongServer       a server, but not the expected one (system identifier, role, version)
 ├── GateClosed            a step that is dangerous or not prepared was stopped before it began; says what this
 │                         run had changed before
-├── VerificationFailed    something was applied, and what was found afterwards is not what was wished
-├── ChangeFailed          a change stopped halfway; says what was put back
+├── VerificationFailed    a change was applied, and what was found afterwards is not what is desired
+├── ChangeFailed          a change stopped halfway; says what was restored
 ├── DeadlineExceeded      a condition was not met in time; says what was seen last
 └── RecordError           a record or the chain of records cannot be written, read or trusted
 """
@@ -31,10 +31,10 @@ from pgnb.core.secrecy import masked
 
 
 class PgnbError(Exception):
-    """One clear error: what was wrong, what was found, what to do.
+    """One error: what is wrong, what was found, what to do.
 
-    `message` says what was wrong, `found` what was there instead, `remedy` what to do about it, `changed`
-    what the run had changed before, and how that is taken back. They may have several lines.
+    `message` says what is wrong, `found` what was there instead, `remedy` what to do about it, `changed` what
+    the run had changed before and how to undo it. Each may have several lines.
     """
 
     def __init__(self, message: str, *, found: str = "", remedy: str = "", changed: str = "") -> None:
@@ -72,11 +72,11 @@ class AccessDenied(ClusterError):
 
 
 class NotFound(ClusterError):
-    """An object that is not there."""
+    """An object does not exist."""
 
 
 class Conflict(ClusterError):
-    """An object that somebody else changed or owns."""
+    """Somebody else changed or owns the object."""
 
 
 class LeaseHeld(ClusterError):
@@ -100,7 +100,7 @@ class ExecFailed(ClusterError):
 
 
 class ForwardFailed(ClusterError):
-    """No way into a pod's port."""
+    """A pod's port cannot be reached."""
 
 
 class ServerError(PgnbError):
@@ -128,11 +128,11 @@ class GateClosed(PgnbError):
 
 
 class VerificationFailed(PgnbError):
-    """What was found after a change is not what was wished."""
+    """What was found after a change is not what is desired."""
 
 
 class ChangeFailed(PgnbError):
-    """A change stopped halfway; `remedy` says what was put back and what was not."""
+    """A change stopped halfway; `remedy` says what was restored and what was not."""
 
 
 class DeadlineExceeded(PgnbError):

@@ -1,4 +1,4 @@
-"""The last cell of every notebook: what was checked, what changed, and that the end was reached."""
+"""The last cell of every notebook: what was checked, what changed, and whether the end was reached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pgnb.core.journal import Checked, Journal
 
 
 class Run(Protocol):
-    """What has a journal: the cluster that a notebook connected to."""
+    """An object with a journal: the cluster that a notebook connected to."""
 
     @property
     def journal(self) -> Journal: ...
@@ -20,7 +20,7 @@ class Run(Protocol):
 
 @dataclass(frozen=True)
 class Evidence:
-    """A run's checks and its journal, for the reader and the archive."""
+    """The checks and the journal of a run, for the reader and the archive."""
 
     checks: Table
     journal: Table
@@ -35,10 +35,10 @@ class Evidence:
 
 
 def finish(run: Run) -> Evidence:
-    """Say that the notebook reached its end, and show what it rests on.
+    """Record that the notebook reached its end, and show the evidence.
 
-    Without this call a run is never green: the runner takes it as the sign that no cell was left out.
-    Raises VerificationFailed when a check that was to be judged at the end failed.
+    Without this call a run never passes: the runner takes it as the sign that no cell was skipped. Raises
+    VerificationFailed if a check that is judged at the end failed.
     """
     journal = run.journal
     journal.finished()
@@ -51,9 +51,9 @@ def finish(run: Run) -> Evidence:
     if failed:
         _display(shown)
         raise VerificationFailed(
-            "the run reached its end, and checks that were judged there failed",
+            "the run reached its end, but checks that are judged at the end failed",
             found="; ".join(f"{one.title}: {', '.join(one.failed)}" for one in failed),
-            remedy="See their tables above: what they found, and what to do.",
+            remedy="See their tables above for what was found and what to do.",
             changed=changed_by(journal),
         )
     return shown
@@ -71,28 +71,30 @@ def _title(journal: Journal) -> str:
 
 
 def _plan_note(journal: Journal) -> str:
-    """Where an applied run would stop, as far as a plan can know."""
+    """Return where an applied run would stop, as far as a plan can tell."""
     if not journal.dry_run:
         return ""
     gates = [one for one in journal.checked if one.stage == "gate" and one.failed]
     stops = [f"{one.title} ({', '.join(one.failed)})" for one in gates if not one.depends_on]
     open_ = [one.title for one in journal.checked if one.depends_on]
-    lines = [f"Would stop at: {'; '.join(stops)}." if stops else "No gate would stop, as far as is known."]
+    lines = [
+        f"Would stop at: {'; '.join(stops)}." if stops else "No gate would stop, as far as a plan can tell."
+    ]
     if open_:
-        lines.append(f"Not judged, since it depends on changes that were only planned: {', '.join(open_)}.")
+        lines.append(f"Not judged, because it depends on changes that were only planned: {', '.join(open_)}.")
     return "\n".join(lines)
 
 
 def _count(one: Checked) -> Cell:
     facts = f"{one.informed} facts" if one.informed else ""
     if not one.total:
-        return Cell(facts or "nothing was asked", "dim")
+        return Cell(facts or "no check was made", "dim")
     text = f"{one.passed} of {one.total}" + (f", {facts}" if facts else "")
     return Cell(text, "good" if one.passed == one.total else "bad" if one.failed else "warn")
 
 
 def _display(shown: Evidence) -> None:
-    """Show it although the cell ends with an error; outside a notebook it is printed."""
+    """Show the evidence although the cell ends with an error; print it outside a notebook."""
     from IPython.display import display
 
     display(shown)

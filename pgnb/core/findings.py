@@ -1,4 +1,4 @@
-"""Findings of a diagnosis: the registry of their kinds, and the diagnosis, its worst finding first."""
+"""Findings of a diagnosis: the registry of their kinds, and the diagnosis, worst finding first."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from pgnb.core.display import Cell, Displayable, Table, Tone, key_value_table
 from pgnb.core.journal import Journal
 
 Severity = Literal["broken", "danger", "advice"]
-"""`broken`: replication does not work; `danger`: it soon will not; `advice`: worth a look."""
+"""`broken`: replication does not work; `danger`: it will soon stop working; `advice`: worth checking."""
 AREAS = ("pod", "disk", "configuration", "role", "history", "connection", "slot", "replay")
-"""What of a server a kind concerns, in the map's order; `logical replication` is looked at by database."""
+"""The parts of a server that a kind can be about, in the map's order; `logical replication` is mapped by
+database.
+"""
 _MARKS: Mapping[Severity, tuple[str, Tone]] = {
     "broken": ("✗ broken", "bad"),
     "danger": ("! in danger", "warn"),
@@ -24,7 +26,7 @@ _ORDER: tuple[Severity, ...] = ("broken", "danger", "advice")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of finding: its title in a few words, how bad it is, and what of a server it concerns."""
+    """A kind of finding: its title, its severity, and the part of a server that it is about."""
 
     title: str
     severity: Severity
@@ -33,43 +35,43 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "no-pod": Kind("no pod", "broken", "pod"),
-    "several-pods": Kind("several pods are taken for the primary", "danger", "pod"),
+    "several-pods": Kind("several pods match as the primary", "danger", "pod"),
     "pod-not-ready": Kind("the pod is not Ready", "broken", "pod"),
-    "no-session": Kind("the server cannot be asked", "broken", "pod"),
+    "no-session": Kind("no session to the server", "broken", "pod"),
     "disk-nearly-full": Kind("the disk is nearly full", "danger", "disk"),
     "disk-full": Kind("the disk is full", "broken", "disk"),
-    "broken-configuration": Kind("a broken line in the configuration", "danger", "configuration"),
-    "broken-hba": Kind("a broken line in pg_hba.conf", "danger", "configuration"),
+    "broken-configuration": Kind("an invalid line in the configuration", "danger", "configuration"),
+    "broken-hba": Kind("an invalid line in pg_hba.conf", "danger", "configuration"),
     "pending-restart": Kind("settings wait for a restart", "advice", "configuration"),
-    "application-name": Kind("application_name is not in force", "danger", "configuration"),
+    "application-name": Kind("application_name has no effect", "danger", "configuration"),
     "no-primary": Kind("the primary is in recovery", "broken", "role"),
-    "role-change": Kind("a change of roles was begun and has not ended", "danger", "role"),
+    "role-change": Kind("a change of roles was begun and not completed", "danger", "role"),
     "split-brain": Kind("the standby is not in recovery (split brain)", "broken", "role"),
-    "other-system": Kind("another database cluster (system identifier)", "broken", "history"),
-    "other-timeline": Kind("another timeline", "broken", "history"),
-    "unreachable": Kind("the primary is not reached by its name", "broken", "connection"),
-    "hba-rejects": Kind("pg_hba.conf does not let the standby in", "broken", "connection"),
+    "other-system": Kind("a different database cluster (system identifier)", "broken", "history"),
+    "other-timeline": Kind("a different timeline", "broken", "history"),
+    "unreachable": Kind("the primary cannot be reached by its name", "broken", "connection"),
+    "hba-rejects": Kind("pg_hba.conf rejects the standby", "broken", "connection"),
     "wrong-password": Kind("the password is wrong", "broken", "connection"),
-    "no-replication": Kind("the role may not replicate", "broken", "connection"),
+    "no-replication": Kind("the role has no REPLICATION attribute", "broken", "connection"),
     "no-free-sender": Kind("no walsender is free", "broken", "connection"),
-    "receiver-dead": Kind("no receiver is at work", "broken", "connection"),
-    "slot-missing": Kind("the slot is not there", "broken", "slot"),
-    "slot-in-use": Kind("the slot is in use by another", "broken", "slot"),
+    "receiver-dead": Kind("no WAL receiver is running", "broken", "connection"),
+    "slot-missing": Kind("the slot does not exist", "broken", "slot"),
+    "slot-in-use": Kind("the slot is in use by another standby", "broken", "slot"),
     "slot-lost": Kind("the slot is lost", "broken", "slot"),
-    "slot-at-risk": Kind("the slot is about to be lost", "danger", "slot"),
+    "slot-at-risk": Kind("the slot will soon be lost", "danger", "slot"),
     "slot-not-used": Kind("the standby streams without its slot", "danger", "slot"),
-    "slot-for-nobody": Kind("a slot keeps WAL for nobody", "danger", "slot"),
+    "slot-for-nobody": Kind("a slot without a consumer keeps WAL", "danger", "slot"),
     "wal-removed": Kind("WAL that the standby needs was removed", "broken", "slot"),
     "setting-too-low": Kind("a setting is lower than the primary's", "broken", "replay"),
     "replay-paused": Kind("replay is paused", "broken", "replay"),
-    "no-database": Kind("the subscriber has no such database", "broken", "logical replication"),
+    "no-database": Kind("the database does not exist on the subscriber", "broken", "logical replication"),
     "no-subscription": Kind("no subscription", "broken", "logical replication"),
     "no-publication": Kind("no publication", "broken", "logical replication"),
     "disabled": Kind("the subscription is disabled", "broken", "logical replication"),
     "lost-slot": Kind("the slot is lost", "broken", "logical replication"),
     "conflict": Kind("a conflict stops the apply", "broken", "logical replication"),
     "missing-table": Kind("a table is missing on the subscriber", "broken", "logical replication"),
-    "refused-row": Kind("the subscriber's table refuses a row", "broken", "logical replication"),
+    "refused-row": Kind("the subscriber's table rejects a row", "broken", "logical replication"),
     "no-replica-identity": Kind("a table has no replica identity", "broken", "logical replication"),
     "unidentified-table": Kind(
         "the publisher refuses UPDATE and DELETE of a table", "broken", "logical replication"
@@ -79,32 +81,29 @@ KINDS: Mapping[str, Kind] = {
     ),
     "cannot-arrive": Kind("UPDATE and DELETE of a table cannot be applied", "danger", "logical replication"),
     "apply-fails": Kind("the apply fails", "broken", "logical replication"),
-    "stalled-sync": Kind(
-        "the initial copy of a table fails again and again", "broken", "logical replication"
-    ),
+    "stalled-sync": Kind("the initial copy of a table keeps failing", "broken", "logical replication"),
     "too-few-workers": Kind("too few workers on the subscriber", "broken", "logical replication"),
     "dead-connection": Kind("the connection to the publisher is dead", "broken", "logical replication"),
-    "no-worker": Kind("no apply worker runs", "broken", "logical replication"),
+    "no-worker": Kind("no apply worker is running", "broken", "logical replication"),
     "not-refreshed": Kind(
         "the subscription does not know a published table", "broken", "logical replication"
     ),
     "resync-unfinished": Kind(
-        "a table's new copy was begun and has not ended", "broken", "logical replication"
+        "a table's new copy was begun and not completed", "broken", "logical replication"
     ),
     "schema-differs": Kind("the schemas differ", "danger", "logical replication"),
-    "missing-rows": Kind("rows to change were not there", "danger", "logical replication"),
+    "missing-rows": Kind("rows to change did not exist", "danger", "logical replication"),
     "log-not-read": Kind("the subscriber's log could not be read", "advice", "logical replication"),
 }
 
 
 @dataclass(frozen=True, repr=False)
 class Finding(Displayable):
-    """One thing that is wrong with `subject`: a pod, server, role, slot, subscription or table.
+    """One problem of `subject`: a pod, server, role, slot, subscription or table.
 
     `kind` is one of KINDS, `cause` one sentence, `evidence` what was seen, one observation a line, `remedy`
-    the section or command that puts it right. `database` is where logical replication is concerned; there
-    `remedy_id` is the name by which `plan_remedy` knows the remedy ("" where a person has to act first), and
-    `lsn` is what SKIP would take.
+    the section or command that corrects it. `database` is set for logical replication; there `remedy_id` is
+    the name of the remedy for `plan_remedy` ("" if a person has to act first), and `lsn` is the LSN for SKIP.
     """
 
     kind: str
@@ -123,7 +122,7 @@ class Finding(Displayable):
 
     @property
     def area(self) -> str:
-        """What of a server it concerns, one of AREAS."""
+        """The part of a server that it is about, one of AREAS."""
         return KINDS[self.kind].area
 
     @property
@@ -138,15 +137,15 @@ class Finding(Displayable):
 
     @property
     def heading(self) -> str:
-        """The finding and what it concerns, in one line."""
+        """The finding and its subject, in one line."""
         where = f"{self.database}: " if self.database else ""
         return f"{where}{self.title}: {self.subject}"
 
     @property
     def check(self) -> Check:
-        """The finding as a check that failed; advice stops nothing."""
+        """The finding as a failed check; advice stops nothing."""
         advice = self.severity == "advice"
-        return Check(self.heading, False, self.cause, "not so", self.remedy, advice=advice)
+        return Check(self.heading, False, self.cause, "no finding", self.remedy, advice=advice)
 
     @property
     def table(self) -> Table:
@@ -162,7 +161,7 @@ class Finding(Displayable):
 
 @dataclass(frozen=True, repr=False)
 class Diagnosis:
-    """The findings, the worst first, and what was looked at: servers, or databases of logical replication."""
+    """The findings, worst first, and what was checked: servers, or databases of logical replication."""
 
     findings: tuple[Finding, ...]
     servers: tuple[str, ...] = ()
@@ -172,7 +171,7 @@ class Diagnosis:
     def of(
         cls, findings: Iterable[Finding], servers: Iterable[str] = (), *, databases: Iterable[str] = ()
     ) -> Diagnosis:
-        """Return the findings in the order in which they matter, each once."""
+        """Return a diagnosis of the findings, ordered by severity, each once."""
         ordered = sorted(dict.fromkeys(findings), key=lambda finding: _ORDER.index(finding.severity))
         return cls(tuple(ordered), tuple(servers), tuple(databases))
 
@@ -189,11 +188,11 @@ class Diagnosis:
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The kinds that were found."""
+        """The kinds of the findings."""
         return frozenset(finding.kind for finding in self)
 
     def find(self, kind: str, subject: str = "", *, database: str = "") -> Finding | None:
-        """The finding of that kind, of that subject and in that database where they are named."""
+        """Return the finding of that kind, and of that subject and database if given."""
         return next(
             (
                 f
@@ -214,7 +213,7 @@ class Diagnosis:
 
     @property
     def map(self) -> Table:
-        """What was looked at and what was found there: by area and server, or by database."""
+        """The findings by area and server, or by database."""
         if not self.servers:
             rows = [row for name in self.databases for row in self._of_database(name)]
             return Table.of(
@@ -222,7 +221,7 @@ class Diagnosis:
             )
         subjects = tuple(dict.fromkeys((*self.servers, *(f.subject for f in self))))
         rows = [(area, *(self._at(area, subject) for subject in subjects)) for area in AREAS]
-        return Table.of(("looked at", *subjects), rows, title=f"{self.title}: {self.sentence}")
+        return Table.of(("area", *subjects), rows, title=f"{self.title}: {self.sentence}")
 
     def _of_database(self, name: str) -> list[tuple[object, ...]]:
         here = [f for f in self if f.database == name]
@@ -236,7 +235,9 @@ class Diagnosis:
         return Cell("✓", "good") if subject in self.servers else Cell("", "dim")
 
     def checks(self, journal: Journal) -> Checks:
-        """Each finding as a check that failed (advice stops nothing), or one check that nothing was found."""
+        """Return each finding as a failed check (advice stops nothing), or one check that there is no
+        finding.
+        """
         items = [finding.check for finding in self] or [Check("findings", True, "none", "none")]
         return Checks.of(self.title, items, journal)
 

@@ -1,8 +1,8 @@
-"""What was done to what, when, with which result and how long it took.
+"""The journal of a run: what was done to what, when, with which result, in how many seconds.
 
-A journal belongs to one run of one notebook. Everything that changes something writes to it, before it
-acts and after; so a run that is killed halfway still shows what it had begun. With a path it is a file of
-JSON lines; without one it lives in memory, and the notebook's last cell shows it.
+A journal belongs to one run of one notebook. Each change is written to it before and after the act, so that a
+killed run still shows what it had begun. With a path it is a file of JSON lines; without one it is kept in
+memory, and the notebook's last cell shows it.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ Kind = Literal[
     "finished",
 ]
 _MUST_LAST = ("begin", "end", "finished")
-"""What is on the disk before the run goes on, whatever becomes of the machine."""
+"""Kinds of lines that are flushed to the disk before the run continues."""
 Stage = Literal["gate", "verify", "end"]
 NO_CHANGE = ("unchanged", "was not there")
-"""Results of acts that found nothing to change."""
+"""Results of acts that changed nothing."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a run changed for good: `done` acts, `possible` ones that failed or never ended, when (`at`)."""
+    """The permanent changes of a run: `done` acts, `possible` ones that failed or never ended, and when
+    (`at`).
+    """
 
     done: tuple[str, ...] = ()
     possible: tuple[str, ...] = ()
@@ -72,14 +74,14 @@ class Changes:
 
     def __iter__(self) -> Iterator[str]:
         yield from self.done
-        yield from (f"{text} (it failed or did not end: look whether it was done)" for text in self.possible)
+        yield from (f"{text} (it failed or did not end: check whether it was done)" for text in self.possible)
 
 
 def changes_of(begun: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]]) -> Changes:
-    """Return what acts, as a journal's lines have them, changed for good.
+    """Return the permanent changes among the acts of a journal.
 
-    A helper pod or a scratch database that the same run made and removed is no change, nor what was done in
-    that database; nor is an act that found nothing to change.
+    A helper pod or scratch database that the same run made and removed does not count, nor what was done in
+    that database; nor does an act that changed nothing.
     """
     made = {act["temporary"] for act in ended if act.get("temporary") and not act.get("removes")}
     gone = {act["temporary"] for act in ended if act.get("removes") and act["ok"]} & made
@@ -100,21 +102,21 @@ def changes_of(begun: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, 
 
 
 def undo_of(applied: Sequence[Mapping[str, Any]], changes: Changes) -> tuple[tuple[str, str], ...]:
-    """Return title and undo, in words, of the applied changes of which an act lasts; the newest first."""
+    """Return title and undo text of the applied changes that are still in effect, newest first."""
     lasting = [one for one in applied if changes.at & set(one["acts"])]
     return tuple((str(one["title"]), str(one["undo"])) for one in reversed(lasting))
 
 
 @dataclass
 class Act:
-    """An act in progress; whoever carries it out says what came of it."""
+    """An act in progress; its caller sets the result."""
 
     result: str = "done"
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A table of checks as the evidence counts it; `informed` lines are facts that nothing was asked of."""
+    """A table of checks as counted in the evidence; `informed` lines are facts without a condition."""
 
     stage: Stage
     title: str
@@ -127,7 +129,7 @@ class Checked:
 
 @dataclass
 class Journal:
-    """The log of one run; `dry_run` says that the run only plans."""
+    """The journal of one run; `dry_run`: the run only plans."""
 
     path: Path | None = None
     dry_run: bool = False
@@ -139,13 +141,13 @@ class Journal:
     _applied: list[dict[str, Any]] = field(default_factory=list)
     _temporary: tuple[str, bool] = ("", False)
     guards: list[Callable[[], None]] = field(default_factory=list, repr=False)
-    """Called before each act; one that raises keeps the act from being begun."""
+    """Called before each act; one that raises prevents the act."""
     at_finish: list[Callable[[], None]] = field(default_factory=list, repr=False)
     """Called when the notebook has reached its last cell."""
 
     @classmethod
     def from_environment(cls, *, dry_run: bool = False) -> Journal:
-        """The journal that the runner asked for by `PGNB_JOURNAL`, or one in memory."""
+        """Return the journal named by `PGNB_JOURNAL`, or one in memory."""
         path = os.environ.get(PATH_VARIABLE)
         return cls(Path(path) if path else None, dry_run)
 
@@ -153,8 +155,8 @@ class Journal:
     def act(self, target: str, what: str, *, guarded: bool = True) -> Iterator[Act]:
         """Journal one act: a statement, a command or an API call that changes something.
 
-        `what` must be free of secrets. The act's exception, if any, is journalled and goes on. Without
-        `guarded`, as for the removal of what this run made for itself, the guards are not asked.
+        `what` must be free of secrets. An exception of the act is journalled and raised again. Without
+        `guarded`, as for the removal of what this run made for itself, the guards are not called.
         """
         if guarded:
             self.assert_guarded()
@@ -172,7 +174,7 @@ class Journal:
         self._end(replace(entry, result=act.result, seconds=monotonic() - started))
 
     def assert_guarded(self) -> None:
-        """Ask every guard whether this run may change something now; raises what they raise."""
+        """Call every guard, which raises if this run may not change anything now."""
         for guard in self.guards:
             guard()
 
@@ -182,10 +184,10 @@ class Journal:
 
     @contextmanager
     def temporary(self, name: str, *, removes: bool = False) -> Iterator[None]:
-        """Mark the acts in this block as work on something that this run makes for itself.
+        """Mark the acts in this block as work on a temporary object of this run.
 
-        `name` is the same for all acts on it, such as `pod/NAME`; `removes` marks the block that takes it
-        away. Once it is gone, these acts count as no change.
+        `name` is the same for all acts on it, such as `pod/NAME`; `removes` marks the block that removes it.
+        After that, these acts count as no change.
         """
         before, self._temporary = self._temporary, (name, removes)
         try:
@@ -201,10 +203,10 @@ class Journal:
     def checks(
         self, stage: Stage, title: str, items: Sequence[Mapping[str, Any]], *, depends_on: Sequence[str] = ()
     ) -> None:
-        """Keep a table of checks, each with `ok`, `advice` and `informs`.
+        """Record a table of checks, each with `ok`, `advice` and `informs`.
 
-        `stage`: at the gate before a change, verified after it, or judged at the end. `depends_on`: titles
-        of changes that were only planned, without which the failed ones among these can't be judged.
+        `stage`: at the gate before a change, verified after it, or judged at the end. `depends_on`: titles of
+        changes that were only planned; the failed checks may need them and are not judged.
         """
         held = [item for item in items if not item.get("informs")]
         failed = [item for item in held if not item["ok"] and not item.get("advice")]
@@ -217,14 +219,14 @@ class Journal:
         self.write("checks", line)
 
     def plan(self, title: str) -> None:
-        """Keep that a plan-only run would have made a change."""
+        """Record that a plan-only run would have made a change."""
         self.planned.append(title)
         self.write("planned", {"title": title})
 
     def applied(self, title: str, undo: str, *, since: int) -> None:
-        """Keep that a change was applied, and in words how it is taken back.
+        """Record that a change was applied, and how to undo it.
 
-        `since`: how many acts had been begun before its first one.
+        `since`: number of acts that had begun before its first one.
         """
         line = {"title": title, "undo": undo, "acts": [str(act["at"]) for act in self.begun[since:]]}
         self._applied.append(line)
@@ -232,23 +234,23 @@ class Journal:
 
     @property
     def undo(self) -> tuple[tuple[str, str], ...]:
-        """Title of each change that lasts, and in words how it is taken back."""
+        """Title and undo text of each change that is still in effect."""
         return undo_of(self._applied, self.changes)
 
     def facts(self, **facts: Any) -> None:
-        """Keep facts of the whole run for the record: cluster, context, namespace."""
+        """Record facts of the whole run: cluster, context, namespace."""
         self.write("facts", facts)
 
     def server(self, pod: str, **facts: Any) -> None:
-        """Keep what a server was that this run worked on: image, version, role, system identifier."""
+        """Record a server that this run worked on: image, version, role, system identifier."""
         self.write("server", {"pod": pod, **facts})
 
     def phase(self, name: str, seconds: float) -> None:
-        """Keep how long a phase took, in seconds."""
+        """Record how long a phase took, in seconds."""
         self.write("phase", {"name": name, "seconds": round(seconds, 3)})
 
     def finished(self) -> None:
-        """Say that the notebook reached its last cell."""
+        """Record that the notebook reached its last cell."""
         self.write("finished", {"at": datetime.now(UTC).isoformat(), "dry_run": self.dry_run})
         for end in self.at_finish:
             end()
@@ -266,7 +268,7 @@ class Journal:
 
     @property
     def table(self) -> Table:
-        """What changed in this run, one act a line."""
+        """The changes of this run, one act a line."""
         rows = [
             (e.at.strftime("%H:%M:%S"), e.target, e.what, _result_cell(e), format_duration(e.seconds))
             for e in self.entries
@@ -284,7 +286,10 @@ def _result_cell(entry: Entry) -> Cell:
 
 
 def _first_line(error: BaseException) -> str:
-    """With its notes: what putting back came to, after an interrupt, stands nowhere else in a record."""
+    """Return an error's first line with its notes.
+
+    After an interrupt, a note is the only place in a record that says what was restored.
+    """
     text = str(error).strip()
     words = f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
     return ". ".join((words, *getattr(error, "__notes__", ())))

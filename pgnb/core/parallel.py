@@ -1,4 +1,4 @@
-"""The same work in several databases at a time; one that fails does not stop the others."""
+"""Run the same work in several databases at a time; a failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TypeVar
 from pgnb.core.errors import ChangeFailed, PgnbError
 
 AT_ONCE = 8
-"""Databases at the same time: each takes one connection on either side, and a helper's process."""
+"""Databases at the same time: each takes one connection on either side, and a process in a helper pod."""
 In = TypeVar("In")
 Out = TypeVar("Out")
 
 
 def map_parallel(work: Callable[[In], Out], items: Iterable[In], *, at_once: int = AT_ONCE) -> list[Out]:
-    """The results in order; for reads, where the first error ends all."""
+    """Return the results in order; for reads: the first error ends all."""
     given = list(items)
     if len(given) < 2:
         return [work(item) for item in given]
@@ -26,7 +26,9 @@ def map_parallel(work: Callable[[In], Out], items: Iterable[In], *, at_once: int
 def run_all(
     work: Callable[[In], Out], items: Iterable[In], label: Callable[[In], str], *, at_once: int = AT_ONCE
 ) -> list[Out]:
-    """The results in order; every item is tried. Raises ChangeFailed with those that failed and why."""
+    """Return the results in order, after trying every item. Raises ChangeFailed with those that failed and
+    why.
+    """
 
     def attempt(item: In) -> Out | PgnbError:
         try:
@@ -43,6 +45,6 @@ def run_all(
             f"{len(failed)} of {len(given)} failed: {messages}",
             found="; ".join(f"{name}: {e.found}" for name, e in failed if e.found),
             remedy=" ".join(dict.fromkeys(e.remedy for _, e in failed if e.remedy))
-            + " What was done for the others stands; run this again when the cause is gone.",
+            + " The others were completed; run this again when the cause is removed.",
         ) from failed[0][1]
     return [result for result in results if not isinstance(result, PgnbError)]

@@ -1,4 +1,4 @@
-"""A change that shows itself beforehand, asks for its confirmations, applies itself and knows its undo."""
+"""A change: it shows a plan, requires confirmations, applies itself and can be undone."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pgnb.core.journal import Journal
 
 @dataclass(frozen=True)
 class Step:
-    """One act of a change: `what` is shown and journalled, `run` does it and says what came of it."""
+    """One act of a change: `what` is shown and journalled, `run` does it and returns the result."""
 
     target: str
     what: str
     run: Callable[[], str] = field(repr=False)
     journalled: bool = False
-    """True when `run` writes to the journal by itself, statement by statement."""
+    """True if `run` writes to the journal itself, statement by statement."""
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What a dangerous change wants to be told by name: `parameter` must equal `value`."""
+    """A confirmation that a dangerous change requires: `parameter` must equal `value`."""
 
     parameter: str
     value: object
@@ -35,7 +35,7 @@ class Confirmation:
 
 @dataclass(frozen=True, repr=False)
 class Applied(Displayable):
-    """What became of a change; `seconds` is how long it took, `undo` the way back where there is one."""
+    """The result of a change; `seconds` is how long it took, `undo` plans the inverse if there is one."""
 
     title: str
     outcome: str
@@ -53,11 +53,11 @@ class Applied(Displayable):
 
 @dataclass
 class Change:
-    """A plan: what stands now, what would stand afterwards, and the steps between.
+    """A plan: the current state, the desired state, and the steps between.
 
-    `before` and `after` are texts whose difference is the plan as a reader sees it. No steps: nothing to do.
-    `precheck` reads, immediately before the first step, the facts that make the change safe.
-    `undo` makes, after the change, the plan that takes it back; `undo_text` says it in words beforehand.
+    `before` and `after` are texts whose difference is shown as the plan. Without steps there is nothing to
+    do. `precheck` reads, immediately before the first step, the facts that make the change safe. `undo`
+    returns, after the change, the plan that undoes it; `undo_text` describes it beforehand.
     """
 
     title: str
@@ -73,7 +73,7 @@ class Change:
     granted: set[str] = field(default_factory=set, repr=False)
 
     def __bool__(self) -> bool:
-        """Whether there is anything to change."""
+        """Return whether there is anything to change."""
         return bool(self.steps)
 
     @property
@@ -82,9 +82,9 @@ class Change:
         return diff_text(self.before, self.after, self.title)
 
     def grant(self, **parameters: object) -> Checks:
-        """Take the operator's confirmations, by parameter name; the checks say which are missing.
+        """Accept the operator's confirmations, by parameter name; the checks say which are missing.
 
-        One that this change does not ask for is left out: a cell gives what it may need.
+        A confirmation that this change does not require is ignored: a cell passes all that it may need.
         """
         met = {c.parameter for c in self.confirmations if parameters.get(c.parameter) == c.value}
         self.granted |= met
@@ -101,10 +101,10 @@ class Change:
         return Checks.of(self.title, items, self.journal)
 
     def apply(self) -> Applied:
-        """Carry the steps out, each journalled; in a plan-only run, say what would be done.
+        """Run the steps, each journalled; in a plan-only run, return what would be done.
 
-        Raises GateClosed when a confirmation or a fact that makes the change safe is missing; then no step
-        was begun. An error of a step goes on as it is, after the journal has it.
+        Raises GateClosed if a confirmation or a fact that makes the change safe is missing; then no step was
+        begun. An error of a step is raised after the journal has it.
         """
         if not self.steps:
             why = f": {self.note}" if self.note else ""
@@ -144,7 +144,7 @@ class Change:
     def table(self) -> Table:
         """The steps, one a line."""
         rows = [(step.target, step.what) for step in self.steps]
-        note = self.note or ("" if rows else "Nothing to change: it is already so.")
+        note = self.note or ("" if rows else "Nothing to change: this is the current state.")
         if rows and self.undo_text:
             note = f"{note}\nUndo: {self.undo_text}".strip()
         columns = ("target", "would do") if rows else ()
@@ -162,9 +162,9 @@ class Change:
 def gate(subject: Change | Checks, **confirmations: object) -> Checks:
     """Stop before the next change, unless the checks pass and each confirmation is given by name.
 
-    `gate(checks)` or `gate(change, allow_restart=allow_restart)`. Returns the checks as evidence.
-    Raises GateClosed with what is missing, how to allow it, and what this run has changed before; a
-    plan-only run keeps where it would stop and goes on.
+    `gate(checks)` or `gate(change, allow_restart=allow_restart)`. Returns the checks as evidence. Raises
+    GateClosed with what is missing, how to allow it, and what this run has changed before; a plan-only run
+    records where it would stop and continues.
     """
     if isinstance(subject, Change):
         return gate_checks(subject.grant(**confirmations), depends=False)

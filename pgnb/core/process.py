@@ -1,4 +1,4 @@
-"""A process by a name that no other has anywhere: whose a helper pod or a record is, and whether it died."""
+"""A globally unique ID of a process: who made a helper pod or a record, and whether that process has died."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _PIDS = Path("/proc/self/ns/pid")
 _STARTED = 19
-"""The place of a process's start in /proc/PID/stat, counted behind its name."""
+"""Position of a process's start time in /proc/PID/stat, counted after its name."""
 
 
 def this_process() -> str:
-    """This process in words that no other has anywhere; empty where the system has no /proc."""
+    """Return a globally unique ID of this process; "" without /proc."""
     return _words(os.getpid())
 
 
 def has_died(process: str) -> bool:
-    """Whether that process, by `this_process`, would be seen from here if it lived, and is not there.
+    """Return whether the process with this ID would be visible from here if it were alive, and is not there.
 
-    One of another machine, container or user is never said to be dead: nobody here can know.
+    False for a process of another machine, container or user, because it cannot be seen from here.
     """
     place, _, number = process.rpartition("/")
     pid = number.partition("-")[0]
@@ -27,7 +27,7 @@ def has_died(process: str) -> bool:
 
 
 def _words(pid: int) -> str:
-    """Place, PID and start: a PID is given out again, though not at the same tick."""
+    """Return scope, PID and start time of a process; the start time tells reused PIDs apart."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -37,7 +37,7 @@ def _words(pid: int) -> str:
 
 
 def _place() -> str:
-    """Where a PID has its meaning, and whose processes are seen there: boot, PID namespace and user."""
+    """Return the scope of a PID: boot ID, PID namespace, user."""
     try:
         return f"{_BOOT.read_text(encoding='utf-8').strip()}/{_PIDS.readlink()}/{os.getuid()}"
     except OSError:

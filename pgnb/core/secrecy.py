@@ -1,6 +1,6 @@
-"""The one place that takes secrets out of texts: what is shown, journalled or raised passes through `masked`.
+"""Remove secrets from texts: everything shown, journalled or raised passes through `masked`.
 
-Known are: passwords and keys of connection texts (libpq's keywords and URIs), of environment variables,
+Recognized are: passwords and keys of connection texts (libpq's keywords and URIs), of environment variables,
 options and settings, SQL's PASSWORD with every kind of literal, SCRAM and md5 verifiers, and an environment
 variable's value in a manifest. A reference (secret:NAME/KEY) and a passfile's path are no secrets.
 """
@@ -16,8 +16,8 @@ _KEY = (
     r"[\w.-]*(?:passw(?:or)?d|passphrase|ssl_passphrase_command|token|api_?key"
     r"|(?:client|jwt|app|api|auth|cookie|session|signing|shared)_?secret|secret_?(?:access_?)?key|private_?key|storage_?key|libsodium_?key|scram_(?:client|server)_key)"
 )
-# A value as libpq, a shell, postgresql.conf or an SQL literal around it may quote it; the last is libpq's own
-# unquoted form, in which a quote is a character and a backslash keeps a space.
+# A value as libpq, a shell, postgresql.conf or an SQL literal around it may quote it; the last is libpq's
+# unquoted form, in which a quote is a character and a backslash escapes a space.
 _VALUE = (
     r"''(?=[^\s'])(?:[^'\\]|\\+''|\\+[^'\\]|'{4})*''|\\'.*?\\'|'(?:\\.|''|[^'\\])*'?"
     r"|\"(?:\\.|[^\"\\])*\"|(?:\\+.|[^\s\\])*"
@@ -38,7 +38,7 @@ _HINT = re.compile(r"passw|passphrase|token|key|secret|://|scram-|md5", re.IGNOR
 
 
 def masked(text: str) -> str:
-    """The same text with the value of every secret in it blanked; one without a secret as it is."""
+    """Return the text with every secret's value masked; a text without a secret is unchanged."""
     if not _HINT.search(text):
         return text
     text = _SQL.sub(r"\1'***'", text)
@@ -50,18 +50,18 @@ def masked(text: str) -> str:
 
 
 def _blanked(found: re.Match[str]) -> str:
-    """The key with its value blanked; an empty value stays, and one that is blanked already."""
+    """Return the key with its value masked, unless the value is empty or masked already."""
     inner = found["value"].strip("'\"\\")
     return found["key"] + MASK if inner and not inner.startswith(MASK) else found[0]
 
 
 def masked_setting(name: str, value: str) -> str:
-    """A setting's value as it may be shown: blanked whole where the name says that it is a secret."""
+    """Return a setting's value for display, masked as a whole if the name is that of a secret."""
     return MASK if value and _NAMED.fullmatch(name) else masked(value)
 
 
 def without_secrets(value: Any) -> Any:
-    """The same value, in which every text is masked; a mapping's by its key, as settings are."""
+    """Return the value with every text masked; in a mapping by its key, as for settings."""
     if isinstance(value, str):
         return masked(value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Bytes that are to be text: of a file, a Secret, a container's output."""
+"""Decode bytes of a file, a Secret or a container's output."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ _SAVE = "Save it as UTF-8 (iconv -t UTF-8)."
 def decoded(
     content: bytes, what: str, *, error: type[PgnbError] = ParameterError, remedy: str = _SAVE
 ) -> str:
-    """The text that the bytes are in UTF-8; `what` says whose they are. Raises `error`, which shows none."""
+    """Decode UTF-8; `what` names the source. Raises `error`, which does not show the content."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as wrong:
         place = wrong.start
-    raise error(
-        f"{what} is not UTF-8", found=f"byte {place + 1} of {len(content)} begins none", remedy=remedy
-    )
+    raise error(f"{what} is not UTF-8", found=f"byte {place + 1} of {len(content)} is invalid", remedy=remedy)
 
 
 def read_text(path: Path) -> str:
-    """A file's text. Raises ParameterError for one that cannot be read, or is not UTF-8."""
+    """Return a file's text. Raises ParameterError if it cannot be read or is not UTF-8."""
     try:
         content = path.read_bytes()
     except OSError as error:

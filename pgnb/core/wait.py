@@ -1,4 +1,4 @@
-"""Waiting for a condition with a deadline, and saying meanwhile what for and how far it is."""
+"""Wait for a condition with a deadline, and show meanwhile what is waited for and its state."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from threading import Event
 from time import monotonic
 from typing import Any, TypeVar
 
-from pgnb.core.display import format_duration
+from pgnb.core.display import SupportsHtml, format_duration
 from pgnb.core.errors import ApiUnreachable, DeadlineExceeded
 
 T = TypeVar("T")
 SHOWN_AFTER = 2.0
-"""Seconds after which a wait begins to show itself."""
+"""Seconds after which a wait shows its progress."""
+_REDRAWN_EVERY = 0.5
+"""Seconds between two updates of a displayed result, at least."""
 
 
 @dataclass
@@ -56,8 +58,38 @@ class Progress:
                 sys.stderr.write("\n")
 
 
+class Live:
+    """A displayed result that is updated in place and removed at the end, when the cell's own result follows.
+
+    Outside a notebook it shows nothing; the wait's progress line is enough.
+    """
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+        self._shown = monotonic()
+
+    def show(self, content: SupportsHtml) -> None:
+        """Update the output, at most twice a second; a wait that ends at once shows nothing."""
+        if monotonic() - self._shown < _REDRAWN_EVERY or not in_notebook():
+            return
+        from IPython.display import HTML, display
+
+        self._shown, page = monotonic(), HTML(content._repr_html_())
+        if self._handle is None:
+            self._handle = display(page, display_id=True)
+        else:
+            self._handle.update(page)
+
+    def close(self) -> None:
+        """Remove the output."""
+        if self._handle is not None:
+            from IPython.display import HTML
+
+            self._handle.update(HTML(""))
+
+
 def in_notebook() -> bool:
-    """Whether this process is a notebook's kernel."""
+    """Return whether this process is a notebook's kernel."""
     if "ipykernel" not in sys.modules:
         return False
     from IPython import get_ipython
@@ -75,12 +107,12 @@ def wait_until(
     describe: Callable[[T], str] = str,
     remedy: str | Callable[[T], str] = "",
 ) -> T:
-    """Call `probe` until `done` holds for what it returns, and return that.
+    """Call `probe` until `done` holds for its result, and return that.
 
-    `timeout` and `every` are seconds. After two seconds a line shows `what` and `describe(state)`. An API
-    server that is away meanwhile is waited for as well, until the same deadline: what is waited for goes on
-    without it. `remedy` may depend on the last state. Raises DeadlineExceeded with what was seen last,
-    ApiUnreachable when the API server is away at the deadline; other errors of `probe` go on as they are.
+    `timeout` and `every` are seconds. After two seconds a line shows `what` and `describe(state)`. If the API
+    server is away, the wait continues until the same deadline, because what is waited for does not depend on
+    it. `remedy` may depend on the last state. Raises DeadlineExceeded with what was seen last, ApiUnreachable
+    if the API server is away at the deadline; other errors of `probe` are raised unchanged.
     """
     progress, deadline, pause = Progress(f"waiting for {what}"), monotonic() + timeout, Event()
     seen: list[T] = []

@@ -105,7 +105,7 @@ def restart_checks(
     items = []
     for server, wanted in ((publisher, needs.publisher), (subscriber, needs.subscriber)):
         waiting = [one for one in server.settings(wanted) if not one.met and one.needs == "restart"]
-        words = "; ".join(f"{one.name}: {one.shown}, needed {one.wish}" for one in waiting)
+        words = "; ".join(f"{one.name}: {one.shown}, needed {one.desired}" for one in waiting)
         items.append(
             Check(
                 f"restart of {server.name}",
@@ -127,7 +127,7 @@ def capacity_checks(publisher: Server, subscriber: Server, specs: Sequence[Datab
     ):
         for setting in server.settings(wanted):
             yield Check(
-                f"{side}: {setting.name}", setting.met, setting.display, setting.wish_display, _RESTART
+                f"{side}: {setting.name}", setting.met, setting.display, setting.desired_display, _RESTART
             )
 
 

@@ -8,9 +8,8 @@ from time import monotonic
 
 from pgnb.core.display import Cell, Displayable, Table, Tone, format_bytes, format_duration
 from pgnb.core.errors import DeadlineExceeded
-from pgnb.core.live import Live
 from pgnb.core.parallel import map_parallel
-from pgnb.core.wait import wait_until
+from pgnb.core.wait import Live, wait_until
 from pgnb.logical.publication import published_tables
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of

@@ -28,7 +28,6 @@ from pgnb.postgres import Server
 from pgnb.postgres.config.restart import restart_rights
 from pgnb.postgres.disk import space_of
 from pgnb.postgres.roles import role_rights
-from pgnb.postgres.route import ThroughPod
 
 _LONG = 60.0
 """Seconds after which an open transaction is reported: slot creation waits for it."""
@@ -251,7 +250,7 @@ def _room(publisher: Server, subscriber: Server, specs: Sequence[DatabaseSpec]) 
     wanted = {spec.database for spec in specs}
     held = sum(definition.bytes for name, definition in theirs.items() if name in wanted)
     needed = int(max(0, sum(m.bytes for n, m in ours.items() if n in wanted) - held) * _ROOM)
-    if not isinstance(subscriber.route, ThroughPod):
+    if not subscriber.present:
         return
     free = space_of(subscriber, subscriber.facts.data_directory).free
     yield Check(
@@ -288,7 +287,7 @@ def set_up_rights(
     `secret`: the Secret with the replication role's password, if the set-up creates that role.
     `allow_restart`: whether a server is restarted for its settings.
     """
-    if not isinstance(publisher.route, ThroughPod):
+    if not publisher.present:
         return []
     specs = [DatabaseSpec.of(database) for database in databases]
     rights = list(DUMP_RIGHTS) if uncopied(subscriber, specs) else []

@@ -153,11 +153,12 @@ def _started(publisher: Server, name: str) -> str:
 
     def ready() -> str:
         pods = cluster.pods(selector)
-        return "" if len(pods) != 1 or pods[0].trouble else pods[0].name
+        return "" if len(pods) != 1 or pods[0].not_ready_reason else pods[0].name
 
     def words(_: str) -> str:
         return (
-            "; ".join(f"{pod.name}: {pod.trouble or 'Ready'}" for pod in cluster.pods(selector)) or "no pod"
+            "; ".join(f"{pod.name}: {pod.not_ready_reason or 'Ready'}" for pod in cluster.pods(selector))
+            or "no pod"
         )
 
     pod = wait_until(

@@ -33,7 +33,7 @@ class Sides:
     remedy: str
 
     def say(self, phrase: str) -> str:
-        """A phrase of a primary and a standby, as it is said of these two."""
+        """Return a phrase of a primary and a standby, as it is said of these two."""
         return phrase.replace("primary", self.first).replace("standby", self.second)
 
 
@@ -118,7 +118,7 @@ class State:
     seconds: float
 
     def summary(self, sides: Sides = PHYSICAL) -> str:
-        """The state in a sentence."""
+        """Return the state in a sentence."""
         if self.exact:
             return f"{self.database}: both sides in the same state, at {self.lsn}"
         how = sides.say("so the standby was counted between two counts of the primary")
@@ -195,7 +195,7 @@ class Comparison(Displayable):
         return "\n".join([*lines, *self.left_out, f"Counted in {format_duration(self.seconds)}."])
 
     def checks(self, journal: Journal) -> Checks:
-        """Whether every table has the same rows on both sides, database by database."""
+        """Return whether every table has the same rows on both sides, database by database."""
         return Checks.of("Rows on both sides", self._checks(), journal)
 
     def _checks(self) -> Iterator[Check]:
@@ -226,7 +226,7 @@ class Comparisons:
         return max(self.items, key=lambda one: len(one.different))
 
     def checks(self, journal: Journal) -> Checks:
-        """The checks of each comparison, named by its standby where there are several."""
+        """Return the checks of each comparison, named by its standby where there are several."""
         if len(self.items) == 1:
             return self.items[0].checks(journal)
         named = [

@@ -215,7 +215,7 @@ class _Pair:
 
 
 def counts_of(session: Session, tables: Rows) -> Counts:
-    """The exact row count of each table, many in one statement; None where not all rows may be read.
+    """Return the exact row count of each table, many in one statement; None where not all rows may be read.
 
     `tables` as the query countable_tables gives them. No function of the server runs a query by its text
     but those of XML, which need a server that was built with libxml. A transaction that goes on keeps no
@@ -235,7 +235,7 @@ def counts_of(session: Session, tables: Rows) -> Counts:
 
 
 def same_place(inserted: int, flushed: int) -> bool:
-    """Whether everything inserted is flushed; at the start of a page the insert position skips its header."""
+    """Return whether everything inserted is flushed; at the start of a page the insert position skips its header."""
     gap = inserted - flushed
     return gap == 0 or (flushed % _PAGE == 0 and 0 < gap <= _LONGEST_HEADER)
 
@@ -246,7 +246,7 @@ def _end(*sessions: Session) -> None:
 
 
 def merged(database: str, primary: Counts, standby: Counts, after: Counts | None = None) -> list[TableCount]:
-    """The counts of both sides (and of the primary again) by table, in order of their names."""
+    """Return the counts of both sides (and of the primary again) by table, in order of their names."""
     again = primary if after is None else after
     return [
         _merged(database, key, primary, standby, again)

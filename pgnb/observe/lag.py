@@ -76,7 +76,7 @@ class Span:
 
 
 def seconds_behind(samples: Sequence[LagSample]) -> tuple[float | None, ...]:
-    """How old, in seconds, the state is that the standby shows, at each sample.
+    """Return how old, in seconds, the state is that the standby shows, at each sample.
 
     It is the time since the primary's position went beyond what the standby has replayed: 0 while nothing is
     missing, growing while a dead receiver misses something. Between two samples the primary is taken to have
@@ -140,7 +140,7 @@ class LagSeries:
         return None if first is None else first - moment
 
     def seen_after(self, moment: float) -> bool:
-        """Whether there is a sample of that time or later."""
+        """Return whether there is a sample of that time or later."""
         return bool(self.samples) and self.samples[-1].at >= moment
 
     @property
@@ -202,7 +202,7 @@ class LagSamples(Displayable):
         return "\n".join([*lines, *self.troubles])
 
     def checks(self, journal: Journal, *, wait: float = 0.0) -> Checks:
-        """Whether each standby was seen, stayed connected, and caught up within `wait` seconds of a span."""
+        """Return whether each standby was seen, stayed connected, and caught up within `wait` seconds of a span."""
         items = [check for series in self.series for check in self._checks(series, wait)]
         seen = Check("a standby was sampled", bool(items), len(self.series), "1 or more", _NOT_SEEN)
         return Checks.of("Replication lag", [seen, *items], journal)
@@ -232,7 +232,7 @@ _NOT_SEEN = "No walsender and no physical slot: see sections 2.3 and 3."
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` (0 to 1) of the values are not above."""
+    """Return the smallest value that at least `share` (0 to 1) of the values are not above."""
     ordered = sorted(values)
     return ordered[max(0, ceil(share * len(ordered)) - 1)]
 

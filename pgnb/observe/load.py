@@ -128,18 +128,5 @@ def _insert(
     return commits
 
 
-def loaded_rows(server: Server, load: Load, *, column: str = "data", schema: str = "public") -> int:
-    """How many distinct values of that load a server has; one query."""
-    if not load.transactions or not server.present:
-        return 0
-    query = compose(
-        "SELECT count(DISTINCT {column}) FROM {table} WHERE {column} LIKE {pattern}",
-        column=identifier(column),
-        table=identifier(schema, load.table),
-        pattern=f"{load.prefix}-%",
-    )
-    return int(server.scalar(query, database=load.database))
-
-
 def _short(values: Sequence[float], share: float) -> str:
     return f"{percentile(values, share) * 1000:.1f} ms"

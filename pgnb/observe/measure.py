@@ -12,8 +12,8 @@ from pgnb.core.display import Displayable, Table, key_value_table
 from pgnb.core.errors import PgnbError
 from pgnb.core.journal import Journal
 from pgnb.core.wait import wait_until
-from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.scratch import Scratch
+from pgnb.observe.write_log import DurabilityCheck, WriteLog
 from pgnb.observe.writer import Writer, stands_in_secret, start_writer
 from pgnb.postgres import Server
 from pgnb.postgres.scratch import SERVICE
@@ -27,8 +27,8 @@ class Service(Displayable):
     """What a client saw of a server: known once the block that was measured has ended."""
 
     journal: Journal = field(repr=False)
-    writing: Writing | None = None
-    found: Found | None = None
+    write_log: WriteLog | None = None
+    durability: DurabilityCheck | None = None
     failed: str = ""
     """Why the measurement did not begin or did not come to its end, although what was measured did."""
     unmeasured: str = ""
@@ -40,11 +40,11 @@ class Service(Displayable):
         """Nothing that was acknowledged is missing, and no gap was longer than `longest` seconds."""
         if (unmeasured := self._not_measured()) is not None:
             return Checks.of("The client's side", [unmeasured], self.journal)
-        if self.writing is None or self.found is None:
+        if self.write_log is None or self.durability is None:
             items = [Check.fact("service", "nothing was done that could interrupt it")]
             return Checks.of("The client's side", items, self.journal)
-        lost = Checks.of("The client's side", [self.found.check], self.journal)
-        return lost + self.writing.checks(self.journal, longest=longest)
+        lost = Checks.of("The client's side", [self.durability.check], self.journal)
+        return lost + self.write_log.checks(self.journal, longest=longest)
 
     def _not_measured(self) -> Check | None:
         """Why the measurement tells nothing; None where it came to its end, or was not asked for."""
@@ -63,11 +63,11 @@ class Service(Displayable):
     @property
     def table(self) -> Table:
         """The client's numbers."""
-        if self.writing is None:
+        if self.write_log is None:
             why = self.unmeasured or self.failed or "nothing was done that could interrupt it"
             why = self.not_started.message if self.not_started else why
             return key_value_table("The client's side", {"measured": f"no: {why}"})
-        return self.writing.table
+        return self.write_log.table
 
 
 @contextmanager
@@ -104,8 +104,8 @@ def measure_service(
             return
         try:
             yield service
-            service.writing = next_row(writer, datetime.now(UTC))
-            service.found = writer.found(afterwards or server, service.writing)
+            service.write_log = next_row(writer, datetime.now(UTC))
+            service.durability = writer.check_durability(afterwards or server, service.write_log)
         finally:
             writer.stop()
     finally:
@@ -115,7 +115,7 @@ def measure_service(
 def started(
     service: Service, server: Server, scratch: Scratch, password: str, *, host: str, other_password: str = ""
 ) -> Writer | None:
-    """The client that writes; None where there can be none, and then `service` says why."""
+    """Return the client that writes; None where there can be none, and then `service` says why."""
     references = [reference for reference in (password, other_password) if reference]
     if not all(stands_in_secret(reference, server.pod) for reference in references):
         service.unmeasured = "the password does not stand in a Secret, so that no pod can be given it"
@@ -133,8 +133,8 @@ def _primary_of(server: Server, afterwards: Server | None) -> Server:
     return afterwards if afterwards is not None and taken_over else server
 
 
-def next_row(writer: Writer, ended: datetime) -> Writing:
-    """What the client was told, once it was acknowledged a row after `ended`. Raises DeadlineExceeded."""
+def next_row(writer: Writer, ended: datetime) -> WriteLog:
+    """Return what the client was told, once it was acknowledged a row after `ended`. Raises DeadlineExceeded."""
     wait_until(
         "the client's next row",
         lambda: writer.report(ended),

@@ -42,7 +42,7 @@ class Meter:
 
     @classmethod
     def of(cls, lines: Iterable[LogLine], since: datetime | None = None) -> Meter:
-        """What a log with timestamps says: the line about a sleep comes at its end."""
+        """Return what a log with timestamps says: the line about a sleep comes at its end."""
         told = [
             (line.at, match["ms"])
             for line in lines
@@ -57,7 +57,7 @@ class Meter:
         return max(self.overslept, key=lambda gap: gap.seconds, default=None)
 
     def share(self, gap: Gap) -> float:
-        """How many seconds of a gap the meter overslept as well."""
+        """Return how many seconds of a gap the meter overslept as well."""
         low, high = bisect_right(self._ends, gap.start), bisect_left(self._starts, gap.end)
         both = (min(one.end, gap.end) - max(one.start, gap.start) for one in self.overslept[low:high])
         return sum((time.total_seconds() for time in both), 0.0)
@@ -69,7 +69,7 @@ class Meter:
         return max((one.seconds for one in self.overslept[low:high]), default=0.0)
 
     def explain(self, gap: Gap) -> str:
-        """A gap's length, and how much of it was the machine's, in words."""
+        """Return a gap's length, and how much of it was the machine's, in words."""
         length = format_duration(gap.seconds)
         if not self.ran:
             return f"{length} (the machine's share was not measured)"
@@ -86,7 +86,7 @@ class Meter:
 
 
 def is_meters(text: str) -> bool:
-    """Whether a line of a client's log is its meter's."""
+    """Return whether a line of a client's log is its meter's."""
     return text.startswith("meter: ")
 
 

@@ -9,19 +9,19 @@ from time import monotonic
 from types import TracebackType
 
 from pgnb.core.errors import ParameterError
-from pgnb.observe import vitals
+from pgnb.observe import counters
 from pgnb.observe.limits import Limits
+from pgnb.observe.poller import Poller
 from pgnb.observe.recording import Recording, Values
 from pgnb.observe.samplefile import target_of, write_samples
 from pgnb.observe.sampler import LagSampler, key_of
 from pgnb.observe.view import view_for
-from pgnb.observe.watch import Watch
 from pgnb.postgres import Server
 
 PRIMARY = "primary"
 """The primary's name in a recording; pods change, and two runs are to be compared."""
 _STORE_EVERY = 30.0
-_FIRST_LOOK = 15.0
+_FIRST_SAMPLE = 15.0
 
 
 class Monitor:
@@ -35,8 +35,8 @@ class Monitor:
         self._stop = Event()
         self._primary = primary
         self._lag = LagSampler(primary, standbys, hz=1 / interval)
-        self._watches = [
-            Watch(server, "observe/vitals", 1 / interval, self._lag.began, self._stop)
+        self._pollers = [
+            Poller(server, "observe/counters", 1 / interval, self._lag.began, self._stop)
             for server in (primary, *standbys)
         ]
         self._settings: dict[str, float | None] = {}
@@ -44,12 +44,12 @@ class Monitor:
     def __enter__(self) -> Monitor:
         """Begin, and return when each server that is there has been looked at once."""
         self._settings = dict(self._primary.fetch_one("observe/wal_settings"))
-        there = [watch for watch in self._watches if watch.server.present]
-        for watch in there:
-            watch.start()
+        there = [poller for poller in self._pollers if poller.server.present]
+        for poller in there:
+            poller.start()
         self._lag.__enter__()
-        for watch in there:
-            watch.looked.wait(_FIRST_LOOK)
+        for poller in there:
+            poller.first_sample.wait(_FIRST_SAMPLE)
         return self
 
     def __exit__(
@@ -57,25 +57,25 @@ class Monitor:
     ) -> None:
         self._stop.set()
         self._lag.__exit__(kind, error, trace)
-        for watch in self._watches:
-            watch.join()
+        for poller in self._pollers:
+            poller.join()
 
     def recording(self, path: str = "") -> Recording:
-        """What was seen until now."""
+        """Return what was seen until now."""
         lag, names = self._lag.samples(), self._lag.names
-        looks = [list(watch.looks) for watch in self._watches]
-        times = vitals.grid(lag, looks)
-        of = {names.get(key_of(one[-1].rows[0]), ""): one for one in looks[1:] if one}
+        samples = [list(poller.samples) for poller in self._pollers]
+        times = counters.grid(lag, samples)
+        of = {names.get(key_of(one[-1].rows[0]), ""): one for one in samples[1:] if one}
         columns: dict[tuple[str, str], Values] = {}
-        found = {PRIMARY: vitals.columns_of_primary(self._lag.positions, looks[0], lag.hz)}
+        found = {PRIMARY: counters.columns_of_primary(self._lag.positions, samples[0], lag.hz)}
         found |= {
-            series.name: vitals.columns_of_standby(series, of.get(series.name, ()), lag.hz)
+            series.name: counters.columns_of_standby(series, of.get(series.name, ()), lag.hz)
             for series in lag.series
         }
         for subject, measures in found.items():
             for measure, points in measures.items():
-                columns[subject, measure] = vitals.row_of(points, times)
-        troubles = dict.fromkeys([*lag.troubles, *(t for watch in self._watches for t in watch.troubles)])
+                columns[subject, measure] = counters.row_of(points, times)
+        troubles = dict.fromkeys([*lag.troubles, *(t for poller in self._pollers for t in poller.troubles)])
         return Recording(
             lag.began, 1 / lag.hz, times, columns, PRIMARY, self._settings, tuple(troubles), path
         )

@@ -33,8 +33,8 @@ def timed_phase(journal: Journal, phases: list[Entry], target: str, name: str) -
 
 
 def measured_silence(service: Service | None) -> Silence | None:
-    """The longest gap in a client's writes; None where none was measured."""
-    gap = service.writing.longest if service and service.writing else None
+    """Return the longest gap in a client's writes; None where none was measured."""
+    gap = service.write_log.longest if service and service.write_log else None
     return (gap.start, gap.end) if gap is not None else None
 
 
@@ -46,7 +46,7 @@ def plot_phases(
     *,
     lost: Entry | None = None,
 ) -> Plot:
-    """Each phase as a bar, and the time without writes, where it was measured, `by` whom.
+    """Return each phase as a bar, and the time without writes, where it was measured, `by` whom.
 
     `lost` is the time whose commits are lost, with their number as its result.
     """
@@ -56,7 +56,7 @@ def plot_phases(
 def phases_title(
     path: str, phases: Sequence[Entry], silent: Silence | None, by: str, *, lost: Entry | None = None
 ) -> str:
-    """What the phases took, how long nobody could write, and what is lost; empty without a phase."""
+    """Return what the phases took, how long nobody could write, and what is lost; empty without a phase."""
     if not phases:
         return ""
     count, total = len(phases), sum(phase.seconds for phase in phases)

@@ -83,15 +83,15 @@ class Recording(Displayable):
         return self.times[-1] if self.times else 0.0
 
     def values(self, subject: str, measure: str) -> Values:
-        """A column; nothing but None where there is none."""
+        """Return a column; nothing but None where there is none."""
         return self.columns.get((subject, measure), (None,) * len(self.times))
 
     def known(self, subject: str, measure: str) -> list[float]:
-        """A column's values without the points at which nothing was seen."""
+        """Return a column's values without the points at which nothing was seen."""
         return [value for value in self.values(subject, measure) if value is not None]
 
     def counted(self, subject: str, measure: str) -> float:
-        """How much a counter grew; a server whose statistics began anew meanwhile is counted on from 0."""
+        """Return how much a counter grew; a server whose statistics began anew meanwhile is counted on from 0."""
         return sum(
             later - max(0.0, earlier) if later >= earlier else later
             for earlier, later in pairwise(self.known(subject, measure))
@@ -103,7 +103,7 @@ class Recording(Displayable):
         return sum(known) / len(known) if known else None
 
     def at_least(self, subject: str, measure: str, share: float) -> float | None:
-        """The value that `share` (0 to 1) of the known ones are not above; 1 is the maximum."""
+        """Return the value that `share` (0 to 1) of the known ones are not above; 1 is the maximum."""
         known = self.known(subject, measure)
         return percentile(known, share) if known else None
 
@@ -119,7 +119,7 @@ class Recording(Displayable):
         return "\n".join([wrote, *(standbys or ["No standby: neither connected nor with a slot"])])
 
     def checks(self, limits: Limits, journal: Journal) -> Checks:
-        """The recording held against the limits; each standby by itself."""
+        """Return the recording held against the limits; each standby by itself."""
         items = [check for name in self.standbys for check in _checks(self, name, limits)]
         seen = Check(
             "a standby was seen",
@@ -143,7 +143,7 @@ class Recording(Displayable):
         return Table.of(columns, rows, title="Sampled", note="\n".join([*lines, *self.troubles]))
 
     def ordered(self) -> Iterator[tuple[str, str]]:
-        """The columns in a reader's order, without those in which nothing was seen or counted."""
+        """Yield the columns in a reader's order, without those in which nothing was seen or counted."""
         for subject in (self.primary, *self.standbys):
             for measure, (_, kind) in MEASURES.items():
                 counter = kind in ("count", "counted seconds")
@@ -152,7 +152,7 @@ class Recording(Displayable):
 
 
 def spelled(value: float | None, kind: Kind) -> str:
-    """A value in the unit of its kind."""
+    """Return a value in the unit of its kind."""
     if value is None:
         return "–"
     words = {

@@ -20,7 +20,6 @@ from pgnb.core.journal import Journal
 from pgnb.core.wait import SHOWN_AFTER, Progress
 from pgnb.postgres import Server
 from pgnb.postgres.disk import Space, space_of
-from pgnb.postgres.route import ThroughPod
 from pgnb.postgres.rows import Rows
 
 XMIN_AGE = 10_000_000
@@ -147,7 +146,7 @@ class Retention(Displayable):
         )
 
     def checks(self, journal: Journal, *, least_hours: float = 24.0) -> Checks:
-        """What limits the WAL kept back, and for how long a standby may be away; all of it is advice."""
+        """Return what limits the WAL kept back, and for how long a standby may be away; all of it is advice."""
         items = [*self._limit_checks(), *(c for slot in self.slots for c in self._checks(slot, least_hours))]
         return Checks.of(f"WAL that {self.server} keeps", items, journal)
 
@@ -208,7 +207,7 @@ class Retention(Displayable):
 
 
 def about(seconds: float | None) -> str:
-    """A time to come, no more exact than a rate of some seconds makes it: about 14 days, about 3 hours."""
+    """Return a time to come, no more exact than a rate of some seconds makes it: about 14 days, about 3 hours."""
     if seconds is None:
         return format_duration(None)
     for size, name in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
@@ -239,7 +238,7 @@ def measure_retention(server: Server, *, seconds: float = 10.0) -> Retention:
 
 
 def between(name: str, before: Rows, after: Rows, seconds: float, space: Space | None) -> Retention:
-    """What two looks, `seconds` apart, amount to."""
+    """Return what two looks, `seconds` apart, amount to."""
     now = after[0]
     earlier = {row["name"]: row["retained"] for row in before}
     return Retention(
@@ -268,8 +267,8 @@ def between(name: str, before: Rows, after: Rows, seconds: float, space: Space |
 
 
 def wal_space(server: Server) -> Space | None:
-    """The volume that pg_wal lies on; None where the server is not reached through its pod."""
-    if not isinstance(server.route, ThroughPod):
+    """Return the volume that pg_wal lies on; None for an absent server."""
+    if not server.present:
         return None
     return space_of(server, f"{server.facts.data_directory}/pg_wal")
 

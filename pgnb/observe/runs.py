@@ -100,7 +100,7 @@ def _named(text: str) -> Path:
 
 
 def _last(now: Recording) -> Path | None:
-    """The newest samples of another run on the same system; records are named by their time."""
+    """Return the newest samples of another run on the same system; records are named by their time."""
     if not now.path:
         return None
     own = Path(now.path).resolve()

@@ -16,7 +16,7 @@ FILE = "samples.csv"
 
 
 def target_of(path: str, journal: Journal) -> Path | None:
-    """Where a run's samples go: the path, else beside its record, else nowhere."""
+    """Return where a run's samples go: the path, else beside its record, else nowhere."""
     if path:
         return Path(path).expanduser()
     return journal.path.parent / FILE if journal.path else None
@@ -43,7 +43,7 @@ def write_samples(recording: Recording, path: Path) -> None:
 
 
 def read_samples(path: Path) -> Recording:
-    """A recording from its file. Raises ParameterError for a file that is none."""
+    """Return a recording from its file. Raises ParameterError for a file that is none."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             header, *lines = list(csv.reader(file))

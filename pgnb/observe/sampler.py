@@ -15,11 +15,11 @@ from typing import Any
 from pgnb.core.errors import DeadlineExceeded, ParameterError
 from pgnb.core.wait import wait_until
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries, Span
-from pgnb.observe.watch import Look, Watch
+from pgnb.observe.poller import Poller, Sample
 from pgnb.postgres import Server
 from pgnb.postgres.session import Row
 
-_FIRST_LOOK = 15.0
+_FIRST_SAMPLE = 15.0
 """Seconds for the first look, which may have to open the way to the pod."""
 _FROM_PRIMARY = (
     "sent",
@@ -55,41 +55,41 @@ class LagSampler:
         self.began_at = datetime.now(UTC)
         self._stop = Event()
         self._spans: list[Span] = []
-        self._primary = self._watch(primary, "observe/lag_primary")
-        self._standbys = [self._watch(standby, "observe/lag_standby") for standby in standbys]
+        self._primary = self._poller(primary, "observe/lag_primary")
+        self._standbys = [self._poller(standby, "observe/lag_standby") for standby in standbys]
 
-    def _watch(self, server: Server, query: str) -> Watch:
-        return Watch(server, query, self.hz, self.began, self._stop)
+    def _poller(self, server: Server, query: str) -> Poller:
+        return Poller(server, query, self.hz, self.began, self._stop)
 
     def __enter__(self) -> LagSampler:
         """Begin, and return when each server that is there has been looked at once."""
-        present = [watch for watch in self._watches if watch.server.present]
-        for watch in present:
-            watch.start()
-        for watch in present:
-            watch.looked.wait(_FIRST_LOOK)
+        present = [poller for poller in self._pollers if poller.server.present]
+        for poller in present:
+            poller.start()
+        for poller in present:
+            poller.first_sample.wait(_FIRST_SAMPLE)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        for watch in self._watches:
-            watch.join()
+        for poller in self._pollers:
+            poller.join()
 
     @property
-    def _watches(self) -> list[Watch]:
+    def _pollers(self) -> list[Poller]:
         return [self._primary, *self._standbys]
 
     @property
     def names(self) -> dict[str, str]:
         """The standbys seen until now: what their rows are known by (`key_of`), and their names."""
-        return names_of(settled(self._primary.looks))
+        return names_of(merge_pending_slots(self._primary.samples))
 
     @property
     def positions(self) -> list[tuple[float, int]]:
         """Where the primary's WAL was: seconds since the beginning, bytes."""
-        return [(look.at, look.rows[0]["position"]) for look in list(self._primary.looks)]
+        return [(sample.at, sample.rows[0]["position"]) for sample in list(self._primary.samples)]
 
     @contextmanager
     def span(self, label: str) -> Iterator[None]:
@@ -118,36 +118,38 @@ class LagSampler:
             )
 
     def samples(self) -> LagSamples:
-        """What was seen until now."""
+        """Return what was seen until now."""
         return LagSamples(
-            series=merge(self._primary.looks, [watch.looks for watch in self._standbys], self.hz),
+            series=merge(self._primary.samples, [poller.samples for poller in self._standbys], self.hz),
             spans=tuple(self._spans),
             hz=self.hz,
             began=self.began_at,
-            skipped=sum(watch.skipped for watch in self._watches),
-            troubles=tuple(trouble for watch in self._watches for trouble in watch.troubles),
+            skipped=sum(poller.skipped for poller in self._pollers),
+            troubles=tuple(trouble for poller in self._pollers for trouble in poller.troubles),
         )
 
 
-def merge(primary: Sequence[Look], standbys: Sequence[Sequence[Look]], hz: float) -> tuple[LagSeries, ...]:
+def merge(
+    primary: Sequence[Sample], standbys: Sequence[Sequence[Sample]], hz: float
+) -> tuple[LagSeries, ...]:
     """Samples of each standby from what the primary and the standbys said at about the same time.
 
     A standby is known by its slot, or, where it has none, by its application_name; a look of its own counts
     when it is not further away in time than one and a half ticks.
     """
-    primary = settled(primary)
+    primary = merge_pending_slots(primary)
     names = names_of(primary)
-    own = {key_of(looks[-1].rows[0]): looks for looks in standbys if looks}
+    own = {key_of(samples[-1].rows[0]): samples for samples in standbys if samples}
     return tuple(
         LagSeries(names[key], tuple(_samples(key, primary, own.get(key, ()), 1.5 / hz))) for key in names
     )
 
 
-def settled(primary: Sequence[Look]) -> list[Look]:
-    """The looks, with a walsender that has not taken its slot yet put to that slot: it is one standby."""
-    rows = [row for look in primary for row in look.rows]
+def merge_pending_slots(primary: Sequence[Sample]) -> list[Sample]:
+    """Return the looks, with a walsender that has not taken its slot yet put to that slot: it is one standby."""
+    rows = [row for sample in primary for row in sample.rows]
     owners = {row["slot_name"]: row["application_name"] for row in rows if row["slot_name"] and row["state"]}
-    return [replace(look, rows=list(_joined(look.rows, owners))) for look in primary]
+    return [replace(sample, rows=list(_joined(sample.rows, owners))) for sample in primary]
 
 
 def _joined(rows: Sequence[Row], owners: Mapping[str, str]) -> Iterator[Row]:
@@ -162,30 +164,30 @@ def _joined(rows: Sequence[Row], owners: Mapping[str, str]) -> Iterator[Row]:
             yield row
 
 
-def names_of(primary: Sequence[Look]) -> dict[str, str]:
-    """Each standby's key, with the name that a reader knows it by: its application_name, or its slot's."""
+def names_of(primary: Sequence[Sample]) -> dict[str, str]:
+    """Return each standby's key, with the name that a reader knows it by: its application_name, or its slot's."""
     names: dict[str, str] = {}
-    for row in (row for look in primary for row in look.rows):
+    for row in (row for sample in primary for row in sample.rows):
         if key := key_of(row):
             names[key] = str(row["application_name"] or names.get(key) or row["slot_name"])
     return names
 
 
 def key_of(row: Row) -> str:
-    """What a standby's rows are known by on both sides: its slot, or, where it has none, its name."""
+    """Return what a standby's rows are known by on both sides: its slot, or, where it has none, its name."""
     return str(row["slot_name"] or row["application_name"] or "")
 
 
-def _samples(key: str, primary: Sequence[Look], own: Sequence[Look], near: float) -> Iterator[LagSample]:
+def _samples(key: str, primary: Sequence[Sample], own: Sequence[Sample], near: float) -> Iterator[LagSample]:
     nearest = _nearest(own)
-    for look in primary:
-        row = next((row for row in look.rows if key_of(row) == key), None)
-        sample = LagSample(look.at, look.rows[0]["position"])
+    for answer in primary:
+        row = next((row for row in answer.rows if key_of(row) == key), None)
+        sample = LagSample(answer.at, answer.rows[0]["position"])
         if row is not None:
             known = {name: row[name] for name in ("position", *_FROM_PRIMARY)}
             sample = replace(sample, **known, **_words(row))
-        itself = nearest(look.at)
-        if itself is not None and abs(itself.at - look.at) <= near:
+        itself = nearest(answer.at)
+        if itself is not None and abs(itself.at - answer.at) <= near:
             sample = replace(sample, **_own_words(itself.rows[0]))
         yield sample
 
@@ -198,11 +200,13 @@ def _own_words(row: Row) -> dict[str, Any]:
     return {name: row[name] for name in ("received", "replayed", "receiver", "pause_state")}
 
 
-def _nearest(looks: Sequence[Look]) -> Callable[[float], Look | None]:
-    times = [look.at for look in looks]
+def _nearest(samples: Sequence[Sample]) -> Callable[[float], Sample | None]:
+    times = [sample.at for sample in samples]
 
-    def find(at: float) -> Look | None:
+    def find(at: float) -> Sample | None:
         index = bisect_left(times, at)
-        return min(looks[max(0, index - 1) : index + 1], key=lambda look: abs(look.at - at), default=None)
+        return min(
+            samples[max(0, index - 1) : index + 1], key=lambda sample: abs(sample.at - at), default=None
+        )
 
     return find

@@ -43,7 +43,7 @@ class Scratch:
                 )
 
     def plan_create(self) -> Change:
-        """A plan that makes the database and the table; nothing to do when both are there.
+        """Return a plan that makes the database and the table; nothing to do when both are there.
 
         Raises GateClosed when there is a database of that name that is no scratch database.
         """
@@ -72,7 +72,7 @@ class Scratch:
         )
 
     def plan_drop(self) -> Change:
-        """A plan that drops the database with what is in it; nothing to do with `keep`, or without one."""
+        """Return a plan that drops the database with what is in it; nothing to do with `keep`, or without one."""
         title, comment = f"drop scratch database {self.database}", self._comment()
         if self.keep or comment is None:
             note = "kept, as asked" if self.keep and comment else "There is no such database."
@@ -99,14 +99,14 @@ class Scratch:
         return Rows([row for value in values for row in self._insert(value)], ("id", "data", "created_at"))
 
     def rows(self, server: Server, limit: int = 20) -> Rows:
-        """The newest rows of the table as a server has them: `server` may be a standby."""
+        """Return the newest rows of the table as a server has them: `server` may be a standby."""
         if self.server.journal.dry_run and self._comment() is None:
             return Rows()
         query = compose("SELECT * FROM {} ORDER BY id DESC LIMIT {}", identifier("public", self.table), limit)
         return server.query(query, database=self.database)
 
     def same_rows(self, *standbys: Server) -> Checks:
-        """Whether each standby reads the same newest rows as the primary, for `verify`."""
+        """Return whether each standby reads the same newest rows as the primary, for `verify`."""
         wanted = self.rows(self.server)
         items = [
             Check(
@@ -130,7 +130,7 @@ class Scratch:
         self.plan_drop().apply()
 
     def _comment(self) -> str | None:
-        """The database's comment, "" without one; None when the database is not there.
+        """Return the database's comment, "" without one; None when the database is not there.
 
         One that was killed on the way to its comment counts as commented.
         """

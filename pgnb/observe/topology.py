@@ -81,7 +81,7 @@ class Topology(Displayable):
     links: tuple[Link, ...]
 
     def node(self, name: str) -> Node | None:
-        """The node of that name."""
+        """Return the node of that name."""
         return next((node for node in self.nodes if node.name == name), None)
 
     @property
@@ -199,7 +199,7 @@ def _links(node: Node, rows: Sequence[Row], nodes: Sequence[Node]) -> list[Link]
 
 
 def _target(row: Row, sender: Node, nodes: Sequence[Node]) -> str:
-    """The standby at the other end: of this primary's copies the one at the walsender's address.
+    """Return the standby at the other end: of this primary's copies the one at the walsender's address.
 
     Where addresses are translated on the way, or several share one, the slot that it is set to decides.
     """
@@ -213,7 +213,7 @@ def _target(row: Row, sender: Node, nodes: Sequence[Node]) -> str:
 
 
 def _named(nodes: Sequence[Node], links: Sequence[Link]) -> tuple[Node, ...]:
-    """A standby that nobody sends to says so."""
+    """Return a standby that nobody sends to says so."""
     fed = {link.target for link in links}
     lonely = "no server here sends to it"
     return tuple(
@@ -266,7 +266,7 @@ def _sender(topology: Topology, node: Node) -> str | Cell:
 
 
 def words(link: Link) -> str:
-    """A link's state in words: bytes and seconds by their units, idle as idle."""
+    """Return a link's state in words: bytes and seconds by their units, idle as idle."""
     if link.unused_slot:
         return (
             f"slot {link.slot}: unused, keeps {format_bytes(link.retained)} ({link.wal_status or 'no WAL'})"

@@ -28,7 +28,7 @@ class View(Protocol):
 
 
 def view_for(seconds: float, limits: Limits, *, headless: bool) -> View:
-    """The view that suits: nobody looks at a plot that grows in a run without a reader."""
+    """Return the view that suits: nobody looks at a plot that grows in a run without a reader."""
     return _Line(seconds) if headless or not in_notebook() else _Growing(limits)
 
 

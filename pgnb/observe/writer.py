@@ -15,8 +15,8 @@ from pgnb.cluster import Cluster, HelperPod, LogLine, Pod
 from pgnb.cluster.security import User, server_user
 from pgnb.core.errors import NotFound, ParameterError
 from pgnb.core.wait import wait_until
-from pgnb.observe.acknowledged import Found, Writing, writing_of
 from pgnb.observe.scratch import Scratch
+from pgnb.observe.write_log import DurabilityCheck, WriteLog, write_log_of
 from pgnb.postgres import Server, compose, identifier
 from pgnb.postgres.progress import wait_replayed
 from pgnb.postgres.queries import sql_of
@@ -47,11 +47,11 @@ class Writer:
     own: str = ""
     """The pod's name when `start_client` made it."""
 
-    def report(self, since: datetime | None = None) -> Writing:
-        """What the client was told, since its beginning or since a time. Raises NotFound without a pod."""
+    def report(self, since: datetime | None = None) -> WriteLog:
+        """Return what the client was told, since its beginning or since a time. Raises NotFound without a pod."""
         asked = datetime.now(UTC)  # Before the log is read: a slow answer is no time without a row.
         lines = [line for pod in self._pods() for line in self._log(pod, since)]
-        return writing_of(self.selector.rpartition("=")[2], lines, asked, since)
+        return write_log_of(self.selector.rpartition("=")[2], lines, asked, since)
 
     def _pods(self) -> tuple[Pod, ...]:
         pods = self.cluster.pods(self.selector)
@@ -67,18 +67,20 @@ class Writer:
             return []  # It has no log yet; the API would refuse to read it.
         return list(self.cluster.logs(pod, timestamps=True, since_time=since, limit_bytes=_LOG_LIMIT))
 
-    def found(self, server: Server, writing: Writing, *, lsn: str = "", timeout: float = 60.0) -> Found:
+    def check_durability(
+        self, server: Server, write_log: WriteLog, *, lsn: str = "", timeout: float = 60.0
+    ) -> DurabilityCheck:
         """Look for the acknowledged rows on a server; on a standby, once it has replayed up to `lsn`."""
         if lsn:
             wait_replayed(server, lsn, timeout)
         query = compose(
             sql_of("observe/missing_ids", server.facts.major),
-            ids=list(writing.ids),
+            ids=list(write_log.ids),
             table=identifier(self.schema, self.table),
             column=identifier(self.column),
         )
         missing = server.query(query, database=self.database)
-        return Found(server.name, writing.acknowledged, [row["id"] for row in missing])
+        return DurabilityCheck(server.name, write_log.acknowledged, [row["id"] for row in missing])
 
     def stop(self) -> None:
         """Remove the pod that start_client made; nothing for a client that was there before."""
@@ -183,7 +185,7 @@ def _spec(primary: Server, passwords: Mapping[str, str], address: tuple[str, int
 
 
 def _secret_of(reference: str, pod: Pod) -> tuple[str, str] | None:
-    """The Secret and its key that a password's reference leads to; None where no password is asked for."""
+    """Return the Secret and its key that a password's reference leads to; None where no password is asked for."""
     scheme, _, rest = reference.partition(":")
     if not reference:
         return None
@@ -201,7 +203,7 @@ def _secret_of(reference: str, pod: Pod) -> tuple[str, str] | None:
 
 
 def stands_in_secret(reference: str, pod: Pod) -> bool:
-    """Whether a password's reference leads to a Secret, from which a pod can take it."""
+    """Return whether a password's reference leads to a Secret, from which a pod can take it."""
     try:
         return _secret_of(reference, pod) is not None
     except ParameterError:

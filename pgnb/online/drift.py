@@ -10,7 +10,6 @@ from pgnb.core.checks import Check, Checks
 from pgnb.postgres import Server
 from pgnb.postgres.config.configmap import SETTINGS_KEY, drift
 from pgnb.postgres.config.conftext import MANAGED_FILE
-from pgnb.postgres.route import ThroughPod
 
 _OURS = (MANAGED_FILE, "postgresql.auto.conf")
 _ROLE = ("primary_conninfo", "primary_slot_name", "restore_command", "recovery_target_timeline")
@@ -22,7 +21,7 @@ def config_map_of(server: Server, given: str) -> str:
 
     Empty if there is none: the server then keeps its configuration in its own files only.
     """
-    if given or not isinstance(server.route, ThroughPod):
+    if given or not server.present:
         return given
     for mount in server.pod.mounts:
         found = server.cluster.get("configmaps", mount.name) if mount.source == "configMap" else None

@@ -96,4 +96,4 @@ def _values(server: Server, desired: DesiredSettings) -> dict[str, int]:
     """Return the future value of each limit that is set; the present one where that is enough."""
     named = {name: value for name, value in desired.items() if name.lower() in STANDBY_LIMITS}
     found = server.settings(named) if named else ()
-    return {s.name: int(s.value if s.met or s.wish is None else s.wish.value) for s in found}
+    return {s.name: int(s.value if s.met or s.desired is None else s.desired.value) for s in found}

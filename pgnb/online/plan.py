@@ -56,7 +56,7 @@ class OnlineChange(Change):
         return Table.of(columns, rows, title="Settings", note="" if rows else "No setting was given.")
 
     def _row(self, one: ServerChange, setting: Setting) -> tuple[object, ...]:
-        desired = Cell(setting.wish_display, "good" if setting.met else "warn")
+        desired = Cell(setting.desired_display, "good" if setting.met else "warn")
         return (
             one.server.name,
             setting.name,

@@ -12,7 +12,6 @@ from pgnb.core.journal import Journal
 from pgnb.core.secrecy import MASK
 from pgnb.postgres import Server
 from pgnb.postgres.config.settings import Setting
-from pgnb.postgres.route import ThroughPod
 
 _JOURNAL = "journal.jsonl"
 _KINDS = ("previous", "former")
@@ -91,4 +90,4 @@ def _parsed(texts: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 def _key(server: Server) -> str:
     """Return what identifies a server in every run."""
-    return server.selector if isinstance(server.route, ThroughPod) else server.name
+    return server.selector if server.present else server.name

@@ -41,7 +41,7 @@ def _of_server(primary: Server, ordered: OrderedSettings) -> Iterable[Check]:
 
 def _bytes(setting: Setting) -> int | None:
     """Return the desired size; None for no limit (-1)."""
-    size = int(setting.wish.value if setting.wish else setting.value)
+    size = int(setting.desired.value if setting.desired else setting.value)
     return None if size < 0 else size * _MB
 
 
@@ -70,7 +70,7 @@ def _room_checks(server: Server, setting: Setting) -> Iterable[Check]:
 
 def _feedback_checks(primary: Server, standby: Server, changed: Mapping[str, Setting]) -> Iterable[Check]:
     """Warn of hot_standby_feedback: the primary keeps dead rows, also after the standby stops (fact 28)."""
-    wish = changed[_FEEDBACK].wish
+    wish = changed[_FEEDBACK].desired
     if wish is None or wish.value != "on":
         return
     oldest = primary.scalar("SELECT max(pg_catalog.age(xmin)) FROM pg_catalog.pg_replication_slots")

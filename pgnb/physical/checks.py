@@ -9,7 +9,6 @@ from pgnb.physical.sizing import standby_limit_checks
 from pgnb.physical.slots import Slot, slots
 from pgnb.physical.status import Receiver, Sender, receiver, senders
 from pgnb.postgres import Server
-from pgnb.postgres.route import ThroughPod
 
 _LOG = "Read the standby's log: it names pg_hba.conf, password, slot or timeline."
 
@@ -138,8 +137,8 @@ def _lasting(primary: Server, standby: Server, seen: Receiver, sender: Sender | 
 def _address_check(standby: Server, sender: Sender | None) -> Check:
     """Check that no other pod uses this name; an address of no pod is that of a Service or node between."""
     own, others = "", dict[str, str]()
-    if isinstance(standby.route, ThroughPod):
-        own, cluster = standby.route.pod.ip, standby.route.cluster
+    if standby.present:
+        own, cluster = standby.pod.ip, standby.cluster
         pods = [(pod["metadata"]["name"], pod.get("status") or {}) for pod in cluster.list("pods")]
         others = {status["podIP"]: name for name, status in pods if status.get("podIP") not in (None, own)}
     address = (sender.address if sender else None) or "not visible"

@@ -13,9 +13,9 @@ from pgnb.physical.sizing import STANDBY_LIMITS
 from pgnb.physical.target import Target
 from pgnb.postgres.config.conftext import (
     MANAGED_FILE,
-    managed,
     settings_of,
     with_include,
+    with_managed_settings,
     with_settings,
     without,
 )
@@ -84,7 +84,7 @@ def configure(helper: Helper, directory: str, role: Role, *, elsewhere: bool = F
 def _include(helper: Helper, directory: str, main: str, settings: Mapping[str, str]) -> None:
     """Write the settings to the managed file, and include it at the end of the main file."""
     own = _read(helper, f"{directory}/{MANAGED_FILE}")
-    _write(helper, f"{directory}/{MANAGED_FILE}", own, managed(own, settings))
+    _write(helper, f"{directory}/{MANAGED_FILE}", own, with_managed_settings(own, settings))
     names = frozenset(name.lower() for name in settings)
     _write(helper, f"{directory}/postgresql.conf", main, with_include(main, names))
 

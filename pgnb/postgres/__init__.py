@@ -1,11 +1,10 @@
 """One PostgreSQL server in a pod: sessions, facts, configuration, and the plans that change it."""
 
-from pgnb.postgres.config.hba import HbaRules
+from pgnb.postgres.config.hba import HbaRules, pod_networks
 from pgnb.postgres.config.hbarule import Client, HbaRule, replication_rules
 from pgnb.postgres.config.settings import Setting, SettingsTable
 from pgnb.postgres.facts import Facts
 from pgnb.postgres.find import find_server
-from pgnb.postgres.networks import pod_networks
 from pgnb.postgres.roles import role_checks
 from pgnb.postgres.rows import Rows
 from pgnb.postgres.server import Server

@@ -1,4 +1,4 @@
-"""Connection texts (keyword = value), as primary_conninfo and libpq's tools take them."""
+"""Connection strings (keyword = value), as in primary_conninfo and for libpq's tools."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _TELLING = ("host", "port", "user", "application_name", "passfile", "password", 
 
 
 def conninfo(parts: Mapping[str, str | int]) -> str:
-    """`host=… port=…`, with quotes where libpq needs them (the manual, 32.1.1.1); empty values left out."""
+    """Return `host=… port=…`, quoted as libpq requires (the manual, 32.1.1.1), without empty values."""
     return " ".join(f"{key}={quote(str(value))}" for key, value in parts.items() if str(value))
 
 
 def parts_of(text: str) -> dict[str, str]:
-    """What a connection's text says, unquoted; nothing from a URI."""
+    """Return the keywords and values of a connection string, unquoted; nothing from a URI."""
     return {key: _unquoted(value) for key, value in _PAIR.findall(text)} if "://" not in text else {}
 
 
@@ -27,28 +27,28 @@ def _unquoted(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL)
 
 
-def merged(text: str, wished: str) -> str:
-    """A connection led elsewhere: what `wished` says, and of the former text whatever else it said.
+def merged(text: str, desired: str) -> str:
+    """Return a connection string with the values of `desired`; other values are kept.
 
-    A password is left out (a passfile has it), and so is an address that would win over the host.
+    A password is left out (a passfile has it), and so is an address that would override the host.
     """
     kept = {key: value for key, value in parts_of(text).items() if key not in ("password", "hostaddr")}
-    return conninfo(kept | parts_of(wished))
+    return conninfo(kept | parts_of(desired))
 
 
 def quote(value: str) -> str:
-    """A value as libpq reads it back."""
+    """Return a value quoted for libpq."""
     if _PLAIN.match(value):
         return value
     return "'" + value.replace("\\", r"\\").replace("'", r"\'") + "'"
 
 
 def shown(text: str) -> str:
-    """What a reader wants of a receiver's connection: where, as whom, under which name; no password."""
+    """Return where a receiver connects to, as which user, by which name; without a password."""
     pairs = _PAIR.findall(without_password(text))
     return " ".join(f"{key}={value}" for key, value in pairs if key in _TELLING)
 
 
 def without_password(text: str) -> str:
-    """The same text with every secret's value blanked, wherever it came from."""
+    """Return the text with every secret's value masked."""
     return masked(text)

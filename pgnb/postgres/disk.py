@@ -1,4 +1,4 @@
-"""What the server's container says about its disk, its tools and its user; one command each, no change."""
+"""Read disk, programs and user of the server's container; one command each, no change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MISSING = 'for tool; do command -v "$tool" >/dev/null || echo "$tool"; done'
 
 @dataclass(frozen=True)
 class Space:
-    """A file system: its size and what is free of it, in bytes."""
+    """A file system: its size and free space, in bytes."""
 
     path: str
     size: int
@@ -22,7 +22,7 @@ class Space:
 
 
 def space_of(server: Server, path: str) -> Space:
-    """The file system of a path in the container, by `df`. Raises ExecFailed, ServerError."""
+    """Return the file system of a path in the container, by `df`. Raises ExecFailed, ServerError."""
     result = server.cluster.exec(server.pod, ["df", "-Pk", path])
     fields = result.text.splitlines()[-1].split()
     if len(fields) < 6 or not (fields[1].isdigit() and fields[3].isdigit()):
@@ -31,14 +31,14 @@ def space_of(server: Server, path: str) -> Space:
 
 
 def wal_directory(server: Server) -> str:
-    """Where pg_wal lies: below the data directory, or where its link leads; by a `readlink` of any image."""
+    """Return the directory of pg_wal: below the data directory, or the target of its link (`readlink`)."""
     directory = server.facts.data_directory
     link = server.cluster.exec(server.pod, ["readlink", "--", f"{directory}/pg_wal"], check=False).text
     return posixpath.normpath(posixpath.join(directory, link or "pg_wal"))
 
 
 def missing_tools(server: Server, tools: Sequence[str]) -> list[str]:
-    """Those of the server's own programs that its image does not have."""
+    """Return the server's own programs that its image does not have."""
     paths = {server.facts.tool(tool): tool for tool in tools}
     result = server.cluster.exec(server.pod, ["sh", "-c", _MISSING, "pgnb", *paths])
     return [paths[line] for line in result.text.splitlines() if line in paths]

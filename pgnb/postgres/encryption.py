@@ -1,9 +1,9 @@
-"""How a session is encrypted: $PGNB_SSLMODE, and libpq's own $PGSSLROOTCERT, $PGSSLCERT and $PGSSLKEY.
+"""Encryption of a session: $PGNB_SSLMODE, and libpq's own $PGSSLROOTCERT, $PGSSLCERT and $PGSSLKEY.
 
-Over the relay of a port-forward the API server's TLS carries a session to the node, and says which pod it
-is. So `prefer` goes there unencrypted through the relay's Unix socket, and encrypts only where the server
-demands it. A session inside the cluster has nothing but its own TLS. PGSSLMODE and PGHOST are left alone:
-they speak of the servers that a person connects to otherwise.
+Over the relay of a port-forward the API server's TLS carries a session to the node, and identifies the pod.
+So `prefer` connects unencrypted through the relay's Unix socket, and encrypts only if the server requires it.
+A session inside the cluster has only its own TLS. PGSSLMODE and PGHOST are ignored, because they are about
+other servers that the user connects to.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ NAME_VARIABLE = "PGNB_SSL_NAME"
 _ALWAYS = MODES[3:]
 _VERIFIED = MODES[4:]
 _DEMANDED = re.compile(r"no encryption|SSL off|pg_hba\.conf")
-"""The server's words where no rule lets an unencrypted session in; the file's name is never translated."""
+"""The server's text if no rule admits an unencrypted session; the file's name is never translated."""
 _REQUIRE_AUTH_SINCE = 160000
 
 
 def attempts() -> Iterator[bool]:
-    """Whether to encrypt, in the order to try: the next one only where `demanded` says so."""
+    """Yield whether to encrypt, in the order to try: the next one only if `demanded` says so."""
     mode = _mode()
     if mode not in _ALWAYS:
         yield False
@@ -35,20 +35,21 @@ def attempts() -> Iterator[bool]:
 
 
 def demanded(words: str) -> bool:
-    """Whether a server that refused an unencrypted session in these words may take an encrypted one."""
+    """Return whether a server that refused a session with this text may accept an encrypted one."""
     return _DEMANDED.search(words) is not None
 
 
 def lacks_tls(words: str) -> bool:
-    """Whether these words are of a server that has no TLS."""
+    """Return whether this is the text of a server without TLS."""
     return "does not support SSL" in words
 
 
 def options(host: str, libpq: int, *, encrypted: bool) -> Mapping[str, Any]:
-    """Host and TLS of one connection, for libpq of that version; `host` is a directory for a Unix socket.
+    """Return host and TLS options of one connection, for that libpq version; `host` may be a socket
+    directory.
 
-    A server that is reached directly, and whose certificate is not verified, may be anybody: the password is
-    not sent to it in the clear. Raises ParameterError for a mode that is none, or that cannot be held.
+    Without a verified certificate, a server that is reached directly may be another one: the password is not
+    sent to it in clear text. Raises ParameterError for an invalid mode, or one that is not possible here.
     """
     mode = _mode()
     if host.startswith("/"):
@@ -66,18 +67,18 @@ def _mode() -> str:
     mode = os.environ.get(MODE_VARIABLE) or "prefer"
     if mode not in MODES:
         raise ParameterError(
-            f"{MODE_VARIABLE} is {mode!r}, which is no sslmode of libpq",
-            remedy=f"One of {', '.join(MODES)}.",
+            f"{MODE_VARIABLE} is {mode!r}, which is not an sslmode of libpq",
+            remedy=f"Use one of {', '.join(MODES)}.",
         )
     return mode
 
 
 def _certified_name() -> str:
-    """The server is reached by its pod; the name that its certificate bears is another one."""
+    """Return the name in the server's certificate, because the server is reached by its pod."""
     if name := os.environ.get(NAME_VARIABLE):
         return name
     raise ParameterError(
-        f"{MODE_VARIABLE} = verify-full needs the name that the server's certificate bears",
+        f"{MODE_VARIABLE} = verify-full needs the name in the server's certificate",
         found=f"{NAME_VARIABLE} is not set",
         remedy=f"Set {NAME_VARIABLE} to that name (for example the Service's), or use verify-ca.",
     )

@@ -1,4 +1,4 @@
-"""What a server is: facts that are read once, in one round trip."""
+"""Facts of a server, read once, in one round trip."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 
 @dataclass(frozen=True)
 class Owner:
-    """Who owns a directory, and its mode in octal."""
+    """The owner of a directory, and its mode in octal."""
 
     uid: int
     gid: int
@@ -28,9 +28,9 @@ class Owner:
 
 @dataclass(frozen=True)
 class Facts:
-    """One server's identity and places, from pg_settings, pg_control_system() and pg_config.
+    """Identity and directories of a server, from pg_settings, pg_control_system() and pg_config.
 
-    Texts are empty and numbers 0 where our login may not see them; sizes are bytes.
+    Texts are "" and numbers 0 if the login may not see them; sizes are bytes.
     """
 
     version: str = ""
@@ -57,7 +57,7 @@ class Facts:
 
     @property
     def major(self) -> int:
-        """The major version: 17 for 17.10; 0 when there is no server."""
+        """The major version: 17 for 17.10; 0 if there is no server."""
         return self.version_num // 10000
 
     @property
@@ -69,11 +69,11 @@ class Facts:
 
     @property
     def version_text(self) -> str:
-        """The version without the packager's words."""
+        """The version without the packager's text."""
         return self.version.split(" ")[0]
 
     def tool(self, program: str) -> str:
-        """The path of one of the server's own programs, or its bare name where bin_dir is unknown."""
+        """Return the path of one of the server's own programs, or its bare name if bin_dir is unknown."""
         return str(PurePosixPath(self.bin_dir) / program) if self.bin_dir else program
 
 
@@ -89,7 +89,7 @@ def read_facts(query: Callable[[str], Rows]) -> Facts:
 
 
 def facts_of(row: Row) -> Facts:
-    """Facts from the one row of the query `facts`."""
+    """Return the facts from the one row of the query `facts`."""
     settings: Mapping[str, str] = row["settings"]
     return Facts(
         version=settings["server_version"],
@@ -118,19 +118,19 @@ def _places(settings: Mapping[str, str]) -> dict[str, Any]:
         "encoding": settings["server_encoding"],
         "checksums": settings["data_checksums"] == "on",
         "cluster_name": settings["cluster_name"],
-        # Before 17 there is no such setting, and ALTER SYSTEM is always allowed.
+        # Before 17 this setting does not exist, and ALTER SYSTEM is always allowed.
         "allow_alter_system": settings.get("allow_alter_system", "on") == "on",
     }
 
 
 def assert_expected(name: str, facts: Facts, system_identifier: str | int | None) -> None:
-    """Stop unless this is the wished database cluster, of a version that is supported.
+    """Raise WrongServer unless this is the expected database cluster, of a supported version.
 
-    Raises WrongServer, which names both identifiers.
+    The error names both identifiers.
     """
     if not OLDEST <= facts.major <= NEWEST:
         raise WrongServer(
-            f"{name} runs a version that the runbooks are not made for",
+            f"{name} runs a version that the runbooks do not support",
             found=f"PostgreSQL {facts.version_text}",
             remedy=f"PostgreSQL {OLDEST} to {NEWEST} are supported.",
         )
@@ -138,6 +138,6 @@ def assert_expected(name: str, facts: Facts, system_identifier: str | int | None
         raise WrongServer(
             f"{name} is not the expected database cluster",
             found=f"system identifier {facts.system_identifier}, expected {system_identifier}",
-            remedy="Check the selector: this server was made by another initdb, or another data directory"
-            " is mounted.",
+            remedy="Check the selector: this server was created by another initdb, or another"
+            " data directory is mounted.",
         )

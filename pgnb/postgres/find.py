@@ -1,4 +1,4 @@
-"""Finding a server: one Ready pod, a session over TCP, and the database cluster that was expected."""
+"""Find a server: one Ready pod, a session over TCP, and the expected database cluster."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ def find_server(
     expect: str | int | None = None,
     made_by: Change | str = "",
 ) -> Server:
-    """The PostgreSQL server in the one Ready pod of a selector, with its facts read over TCP.
+    """Return the PostgreSQL server in the only Ready pod of a selector, with its facts read over TCP.
 
-    `password` names where the password stands ("secret:NAME/KEY", …); `expect` is a system identifier.
-    A Ready pod is not a usable server, so SQL is asked: the facts come back, and are the expected ones.
-    `made_by` is the change of this run that makes the server, or the name of the notebook that comes first,
-    for the error's remedy. Raises PodError, ConnectionFailed, WrongServer, and GateClosed for a server that
-    an operator is in charge of and that this run does not accept. Only where a plan-only run
-    planned that change and the pod is not there at all, the server comes back as an absent one, which
-    answers every query with no rows.
+    `password` says where the password is stored ("secret:NAME/KEY", …); `expect` is a system identifier. A
+    Ready pod may have no usable server, so SQL is tried: the facts must be readable and the expected ones.
+    `made_by` is the change of this run that makes the server, or the name of the notebook that does, for the
+    error's remedy. Raises PodError, ConnectionFailed, WrongServer, and GateClosed for a server that an
+    operator manages and that this run does not accept. Only if a plan-only run planned that change and there
+    is no pod at all, an absent server is returned, which answers every query with no rows.
     """
     planned = isinstance(made_by, Change) and bool(made_by) and cluster.journal.dry_run
     if planned and not cluster.pods(selector):
@@ -58,7 +57,7 @@ def _pod(cluster: Cluster, selector: str, container: str, made_by: str) -> Pod:
     except PodError as missing:
         if not made_by or cluster.pods(selector):
             raise
-        remedy = f"{missing.remedy} Where it was never there, {made_by} comes first.".strip()
+        remedy = f"{missing.remedy} If it never existed, run {made_by} first.".strip()
         raise PodError(missing.message, found=missing.found, remedy=remedy) from missing
 
 

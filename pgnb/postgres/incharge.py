@@ -1,4 +1,4 @@
-"""The gate before a change of a server that an operator is in charge of."""
+"""Gate changes of a server that an operator manages."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ PARAMETER = "accept_operator"
 
 
 def assert_nobody_in_charge(cluster: Cluster, pod: Pod) -> None:
-    """Refuse a server of an operator, unless the run accepts that operator by its name.
+    """Raise GateClosed for a server of an operator, unless the run accepts that operator by its name.
 
-    In a run that changes nothing of servers (`accept_operator` is None) there is nothing to refuse; a
-    plan-only run keeps the refusal for its verdict. Raises GateClosed with the operator's own way.
+    In a run that changes nothing of servers (`accept_operator` is None) nothing is refused; a plan-only run
+    records the refusal for its verdict. The error names the operator's own way.
     """
     accepted = cluster.accept_operator
     found = operator_of(pod) if accepted is not None else None
@@ -21,11 +21,12 @@ def assert_nobody_in_charge(cluster: Cluster, pod: Pod) -> None:
         return
     name = found.operator.name
     item = Check(
-        f"nobody else is in charge of {pod.name}",
+        f"nobody else manages {pod.name}",
         name in (accepted or ()),
         found.summary,
         "nobody else",
-        f"{name} takes changes back, or changes roles by itself. {found.operator.own_way} Where its own way"
-        f" is no way for this change, set the parameter {PARAMETER} = [{name!r}] to make it all the same.",
+        f"{name} takes changes back, or changes roles by itself. {found.operator.own_way} If"
+        f" the change is not possible that way, set the parameter {PARAMETER} = [{name!r}] to"
+        " make it nevertheless.",
     )
-    gate(Checks.of(f"Who is in charge of {pod.name}", [item], cluster.journal, observed=True))
+    gate(Checks.of(f"Who manages {pod.name}", [item], cluster.journal, observed=True))

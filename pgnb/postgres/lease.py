@@ -1,4 +1,4 @@
-"""The Lease of each database that a notebook changes, taken in its first cells."""
+"""Hold the Lease of each database that a notebook changes, from its first cells on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pgnb.postgres.server import Server
 
 @dataclass(frozen=True, repr=False)
 class Leases(Displayable):
-    """What is held, or, in a plan-only run, what others hold."""
+    """The Leases that are held, or, in a plan-only run, those that others hold."""
 
     records: tuple[tuple[str, LeaseRecord | None], ...]
     held: tuple[HeldLease, ...] = ()
@@ -22,7 +22,7 @@ class Leases(Displayable):
 
     @property
     def table(self) -> Table:
-        """A line for each database: its Lease, the holder, since when, and until when without a renewal."""
+        """A line for each database: its Lease, the holder, since when, and when it expires."""
         rows = [(name, *_cells(record)) for name, record in self.records]
         note = "Held until the notebook's end." if self.held else "A plan-only run takes no Lease."
         if self.denied:
@@ -30,7 +30,7 @@ class Leases(Displayable):
         return Table.of(("lease", "holder", "since", "last renewed"), rows, title="Leases", note=note)
 
     def release(self) -> None:
-        """Give them back before the end of the notebook."""
+        """Release them before the end of the notebook."""
         for one in self.held:
             one.release()
 
@@ -46,10 +46,10 @@ def hold_lease(*servers: Server, notebook: str, break_lease: str = "") -> Leases
     """Take the Lease of each server's database, in a fixed order, and hold it until the notebook's end.
 
     Servers of one database cluster have one Lease, by system identifier; absent servers have none. A
-    plan-only run takes none and shows the present holders. `break_lease` is the holder, as the refusal
-    names it, whose Lease is taken over once it was seen to expire. Without the rights on leases nothing is
-    held, and the first change is refused by AccessDenied; what else is missing is told by the gates before.
-    Raises LeaseHeld.
+    plan-only run takes none and shows the present holders. `break_lease` is the holder named in the error,
+    whose Lease is taken over after it was seen to expire. Without the rights on leases nothing is held, and
+    the first change is refused by AccessDenied; the gates before report other missing rights. Raises
+    LeaseHeld.
     """
     there = {lease_name(str(one.facts.system_identifier)): one for one in servers if one.present}
     if not there:
@@ -76,7 +76,7 @@ def _seen(cluster: Cluster, name: str) -> LeaseRecord | None:
     try:
         return read_lease(cluster.api, name)
     except AccessDenied:
-        return None  # A plan may be made without the right to see who works on the database.
+        return None  # A plan may be made without the right to see who is working on the database.
 
 
 def _taken(name: str, server: Server, held: list[HeldLease], notebook: str, break_lease: str) -> HeldLease:
@@ -84,6 +84,8 @@ def _taken(name: str, server: Server, held: list[HeldLease], notebook: str, brea
     try:
         return take_lease(cluster.api, name, notebook=notebook, user=cluster.user, break_lease=break_lease)
     except BaseException:
-        for one in held:  # Those before it: two runs that each hold one would wait for each other.
+        for one in (
+            held
+        ):  # Release those taken before, because two runs that each hold one would wait for each other.
             one.release()
         raise

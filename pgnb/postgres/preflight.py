@@ -1,6 +1,6 @@
-"""Section 1 as checks that run: is this a server, and a place, that a standby can be made from?
+"""Section 1 as checks: can a standby be made from this server, and in this place?
 
-Facts 3, 4, 6, 16, 62-64 and 68. What must be so stops; what is worth knowing is advice. Nothing is changed.
+Facts 3, 4, 6, 16, 62-64 and 68. Requirements stop; the rest is advice. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from pgnb.core.checks import Check, Checks
 from pgnb.core.display import format_bytes, format_duration
 from pgnb.postgres.disk import missing_tools, space_of, wal_directory
 from pgnb.postgres.facts import NEWEST, OLDEST
-from pgnb.postgres.route import ThroughPod
 from pgnb.postgres.rows import Row
 from pgnb.postgres.server import Server
 
 WAL_RESERVE = 1024**3
 """Bytes that must be free for WAL that a slot retains while a standby is made."""
 REINDEX = "REINDEX what depends on text, then ALTER DATABASE … REFRESH COLLATION VERSION."
-"""What to do where a database records another collation version than the libraries have."""
+"""The remedy if a database records another collation version than the libraries have."""
 TOOLS = ("pg_basebackup", "pg_verifybackup", "psql")
 _LONG = 300.0
 _SETTINGS = (
@@ -34,18 +33,17 @@ _SETTINGS = (
 
 
 def preflight(server: Server, *, wal_reserve: int = WAL_RESERVE) -> Checks:
-    """The checks of section 1 on a primary; `wal_reserve` in bytes.
+    """Return the checks of section 1 on a primary; `wal_reserve` in bytes.
 
-    Raises QueryFailed, ExecFailed, AccessDenied for what could not be looked at.
+    Raises QueryFailed, ExecFailed, AccessDenied for what could not be read.
     """
-    title = f"Is {server.name} ready to get a standby?"
+    title = f"Can a standby be made from {server.name}?"
     if not server.present:
-        items = [Check("server", False, server.route.state(), "a Ready pod", "Name its label selector.")]
+        items = [Check("server", False, server.route.state(), "a Ready pod", "Set its label selector.")]
         return Checks.of(title, items, server.journal)
     row = server.fetch_one("preflight")
     items = [*_identity(server, row), *_content(row), *_activity(row), *_protection(server, row)]
-    if isinstance(server.route, ThroughPod):
-        items += [*_place(server), *_outside(server, row), *_disk(server, wal_reserve), _tools(server)]
+    items += [*_place(server), *_outside(server, row), *_disk(server, wal_reserve), _tools(server)]
     return Checks.of(title, items, server.journal)
 
 
@@ -59,18 +57,18 @@ def _identity(server: Server, row: Row) -> Iterable[Check]:
         OLDEST <= facts.major <= NEWEST,
         facts.version_text,
         f"{OLDEST} to {NEWEST}",
-        "The runbooks are made for these versions.",
+        "The runbooks support these versions only.",
     )
     yield Check("build", True, row["build"], "the standby's image must be the same", informs=True)
     yield Check(
-        "role", not facts.in_recovery, facts.role, "primary", "Name the primary: a standby is made from it."
+        "role", not facts.in_recovery, facts.role, "primary", "Set the primary: a standby is made from it."
     )
     yield Check(
         "system identifier",
         bool(facts.system_identifier),
         facts.system_identifier or "not readable",
         "readable",
-        "Without it a wrong server can't be told: connect as a superuser.",
+        "Without it a wrong server can't be recognised: connect as a superuser.",
     )
     login = facts.login if facts.superuser else f"{facts.login}, no superuser"
     yield Check(
@@ -78,7 +76,7 @@ def _identity(server: Server, row: Row) -> Iterable[Check]:
         facts.superuser,
         login,
         "a superuser",
-        "Files, verifiers and ALTER SYSTEM may be out of reach.",
+        "Files, verifiers and ALTER SYSTEM may not be accessible.",
         advice=True,
     )
 
@@ -91,7 +89,7 @@ def _content(row: Row) -> Iterable[Check]:
         not wrong,
         wrong or "as recorded",
         "as recorded",
-        f"The image's libc or ICU changed under the indexes: {REINDEX}",
+        f"The image's libc or ICU differs from the one that built the indexes: {REINDEX}",
         advice=True,
     )
 
@@ -113,10 +111,10 @@ def _activity(row: Row) -> Iterable[Check]:
         not prepared,
         prepared or "none",
         "none",
-        "Commit or roll back what nobody will.",
+        "Commit them, or roll them back.",
         advice=True,
     )
-    yield Check.fact("standbys that stream", ", ".join(row["standbys"]) or "none")
+    yield Check.fact("streaming standbys", ", ".join(row["standbys"]) or "none")
     yield Check.fact("replication slots", ", ".join(row["slots"]) or "none")
 
 
@@ -128,7 +126,7 @@ def _protection(server: Server, row: Row) -> Iterable[Check]:
         not names,
         names or "no synchronous standby",
         "no synchronous standby",
-        "Commits wait for the standbys named in synchronous_standby_names.",
+        "Commits wait for the standbys in synchronous_standby_names.",
         advice=True,
     )
     rewind = (server.facts.checksums or value["wal_log_hints"] == "on") and value["full_page_writes"] == "on"
@@ -138,20 +136,20 @@ def _protection(server: Server, row: Row) -> Iterable[Check]:
         rewind,
         found,
         "yes",
-        "Set wal_log_hints = on at the next restart; otherwise an old primary can only come back by a"
-        " new base backup.",
+        "Set wal_log_hints = on at the next restart; otherwise an old primary can rejoin"
+        " only by a new base backup.",
         advice=True,
     )
     yield Check(
-        "fsync", value["fsync"] == "on", value["fsync"], "on", "A crash can lose everything.", advice=True
+        "fsync", value["fsync"] == "on", value["fsync"], "on", "A crash can lose all data.", advice=True
     )
     yield Check(
         "TLS",
         value["ssl"] == "on",
         value["ssl"],
         "on",
-        "Replication will cross the network in clear. SCRAM hides the password from who listens, not"
-        " from who can change what is sent.",
+        "Replication will cross the network unencrypted. SCRAM protects the password from"
+        " being read, not the connection from being changed.",
         advice=True,
     )
     if server.facts.superuser:
@@ -160,19 +158,19 @@ def _protection(server: Server, row: Row) -> Iterable[Check]:
 
 
 def _loopback(server: Server) -> Check:
-    """Whether a port-forward, which reaches the server from its own loopback, has to know a password."""
+    """Check whether a port-forward, which reaches the server from its own loopback, needs a password."""
     trusted = [
         f"line {rule['line_number']}: {rule['address']}"
         for rule in server.query("hba_rules")
         if rule["auth_method"] == "trust" and str(rule["type"]).startswith("host")
     ]
     return Check(
-        "a password is asked for over TCP",
+        "TCP connections need a password",
         not trusted,
         "; ".join(f"trust at {rule}" for rule in trusted) or "yes",
         "no trust in pg_hba.conf",
-        "Whoever reaches the server from there signs in as anybody, and a wrong password of pgnb's is not"
-        " noticed over a port-forward. Use scram-sha-256 in pg_hba.conf.",
+        "Anybody who reaches the server from there can log in as any user, and pgnb would"
+        " not notice a wrong password over a port-forward. Use scram-sha-256 in pg_hba.conf.",
         advice=True,
     )
 
@@ -184,11 +182,11 @@ def _archive(mode: str, row: Row) -> Check:
         found += f", {row['archive_failures']} failures"
     works = mode != "off" and last is not None
     return Check(
-        "a backup to fall back on",
+        "a backup",
         works,
         found,
-        "a WAL archive at work",
-        "A standby is no backup: see that one exists before you go on.",
+        "working WAL archiving",
+        "A standby is not a backup: check that a backup exists before you continue.",
         advice=True,
     )
 
@@ -201,14 +199,14 @@ def _place(server: Server) -> Iterable[Check]:
         volume.persistent,
         str(volume),
         "a persistent volume",
-        "Move the data to a PersistentVolumeClaim first: a restart loses it.",
+        "Move the data to a PersistentVolumeClaim first: otherwise a restart loses it.",
     )
     yield Check(
         "workload",
         workload.scalable,
         workload.label,
         "a Deployment or StatefulSet",
-        "pgnb restarts and scales these only.",
+        "pgnb restarts and scales only these.",
         advice=True,
     )
     if workload.scalable:
@@ -225,32 +223,32 @@ def _place(server: Server) -> Iterable[Check]:
         safe,
         workload.strategy or "none",
         "Recreate, or a StatefulSet",
-        "A rollout can start a second server on the same volume; restarts go by scaling to 0.",
+        "A rollout could start a second server on the same volume; restarts scale to 0 instead.",
         advice=True,
     )
     if in_charge := operator_of(server.pod):
-        way = f"02 and later ask for accept_operator. {in_charge.operator.own_way}"
-        yield Check("in charge", False, in_charge.summary, "nobody else", way, advice=True)
+        way = f"02 and later notebooks require accept_operator. {in_charge.operator.own_way}"
+        yield Check("managed by an operator", False, in_charge.summary, "nobody else", way, advice=True)
     tools = ", ".join(workload.managed_by)
     yield Check(
         "managed by",
         not tools,
-        tools or "nobody that can be seen",
+        tools or "nobody known",
         "nobody else",
-        "It may take changes back: change its source instead.",
+        "It may undo changes: change its source instead.",
         advice=True,
     )
 
 
 def _outside(server: Server, row: Row) -> Iterable[Check]:
-    """Where tablespaces and pg_wal lie, which 03 gives a standby of its own making claims for."""
+    """Yield where tablespaces and pg_wal are, for which 03 gives its standbys claims."""
     paths: list[str] = row["tablespaces"]
     lost = [path for path in paths if not server.cluster.volume(server.pod, path).claim]
     without = f" On no claim: {', '.join(lost)}; 03 refuses them without a place." if lost else ""
     way = (
-        "03 gives a standby a claim for each, at the same path; one that you made needs a claim mounted"
-        " there, or another place named by tablespaces. An old primary that has some returns by a base"
-        f" backup, not by pg_rewind.{without}"
+        "03 gives a standby a claim for each, at the same path; a standby that you made"
+        " needs a claim mounted there, or another place given by tablespaces. An old primary"
+        f" with such directories rejoins by a base backup, not by pg_rewind.{without}"
     )
     found = ", ".join(_at(server, path) for path in paths) or "none"
     yield Check("tablespaces", not paths, found, "none outside the data directory", way, advice=True)
@@ -271,7 +269,7 @@ def _disk(server: Server, wal_reserve: int) -> Iterable[Check]:
         space.free >= wal_reserve,
         found,
         wanted,
-        "A slot retains WAL while a standby is made or away: enlarge the volume.",
+        "A slot retains WAL while a standby is being made or is away: enlarge the volume.",
     )
 
 

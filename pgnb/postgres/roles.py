@@ -1,4 +1,4 @@
-"""The role that replicates: LOGIN REPLICATION and nothing more, its password in a Secret and nowhere else."""
+"""The replication role: LOGIN REPLICATION and nothing more, its password only in a Secret."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 
 @dataclass(frozen=True)
 class RolePlan:
-    """What is there: the role's attributes that are missing, and whether its verifier is the Secret's."""
+    """The current state: which attributes the role lacks, and whether its verifier matches the Secret."""
 
     role: str
     exists: bool
     missing: tuple[str, ...]
     verifier_fits: bool | None
-    """None: our login may not read it, or there is no password yet to hold it against."""
+    """None: the login may not read it, or there is no password to compare it with."""
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing to do to the role."""
+        """Whether the role needs no change."""
         return self.exists and not self.missing and self.verifier_fits is not False
 
     @property
@@ -45,11 +45,11 @@ class RolePlan:
 
 
 def plan_role(server: Server, role: str, secret_name: str, *, secret_key: str = DEFAULT_KEY) -> Change:
-    """The plan that gives the replication role what it needs (fact 9 of section 2.1).
+    """Return the plan that gives the replication role what it needs (fact 9 of section 2.1).
 
-    The Secret is made with a random password where it is not there, and respected where it is. The server
-    gets a verifier that is computed here, so that no password reaches a statement or a log. A role that is
-    there is altered only where it differs. Raises ParameterError for an empty password in the Secret.
+    The Secret is created with a random password if it does not exist, and otherwise left unchanged. The
+    server gets a verifier that is computed here, so that no password is in a statement or a log. An existing
+    role is altered only if it differs. Raises ParameterError for an empty password in the Secret.
     """
     _check_name(role)
     title = f"role {role} on {server.name}"
@@ -66,7 +66,7 @@ def plan_role(server: Server, role: str, secret_name: str, *, secret_key: str = 
         title,
         server.journal,
         _describe(found, standing),
-        _wished(found, secret_name, secret_key),
+        _desired(found, secret_name, secret_key),
         steps,
         note=_note(found, server),
         undo_text=_undo_text(found, standing, secret_name),
@@ -75,13 +75,13 @@ def plan_role(server: Server, role: str, secret_name: str, *, secret_key: str = 
 
 
 def role_rights(server: Server, secret_name: str, *, secret_key: str = DEFAULT_KEY) -> Sequence[Right]:
-    """The rights that plan_role takes: to make the Secret; none where its password is there."""
+    """Return the right to create the Secret; none if its password exists."""
     there = _secret(server, secret_name, secret_key) is not None
     return [] if there else server.cluster.apply_rights(_secret_manifest(secret_name))
 
 
 def look_at_role(server: Server, role: str, password: Secret | None) -> RolePlan:
-    """What a role has and lacks for replication. Source: pg_roles, pg_authid."""
+    """Return which attributes a role has and lacks for replication. Source: pg_roles, pg_authid."""
     rows = server.query("role", {"role": role})
     if not rows:
         return RolePlan(role, False, ("LOGIN", "REPLICATION"), False)
@@ -96,7 +96,7 @@ def look_at_role(server: Server, role: str, password: Secret | None) -> RolePlan
 
 
 def role_checks(server: Server, role: str, secret_name: str, *, secret_key: str = DEFAULT_KEY) -> Checks:
-    """Checks that the role can replicate with the Secret's password, for `verify`."""
+    """Check that the role can replicate with the Secret's password, for `verify`."""
     password = _secret(server, secret_name, secret_key)
     found = look_at_role(server, role, password)
     items = [
@@ -120,7 +120,7 @@ def role_checks(server: Server, role: str, secret_name: str, *, secret_key: str 
             found.verifier_fits is not False,
             _fit_words(found),
             "the Secret's",
-            "The role has another password than the Secret: set it (plan_role).",
+            "The role's password differs from the Secret: set it (plan_role).",
         ),
     ]
     return Checks.of(f"role {role} on {server.name}", items, server.journal)
@@ -134,12 +134,12 @@ def _fit_words(found: RolePlan) -> str:
 def _check_name(role: str) -> None:
     if not role or len(role.encode()) > 63 or role.startswith("pg_") or role in ("public", "none"):
         raise ParameterError(
-            f"not a name for a role: {role!r}", remedy="Up to 63 bytes, not beginning with pg_."
+            f"not a valid role name: {role!r}", remedy="Use up to 63 bytes, not beginning with pg_."
         )
 
 
 def _secret(server: Server, secret_name: str, key: str) -> Secret | None:
-    """The Secret's password, or None where there is no such Secret or key yet."""
+    """Return the Secret's password, or None if the Secret or the key does not exist."""
     try:
         value = server.cluster.secret_value(secret_name, key)
     except NotFound:
@@ -147,7 +147,7 @@ def _secret(server: Server, secret_name: str, key: str) -> Secret | None:
     if not value:
         raise ParameterError(
             f"the key {key!r} of the Secret {secret_name} is empty",
-            remedy="Put a password there, or remove the key, so that a random one is made.",
+            remedy="Store a password there, or remove the key, so that a random one is created.",
         )
     return value
 
@@ -169,9 +169,9 @@ def _secret_step(server: Server, role: str, secret_name: str, key: str) -> Step:
         content = {"username": role, key: secrets.token_urlsafe(_PASSWORD_BYTES)}
         data = {name: base64.b64encode(value.encode()).decode() for name, value in content.items()}
         server.cluster.apply(_secret_manifest(secret_name) | {"data": data})
-        return "a random password was made"
+        return "a random password was created"
 
-    return Step(f"secret/{secret_name}", f"make a random password in its key {key}", run, journalled=True)
+    return Step(f"secret/{secret_name}", f"create a random password in its key {key}", run, journalled=True)
 
 
 def _secret_manifest(secret_name: str) -> dict[str, object]:
@@ -196,16 +196,16 @@ def _describe(found: RolePlan, password: Secret | None) -> str:
     if not found.exists:
         return f"role {found.role}: not there\n{secret}"
     lacks = f", lacks {', '.join(found.missing)}" if found.missing else ""
-    return f"role {found.role}: there{lacks}\npassword: {_fit_words(found)}\n{secret}"
+    return f"role {found.role}: exists{lacks}\npassword: {_fit_words(found)}\n{secret}"
 
 
-def _wished(found: RolePlan, secret_name: str, key: str) -> str:
+def _desired(found: RolePlan, secret_name: str, key: str) -> str:
     return f"role {found.role}: LOGIN REPLICATION\npassword: that of secret/{secret_name}, key {key}\n"
 
 
 def _note(found: RolePlan, server: Server) -> str:
     if found.exists and found.verifier_fits is None:
-        return f"{server.facts.login!r} may not read the role's verifier, so its password is left as it is."
+        return f"{server.facts.login!r} may not read the role's verifier, so its password is not changed."
     return ""
 
 
@@ -213,7 +213,7 @@ def _undo_text(found: RolePlan, password: Secret | None, secret_name: str) -> st
     parts = [] if found.exists else [f"DROP ROLE {found.role}"]
     if password is None:
         parts.append(f"delete secret/{secret_name}")
-    return ", ".join(parts) or "none: the former verifier is not kept"
+    return ", ".join(parts) or "not possible: the previous verifier is not kept"
 
 
 def _plan_undo(server: Server, found: RolePlan, made_secret: bool, secret_name: str) -> Change:

@@ -1,4 +1,4 @@
-"""The way to a server: a pod behind a forward, an address, or nothing there yet."""
+"""Where a session connects to: a pod, or a server that is not there yet."""
 
 from __future__ import annotations
 
@@ -11,57 +11,33 @@ from pgnb.core.errors import ClusterError, ConnectionFailed
 
 
 class Route(Protocol):
-    """Where a session connects to, and what can be said about that place."""
+    """Where a session connects to, and the state of that place."""
 
     @property
     def name(self) -> str:
-        """The place in a reader's words."""
+        """The place, for a reader."""
         ...
 
     def address(self, *, encrypted: bool = False) -> tuple[str, int]:
-        """Host and port to connect to now; `encrypted`: where libpq can speak TLS, so no Unix socket."""
+        """Return host and port to connect to now; `encrypted`: TCP for TLS, no Unix socket."""
         ...
 
     def renew(self) -> None:
-        """Find the place again, after a connection to it failed. Raises ClusterError when it is not there."""
+        """Find the place again, after a connection to it failed. Raises ClusterError if it does not exist."""
         ...
 
     def state(self) -> str:
-        """What the place is doing, for an error's text; never raises."""
+        """Return the state of the place, for an error's text; never raises."""
         ...
 
     def close(self) -> None:
-        """Give the way back."""
+        """Release what was opened."""
         ...
-
-
-@dataclass(frozen=True)
-class Direct:
-    """A server that answers at an address, without a cluster."""
-
-    host: str
-    port: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.host}:{self.port}"
-
-    def address(self, *, encrypted: bool = False) -> tuple[str, int]:
-        return self.host, self.port
-
-    def renew(self) -> None:
-        """An address stays what it is."""
-
-    def state(self) -> str:
-        return f"address {self.name}"
-
-    def close(self) -> None:
-        """Nothing was opened."""
 
 
 @dataclass(frozen=True)
 class Absent:
-    """A server that is not there yet: what a plan-only run finds where an earlier step would have made it."""
+    """A server that is not there yet: in a plan-only run, where an earlier step would have made it."""
 
     name: str
     reason: str
@@ -70,20 +46,20 @@ class Absent:
         raise ConnectionFailed(f"{self.name}: not there yet", found=self.reason)
 
     def renew(self) -> None:
-        """It stays absent for this run."""
+        """Do nothing: it stays absent for this run."""
 
     def state(self) -> str:
         return self.reason
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Do nothing: nothing was opened."""
 
 
 @dataclass
 class ThroughPod:
-    """The one Ready pod of a selector, through the cluster's forward to its port.
+    """The only Ready pod of a selector, through the cluster's forward to its port.
 
-    After a restart the pod may be another one: `renew` looks for it again.
+    After a restart it may be another pod: `renew` finds it again.
     """
 
     cluster: Cluster
@@ -124,7 +100,7 @@ class ThroughPod:
 
     def _pod_words(self, pod: Pod) -> str:
         other = "" if pod.uid == self.pod.uid else "another pod: "
-        return f"{other}{pod.name}: {pod.trouble or 'Ready'}, {pod.restarts} restarts"
+        return f"{other}{pod.name}: {pod.not_ready_reason or 'Ready'}, {pod.restarts} restarts"
 
     def close(self) -> None:
         with self._lock:

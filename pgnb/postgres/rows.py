@@ -1,4 +1,4 @@
-"""What a query brings back, without the driver: dictionaries that show themselves as a table."""
+"""Rows of a query, independent of the driver: dictionaries, displayed as a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Params = Sequence[Any] | Mapping[str, Any] | None
 
 
 class Rows(list[Row]):
-    """The rows of a query, as dictionaries; shows itself as a table."""
+    """The rows of a query, as dictionaries; displayed as a table."""
 
     def __init__(self, rows: Sequence[Row] = (), columns: Sequence[str] = ()) -> None:
         super().__init__(rows)

@@ -1,4 +1,4 @@
-"""SCRAM-SHA-256 verifiers: what a server keeps instead of a password, computed on this side.
+"""Compute SCRAM-SHA-256 verifiers, which a server stores instead of a password.
 
 Source: RFC 5802 and 7677, SASLprep of RFC 4013, and src/common/scram-common.c.
 """
@@ -14,13 +14,13 @@ import stringprep
 import unicodedata
 
 ITERATIONS = 4096
-"""PostgreSQL's own number."""
+"""PostgreSQL's default."""
 _SALT_BYTES = 16
 _VERIFIER = re.compile(r"SCRAM-SHA-256\$(?P<count>\d+):(?P<salt>[^$]+)\$(?P<stored>[^:]+):(?P<server>.+)\Z")
 
 
 def verifier_of(password: str, *, salt: bytes | None = None, iterations: int = ITERATIONS) -> str:
-    """The verifier that CREATE ROLE … PASSWORD takes instead of the password itself."""
+    """Return the verifier for CREATE ROLE … PASSWORD, which then has no password in it."""
     salt = secrets.token_bytes(_SALT_BYTES) if salt is None else salt
     salted = hashlib.pbkdf2_hmac("sha256", saslprep(password).encode(), salt, iterations)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
@@ -29,7 +29,7 @@ def verifier_of(password: str, *, salt: bytes | None = None, iterations: int = I
 
 
 def verifies(verifier: str, password: str) -> bool:
-    """Whether a verifier belongs to a password; False for an md5 hash and for anything else."""
+    """Return whether a verifier matches a password; False for an md5 hash and any other text."""
     match = _VERIFIER.match(verifier)
     if match is None:
         return False
@@ -38,7 +38,7 @@ def verifies(verifier: str, password: str) -> bool:
 
 
 def saslprep(password: str) -> str:
-    """The normal form of a password; as it is, where the rules prohibit it, like the server does."""
+    """Return the normal form of a password; unchanged if it has prohibited characters, as in the server."""
     mapped = "".join(
         " " if stringprep.in_table_c12(char) else char
         for char in password

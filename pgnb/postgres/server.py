@@ -1,4 +1,4 @@
-"""A PostgreSQL server in a pod, as one object: found, connected, read and planned upon."""
+"""A PostgreSQL server in a pod: sessions, queries, facts, settings."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pgnb.postgres.config.settings import SettingsTable, read_settings
 from pgnb.postgres.config.values import Wanted
 from pgnb.postgres.facts import Facts, Owner, read_facts
 from pgnb.postgres.queries import is_name, sql_of
-from pgnb.postgres.route import Absent, Direct, Route, ThroughPod
+from pgnb.postgres.route import Absent, Route, ThroughPod
 from pgnb.postgres.rows import Params, Row, Rows
 from pgnb.postgres.session import Login, Session, Statement, statement_text
 
 
 class Server:
-    """One PostgreSQL server; `find_server` makes it, `Server.at` one that answers at an address.
+    """One PostgreSQL server, as `find_server` returns it.
 
-    Sessions are opened when they are needed, one for each database, and kept until `close`.
+    Sessions are opened when needed, one for each database, and kept until `close`.
     """
 
     def __init__(self, route: Route, login: Login, journal: Journal, *, database: str = "postgres") -> None:
@@ -37,22 +37,6 @@ class Server:
         self._lock = RLock()
         self._facts: Facts | None = None
 
-    @classmethod
-    def at(
-        cls,
-        host: str,
-        port: int,
-        *,
-        user: str,
-        password: str | None = None,
-        database: str = "postgres",
-        journal: Journal | None = None,
-    ) -> Server:
-        """A server that answers at an address, without a cluster: SQL only, no files, no restart."""
-        journal = journal or Journal()
-        login = Login(user, lambda: password, read_only=journal.dry_run)
-        return cls(Direct(host, port), login, journal, database=database)
-
     @property
     def present(self) -> bool:
         """False for a server that a plan-only run found not to be there yet."""
@@ -60,17 +44,17 @@ class Server:
 
     @property
     def name(self) -> str:
-        """The place in a reader's words, for journals and messages."""
+        """The place, for journals and messages."""
         return self.route.name
 
     @property
     def cluster(self) -> Cluster:
-        """The cluster that the server's pod lives in. Raises ServerError when it was reached directly."""
+        """The cluster of the server's pod. Raises ServerError for an absent server."""
         return self._through_pod.cluster
 
     @property
     def pod(self) -> Pod:
-        """The pod that the server runs in now. Raises ServerError when it was reached directly."""
+        """The server's current pod. Raises ServerError for an absent server."""
         return self._through_pod.pod
 
     @property
@@ -83,14 +67,14 @@ class Server:
         if isinstance(self.route, ThroughPod):
             return self.route
         raise ServerError(
-            f"{self.name}: there is no pod to work on",
+            f"{self.name}: there is no pod",
             found=self.route.state(),
-            remedy="Files, exec and restarts need a server that find_server found.",
+            remedy="Files, exec and restarts need a server in a pod.",
         )
 
     @property
     def facts(self) -> Facts:
-        """What the server is; read once, and again after `refresh` or a reconnection."""
+        """Facts of the server; read once, and again after `refresh` or a reconnection."""
         with self._lock:
             if self._facts is None:
                 self._facts = read_facts(self._query_for_facts) if self.present else Facts()
@@ -105,9 +89,9 @@ class Server:
         return self.facts
 
     def query(self, sql_or_name: Statement, params: Params = None, *, database: str | None = None) -> Rows:
-        """Read by SQL or by a named query (see pgnb.postgres.queries); no rows from an absent server.
+        """Read by SQL or by a named query (see pgnb.postgres.queries); return no rows for an absent server.
 
-        Raises QueryFailed, with the SQLSTATE, or ConnectionFailed, with the pod's state.
+        Raises QueryFailed with the SQLSTATE, or ConnectionFailed with the pod's state.
         """
         if not self.present:
             return Rows()
@@ -117,24 +101,26 @@ class Server:
         return self.session(database).query(statement, params)
 
     def fetch_one(self, sql_or_name: Statement, params: Params = None, *, database: str | None = None) -> Row:
-        """The only row of a query; an empty one from an absent server."""
+        """Return the only row of a query; an empty one for an absent server."""
         rows = self.query(sql_or_name, params, database=database)
         if not self.present:
             return {}
         if len(rows) != 1:
-            raise ServerError(f"{self.name}: one row was wanted", found=f"{len(rows)} rows: {sql_or_name!r}")
+            raise ServerError(
+                f"{self.name}: one row was expected", found=f"{len(rows)} rows: {sql_or_name!r}"
+            )
         return rows[0]
 
     def scalar(self, sql_or_name: Statement, params: Params = None, *, database: str | None = None) -> Any:
-        """The first column of the only row; None from an absent server."""
+        """Return the first column of the only row; None for an absent server."""
         return next(iter(self.fetch_one(sql_or_name, params, database=database).values()), None)
 
     def execute(
         self, statement: Statement, params: Params = None, *, database: str | None = None, what: str = ""
     ) -> Rows:
-        """Change something by one statement, in autocommit, journalled as `what` (secret-free).
+        """Change something by one statement, in autocommit, journalled as `what` (free of secrets).
 
-        Never sent twice. Raises GateClosed in a plan-only run: what only plans reaches no server.
+        It is never sent twice. Raises GateClosed in a plan-only run.
         """
         text = what or statement_text(statement)
         if self.journal.dry_run:
@@ -143,7 +129,7 @@ class Server:
             return self.session(database).execute(statement, params)
 
     def session(self, database: str | None = None) -> Session:
-        """The kept session for a database, made when first asked for."""
+        """Return the kept session for a database, created when first needed."""
         wanted = database or self.database
         with self._lock:
             if wanted not in self._sessions:
@@ -158,7 +144,9 @@ class Server:
         statement_timeout: float | None = None,
         lock_timeout: float | None = None,
     ) -> Iterator[Session]:
-        """A session of its own, closed at the end: for load, sampling and long statements (0: no limit)."""
+        """Open a session of its own for the block: for load, sampling and long statements (timeout 0: no
+        limit).
+        """
         own = self.login
         login = replace(
             own,
@@ -174,10 +162,10 @@ class Server:
     def _make_session(self, database: str, login: Login) -> Session:
         if not self.present:
             raise ConnectionFailed(f"{self.name}: not there yet", found=self.route.state())
-        return Session(self.route, login, database, greet=self._recognise)
+        return Session(self.route, login, database, on_reconnect=self._recognise)
 
     def _recognise(self, session: Session) -> None:
-        """After a reconnection: is it the same database cluster? Its role may have changed, too."""
+        """Check after a reconnection that it is the same database cluster, and read its facts again."""
         before, self._facts = self._facts, None
         if before is None:
             return
@@ -191,30 +179,30 @@ class Server:
         self._facts = now
 
     def close_sessions(self) -> None:
-        """Close the kept sessions; a later query opens new ones, with the server's settings of then."""
+        """Close the kept sessions; a later query opens new ones, with the server's current settings."""
         with self._lock:
             for session in self._sessions.values():
                 session.close()
 
     def reopen(self) -> None:
-        """Look for the pod again and drop every connection: after it was replaced on purpose."""
+        """Find the pod again and close every connection, after the pod was replaced."""
         self.close()
         self.route.renew()
 
     def close(self) -> None:
-        """Close every session and the way to the server; a later query opens them again."""
+        """Close every session and the route; a later query opens them again."""
         self.close_sessions()
         self.route.close()
 
     def settings(self, wanted: Mapping[str, Wanted] | Iterable[str]) -> SettingsTable:
-        """Settings by name, or with the wishes of a mapping; one query."""
+        """Return settings by name, or with the desired values of a mapping; one query."""
         title = f"Settings of {self.name}"
         if not self.present:
             return SettingsTable((), f"{title}: not there yet", self.journal)
         return SettingsTable(read_settings(self.query, wanted), title, self.journal)
 
     def databases(self) -> Table:
-        """The databases with owner, size, encoding, collation and sessions."""
+        """Return the databases with owner, size, encoding, collation and sessions."""
         rows = [(*row.values(),) for row in self.query("databases")]
         shown = [(name, owner, format_bytes(size), *rest) for name, owner, size, *rest in rows]
         columns = ("database", "owner", "size", "encoding", "collation", "sessions")
@@ -222,19 +210,20 @@ class Server:
 
     @cached_property
     def owner(self) -> Owner:
-        """Who owns the data directory, and its mode; read by exec, once: images differ in both (fact 66)."""
+        """Owner and mode of the data directory; read once, by exec: images differ in both (fact 66)."""
         argv = ["stat", "-c", "%u %g %a", self.facts.data_directory]
         uid, gid, mode = self.cluster.exec(self.pod, argv).text.split()
         return Owner(int(uid), int(gid), mode)
 
     @property
     def table(self) -> Table:
-        """The server's card."""
+        """One fact a line."""
         if not self.present:
             return key_value_table(self.name, {"state": "not there yet", "found": self.route.state()})
         facts = self.facts
-        pod = {"pod": self.pod.name, "image": self.pod.image} if isinstance(self.route, ThroughPod) else {}
         about: dict[str, object] = {
+            "pod": self.pod.name,
+            "image": self.pod.image,
             "version": f"PostgreSQL {facts.version_text}",
             "role": facts.role,
             "system identifier": facts.system_identifier or "not readable",
@@ -243,7 +232,7 @@ class Server:
             "up since": facts.started,
             "login": f"{facts.login}{' (superuser)' if facts.superuser else ''}",
         }
-        return key_value_table("PostgreSQL server", {**pod, **about})
+        return key_value_table("PostgreSQL server", about)
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()

@@ -1,5 +1,5 @@
-"""Services that lead to a server: by which name and port its clients and standbys reach it, and how one is
-led to another server by its selector.
+"""Services of a server: by which name and port clients and standbys reach it, and how its selector is
+switched to another server.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _SERVICE = "kubernetes.io/service-name"
 
 
 def services_of(server: Server) -> list[Service]:
-    """The Services that lead to the server's pod, those with an address of their own first."""
+    """Return the Services that select the server's pod, those with an address of their own first."""
     leading = [found for found in server.cluster.list("services") if leads_to(found, server)]
     return sorted(leading, key=_headless)
 
 
 def leads_to(service: Service, server: Server) -> bool:
-    """Whether a Service selects the server's pod and has a port that ends at the server's."""
+    """Return whether a Service selects the server's pod and has a port that ends at the server's."""
     selector = service["spec"].get("selector") or {}
     labels = server.pod.labels
     selects = bool(selector) and all(labels.get(key) == value for key, value in selector.items())
@@ -33,7 +33,7 @@ def leads_to(service: Service, server: Server) -> bool:
 
 
 def port_of(service: Service, server: Server) -> int | None:
-    """The port of a Service behind which the server listens; None when none of its ports ends there.
+    """Return the port of a Service that ends at the server's port; None if there is none.
 
     The name of a headless Service is the pod's own address, where only the server's own port answers.
     """
@@ -54,16 +54,16 @@ def _reaches(port: Mapping[str, Any], server: Server) -> bool:
 
 
 class Redirection(Protocol):
-    """What a switch of the Service needs to know: a succession has it, and a logical cut-over."""
+    """What a switch of the Service needs: for a change of roles, or a logical cut-over."""
 
     @property
     def cluster(self) -> Cluster:
-        """Where the Service is."""
+        """The cluster of the Service."""
         ...
 
     @property
     def candidate(self) -> Server:
-        """The server that it is to lead to."""
+        """The server that the Service is to select."""
         ...
 
     @property
@@ -73,28 +73,28 @@ class Redirection(Protocol):
 
 
 def switch(pair: Redirection, seen: Object | None = None, labels: Mapping[str, str] | None = None) -> str:
-    """Patch the selector and see the endpoints follow; what they are then, in words.
+    """Patch the selector and wait for the endpoints; return what they are then.
 
-    `seen` is the Service as the plan saw it, and `labels` are the candidate's own; without them, as they are
-    now. Raises Conflict when somebody else changed the Service since.
+    `seen` is the Service as the plan read it, and `labels` are the candidate's own; without them, as they are
+    now. Raises Conflict if somebody else changed the Service meanwhile.
     """
-    service, wished = seen or read_service(pair), labels or own_labels(pair.candidate)
+    service, desired = seen or read_service(pair), labels or own_labels(pair.candidate)
     former = dict.fromkeys(service["spec"]["selector"])
-    body = {"spec": {"selector": {**former, **wished}}}
-    pair.cluster.patch_as_seen(service, body, f"selector: {selector_words(wished)}")
+    body = {"spec": {"selector": {**former, **desired}}}
+    pair.cluster.patch_as_seen(service, body, f"selector: {selector_words(desired)}")
     return _wait_endpoints(pair)
 
 
 def read_service(pair: Redirection) -> Object:
-    """The Service, as one that can be switched. Raises ParameterError."""
+    """Return the Service if its selector can be switched. Raises ParameterError."""
     found = pair.cluster.get("services", pair.service)
     if found is None:
-        raise ParameterError(f"there is no Service {pair.service}", remedy="Name it by primary_service.")
+        raise ParameterError(f"there is no Service {pair.service}", remedy="Set it by primary_service.")
     if not found["spec"].get("selector"):
         raise ParameterError(
             f"the Service {pair.service} has no selector",
             found=found["spec"].get("type", ""),
-            remedy="Its endpoints are kept by something else (an operator, by hand): switch it there.",
+            remedy="Its endpoints are managed by something else (an operator, or by hand): switch it there.",
         )
     _assert_port(found, pair.candidate)
     return found
@@ -106,14 +106,14 @@ def _assert_port(service: Object, candidate: Server) -> None:
         raise ParameterError(
             f"the Service {service['metadata']['name']} would not reach {candidate.name}",
             found=f"target ports {', '.join(map(str, targets))}; the server's is {candidate.facts.port}",
-            remedy="Name the candidate's container port as the Service's targetPort does.",
+            remedy="Give the candidate's container port the same name as the Service's targetPort.",
         )
 
 
 def own_labels(server: Server) -> dict[str, str]:
-    """The labels that find this server's pod and its successors, and no other pod.
+    """Return labels that select this server's pod and its replacements, and no other pod.
 
-    Raises ParameterError when another pod has them, too.
+    Raises ParameterError if another pod has them, too.
     """
     pod, cluster = server.pod, server.cluster
     if _POD_NAME in pod.labels:
@@ -125,7 +125,7 @@ def own_labels(server: Server) -> dict[str, str]:
     ]
     if not labels or others:
         raise ParameterError(
-            f"no label leads to {pod.name} alone",
+            f"no label selects {pod.name} alone",
             found=f"{selector_words(labels) or 'none'}: {', '.join(others)}",
             remedy="Give each server's workload a label of its own in its selector.",
         )
@@ -133,7 +133,7 @@ def own_labels(server: Server) -> dict[str, str]:
 
 
 def selector_words(labels: Mapping[str, str]) -> str:
-    """A selector as kubectl writes it."""
+    """Return a selector in kubectl's form."""
     return ",".join(f"{key}={value}" for key, value in labels.items())
 
 
@@ -147,11 +147,11 @@ def _wait_endpoints(pair: Redirection) -> str:
             timeout=_TIMEOUT,
             every=0.05,
             describe=lambda seen: ", ".join(sorted(seen)) or "none",
-            remedy="Look at the Service's selector and the pod's readiness.",
+            remedy="Check the Service's selector and the pod's readiness.",
         )
     except AccessDenied:
-        return "patched; the right to list endpointslices is missing, so its endpoints were not seen"
-    return f"leads to {pair.candidate.name} ({', '.join(found)})"
+        return "patched; without the right to list endpointslices, its endpoints were not checked"
+    return f"selects {pair.candidate.name} ({', '.join(found)})"
 
 
 def _addresses(pair: Redirection) -> set[str]:

@@ -1,6 +1,6 @@
-"""A SQL session that lasts: the only place that knows the driver.
+"""Persistent SQL sessions: the only module that imports the driver.
 
-A session is one connection in autocommit mode, kept open and made again when it was lost. Reads are sent
+A session is one connection in autocommit mode, kept open and opened again after it was lost. Reads are sent
 again after a reconnection; statements that change something are never sent twice.
 """
 
@@ -30,7 +30,7 @@ from pgnb.core.errors import (
 from pgnb.core.secrecy import masked
 from pgnb.core.wait import wait_until
 from pgnb.postgres import encryption
-from pgnb.postgres.refusals import is_final, remedy_for
+from pgnb.postgres.connect_errors import is_final, remedy_for
 from pgnb.postgres.route import Route
 from pgnb.postgres.rows import Params, Rows
 from pgnb.postgres.rows import Row as Row
@@ -54,13 +54,15 @@ _LOG_SETTINGS = {
 _UNLOGGED = "; ".join(f"SET {setting} = '{value}'" for setting, value in _LOG_SETTINGS.items())
 _LOGGED = "; ".join(f"RESET {setting}" for setting in _LOG_SETTINGS)
 _LOCK_NOT_AVAILABLE = "55P03"
-_HOLDERS = "Somebody holds the lock: see pg_locks and pg_blocking_pids(), and run this again when it is free."
+_HOLDERS = (
+    "Another session holds the lock: see pg_locks and pg_blocking_pids(), and run this again when it is free."
+)
 _FAILED = psycopg.pq.TransactionStatus.INERROR
 _OPEN = psycopg.pq.TransactionStatus.INTRANS
-# What may be over in a moment; a missing Secret or right is not.
-_PASSING = (ConnectionFailed, PodError, ForwardFailed, ApiUnreachable)
-_EVERYWHERE = {
-    # The driver reads these styles only; a database may have been given others.
+# Errors that may be over in a moment; a missing Secret or right is not among them.
+_TRANSIENT = (ConnectionFailed, PodError, ForwardFailed, ApiUnreachable)
+_SESSION_SETTINGS = {
+    # The driver reads these styles only; a database may have other defaults.
     "datestyle": "ISO",
     "intervalstyle": "postgres",
     "timezone": "UTC",
@@ -72,34 +74,34 @@ _EVERYWHERE = {
 
 
 def identifier(*parts: str) -> sql.Identifier:
-    """A quoted SQL name, with its schema in front where two parts are given."""
+    """Return a quoted SQL name, with its schema if two parts are given."""
     return sql.Identifier(*parts)
 
 
 def literal(value: Any) -> sql.Literal:
-    """A quoted SQL constant, for statements that take no parameters (DDL, ALTER SYSTEM)."""
+    """Return a quoted SQL constant, for statements that take no parameters (DDL, ALTER SYSTEM)."""
     return sql.Literal(value)
 
 
 def compose(template: str, /, *parts: Any, **named: Any) -> sql.Composed:
-    """SQL from a template with `{}` or `{name}`; what is not yet SQL becomes a literal."""
+    """Return SQL from a template with `{}` or `{name}`; values that are not SQL become literals."""
     as_sql = [part if isinstance(part, sql.Composable) else sql.Literal(part) for part in parts]
     named_sql = {k: v if isinstance(v, sql.Composable) else sql.Literal(v) for k, v in named.items()}
     return sql.SQL(template).format(*as_sql, **named_sql)
 
 
 def join(separator: str, parts: Sequence[sql.Composable]) -> sql.Composed:
-    """SQL parts with a separator between them."""
+    """Return SQL parts joined by a separator."""
     return sql.SQL(separator).join(parts)
 
 
 @dataclass(frozen=True)
 class Login:
-    """Who connects, and how patient: seconds for a connection, a statement, and a server that comes back.
+    """User and timeouts of a session: seconds for a connection, a statement, and a reconnection.
 
-    A statement waits `lock_timeout` seconds for each lock, since whoever comes after it waits behind it.
-    `password` is called at every connection, so that a rotated Secret is noticed; it is never stored.
-    `read_only` makes the server itself refuse every write.
+    A statement waits `lock_timeout` seconds for each lock, because other sessions queue behind it. `password`
+    is called at every connection, so that a rotated Secret is used; it is never stored. With `read_only` the
+    server itself refuses every write.
     """
 
     user: str
@@ -107,12 +109,12 @@ class Login:
     connect_timeout: int = 10
     statement_timeout: float = 60.0
     lock_timeout: float = 10.0
-    patience: float = 60.0
+    reconnect_timeout: float = 60.0
     read_only: bool = False
 
     def options(self) -> str:
-        """What libpq sends with the start of a session."""
-        settings = dict(_EVERYWHERE)
+        """Return the options that libpq sends at the start of a session."""
+        settings = dict(_SESSION_SETTINGS)
         settings["statement_timeout"] = str(int(self.statement_timeout * 1000))
         settings["lock_timeout"] = str(int(self.lock_timeout * 1000))
         if self.read_only:
@@ -120,7 +122,7 @@ class Login:
         return " ".join(f"-c {key}={value}" for key, value in settings.items())
 
 
-# The local end of a forward, which tells a reader nothing.
+# The local end of a forward, which means nothing to a reader.
 _LIBPQ_PREFIX = re.compile(
     r'^connection failed: (connection to server (at "[^"]*",( port)?|on socket "[^"]*") ?[^:]*failed: )?'
 )
@@ -129,26 +131,32 @@ _LIBPQ_PREFIX = re.compile(
 class Session:
     """One connection to one database; several threads may use it, one statement at a time.
 
-    `greet` is called with the session after each connection that is not its first: a server that came back
-    may be another one.
+    `on_reconnect` is called with the session after each connection but the first, because the server may be
+    another one then.
     """
 
     def __init__(
-        self, route: Route, login: Login, database: str, *, greet: Callable[[Session], None] | None = None
+        self,
+        route: Route,
+        login: Login,
+        database: str,
+        *,
+        on_reconnect: Callable[[Session], None] | None = None,
     ) -> None:
         self.database = database
         self.notices: deque[str] = deque(maxlen=_NOTICES)
         self._route = route
         self._login = login
-        self._greet = greet
+        self._on_reconnect = on_reconnect
         self._lock = RLock()
         self._connection: psycopg.Connection[Row] | None = None
         self._connected_before = False
 
     def query(self, statement: Statement, params: Params = None) -> Rows:
-        """Read. Sent again once when the connection turns out to be lost.
+        """Read; sent again once if the connection was lost.
 
-        Raises QueryFailed, or ConnectionFailed when the server is not back within the login's patience.
+        Raises QueryFailed, or ConnectionFailed if the server is not back within the login's
+        reconnect_timeout.
         """
         with self._lock:
             connection = self._ready()
@@ -158,10 +166,10 @@ class Session:
                 return self._run(self._ready(), statement, params)
 
     def execute(self, statement: Statement, params: Params = None) -> Rows:
-        """Change something; sent once, parameters are quoted by the client, so that DDL takes them too.
+        """Change something; sent once. Parameters are quoted by the client, so that DDL accepts them too.
 
-        Raises QueryFailed; ConnectionFailed when the connection was lost under it: whether the statement
-        took effect must then be looked at.
+        Raises QueryFailed; ConnectionFailed if the connection was lost meanwhile: then check whether the
+        statement took effect.
         """
         with self._lock:
             connection = self._ready()
@@ -171,7 +179,7 @@ class Session:
 
     @contextmanager
     def _unlogged(self, connection: psycopg.Connection[Row], statement: Statement) -> Iterator[None]:
-        """Keep a statement with a secret in it out of the server's log, where this role may."""
+        """Keep a statement with a secret out of the server's log, if this role may."""
         text = statement if isinstance(statement, str) else statement.as_string(connection)
         if masked(text) == text or connection.info.parameter_status("is_superuser") != "on":
             yield
@@ -180,15 +188,15 @@ class Session:
         try:
             yield
         finally:
-            # A transaction that failed takes nothing but its end, which takes these settings back as well.
+            # A failed transaction accepts only its end, which also restores these settings.
             if not connection.closed and connection.info.transaction_status != _FAILED:
                 self._run(connection, _LOGGED, None)
 
     @contextmanager
     def releasing_locks(self) -> Iterator[None]:
-        """Give back at the block's end the locks that its statements took, and what they changed.
+        """Release, at the block's end, the locks of its statements, and undo what they changed.
 
-        A transaction that is open goes on with its snapshot; without one there is nothing to do.
+        An open transaction keeps its snapshot; without a transaction there is nothing to do.
         """
         if self._ready().info.transaction_status != _OPEN:
             yield
@@ -198,7 +206,7 @@ class Session:
         self.execute("ROLLBACK TO SAVEPOINT pgnb_locks; RELEASE SAVEPOINT pgnb_locks")
 
     def rollback(self) -> None:
-        """End the transaction that was begun, if one was: ending none is a warning in the server's log."""
+        """End the transaction if one was begun; without one, ROLLBACK would log a warning."""
         with self._lock:
             connection = self._ready()
             with self._translated(connection, "ROLLBACK"):
@@ -206,7 +214,7 @@ class Session:
 
     @property
     def backend_pid(self) -> int:
-        """The process id of the server's process for this session."""
+        """The PID of the server's process for this session."""
         with self._lock:
             return self._ready().info.backend_pid
 
@@ -228,14 +236,14 @@ class Session:
 
     def _greet_or_close(self) -> None:
         try:
-            if self._greet is not None:
-                self._greet(self)
+            if self._on_reconnect is not None:
+                self._on_reconnect(self)
         except BaseException:
             self.close()
             raise
 
     def _open(self) -> psycopg.Connection[Row]:
-        """Connect; a server that starts, restarts or moves to another pod is waited for."""
+        """Connect, and wait for a server that starts, restarts or moves to another pod."""
         failures: list[PgnbError] = []
 
         def attempt() -> psycopg.Connection[Row] | None:
@@ -243,18 +251,20 @@ class Session:
                 if failures:
                     self._route.renew()
                 return self._connect()
-            except _PASSING as failure:
+            except _TRANSIENT as failure:
                 failures.append(failure)
                 if isinstance(failure, ConnectionFailed) and is_final(failure.found):
                     raise
                 return None
 
-        patience = self._login.patience if self._connected_before else self._login.connect_timeout
+        reconnect_timeout = (
+            self._login.reconnect_timeout if self._connected_before else self._login.connect_timeout
+        )
         try:
             found = wait_until(
                 f"a session on {self._route.name}",
                 attempt,
-                timeout=patience,
+                timeout=reconnect_timeout,
                 every=0.2,
                 describe=lambda made: "connected" if made else failures[-1].found or failures[-1].message,
             )
@@ -265,13 +275,14 @@ class Session:
         return found
 
     def _connect(self) -> psycopg.Connection[Row]:
-        """Connect as the mode of encryption says: encrypted at once, or where the server demands it."""
+        """Connect by the mode of encryption: encrypted at once, or if the server requires it."""
         failure: ConnectionFailed | None = None
         for encrypted in encryption.attempts():
             try:
                 return self._connected(encrypted=encrypted)
             except ConnectionFailed as error:
-                # A server without TLS says so to the second attempt; why it refused the first matters more.
+                # For a server without TLS, the error of the first attempt matters more than that of the
+                # second.
                 failure = failure if failure and encryption.lacks_tls(error.found) else error
                 if not encryption.demanded(error.found):
                     break
@@ -325,7 +336,7 @@ class Session:
                 raise ConnectionFailed(
                     f"the connection to {self._route.name} was lost",
                     found=self._found(error),
-                    remedy="Look at the pod; reads are tried again by themselves, changes are not.",
+                    remedy="Check the pod; reads are repeated automatically, changes are not.",
                 ) from None
             remedy = _HOLDERS if error.sqlstate == _LOCK_NOT_AVAILABLE else ""
             raise QueryFailed(
@@ -340,7 +351,7 @@ class Session:
 
 
 def _words(error: psycopg.Error) -> str:
-    """The server's own words in one line."""
+    """Return the server's own text in one line."""
     text = error.diag.message_primary or str(error)
     detail = f": {error.diag.message_detail}" if error.diag.message_detail else ""
     return _LIBPQ_PREFIX.sub("", " ".join(f"{text}{detail}".split()))
@@ -353,11 +364,11 @@ def _first_line(statement: Statement, connection: psycopg.Connection[Row]) -> st
 
 
 def statement_text(statement: Statement) -> str:
-    """A statement in one line for a journal, without secrets."""
+    """Return a statement in one line for a journal, without secrets."""
     return whole_statement(statement)[:200]
 
 
 def whole_statement(statement: Statement) -> str:
-    """The same, however long it is: for a reader who carries it out."""
+    """Return the same without a limit of length: for a reader who runs it."""
     text = statement if isinstance(statement, str) else statement.as_string(None)
     return masked(" ".join(text.split()))

@@ -1,5 +1,5 @@
-"""Where another server gets its data from: address, role and Secret, as primary_conninfo and a subscription's
-conninfo name them, never a password.
+"""The source of another server's data: address, role and Secret, as in primary_conninfo and a subscription's
+conninfo, never a password.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pgnb.postgres.services import Service, port_of, services_of
 
 PASSFILE_DIRECTORY = "/run/pgnb"
 PASSFILE = f"{PASSFILE_DIRECTORY}/passfile"
-"""Where libpq finds the password in the standby's container, and in those that prepare it."""
+"""The passfile's path in the standby's container, and in those that prepare it."""
 _PASSWORD_FILE = "/run/pgnb-secret/password"  # noqa: S105  a path
 PASSWORD_VARIABLE = "PGNB_PASSWORD"  # noqa: S105  a variable's name, not its value
 
@@ -27,8 +27,8 @@ PASSWORD_VARIABLE = "PGNB_PASSWORD"  # noqa: S105  a variable's name, not its va
 class Source(Displayable):
     """The primary or publisher as another server reaches it: host, port, role, and the password's Secret.
 
-    `database` is what slot synchronisation connects to (17). `tls` are libpq's TLS options; their paths are
-    those of the container that connects.
+    `database` is for slot synchronisation (since 17). `tls` are libpq's TLS options; their paths are those of
+    the connecting container.
     """
 
     host: str
@@ -40,7 +40,7 @@ class Source(Displayable):
     database: str = "postgres"
 
     def connection(self, application_name: str, passfile: str = PASSFILE) -> str:
-        """The connection's text, with a passfile instead of a password."""
+        """Return the connection string, with a passfile instead of a password."""
         return conninfo(
             {
                 "host": self.host,
@@ -54,7 +54,7 @@ class Source(Displayable):
         )
 
     def subscription(self, database: str, passfile: str) -> str:
-        """The text of a subscription's connection (subconninfo) to one of the server's databases."""
+        """Return the connection string of a subscription (subconninfo) to one of the server's databases."""
         return conninfo(
             {
                 "host": self.host,
@@ -67,14 +67,14 @@ class Source(Displayable):
         )
 
     def passfile_arguments(self, passfile: str = PASSFILE) -> tuple[str, str, str, str]:
-        """What the scripts that write the passfile are given."""
+        """Return the arguments of the scripts that write the passfile."""
         return passfile, self.host, str(self.port), self.role
 
     def given_to(self, spec: HelperPod, like: Pod) -> HelperPod:
-        """The helper pod with the password as a file of its own, which those scripts read.
+        """Return the helper pod with the password as a file of its own, which those scripts read.
 
-        Not in the environment: there it would stand as long as the pod lives, in /proc of its first process.
-        The certificates that `tls` names are mounted as in the pod `like`, for which the helper connects.
+        It is not in the environment, where it would be visible in /proc of the first process as long as the
+        pod lives. The certificates of `tls` are mounted as in the pod `like`, for which the helper connects.
         """
         file = SecretFile(self.secret, self.secret_key, _PASSWORD_FILE)
         env = {**spec.env, "PGNB_PASSWORD_FILE": _PASSWORD_FILE}
@@ -82,22 +82,23 @@ class Source(Displayable):
         return given.with_files_of(like, files_of(self.tls))
 
     def passfile_writer(self, passfile: str) -> tuple[str, ...]:
-        """The argv that copies the password from the Secret to a passfile of mode 0600."""
+        """Return the argv that copies the password from the Secret to a passfile of mode 0600."""
         return scripts.argv("passfile", "write_passfile", args=self.passfile_arguments(passfile))
 
     @property
     def passfile_command(self) -> tuple[str, ...]:
-        """The init container's argv: the passfile in its place."""
+        """The argv of the init container that writes the passfile."""
         return self.passfile_writer(PASSFILE)
 
     @property
     def table(self) -> Table:
-        """Address, role, and where the password stands."""
+        """Address, role, and where the password is stored."""
         facts = {
             "address": f"{self.host}:{self.port}",
             "role": self.role,
             "password": f"Secret {self.secret}, key {self.secret_key}",
-            "TLS": ", ".join(f"{key}={value}" for key, value in self.tls.items()) or "libpq's own (prefer)",
+            "TLS": ", ".join(f"{key}={value}" for key, value in self.tls.items())
+            or "libpq's default (prefer)",
         }
         return key_value_table("Source of the standby", facts)
 
@@ -111,11 +112,11 @@ def replication_source(
     service: str = "",
     tls: Mapping[str, str] | None = None,
 ) -> Source:
-    """The source behind a Service; without a name, behind the one that leads to the primary's pod.
+    """Return the source behind a Service; without a name, behind the one that selects the primary's pod.
 
-    `tls` are libpq's TLS options (sslmode, sslrootcert, …). Raises NotFound when none leads there (a pod's
-    address changes with every restart, so it is no source), ParameterError when several do and none was
-    named, or for TLS options that libpq could not carry out.
+    `tls` are libpq's TLS options (sslmode, sslrootcert, …). Raises NotFound if there is none (a pod's address
+    changes with every restart, so it cannot be the source), ParameterError if there are several and none was
+    named, or for TLS options that libpq would not accept.
     """
     leading = services_of(primary)
     chosen = _chosen([s for s in leading if service in ("", s["metadata"]["name"])], service, leading)
@@ -130,14 +131,12 @@ def _chosen(found: Sequence[Service], service: str, leading: Sequence[Service]) 
         return with_address[0]
     if with_address:
         raise ParameterError(
-            "several Services lead to the primary",
+            "several Services select the primary",
             found=names,
-            remedy="Name the one that standbys should use.",
+            remedy="Name the one for standbys.",
         )
     raise NotFound(
-        f"the Service {service} does not lead to the primary"
-        if service
-        else "no Service leads to the primary",
+        f"the Service {service} does not select the primary" if service else "no Service selects the primary",
         found=f"Services that do: {names}",
-        remedy="Make one that selects the primary's pod: a standby must find it again after a restart.",
+        remedy="Create one that selects the primary's pod: a standby must find it again after a restart.",
     )

@@ -1,4 +1,4 @@
-"""Finding standbys: every server behind one label selector, each known by its own workload."""
+"""Find standbys: every server of one label selector, each identified by its own workload."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ def find_standbys(
     password: str = "",
     at_least: int = 1,
 ) -> tuple[Server, ...]:
-    """The servers in the Ready pods of a selector: N Deployments of one pod each, or a StatefulSet's pods.
+    """Return the servers in the Ready pods of a selector: Deployments of one pod each, or a StatefulSet's
+    pods.
 
-    Raises PodError when there are fewer than `at_least`, and as `find_server` does for each of them.
+    Raises PodError if there are fewer than `at_least`, and as `find_server` does for each of them.
     """
     found = [pod for pod in cluster.pods(selector, container) if pod.ready]
     if len(found) >= max(at_least, 1):
@@ -38,14 +39,14 @@ def find_standbys(
         return ()
     raise PodError(
         f"{len(found)} Ready pods match {selector!r} in the namespace {cluster.namespace}",
-        found="; ".join(f"{pod.name}: {pod.trouble or 'Ready'}" for pod in cluster.pods(selector))
+        found="; ".join(f"{pod.name}: {pod.not_ready_reason or 'Ready'}" for pod in cluster.pods(selector))
         or "no pod",
-        remedy=f"At least {at_least} must be: section 3 makes a standby (03_replica_bootstrap).",
+        remedy=f"At least {at_least} is needed: section 3 makes a standby (03_replica_bootstrap).",
     )
 
 
 def own_selector(cluster: Cluster, pod: Pod, selector: str) -> str:
-    """A selector that finds this very pod, and its successor after a restart."""
+    """Return a selector that finds only this pod, and its replacement after a restart."""
     if _POD_NAME in pod.labels:
         return f"{_POD_NAME}={pod.labels[_POD_NAME]}"
     own = cluster.workload(pod).selector
@@ -53,14 +54,14 @@ def own_selector(cluster: Cluster, pod: Pod, selector: str) -> str:
 
 
 def _requirements(selector: str) -> list[str]:
-    """The parts of a selector; the commas between the values of `app in (a, b)` separate none."""
+    """Return the parts of a selector; commas inside `app in (a, b)` do not separate parts."""
     return [part.strip() for part in re.split(r",(?![^(]*\))", selector)]
 
 
 def settings_of(servers: Sequence[Server], wanted: Mapping[str, Wanted]) -> Table:
-    """Settings of several servers with their wishes, a line for each; absent servers have none.
+    """Return settings of several servers with desired values, a line for each; none for absent servers.
 
-    Raises ParameterError for a name or value that a server does not take.
+    Raises ParameterError for a name or value that a server does not accept.
     """
     found = [(server.name, server.settings(wanted).table) for server in servers]
     columns = found[0][1].columns if found else ()

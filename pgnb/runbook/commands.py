@@ -16,6 +16,7 @@ from pgnb.runbook import catalogue, pages, params, runner
 from pgnb.runbook.chain import SHORTEST
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive, Record, default_folder
+from pgnb.runbook.renamed import current_name, rename_notices
 from pgnb.runbook.verdict import read as read_evidence
 
 _RECORDS = click.option(
@@ -81,10 +82,15 @@ def _values(
     declared = {notebook: params.declared(notebook) for notebook in chosen}
     everywhere = [p.name for path in catalogue.notebooks().values() for p in params.declared(path)]
     from_command_line = params.from_command_line(pairs, [p for some in declared.values() for p in some])
-    unused = from_command_line.keys() - {p.name for some in declared.values() for p in some}
+    names = {p.name for some in declared.values() for p in some}
+    unused = [name for name in from_command_line if current_name(name, names) not in names]
     if unused:
         raise ParameterError(f"no notebook of this run has a parameter {', '.join(sorted(unused))}")
-    return [params.validate(notebook, given | from_command_line, everywhere) for notebook in chosen]
+    given |= from_command_line
+    taken = [params.validate(notebook, given, everywhere) for notebook in chosen]
+    for notice in rename_notices(given, names):
+        click.echo(notice, err=True)
+    return taken
 
 
 def _report(record: Record, archive: Archive) -> None:

@@ -12,6 +12,7 @@ from pgnb.core.errors import ParameterError
 from pgnb.runbook.catalogue import notebooks
 from pgnb.runbook.declaration import Parameter, parse
 from pgnb.runbook.params import declared, unknown
+from pgnb.runbook.renamed import current_name, renamed_error
 from pgnb.runbook.values import check_values
 
 _INJECTED = "# Parameters\n"
@@ -55,8 +56,11 @@ def _refuse_unknown(parameters: Sequence[Parameter], injected: Sequence[str]) ->
     own = [parameter.name for parameter in parameters]
     strange = [name for name in injected if name not in own]
     if strange and own:
+        for name in strange:
+            if error := renamed_error(name, own):
+                raise error
         others = {parameter.name for path in notebooks().values() for parameter in declared(path)}
-        if nobody := [name for name in strange if name not in others]:
+        if nobody := [name for name in strange if current_name(name, others) not in others]:
             raise unknown(nobody[0], "this notebook", parameters, [*own, *others])
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from pgnb.core.errors import ParameterError
 from pgnb.runbook.declaration import Parameter, parse
 from pgnb.runbook.plainyaml import load_plain
+from pgnb.runbook.renamed import current_name, with_current_names
 from pgnb.runbook.values import check_values, is_secret_name, refuse_secret
 
 TAG = "parameters"
@@ -90,17 +91,19 @@ def validate(
 ) -> dict[str, Any]:
     """Return the values that this notebook takes, each of the declared type and form.
 
-    A name that only other notebooks declare (`known_elsewhere`) is left out silently. Raises ParameterError
-    for an unknown name, and as `check_values` does.
+    An old name of a parameter is taken (see `renamed`). A name that only other notebooks declare
+    (`known_elsewhere`) is left out silently. Raises ParameterError for an unknown name, and as `check_values`
+    does.
     """
     parameters = declared(notebook)
     names, others = {p.name for p in parameters}, set(known_elsewhere)
-    for name, value in values.items():
-        if name not in names | others:
+    taken = with_current_names(values, names)
+    for name, value in taken.items():
+        if name not in names and current_name(name, others) not in others:
             raise unknown(name, notebook.name, parameters, [*names, *others])
         if name not in names:
             _refuse_secret_elsewhere(name, value)
-    return check_values(parameters, {name: value for name, value in values.items() if name in names})
+    return check_values(parameters, {name: value for name, value in taken.items() if name in names})
 
 
 def _refuse_secret_elsewhere(name: str, value: Any) -> None:
@@ -131,7 +134,7 @@ def from_command_line(pairs: Iterable[tuple[str, str]], parameters: Iterable[Par
     is no YAML where a list or mapping is declared.
     """
     types = {parameter.name: parameter.type for parameter in parameters}
-    return {name: _from_text(name, text, types.get(name, "str")) for name, text in pairs}
+    return {name: _from_text(name, text, types.get(current_name(name, types), "str")) for name, text in pairs}
 
 
 def _from_text(name: str, text: str, declared_type: str) -> Any:

@@ -27,9 +27,9 @@ from pgnb_rehearsal.certificates import Certificates
 from pgnb_rehearsal.cluster_objects import API_PORT, create_cluster_objects
 from pgnb_rehearsal.controllers.events import EventRecorder
 from pgnb_rehearsal.manager import controllers
-from pgnb_rehearsal.node.equipment import Directories, Equipment
 from pgnb_rehearsal.node.kubelet import Kubelet
-from pgnb_rehearsal.node.payloads import Token
+from pgnb_rehearsal.node.node_context import Directories, NodeContext
+from pgnb_rehearsal.node.volume_sources import Token
 from pgnb_rehearsal.pods.identity import container_id, many_users
 from pgnb_rehearsal.pods.network import NODE_ADDRESS
 from pgnb_rehearsal.pods.runtime import Runtime
@@ -69,7 +69,7 @@ def _kubelet(
     store: Store, credentials: Credentials, runtime: Runtime, state: State, settings: Settings
 ) -> Kubelet:
     """The node's agent with its equipment."""
-    equipment = Equipment(
+    context = NodeContext(
         store=store,
         runtime=runtime,
         events=EventRecorder(store, "kubelet", host=NODE),
@@ -78,7 +78,7 @@ def _kubelet(
         token=_minter(store, credentials),
     )
     delay = settings.options.volume_delay
-    return Kubelet(equipment) if delay is None else Kubelet(equipment, volume_delay=delay)
+    return Kubelet(context) if delay is None else Kubelet(context, volume_delay=delay)
 
 
 def _minter(store: Store, credentials: Credentials) -> Token:

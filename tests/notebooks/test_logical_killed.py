@@ -235,10 +235,10 @@ def test_12_10_has_led_everybody_over_and_leaves_nothing(stage, publisher, subsc
 
 def test_the_client_was_promised_nothing_that_is_not_there(observer, subscriber):
     writer = Writer(observer, "app=sample-writer", "shop", "heartbeat")
-    writing = writer.report()
-    assert writing.acknowledged > 100
-    assert not writing.duplicates
-    assert writer.found(subscriber, writing).missing == []
+    write_log = writer.report()
+    assert write_log.acknowledged > 100
+    assert not write_log.duplicates
+    assert writer.check_durability(subscriber, write_log).missing == []
 
 
 def test_no_secret_is_in_any_record_of_a_killed_run(archive, executed, observer):

@@ -44,7 +44,7 @@ def test_before_anything_is_set_up_12_plans_and_the_others_say_that_it_comes_fir
     else:
         assert outcome.verdict == Verdict.FAILED
         assert outcome.error.startswith("PodError: no pod in the namespace")
-        assert outcome.error.endswith("Where it was never there, 12_logical_replication comes first.")
+        assert outcome.error.endswith("If it never existed, run 12_logical_replication first.")
 
 
 @pytest.mark.parametrize("number", ["02", "03"])
@@ -104,14 +104,14 @@ def _markers(server: Server) -> dict[str, list[object]]:
 
 def test_the_client_was_promised_nothing_that_is_not_there(observer, publisher, standby, subscriber):
     writer = Writer(observer, "app=sample-writer", "shop", "heartbeat")
-    writing = writer.report()
-    assert writing.acknowledged > 100
-    assert not writing.duplicates
-    assert writer.found(publisher, writing).missing == []
-    assert writer.found(standby, writing, lsn=marker(publisher)).missing == []
+    write_log = writer.report()
+    assert write_log.acknowledged > 100
+    assert not write_log.duplicates
+    assert writer.check_durability(publisher, write_log).missing == []
+    assert writer.check_durability(standby, write_log, lsn=marker(publisher)).missing == []
     wait_until(
         "the rows on the subscriber",
-        lambda: writer.found(subscriber, writing).missing,
+        lambda: writer.check_durability(subscriber, write_log).missing,
         lambda missing: not missing,
         timeout=60,
     )
@@ -128,10 +128,10 @@ def test_12_10_hands_over_and_the_client_loses_no_row(given, archive, observer, 
     assert record.verdict == Verdict.PASSED, record.error
     assert subscriber.query("SELECT * FROM pg_subscription") == []
     writer = Writer(observer, "app=sample-writer", "shop", "heartbeat")
-    writing = writer.report()
-    more = writing.acknowledged + 1
+    write_log = writer.report()
+    more = write_log.acknowledged + 1
     wait_until("its next rows", writer.report, lambda now: now.acknowledged >= more, timeout=60)
-    assert writer.found(subscriber, writing).missing == []
+    assert writer.check_durability(subscriber, write_log).missing == []
 
 
 def test_no_secret_is_in_any_record(archive: Archive, executed: Path, observer: Cluster):

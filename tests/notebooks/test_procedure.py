@@ -48,7 +48,7 @@ def test_a_plan_before_the_set_up_changes_nothing_and_says_what_is_missing(
     assert outcome.evidence.changes == 0
     assert snapshot(observer, (primary,)) == before
     if number in ("04", "05", "06", "10", "11"):
-        assert "At least 1 must be: section 3 makes a standby" in outcome.error
+        assert "At least 1 is needed: section 3 makes a standby" in outcome.error
     if number == "03":
         assert any("replicator" in one for one in outcome.evidence.would_stop)
 
@@ -111,11 +111,11 @@ def test_a_plan_of_the_switchover_changes_nothing(given, executed, observer, pri
 
 def test_the_client_was_promised_nothing_that_is_not_there(observer, primary, standby):
     writer = Writer(observer, "app=sample-writer", "shop", "heartbeat")
-    writing = writer.report()
-    assert writing.acknowledged > 100
-    assert writer.found(primary, writing).missing == []
-    assert writer.found(standby, writing, lsn=marker(primary)).missing == []
-    assert plots.gaps(writing) is not None
+    write_log = writer.report()
+    assert write_log.acknowledged > 100
+    assert writer.check_durability(primary, write_log).missing == []
+    assert writer.check_durability(standby, write_log, lsn=marker(primary)).missing == []
+    assert plots.gaps(write_log) is not None
 
 
 def test_a_record_says_who_did_what_to_which_server(archive, observer, primary):
@@ -132,12 +132,12 @@ def test_09_hands_the_role_over_and_the_client_loses_no_row(given, archive, obse
     assert record.verdict == Verdict.PASSED, record.error
     assert (archive.path(record) / "notebook.html").exists()
     writer = Writer(observer, "app=sample-writer", "shop", "heartbeat")
-    writing = writer.report()
-    more = writing.acknowledged + 1
+    write_log = writer.report()
+    more = write_log.acknowledged + 1
     wait_until("its next rows", writer.report, lambda now: now.acknowledged >= more, timeout=60)
     assert standby.refresh().role == "primary"
-    assert writer.found(standby, writing).missing == []
-    assert writer.found(primary, writing, lsn=marker(standby)).missing == []
+    assert writer.check_durability(standby, write_log).missing == []
+    assert writer.check_durability(primary, write_log, lsn=marker(standby)).missing == []
 
 
 def test_no_secret_is_in_any_record(archive, executed, observer):

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.long
 RUNS = ["00", "01", "02", "03", "04", "05", "06", "07", "08", "10", "11", "00"]
 
 
-def test_the_physical_procedure_is_practised_and_keeps_its_promise(tmp_path: Path, state_home: Path) -> None:
+def test_the_physical_procedure_is_practised_and_keeps_its_guarantee(
+    tmp_path: Path, state_home: Path
+) -> None:
     place = ["--name", "first", "--state-home", str(state_home), "--records", str(tmp_path)]
     result = CliRunner().invoke(main, ["rehearse", *place])
     assert result.exit_code == 0, result.output
@@ -32,7 +34,7 @@ def test_the_physical_procedure_is_practised_and_keeps_its_promise(tmp_path: Pat
     assert re.search(longest, result.output)
     assert "machine an idle process beside the client was " in result.output
     assert "keys    no duplicates met" in result.output
-    kept = "promise kept: no acknowledged row is missing, and no write was interrupted by the procedure"
+    kept = "guarantee kept: no acknowledged row is missing, and no write was interrupted by the procedure"
     assert kept in result.output
     page = (tmp_path / "index.html").read_text("utf-8")
     assert kept in page

@@ -99,7 +99,7 @@ class Place:
     def state(self) -> str:
         """What the cluster says: each pod with its state, and the warnings among the events."""
         try:
-            pods = [f"{pod.name}: {pod.trouble or 'Ready'}" for pod in self.cluster.pods("")]
+            pods = [f"{pod.name}: {pod.not_ready_reason or 'Ready'}" for pod in self.cluster.pods("")]
             events = [
                 f"{event['involvedObject'].get('name')}: {event.get('reason')}: {event.get('message')}"
                 for event in self.cluster.list("events")

@@ -127,7 +127,7 @@ class _Collector:
     def _look_at(self, part: Part, selector: str, pod: Pod, container: str) -> ServerObservation:
         observed = ServerObservation(part, pod, tuple(self._events(pod)), tuple(self._log(pod)))
         if not pod.ready:
-            return replace(observed, connect_error=pod.trouble)
+            return replace(observed, connect_error=pod.not_ready_reason)
         try:
             own = own_selector(self.cluster, pod, selector)
             server = find_server(

@@ -149,7 +149,7 @@ class ServerObservation:
     @property
     def row(self) -> tuple[object, ...]:
         """The server as a row: state, role, history, receiver, disk, and warnings in its log."""
-        state = Cell("Ready", "good") if self.pod.ready else Cell(self.pod.trouble, "bad")
+        state = Cell("Ready", "good") if self.pod.ready else Cell(self.pod.not_ready_reason, "bad")
         role = self.facts.role if self.reachable else Cell("no session", "bad")
         receives = self.receiver.status if self.receiver else None
         free = f"{format_bytes(self.disk.free)} of {format_bytes(self.disk.size)}" if self.disk else None

@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from pgnb.logical.cutover.participants import Cutover
-from pgnb.observe.acknowledged import Found, Writing
 from pgnb.observe.measure import Service, next_row, started
 from pgnb.observe.phases import measured_silence, plot_phases
 from pgnb.observe.plots import Plot
 from pgnb.observe.scratch import Scratch
+from pgnb.observe.write_log import DurabilityCheck, WriteLog
 from pgnb.observe.writer import Writer, make_table
 from pgnb.postgres.scratch import CUTOVER
 
@@ -53,8 +53,8 @@ def measure_cutover(
         cut.watched = CUTOVER
         try:
             yield service
-            service.writing = next_row(writer, datetime.now(UTC))
-            service.found = _found(writer, cut, service.writing)
+            service.write_log = next_row(writer, datetime.now(UTC))
+            service.durability = _found(writer, cut, service.write_log)
         finally:
             cut.watched = ""
             writer.stop()
@@ -67,11 +67,11 @@ def _drop(*scratches: Scratch) -> None:
         scratch.plan_drop().apply()
 
 
-def _found(writer: Writer, cut: Cutover, writing: Writing) -> Found:
+def _found(writer: Writer, cut: Cutover, writing: WriteLog) -> DurabilityCheck:
     """Look for each acknowledged row on the publisher, then on the subscriber."""
-    not_there = writer.found(cut.publisher, writing).missing
-    missing = writer.found(cut.subscriber, replace(writing, ids=not_there)).missing
-    return Found("either server", writing.acknowledged, missing)
+    not_there = writer.check_durability(cut.publisher, writing).missing
+    missing = writer.check_durability(cut.subscriber, replace(writing, ids=not_there)).missing
+    return DurabilityCheck("either server", writing.acknowledged, missing)
 
 
 def plot_cutover(cut: Cutover, service: Service | None = None) -> Plot:

@@ -32,7 +32,7 @@ class _Row:
 
 
 def counts(comparison: Comparison) -> style.Plot:
-    """A bar for each table's rows on the primary, a mark for the standby's; a red line wherever they differ.
+    """Return a bar for each table's rows on the primary, a mark for the standby's; a red line wherever they differ.
 
     Up to 30 tables have a line of their own: those that differ, then the largest. The others are summed up,
     a line for each database.
@@ -146,7 +146,7 @@ def _scale(axes: Axes, rows: Sequence[_Row]) -> None:
 
 
 def _compact(power: int) -> str:
-    """A power of ten in a few letters: 100k, 1M."""
+    """Return a power of ten in a few letters: 100k, 1M."""
     for unit, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if power >= unit:
             return f"{power // unit}{letter}"

@@ -10,9 +10,9 @@ from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from pgnb.core.display import format_duration
-from pgnb.observe.acknowledged import Writing
 from pgnb.observe.meter import Gap
 from pgnb.observe.plots import style
+from pgnb.observe.write_log import WriteLog
 
 _SHORTEST = 5.0
 """Seconds that the axis shows at least."""
@@ -20,7 +20,7 @@ _DECADES = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0)
 
 
 def gaps(
-    writing: Writing,
+    write_log: WriteLog,
     *,
     allowed: float | None = None,
     named: Sequence[tuple[Gap, str]] = (),
@@ -32,15 +32,17 @@ def gaps(
     stands below; `marks` (label, start, end) shade what ran. Dots are the times by which an idle process
     beside the client was late: what the machine did.
     """
-    with style.figure(writing.finding, _explanation(writing, named), height=3.4 + 0.2 * len(named)) as plot:
+    with style.figure(
+        write_log.finding, _explanation(write_log, named), height=3.4 + 0.2 * len(named)
+    ) as plot:
         axes = plot.subplots()
-        if not writing.gaps:
+        if not write_log.gaps:
             style.say(axes, "fewer than two acknowledged rows: no gap to show")
             return plot
-        drawn = _drawn(writing.gaps)
+        drawn = _drawn(write_log.gaps)
         limit = float("inf") if allowed is None else allowed
         _lines(axes, drawn, limit)
-        _machine(axes, writing)
+        _machine(axes, write_log)
         _scales(axes, drawn, allowed)
         for label, start, end in marks:
             style.shade(axes, float(date2num(start)), float(date2num(end)), label)
@@ -50,18 +52,18 @@ def gaps(
     return plot
 
 
-def _explanation(writing: Writing, named: Sequence[tuple[Gap, str]]) -> str:
-    pace = f" It writes every {format_duration(writing.usual)}." if writing.usual is not None else ""
-    dots = " Dots: by how much an idle process beside it was late." if writing.meter.overslept else ""
+def _explanation(write_log: WriteLog, named: Sequence[tuple[Gap, str]]) -> str:
+    pace = f" It writes every {format_duration(write_log.usual)}." if write_log.usual is not None else ""
+    dots = " Dots: by how much an idle process beside it was late." if write_log.meter.overslept else ""
     lines = [
-        f"Client {writing.name}: time from one acknowledged commit to the next, as it saw it.{pace}{dots}"
+        f"Client {write_log.name}: time from one acknowledged commit to the next, as it saw it.{pace}{dots}"
     ]
-    lines += [f"{gap.start:%H:%M:%S}  {writing.meter.explain(gap)}: {what}" for gap, what in named]
+    lines += [f"{gap.start:%H:%M:%S}  {write_log.meter.explain(gap)}: {what}" for gap, what in named]
     return "\n".join(lines)
 
 
-def _machine(axes: Axes, writing: Writing) -> None:
-    late = writing.meter.overslept
+def _machine(axes: Axes, write_log: WriteLog) -> None:
+    late = write_log.meter.overslept
     shown = [max(late[piece], key=lambda gap: gap.seconds) for piece in style.thinned(len(late))]
     times, heights = date2num([gap.end for gap in shown]), [gap.seconds for gap in shown]
     axes.plot(times, heights, ls="", marker="o", ms=3, color=style.ORANGE, zorder=3)

@@ -165,7 +165,7 @@ def _drawn(one: LagSeries, columns: Sequence[Values], hz: float) -> tuple[list[f
 
 
 def _marker(values: Sequence[float]) -> str:
-    """A line through one point is nothing: it needs a dot."""
+    """Return a line through one point is nothing: it needs a dot."""
     return "o" if sum(value == value for value in values) == 1 else ""
 
 

@@ -140,7 +140,7 @@ def _cancelled(axes: Axes, recording: Recording, name: str, row: int) -> None:
 
 
 def _spans(recording: Recording, name: str, measure: str) -> list[tuple[float, float]]:
-    """The times in which a yes-or-no measure was no."""
+    """Return the times in which a yes-or-no measure was no."""
     spans: list[tuple[float, float]] = []
     for at, value in zip(recording.times, recording.values(name, measure), strict=True):
         if value == 0:

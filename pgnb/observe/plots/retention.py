@@ -16,7 +16,7 @@ _PATCH = {"boxstyle": "square,pad=0.1", "facecolor": style.PAPER, "edgecolor": "
 
 
 def retention(measured: Retention, *, hours: float = 24.0) -> style.Plot:
-    """A bar for each slot: what it keeps now and, lighter, what `hours` more would add at the present rate.
+    """Return a bar for each slot: what it keeps now and, lighter, what `hours` more would add at the present rate.
 
     Lines mark the cap (max_slot_wal_keep_size), where the slot is lost, and where the volume is full.
     """
@@ -44,7 +44,7 @@ def _explanation(measured: Retention, hours: float) -> str:
 
 
 def _known(measured: Retention) -> list[tuple[float, str, str]]:
-    """The limits in order: bytes, words, colour."""
+    """Return the limits in order: bytes, words, colour."""
     limits = [
         (measured.cap, "cap: the slot may be lost", style.VERMILLION),
         (measured.full_at, "volume full: the primary stops", style.INK),
@@ -53,7 +53,7 @@ def _known(measured: Retention) -> list[tuple[float, str, str]]:
 
 
 def _top(measured: Retention, slots: list[SlotRetention], hours: float) -> float:
-    """The end of the axis: every bar, and every limit that is not far beyond the nearest one."""
+    """Return the end of the axis: every bar, and every limit that is not far beyond the nearest one."""
     most = max(float(slot.retained or 0) for slot in slots)
     limits = [size for size, _, _ in _known(measured)]
     near = [size for size in limits if size <= _FAR * max(limits[0], most)]

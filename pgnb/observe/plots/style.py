@@ -124,7 +124,7 @@ def _fill(place: Text, text: str, plot: Plot) -> None:
 
 
 def width_of(text: str, size: float, *, bold: bool = False) -> float:
-    """How wide a text is, in inches, in the plots' fonts at that size."""
+    """Return how wide a text is, in inches, in the plots' fonts at that size."""
     with rc_context({"font.family": list(families())}):
         plot = Plot()
         drawn = plot.text(0, 0, drawable(text), fontsize=size, fontweight="bold" if bold else "normal")
@@ -132,7 +132,7 @@ def width_of(text: str, size: float, *, bold: bool = False) -> float:
 
 
 def fitted(text: str, inches: float, size: float, *, bold: bool = False) -> str:
-    """The text if it fits, else without as much of its middle as has to go."""
+    """Return the text if it fits, else without as much of its middle as has to go."""
     shown, limit = text, _columns(text)
     while limit > 1 and (taken := width_of(shown, size, bold=bold)) > inches:
         limit = max(1, min(limit - 1, int(limit * inches / taken)))
@@ -191,19 +191,19 @@ def _bundled_japanese() -> list[str]:
 
 @cache
 def _letters() -> frozenset[int]:
-    """The code points that the fonts can draw."""
+    """Return the code points that the fonts can draw."""
     paths = [font_manager.findfont(name, fallback_to_default=False) for name in families()]
     return frozenset(point for path in paths for point in FT2Font(path).get_charmap())
 
 
 def drawable(text: str) -> str:
-    """The text as it can be drawn: letters that no font has are escaped, so that no empty box appears."""
+    """Return the text as it can be drawn: letters that no font has are escaped, so that no empty box appears."""
     shown = (c if c in "\n" or ord(c) in _letters() else f"\\u{{{ord(c):x}}}" for c in text)
     return "".join(shown)
 
 
 def shortened(text: str, limit: int) -> str:
-    """A name that fits: its middle gives way, since names differ at their ends. Wide letters count twice."""
+    """Return a name that fits: its middle gives way, since names differ at their ends. Wide letters count twice."""
     if _columns(text) <= limit:
         return text
     head, tail = text[: len(text) // 2], text[len(text) // 2 :]

@@ -24,7 +24,7 @@ def timeline(
     silent: tuple[datetime, datetime] | None = None,
     lost: Entry | None = None,
 ) -> style.Plot:
-    """A bar for each act of a journal, the longest 25 in order of time; failed ones are red.
+    """Return a bar for each act of a journal, the longest 25 in order of time; failed ones are red.
 
     `title` says what the run was; without one, it is its length and what took longest. From and to `silent`
     no client could write: that time is shaded. `lost` is no act, but the time whose commits are lost: a bar

@@ -132,7 +132,7 @@ def _box(axes: Axes, place: Place, node: Node, *, alarm: bool) -> None:
 
 
 def _names(node: Node) -> tuple[str, str]:
-    """The workload's name, which a reader knows, and the rest of its pod's; of others, the whole name."""
+    """Return the workload's name, which a reader knows, and the rest of its pod's; of others, the whole name."""
     name = node.name.removeprefix("pod/")
     match = _POD.fullmatch(name)
     return (match["workload"], match["rest"]) if match else (name, "")

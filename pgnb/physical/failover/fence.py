@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from pgnb.cluster import Helper, Pod
-from pgnb.cluster.lasting import assert_claims_kept
+from pgnb.cluster.persistence import assert_claims_kept
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import ApiUnreachable, DeadlineExceeded, LeaseLost, ParameterError, PgnbError
 from pgnb.core.plan import Change, Confirmation, Step

@@ -78,7 +78,7 @@ class OldPrimary:
 
     def not_ready_reason(self, pod: Pod) -> str:
         """Return why a pod is not Ready, or its node does not report; empty if neither."""
-        return "; ".join(part for part in (pod.trouble, self._node_unreachable(pod)) if part)
+        return "; ".join(part for part in (pod.not_ready_reason, self._node_unreachable(pod)) if part)
 
     def server(self) -> tuple[Server | None, str]:
         """Return the server with its facts read now, and ""; or None and why it does not answer."""

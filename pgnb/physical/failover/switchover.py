@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pgnb.cluster import Helper
-from pgnb.cluster.lasting import assert_claims_kept
+from pgnb.cluster.persistence import assert_claims_kept
 from pgnb.cluster.role_change_mark import ROLE_CHANGE
 from pgnb.core.errors import ChangeFailed, GateClosed, PgnbError
 from pgnb.core.plan import Change, Confirmation, Step

@@ -53,7 +53,7 @@ class WriteBlock:
                 remedy="Set it on for the switchover, which blocks writes by ALTER SYSTEM.",
             )
         self.edit = SystemEdit(_SETTING, self.previous_value(), "on")
-        self.edit.make(self.server)
+        self.edit.apply(self.server)
         self._reload("on")
         now = self.server.scalar("SELECT pg_catalog.clock_timestamp()")
         ended = self.server.execute(_END_SESSIONS, (now,), what="end the clients' sessions")
@@ -70,13 +70,13 @@ class WriteBlock:
     def unpersist(self) -> None:
         """Restore postgresql.auto.conf without a reload: only the running server stays read-only."""
         if self.edit is not None:
-            self.edit.reversed().make(self.server)
+            self.edit.inverse().apply(self.server)
 
     def disable(self) -> str:
         """Allow writes again, and return what was done."""
         if self.edit is None:
             return "Nothing was changed."
-        if not self.edit.reversed().stands(self.server):
+        if not self.edit.inverse().is_current(self.server):
             self._reload_only()
             return "Writes are allowed again."
         self.unpersist()

@@ -1,7 +1,8 @@
-"""The ConfigMap that keeps a server's wished configuration (section 2.1), and how it differs from the server.
+"""The ConfigMap that holds a server's desired configuration (section 2.1), and how it differs from the
+server.
 
-Its keys are whole files: `postgresql.conf` and `pg_hba.conf`. Lines that stand there are kept; only those
-that differ are changed.
+Its keys are whole files: `postgresql.conf` and `pg_hba.conf`. Existing lines are kept; only those that differ
+are changed.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ SETTINGS_KEY, HBA_KEY = "postgresql.conf", "pg_hba.conf"
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a ConfigMap asks for: settings by name as they are written, and the rules of pg_hba.conf."""
+    """The content of a ConfigMap: settings by name as they are written, and the rules of pg_hba.conf."""
 
     settings: Mapping[str, str]
     rules: tuple[HbaRule, ...]
 
 
 def read_config_map(server: Server, name: str) -> Configuration:
-    """What the ConfigMap asks for; its text is taken from the object, since a mount lags behind (fact 60).
+    """Return the ConfigMap's content, read from the object, because a mount lags behind (fact 60).
 
     Raises NotFound, and ParameterError for a line that the server would not understand.
     """
@@ -42,7 +43,8 @@ def read_config_map(server: Server, name: str) -> Configuration:
     if data is None:
         raise NotFound(
             f"there is no ConfigMap {name} in the namespace {server.cluster.namespace}",
-            remedy="Create it (plan_config_map), or name the one that keeps the server's configuration.",
+            remedy="Create it (plan_config_map), or name the ConfigMap that holds the server's"
+            " configuration.",
         )
     rules = tuple(placed.rule for placed in rules_of(data.get(HBA_KEY, "")) if placed.rule)
     return Configuration(settings_of(data.get(SETTINGS_KEY, "")), rules)
@@ -56,11 +58,11 @@ def plan_config_map(
     *,
     write_restart: bool = True,
 ) -> Change:
-    """The plan after which the ConfigMap asks for these settings and rules; made where it is not there.
+    """Return the plan that writes these settings and rules to the ConfigMap, creating it if necessary.
 
-    Values are checked against the server before they are written down. Without `write_restart`, a setting
-    that waits for a restart is left out: where the ConfigMap is mounted, the next start of the pod, which
-    may be an eviction, would bring it. Raises ParameterError for what the server would refuse.
+    Values are checked against the server before they are written. Without `write_restart`, a setting that
+    needs a restart is left out: if the ConfigMap is mounted, the next start of the pod, which may be an
+    eviction, would apply it. Raises ParameterError for what the server would refuse.
     """
     title = f"ConfigMap {name}"
     if not server.present:
@@ -73,20 +75,25 @@ def plan_config_map(
     if rules or HBA_KEY in data:
         texts[HBA_KEY] = with_rules(data.get(HBA_KEY, ""), [rule.checked() for rule in rules])
     if all(data.get(key) == text for key, text in texts.items()):
-        return Change(title, server.journal, note=f"configmap/{name} asks for it already. {_left_out(late)}")
+        return Change(
+            title, server.journal, note=f"configmap/{name} already contains this. {_left_out(late)}"
+        )
     change = server.cluster.plan_apply(manifest_of(server.cluster, name, texts), title)
     change.note = f"{change.note} {_left_out(late)}".strip()
     return change
 
 
 def _left_out(late: Sequence[Setting]) -> str:
-    """What is not written down, and why."""
+    """Return what is not written, and why."""
     names = ", ".join(setting.name for setting in late)
-    return f"Left out, since it waits for a restart that is not allowed: {names}." if names else ""
+    return f"Left out, because it needs a restart that is not allowed: {names}." if names else ""
 
 
 def drift(server: Server, name: str) -> Checks:
-    """The ConfigMap held against the server, line by line: advice, since either may be the one to change."""
+    """Return a check for each line of the ConfigMap that compares it with the server.
+
+    All are advice, because either side may be the one to change.
+    """
     asked = read_config_map(server, name)
     known = {row["name"].lower() for row in server.query("setting_names")}
     standing_settings = server.settings([key for key in asked.settings if key in known])
@@ -104,7 +111,7 @@ def drift(server: Server, name: str) -> Checks:
 def _setting_check(setting: Setting, asked: str) -> Check:
     remedy = "Reload it into the server, or write the server's value into the ConfigMap."
     if setting.needs == "restart":
-        remedy = "It takes a restart to reach the server."
+        remedy = "It needs a restart to reach the server."
     try:
         met = normalise(setting.row, asked).accepts(setting.row, setting.value)
     except ParameterError as error:
@@ -122,16 +129,16 @@ def _standing_rules(server: Server) -> list[HbaRule]:
 
 
 def _with_wishes(text: str, settings: Sequence[Setting]) -> str:
-    """The text with the wishes; a line that fulfils one, in whatever unit, stays as it is."""
+    """Return the text with the desired settings; a line with an equal value, in any unit, is kept."""
     standing = settings_of(text)
-    wished = {}
+    desired = {}
     for setting in settings:
-        if setting.wish is None:
+        if setting.desired is None:
             raise ParameterError(f"no value for {setting.name}")
         now = standing.get(setting.name.lower())
-        if now is None or not setting.wish.accepts(setting.row, value_of(setting.row, now)):
-            wished[setting.name] = setting.shown if setting.met else setting.wish.text
-    return with_settings(text, wished)
+        if now is None or not setting.desired.accepts(setting.row, value_of(setting.row, now)):
+            desired[setting.name] = setting.shown if setting.met else setting.desired.text
+    return with_settings(text, desired)
 
 
 def _data(server: Server, name: str) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""The text of postgresql.conf: read, and changed in as few lines as possible. Pure text, no server.
+"""The text of postgresql.conf: parsed, and changed in as few lines as possible. Pure text, no server.
 
 Grammar: PostgreSQL's manual, "Parameter Interaction via the Configuration File" (a later line wins, names
 ignore case, `=` is optional, values may be quoted, `#` begins a comment).
@@ -45,23 +45,23 @@ class Line:
 
 
 def effective_lines(text: str) -> list[Line]:
-    """Every line that says something, in order.
+    """Return every effective line, in order.
 
-    Raises ParameterError for a line that the server would not understand, with its number.
+    Raises ParameterError, with the line's number, for a line that the server would not understand.
     """
     return [_line(number, raw) for number, raw in enumerate(text.splitlines(), 1) if _says_something(raw)]
 
 
 def settings_of(text: str) -> dict[str, str]:
-    """What a text sets, as the server would take it: the last line of a name wins; includes are left out."""
+    """Return what a text sets for the server: the last line of a name wins; includes are left out."""
     return {line.name: line.value for line in effective_lines(text) if not line.directive}
 
 
-def with_settings(text: str, wished: Mapping[str, str]) -> str:
-    """The text with those values; lines that already say so, and all others, stay as they are."""
+def with_settings(text: str, desired: Mapping[str, str]) -> str:
+    """Return the text with these values; lines that already have them, and all other lines, are kept."""
     lines = text.splitlines()
     last = {line.name: line for line in effective_lines(text)}
-    for name, value in wished.items():
+    for name, value in desired.items():
         standing = last.get(name.lower())
         if standing is None:
             lines.append(f"{name} = {quoted(value)}")
@@ -72,21 +72,21 @@ def with_settings(text: str, wished: Mapping[str, str]) -> str:
 
 
 def without(text: str, names: Iterable[str]) -> str:
-    """The text without the lines that set these; all others stay as they are."""
+    """Return the text without the lines that set these names; all other lines are kept."""
     unwanted = {name.lower() for name in names}
     gone = {line.number for line in effective_lines(text) if line.name in unwanted}
     return _joined([raw for number, raw in enumerate(text.splitlines(), 1) if number not in gone])
 
 
-def managed(text: str, wished: Mapping[str, str]) -> str:
-    """The managed file with those values; begun with its header when it is new."""
-    return with_settings(text or _HEADER, wished)
+def with_managed_settings(text: str, desired: Mapping[str, str]) -> str:
+    """Return the managed file with these values; a new one begins with its header."""
+    return with_settings(text or _HEADER, desired)
 
 
 def with_include(text: str, names: frozenset[str]) -> str:
-    """The main file, including the managed one at its end.
+    """Return the main file with an include of the managed file at its end.
 
-    An include that already stands there is moved only when a line below it sets one of `names`.
+    An existing include is moved only if a line below it sets one of `names`.
     """
     lines = effective_lines(text)
     include = [line for line in lines if line.directive and line.value == MANAGED_FILE]
@@ -109,10 +109,10 @@ def _line(number: int, raw: str) -> Line:
     match = _LINE.match(raw)
     if match is None:
         raise ParameterError(
-            "a line of a configuration file is not one that PostgreSQL understands",
+            "PostgreSQL would not understand a line of a configuration file",
             found=f"line {number}: {raw.strip()[:80]}",
-            remedy="Write name = value, with a value in single quotes where it has other than letters,"
-            " digits and dots.",
+            remedy="Write name = value, with the value in single quotes if it has other"
+            " characters than letters, digits and dots.",
         )
     return Line(number, match["name"].lower(), _unquoted(match["value"]), match["comment"] or "")
 

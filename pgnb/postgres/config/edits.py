@@ -1,4 +1,4 @@
-"""Edits of configuration files and of ALTER SYSTEM, made together, validated, and put back on an error."""
+"""Edit configuration files and ALTER SYSTEM together, validate, and restore on an error."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class FileEdit:
 
     @property
     def target(self) -> str:
-        """The path, as a reader's heading."""
+        """The path, as a heading."""
         return self.path
 
     @property
     def verb(self) -> str:
-        """What it does to the file, in a word."""
+        """What it does to the file, in one word."""
         if self.after is None:
             return "remove"
         return "create" if self.before is None else "change"
@@ -38,16 +38,16 @@ class FileEdit:
         """Before and after as texts, for a diff."""
         return self.before or "", self.after or ""
 
-    def make(self, server: Server) -> None:
-        """Write the text that is to stand."""
+    def apply(self, server: Server) -> None:
+        """Write the new text."""
         self._put(server, self.after)
 
-    def reversed(self) -> FileEdit:
-        """The way back."""
+    def inverse(self) -> FileEdit:
+        """Return the edit that restores the text before."""
         return FileEdit(self.path, self.after, self.before, self.owner, self.mode)
 
-    def stands(self, server: Server) -> bool:
-        """Whether the file is still as this edit expects to find it."""
+    def is_current(self, server: Server) -> bool:
+        """Return whether the file still has the text before."""
         return read_file(server, self.path) == self.before
 
     def _put(self, server: Server, text: str | None) -> None:
@@ -72,13 +72,13 @@ class SystemEdit:
 
     @property
     def texts(self) -> tuple[str, str]:
-        """Before and after as lines of that file."""
+        """The lines of that file before and after."""
         before, after = (
             "" if value is None else f"{self.setting} = '{value}'\n" for value in (self.before, self.after)
         )
         return before, after
 
-    def make(self, server: Server) -> None:
+    def apply(self, server: Server) -> None:
         """Set or reset it; the server validates the value."""
         if self.after is None:
             server.execute(compose("ALTER SYSTEM RESET {}", identifier(self.setting)), what=self.statement)
@@ -88,17 +88,17 @@ class SystemEdit:
 
     @property
     def statement(self) -> str:
-        """The statement in words."""
+        """The statement, for a reader."""
         if self.after is None:
             return f"ALTER SYSTEM RESET {self.setting}"
         return f"ALTER SYSTEM SET {self.setting} = '{self.after}'"
 
-    def reversed(self) -> SystemEdit:
-        """The way back."""
+    def inverse(self) -> SystemEdit:
+        """Return the edit that restores the value before."""
         return SystemEdit(self.setting, self.after, self.before)
 
-    def stands(self, server: Server) -> bool:
-        """Whether postgresql.auto.conf still says what this edit expects."""
+    def is_current(self, server: Server) -> bool:
+        """Return whether postgresql.auto.conf still has the value before."""
         rows = server.query("file_settings")
         values = [
             row["setting"]
@@ -111,17 +111,17 @@ class SystemEdit:
 Edit = FileEdit | SystemEdit
 
 
-def make_all(server: Server, edits: Sequence[Edit], errors: Callable[[], list[str]]) -> str:
-    """Make the edits, then ask the server whether it understands the files as they now stand.
+def apply_edits(server: Server, edits: Sequence[Edit], errors: Callable[[], list[str]]) -> str:
+    """Apply the edits, then ask the server whether it accepts the files.
 
-    On any error what was already made is put back, in reverse order, before anything could read it.
-    Raises ChangeFailed, which says so.
+    On an error the edits already made are reversed, in reverse order, before anything could read them. Raises
+    ChangeFailed, which says so.
     """
     made: list[Edit] = []
     try:
         for edit in edits:
             made.append(edit)
-            edit.make(server)
+            edit.apply(server)
         if found := errors():
             raise ChangeFailed("the server does not accept the files", found="; ".join(found))
     except BaseException as error:
@@ -133,11 +133,11 @@ def make_all(server: Server, edits: Sequence[Edit], errors: Callable[[], list[st
 def _put_back(server: Server, made: list[Edit], error: BaseException) -> None:
     for edit in reversed(made):
         try:
-            if not edit.stands(server):
-                edit.reversed().make(server)
+            if not edit.is_current(server):
+                edit.inverse().apply(server)
         except PgnbError as second:
             raise ChangeFailed(
-                f"{server.name}: its configuration failed to change, and {edit.target} was not put back",
+                f"{server.name}: its configuration failed to change, and {edit.target} was not restored",
                 found=f"{error}; then: {second.message}",
                 remedy=f"Restore {edit.target} by hand before the next reload or restart.",
             ) from error
@@ -145,14 +145,15 @@ def _put_back(server: Server, made: list[Edit], error: BaseException) -> None:
         raise ChangeFailed(
             f"{server.name}: the configuration was not changed",
             found=" ".join(f"{error.message} {error.found}".split()),
-            remedy="What had been written was put back, nothing was reloaded. Plan again.",
+            remedy="What had been written was restored, nothing was reloaded. Plan again.",
         ) from error
 
 
 def file_errors(server: Server, *, except_in: Collection[str] = ()) -> list[str]:
-    """What the server finds wrong in its configuration files now, before any reload (pg_file_settings).
+    """Return the errors that the server finds in its configuration files now, before a reload
+    (pg_file_settings).
 
-    Errors in the files named by `except_in` are left out: those are about to be rewritten.
+    Errors in the files named by `except_in` are left out, because those will be rewritten.
     """
     return [
         f"{row['sourcefile']}:{row['sourceline']}: {row['name'] or 'line'}: {row['error']}"

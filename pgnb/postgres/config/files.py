@@ -1,4 +1,4 @@
-"""The server's own files, in its container: read through SQL, written whole or not at all by one exec."""
+"""The server's own files, in its container: read by SQL, written completely or not at all by one exec."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import PurePosixPath
 
 from pgnb.core.errors import ExecFailed, QueryFailed, ServerError
 from pgnb.core.texts import decoded
-from pgnb.postgres.route import ThroughPod
 from pgnb.postgres.server import Server
 
-# Constant programs; what varies reaches them as arguments. A failure ends with status 1 and no other: the
-# postmaster, as PID 1, may adopt what an aborted exec leaves, and takes other statuses for a crash.
+# Constant programs; variable parts are arguments. A failure ends with status 1 and no other, because the
+# postmaster, as PID 1, may adopt a process of an aborted exec, and takes other statuses for a crash.
 _WRITE = """
 umask 077
 new="$1.pgnb-new"
@@ -29,28 +28,29 @@ readlink -f "$1"
 
 @dataclass(frozen=True)
 class Place:
-    """A file as it lies: owner as `uid:gid`, mode in octal, and whether it can be replaced where it is.
+    """A file's owner as `uid:gid`, mode in octal, and whether it can be replaced.
 
-    `lasts`: it is there for the next pod, or goes with the data themselves. `words` say what is in the way.
+    `persistent`: the next pod has it, or it is lost only with the data. `summary` says what prevents a
+    change.
     """
 
     writable: bool
     owner: str
     mode: str
-    lasts: bool = True
+    persistent: bool = True
     summary: str = ""
 
 
 def read_file(server: Server, path: str) -> str | None:
-    """A text file as the server's process sees it; None when there is none.
+    """Return a text file as the server's process sees it; None if there is none.
 
-    By SQL, or by exec where our login may not read files. Raises QueryFailed or ExecFailed, and ServerError
-    for one that is not UTF-8.
+    By SQL, or by exec if the login may not read files. Raises QueryFailed or ExecFailed, and ServerError if
+    it is not UTF-8.
     """
     try:
         content = server.scalar("read_file", {"path": path})
     except QueryFailed as failure:
-        if failure.sqlstate != "42501" or not isinstance(server.route, ThroughPod):
+        if failure.sqlstate != "42501":
             raise
         return _read_by_exec(server, path)
     return None if content is None else _text(server, path, bytes(content))
@@ -62,39 +62,37 @@ def _read_by_exec(server: Server, path: str) -> str | None:
 
 
 def _text(server: Server, path: str, content: bytes) -> str:
-    """It is written back as a whole, so no byte of it may be guessed."""
+    """Decode a file strictly, because it is written back as a whole."""
     return decoded(content, f"{server.name}: {path}", error=ServerError)
 
 
 def look_at(server: Server, path: str) -> Place:
-    """How a file lies. Raises ExecFailed; a server that was reached directly has no file to replace."""
-    if not isinstance(server.route, ThroughPod):
-        return Place(False, "", "")
+    """Return owner, mode and place of a file. Raises ExecFailed."""
     folder = str(PurePosixPath(path).parent)
     result = server.cluster.exec(server.pod, ["sh", "-c", _LOOK, "pgnb", path, folder])
     writable, owner, mode, real = result.stdout.decode("utf-8", "replace").split(maxsplit=3)
-    lasts, volume = _lasts(server, path, real.strip())
-    words = "" if lasts else f"lies in {volume}, which does not outlive the pod"
-    return Place(writable == "writable", owner, mode, lasts, words or _fixed(writable))
+    persistent, volume = _is_persistent(server, path, real.strip())
+    words = "" if persistent else f"lies in {volume}, which does not outlive the pod"
+    return Place(writable == "writable", owner, mode, persistent, words or _fixed(writable))
 
 
 def _fixed(writable: str) -> str:
     return "" if writable == "writable" else "cannot be written"
 
 
-def _lasts(server: Server, path: str, real: str) -> tuple[bool, str]:
-    """Whether a file outlives the pod, or lies beside the data; and what it lies in."""
+def _is_persistent(server: Server, path: str, real: str) -> tuple[bool, str]:
+    """Return whether a file outlives the pod or lies beside the data, and what it lies in."""
     pod = server.pod
     mount = pod.mount_of(real) or pod.mount_of(path)
     volume = f"{mount.source} at {mount.path}" if mount else "the image's own layer"
     beside = mount is not None and mount == pod.mount_of(server.facts.data_directory)
-    return beside or (mount is not None and (mount.lasts or mount.source == "configMap")), volume
+    return beside or (mount is not None and (mount.persistent or mount.source == "configMap")), volume
 
 
 def write_file(server: Server, path: str, text: str, *, owner: str, mode: str = "600") -> None:
-    """Put a text in the place of a file: into a new file beside it, then renamed over it.
+    """Replace a file: write a new file beside it, then rename it over the old one.
 
-    Raises ServerError when it could not be written; then the old file is as it was.
+    Raises ServerError if it could not be written; then the old file is unchanged.
     """
     content = text.encode()
     argv = ["sh", "-c", _WRITE, "pgnb", path, str(len(content)), owner, mode]
@@ -102,12 +100,12 @@ def write_file(server: Server, path: str, text: str, *, owner: str, mode: str = 
         server.cluster.exec(server.pod, argv, stdin=content, changes=f"write {path} ({len(content)} bytes)")
     except ExecFailed as failure:
         raise ServerError(
-            f"{server.name}: {path} could not be written; it is as it was",
+            f"{server.name}: {path} could not be written; it is unchanged",
             found=failure.found or failure.message,
-            remedy="Look at the free space on the volume and at the owner of the directory.",
+            remedy="Check the free space on the volume and the owner of the directory.",
         ) from failure
 
 
 def remove_file(server: Server, path: str) -> None:
-    """Remove a file that pgnb had made. Raises ExecFailed."""
+    """Remove a file that pgnb had created. Raises ExecFailed."""
     server.cluster.exec(server.pod, ["rm", "-f", path], changes=f"remove {path}")

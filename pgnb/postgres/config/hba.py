@@ -1,24 +1,26 @@
-"""pg_hba.conf of a server: its rules in order, who is let in by which, and the plan that adds rules."""
+"""pg_hba.conf of a server: its rules in order, which one decides for a client, and a plan that adds rules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 from pgnb.core.checks import Check, Checks
 from pgnb.core.display import Cell, Displayable, Table
-from pgnb.core.errors import ParameterError, QueryFailed
+from pgnb.core.errors import ClusterError, ParameterError, QueryFailed
 from pgnb.core.plan import Change, Step
-from pgnb.postgres.config.edits import FileEdit, make_all
+from pgnb.postgres.config.edits import FileEdit, apply_edits
 from pgnb.postgres.config.files import look_at, read_file
-from pgnb.postgres.config.hbarule import Client, HbaRule
+from pgnb.postgres.config.hbarule import Client, HbaRule, network
 from pgnb.postgres.config.hbatext import decided_by, with_rules
 from pgnb.postgres.config.mounted import config_map_of, followed_key, mounted_steps, text_of
-from pgnb.postgres.config.places import assert_lasts
+from pgnb.postgres.config.places import assert_persistent
 from pgnb.postgres.config.reload import reload_configuration
 from pgnb.postgres.rows import Row
 from pgnb.postgres.server import Server
+
+_FALLBACK_PREFIX = {4: 16, 6: 64}
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,12 +32,12 @@ class HbaRules(Displayable):
 
     @property
     def deciding(self) -> Row | None:
-        """The first rule that matches the client, or that may match it; None: the client is not let in."""
+        """The first rule that matches the client, or may match it; None: the client is rejected."""
         return next((row for row in self.rows if self._verdict(row) is not False), None)
 
     @property
     def lets_in(self) -> bool:
-        """Whether the deciding rule surely matches and does not reject."""
+        """Whether the deciding rule matches for sure and does not reject."""
         row = self.deciding
         return row is not None and self._verdict(row) is True and row["auth_method"] != "reject"
 
@@ -50,7 +52,7 @@ class HbaRules(Displayable):
         deciding = self.deciding
         rows = [(*_fields_of(row), self._mark(row, row is deciding)) for row in self.rows]
         columns = ("where", "type", "database", "user", "address", "method", "options", "")
-        note = "" if self.client is None or deciding else f"No rule lets {_words(self.client)} in."
+        note = "" if self.client is None or deciding else f"No rule admits {_words(self.client)}."
         return Table.of(columns, rows, title="pg_hba.conf: the first match decides", note=note)
 
     def _mark(self, row: Row, decides: bool) -> Cell:
@@ -63,7 +65,7 @@ class HbaRules(Displayable):
 
 
 def read_hba(server: Server, client: Client | None = None) -> HbaRules:
-    """The rules as they stand in the file, and which decides for a client. Source: pg_hba_file_rules."""
+    """Return the rules in the file, and which decides for a client. Source: pg_hba_file_rules."""
     return HbaRules(tuple(server.query("hba_rules")), client)
 
 
@@ -78,14 +80,13 @@ def explain_hba(
 ) -> HbaRules:
     """Return the rules of pg_hba.conf in order and, for a client, which one decides.
 
-    `address` is the client's; empty: it comes by the socket. Without `user` no client is asked about. Raises
-    QueryFailed.
+    `address` is the client's; "": the Unix socket. Without `user` there is no client. Raises QueryFailed.
     """
     return read_hba(server, Client(database, user, address, replication, ssl) if user else None)
 
 
 def rule_of(row: Row) -> HbaRule:
-    """A rule from a row of pg_hba_file_rules."""
+    """Return a rule from a row of pg_hba_file_rules."""
     address = row["address"] or ""
     if row["netmask"]:
         address = str(ip_network(f"{address}/{_prefix(row['netmask'])}", strict=False))
@@ -95,7 +96,7 @@ def rule_of(row: Row) -> HbaRule:
 
 
 def _prefix(netmask: str) -> int:
-    """The length of a mask: 255.255.0.0 is 16; IPv6 masks, too."""
+    """Return the length of a mask: 255.255.0.0 is 16; also of IPv6 masks."""
     parts = netmask.split(".")
     if len(parts) == 4:
         return sum(int(part).bit_count() for part in parts)
@@ -103,10 +104,10 @@ def _prefix(netmask: str) -> int:
 
 
 def plan_hba(server: Server, rules: Sequence[HbaRule]) -> Change:
-    """The plan after which each rule decides for the connections that it describes (section 2.2).
+    """Return the plan after which each rule decides for the connections that it describes (section 2.2).
 
-    The file is written where it lies, or, where it is mounted from a ConfigMap, the ConfigMap is changed
-    and the mounted file waited for. Validated by pg_hba_file_rules.error before the reload, put back on an
+    The file is written where it lies; if it is mounted from a ConfigMap, the ConfigMap is changed and the
+    plan waits for the mounted file. Validated by pg_hba_file_rules.error before the reload, restored on an
     error. Raises ParameterError for rules that PostgreSQL would refuse.
     """
     title = f"pg_hba.conf of {server.name}"
@@ -118,24 +119,24 @@ def plan_hba(server: Server, rules: Sequence[HbaRule]) -> Change:
     after = with_rules(before, [rule.checked() for rule in rules])
     if standing != after or before != after:
         return hba_change(server, title, path, before, after)
-    # A mounted file is written anew with every change of its ConfigMap, also of another key.
+    # A mounted file is rewritten with every change of its ConfigMap, also of another key.
     if mounted is None and not _loaded(server, path):
-        note = "The file asks for it, and was written after the last reload."
+        note = "The file already contains them, and was written after the last reload."
         change = Change(title, server.journal, before, after, [_reload_step(server)], note=note)
         change.precheck = lambda: _precheck(server, path, before, after)
         return change
-    return Change(title, server.journal, before, after, note="every rule already decides where it should")
+    return Change(title, server.journal, before, after, note="every rule already decides for its connections")
 
 
 def hba_change(server: Server, title: str, path: str, before: str, after: str) -> Change:
-    """The change of the file's text, wherever it is kept; its undo is the same with the texts exchanged.
+    """Return the change of the file's text, wherever it is stored; its undo exchanges the texts.
 
-    `before` is the text where it is kept: a mounted file shows its ConfigMap's up to a minute later. Where
-    that text is `after` already, the file is waited for.
+    `before` is the stored text: a mounted file shows its ConfigMap's up to a minute later. If the stored text
+    is `after` already, the change only waits for the file.
     """
     place = look_at(server, path)
     if place.writable:
-        assert_lasts(server, path)
+        assert_persistent(server, path)
         edit = FileEdit(path, before, after, place.owner, place.mode)
         steps = [_write_step(server, edit)]
     else:
@@ -145,9 +146,9 @@ def hba_change(server: Server, title: str, path: str, before: str, after: str) -
     change = Change(title, server.journal, before, after, steps)
     change.precheck = lambda: _precheck(server, path, before, after)
     if before == after:
-        change.note = f"The ConfigMap asks for it already; {path} does not show it yet."
+        change.note = f"The ConfigMap already contains them; {path} does not show them yet."
         return change
-    change.undo_text = "the former text is put back by the same way"
+    change.undo_text = "the previous text is restored in the same way"
     change.undo = lambda: hba_change(server, f"undo: {title}", path, after, before)
     return change
 
@@ -157,7 +158,7 @@ def _reload_step(server: Server) -> Step:
 
 
 def _loaded(server: Server, path: str) -> bool:
-    """Whether the server has read the file since it was written; yes where our login may not ask."""
+    """Return whether the server has read the file since it was written; True if the login may not ask."""
     try:
         return bool(server.scalar("file_loaded", {"path": path}))
     except QueryFailed as failure:
@@ -167,14 +168,14 @@ def _loaded(server: Server, path: str) -> bool:
 
 
 def _write_step(server: Server, edit: FileEdit) -> Step:
-    what = f"change {edit.path}; validate, else put back"
+    what = f"change {edit.path}; validate, and restore on an error"
     return Step(
-        server.name, what, lambda: make_all(server, [edit], lambda: errors_of(server)), journalled=True
+        server.name, what, lambda: apply_edits(server, [edit], lambda: errors_of(server)), journalled=True
     )
 
 
 def errors_of(server: Server) -> list[str]:
-    """What the server finds wrong in pg_hba.conf as it stands in the file now."""
+    """Return the errors that the server finds in the file pg_hba.conf as it is now."""
     rows: Iterable[Row] = server.query("hba_rules")
     return [f"{row['file_name']}:{row['line_number']}: {row['error']}" for row in rows if row["error"]]
 
@@ -183,7 +184,7 @@ def _hba_file(server: Server) -> str:
     if path := server.facts.hba_file:
         return path
     raise ParameterError(
-        f"the login {server.facts.login!r} may not see where pg_hba.conf of {server.name} lies",
+        f"the login {server.facts.login!r} may not see where pg_hba.conf of {server.name} is",
         remedy="Connect as a superuser, or grant it pg_read_all_settings, pg_read_server_files and EXECUTE"
         " on pg_hba_file_rules().",
     )
@@ -196,36 +197,37 @@ def _precheck(server: Server, path: str, before: str, after: str) -> Checks:
     way_in, kept = _own_way_in(server, before, after)
     items = [
         Check(
-            "pgnb's own way in",
+            "pgnb's own connection",
             kept,
             way_in,
             "unchanged",
-            "The rules would change how this login gets in, or shut it out: narrow them.",
+            "The rules would change how this login connects, or reject it: narrow them.",
         ),
         Check(
-            "pg_hba.conf as planned upon",
+            "pg_hba.conf is as planned",
             same,
             "unchanged" if same else "changed",
             "unchanged",
             "Somebody changed it meanwhile: plan again.",
         ),
         Check(
-            "no error in pg_hba.conf beforehand",
+            "no error in pg_hba.conf before the change",
             not wrong,
             "; ".join(wrong) or "none",
             "none",
-            "One bad line makes the whole reload fail, and the next start FATAL: correct it first.",
+            "One invalid line makes the whole reload fail, and the next start end with"
+            " FATAL: correct it first.",
         ),
     ]
     return Checks.of(f"safe to change {path}", items, server.journal)
 
 
 def _own_way_in(server: Server, before: str, after: str) -> tuple[str, bool]:
-    """What decides about our own connection afterwards, and whether it is the same as now."""
+    """Return the rule that would decide about pgnb's own connection, and whether it is the same as now."""
     who = server.fetch_one("own_connection")
     client = Client(who["database"], server.login.user, who["address"], ssl=who["ssl"])
     now, then = decided_by(before, client), decided_by(after, client)
-    return then.line if then else "no rule that can be known", now == then
+    return then.line if then else "no rule that is known for sure", now == then
 
 
 def _fields_of(row: Row) -> tuple[object, ...]:
@@ -239,3 +241,26 @@ def _fields_of(row: Row) -> tuple[object, ...]:
 def _words(client: Client) -> str:
     what = "a replication connection" if client.replication else f"database {client.database}"
     return f"user {client.user} from {client.address or 'the socket'} to {what}"
+
+
+def pod_networks(server: Server) -> tuple[str, ...]:
+    """Return the ranges of pod addresses, as CIDR.
+
+    They are the nodes' pod ranges, if these may be read and contain the server's own address; some networks
+    assign addresses otherwise, and then it is the /16 (IPv6: /64) around the server's address.
+    """
+    address = ip_address(server.pod.ip)
+    ranges = _ranges_of_nodes(server)
+    if any(address in held for held in map(network, ranges) if held is not None):
+        return ranges
+    return (str(ip_network(f"{address}/{_FALLBACK_PREFIX[address.version]}", strict=False)),)
+
+
+def _ranges_of_nodes(server: Server) -> tuple[str, ...]:
+    try:
+        nodes = server.cluster.list("nodes")
+    except ClusterError:
+        # Nodes are not in the namespace, and often may not be read; the fallback works without them.
+        return ()
+    found = (cidr for node in nodes for cidr in (node.get("spec") or {}).get("podCIDRs") or ())
+    return tuple(sorted(set(found)))

@@ -1,4 +1,4 @@
-"""One rule of pg_hba.conf: checked, compared, and held against another or against a client."""
+"""One rule of pg_hba.conf: validated, compared with another rule, matched with a client."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True)
 class Client:
-    """A connection that asks to be let in; `address` is an IP address, or empty for the Unix socket."""
+    """A connection to be admitted; `address` is an IP address, or "" for the Unix socket."""
 
     database: str
     user: str
@@ -56,17 +56,17 @@ class HbaRule:
     options: str = ""
 
     def checked(self) -> HbaRule:
-        """The rule itself. Raises ParameterError for what PostgreSQL would refuse, or what never matches."""
+        """Return the rule. Raises ParameterError if PostgreSQL would refuse it, or it can never match."""
         if self.type not in TYPES:
             raise ParameterError(
-                f"no type of pg_hba.conf: {self.type!r}", remedy=f"One of {', '.join(TYPES)}."
+                f"not a type of pg_hba.conf: {self.type!r}", remedy=f"Use one of {', '.join(TYPES)}."
             )
         if self.method not in METHODS:
             raise ParameterError(
-                f"no method of pg_hba.conf: {self.method!r}", remedy=f"One of {', '.join(METHODS)}."
+                f"not a method of pg_hba.conf: {self.method!r}", remedy=f"Use one of {', '.join(METHODS)}."
             )
         if (self.type == "local") == bool(self.address):
-            raise ParameterError("a rule has an address, unless its type is local", found=self.line)
+            raise ParameterError("a rule needs an address, unless its type is local", found=self.line)
         if not (self.database and self.user):
             raise ParameterError("a rule of pg_hba.conf needs a database and a user", found=self.line)
         self._check_address()
@@ -77,7 +77,7 @@ class HbaRule:
             return
         try:
             if "/" not in self.address:
-                raise ValueError("no length after a slash")
+                raise ValueError("no prefix length after the slash")
             ip_network(self.address)
         except ValueError as error:
             raise ParameterError(
@@ -88,7 +88,7 @@ class HbaRule:
 
     @property
     def line(self) -> str:
-        """As it stands in the file; names that need it are quoted."""
+        """The line of the file; names are quoted if necessary."""
         fields = (
             self.type,
             _quoted(self.database),
@@ -100,7 +100,7 @@ class HbaRule:
         return "  ".join(field for field in fields if field)
 
     def overlaps(self, other: HbaRule) -> bool:
-        """Whether some connection could match both; True where that cannot be known from the text."""
+        """Return whether some connection could match both; True if the text cannot tell."""
         return (
             _types_meet(self.type, other.type)
             and _lists_meet(self.database, other.database, _databases_meet)
@@ -109,7 +109,7 @@ class HbaRule:
         )
 
     def covers(self, other: HbaRule) -> bool:
-        """Whether it surely answers for every connection of the other rule, and in the same way."""
+        """Return whether it decides every connection of the other rule in the same way."""
         return (
             (self.method, self.options) == (other.method, other.options)
             and (self.type == other.type or (self.type == "host" and other.type != "local"))
@@ -119,7 +119,7 @@ class HbaRule:
         )
 
     def matches(self, client: Client) -> bool | None:
-        """Whether it matches a client; None where only the server can know (groups, samehost, names)."""
+        """Return whether it matches a client; None if only the server can tell (groups, samehost, names)."""
         verdicts = (
             self._type_matches(client),
             self._database_matches(client),
@@ -158,20 +158,20 @@ def _lists_meet(one: str, other: str, meet: Callable[[str, str], bool]) -> bool:
 
 
 def _databases_meet(one: str, other: str) -> bool:
-    """`all` does not match replication connections."""
+    """Return whether the lists share a database; `all` does not match replication connections."""
     if "replication" in (one, other):
         return one == other
     return one == other or "all" in (one, other) or _is_special(one) or _is_special(other)
 
 
-def _database_covered(names: str, wished: str) -> bool:
-    return wished in names.split(",") or ("all" in names.split(",") and wished != "replication")
+def _database_covered(names: str, desired: str) -> bool:
+    return desired in names.split(",") or ("all" in names.split(",") and desired != "replication")
 
 
-def _address_covered(address: str, wished: str) -> bool:
-    if address in ("all", wished):
+def _address_covered(address: str, desired: str) -> bool:
+    if address in ("all", desired):
         return True
-    outer, inner = network(address), network(wished)
+    outer, inner = network(address), network(desired)
     if isinstance(outer, IPv4Network) and isinstance(inner, IPv4Network):
         return inner.subnet_of(outer)
     if isinstance(outer, IPv6Network) and isinstance(inner, IPv6Network):
@@ -184,7 +184,10 @@ def _users_meet(one: str, other: str) -> bool:
 
 
 def _is_special(name: str) -> bool:
-    """A group, a file, a regular expression or a keyword: what it stands for is not in the text."""
+    """Return whether the text is a group, a file, a regular expression or a keyword.
+
+    What these stand for is not in the text.
+    """
     return name[:1] in "+@/" or name in ("sameuser", "samerole", "samegroup")
 
 
@@ -196,7 +199,7 @@ def _user_matches(names: str, client: Client) -> bool | None:
 
 
 def network(address: str) -> Network | None:
-    """A range of addresses; None for a name or for samehost and samenet."""
+    """Return a range of addresses; None for a name, samehost and samenet."""
     try:
         return ip_network(address, strict=False)
     except ValueError:
@@ -229,14 +232,14 @@ def _quoted(names: str) -> str:
 
 
 def replication_rules(role: str, networks: Sequence[str], *, tls: bool) -> tuple[HbaRule, ...]:
-    """The rules that let a role replicate from networks (CIDR) with scram-sha-256; hostssl where TLS is on.
+    """Return the rules by which a role replicates from networks (CIDR) with scram-sha-256.
 
-    Raises ParameterError for what is no network, and for none at all.
+    Their type is hostssl if TLS is on. Raises ParameterError for an invalid network, and for none.
     """
     if not networks:
         raise ParameterError(
-            "no network is named that standbys may come from",
-            remedy="Name the cluster's pod network, such as 10.244.0.0/16, as narrow as it is.",
+            "no network of the standbys is given",
+            remedy="Give the cluster's pod network, such as 10.244.0.0/16, as narrow as possible.",
         )
     kind = "hostssl" if tls else "host"
     return tuple(HbaRule(kind, "replication", role, one, "scram-sha-256").checked() for one in networks)

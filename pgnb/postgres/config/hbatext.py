@@ -1,7 +1,8 @@
-"""The text of pg_hba.conf: its rules in order, and a managed block put where it counts. Pure text.
+"""The text of pg_hba.conf: its rules in order, and a managed block at the place where it takes effect. Pure
+text.
 
-The first rule that matches a connection decides, so a rule that is appended may never be reached.
-Source: PostgreSQL's manual, "The pg_hba.conf File".
+The first rule that matches a connection decides, so an appended rule may never be reached. Source:
+PostgreSQL's manual, "The pg_hba.conf File".
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _INCLUDES = ("include", "include_if_exists", "include_dir")
 
 @dataclass(frozen=True)
 class Placed:
-    """A rule at a line, from 1; `rule` is None for an include directive, whose rules are elsewhere."""
+    """A rule at a line, from 1; `rule` is None for an include directive, whose rules are in another file."""
 
     number: int
     rule: HbaRule | None
@@ -30,30 +31,32 @@ class Placed:
 
 
 def rules_of(text: str) -> list[Placed]:
-    """Every rule and include of a text, in order. Raises ParameterError for a line that is neither."""
+    """Return every rule and include of a text, in order. Raises ParameterError for any other line."""
     found = [(number, _fields(raw), raw) for number, raw in enumerate(text.splitlines(), 1)]
     return [_placed(number, fields, raw.strip()) for number, fields, raw in found if fields]
 
 
-def with_rules(text: str, wished: Sequence[HbaRule]) -> str:
-    """The text in which each wished rule decides for the connections that it describes.
+def with_rules(text: str, desired: Sequence[HbaRule]) -> str:
+    """Return the text in which each desired rule decides for the connections that it describes.
 
-    A text in which that is already so comes back as it is. Otherwise the managed block is written anew,
-    before the first rule that would answer for one of them, or at the end.
-    Raises ParameterError when a rule that rejects stands in front: that was somebody's intention.
+    A text that already does this is returned unchanged. Otherwise the managed block is rewritten, before the
+    first rule that would decide for one of them, or at the end. Raises ParameterError if a rejecting rule
+    comes before it, because that was intended by somebody.
     """
-    if all(_decides(text, rule) for rule in wished):
+    if all(_decides(text, rule) for rule in desired):
         return text
-    ours = [*(p.rule for p in rules_of(_block_of(text)) if p.rule), *wished]
+    ours = [*(p.rule for p in rules_of(_block_of(text)) if p.rule), *desired]
     rest = _without_block(text)
     block = "\n".join([BEGIN, *dict.fromkeys(rule.line for rule in ours), END])
     lines = rest.splitlines()
-    place = _place(rules_of(rest), wished, len(lines))
+    place = _place(rules_of(rest), desired, len(lines))
     return "\n".join([*lines[:place], block, *lines[place:]]) + "\n"
 
 
 def decided_by(text: str, client: Client) -> HbaRule | None:
-    """The first rule of a text that matches a client for sure; None when none does, or an include is met."""
+    """Return the first rule of a text that matches a client for sure; None if none does or an include comes
+    first.
+    """
     for placed in rules_of(text):
         if placed.rule is None:
             return None
@@ -62,27 +65,27 @@ def decided_by(text: str, client: Client) -> HbaRule | None:
     return None
 
 
-def _decides(text: str, wished: HbaRule) -> bool:
-    """Whether a rule that covers it stands there, and nothing before could answer in another way."""
+def _decides(text: str, desired: HbaRule) -> bool:
+    """Return whether a covering rule exists, and no rule before it could decide otherwise."""
     for placed in rules_of(text):
-        if placed.rule is not None and placed.rule.covers(wished):
+        if placed.rule is not None and placed.rule.covers(desired):
             return True
-        if placed.rule is None or placed.rule.overlaps(wished):
+        if placed.rule is None or placed.rule.overlaps(desired):
             return False
     return False
 
 
-def _place(standing: Iterable[Placed], wished: Sequence[HbaRule], end: int) -> int:
-    """The index of the line before which the block belongs."""
+def _place(standing: Iterable[Placed], desired: Sequence[HbaRule], end: int) -> int:
+    """Return the index of the line before which the block is inserted."""
     for placed in standing:
         if placed.rule is None:
             return placed.number - 1
-        shadowed = [rule for rule in wished if placed.rule.overlaps(rule)]
+        shadowed = [rule for rule in desired if placed.rule.overlaps(rule)]
         if shadowed and placed.rule.method == "reject":
             raise ParameterError(
-                "pg_hba.conf rejects what a new rule is to let in",
-                found=f"line {placed.number}: {placed.raw}; wished: {shadowed[0].line}",
-                remedy="Remove or narrow the rejecting rule first; pgnb puts no rule in front of it.",
+                "pg_hba.conf rejects what a new rule is to admit",
+                found=f"line {placed.number}: {placed.raw}; desired: {shadowed[0].line}",
+                remedy="Remove or narrow the rejecting rule first; pgnb inserts no rule before it.",
             )
         if shadowed:
             return placed.number - 1
@@ -105,7 +108,7 @@ def _without_block(text: str) -> str:
 
 
 def _fields(raw: str) -> list[list[str]]:
-    """A line as fields, each a list of what stands between commas; quotes are kept."""
+    """Return a line as fields, each a list of the parts between commas; quotes are kept."""
     fields: list[list[str]] = []
     after_comma = False
     for part in _PART.findall(raw):
@@ -125,7 +128,7 @@ def _placed(number: int, fields: list[list[str]], raw: str) -> Placed:
     if kind in _INCLUDES:
         return Placed(number, None, raw)
     if kind != "local" and len(fields) > 5 and _is_address(fields[4][0]) and "/" not in fields[3][0]:
-        # The older form, with the mask in a column of its own.
+        # The older form, with the mask in its own column.
         fields = [*fields[:3], [str(ip_network(f"{fields[3][0]}/{fields[4][0]}", strict=False))], *fields[5:]]
     wanted = 4 if kind == "local" else 5
     if len(fields) < wanted:

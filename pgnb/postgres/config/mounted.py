@@ -1,4 +1,4 @@
-"""A configuration file mounted from a ConfigMap: the object is changed, the mounted text waited for."""
+"""A configuration file mounted from a ConfigMap: change the object, then wait for the mounted text."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from pgnb.core.errors import ChangeFailed, ParameterError
 from pgnb.core.plan import Step
 from pgnb.core.wait import wait_until
 from pgnb.postgres.config.files import read_file
-from pgnb.postgres.route import ThroughPod
 from pgnb.postgres.server import Server
 
 MOUNT_DEADLINE = 180.0
-"""Seconds; a kubelet's volume of a ConfigMap follows the object up to a minute later, and more."""
+"""Seconds; a kubelet's ConfigMap volume follows the object about a minute later, or more."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,9 @@ class MountedKey:
 
 
 def config_map_of(server: Server, path: str) -> MountedKey:
-    """The ConfigMap's key behind a path of the server's container.
+    """Return the ConfigMap's key for a path in the server's container.
 
-    Raises ParameterError when there is none, or when it is mounted by subPath, which is never updated.
+    Raises ParameterError if there is none, or if it is mounted by subPath, which is never updated.
     """
     mount = server.pod.mount_of(path)
     if mount is None or mount.source != "configMap":
@@ -44,14 +43,14 @@ def config_map_of(server: Server, path: str) -> MountedKey:
         raise ParameterError(
             f"{path} of {server.name} is mounted by subPath, so the running pod never sees a change",
             found=f"ConfigMap {mount.name}, key {mount.sub_path}",
-            remedy="Mount the whole ConfigMap as a directory, which takes one restart.",
+            remedy="Mount the whole ConfigMap as a directory, which needs one restart.",
         )
     return MountedKey(mount.name, _key_of(server, mount, path), path)
 
 
 def followed_key(server: Server, path: str) -> MountedKey | None:
-    """The ConfigMap's key that the file follows while the pod runs; None where it follows none."""
-    if not isinstance(server.route, ThroughPod):
+    """Return the ConfigMap's key that the file follows while the pod runs; None if there is none."""
+    if not server.present:
         return None
     mount = server.pod.mount_of(path)
     follows = mount is not None and mount.source == "configMap" and not mount.sub_path
@@ -59,24 +58,24 @@ def followed_key(server: Server, path: str) -> MountedKey | None:
 
 
 def text_of(server: Server, mounted: MountedKey) -> str:
-    """The key's text in the object, which the file follows up to a minute later.
+    """Return the key's text in the object, which the file follows up to a minute later.
 
-    Raises ParameterError where object or key is gone: a kubelet goes on showing the last text, and the next
-    pod would not start.
+    Raises ParameterError if the object or the key was deleted: a kubelet keeps showing the last text, and the
+    next pod would not start.
     """
     found = server.cluster.get("configmaps", mounted.config_map) or {}
     data: Mapping[str, str] = found.get("data") or {}
     if mounted.key not in data:
         raise ParameterError(
-            f"{mounted.path} of {server.name} is mounted from a ConfigMap that lacks it",
+            f"{mounted.path} of {server.name} is mounted from a ConfigMap key that does not exist",
             found=f"configmap/{mounted.config_map} has no key {mounted.key} in its data",
-            remedy="Put it back first, with the text that the file still shows: the next pod needs it.",
+            remedy="Restore it first, with the text that the file still shows: the next pod needs it.",
         )
     return data[mounted.key]
 
 
 def _key_of(server: Server, mount: Mount, path: str) -> str:
-    """A volume may show keys under other names (`items`)."""
+    """Return the key of a path, which may have another name in the volume (`items`)."""
     shown = str(PurePosixPath(path).relative_to(mount.path))
     volumes = server.pod.spec.get("volumes") or []
     volume: Mapping[str, Any] = next((v for v in volumes if v["name"] == mount.volume), {})
@@ -85,9 +84,9 @@ def _key_of(server: Server, mount: Mount, path: str) -> str:
 
 
 def manifest_of(cluster: Cluster, name: str, changed: Mapping[str, str]) -> dict[str, Any]:
-    """A ConfigMap's manifest with some keys changed.
+    """Return a ConfigMap's manifest with some keys changed.
 
-    Every key that stands there is in it: server-side apply removes those that it once set and that a later
+    It contains every existing key, because server-side apply removes keys that it once set and that a later
     manifest leaves out.
     """
     found = cluster.get("configmaps", name) or {}
@@ -96,14 +95,14 @@ def manifest_of(cluster: Cluster, name: str, changed: Mapping[str, str]) -> dict
 
 
 def wait_mounted(server: Server, path: str, text: str, *, timeout: float = MOUNT_DEADLINE) -> str:
-    """Wait until the file in the container has that text. Raises DeadlineExceeded, with what differs."""
+    """Wait until the file in the container has that text. Raises DeadlineExceeded with the difference."""
     wait_until(
         f"{path} of {server.name} to follow its ConfigMap",
         lambda: read_file(server, path),
         lambda now: now == text,
         timeout=timeout,
         every=0.5,
-        describe=lambda now: "there" if now == text else "still another text" if now else "no such file",
+        describe=lambda now: "there" if now == text else "still the old text" if now else "no such file",
         remedy="The kubelet follows within about a minute; a mount by subPath never does.",
     )
     return f"{path} follows the ConfigMap"
@@ -112,9 +111,9 @@ def wait_mounted(server: Server, path: str, text: str, *, timeout: float = MOUNT
 def mounted_steps(
     server: Server, mounted: MountedKey, before: str, after: str, errors: Callable[[], list[str]]
 ) -> list[Step]:
-    """Change the object, wait for the file, let the server judge it; on an error the object is put back.
+    """Return the steps: change the object, wait for the file, validate; on an error restore the object.
 
-    Where the object has the text already, the file is waited for.
+    If the object already has the text, only wait for the file.
     """
     label = f"configmap/{mounted.config_map}"
 
@@ -130,9 +129,9 @@ def mounted_steps(
         raise ChangeFailed(
             f"{server.name} does not accept the text of {label}",
             found="; ".join(found),
-            remedy="The ConfigMap was put back, nothing was reloaded; the file follows within a minute."
+            remedy="The ConfigMap was restored, nothing was reloaded; the file follows within a minute."
             if before != after
-            else "Nothing was reloaded. The ConfigMap has had this text before this run: correct it there.",
+            else "Nothing was reloaded. The ConfigMap had this text before this run: correct it there.",
         )
 
     changing = [Step(label, f"change the key {mounted.key}", change, journalled=True)]

@@ -1,8 +1,9 @@
-"""Where a server's configuration stands, whether it outlives the pod, and whether the WAL kept has room.
+"""Check where a server's configuration is stored, whether that outlives the pod, and whether kept WAL has
+room.
 
-A file on an emptyDir, or in the image's own layer, is made anew for the next pod: what is written there is
-gone with this one. PostgreSQL reads postgresql.auto.conf in the data directory last, and that one lasts as
-long as the data.
+A file on an emptyDir, or in the image's own layer, is created anew for the next pod: what is written there is
+lost with this one. PostgreSQL reads postgresql.auto.conf in the data directory last, and that one is kept
+with the data.
 """
 
 from __future__ import annotations
@@ -19,29 +20,28 @@ from pgnb.postgres.config.hbatext import with_rules
 from pgnb.postgres.config.settings import Setting
 from pgnb.postgres.config.values import Wanted
 from pgnb.postgres.disk import space_of
-from pgnb.postgres.route import ThroughPod
 from pgnb.postgres.server import Server
 
 _CAP, _KEPT, _BETWEEN = "max_slot_wal_keep_size", "wal_keep_size", "max_wal_size"
 _MB = 1024 * 1024
 GENERATED = (
-    "Put it where the file is generated: the ConfigMap, the chart's values (Bitnami's"
-    " primary.pgHbaConfiguration and primary.extendedConfiguration), or the init container that fills the"
-    " volume. Then run this again: what stands there is kept."
+    "Change it where the file is generated: the ConfigMap, the chart's values (Bitnami's"
+    " primary.pgHbaConfiguration and primary.extendedConfiguration), or the init container"
+    " that fills the volume. Then run this again: what the file then contains is kept."
 )
 
 
 def configuration_checks(server: Server, wanted: Mapping[str, Wanted], rules: Sequence[HbaRule]) -> Checks:
-    """Check, before the first change, that settings and rules can stand where the next start reads them.
+    """Check, before the first change, that settings and rules can be stored where the next start reads them.
 
-    And that the WAL that slots may keep fits on the volume. Changes nothing. Raises QueryFailed, ExecFailed,
-    and ParameterError for unknown settings.
+    Also checks that the WAL that slots may keep fits on the volume. Changes nothing. Raises QueryFailed,
+    ExecFailed, and ParameterError for unknown settings.
     """
-    if not server.present or not isinstance(server.route, ThroughPod):
+    if not server.present:
         return Checks.of("before the first change", [], server.journal)
     settings, facts = tuple(server.settings(wanted)), server.facts
     items = cap_checks(server, settings)
-    if facts.config_file and facts.hba_file:  # A login that may not see them is told so by each plan.
+    if facts.config_file and facts.hba_file:  # A login that may not see them gets the error of each plan.
         items = [_settings_check(server, settings), _rules_check(server, rules), *items]
     return Checks.of(f"before the first change of {server.name}", items, server.journal)
 
@@ -50,10 +50,10 @@ def _settings_check(server: Server, settings: Sequence[Setting]) -> Check:
     facts, path = server.facts, server.facts.config_file
     place = look_at(server, path)
     unmet = [setting.name for setting in settings if not setting.met]
-    usable, by_system = place.writable and place.lasts, facts.allow_alter_system
+    usable, by_system = place.writable and place.persistent, facts.allow_alter_system
     found = path if usable else f"ALTER SYSTEM, since {path} {place.summary}" if by_system else place.summary
     return Check(
-        "where settings stand",
+        "where settings are stored",
         usable or by_system or not unmet,
         found or "writable",
         "a file that outlives the pod",
@@ -67,28 +67,30 @@ def _rules_check(server: Server, rules: Sequence[HbaRule]) -> Check:
     stand = with_rules(text, [rule.checked() for rule in rules]) == text
     mount = server.pod.mount_of(path)
     mapped = mount is not None and mount.source == "configMap" and not mount.sub_path
-    fits = stand or mapped or (place.writable and place.lasts)
-    found = f"{path}, every rule is there" if stand else f"{path} {place.summary}".strip()
-    return Check("where rules of pg_hba.conf stand", fits, found, "a file that outlives the pod", GENERATED)
+    fits = stand or mapped or (place.writable and place.persistent)
+    found = f"{path}, every rule is in it" if stand else f"{path} {place.summary}".strip()
+    return Check(
+        "where rules of pg_hba.conf are stored", fits, found, "a file that outlives the pod", GENERATED
+    )
 
 
-def assert_lasts(server: Server, path: str) -> None:
-    """See that what is written to a file is there for the next pod. Raises ParameterError."""
+def assert_persistent(server: Server, path: str) -> None:
+    """Raise ParameterError if the next pod would not have what is written to a file."""
     place = look_at(server, path)
-    if not place.lasts:
+    if not place.persistent:
         raise ParameterError(
             f"{path} of {server.name} does not outlive the pod", found=place.summary, remedy=GENERATED
         )
 
 
 def cap_checks(server: Server, settings: Sequence[Setting]) -> list[Check]:
-    """Checks of the WAL that slots may keep against the volume; none where no setting touches it."""
+    """Check the WAL that slots may keep against the volume; no check if no setting changes it."""
     names = (_CAP, _KEPT, _BETWEEN)
-    touched = [setting for setting in settings if setting.wish and setting.name in names]
-    if not touched or not isinstance(server.route, ThroughPod):
+    touched = [setting for setting in settings if setting.desired and setting.name in names]
+    if not touched or not server.present:
         return []
     values = {item.name: item.value for item in server.settings(names)}
-    values |= {s.name: s.wish.value for s in touched if s.wish and not s.met}
+    values |= {s.name: s.desired.value for s in touched if s.desired and not s.met}
     cap, kept, between = (int(values[name]) * _MB for name in names)
     if cap < 0:
         return []
@@ -100,7 +102,7 @@ def cap_checks(server: Server, settings: Sequence[Setting]) -> list[Check]:
             cap <= size,
             format_bytes(cap),
             f"at most {format_bytes(size)}",
-            f"Lower {_CAP}, or enlarge the volume: WAL that slots keep would fill it first.",
+            f"Lower {_CAP}, or enlarge the volume: otherwise WAL that slots keep fills it first.",
         ),
         Check(
             "room for all WAL that may be kept",
@@ -114,9 +116,9 @@ def cap_checks(server: Server, settings: Sequence[Setting]) -> list[Check]:
 
 
 def _volume(server: Server) -> tuple[int, int]:
-    """The size of the volume of pg_wal, and its room for WAL, what is there of it included: bytes.
+    """Return the size of the volume of pg_wal, and its room for WAL, existing WAL included, in bytes.
 
-    A claim's size counts where the file system is larger: not every provisioner limits it.
+    The claim's size counts if the file system is larger, because not every provisioner limits it.
     """
     wal = f"{server.facts.data_directory}/pg_wal"
     real = server.cluster.exec(server.pod, ["readlink", "-f", wal]).text.strip()
@@ -124,7 +126,7 @@ def _volume(server: Server) -> tuple[int, int]:
     size = min(space.size, int(quantity(volume.size))) if volume.size else space.size
     try:
         used = server.fetch_one("physical/volume")
-    except QueryFailed:  # A login without pg_monitor: WAL that is there counts as no room.
+    except QueryFailed:  # For a login without pg_monitor, existing WAL does not count as room.
         return size, min(space.free, size)
     data = 0 if real != wal else int(used["data_bytes"])
     return size, min(space.free + int(used["wal_bytes"]), size - data)

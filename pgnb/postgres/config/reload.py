@@ -1,4 +1,4 @@
-"""Reloading the configuration, and being sure that it was."""
+"""Reload the configuration, and wait until it has taken effect."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ RELOAD_DEADLINE = 30.0
 
 
 def reload_configuration(server: Server) -> str:
-    """Ask for a reload and wait until a new session has it (procedure section 2.2).
+    """Reload and wait until a new session has the configuration (procedure section 2.2).
 
-    The answer of pg_reload_conf() only says that a signal was sent. A new session is forked by the
-    postmaster after it has read the files, so its load time proves it. Kept sessions are closed, since they
+    The answer of pg_reload_conf() only says that a signal was sent. A new session is forked by the postmaster
+    after it has read the files, so its load time proves the reload. Kept sessions are closed, because they
     would read the files a moment later. Raises DeadlineExceeded.
     """
     before = _load_time(server)
@@ -27,7 +27,7 @@ def reload_configuration(server: Server) -> str:
         timeout=RELOAD_DEADLINE,
         every=0.02,
         describe=lambda now: f"last loaded at {now:%H:%M:%S.%f}",
-        remedy="The server's log says why a reload was refused.",
+        remedy="See the server's log for why a reload was refused.",
     )
     server.close_sessions()
     return f"reloaded at {loaded:%H:%M:%S} UTC"

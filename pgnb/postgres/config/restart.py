@@ -1,4 +1,4 @@
-"""A planned restart of one server: checkpointed first, its pod replaced, the same server afterwards."""
+"""A planned restart of one server: a checkpoint, the pod replaced, and the same server afterwards."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pgnb.postgres.server import Server
 
 PARAMETER = "allow_restart"
 _LONG = 60.0
-"""Seconds; an open transaction that is older is worth asking about before it is cut off."""
+"""Seconds; for an older open transaction, its owner should be asked before it is interrupted."""
 
 
 def plan_restart(server: Server, *, reason: str, timeout: float = 300.0) -> Change:
-    """The plan that restarts the server as Kubernetes does it (facts 62 and 63), behind `allow_restart`.
+    """Return the plan that restarts the server by Kubernetes (facts 62 and 63), confirmed by `allow_restart`.
 
-    A CHECKPOINT first, so that the shutdown is short; the workload's rollout (or scale to 0 and back), in
-    which the old pod ends before the new one starts; then the same system identifier, timeline and role.
-    `timeout` in seconds, for the new pod. Refuses where the data is not on a persistent volume.
+    First a CHECKPOINT, so that the shutdown is short; then the workload's rollout (or scale to 0 and back),
+    in which the old pod ends before the new one starts; then a check of system identifier, timeline and role.
+    `timeout` in seconds, for the new pod. Refused if the data is not on a persistent volume.
     """
     title = f"restart of {server.name}"
     if not server.present:
@@ -43,7 +43,7 @@ def plan_restart(server: Server, *, reason: str, timeout: float = 300.0) -> Chan
         rollout,
         title=title,
         steps=steps,
-        undo_text="none is needed: a restart changes no setting",
+        undo_text="no restart is needed: it changes no setting",
         confirmations=[*rollout.confirmations, Confirmation(PARAMETER, True, why)],
         precheck=_both(rollout, server),
     )
@@ -58,18 +58,24 @@ def _both(rollout: Change, server: Server) -> Callable[[], Checks]:
 
 
 def _checkpoint(server: Server) -> str:
-    """Without a limit: a busy server may write for minutes."""
+    """Run a CHECKPOINT without a time limit, because a busy server may write for minutes."""
     with server.new_session(statement_timeout=0) as session:
         session.execute("CHECKPOINT")
     return "done"
 
 
 def readiness(server: Server) -> Checks:
-    """Whether a restart now would cut something short that is better let finish."""
+    """Check whether a restart now would interrupt work that should finish first."""
     row = server.fetch_one("restart_readiness")
     longest = float(row["longest_transaction"])
     items = [
-        Check("no base backup runs", not row["base_backups"], row["base_backups"], 0, "Let it finish first."),
+        Check(
+            "no base backup is running",
+            not row["base_backups"],
+            row["base_backups"],
+            0,
+            "Wait until it has finished.",
+        ),
         Check(
             "no long transaction",
             longest < _LONG,
@@ -84,7 +90,7 @@ def readiness(server: Server) -> Checks:
 
 
 def _same_again(server: Server) -> str:
-    """After the restart: a new session, and the server that it was."""
+    """Check in a new session that the server after the restart is the same as before."""
     before = server.facts
     server.reopen()
     after = server.refresh()
@@ -92,9 +98,9 @@ def _same_again(server: Server) -> str:
     now = (after.system_identifier, after.timeline, after.role)
     if same != now:
         raise VerificationFailed(
-            f"{server.name} is not the server that was restarted",
+            f"{server.name} is not the same server as before the restart",
             found=f"system identifier, timeline, role: {now}, before: {same}",
-            remedy="Stop clients from writing and look at the volume that the pod has mounted.",
+            remedy="Stop clients from writing, and check which volume the pod has mounted.",
         )
     return (
         f"{server.name}, system identifier {after.system_identifier}, up since {after.started:%H:%M:%S} UTC"
@@ -102,7 +108,7 @@ def _same_again(server: Server) -> str:
 
 
 def restart_rights(server: Server) -> list[Right]:
-    """What the restart of a server takes; none for one that pgnb cannot restart."""
+    """Return the rights that a restart of a server needs; none for one that pgnb cannot restart."""
     workload = server.cluster.workload(server.pod)
     why = f"to restart {workload.label}"
     return [Right("patch", workload.plural, "apps", why, workload.name)] if workload.scalable else []
@@ -111,10 +117,10 @@ def restart_rights(server: Server) -> list[Right]:
 def plan_pending_restart(
     server: Server, wanted: Mapping[str, Wanted], *, allow: bool, timeout: float = 300.0
 ) -> Change:
-    """The plan of a restart that is made only where a wished setting waits for one, and where it is allowed.
+    """Return the plan of a restart, if a desired setting waits for one and it is allowed.
 
-    Nothing to do when nothing waits, or without `allow`: then the note says what waits and what it is for.
-    `timeout` in seconds. Raises as plan_restart and plan_settings do.
+    Nothing to do if nothing waits, or without `allow`: then the note says which settings wait. `timeout` in
+    seconds. Raises as plan_restart and plan_settings do.
     """
     title = f"restart of {server.name}"
     if not server.present:
@@ -123,14 +129,14 @@ def plan_pending_restart(
         setting for setting in server.settings(wanted) if not setting.met and setting.needs == "restart"
     ]
     words = "; ".join(
-        f"{s.name}: {s.display} → {s.wish_display} ({s.row['short_desc'].rstrip('.')})" for s in waiting
+        f"{s.name}: {s.display} → {s.desired_display} ({s.row['short_desc'].rstrip('.')})" for s in waiting
     )
     if not waiting:
-        return Change(title, server.journal, note="No wished setting waits for a restart.")
+        return Change(title, server.journal, note="No desired setting waits for a restart.")
     if not allow:
         return Change(
             title,
             server.journal,
-            note=f"Waits for a restart, which {PARAMETER} = True allows: {words}.",
+            note=f"These need a restart, which {PARAMETER} = True allows: {words}.",
         )
-    return plan_restart(server, reason=f"settings wait for it: {words}", timeout=timeout)
+    return plan_restart(server, reason=f"settings need it: {words}", timeout=timeout)

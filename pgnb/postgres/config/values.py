@@ -1,7 +1,7 @@
-"""Values of settings: checked against pg_settings, and compared whatever unit they are written in.
+"""Values of settings: validated by pg_settings, and compared in any unit.
 
-Source of the rules: PostgreSQL's manual, section "Parameter Names and Values", and the columns unit,
-vartype, enumvals, min_val and max_val of pg_settings.
+Source of the rules: PostgreSQL's manual, section "Parameter Names and Values", and the columns unit, vartype,
+enumvals, min_val and max_val of pg_settings.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _FALSE = {"off", "false", "no", "0"}
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A wished value: `text` as it will be written, `value` in the unit of pg_settings.
+class SettingRequirement:
+    """A desired value: `text` as it will be written, `value` in the unit of pg_settings.
 
-    A `minimum` is met by anything that is not below it, and by -1, which stands for no limit.
+    A `minimum` is met by any value that is not below it, and by -1, which means no limit.
     """
 
     text: str
@@ -39,14 +39,14 @@ class Wish:
         return f">= {self.text}" if self.minimum else self.text
 
     def accepts(self, row: Row, value: str) -> bool:
-        """Whether a value, in the unit of pg_settings, fulfils the wish."""
+        """Return whether a value, in the unit of pg_settings, meets the requirement."""
         if same(row, self.value, value):
             return True
         return self.minimum and (value == "-1" or _rank(row, value) > _rank(row, self.value))
 
 
-def normalise(row: Row, wanted: Wanted) -> Wish:
-    """A wished value, checked against a row of pg_settings; ">= 10" and "at least 10" are a minimum.
+def normalise(row: Row, wanted: Wanted) -> SettingRequirement:
+    """Return a desired value, validated by a row of pg_settings; ">= 10" and "at least 10" are a minimum.
 
     Raises ParameterError with what the setting accepts.
     """
@@ -57,7 +57,7 @@ def normalise(row: Row, wanted: Wanted) -> Wish:
 
 
 def same(row: Row, one: str, other: str) -> bool:
-    """Whether two values mean the same to that setting."""
+    """Return whether two values mean the same to that setting."""
     if row["vartype"] in ("integer", "real"):
         return _plain(one) == _plain(other)
     if row["vartype"] == "string":
@@ -66,7 +66,7 @@ def same(row: Row, one: str, other: str) -> bool:
 
 
 def value_of(row: Row, text: str) -> str:
-    """A value read from a file, in the setting's own unit; as it stands when the server would refuse it."""
+    """Return a value of a file in the setting's own unit; unchanged if the server would refuse it."""
     try:
         return normalise(row, text).value
     except ParameterError:
@@ -74,19 +74,19 @@ def value_of(row: Row, text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A value as postgresql.conf takes it; every value may be quoted."""
+    """Return a value in quotes, as postgresql.conf accepts every value."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def _minimum(row: Row, wanted: str) -> Wish:
+def _minimum(row: Row, wanted: str) -> SettingRequirement:
     if row["vartype"] not in ("integer", "real", "enum"):
-        raise _refused(row, f">= {wanted}", "one value, no minimum")
+        raise _refused(row, f">= {wanted}", "one value, not a minimum")
     exact = normalise(row, wanted)
-    return Wish(exact.text, exact.value, minimum=True)
+    return SettingRequirement(exact.text, exact.value, minimum=True)
 
 
 def _rank(row: Row, value: str) -> float:
-    """The order of values; those of an enum stand in their order in pg_settings (wal_level)."""
+    """Return the rank of a value; of an enum by its order in pg_settings (wal_level)."""
     return float(row["enumvals"].index(value) if row["vartype"] == "enum" else _plain(value))
 
 
@@ -94,33 +94,33 @@ def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",")]
 
 
-def _bool(row: Row, wanted: Wanted) -> Wish:
+def _bool(row: Row, wanted: Wanted) -> SettingRequirement:
     text = ("on" if wanted else "off") if isinstance(wanted, bool) else str(wanted).strip().lower()
     if text in _TRUE:
-        return Wish("on", "on")
+        return SettingRequirement("on", "on")
     if text in _FALSE:
-        return Wish("off", "off")
+        return SettingRequirement("off", "off")
     raise _refused(row, wanted, "on or off")
 
 
-def _enum(row: Row, wanted: Wanted) -> Wish:
+def _enum(row: Row, wanted: Wanted) -> SettingRequirement:
     text = ("on" if wanted else "off") if isinstance(wanted, bool) else str(wanted).strip()
     for accepted in row["enumvals"]:
         if accepted.lower() == text.lower():
-            return Wish(accepted, accepted)
+            return SettingRequirement(accepted, accepted)
     raise _refused(row, wanted, ", ".join(row["enumvals"]))
 
 
-def _string(row: Row, wanted: Wanted) -> Wish:
+def _string(row: Row, wanted: Wanted) -> SettingRequirement:
     if isinstance(wanted, bool):
-        raise _refused(row, wanted, "a text; in YAML, put it between quotes")
+        raise _refused(row, wanted, "a text; put it in quotes in YAML")
     text = str(wanted)
     if "\n" in text or "\r" in text or "\0" in text:
-        raise _refused(row, wanted, "a text in one line")
-    return Wish(text, text)
+        raise _refused(row, wanted, "a text of one line")
+    return SettingRequirement(text, text)
 
 
-def _number(row: Row, wanted: Wanted) -> Wish:
+def _number(row: Row, wanted: Wanted) -> SettingRequirement:
     if row["vartype"] == "integer" and _OTHER_BASE.match(str(wanted)):
         wanted = int(_plain(str(wanted)))
     match = None if isinstance(wanted, bool) else _QUANTITY.match(str(wanted))
@@ -134,11 +134,11 @@ def _number(row: Row, wanted: Wanted) -> Wish:
     if not float(row["min_val"]) <= value <= float(row["max_val"]):
         raise _refused(row, wanted, _range(row))
     text = str(int(value)) if row["vartype"] == "integer" else repr(value)
-    return Wish("".join(str(wanted).split()), text)
+    return SettingRequirement("".join(str(wanted).split()), text)
 
 
 def _plain(text: str) -> float:
-    """A number without a unit; integers may be octal (file modes) or hexadecimal, as in C."""
+    """Return a number without a unit; integers may be octal (file modes) or hexadecimal, as in C."""
     if match := _OTHER_BASE.match(text):
         return int(match[1], 8) if match[1][0] not in "xX" else int(text, 16)
     return float(text)
@@ -158,7 +158,7 @@ def _in_own_unit(row: Row, wanted: Wanted, number: float, unit: str) -> float:
 
 def _range(row: Row) -> str:
     unit = f", in units of {row['unit']} where none is written" if row["unit"] else ""
-    kind = "a whole number" if row["vartype"] == "integer" else "a number"
+    kind = "an integer" if row["vartype"] == "integer" else "a number"
     return f"{kind} from {row['min_val']} to {row['max_val']}{unit}"
 
 

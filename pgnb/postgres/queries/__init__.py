@@ -1,7 +1,7 @@
-"""Named queries: SQL in files, with a variant where a major version of PostgreSQL changed the catalog.
+"""Named queries: SQL in files, with a variant for each major version that changed the catalog.
 
 `name` is the file `queries/name.sql` of this floor; `floor/name` is `pgnb/<floor>/queries/name.sql`, so that
-each floor keeps its SQL in its own room. `name.16.sql` beside `name.sql` is what is sent from 16 on.
+each floor has its own SQL. `name.16.sql` beside `name.sql` is sent since 16.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ _VARIANT = re.compile(r"(?P<name>[a-z][a-z0-9_]*?)(?:\.(?P<major>\d+))?\.sql\Z")
 
 
 def is_name(text: str) -> bool:
-    """Whether the text is a query's name; SQL always has a blank in it."""
+    """Return whether the text is a query's name; SQL always contains a space."""
     return _NAME.match(text) is not None
 
 
 @cache
 def sql_of(name: str, major: int) -> str:
-    """The SQL of a named query for a server of that major version.
+    """Return the SQL of a named query for a server of that major version.
 
-    Raises ParameterError when no file has that name, or none is for so old a server.
+    Raises ParameterError if no file has that name, or none is for such an old server.
     """
     variants = {since: text for since, text in _variants(name).items() if since <= major or since == 0}
     if not variants:

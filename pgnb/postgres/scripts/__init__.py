@@ -1,4 +1,4 @@
-"""Programs for `sh`, constant texts in files; what varies reaches them as arguments."""
+"""Programs for `sh`: constant files; variable parts are arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HERE = (__name__,)
 
 @cache
 def script(*names: str, packages: Sequence[str] = _HERE) -> str:
-    """The text of one or more scripts, in order, as one program, without comments and indentation.
+    """Return one or more scripts, in order, as one program, without comments and indentation.
 
     `packages` are searched for `name.sh` in order. An exec carries the program in its URL, of which servers
     and proxies take 8 KB. Raises FileNotFoundError when no package has a script.
@@ -22,7 +22,7 @@ def script(*names: str, packages: Sequence[str] = _HERE) -> str:
 
 
 def argv(*names: str, args: tuple[str, ...] = (), packages: Sequence[str] = _HERE) -> tuple[str, ...]:
-    """The argv that runs those scripts with `args` as their positional parameters."""
+    """Return the argv that runs those scripts with `args` as their positional parameters."""
     return ("sh", "-c", script(*names, packages=packages), f"pgnb-{names[-1]}", *args)
 
 

@@ -29,8 +29,3 @@ def lookup(value: Any, *keys: str) -> Any:
 def timestamp(moment: datetime | None = None) -> str:
     """RFC 3339 in UTC with seconds, as metav1.Time is written."""
     return (moment or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def micro_timestamp(moment: datetime | None = None) -> str:
-    """RFC 3339 in UTC with microseconds, as metav1.MicroTime is written."""
-    return (moment or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

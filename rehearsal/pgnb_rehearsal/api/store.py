@@ -18,7 +18,7 @@ from pgnb_rehearsal.api.objects import Object, copied, timestamp
 from pgnb_rehearsal.api.resources import BY_PLURAL, Resource
 from pgnb_rehearsal.api.selectors import Predicate, field_selector, label_selector
 from pgnb_rehearsal.api.status import already_exists, not_found
-from pgnb_rehearsal.api.succession import check_version, ordered, same, successor
+from pgnb_rehearsal.api.update_strategy import check_version, merge_update, ordered, same
 from pgnb_rehearsal.api.watching import (
     HISTORY_LENGTH,
     Change,
@@ -103,7 +103,7 @@ class Store:
         generation and, from generateName, a name. `manager` owns its fields from then on (empty: nobody).
         StatusError 404 (no such namespace), 403 (it is going away), 409, 422."""
         resource = BY_PLURAL[plural]
-        new = self._born(resource, obj)
+        new = self._new_object(resource, obj)
         set_defaults(resource, new)
         ownership.after_create(resource, new, manager)
         return self._add(resource, new, dry_run)
@@ -111,7 +111,7 @@ class Store:
     def create_owned(self, plural: str, obj: Object, *, dry_run: bool = False) -> Object:
         """As `create`, for an object whose managedFields the caller has computed (server-side apply)."""
         resource = BY_PLURAL[plural]
-        new = self._born(resource, obj)
+        new = self._new_object(resource, obj)
         set_defaults(resource, new)
         return self._add(resource, new, dry_run)
 
@@ -150,7 +150,7 @@ class Store:
         check_version(resource, obj, old)
         given = _copy(obj)
         set_defaults(resource, given)
-        return resource, old, successor(resource, old, given, subresource)
+        return resource, old, merge_update(resource, old, given, subresource)
 
     def modify(
         self,
@@ -248,7 +248,7 @@ class Store:
     def _key(obj: Object) -> tuple[str, str]:
         return obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
 
-    def _born(self, resource: Resource, obj: Object) -> Object:
+    def _new_object(self, resource: Resource, obj: Object) -> Object:
         """A copy with what the server alone decides about a new object."""
         new: Object = copied(obj)
         metadata = new.setdefault("metadata", {})

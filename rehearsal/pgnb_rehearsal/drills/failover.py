@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgnb_rehearsal.drills.promise import Loss
+from pgnb_rehearsal.drills.guarantee import Loss
 from pgnb_rehearsal.drills.stage import PRIMARY, STANDBY, Stage
 
 _SETTINGS = {"wal_log_hints": "on", "wal_keep_size": "512MB", "max_slot_wal_keep_size": "1GB"}
@@ -18,7 +18,7 @@ def practise_failover(stage: Stage) -> bool:
 
 
 def _set_up(stage: Stage) -> bool:
-    """A pair whose old primary can be rewound: wal_log_hints takes the one restart beforehand."""
+    """Return a pair whose old primary can be rewound: wal_log_hints takes the one restart beforehand."""
     return stage.run("02", settings=_SETTINGS, allow_restart=True) and stage.run("03")
 
 
@@ -46,7 +46,7 @@ def _fail_over(stage: Stage) -> bool:
 
 
 def _announced(stage: Stage) -> Loss:
-    """The loss that the failover's record announces; one without a number does not bound it."""
+    """Return the loss that the failover's record announces; one without a number does not bound it."""
     most = stage.archive.all()[-1].facts.get("loss_commits")
     return Loss(most if isinstance(most, int) else None)
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from pgnb.core.checks import Check
 from pgnb.core.display import format_duration
-from pgnb.observe.acknowledged import Writing
 from pgnb.observe.meter import Gap
+from pgnb.observe.write_log import WriteLog
 from pgnb.runbook import verdict
 from pgnb.runbook.records import Archive
 
@@ -55,12 +55,12 @@ class Ran:
 
     @classmethod
     def of(cls, act: Mapping[str, Any], run: str, *, allowed: bool) -> Ran:
-        """An act as a journal's line has it."""
+        """Return an act as a journal's line has it."""
         start = datetime.fromisoformat(act["at"])
         return cls(start, start + timedelta(seconds=act["seconds"]), run, act["what"], allowed)
 
     def touches(self, gap: Gap) -> bool:
-        """Whether the gap lies in the act, or begins so shortly after it that it may be its effect."""
+        """Return whether the gap lies in the act, or begins so shortly after it that it may be its effect."""
         return self.start < gap.end and gap.start < self.end + _AFTER
 
     def __str__(self) -> str:
@@ -109,7 +109,7 @@ class Interruption:
 
 
 def acts_of(archive: Archive) -> list[Ran]:
-    """Every act in an archive's journals."""
+    """Return every act in an archive's journals."""
     return [
         Ran.of(act, record.notebook, allowed=any(record.parameters.get(name) is True for name in PERMISSIONS))
         for record in archive.all()
@@ -155,28 +155,28 @@ class Interruptions:
         )
 
 
-def interruptions(writing: Writing, ran: Sequence[Ran]) -> Interruptions:
+def interruptions(write_log: WriteLog, ran: Sequence[Ran]) -> Interruptions:
     """Hold each gap in a client's writes against the machine and against what ran at that time."""
-    gaps = sorted(writing.gaps, key=lambda gap: writing.meter.share(gap) - gap.seconds)
-    alone = _longest_alone(writing, gaps, ran)
-    least = _PACES * (writing.usual or 0.0)
+    gaps = sorted(write_log.gaps, key=lambda gap: write_log.meter.share(gap) - gap.seconds)
+    alone = _longest_alone(write_log, gaps, ran)
+    least = _PACES * (write_log.usual or 0.0)
     items = []
     for gap in gaps:
-        bound = max(least, _FACTOR * max(alone, writing.meter.late_near(gap, _NEAR)))
-        item = _seen(writing, gap, ran, bound)
+        bound = max(least, _FACTOR * max(alone, write_log.meter.late_near(gap, _NEAR)))
+        item = _seen(write_log, gap, ran, bound)
         if item.real:
             items.append(item)
-    longest = writing.longest
-    return Interruptions(alone, _seen(writing, longest, ran, least) if longest else None, tuple(items))
+    longest = write_log.longest
+    return Interruptions(alone, _seen(write_log, longest, ran, least) if longest else None, tuple(items))
 
 
-def _longest_alone(writing: Writing, gaps: Sequence[Gap], ran: Sequence[Ran]) -> float:
-    """The first gap, of which the longest come first, in which nothing ran and the client wasn't refused."""
-    seen = (_seen(writing, gap, ran, 0.0) for gap in gaps)
+def _longest_alone(write_log: WriteLog, gaps: Sequence[Gap], ran: Sequence[Ran]) -> float:
+    """Return the first gap, of which the longest come first, in which nothing ran and the client wasn't refused."""
+    seen = (_seen(write_log, gap, ran, 0.0) for gap in gaps)
     return next((one.rest for one in seen if not one.ran and not one.refused), 0.0)
 
 
-def _seen(writing: Writing, gap: Gap, ran: Sequence[Ran], bound: float) -> Interruption:
+def _seen(write_log: WriteLog, gap: Gap, ran: Sequence[Ran], bound: float) -> Interruption:
     acts = tuple(act for act in ran if act.touches(gap))
-    refused = bisect_right(writing.refused, gap.end) > bisect_left(writing.refused, gap.start)
-    return Interruption(gap, gap.seconds - writing.meter.share(gap), bound, refused, acts)
+    refused = bisect_right(write_log.refused, gap.end) > bisect_left(write_log.refused, gap.start)
+    return Interruption(gap, gap.seconds - write_log.meter.share(gap), bound, refused, acts)

@@ -10,10 +10,10 @@ import click
 from pgnb.core.errors import DeadlineExceeded
 from pgnb.core.wait import wait_until
 from pgnb.diagnosis.logical import Finding
-from pgnb.observe.acknowledged import Found, Writing
+from pgnb.observe.write_log import DurabilityCheck, WriteLog
 from pgnb.observe.writer import Writer, start_client
 from pgnb.postgres import Server, find_server
-from pgnb_rehearsal.drills.promise import ClientReport, Promise
+from pgnb_rehearsal.drills.guarantee import ClientReport, Guarantee
 from pgnb_rehearsal.drills.stage import PASSWORD, PRIMARY, Stage, last_word, sample_client
 from pgnb_rehearsal.drills.troubles import SUBSCRIBER, SUBSCRIBER_PASSWORD, pair_of
 
@@ -54,7 +54,7 @@ def _client_by_sequence(stage: Stage) -> Iterator[Writer]:
 
 
 def _mend(stage: Stage) -> bool:
-    """Each trouble hits a database of its own; two of them while a client writes there."""
+    """Return each trouble hits a database of its own; two of them while a client writes there."""
     with pair_of(stage) as pair:
         found = _tell("a row was written on the subscriber", pair.conflict(_NEW_DATABASE))
         here = {"remedy_database": _NEW_DATABASE, "remedy_table": "public.heartbeat"}
@@ -89,25 +89,25 @@ def _conclude(stage: Stage, writer: Writer) -> bool:
         words = [_word(stage, client, primary, follower) for client in clients]
         primary.close()
         follower.close()
-        return stage.tell(Promise.of(words, cluster.journal))
+        return stage.tell(Guarantee.of(words, cluster.journal))
 
 
 def _word(stage: Stage, client: Writer, primary: Server, follower: Server) -> ClientReport:
-    writing = last_word(client)
-    found = (client.found(primary, writing), _arrived(client, follower, writing))
-    return ClientReport(writing, found, stage.ran)
+    write_log = last_word(client)
+    found = (client.check_durability(primary, write_log), _arrived(client, follower, write_log))
+    return ClientReport(write_log, found, stage.ran)
 
 
-def _arrived(client: Writer, follower: Server, writing: Writing) -> Found:
-    """The rows on the follower, once they have arrived; what is missing there when time is up."""
+def _arrived(client: Writer, follower: Server, write_log: WriteLog) -> DurabilityCheck:
+    """Return the rows on the follower, once they have arrived; what is missing there when time is up."""
     try:
         return wait_until(
             f"the rows on {follower.name}",
-            lambda: client.found(follower, writing),
+            lambda: client.check_durability(follower, write_log),
             lambda found: not found.missing,
             timeout=_FOLLOWS,
             every=0.2,
             describe=lambda found: f"{len(found.missing)} missing",
         )
     except DeadlineExceeded:
-        return client.found(follower, writing)
+        return client.check_durability(follower, write_log)

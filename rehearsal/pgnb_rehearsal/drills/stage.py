@@ -18,8 +18,8 @@ from pgnb.core.display import format_duration
 from pgnb.core.errors import DeadlineExceeded
 from pgnb.core.journal import Journal
 from pgnb.core.private import private_opener
-from pgnb.observe.acknowledged import Writing
 from pgnb.observe.measure import next_row
+from pgnb.observe.write_log import WriteLog
 from pgnb.observe.writer import Writer
 from pgnb.postgres import find_server
 from pgnb.postgres.progress import marker
@@ -27,8 +27,8 @@ from pgnb.runbook import catalogue, pages, params, runner
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive
 from pgnb_rehearsal import lifecycle
+from pgnb_rehearsal.drills.guarantee import ClientReport, Guarantee, Loss
 from pgnb_rehearsal.drills.interruptions import Ran, acts_of
-from pgnb_rehearsal.drills.promise import ClientReport, Loss, Promise
 from pgnb_rehearsal.lifecycle import Rehearsal
 
 NAMESPACE = "postgres-async-replication"
@@ -102,29 +102,29 @@ class Stage:
         """
         with self.cluster() as cluster:
             word = _report_of_sample(cluster, writable, others, self.ran)
-            return self.tell(Promise.of([word], cluster.journal, loss=loss))
+            return self.tell(Guarantee.of([word], cluster.journal, loss=loss))
 
-    def tell(self, promise: Promise) -> bool:
+    def tell(self, guarantee: Guarantee) -> bool:
         """Write the index page with every client's gaps, and say the end; False when a promise was broken."""
-        names = [f"client-{number}.png" for number in range(1, len(promise.reports) + 1)]
-        for name, word in zip(names, promise.reports, strict=True):
+        names = [f"client-{number}.png" for number in range(1, len(guarantee.reports) + 1)]
+        for name, word in zip(names, guarantee.reports, strict=True):
             named = [(item.gap, item.cause) for item in word.interruptions.named]
             with open(self.archive.folder / name, "wb", opener=private_opener) as file:
-                plots.gaps(word.writing, named=named).savefig(file, format="png")
+                plots.gaps(word.write_log, named=named).savefig(file, format="png")
         index = pages.write_index(
-            self.archive, summary=promise.summary, plots=names, failed=not promise.checks.ok
+            self.archive, summary=guarantee.summary, plots=names, failed=not guarantee.checks.ok
         )
-        click.echo(f"{promise.summary}\nindex   {index.resolve()}")
-        return promise.checks.ok
+        click.echo(f"{guarantee.summary}\nindex   {index.resolve()}")
+        return guarantee.checks.ok
 
 
 def sample_client(cluster: Cluster) -> Writer:
-    """The client that comes with the sample primary."""
+    """Return the client that comes with the sample primary."""
     return Writer(cluster, "app=sample-writer", "shop", "heartbeat")
 
 
-def last_word(client: Writer) -> Writing:
-    """What a client was told up to a row of now; one that has ended is taken as it is."""
+def last_word(client: Writer) -> WriteLog:
+    """Return what a client was told up to a row of now; one that has ended is taken as it is."""
     try:
         return next_row(client, datetime.now(UTC))
     except DeadlineExceeded:
@@ -138,12 +138,15 @@ def _report_of_sample(
     primary = find_server(cluster, writable, password=PASSWORD)
     rest = [find_server(cluster, selector, password=PASSWORD) for selector in others]
     writer = sample_client(cluster)
-    writing = last_word(writer)
+    write_log = last_word(writer)
     lsn = marker(primary)
-    found = (writer.found(primary, writing), *(writer.found(one, writing, lsn=lsn) for one in rest))
+    found = (
+        writer.check_durability(primary, write_log),
+        *(writer.check_durability(one, write_log, lsn=lsn) for one in rest),
+    )
     for server in (primary, *rest):
         server.close()
-    return ClientReport(writing, found, ran)
+    return ClientReport(write_log, found, ran)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import shutil
 import time
 from pathlib import Path, PurePosixPath
 
-from pgnb_rehearsal.node.payloads import Payload
+from pgnb_rehearsal.node.volume_sources import Payload
 
 _DATA = "..data"
 _NEXT = "..data_tmp"

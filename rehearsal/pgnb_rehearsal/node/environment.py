@@ -22,7 +22,7 @@ class ConfigError(RehearsalError):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class EnvContext:
     """What an environment is made from, beside the container's spec: the store, the pod with its addresses,
     and what the node has to give (`status.allocatable`)."""
 
@@ -53,7 +53,7 @@ class Surroundings:
         return found
 
 
-def environment(container: Object, around: Surroundings) -> dict[str, str]:
+def environment(container: Object, around: EnvContext) -> dict[str, str]:
     """All variables: Services, then envFrom, then env; ConfigError for a reference that leads nowhere."""
     services = service_variables(around)
     result: dict[str, str] = {}
@@ -66,7 +66,7 @@ def environment(container: Object, around: Surroundings) -> dict[str, str]:
     return services | result
 
 
-def _from_source(source: Object, around: Surroundings) -> dict[str, str]:
+def _from_source(source: Object, around: EnvContext) -> dict[str, str]:
     values: Mapping[str, str] | None = None
     if (reference := source.get("configMapRef")) is not None:
         values = around.configmap(reference["name"], optional=bool(reference.get("optional")))
@@ -76,7 +76,7 @@ def _from_source(source: Object, around: Surroundings) -> dict[str, str]:
     return {f"{prefix}{key}": value for key, value in (values or {}).items()}
 
 
-def _value(variable: Object, container: Object, around: Surroundings, known: Mapping[str, str]) -> str | None:
+def _value(variable: Object, container: Object, around: EnvContext, known: Mapping[str, str]) -> str | None:
     """A variable's value; None when it comes from an optional key that is not there."""
     origin = variable.get("valueFrom")
     if not origin:
@@ -92,7 +92,7 @@ def _value(variable: Object, container: Object, around: Surroundings, known: Map
     return _key(origin["secretKeyRef"], "Secret", around)
 
 
-def _key(reference: Object, kind: str, around: Surroundings) -> str | None:
+def _key(reference: Object, kind: str, around: EnvContext) -> str | None:
     optional = bool(reference.get("optional"))
     read = around.configmap if kind == "ConfigMap" else around.secret
     values = read(reference["name"], optional=optional)
@@ -132,7 +132,7 @@ def command_line(
 # -- Services as variables ---------------------------------------------------------------------------------
 
 
-def service_variables(around: Surroundings) -> dict[str, str]:
+def service_variables(around: EnvContext) -> dict[str, str]:
     """NAME_SERVICE_HOST and its kin for the Services of the namespace (none for headless ones)."""
     wanted = [service for service in around.store.list("services", "default") if _is_api(service)]
     if around.pod["spec"].get("enableServiceLinks", True):

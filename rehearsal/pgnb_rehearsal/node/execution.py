@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from pgnb_rehearsal.node.refusals import bad_request
+from pgnb_rehearsal.node.api_errors import bad_request
 from pgnb_rehearsal.node.websockets import accept, frames, offered
 from pgnb_rehearsal.pods.errors import ContainerGone, StartError
 

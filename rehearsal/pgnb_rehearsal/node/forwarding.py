@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from pgnb_rehearsal.node.refusals import bad_request, spelled
+from pgnb_rehearsal.node.api_errors import bad_request, spelled
 from pgnb_rehearsal.node.websockets import accept, frames, offered
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from pgnb_rehearsal.node import execution, forwarding, logs
+from pgnb_rehearsal.node.api_errors import container_name, internal_error
 from pgnb_rehearsal.node.hosts import HostsFile, names
-from pgnb_rehearsal.node.refusals import container_name, internal_error
 from pgnb_rehearsal.node.services import ServiceProxy
 from pgnb_rehearsal.node.worker import PodWorker
 from pgnb_rehearsal.pods import syscalls
 
 if TYPE_CHECKING:
     from pgnb_rehearsal.api.store import Event, Object
-    from pgnb_rehearsal.node.equipment import Equipment
+    from pgnb_rehearsal.node.node_context import NodeContext
     from pgnb_rehearsal.pods.container import Container
     from pgnb_rehearsal.pods.sandbox import Sandbox
 
@@ -31,8 +31,8 @@ minute or more (its sync period and its cache)."""
 class Kubelet:
     """Serves as the API server's `Node`. `volume_delay`: seconds by which volumes follow their objects."""
 
-    def __init__(self, equipment: Equipment, *, volume_delay: float = VOLUME_DELAY) -> None:
-        self._equipment = equipment
+    def __init__(self, context: NodeContext, *, volume_delay: float = VOLUME_DELAY) -> None:
+        self._context = context
         self._volume_delay = volume_delay
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -44,18 +44,18 @@ class Kubelet:
             group.create_task(self._follow_pods())
             group.create_task(self._follow_volumes())
             group.create_task(self._follow_names())
-            group.create_task(ServiceProxy(self._equipment.store, self._sandboxes).run())
+            group.create_task(ServiceProxy(self._context.store, self._sandboxes).run())
 
     def _prepare(self) -> None:
         """A tmpfs for what must not reach a disk; it goes with the node's mount namespace."""
-        memory = self._equipment.directories.memory
+        memory = self._context.directories.memory
         memory.mkdir(parents=True, exist_ok=True)
         syscalls.mount("tmpfs", str(memory), "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=711")
 
     async def stop(self) -> None:
         """End all pods at once, without touching their objects."""
         for worker in self._workers.values():
-            worker.vanish()
+            worker.kill_now()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     def _sandboxes(self) -> list[Sandbox]:
@@ -64,33 +64,33 @@ class Kubelet:
     # -- pods ----------------------------------------------------------------------------------------------
 
     async def _follow_pods(self) -> None:
-        subscription = self._equipment.store.subscribe("pods")
+        subscription = self._context.store.subscribe("pods")
         try:
             async for event in subscription:
-                if event.object["spec"].get("nodeName") == self._equipment.node_name:
-                    self._heed(event)
+                if event.object["spec"].get("nodeName") == self._context.node_name:
+                    self._handle_event(event)
         finally:
             subscription.close()
 
-    def _heed(self, event: Event) -> None:
+    def _handle_event(self, event: Event) -> None:
         pod, uid = event.object, event.object["metadata"]["uid"]
         worker = self._workers.get(uid)
         if event.type == "DELETED":
             if worker is not None:
-                worker.vanish()
+                worker.kill_now()
         elif worker is not None:
             worker.update(pod)
         elif (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
-            self._take_on(pod)
+            self._start_worker(pod)
         elif pod["metadata"].get("deletionGracePeriodSeconds"):
             metadata = pod["metadata"]
-            self._equipment.store.remove("pods", metadata["namespace"], metadata["name"], uid=uid)
+            self._context.store.remove("pods", metadata["namespace"], metadata["name"], uid=uid)
 
-    def _take_on(self, pod: Object) -> None:
+    def _start_worker(self, pod: Object) -> None:
         uid = pod["metadata"]["uid"]
-        hosts = HostsFile(self._equipment.directories.hosts(uid), pod)
-        hosts.set_names(names(self._equipment.store))
-        self._workers[uid] = PodWorker(pod, self._equipment, hosts)
+        hosts = HostsFile(self._context.directories.hosts(uid), pod)
+        hosts.set_names(names(self._context.store))
+        self._workers[uid] = PodWorker(pod, self._context, hosts)
         self._tasks[uid] = asyncio.get_running_loop().create_task(self._look_after(self._workers[uid]))
 
     async def _look_after(self, worker: PodWorker) -> None:
@@ -105,7 +105,7 @@ class Kubelet:
     # -- what pods see of other objects --------------------------------------------------------------------
 
     async def _follow_volumes(self) -> None:
-        subscription = self._equipment.store.subscribe("configmaps", "secrets")
+        subscription = self._context.store.subscribe("configmaps", "secrets")
         loop = asyncio.get_running_loop()
         try:
             async for event in subscription:
@@ -118,7 +118,7 @@ class Kubelet:
         """The delay after a change is over; an object that has changed again since has a delay of its own."""
         plural = "configmaps" if changed["kind"] == "ConfigMap" else "secrets"
         metadata = changed["metadata"]
-        present = self._equipment.store.find(plural, metadata["namespace"], metadata["name"])
+        present = self._context.store.find(plural, metadata["namespace"], metadata["name"])
         if present is None or present["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
             return
         for worker in self._workers.values():
@@ -126,12 +126,12 @@ class Kubelet:
                 worker.volumes.refresh(plural, metadata["name"])
 
     async def _follow_names(self) -> None:
-        subscription = self._equipment.store.subscribe("services", "endpointslices")
+        subscription = self._context.store.subscribe("services", "endpointslices")
         try:
             async for _ in subscription:
                 while subscription.pending() is not None:
                     continue  # one look at all of them is enough
-                known = names(self._equipment.store)
+                known = names(self._context.store)
                 for worker in self._workers.values():
                     worker.hosts.set_names(known)
         finally:
@@ -149,7 +149,7 @@ class Kubelet:
         containers = {} if worker is None else {state.name: state for state in worker.containers}
         container = containers.get(wanted.container)
         path = logs.log_path(
-            pod, container, wanted, lambda name, run: self._equipment.directories.log(uid, name, run)
+            pod, container, wanted, lambda name, run: self._context.directories.log(uid, name, run)
         )
         return await logs.send(request, path, wanted, lambda: logs.grows(container, path))
 
@@ -173,4 +173,6 @@ class Kubelet:
 
     def _running(self, pod: Object, name: str) -> Container | None:
         worker = self._workers.get(pod["metadata"]["uid"])
-        return None if worker is None or worker.crew is None else worker.crew.process(name)
+        return (
+            None if worker is None or worker.pod_containers is None else worker.pod_containers.process(name)
+        )

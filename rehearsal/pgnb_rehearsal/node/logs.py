@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.node.api_errors import bad_request, container_name
 from pgnb_rehearsal.node.logfiles import LogReader, Selection
-from pgnb_rehearsal.node.refusals import bad_request, container_name
 from pgnb_rehearsal.node.states import ContainerState, Running, Waiting
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pgnb_rehearsal.node.refusals import spelled
+from pgnb_rehearsal.node.api_errors import spelled
 from pgnb_rehearsal.pods.errors import ContainerGone, StartError
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ from pgnb_rehearsal.node import hooks
 from pgnb_rehearsal.node.backoff import BackOff, spelled
 from pgnb_rehearsal.node.ending import Ending
 from pgnb_rehearsal.node.environment import ConfigError
-from pgnb_rehearsal.node.lastwords import last_words
 from pgnb_rehearsal.node.probes import Target, Verdicts, watch_over
 from pgnb_rehearsal.node.pulling import Puller
 from pgnb_rehearsal.node.states import EPOCH, ContainerState, Running, Terminated, Waiting, new_id, now
+from pgnb_rehearsal.node.termination_message import termination_message
 from pgnb_rehearsal.node.waiting import set_within
 from pgnb_rehearsal.pods.errors import StartError
 
 if TYPE_CHECKING:
-    from pgnb_rehearsal.node.making import Making
+    from pgnb_rehearsal.node.container_spec import ContainerSpecs
     from pgnb_rehearsal.pods.container import Container, ContainerSpec
     from pgnb_rehearsal.pods.sandbox import Sandbox
 
@@ -33,13 +33,18 @@ class Runner:
     """
 
     def __init__(
-        self, state: ContainerState, making: Making, sandbox: Sandbox, policy: str, report: Callable[[], None]
+        self,
+        state: ContainerState,
+        specs: ContainerSpecs,
+        sandbox: Sandbox,
+        policy: str,
+        report: Callable[[], None],
     ) -> None:
         self.state = state
         self.process: Container | None = None
         self.tried = asyncio.Event()
         """Set once a first start has succeeded or failed: the next container's turn."""
-        self._making = making
+        self._specs = specs
         self._sandbox = sandbox
         self._policy = policy
         self._report = report
@@ -54,7 +59,7 @@ class Runner:
     async def run(self) -> None:
         """Start the container, and again as its policy has it, until it is done or stopped."""
         back_off = BackOff()
-        puller = Puller(self._making.equipment.runtime, self._making.equipment.events)
+        puller = Puller(self._specs.context.runtime, self._specs.context.events)
         try:
             await self._run(back_off, puller)
         finally:
@@ -75,12 +80,12 @@ class Runner:
     async def _prepared(self, puller: Puller) -> ContainerSpec | None:
         """What to start; None after a pause when it can't be made now, which the state then says."""
         pause = SYNC
-        image = puller.pull(self._making.pod, self.state)
+        image = puller.pull(self._specs.pod, self.state)
         if image is None:
             pause = puller.pause
         else:
             try:
-                return self._making.spec(self.state.spec, image, self.state.runs)
+                return self._specs.spec(self.state.spec, image, self.state.runs)
             except ConfigError as error:
                 self._warn("Failed", f"Error: {error}")
                 self.state.state = Waiting("CreateContainerConfigError", str(error))
@@ -92,11 +97,9 @@ class Runner:
     async def _one_run(self, spec: ContainerSpec) -> float:
         """One run of the container, to its end; the seconds that it lasted."""
         self._begin(spec)
-        shared = bool(self._making.pod["spec"].get("shareProcessNamespace"))
+        shared = bool(self._specs.pod["spec"].get("shareProcessNamespace"))
         try:
-            process = await self._making.equipment.runtime.start_container(
-                self._sandbox, spec, share_pid=shared
-            )
+            process = await self._specs.context.runtime.start_container(self._sandbox, spec, share_pid=shared)
         except StartError as error:
             self._not_started(error)
             return 0.0
@@ -120,7 +123,7 @@ class Runner:
         if not self._stopping.is_set():
             self._ending = Ending()
         if state.runs > 2:  # logs of the present and the previous run are kept
-            uid, directories = self._making.pod["metadata"]["uid"], self._making.equipment.directories
+            uid, directories = self._specs.pod["metadata"]["uid"], self._specs.context.directories
             directories.log(uid, state.name, state.runs - 3).unlink(missing_ok=True)
         self._tell("Created", "Container created")
 
@@ -184,13 +187,13 @@ class Runner:
         probe = self.state.spec.get("livenessProbe") or {}
         grace = probe.get("terminationGracePeriodSeconds")
         if grace is None:
-            grace = self._making.pod["spec"].get("terminationGracePeriodSeconds", 30)
+            grace = self._specs.pod["spec"].get("terminationGracePeriodSeconds", 30)
         self._ending.order(why, grace)
 
     def _ended(self, code: int) -> None:
         state = self.state
         started = state.state.started_at if isinstance(state.state, Running) else now()
-        text = last_words(self._making, state, code)
+        text = termination_message(self._specs, state, code)
         reason = "Completed" if code == 0 else "Error"
         state.state = Terminated(code, reason, started, now(), state.container_id, text)
         state.started = state.ready = False
@@ -206,7 +209,7 @@ class Runner:
     async def _rest(self, pause: float) -> None:
         """Wait before the next start; kubelet's next look at the pod finds it in CrashLoopBackOff."""
         look = SYNC if self.state.failure is None else 2 * SYNC
-        metadata, whole = self._making.pod["metadata"], pause
+        metadata, whole = self._specs.pod["metadata"], pause
         pod = f"pod {metadata['name']}_{metadata['namespace']}({metadata['uid']})"
         while pause > 0 and not self._stopping.is_set():
             self._warn("BackOff", f"Back-off restarting failed container {self.state.name} in {pod}")
@@ -219,7 +222,7 @@ class Runner:
                 self._report()
 
     def _tell(self, reason: str, message: str) -> None:
-        self._making.equipment.events.normal(self._making.pod, reason, message, field=self.state.field_path)
+        self._specs.context.events.normal(self._specs.pod, reason, message, field=self.state.field_path)
 
     def _warn(self, reason: str, message: str) -> None:
-        self._making.equipment.events.warning(self._making.pod, reason, message, field=self.state.field_path)
+        self._specs.context.events.warning(self._specs.pod, reason, message, field=self.state.field_path)

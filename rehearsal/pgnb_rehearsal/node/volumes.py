@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pgnb_rehearsal.node.atomic import AtomicVolume
 from pgnb_rehearsal.node.environment import ConfigError, expand
-from pgnb_rehearsal.node.payloads import MountError, Origins, Payload, payload, refers_to
+from pgnb_rehearsal.node.volume_sources import MountError, Origins, Payload, payload, refers_to
 from pgnb_rehearsal.pods.container import Mount
 from pgnb_rehearsal.pods.identity import place
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from aiohttp import WSMsgType, web
 
 from pgnb_rehearsal.api.status import StatusError
-from pgnb_rehearsal.node.refusals import bad_request
+from pgnb_rehearsal.node.api_errors import bad_request
 
 _HEARTBEAT = 30.0
 

@@ -3,7 +3,7 @@
     volumes ─ sandbox ─ init containers and sidecars ─ containers ─ (ended | deleted | deadline) ─ teardown
 
 Nothing here is cancelled in the middle: whoever wants the pod to end calls `update` with a deleted pod, or
-`vanish`, and every wait listens to that.
+`kill_now`, and every wait listens to that.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING
 from pgnb_rehearsal.api.status import StatusError
 from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.node.backoff import MOUNT_FIRST, MOUNT_MOST, BackOff
-from pgnb_rehearsal.node.crew import Crew
+from pgnb_rehearsal.node.container_spec import ContainerSpecs
 from pgnb_rehearsal.node.hosts import HostsFile
-from pgnb_rehearsal.node.making import Making
-from pgnb_rehearsal.node.payloads import MountError, Origins
+from pgnb_rehearsal.node.pod_containers import PodContainers
 from pgnb_rehearsal.node.runner import SYNC
 from pgnb_rehearsal.node.states import ContainerState, Running, Waiting, now
 from pgnb_rehearsal.node.status import PodFacts, pod_status
+from pgnb_rehearsal.node.volume_sources import MountError, Origins
 from pgnb_rehearsal.node.volumes import PodVolumes
 from pgnb_rehearsal.node.waiting import set_within
 from pgnb_rehearsal.pods.network import NODE_ADDRESS
 
 if TYPE_CHECKING:
     from pgnb_rehearsal.api.store import Object
-    from pgnb_rehearsal.node.equipment import Equipment
+    from pgnb_rehearsal.node.node_context import NodeContext
     from pgnb_rehearsal.pods.sandbox import Sandbox
 
 logger = logging.getLogger(__name__)
@@ -40,17 +40,17 @@ _DEADLINE = ("Failed", "DeadlineExceeded", "Pod was active on the node longer th
 class PodWorker:
     """Runs `pod`; `hosts` is its /etc/hosts, which others keep up to date."""
 
-    def __init__(self, pod: Object, equipment: Equipment, hosts: HostsFile) -> None:
+    def __init__(self, pod: Object, context: NodeContext, hosts: HostsFile) -> None:
         self.pod = pod
         self.uid = str(pod["metadata"]["uid"])
         self.hosts = hosts
         self.sandbox: Sandbox | None = None
         self.containers = container_states(pod)
-        self._equipment = equipment
-        origins = Origins(equipment.store, pod, equipment.allocatable, equipment.token)
-        self.volumes = PodVolumes(origins, equipment.directories.place(self.uid))
-        self._making = Making(pod, equipment, self.volumes)
-        self.crew: Crew | None = None
+        self._context = context
+        origins = Origins(context.store, pod, context.allocatable, context.token)
+        self.volumes = PodVolumes(origins, context.directories.place(self.uid))
+        self._specs = ContainerSpecs(pod, context, self.volumes)
+        self.pod_containers: PodContainers | None = None
         self._facts: dict[str, str] = {"host_ip": NODE_ADDRESS, "start_time": now()}
         self._verdict: tuple[str, str, str] | None = None
         self._over = False
@@ -75,9 +75,9 @@ class PodWorker:
         address = self._facts.get("pod_ip")
         addresses = {"podIP": address, "podIPs": [{"ip": address}]} if address else {}
         status = {**(pod.get("status") or {}), "hostIP": NODE_ADDRESS, **addresses}
-        self._making.pod = {**pod, "status": status}
+        self._specs.pod = {**pod, "status": status}
 
-    def vanish(self) -> None:
+    def kill_now(self) -> None:
         """The object is gone: what still runs is ended at once."""
         self._gone.set()
         self._stop(0)
@@ -87,8 +87,8 @@ class PodWorker:
             return
         self._grace = grace
         self._stopping.set()
-        if self.crew is not None:
-            self.crew.stop(grace, why)
+        if self.pod_containers is not None:
+            self.pod_containers.stop(grace, why)
 
     # -- the pod's life ------------------------------------------------------------------------------------
 
@@ -100,11 +100,11 @@ class PodWorker:
                 self.report()
                 await self._try_to_live()
             await self._tear_down()
-            await self._farewell()
+            await self._wait_for_deletion()
         finally:
             if deadline is not None:
                 deadline.cancel()
-            self._equipment.directories.forget(self.uid)
+            self._context.directories.forget(self.uid)
 
     async def _try_to_live(self) -> None:
         try:
@@ -123,9 +123,9 @@ class PodWorker:
         self.report()
         self._show_address(self.sandbox.ip)
         policy = self.pod["spec"].get("restartPolicy", "Always")
-        self.crew = Crew(self.containers, self._making, self.sandbox, policy, self.report)
+        self.pod_containers = PodContainers(self.containers, self._specs, self.sandbox, policy, self.report)
         if not self._stopping.is_set():
-            await self.crew.run()
+            await self.pod_containers.run()
 
     async def _set_up_volumes(self) -> bool:
         """Set up all volumes, trying until it works; False when the pod is to end before that."""
@@ -134,7 +134,7 @@ class PodWorker:
             try:
                 self.volumes.set_up()
             except MountError as error:
-                self._equipment.events.warning(self.pod, "FailedMount", str(error))
+                self._context.events.warning(self.pod, "FailedMount", str(error))
                 await set_within(self._stopping, back_off.pause())
             else:
                 return True
@@ -144,10 +144,10 @@ class PodWorker:
         name = self.pod["spec"].get("hostname") or self.pod["metadata"]["name"]
         while not self._stopping.is_set():
             try:
-                return await self._equipment.runtime.create_sandbox(self.uid, name[:63], self.hosts.path)
+                return await self._context.runtime.create_sandbox(self.uid, name[:63], self.hosts.path)
             except RehearsalError as error:
                 text = f"Failed to create pod sandbox: {error}"
-                self._equipment.events.warning(self.pod, "FailedCreatePodSandBox", text)
+                self._context.events.warning(self.pod, "FailedCreatePodSandBox", text)
                 await set_within(self._stopping, SYNC)
         return None
 
@@ -167,7 +167,7 @@ class PodWorker:
 
     def _exceed_deadline(self) -> None:
         self._verdict = _DEADLINE
-        self._equipment.events.normal(self.pod, "DeadlineExceeded", _DEADLINE[2])
+        self._context.events.normal(self.pod, "DeadlineExceeded", _DEADLINE[2])
         self._stop(float(self.pod["spec"].get("terminationGracePeriodSeconds", 30)))
 
     # -- the end -------------------------------------------------------------------------------------------
@@ -181,15 +181,15 @@ class PodWorker:
         self._over = True
         self.report()
         if sandbox is not None:
-            await self._equipment.runtime.remove_sandbox(sandbox)
+            await self._context.runtime.remove_sandbox(sandbox)
 
-    async def _farewell(self) -> None:
+    async def _wait_for_deletion(self) -> None:
         """A pod that has ended stays, with its logs, until its deletion; a deleted one is gone now."""
         while "deletionTimestamp" not in self.pod["metadata"] and not self._gone.is_set():
             self._stopping.clear()
             await self._stopping.wait()
         metadata = self.pod["metadata"]
-        self._equipment.store.remove("pods", metadata["namespace"], metadata["name"], uid=self.uid)
+        self._context.store.remove("pods", metadata["namespace"], metadata["name"], uid=self.uid)
 
     # -- the status ----------------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class PodWorker:
             return
         metadata = self.pod["metadata"]
         try:
-            written = self._equipment.store.modify(
+            written = self._context.store.modify(
                 "pods", metadata["namespace"], metadata["name"], self._set_status, subresource="status"
             )
             if written["metadata"]["uid"] == self.uid:

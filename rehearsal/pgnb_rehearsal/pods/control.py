@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pgnb_rehearsal.pods import births, messages
+from pgnb_rehearsal.pods import child_setup, messages
 from pgnb_rehearsal.pods.errors import ContainerGone, StartError
 from pgnb_rehearsal.pods.messages import Message
 
@@ -238,6 +238,6 @@ def exec_error(refusal: Refusal, exec_id: str) -> StartError:
 
 def _runc(refusal: Refusal) -> str:
     text = str(refusal)
-    if text == births.NO_ARGUMENTS:
+    if text == child_setup.NO_ARGUMENTS:
         return text  # found before the process is there
     return f"unable to start container process: {text}" if refusal.by_runc else text

@@ -24,14 +24,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pgnb_rehearsal.pods import births, syscalls
+from pgnb_rehearsal.pods import child_setup, syscalls
 from pgnb_rehearsal.pods.messages import Message, receive, send
 
-_BIRTHS: dict[str, Callable[[Message, list[int]], None]] = {
-    "sandbox": births.sandbox,
-    "container": births.container,
-    "exec": births.execute,
-    "run": births.run,
+_SETUPS: dict[str, Callable[[Message, list[int]], None]] = {
+    "sandbox": child_setup.sandbox,
+    "container": child_setup.container,
+    "exec": child_setup.execute,
+    "run": child_setup.run,
 }
 
 
@@ -108,11 +108,11 @@ class Spawner:
 
     def _spawn(self, message: Message, fds: list[int]) -> None:
         with self._pids_for_children(message.get("pids")):
-            signal.pthread_sigmask(signal.SIG_BLOCK, births.HANDLED)
+            signal.pthread_sigmask(signal.SIG_BLOCK, child_setup.HANDLED)
             pid = os.fork()
             if pid == 0:
-                births.begin(_BIRTHS[message["kind"]], message, fds)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, births.HANDLED)
+                child_setup.run_child(_SETUPS[message["kind"]], message, fds)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, child_setup.HANDLED)
         self._requests[pid] = message["id"]
         self._answer({"id": message["id"], "pid": pid}, [os.pidfd_open(pid)])
 
@@ -155,9 +155,9 @@ class Spawner:
                 return
             if pid == 0:
                 return
-            self._buried(pid, os.waitstatus_to_exitcode(status))
+            self._on_exit(pid, os.waitstatus_to_exitcode(status))
 
-    def _buried(self, pid: int, code: int) -> None:
+    def _on_exit(self, pid: int, code: int) -> None:
         code = code if code >= 0 else 128 - code
         if pid == self._daemon:
             self._ended = code

@@ -107,7 +107,7 @@ def test_a_status_other_than_0(cluster: Cluster) -> None:
         (
             HelperPod("x", IMAGE, ("true",), secret_files=(SecretFile("nope", "b", "/private/b"),)),
             'MountVolume.SetUp failed for volume "secret-0" : secret "nope" not found',
-            "Make what the volume names",
+            "Create what the volume names",
         ),
     ],
     ids=["image", "environment", "volume"],

@@ -62,14 +62,12 @@ def test_a_restart_replaces_the_pod_and_never_runs_two(
     assert cluster.exec(now, ["psql", "-U", "postgres", "-Atc", "SELECT x FROM kept"]).text == "1"
 
 
-def test_to_zero_and_back_by_the_undo(cluster: Cluster, server: Any, pod: Pod) -> None:
-    done = cluster.plan_scale(cluster.workload(pod), 0).apply()
+def test_to_zero_and_back(cluster: Cluster, server: Any, pod: Pod) -> None:
+    workload = cluster.workload(pod)
+    assert cluster.scale_and_wait(workload, 0) == "no pod is left"
     assert cluster.pods(server.selector) == ()
-    assert done.results[0][1] == "no pod is left"
-    assert done.undo is not None
-    done.undo().apply()
+    cluster.scale_and_wait(cluster.find_workload(workload.kind, workload.name), 1)
     assert cluster.pod(server.selector).ready
-    assert not cluster.plan_scale(cluster.workload(cluster.pod(server.selector)), 1)
 
 
 def test_data_that_would_be_lost(cluster: Cluster, start_postgres: Callable[..., Any]) -> None:
@@ -120,7 +118,7 @@ def test_a_bare_pod_is_left_alone(cluster: Cluster) -> None:
     cluster.create(manifest | {"spec": spec})
     (pod,) = wait_until("the pod", lambda: cluster.pods("app=bare"), lambda pods: pods[0].ready, timeout=60)
     with pytest.raises(ParameterError, match="cannot be scaled"):
-        cluster.plan_scale(cluster.workload(pod), 0)
+        cluster.scale_and_wait(cluster.workload(pod), 0)
     cluster.delete("pods", "bare", uid=pod.uid)
 
 

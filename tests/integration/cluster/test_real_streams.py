@@ -121,7 +121,13 @@ def test_a_session_ends_with_its_server_and_a_new_one_reaches_the_next(cluster: 
             for _ in range(1000):
                 session.execute("SELECT pg_sleep(0.01)")
         wait_until("the server", lambda: _answers(cluster, pod, forward), timeout=60)
-    wait_until("Ready", lambda: cluster.refresh(pod), lambda now: now.ready and now.restarts >= 1, timeout=60)
+    selector = f"app={pod.labels['app']}"
+    wait_until(
+        "Ready",
+        lambda: cluster.pods(selector),
+        lambda pods: pods[0].ready and pods[0].restarts >= 1,
+        timeout=60,
+    )
 
 
 def _answers(cluster: Cluster, pod: Pod, forward: Forward) -> bool:

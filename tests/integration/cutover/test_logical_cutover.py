@@ -259,8 +259,8 @@ def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(kept: Stage)
         carry_out(change, allow_cutover=True)
     ended = datetime.now(UTC)
     verify(service.checks(longest=60))
-    assert service.writing is not None
-    assert service.writing.longest.seconds > 0
+    assert service.write_log is not None
+    assert service.write_log.longest.seconds > 0
     assert [phase.what for phase in cut.phases][-1] == "Service switched"
     assert "without writes (measured by a client)" in plot_cutover(cut, service).finding
     databases = [row["name"] for one in (kept.publisher, kept.subscriber) for row in one.query("databases")]
@@ -269,7 +269,7 @@ def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(kept: Stage)
     verify(cutover_postchecks(cut))
     client.stop()
     assert seen.acknowledged > 20
-    assert not client.found(kept.subscriber, seen).missing
+    assert not client.check_durability(kept.subscriber, seen).missing
     assert not seen.duplicates, seen.summary
     assert not logical_slots(kept.publisher)
     there = read_sequences(kept.subscriber, "Sales-2026")

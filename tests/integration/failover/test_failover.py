@@ -68,7 +68,7 @@ def test_a_lost_primary_is_replaced_and_the_loss_is_within_the_estimate(family: 
 
     at = datetime.now(UTC)
     wait_until("the client writes again", lambda: writer.report(at).acknowledged > 2, timeout=60)
-    found = writer.found(role_change.candidate, writer.report())
+    found = writer.check_durability(role_change.candidate, writer.report())
     writer.stop()
     assert 0 < len(found.missing) <= loss.commits
     verify(failover_checks(role_change))

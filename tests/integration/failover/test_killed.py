@@ -91,7 +91,7 @@ def _kill_and_repair_a_switchover(family: Family, phase: str, tmp_path: Path) ->
         repairing.repair()
         new = repairing.family.server("replica-a")
         acknowledged = writer.report()
-        found = writer.found(new, acknowledged)
+        found = writer.check_durability(new, acknowledged)
         writer.stop()
     assert not watcher.both_writable
     assert acknowledged.acknowledged and not found.missing

@@ -30,7 +30,7 @@ def _hand_over(family: Family, old: str, slot: str) -> float:
     with measure_failover(role_change, "secret:postgres-primary/password", when=change) as service:
         change.apply()
     verify(service.checks(longest=60.0))
-    assert service.found is not None and not service.found.missing
+    assert service.durability is not None and not service.durability.missing
     source = role_change.source(ROLE, SECRET)
     carry_out(plan_followers(role_change, source))
     carry_out(plan_rejoin(role_change, source, slot=slot, application_name=old))
@@ -38,7 +38,7 @@ def _hand_over(family: Family, old: str, slot: str) -> float:
     assert "without writes (measured by a client)" in plot_failover(role_change, service).finding
     assert not plan_switchover(role_change)
     assert not plan_service(role_change)
-    return service.writing.longest.seconds
+    return service.write_log.longest.seconds
 
 
 _SERVERS = "app in (postgres-primary,replica-a,replica-b)"

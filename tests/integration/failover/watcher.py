@@ -46,7 +46,7 @@ class Watched:
             "postgres",
             lambda: cluster.resolve_password("secret:postgres-primary/password").reveal(),
             connect_timeout=2,
-            patience=0.0,
+            reconnect_timeout=0.0,
         )
         server = Server(ThroughPod(cluster, f"app={self.name}", "", 5432, pod), login, cluster.journal)
         since = None

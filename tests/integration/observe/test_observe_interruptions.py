@@ -12,9 +12,9 @@ import pytest
 from observed_pair import PASSWORD, Pair
 
 from pgnb.core.wait import wait_until
-from pgnb.observe.acknowledged import Writing
 from pgnb.observe.measure import next_row
 from pgnb.observe.scratch import Scratch
+from pgnb.observe.write_log import WriteLog
 from pgnb.observe.writer import Writer, start_writer
 from pgnb_rehearsal.drills.interruptions import Interruptions, Ran, interruptions
 
@@ -49,13 +49,13 @@ def written(client: Writer, more: int) -> None:
     )
 
 
-def held(pair: Pair, writing: Writing) -> Interruptions:
+def held(pair: Pair, write_log: WriteLog) -> Interruptions:
     acts = [
         Ran(one.at, one.at + timedelta(seconds=one.seconds), "a run", one.what, allowed=False)
         for one in pair.cluster.journal.entries
         if "heartbeat" in one.what
     ]
-    return interruptions(writing, acts)
+    return interruptions(write_log, acts)
 
 
 @pytest.mark.long

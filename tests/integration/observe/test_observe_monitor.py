@@ -13,10 +13,10 @@ from pgnb.core.errors import ConnectionFailed, ParameterError, QueryFailed
 from pgnb.core.journal import Journal
 from pgnb.core.wait import wait_until
 from pgnb.observe import plots
-from pgnb.observe.advice import advise
 from pgnb.observe.limits import limits
 from pgnb.observe.load import run_load
 from pgnb.observe.monitor import Monitor, monitor
+from pgnb.observe.recommendations import recommend
 from pgnb.observe.recording import Recording
 from pgnb.observe.runs import compare_runs
 from pgnb.observe.samplefile import read_samples
@@ -51,7 +51,7 @@ def test_a_pair_that_is_well_is_so_at_every_sample(pair: Pair, tmp_path: Path) -
     assert 2 <= len(seen.times) <= seen.times[-1] / 0.2 + 1.5, "one each 0.2 s, or fewer on a slow machine"
     assert seen.standbys == ("async_replica",)
     assert failed(seen, pair) == []
-    assert advise(seen, LIMITS).due == ()
+    assert recommend(seen, LIMITS).due == ()
     again = read_samples(path)
     assert again.times == pytest.approx(seen.times, abs=0.001)
     assert again.columns.keys() == seen.columns.keys()
@@ -109,7 +109,7 @@ def test_paused_replay_is_named_and_its_wal_is_replay_to_do(pair: Pair) -> None:
             )
         wait_replayed(pair.standby, marker(pair.primary), 60)
     assert "async_replica: replay not paused" in failed(grown, pair)
-    due = [item.topic for item in advise(grown, tight).due if item.subject == "async_replica"]
+    due = [item.topic for item in recommend(grown, tight).due if item.subject == "async_replica"]
     assert due == ["resources: replay"]
 
 
@@ -143,7 +143,7 @@ def test_a_query_that_recovery_cancels_is_counted_by_its_reason(pair: Pair) -> N
                 lambda seen: seen.counted("async_replica", "conflicts_snapshot") > 0 and len(seen.times) > 10,
                 timeout=60,
             )
-        (advice,) = advise(sampling.recording(), LIMITS).due
+        (advice,) = recommend(sampling.recording(), LIMITS).due
         assert "1 by snapshot" in advice.figures
         assert "hot_standby_feedback" in advice.advice
     finally:

@@ -124,8 +124,8 @@ def test_a_subscription_is_made_over_tls_and_verifies_the_publisher(stage: Stage
         ({"sslmode": "verify"}, "sslmode cannot be 'verify'"),
         ({"password": "x"}, "no option 'password'"),
         ({"sslmode": "verify-ca"}, "needs sslrootcert"),
-        ({"sslrootcert": "ca.crt"}, "no absolute path"),
-        ({"sslcert": "/c"}, "belong together"),
+        ({"sslrootcert": "ca.crt"}, "not an absolute path"),
+        ({"sslcert": "/c"}, "are needed together"),
     ],
 )
 def test_options_that_libpq_could_not_carry_out_are_refused(

@@ -107,7 +107,7 @@ def test_a_role_that_may_not_replicate(stage: Stage) -> None:
 
 
 def test_a_service_that_leads_elsewhere_is_no_source(stage: Stage) -> None:
-    with pytest.raises(Exception, match="does not lead to the primary") as refused:
+    with pytest.raises(Exception, match="does not select the primary") as refused:
         replication_source(stage.primary, role=ROLE, secret=SECRET, service="kubernetes")
     assert "postgres-primary" in str(refused.value)
 
@@ -121,7 +121,7 @@ def test_of_a_headless_service_and_one_with_an_address_the_latter_is_the_source(
     assert replication_source(stage.primary, role=ROLE, secret=SECRET, service="nodes").host == "nodes"
     second = {key: value for key, value in spec.items() if key != "clusterIP"}
     stage.cluster.apply(headless | {"metadata": {"name": "second"}, "spec": second})
-    with pytest.raises(ParameterError, match="several Services lead to the primary") as refused:
+    with pytest.raises(ParameterError, match="several Services select the primary") as refused:
         replication_source(stage.primary, role=ROLE, secret=SECRET)
     stage.cluster.delete("services", "second")
     assert set(refused.value.found.split(", ")) == {"nodes", "postgres-primary", "second"}

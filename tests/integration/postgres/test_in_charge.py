@@ -45,7 +45,7 @@ def test_it_is_refused_with_the_operators_own_way_unless_it_is_named(
     for accepted in (["CloudNativePG", PATRONI], None):
         cluster = connect(str(kubeconfig), namespace=namespace, dry_run=False, accept_operator=accepted)
         server = find_server(cluster, "app=theirs", **told)
-        (check,) = [one for one in preflight(server).items if one.name == "in charge"]
+        (check,) = [one for one in preflight(server).items if one.name == "managed by an operator"]
         assert check.advice and PATRONI in str(check.found)
         server.close()
         cluster.close()

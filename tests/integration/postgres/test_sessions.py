@@ -199,7 +199,7 @@ def test_the_container_restarted_in_place_and_the_session_comes_back(server: Ser
 
 def test_a_server_that_does_not_come_back_is_reported_with_its_pods_state(find: Callable[..., Server]):
     gone = find("gone")
-    impatient = Server(gone.route, replace(gone.login, patience=2.0), gone.journal)
+    impatient = Server(gone.route, replace(gone.login, reconnect_timeout=2.0), gone.journal)
     assert impatient.scalar("SELECT 1") == 1
     gone.cluster.scale_and_wait(gone.cluster.workload(gone.pod), 0)
     with pytest.raises((ConnectionFailed, PodError)) as lost:
@@ -268,7 +268,7 @@ def test_a_server_that_another_notebook_makes_is_missed_with_its_name(
     found: Cluster = request.getfixturevalue(which)
     with pytest.raises(PodError, match="app=standby-to-come") as missing:
         find_server(found, "app=standby-to-come", made_by="12_logical_replication")
-    assert missing.value.remedy.endswith("Where it was never there, 12_logical_replication comes first.")
+    assert missing.value.remedy.endswith("If it never existed, run 12_logical_replication first.")
 
 
 def test_nothing_stays_behind_when_a_server_is_closed(cluster: Cluster, server: Server):

@@ -31,5 +31,5 @@ def bring_up(cluster: Cluster, shape: Shape) -> None:
         lambda pods: bool(pods) and all(pod.ready for pod in pods),
         timeout=90,
         every=0.1,
-        describe=lambda pods: "; ".join(pod.trouble or "Ready" for pod in pods),
+        describe=lambda pods: "; ".join(pod.not_ready_reason or "Ready" for pod in pods),
     )

@@ -139,7 +139,7 @@ def test_a_server_that_asks_for_more_time_than_is_left_is_not_waited_for(
 
 def test_an_answer_that_is_no_api_servers(replay: Replay, cluster: Cluster) -> None:
     replay.answer("GET", PODS, 200, "<html>Please log in</html>")
-    with pytest.raises(ApiUnreachable, match="is no API server") as caught:
+    with pytest.raises(ApiUnreachable, match="is not an API server") as caught:
         cluster.list("pods")
     assert "Please log in" in caught.value.found
     assert "proxy" in caught.value.remedy

@@ -90,8 +90,8 @@ def test_a_killed_run_leaves_no_key(known: Known, tmp_path: Path, temporary: Pat
 
 def test_where_no_file_can_lie_in_memory_it_is_private_and_goes(temporary: Path) -> None:
     program = (
-        "import os, stat; from pathlib import Path; del os.memfd_create; from pgnb.cluster import keyfiles;"
-        "path = Path(keyfiles.path_of(b'key')); assert keyfiles.path_of(b'key') == str(path);"
+        "import os, stat; from pathlib import Path; del os.memfd_create; from pgnb.cluster import kubeconfig;"
+        "path = Path(kubeconfig.key_file(b'key')); assert kubeconfig.key_file(b'key') == str(path);"
         "print(path.read_text(), *(oct(stat.S_IMODE(p.stat().st_mode)) for p in (path.parent, path)), path)"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -235,7 +235,7 @@ def test_a_certificate_that_is_not_checked_is_told(known: Known, tmp_path: Path)
     assert "insecure-skip-tls-verify" in str(unchecked)
     assert "insecure-skip-tls-verify" not in str(checked)
     (advice,) = (check for check in unchecked.access_checks() if not check.ok)
-    assert (advice.name, advice.advice) == ("the API server proves who it is", True)
+    assert (advice.name, advice.advice) == ("the API server's certificate is checked", True)
     assert "certificate-authority-data" in advice.remedy
     assert all(check.ok for check in checked.access_checks())
     for cluster in (checked, unchecked):

@@ -46,7 +46,7 @@ def test_what_differs_is_shown_and_applied(replay: Replay, cluster: Cluster) -> 
     assert "-  x: '1'" in plan.diff
     assert "+  x: '2'" in plan.diff
     assert "managedFields" not in plan.before
-    assert plan.undo_text == "put configmap/applied back as it is now"
+    assert plan.undo_text == "restore configmap/applied as it is now"
     plan.apply()
     method, path, _, _ = replay.requests[-1]
     assert (method, "dryRun" in path, "fieldManager=pgnb" in path) == ("PATCH", False, True)
@@ -72,7 +72,7 @@ def test_a_persons_fields_are_taken_over(replay: Replay, cluster: Cluster) -> No
     replay.answer("PATCH", APPLIED, 409, refused_by("kubectl-client-side-apply"))
     replay.answer("PATCH", APPLIED, 200, live(x="2"))
     plan = cluster.plan_apply(MANIFEST, "Configuration")
-    assert "Takes fields over: configmap/applied from kubectl-client-side-apply" in plan.note
+    assert "Takes over fields: configmap/applied from kubectl-client-side-apply" in plan.note
     assert not plan.confirmations
     plan.apply()
     assert "force=true" in replay.requests[-1][1]
@@ -111,7 +111,7 @@ def test_a_secrets_values_stay_hidden(replay: Replay, cluster: Cluster) -> None:
     replay.answer("PATCH", path, 200, secret | {"data": {"same": "c2FtZQ==", "password": "bmV3"}})
     plan = cluster.plan_apply(secret | {"stringData": {"password": "new", "same": "same"}}, "Secret")
     shown = f"{plan}{plan._repr_html_()}{plan!r}"
-    assert "password: (hidden, another one)" in shown
+    assert "password: (hidden, different)" in shown
     assert not any(value in shown for value in ("b2xk", "bmV3", "c2FtZQ"))
 
 
@@ -126,7 +126,7 @@ def test_several_documents_of_a_yaml_text(replay: Replay, cluster: Cluster) -> N
     ("text", "words"),
     [
         ("a: [", "not valid YAML"),
-        ("- 1\n", "no object"),
+        ("- 1\n", "not an object"),
         ("kind: ConfigMap\n", "lacks apiVersion, kind or metadata.name"),
         (
             "kind: ConfigMap\napiVersion: v1\nmetadata: {name: a, namespace: other}\n",

@@ -20,7 +20,7 @@ def with_containers(*containers: dict[str, Any], **annotations: str) -> dict[str
 
 def test_the_recorded_primary() -> None:
     pod = Pod.of(recorded_pod())
-    assert (pod.name, pod.container, pod.ready, pod.trouble) == (
+    assert (pod.name, pod.container, pod.ready, pod.not_ready_reason) == (
         "postgres-primary-dcd654f4f-9j5cc",
         "postgres",
         True,
@@ -35,7 +35,7 @@ def test_where_a_path_lies() -> None:
     pod = Pod.of(recorded_pod())
     mount = pod.mount_of("/var/lib/postgresql/data/pgdata")
     assert mount is not None
-    assert (mount.path, mount.claim, mount.lasts) == ("/var/lib/postgresql/data", "data", True)
+    assert (mount.path, mount.claim, mount.persistent) == ("/var/lib/postgresql/data", "data", True)
     assert pod.mount_of("/var/lib/postgresql/dataset") is None
     assert pod.mount_of("/etc") is None
 

@@ -67,7 +67,7 @@ class Bench:
 
         self._status(pod, change)
 
-    def bury(self, pod: Object) -> None:
+    def remove(self, pod: Object) -> None:
         """The last step of a pod that was told to end."""
         self.store.remove("pods", NAMESPACE, pod["metadata"]["name"])
 

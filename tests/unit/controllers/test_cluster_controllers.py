@@ -120,7 +120,7 @@ def test_a_claim_is_bound_to_a_directory_that_goes_with_it(bench: Any, tmp_path:
             await b.settled()
             assert directory.is_dir(), "a pod uses it still"
             b.store.delete("pods", NAMESPACE, "user")
-            b.bury(pod)
+            b.remove(pod)
             await b.until(lambda: not b.store.list("persistentvolumes") and not directory.exists())
 
     asyncio.run(scenario())

@@ -43,7 +43,7 @@ def test_a_recreate_rollout_waits_for_the_end_of_the_old_pod(bench: Any) -> None
             await b.until(lambda: "deletionTimestamp" in b.pods()[0]["metadata"])
             await b.settled()
             assert [pod["metadata"]["name"] for pod in b.pods()] == [old["metadata"]["name"]]
-            b.bury(old)
+            b.remove(old)
             (new,) = await b.until(b.pods)
             assert new["spec"]["containers"][0]["image"] == "postgres:18"
             b.run(new)
@@ -95,7 +95,7 @@ def test_a_rolling_update_keeps_within_surge_and_unavailable(bench: Any) -> None
                 b.run(starting[0])
                 going = await b.until(lambda: [p for p in b.pods() if "deletionTimestamp" in p["metadata"]])
                 assert len(b.live_pods()) >= 3, "never fewer than replicas - maxUnavailable"
-                b.bury(going[0])
+                b.remove(going[0])
             await b.settled()
             assert _replica_sets(b) == {1: 0, 2: 3}
             status = _deployment(b)["status"]
@@ -123,7 +123,7 @@ def test_scaling_makes_no_new_replica_set(bench: Any) -> None:
             await _deploy(b, {"type": "Recreate"})
             b.store.modify("deployments", NAMESPACE, "db", lambda d: d["spec"].update(replicas=0))
             await b.until(lambda: not b.live_pods())
-            b.bury(b.pods()[0])
+            b.remove(b.pods()[0])
             await b.settled()
             status = _deployment(b)["status"]
             assert "replicas" not in status and status["terminatingReplicas"] == 0
@@ -186,7 +186,7 @@ def test_revision_history_is_limited(bench: Any) -> None:
                 await b.until(lambda: [p for p in b.pods() if "deletionTimestamp" in p["metadata"]])
                 for pod in b.pods():
                     if "deletionTimestamp" in pod["metadata"]:
-                        b.bury(pod)
+                        b.remove(pod)
                 await b.settled()
             assert sorted(_replica_sets(b)) == [3, 4]
 

@@ -82,7 +82,7 @@ def test_past_its_deadline_a_job_fails_once_its_pods_have_ended(bench: Any) -> N
             await b.settled()
             assert _conditions(b) == [("FailureTarget", "DeadlineExceeded")]
             assert (_status(b)["failed"], _status(b)["terminating"]) == (1, 1)
-            b.bury(pod)
+            b.remove(pod)
             await b.until(lambda: ("Failed", "DeadlineExceeded") in _conditions(b))
 
     asyncio.run(scenario())

@@ -28,7 +28,7 @@ def test_what_is_used_follows_the_pods(bench: Any) -> None:
             await b.until(lambda: _status(b)["used"] == {"pods": "2"})
             b.end(b.pods()[0], "Succeeded")
             await b.until(lambda: _status(b)["used"] == {"pods": "1"})
-            b.bury(b.pods()[1])
+            b.remove(b.pods()[1])
             await b.until(lambda: _status(b)["used"] == {"pods": "0"})
 
     asyncio.run(scenario())

@@ -63,7 +63,7 @@ def test_the_highest_pod_goes_first_and_its_claim_stays(bench: Any) -> None:
             await b.until(lambda: [p["metadata"]["name"] for p in b.live_pods()] == ["db-0"])
             await b.settled()
             assert len(b.live_pods()) == 1, "db-0 waits until db-1 has ended"
-            b.bury(b.store.get("pods", NAMESPACE, "db-1"))
+            b.remove(b.store.get("pods", NAMESPACE, "db-1"))
             await b.until(lambda: not b.live_pods())
             assert len(b.store.list("persistentvolumeclaims", NAMESPACE)) == 2
 
@@ -79,7 +79,7 @@ def test_a_rolling_update_replaces_the_highest_first(bench: Any) -> None:
                 "statefulsets", NAMESPACE, "db", lambda s: s["spec"].update(template=template("x:2"))
             )
             await b.until(lambda: [p["metadata"]["name"] for p in b.live_pods()] == ["db-0"])
-            b.bury(b.store.get("pods", NAMESPACE, "db-1"))
+            b.remove(b.store.get("pods", NAMESPACE, "db-1"))
             new = await b.until(lambda: b.store.find("pods", NAMESPACE, "db-1"))
             assert new["spec"]["containers"][0]["image"] == "x:2"
             assert _status(b)["currentRevision"] != _status(b)["updateRevision"]
@@ -100,7 +100,7 @@ def test_with_on_delete_nothing_happens_until_somebody_deletes(bench: Any) -> No
             await b.settled()
             assert len(b.live_pods()) == 1
             b.store.delete("pods", NAMESPACE, "db-0")
-            b.bury(b.pods()[0])
+            b.remove(b.pods()[0])
             (new,) = await b.until(b.live_pods)
             assert new["spec"]["containers"][0]["image"] == "x:2"
 

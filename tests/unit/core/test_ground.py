@@ -116,7 +116,7 @@ def test_a_plan_excuses_a_missing_effect_and_no_observation():
     assert not verify(Checks.of("after", items, journal)).ok
     with pytest.raises(VerificationFailed):
         verify(Checks.of("seen", items, journal, observed=True))
-    assert "Not judged, since it depends on changes that were only planned: after" in str(
+    assert "Not judged, because it depends on changes that were only planned: after" in str(
         finish(SimpleNamespace(journal=journal))
     )
 
@@ -131,7 +131,7 @@ def test_a_gate_says_what_the_run_has_changed_and_how_to_take_it_back():
     with pytest.raises(GateClosed, match="stopped after 1 changes of this run") as after:
         gate(checks)
     assert "server: SELECT 1" in str(after.value)
-    assert "to take back try it: take it out again" in str(after.value)
+    assert "to undo try it: take it out again" in str(after.value)
 
 
 def test_several_remedies_name_their_checks():
@@ -177,7 +177,7 @@ def test_facts_and_a_gate_that_asks_nothing_are_no_passed_checks():
     gate(Checks.of("nothing", [], journal))
     shown = str(finish(SimpleNamespace(journal=journal)))
     assert "1 facts" in shown
-    assert "nothing was asked" in shown
+    assert "no check was made" in shown
     assert "0 of 0" not in shown
 
 

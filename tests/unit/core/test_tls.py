@@ -16,5 +16,5 @@ def test_the_systems_authorities_with_a_checked_name() -> None:
 
 @pytest.mark.parametrize("mode", [{}, {"sslmode": "require"}, {"sslmode": "verify-ca"}])
 def test_the_systems_authorities_without_it_are_refused(mode: dict[str, str]) -> None:
-    with pytest.raises(ParameterError, match="sslrootcert system cannot go with sslmode"):
+    with pytest.raises(ParameterError, match="sslrootcert = system is not possible with sslmode"):
         checked_tls(mode | {"sslrootcert": "system"})

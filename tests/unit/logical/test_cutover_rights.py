@@ -6,15 +6,17 @@ from typing import Any, cast
 
 import pytest
 
+from pgnb.core.journal import Journal
 from pgnb.logical.cutover.checks import service_rights
 from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.cutover.status import CutoverStatus, DatabaseState
 from pgnb.logical.specs import DatabaseSpec, Specs
 from pgnb.logical.subscription import Subscription
-from pgnb.postgres import Server
+from pgnb.postgres import Login, Server
+from pgnb.postgres.route import Absent
 
 _SPEC = DatabaseSpec.of("shop")
-_HERE, _THERE = Server.at("localhost", 1, user="postgres"), Server.at("localhost", 2, user="postgres")
+_HERE, _THERE = (Server(Absent(name, ""), Login("postgres"), Journal()) for name in ("here", "there"))
 _SUBSCRIBED = cast(Subscription, object())
 
 

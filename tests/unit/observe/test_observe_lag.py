@@ -6,8 +6,8 @@ import pytest
 
 from pgnb.core.journal import Journal
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries, Span, percentile, seconds_behind
+from pgnb.observe.poller import Sample
 from pgnb.observe.sampler import merge
-from pgnb.observe.watch import Look
 
 MB = 1024 * 1024
 
@@ -145,7 +145,7 @@ def own(replayed: int) -> dict[str, object]:
 
 def test_a_standby_keeps_its_name_when_only_its_slot_is_left() -> None:
     primary = [
-        Look(
+        Sample(
             0.0,
             [
                 row(
@@ -157,34 +157,34 @@ def test_a_standby_keeps_its_name_when_only_its_slot_is_left() -> None:
                 )
             ],
         ),
-        Look(0.1, [row(90, slot_name="replica_slot", retained=80)]),
+        Sample(0.1, [row(90, slot_name="replica_slot", retained=80)]),
     ]
-    (merged,) = merge(primary, [[Look(0.01, [own(10)]), Look(0.11, [own(10)])]], 10)
+    (merged,) = merge(primary, [[Sample(0.01, [own(10)]), Sample(0.11, [own(10)])]], 10)
     assert merged.name == "async_replica"
     assert [one.connected for one in merged.samples] == [True, False]
     assert [one.behind for one in merged.samples] == [0, 80]
 
 
 def test_a_standbys_old_word_does_not_count_for_a_later_sample() -> None:
-    primary = [Look(at / 10, [row(10, slot_name="replica_slot", retained=5)]) for at in range(5)]
-    (merged,) = merge(primary, [[Look(0.0, [own(10)])]], 10)
+    primary = [Sample(at / 10, [row(10, slot_name="replica_slot", retained=5)]) for at in range(5)]
+    (merged,) = merge(primary, [[Sample(0.0, [own(10)])]], 10)
     assert [one.replayed for one in merged.samples] == [10, 10, None, None, None]
 
 
 def test_without_standbys_nothing_is_merged() -> None:
-    assert merge([Look(0.0, [row(10)])], [], 10) == ()
+    assert merge([Sample(0.0, [row(10)])], [], 10) == ()
     assert merge([], [[]], 10) == ()
 
 
 def test_a_walsender_that_has_not_taken_its_slot_yet_is_no_second_standby():
     slot = {"slot_name": "replica_slot", "wal_status": "reserved", "retained": 7}
     sender = {"application_name": "async_replica", "state": "streaming", "replay": 0}
-    looks = [
-        Look(0.0, [row(1000, **slot)]),
-        Look(0.1, [row(1000, **sender), row(1000, **slot)]),
-        Look(0.2, [row(1000, **sender, **slot)]),
+    samples = [
+        Sample(0.0, [row(1000, **slot)]),
+        Sample(0.1, [row(1000, **sender), row(1000, **slot)]),
+        Sample(0.2, [row(1000, **sender, **slot)]),
     ]
-    (series,) = merge(looks, (), 10.0)
+    (series,) = merge(samples, (), 10.0)
     assert series.name == "async_replica"
     assert [sample.connected for sample in series.samples] == [False, True, True]
     assert [sample.retained for sample in series.samples] == [7, 7, 7]
@@ -192,5 +192,5 @@ def test_a_walsender_that_has_not_taken_its_slot_yet_is_no_second_standby():
 
 def test_two_standbys_of_one_name_stay_two():
     sender = {"application_name": "walreceiver", "state": "streaming"}
-    looks = [Look(0.0, [row(1000, slot_name="one", **sender), row(1000, **sender)])]
-    assert len(merge(looks, (), 10.0)) == 2
+    samples = [Sample(0.0, [row(1000, slot_name="one", **sender), row(1000, **sender)])]
+    assert len(merge(samples, (), 10.0)) == 2

@@ -16,8 +16,8 @@ import yaml
 
 from pgnb.cluster import LogLine
 from pgnb.core.wait import wait_until
-from pgnb.observe.acknowledged import writing_of
 from pgnb.observe.meter import Gap, Meter
+from pgnb.observe.write_log import write_log_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 METER = (files("pgnb.observe") / "scripts" / "meter.sh").read_text(encoding="utf-8")
@@ -67,12 +67,12 @@ def test_the_meters_lines_are_neither_rows_nor_words_of_the_server() -> None:
         line("FATAL:  gone", 1.5),
         line("3", 2),
     ]
-    writing = writing_of("w", lines, at(2))
-    assert list(writing.ids) == [1, 2, 3]
-    assert list(writing.summary) == ["FATAL:  gone"]
-    assert list(writing.refused) == [at(1.5)]
-    assert "1.0 s (900 ms of it the machine's)" in writing.finding
-    assert "late 1 times, by 900 ms at most" in str(writing)
+    write_log = write_log_of("w", lines, at(2))
+    assert list(write_log.ids) == [1, 2, 3]
+    assert list(write_log.summary) == ["FATAL:  gone"]
+    assert list(write_log.refused) == [at(1.5)]
+    assert "1.0 s (900 ms of it the machine's)" in write_log.finding
+    assert "late 1 times, by 900 ms at most" in str(write_log)
 
 
 @pytest.mark.parametrize("shell", ["bash", "sh"])

@@ -14,11 +14,11 @@ from matplotlib import font_manager
 from pgnb.core.errors import ParameterError
 from pgnb.core.journal import Entry
 from pgnb.observe import plots
-from pgnb.observe.acknowledged import Writing
 from pgnb.observe.comparison import Comparison, State, TableCount
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries, Span
 from pgnb.observe.plots import style
 from pgnb.observe.topology import Link, Node, Topology
+from pgnb.observe.write_log import WriteLog
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 STRANGE = "顧客_고객_😀_$x^2$_%s"
@@ -34,9 +34,9 @@ def comparison(count: int, name: str = "t") -> Comparison:
     return Comparison("p", "s", tables, (State("db", "0/1", True, 1, 0.0),))
 
 
-def writing(count: int, name: str = "w") -> Writing:
+def write_log(count: int, name: str = "w") -> WriteLog:
     times = [NOW + timedelta(seconds=n / 50) for n in range(count)]
-    return Writing(name, list(range(count)), times, NOW + timedelta(seconds=count / 50))
+    return WriteLog(name, list(range(count)), times, NOW + timedelta(seconds=count / 50))
 
 
 def entries(count: int, name: str = "act") -> list[Entry]:
@@ -56,7 +56,7 @@ def topology(count: int, name: str = "standby") -> Topology:
 PLOTS: dict[str, Callable[[int, str], plots.Plot]] = {
     "lag": lambda count, name: plots.lag(lag_samples(count, name)),
     "counts": lambda count, name: plots.counts(comparison(count, name)),
-    "gaps": lambda count, name: plots.gaps(writing(count, name), allowed=0.1),
+    "gaps": lambda count, name: plots.gaps(write_log(count, name), allowed=0.1),
     "timeline": lambda count, name: plots.timeline(entries(count, name)),
     "topology": lambda count, name: plots.topology(topology(count, name)),
 }

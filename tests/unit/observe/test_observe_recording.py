@@ -7,15 +7,15 @@ import pytest
 
 from pgnb.core.errors import ParameterError
 from pgnb.core.journal import Journal
-from pgnb.observe import vitals
-from pgnb.observe.advice import advise
+from pgnb.observe import counters
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries
 from pgnb.observe.limits import limits
 from pgnb.observe.plots.monitor import _spans, monitor
+from pgnb.observe.poller import Sample
+from pgnb.observe.recommendations import recommend
 from pgnb.observe.recording import Recording, spelled
 from pgnb.observe.runs import compare_runs
 from pgnb.observe.samplefile import read_samples, target_of, write_samples
-from pgnb.observe.watch import Look
 
 LIMITS = limits("64MB", 30.0, "1GB")
 MB = 1024**2
@@ -65,7 +65,7 @@ def failed(seen: Recording) -> list[str]:
 
 
 def due(seen: Recording) -> list[str]:
-    return [item.topic for item in advise(seen, LIMITS).due]
+    return [item.topic for item in recommend(seen, LIMITS).due]
 
 
 def test_a_rate_has_its_unit() -> None:
@@ -101,13 +101,13 @@ def test_a_recording_without_a_standby_fails():
 
 
 def test_a_rate_takes_two_readings_and_a_counter_that_fell_gives_none():
-    assert vitals.rates([(0.0, 100.0), (1.0, 300.0), (2.0, 50.0), (4.0, 60.0)], 1.0) == {1: 200.0, 4: 5.0}
-    assert vitals.rates([(0.0, 5.0)], 1.0) == {}
+    assert counters.rates([(0.0, 100.0), (1.0, 300.0), (2.0, 50.0), (4.0, 60.0)], 1.0) == {1: 200.0, 4: 5.0}
+    assert counters.rates([(0.0, 5.0)], 1.0) == {}
 
 
 def test_a_steady_rate_looks_back_far_enough():
     lumpy = [(0.0, 0.0), (0.5, 0.0), (1.0, 100.0), (1.5, 100.0), (2.0, 200.0), (2.5, 200.0), (3.0, 300.0)]
-    assert vitals.rates(lumpy, 2.0, over=2.0) == {4: 100.0, 5: 100.0, 6: 100.0}
+    assert counters.rates(lumpy, 2.0, over=2.0) == {4: 100.0, 5: 100.0, 6: 100.0}
 
 
 def test_counting_goes_on_after_statistics_were_reset():
@@ -130,16 +130,16 @@ def test_points_fall_onto_their_tick_and_a_missing_look_is_none():
         for at in (0.01, 1.02, 3.05)
     )
     lag = LagSamples((LagSeries("replica", samples),), hz=1.0, began=BEGAN)
-    times = vitals.grid(lag, [])
-    columns = vitals.columns_of_standby(lag.series[0], [], 1.0)
+    times = counters.grid(lag, [])
+    columns = counters.columns_of_standby(lag.series[0], [], 1.0)
     assert times == (0.0, 1.0, 2.0, 3.0)
-    assert vitals.row_of(columns["connected"], times) == (1.0, 1.0, None, 1.0)
-    assert vitals.row_of(columns["behind"], times) == (0, 0, None, 0)
+    assert counters.row_of(columns["connected"], times) == (1.0, 1.0, None, 1.0)
+    assert counters.row_of(columns["behind"], times) == (0, 0, None, 0)
 
 
 def test_a_standby_that_nobody_could_ask_is_not_called_dead():
     samples = (LagSample(0.0, 1000, state="streaming", replay=0),)
-    columns = vitals.columns_of_standby(LagSeries("replica", samples), [], 1.0)
+    columns = counters.columns_of_standby(LagSeries("replica", samples), [], 1.0)
     assert columns["connected"] == {0: 1.0}
     assert columns["receiving"] == columns["replaying"] == columns["slot_safe"] == {}
 
@@ -157,8 +157,8 @@ def test_counters_are_taken_from_the_looks():
         ),
         0,
     )
-    looks = [Look(0.0, [row | {"commits": 10}]), Look(2.0, [row | {"commits": 30, "wal_fpi": 7}])]
-    columns = vitals.columns_of_primary([(0.0, 0), (2.0, 4096)], looks, 0.5)
+    samples = [Sample(0.0, [row | {"commits": 10}]), Sample(2.0, [row | {"commits": 30, "wal_fpi": 7}])]
+    columns = counters.columns_of_primary([(0.0, 0), (2.0, 4096)], samples, 0.5)
     assert columns["wal_rate"] == {1: 2048.0}
     assert columns["commit_rate"] == {1: 10.0}
     assert columns["full_page_images"] == {0: 0.0, 1: 7.0}
@@ -262,7 +262,7 @@ def test_no_advice_where_the_figures_do_not_support_it():
 
 
 def test_few_samples_give_no_advice_but_to_sample_for_longer():
-    (only,) = advise(recording(count=5), LIMITS)
+    (only,) = recommend(recording(count=5), LIMITS)
     assert only.advice == "Sample for longer."
 
 

@@ -8,8 +8,9 @@ from pgnb.core.errors import ParameterError
 from pgnb.core.journal import Journal
 from pgnb.observe.plots import retention as plot
 from pgnb.observe.retention import Retention, SlotRetention, about, between, measure_retention
-from pgnb.postgres import Server
+from pgnb.postgres import Login, Server
 from pgnb.postgres.disk import Space
+from pgnb.postgres.route import Absent
 
 MB, GB = 1024**2, 1024**3
 
@@ -127,4 +128,4 @@ def test_the_plot_says_its_finding(slots, cap):
 
 def test_a_rate_takes_time():
     with pytest.raises(ParameterError, match="0\\.1 to 3600"):
-        measure_retention(Server.at("localhost", 1, user="postgres"), seconds=0)
+        measure_retention(Server(Absent("db", ""), Login("postgres"), Journal()), seconds=0)

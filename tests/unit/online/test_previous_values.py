@@ -10,11 +10,12 @@ import pytest
 from pgnb.core.errors import ParameterError
 from pgnb.core.journal import Journal
 from pgnb.online.previous_values import previous_values
-from pgnb.postgres import Server
+from pgnb.postgres import Login, Server
+from pgnb.postgres.route import Absent
 
 
 def _server(port: int) -> Server:
-    return Server.at("localhost", port, user="postgres")
+    return Server(Absent(f"localhost:{port}", ""), Login("postgres"), Journal())
 
 
 def _line(server: Server, **settings: str) -> str:

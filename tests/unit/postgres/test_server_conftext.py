@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pgnb.core.errors import ParameterError
-from pgnb.postgres.config.conftext import managed, settings_of, with_include, with_settings
+from pgnb.postgres.config.conftext import settings_of, with_include, with_managed_settings, with_settings
 
 TEXT = """\
 # a comment
@@ -55,10 +55,10 @@ def test_a_line_that_the_server_would_not_understand_is_named(line):
 
 
 def test_the_managed_file_begins_with_its_header_once():
-    first = managed("", {"work_mem": "8MB"})
+    first = with_managed_settings("", {"work_mem": "8MB"})
     assert first.startswith("# Written by pgnb")
-    assert managed(first, {"work_mem": "8MB"}) == first
-    assert managed(first, {"work_mem": "9MB"}).count("work_mem") == 1
+    assert with_managed_settings(first, {"work_mem": "8MB"}) == first
+    assert with_managed_settings(first, {"work_mem": "9MB"}).count("work_mem") == 1
 
 
 def test_the_include_stands_at_the_end_and_only_once():

@@ -63,11 +63,11 @@ def test_a_value_is_read_in_the_settings_own_unit(setting, wanted, value):
     ("setting", "wanted", "words"),
     [
         (KEEP, "1parsec", "one of the units B, kB, MB, GB, TB"),
-        (KEEP, "ten", "a whole number from 0 to 2147483647, in units of MB"),
+        (KEEP, "ten", "an integer from 0 to 2147483647, in units of MB"),
         (KEEP, "-5", "from 0 to 2147483647"),
         (KEEP, "3000TB", "from 0 to 2147483647"),
-        (KEEP, "1.5", "a whole number"),
-        (KEEP, True, "a whole number"),
+        (KEEP, "1.5", "an integer"),
+        (KEEP, True, "an integer"),
         (KEEP, "30s", "one of the units B, kB"),
         (DELAY, "1GB", "one of the units us, ms, s, min, h, d"),
         (row("integer", high="262143"), "10MB", "a number without a unit"),
@@ -77,7 +77,7 @@ def test_a_value_is_read_in_the_settings_own_unit(setting, wanted, value):
         (row("bool"), "maybe", "on or off"),
         (row("string"), False, "between quotes"),
         (row("string"), "a\nb", "one line"),
-        (row("bool"), ">= on", "one value, no minimum"),
+        (row("bool"), ">= on", "one value, not a minimum"),
     ],
 )
 def test_what_the_setting_does_not_accept_is_refused_with_what_it_does(setting, wanted, words):

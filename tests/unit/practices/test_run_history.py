@@ -7,7 +7,8 @@ import pytest
 
 from pgnb.core.errors import ParameterError
 from pgnb.core.journal import Journal
-from pgnb.postgres import Server
+from pgnb.postgres import Login, Server
+from pgnb.postgres.route import Absent
 from pgnb.practices.backups import moment_of, sign_of_job
 from pgnb.practices.practices import drill_checks
 from pgnb.practices.run_history import format_age, run_at, run_history
@@ -81,7 +82,7 @@ def test_a_moment_belongs_to_the_run_that_it_lies_in(tmp_path):
 
 
 def _drills(folder):
-    server = Server.at("localhost", 1, user="nobody")
+    server = Server(Absent("db", ""), Login("nobody"), Journal())
     history = run_history(str(folder), Journal())
     return {c.name: c for c in drill_checks(server, history, max_age_days=30, strict=True)}
 

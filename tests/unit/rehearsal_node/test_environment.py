@@ -7,15 +7,15 @@ from typing import Any, cast
 import pytest
 
 from pgnb_rehearsal.api.store import Store
-from pgnb_rehearsal.node.environment import ConfigError, Surroundings, command_line, environment, expand
+from pgnb_rehearsal.node.container_spec import user
+from pgnb_rehearsal.node.environment import ConfigError, EnvContext, command_line, environment, expand
 from pgnb_rehearsal.node.fields import field
-from pgnb_rehearsal.node.making import user
 from pgnb_rehearsal.pods.images import Image
 from pgnb_rehearsal.quantities import divided, parse
 
 
 @pytest.fixture
-def around() -> Surroundings:
+def around() -> EnvContext:
     store = Store()
     store.create("namespaces", {"metadata": {"name": "ns"}})
     store.create("configmaps", {"metadata": {"namespace": "ns", "name": "conf"}, "data": {"K": "v"}})
@@ -30,10 +30,10 @@ def around() -> Surroundings:
         "spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": "1500m"}}}]},
         "status": {"podIP": "10.244.0.9", "hostIP": "10.250.0.1"},
     }
-    return Surroundings(store, pod, {"memory": "4Gi"})
+    return EnvContext(store, pod, {"memory": "4Gi"})
 
 
-def test_references_see_what_stands_before_them(around: Surroundings) -> None:
+def test_references_see_what_stands_before_them(around: EnvContext) -> None:
     env = [
         {"name": "A", "value": "1$(B)"},
         {"name": "B", "value": "2"},
@@ -43,7 +43,7 @@ def test_references_see_what_stands_before_them(around: Surroundings) -> None:
     assert (made["A"], made["C"]) == ("1$(B)", "1$(B)2$(A)$(NOPE) 10.96.7.7")
 
 
-def test_env_wins_over_env_from_and_services(around: Surroundings) -> None:
+def test_env_wins_over_env_from_and_services(around: EnvContext) -> None:
     container = {
         "name": "c",
         "envFrom": [{"configMapRef": {"name": "conf"}}, {"secretRef": {"name": "word"}, "prefix": "X_"}],
@@ -53,7 +53,7 @@ def test_env_wins_over_env_from_and_services(around: Surroundings) -> None:
     assert (made["K"], made["X_p"], made["MY_DB_SERVICE_PORT"]) == ("mine", "s3", "1")
 
 
-def test_services_as_variables(around: Surroundings) -> None:
+def test_services_as_variables(around: EnvContext) -> None:
     assert environment({"name": "c"}, around) == {
         "MY_DB_SERVICE_HOST": "10.96.7.7",
         "MY_DB_SERVICE_PORT": "5432",
@@ -66,7 +66,7 @@ def test_services_as_variables(around: Surroundings) -> None:
     }
 
 
-def test_no_service_links(around: Surroundings) -> None:
+def test_no_service_links(around: EnvContext) -> None:
     around.pod["spec"]["enableServiceLinks"] = False
     assert environment({"name": "c"}, around) == {}
 
@@ -86,13 +86,13 @@ def test_no_service_links(around: Surroundings) -> None:
         ),
     ],
 )
-def test_references_that_lead_nowhere(around: Surroundings, container: dict[str, Any], message: str) -> None:
+def test_references_that_lead_nowhere(around: EnvContext, container: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as error:
         environment({"name": "c"} | container, around)
     assert str(error.value) == message
 
 
-def test_optional_references(around: Surroundings) -> None:
+def test_optional_references(around: EnvContext) -> None:
     container = {
         "name": "c",
         "envFrom": [{"configMapRef": {"name": "nope", "optional": True}}],
@@ -113,14 +113,14 @@ def test_optional_references(around: Surroundings) -> None:
         ({"resource": "requests.cpu"}, "0"),
     ],
 )
-def test_resources(around: Surroundings, reference: dict[str, str], wanted: str) -> None:
+def test_resources(around: EnvContext, reference: dict[str, str], wanted: str) -> None:
     container = around.pod["spec"]["containers"][0] | {
         "env": [{"name": "A", "valueFrom": {"resourceFieldRef": reference}}]
     }
     assert environment(container, around)["A"] == wanted
 
 
-def test_fields(around: Surroundings) -> None:
+def test_fields(around: EnvContext) -> None:
     paths = [
         "metadata.name",
         "metadata.labels['app']",

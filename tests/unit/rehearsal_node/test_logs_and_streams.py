@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.node.api_errors import container_name
 from pgnb_rehearsal.node.backoff import FORGOTTEN_AFTER, MOUNT_FIRST, MOUNT_MOST, BackOff, spelled
 from pgnb_rehearsal.node.execution import encoded, ended, not_executed
 from pgnb_rehearsal.node.logfiles import LogReader, Selection, last_text
 from pgnb_rehearsal.node.logs import log_path, options
-from pgnb_rehearsal.node.refusals import container_name
 from pgnb_rehearsal.node.states import ContainerState, Running, Terminated, Waiting
 
 POD = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a"}, {"name": "b"}]}}

@@ -182,9 +182,9 @@ def test_the_index_escapes_and_lists_the_newest_first(archive):
     assert "rows &amp; &lt;gaps&gt;" in page
 
 
-def test_a_broken_promise_stands_in_red_above_the_records(archive):
+def test_a_broken_guarantee_stands_in_red_above_the_records(archive):
     assert 'class="summary"' in pages.write_index(archive, summary="kept").read_text()
-    page = pages.write_index(archive, summary="PROMISE BROKEN", failed=True).read_text()
+    page = pages.write_index(archive, summary="GUARANTEE BROKEN", failed=True).read_text()
     assert 'class="summary broken"' in page
     assert ".summary.broken { border-left-color: #cf222e" in page
 

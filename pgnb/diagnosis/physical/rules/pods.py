@@ -74,7 +74,7 @@ def _not_ready(one: ServerObservation) -> Finding:
     return Finding(
         "pod-not-ready",
         one.name,
-        one.pod.trouble,
+        one.pod.not_ready_reason,
         (*one.events[-2:], *last),
         f"kubectl describe pod {one.pod.name}; kubectl logs {one.pod.name} --previous",
     )

@@ -6,12 +6,12 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pgnb_rehearsal.node.environment import ConfigError, Surroundings, command_line, environment, expand
+from pgnb_rehearsal.node.environment import ConfigError, EnvContext, command_line, environment, expand
 from pgnb_rehearsal.pods.container import ContainerSpec, Mount
 
 if TYPE_CHECKING:
     from pgnb_rehearsal.api.store import Object
-    from pgnb_rehearsal.node.equipment import Equipment
+    from pgnb_rehearsal.node.node_context import NodeContext
     from pgnb_rehearsal.node.volumes import PodVolumes
     from pgnb_rehearsal.pods.images import Image
 
@@ -19,19 +19,19 @@ _MESSAGE_PATH = "/dev/termination-log"
 
 
 @dataclass
-class Making:
+class ContainerSpecs:
     """What the containers of `pod` are made with; `pod` is its latest version, with its addresses."""
 
     pod: Object
-    equipment: Equipment
+    context: NodeContext
     volumes: PodVolumes
 
     def spec(self, container: Object, image: Image, run: int) -> ContainerSpec:
         """The runtime's spec for a container's `run` (counted from 0); ConfigError when it can't be made."""
-        around = Surroundings(self.equipment.store, self.pod, self.equipment.allocatable)
+        around = EnvContext(self.context.store, self.pod, self.context.allocatable)
         variables = environment(container, around)
         uid, gid = user(self.pod, container, image)
-        log = self.equipment.directories.log(self.pod["metadata"]["uid"], container["name"], run)
+        log = self.context.directories.log(self.pod["metadata"]["uid"], container["name"], run)
         log.parent.mkdir(parents=True, exist_ok=True)
         return ContainerSpec(
             name=container["name"],
@@ -48,8 +48,8 @@ class Making:
         )
 
     def _message(self, container: Object) -> Mount:
-        """An empty file in which the container may leave its last words."""
-        directories = self.equipment.directories
+        """An empty file in which the container may write its termination message."""
+        directories = self.context.directories
         path = directories.message(self.pod["metadata"]["uid"], container["name"])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")

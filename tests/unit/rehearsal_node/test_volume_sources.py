@@ -12,7 +12,7 @@ import pytest
 from pgnb_rehearsal.api.store import Store
 from pgnb_rehearsal.node.atomic import AtomicVolume
 from pgnb_rehearsal.node.environment import ConfigError
-from pgnb_rehearsal.node.payloads import File, MountError, Origins, payload, refers_to
+from pgnb_rehearsal.node.volume_sources import File, MountError, Origins, payload, refers_to
 from pgnb_rehearsal.node.volumes import Place, PodVolumes, effective_mode
 
 

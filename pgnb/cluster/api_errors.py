@@ -1,4 +1,4 @@
-"""An API server's refusal as the one error of pgnb's tree that says what to do about it."""
+"""Convert an API server's refusal into one error of pgnb's tree, with its remedy."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _RESOURCES = (
 )
 _PLAIN: Mapping[int, tuple[type[ClusterError], str]] = {
     404: (NotFound, ""),
-    409: (Conflict, "Read it again and repeat; somebody else changed it meanwhile."),
+    409: (Conflict, "Run this again: somebody else changed it meanwhile."),
 }
 
 
 def refusal(status: int, body: bytes | str | Mapping[str, Any], request: str) -> ClusterError:
-    """The error for an answer of `status` with a Status object (or anything else) as its body.
+    """Return the error for an answer of `status` with a Status object (or anything else) as its body.
 
-    `request` says what was asked, as `GET /api/v1/...`. The API server's own words are the message.
+    `request` names the request, as `GET /api/v1/...`. The API server's own text is the message.
     """
     answer = _status_object(body)
     message = str(answer.get("message") or "") or f"the API server answered {status} to {request}"
@@ -51,12 +51,12 @@ def refusal(status: int, body: bytes | str | Mapping[str, Any], request: str) ->
 
 
 def is_unknown_user(error: ClusterError) -> bool:
-    """Whether the server did nothing because it took the credentials for nobody's (401)."""
+    """Return whether the server rejected the credentials (401), so that it did nothing."""
     return isinstance(error, AccessDenied) and error.found == _UNKNOWN
 
 
 def conflicting_managers(answer: Mapping[str, Any]) -> dict[str, str]:
-    """Field → manager of a failed server-side apply (details.causes of its Status)."""
+    """Return field → manager of a failed server-side apply (details.causes of its Status)."""
     causes = (answer.get("details") or {}).get("causes") or []
     pairs = ((cause.get("field", ""), _CONFLICT.search(cause.get("message", ""))) for cause in causes)
     return {name: match["manager"] for name, match in pairs if match}
@@ -77,56 +77,62 @@ def _unknown_user(message: str) -> AccessDenied:
     return AccessDenied(
         f"the API server does not accept these credentials: {message}",
         found=_UNKNOWN,
-        remedy="The token or certificate has expired or belongs to another cluster: log in again "
-        "(`kubectl auth whoami` shows whether it works), then run the cell again.",
+        remedy="The token or certificate has expired or belongs to another cluster: log in"
+        " again (`kubectl auth whoami` shows whether it works), then run the cell"
+        " again.",
     )
 
 
 def _forbidden(message: str, request: str) -> ClusterError:
     match = _FORBIDDEN.search(message)
     if match is None:
-        # Quotas, pod security and admission webhooks answer 403 too; no right would help there.
+        # Quotas, pod security and admission webhooks answer 403 too; another right would not help there.
         return Rejected(message, found=f"403 to {request}", remedy=admission_remedy(message))
     return AccessDenied(message, found="403", remedy=grant_remedy(**match.groupdict()))
 
 
 def admission_remedy(message: str) -> str:
-    """What helps against a refusal by a quota, a limit range or Pod Security; empty for another one."""
+    """Return the remedy for a refusal by a quota, a limit range or Pod Security; "" for another refusal."""
     if "exceeded quota" in message:
         return (
-            "Raise the ResourceQuota of the namespace, free some of it, or let the pod ask for less: helper"
-            f" pods by the parameter {_RESOURCES}."
+            "Raise the ResourceQuota of the namespace, free some of it, or let the pod"
+            f" request less: for helper pods by the parameter {_RESOURCES}."
         )
     if "must specify" in message:
         return (
-            "A ResourceQuota of the namespace wants requests and limits of every container: set resources in"
-            " the pod template of the server, from which what is made beside it takes its own, or by the"
-            " parameters helper_pods and server_pods; or give the namespace a LimitRange with defaults."
+            "A ResourceQuota of the namespace requires requests and limits of every"
+            " container: set resources in the pod template of the server (pgnb copies them),"
+            " or by the parameters helper_pods and server_pods; or give the namespace a"
+            " LimitRange with defaults."
         )
     if _LIMIT_RANGE.search(message):
         return (
-            "A LimitRange of the namespace bounds what a container, a pod or a claim may ask for: change the"
-            " resources of the server's pod template, or those given by helper_pods and server_pods."
+            "A LimitRange of the namespace limits what a container, a pod or a claim may"
+            " request: change the resources of the server's pod template, or those given by"
+            " helper_pods and server_pods."
         )
     if "security context constraint" in message:
         return (
-            "Name the service account of a fitting constraint: server_pods = {service_account: {name: NAME}}."
+            "Name the service account of a matching constraint: server_pods ="
+            " {service_account: {name: NAME}}."
         )
     if "violates PodSecurity" in message:
-        return "The namespace's pod security level refuses this pod: see the fields that the message names."
+        return "The namespace's pod security level rejects this pod: see the fields in the message."
     return ""
 
 
 def grant_remedy(
     verb: str, resource: str, group: str = "", namespace: str | None = "", user: str = ""
 ) -> str:
-    """The rule that gives a right, and the command that shows whether it is there."""
+    """Return the rule that gives a right, and the command that checks for it."""
     what = f"{resource}.{group}" if group and "/" not in resource else resource
     where = f"in the namespace {namespace}" if namespace else "for the whole cluster (ClusterRole)"
     probe = f"kubectl auth can-i {verb} {what}{f' -n {namespace}' if namespace else ''}"
     who = f" to {user}" if user else ""
     rule = f'{{apiGroups: ["{group}"], resources: ["{resource}"], verbs: ["{verb}"]}}'
-    return f"Ask for a role with the rule {rule} {where}, bound{who}; `{probe}` shows whether it is there."
+    return (
+        f"Ask for a role with the rule {rule} {where}, bound{who}; `{probe}` shows whether the right exists."
+    )
 
 
 def _owned_by_others(message: str, managers: Mapping[str, str]) -> Conflict:
@@ -135,5 +141,5 @@ def _owned_by_others(message: str, managers: Mapping[str, str]) -> Conflict:
     return Conflict(
         message,
         found=owned,
-        remedy=f"Change it where {names} takes it from (a repository, a chart), or take the fields over.",
+        remedy=f"Change it where {names} takes it from (a repository, a chart), or take over the fields.",
     )

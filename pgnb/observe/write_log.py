@@ -24,7 +24,7 @@ _STILL_WRITING = 2.0
 
 
 @dataclass(frozen=True, repr=False)
-class Writing(Displayable):
+class WriteLog(Displayable):
     """What the client was told between `since` (or its beginning) and `asked`.
 
     `ids` and `times` belong together, in order of time; times are those at which the node took the line.
@@ -130,7 +130,7 @@ class Writing(Displayable):
         )
 
     def checks(self, journal: Journal, *, longest: float) -> Checks:
-        """Whether the client kept writing, and no gap was longer than `longest` seconds."""
+        """Return whether the client kept writing, and no gap was longer than `longest` seconds."""
         gap = self.longest.seconds if self.longest else float("inf")
         lasted = Check(
             "longest gap in its writes",
@@ -143,7 +143,7 @@ class Writing(Displayable):
 
 
 @dataclass(frozen=True, repr=False)
-class Found(Displayable):
+class DurabilityCheck(Displayable):
     """Acknowledged rows looked for on a server."""
 
     server: str
@@ -170,10 +170,10 @@ class Found(Displayable):
         return key_value_table(f"Acknowledged rows on {self.server}", facts)
 
 
-def writing_of(
+def write_log_of(
     name: str, lines: Iterable[LogLine], asked: datetime, since: datetime | None = None
-) -> Writing:
-    """What a log says: a line that is only an id is an acknowledged commit; the rest are words."""
+) -> WriteLog:
+    """Return what a log says: a line that is only an id is an acknowledged commit; the rest are words."""
     lines = [line for line in lines if line.text.strip()]
     told = sorted(
         (line.at, int(line.text))
@@ -181,7 +181,7 @@ def writing_of(
         if line.at and _ID.match(line.text) and (since is None or line.at >= since)
     )
     said = [line for line in lines if not _ID.match(line.text) and not is_meters(line.text)]
-    return Writing(
+    return WriteLog(
         name,
         [row for _, row in told],
         [at for at, _ in told],

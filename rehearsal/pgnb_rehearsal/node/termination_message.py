@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from pgnb_rehearsal.node.logfiles import last_text
 
 if TYPE_CHECKING:
-    from pgnb_rehearsal.node.making import Making
+    from pgnb_rehearsal.node.container_spec import ContainerSpecs
     from pgnb_rehearsal.node.states import ContainerState
 
 _LARGEST = 4096
 _LOG_LINES, _LOG_SIZE = 80, 2048
 
 
-def last_words(making: Making, container: ContainerState, code: int) -> str:
+def termination_message(specs: ContainerSpecs, container: ContainerState, code: int) -> str:
     """The message of the run that has just ended with `code` (`terminationMessagePath` and `…Policy`)."""
-    directories, uid = making.equipment.directories, making.pod["metadata"]["uid"]
+    directories, uid = specs.context.directories, specs.pod["metadata"]["uid"]
     path = directories.message(uid, container.name)
     text = path.read_bytes()[:_LARGEST].decode(errors="replace") if path.exists() else ""
     if text or code == 0 or container.spec.get("terminationMessagePolicy") != "FallbackToLogsOnError":

@@ -1,4 +1,4 @@
-"""What outlives a pod, and what does not: a restart on a volume that does not last loses every row."""
+"""Find out whether data outlives a pod: a restart on a volume that is not persistent loses every row."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _ON_A_NETWORK = (
     "portworxVolume",
     "photonPersistentDisk",
 )
-"""Volumes that a pod's spec names without a claim, and that are there without the pod."""
+"""Volumes in a pod's spec without a claim that exist without the pod."""
 _HOSTNAME = "kubernetes.io/hostname"
 
 
 def outlives_pod(source: str, spec: Mapping[str, Any]) -> bool:
-    """Whether a volume of that kind, in a pod of that spec, is met again by the pod that comes next.
+    """Return whether the next pod finds the data of a volume of that kind in a pod of that spec.
 
-    A generic ephemeral volume's claim is deleted with its pod. A hostPath is met again only where the pod
-    can run on no other node.
+    A generic ephemeral volume's claim is deleted with its pod. A hostPath is found again only if the pod can
+    run on no other node.
     """
     if source == "hostPath":
         return bound_to_one_node(spec)
@@ -39,7 +39,7 @@ def outlives_pod(source: str, spec: Mapping[str, Any]) -> bool:
 
 
 def bound_to_one_node(spec: Mapping[str, Any]) -> bool:
-    """Whether a pod's spec allows one node only, by node selector or by required affinity."""
+    """Return whether a pod's spec allows one node only, by node selector or by required affinity."""
     if _HOSTNAME in (spec.get("nodeSelector") or {}):
         return True
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
@@ -49,7 +49,7 @@ def bound_to_one_node(spec: Mapping[str, Any]) -> bool:
 
 
 def _one_node(term: Mapping[str, Any]) -> str:
-    """The one node that a term allows; empty where it allows several."""
+    """Return the one node that a term allows; "" if it allows several."""
     labels = [rule for rule in term.get("matchExpressions") or [] if rule.get("key") == _HOSTNAME]
     names = [rule for rule in term.get("matchFields") or [] if rule.get("key") == "metadata.name"]
     values = [rule["values"] for rule in (*labels, *names) if rule.get("operator") == "In"]
@@ -57,11 +57,11 @@ def _one_node(term: Mapping[str, Any]) -> str:
 
 
 def assert_claims_kept(label: str, spec: Mapping[str, Any]) -> None:
-    """See that a StatefulSet's claims outlive scaling it down. Raises ParameterError where they do not."""
+    """Raise ParameterError if a StatefulSet's claims are deleted when it is scaled down."""
     policy = (spec.get("persistentVolumeClaimRetentionPolicy") or {}).get("whenScaled", "Retain")
     if policy == "Delete" and spec.get("volumeClaimTemplates"):
         raise ParameterError(
             f"{label} would lose its data when it is scaled down",
             found="persistentVolumeClaimRetentionPolicy.whenScaled: Delete",
-            remedy="Set whenScaled to Retain in its manifest first: Kubernetes deletes the claims otherwise.",
+            remedy="Set whenScaled to Retain in its manifest first: otherwise Kubernetes deletes the claims.",
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from pgnb.observe.lag import LagSample, LagSamples, LagSeries
+from pgnb.observe.poller import Sample
 from pgnb.observe.recording import Values
-from pgnb.observe.watch import Look
 
 Points = Mapping[int, float]
 """Values by their place in the row of points in time."""
@@ -42,28 +42,28 @@ _AS_SAMPLED = (
 )
 
 
-def grid(lag: LagSamples, vitals: Iterable[Sequence[Look]]) -> tuple[float, ...]:
-    """The points in time, from 0 to the last answer of anybody."""
+def grid(lag: LagSamples, counters: Iterable[Sequence[Sample]]) -> tuple[float, ...]:
+    """Return the points in time, from 0 to the last answer of anybody."""
     ends = [one.samples[-1].at for one in lag.series if one.samples]
-    ends += [looks[-1].at for looks in vitals if looks]
+    ends += [samples[-1].at for samples in counters if samples]
     return tuple(tick / lag.hz for tick in range(_tick(max(ends), lag.hz) + 1)) if ends else ()
 
 
 def columns_of_primary(
-    positions: Sequence[tuple[float, int]], looks: Sequence[Look], hz: float
+    positions: Sequence[tuple[float, int]], samples: Sequence[Sample], hz: float
 ) -> dict[str, Points]:
-    """The primary's columns: from its WAL positions, seconds and bytes, and from its counters."""
+    """Return the primary's columns: from its WAL positions, seconds and bytes, and from its counters."""
     wal = [(at, float(position)) for at, position in positions]
     return {
         "wal_rate": rates(wal, hz),
-        "commit_rate": rates(_counter(looks, "commits"), hz, over=_STEADY),
-        "full_page_images": _by_tick(_counter(looks, "wal_fpi"), hz),
-        **{name: _by_tick(_counter(looks, name), hz) for name in _OF_PRIMARY},
+        "commit_rate": rates(_counter(samples, "commits"), hz, over=_STEADY),
+        "full_page_images": _by_tick(_counter(samples, "wal_fpi"), hz),
+        **{name: _by_tick(_counter(samples, name), hz) for name in _OF_PRIMARY},
     }
 
 
-def columns_of_standby(series: LagSeries, looks: Sequence[Look], hz: float) -> dict[str, Points]:
-    """A standby's columns: from the samples of its lag, and from its counters."""
+def columns_of_standby(series: LagSeries, polled: Sequence[Sample], hz: float) -> dict[str, Points]:
+    """Return a standby's columns: from the samples of its lag, and from its counters."""
     samples = series.samples
     found: dict[str, Points] = {
         name: _by_tick([(s.at, value) for s in samples if (value := getattr(s, name)) is not None], hz)
@@ -75,11 +75,11 @@ def columns_of_standby(series: LagSeries, looks: Sequence[Look], hz: float) -> d
     found["age"] = _by_tick([(s.at, age) for s, age in aged if age is not None], hz)
     replayed = [(s.at, float(s.replayed)) for s in samples if s.replayed is not None]
     found["replay_rate"] = rates(replayed, hz)
-    return found | {name: _by_tick(_counter(looks, name), hz) for name in _OF_STANDBY}
+    return found | {name: _by_tick(_counter(polled, name), hz) for name in _OF_STANDBY}
 
 
 def _answers(samples: Sequence[LagSample]) -> dict[str, list[tuple[float, bool]]]:
-    """What is yes or no, where it was seen."""
+    """Return what is yes or no, where it was seen."""
     return {
         "connected": [(s.at, s.connected) for s in samples],
         "receiving": [(s.at, s.receiver == "streaming") for s in samples if s.replayed is not None],
@@ -110,8 +110,8 @@ def row_of(points: Points, times: Sequence[float]) -> Values:
     return tuple(points.get(index) for index in range(len(times)))
 
 
-def _counter(looks: Sequence[Look], name: str) -> list[tuple[float, float]]:
-    return [(look.at, float(look.rows[0][name])) for look in looks if look.rows[0][name] is not None]
+def _counter(samples: Sequence[Sample], name: str) -> list[tuple[float, float]]:
+    return [(look.at, float(look.rows[0][name])) for look in samples if look.rows[0][name] is not None]
 
 
 def _by_tick(readings: Iterable[tuple[float, float]], hz: float) -> dict[int, float]:
@@ -119,5 +119,5 @@ def _by_tick(readings: Iterable[tuple[float, float]], hz: float) -> dict[int, fl
 
 
 def _tick(at: float, hz: float) -> int:
-    """The place of a moment; a late answer belongs to the point before it."""
+    """Return the place of a moment; a late answer belongs to the point before it."""
     return int(at * hz + 0.001)

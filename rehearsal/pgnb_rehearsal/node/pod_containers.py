@@ -13,23 +13,23 @@ from pgnb_rehearsal.node.runner import Runner
 from pgnb_rehearsal.node.states import ContainerState, Terminated
 
 if TYPE_CHECKING:
-    from pgnb_rehearsal.node.making import Making
+    from pgnb_rehearsal.node.container_spec import ContainerSpecs
     from pgnb_rehearsal.pods.container import Container
     from pgnb_rehearsal.pods.sandbox import Sandbox
 
 
-class Crew:
+class PodContainers:
     """Runs `containers` (init containers first) by the pod's restartPolicy, until none will run again."""
 
     def __init__(
         self,
         containers: Sequence[ContainerState],
-        making: Making,
+        specs: ContainerSpecs,
         sandbox: Sandbox,
         policy: str,
         report: Callable[[], None],
     ) -> None:
-        self._making = making
+        self._specs = specs
         self._report = report
         self._changed = asyncio.Event()
         self._runners = [self._runner(state, sandbox, policy) for state in containers]
@@ -39,7 +39,7 @@ class Crew:
     def _runner(self, state: ContainerState, sandbox: Sandbox, policy: str) -> Runner:
         if state.init:
             policy = "Always" if state.sidecar else "Never" if policy == "Never" else "OnFailure"
-        return Runner(state, self._making, sandbox, policy, self._note)
+        return Runner(state, self._specs, sandbox, policy, self._note)
 
     def _note(self) -> None:
         self._changed.set()
@@ -101,4 +101,4 @@ class Crew:
         """The sidecars' part of the grace period: all of it when the others ended by themselves."""
         if self._stopped:
             return self._until - asyncio.get_running_loop().time()
-        return float(self._making.pod["spec"].get("terminationGracePeriodSeconds", 30))
+        return float(self._specs.pod["spec"].get("terminationGracePeriodSeconds", 30))

@@ -17,7 +17,7 @@ _PATIENCE = 1.0
 
 
 @dataclass(frozen=True)
-class Look:
+class Sample:
     """What a server answered, `at` seconds after the watching began."""
 
     at: float
@@ -25,7 +25,7 @@ class Look:
 
 
 @dataclass
-class Watch:
+class Poller:
     """One server, asked the named query `hz` times a second from `began` (monotonic) until `stop` is set.
 
     `looks` are its answers, `troubles` the errors of a server that was away, `skipped` the looks that were
@@ -37,10 +37,10 @@ class Watch:
     hz: float
     began: float
     stop: Event
-    looks: list[Look] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
     troubles: dict[str, None] = field(default_factory=dict)
     skipped: int = 0
-    looked: Event = field(default_factory=Event)
+    first_sample: Event = field(default_factory=Event)
     _thread: Thread | None = None
 
     def start(self) -> None:
@@ -55,25 +55,25 @@ class Watch:
 
     def _run(self) -> None:
         login = replace(
-            self.server.login, patience=_PATIENCE, connect_timeout=2, statement_timeout=2 * _PATIENCE
+            self.server.login, reconnect_timeout=_PATIENCE, connect_timeout=2, statement_timeout=2 * _PATIENCE
         )
         session = Session(self.server.route, login, self.server.database)
         tick = 0
         try:
             while not self.stop.wait(max(0.0, self.began + tick / self.hz - monotonic())):
-                self._look(session)
+                self._sample(session)
                 due = int((monotonic() - self.began) * self.hz) + 1
                 self.skipped += due - tick - 1
                 tick = due
         finally:
             session.close()
 
-    def _look(self, session: Session) -> None:
+    def _sample(self, session: Session) -> None:
         at = monotonic() - self.began
         try:
             rows = session.query(sql_of(self.query, self.server.facts.major))
-            self.looks.append(Look(at, rows))
+            self.samples.append(Sample(at, rows))
         except PgnbError as error:
             # A server that is away is what the samples are to show; its words go into the note.
             self.troubles[f"{self.server.name}: {error.message}"] = None
-        self.looked.set()
+        self.first_sample.set()

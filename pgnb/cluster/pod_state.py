@@ -1,4 +1,4 @@
-"""Why a pod is not Ready, in the words of the kubelet and the scheduler."""
+"""Find out why a pod is not Ready, in the words of the kubelet and the scheduler."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pgnb.cluster.refusals import admission_remedy
+from pgnb.cluster.api_errors import admission_remedy
 
 _MEANING: Mapping[str, str] = {
-    "ErrImagePull": "the image cannot be pulled: see its name, tag and pull secret",
-    "ImagePullBackOff": "the image cannot be pulled: see its name, tag and pull secret",
+    "ErrImagePull": "the image cannot be pulled: check its name, tag and pull secret",
+    "ImagePullBackOff": "the image cannot be pulled: check its name, tag and pull secret",
     "ErrImageNeverPull": "the image is not on the node and the pull policy is Never",
-    "InvalidImageName": "the image's name is not a valid one",
+    "InvalidImageName": "the image's name is not valid",
     "CreateContainerConfigError": "a ConfigMap, Secret or key that the pod names is missing",
     "CreateContainerError": "the container cannot be created",
-    "RunContainerError": "the command cannot be started: see its path in the image",
-    "CrashLoopBackOff": "the container ends again and again: see its log with previous=True",
-    "Unschedulable": "no node can take the pod",
+    "RunContainerError": "the command cannot be started: check its path in the image",
+    "CrashLoopBackOff": "the container keeps ending: see its log with previous=True",
+    "Unschedulable": "no node can run the pod",
 }
 HOPELESS = frozenset(
     (
@@ -28,48 +28,50 @@ HOPELESS = frozenset(
         "RunContainerError",
     )
 )
-"""Reasons that time alone does not mend."""
+"""Reasons for which waiting does not help."""
 _NO_SUCH_IMAGE = ("not found", "denied", "unauthorized", "manifest unknown")
-"""What a registry says when asking again is in vain; a timeout or a 500 is not among it."""
+"""A registry's answers for which a retry does not help; a timeout or a 500 is not among them."""
 
 
 _FAILURES = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox")
 _UNDER_WAY = ("TriggeredScaleUp", "SuccessfulAttachVolume", "VolumePermissionChangeInProgress", "Pulling")
 """Events of a pod that will start: a node is added, a volume attached or given its group, an image pulled."""
 _REMEDIES: tuple[tuple[str, str], ...] = (
-    (r"Unschedulable.*Insufficient", "Free room on a node, add one, or let the pod ask for less."),
-    (r"Unschedulable.*taint", "Give the pod a toleration of the nodes' taints (kubectl describe node)."),
+    (r"Unschedulable.*Insufficient", "Free resources on a node, add a node, or let the pod request less."),
+    (r"Unschedulable.*taint", "Give the pod a toleration for the nodes' taints (kubectl describe node)."),
     (
         r"Unschedulable.*(affinity|selector)",
-        "Its node selector, affinity or volume fits no node: compare them with the nodes' labels and zones.",
+        "Its node selector, affinity or volume matches no node: compare them with the nodes'"
+        " labels and zones.",
     ),
-    (r"Unschedulable.*(?i:persistentvolumeclaim)", "See the claim's events: is its storage class there?"),
-    (r"Unschedulable", "See what the scheduler says of each node."),
+    (r"Unschedulable.*(?i:persistentvolumeclaim)", "See the claim's events: does its storage class exist?"),
+    (r"Unschedulable", "See what the scheduler says about each node."),
     (
         r"ErrImage|ImagePullBackOff|InvalidImageName",
-        "See the image's name and tag, its pull secret, and whether the node reaches the registry.",
+        "Check the image's name and tag, its pull secret, and whether the node reaches the registry.",
     ),
-    (r"CreateContainerConfigError", "Make the Secret, ConfigMap or key that it names."),
-    (r"RunContainerError|CreateContainerError", "See its command, mounts and securityContext."),
+    (r"CreateContainerConfigError", "Create the Secret, ConfigMap or key that it names."),
+    (r"RunContainerError|CreateContainerError", "Check its command, mounts and securityContext."),
     (
         r"Multi-Attach|AttachVolume",
-        "The volume is still attached to another node: see which pod has it, and whether the node lives.",
+        "The volume is still attached to another node: find out which pod uses it, and"
+        " whether the node is up.",
     ),
-    (r"MountVolume|Unable to attach or mount", "Make what the volume names, or see the volume's driver."),
+    (r"MountVolume|Unable to attach or mount", "Create what the volume names, or check the volume's driver."),
     (r"CrashLoopBackOff|ended with exit status", "See the container's log (kubectl logs --previous)."),
 )
-"""Words of `explain`, and what helps; the first that is found counts."""
+"""Texts of `not_ready_reason` with their remedies; the first match counts."""
 _DONE = ("Pulled", "Created", "Started")
-"""Events behind which nothing that was told before is waited for."""
+"""Events that end what an earlier event waited for."""
 _NOT_THERE = re.compile(r'(secret|configmap) "[^"]+" not found|references non-existent (secret|config) key')
-"""What the kubelet says of a volume whose object or key is not there (kubelet: MountVolume.SetUp failed)."""
+"""The kubelet's text for a volume whose object or key does not exist (kubelet: MountVolume.SetUp failed)."""
 
 
-def explain(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
-    """Phase, reason and message of what keeps a pod from being Ready; empty when it is Ready.
+def not_ready_reason(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
+    """Return phase, reason and message of what keeps a pod from being Ready; "" if it is Ready.
 
-    `events` are the pod's own, oldest first: some reasons stand nowhere else, such as a volume that cannot be
-    mounted, and so does what is under way, such as a node that is added.
+    `events` are the pod's own, oldest first: they are the only source of some reasons, such as a volume that
+    cannot be mounted, and of what is in progress, such as a node that is added.
     """
     status = pod.get("status") or {}
     if pod.get("metadata", {}).get("deletionTimestamp"):
@@ -83,11 +85,11 @@ def explain(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) ->
     return "; ".join(found) or f"{status.get('phase', 'Unknown')}, not Ready yet"
 
 
-def hopeless(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
-    """The reason why waiting for this pod is in vain; empty when it may still become Ready.
+def permanent_failure(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -> str:
+    """Return the reason why waiting for this pod cannot help; "" if it may still become Ready.
 
-    With its `events`, a volume whose Secret, ConfigMap or key is not there counts, too: for a pod whose maker
-    names only what should be there already.
+    With its `events`, a volume whose Secret, ConfigMap or key does not exist counts, too: for a pod whose
+    maker names only existing objects.
     """
     statuses = _all_statuses(pod.get("status") or {})
     waiting = [status.get("state", {}).get("waiting") or {} for status in statuses]
@@ -96,7 +98,7 @@ def hopeless(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]] = ()) -
 
 
 def remedy_for(words: str, otherwise: str = "") -> str:
-    """What helps against what holds a pod back, or keeps it from being made, in the words of `explain`."""
+    """Return the remedy for a reason of `not_ready_reason` or of a controller."""
     known = (remedy for pattern, remedy in _REMEDIES if re.search(pattern, words, re.DOTALL))
     return admission_remedy(words) or next(known, otherwise)
 
@@ -109,7 +111,7 @@ def _in_vain(waiting: Mapping[str, Any]) -> bool:
 
 
 def condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    """The condition of that type in a pod's or workload's status; empty when there is none."""
+    """Return the condition of that type in a pod's or workload's status; empty if there is none."""
     conditions = (pod.get("status") or {}).get("conditions") or []
     return next((found for found in conditions if found.get("type") == kind), {})
 
@@ -174,7 +176,7 @@ def _mount(events: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _latest(events: Iterable[Mapping[str, Any]]) -> str:
-    """What volumes, image or nodes keep a pod waiting for, as it was told last."""
+    """Return what keeps a pod waiting (volumes, image or nodes), from the latest event."""
     told = [event for event in events if event.get("reason") in (*_FAILURES, *_UNDER_WAY, *_DONE)]
     if not told or told[-1]["reason"] in _DONE:
         return ""

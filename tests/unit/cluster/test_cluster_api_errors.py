@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from replaying import entry
 
-from pgnb.cluster.refusals import grant_remedy, refusal
+from pgnb.cluster.api_errors import grant_remedy, refusal
 from pgnb.core.errors import AccessDenied, ApiUnreachable, ClusterError, Conflict, NotFound, Rejected
 
 

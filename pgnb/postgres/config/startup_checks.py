@@ -1,7 +1,7 @@
-"""Would the server still start? Combinations that a reload accepts and that make the next start FATAL.
+"""Check whether the server would still start: combinations that a reload accepts and the next start does not.
 
-Source: PostmasterMain() and StartupReplicationSlots() of PostgreSQL 14-18. pg_file_settings looks at each
-value by itself, and sees none of these.
+Source: PostmasterMain() and StartupReplicationSlots() of PostgreSQL 14-18. pg_file_settings validates each
+value alone, and finds none of these.
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ _LOOKED_AT = (
 _LEVELS = ("minimal", "replica", "logical")
 
 
-def start_checks(server: Server, wishes: Sequence[Setting]) -> list[Check]:
-    """Checks of the values that the next start would find; none where no wish touches them."""
-    libraries = [_library_check(server, wish) for wish in wishes if wish.name == "shared_preload_libraries"]
-    if not any(wish.name in _LOOKED_AT for wish in wishes):
+def startup_checks(server: Server, desired: Sequence[Setting]) -> list[Check]:
+    """Check the values that the next start would use; no check if no desired setting matters for it."""
+    libraries = [
+        _library_check(server, setting) for setting in desired if setting.name == "shared_preload_libraries"
+    ]
+    if not any(setting.name in _LOOKED_AT for setting in desired):
         return libraries
     values = {item.name: item.value for item in server.settings(_LOOKED_AT)}
-    values |= {wish.name: wish.wish.value for wish in wishes if wish.wish}
+    values |= {setting.name: setting.desired.value for setting in desired if setting.desired}
     slots = server.fetch_one("slots_for_start")
-    return [*libraries, *combinations(values, int(slots["slots"]), int(slots["logical_slots"]))]
+    return [*libraries, *combination_checks(values, int(slots["slots"]), int(slots["logical_slots"]))]
 
 
-def _library_check(server: Server, wish: Setting) -> Check:
-    """Each library must be there; those with a path of their own are not looked for."""
-    names = [part.strip() for part in (wish.wish.value if wish.wish else "").split(",")]
+def _library_check(server: Server, setting: Setting) -> Check:
+    """Check that each library exists; those given with a path are not searched for."""
+    names = [part.strip() for part in (setting.desired.value if setting.desired else "").split(",")]
     plain = [name.removeprefix("$libdir/").removesuffix(".so") for name in names if name]
     missing = server.query("missing_libraries", {"names": [name for name in plain if "/" not in name]})
     found = ", ".join(row["name"] for row in missing)
@@ -45,12 +47,12 @@ def _library_check(server: Server, wish: Setting) -> Check:
         not found,
         f"missing: {found}" if found else "there",
         "there",
-        "The server would not start: the image has no such library.",
+        "The server would not start: the image does not have this library.",
     )
 
 
-def combinations(values: dict[str, str], slots: int, logical_slots: int) -> list[Check]:
-    """The checks, from settings by name and the number of existing slots."""
+def combination_checks(values: dict[str, str], slots: int, logical_slots: int) -> list[Check]:
+    """Check settings by name and the number of existing slots."""
     level = _LEVELS.index(values["wal_level"])
     senders, room = int(values["max_wal_senders"]), int(values["max_replication_slots"])
     connections, reserved = int(values["max_connections"]), int(values["superuser_reserved_connections"])
@@ -61,7 +63,8 @@ def combinations(values: dict[str, str], slots: int, logical_slots: int) -> list
             level >= needed,
             _LEVELS[level],
             f"at least {_LEVELS[needed]}",
-            "Existing slots, archive_mode and max_wal_senders > 0 need it; the server would not start.",
+            "Existing slots, archive_mode and max_wal_senders > 0 need it; otherwise the"
+            " server would not start.",
         ),
         Check(
             "room for the slots at the next start",

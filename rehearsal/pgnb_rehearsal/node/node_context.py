@@ -12,7 +12,7 @@ from pgnb_rehearsal.node.volumes import Place
 if TYPE_CHECKING:
     from pgnb_rehearsal.api.store import Object, Store
     from pgnb_rehearsal.controllers.events import EventRecorder
-    from pgnb_rehearsal.node.payloads import Token
+    from pgnb_rehearsal.node.volume_sources import Token
     from pgnb_rehearsal.pods.runtime import Runtime
 
 
@@ -54,7 +54,7 @@ class Directories:
 
 
 @dataclass(frozen=True)
-class Equipment:
+class NodeContext:
     """What pods are run with: objects, the container runtime, events, directories, the node, tokens."""
 
     store: Store

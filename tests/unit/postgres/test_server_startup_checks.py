@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgnb.postgres.config.startable import combinations
+from pgnb.postgres.config.startup_checks import combination_checks
 
 SOUND = {
     "wal_level": "replica",
@@ -17,7 +17,7 @@ SOUND = {
 
 
 def failed(slots: int = 0, logical: int = 0, **values: str) -> list[str]:
-    return [check.name for check in combinations(SOUND | values, slots, logical) if check.stops]
+    return [check.name for check in combination_checks(SOUND | values, slots, logical) if check.stops]
 
 
 def test_the_defaults_start():

@@ -1,4 +1,4 @@
-"""How an object becomes its successor: what the server alone decides, and what an update may not touch."""
+"""Merge an update into an object: what the server alone decides, and what an update may not change."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_version(resource: Resource, obj: Object, old: Object) -> None:
         raise conflict(resource, name)
 
 
-def successor(resource: Resource, old: Object, obj: Object, subresource: str) -> Object:
+def merge_update(resource: Resource, old: Object, obj: Object, subresource: str) -> Object:
     """The object that an update asks for, with what an update may not touch taken from the old one."""
     if subresource == "status":
         return _with_status(resource, old, obj)

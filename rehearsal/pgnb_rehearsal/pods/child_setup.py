@@ -39,14 +39,14 @@ class Refused(Exception):
     """The command cannot be executed; the text is runc's."""
 
 
-def begin(birth: Callable[[Message, list[int]], None], message: Message, fds: list[int]) -> NoReturn:
-    """Run `birth` in a forked child and end it; `fds` are details, status, and then as `birth` has it."""
+def run_child(setup: Callable[[Message, list[int]], None], message: Message, fds: list[int]) -> NoReturn:
+    """Run `setup` in a forked child and end it; `fds` are details, status, and what `setup` takes."""
     status = socket.socket(fileno=fds[1])
     try:
         os.setsid()
         os.umask(0o022)
         _forget_handlers()
-        birth(message | read_details(fds[0]), fds[1:])
+        setup(message | read_details(fds[0]), fds[1:])
     except Refused as refusal:
         send(status, {"refused": str(refusal)})
     except BaseException as error:  # nothing of the parent's may run in the child

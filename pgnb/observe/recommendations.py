@@ -22,7 +22,7 @@ _FEW = 10
 
 
 @dataclass(frozen=True)
-class Advice:
+class Recommendation:
     """One point of section 10.1: the `figures` it rests on, and the `advice`, empty where none is due."""
 
     topic: str
@@ -32,17 +32,17 @@ class Advice:
 
 
 @dataclass(frozen=True, repr=False)
-class Advices(Displayable):
+class Recommendations(Displayable):
     """All points, with what to do about each."""
 
-    items: tuple[Advice, ...]
+    items: tuple[Recommendation, ...]
 
     @property
-    def due(self) -> tuple[Advice, ...]:
+    def due(self) -> tuple[Recommendation, ...]:
         """Those that the figures call for."""
         return tuple(item for item in self.items if item.advice)
 
-    def __iter__(self) -> Iterator[Advice]:
+    def __iter__(self) -> Iterator[Recommendation]:
         return iter(self.items)
 
     @property
@@ -57,31 +57,33 @@ class Advices(Displayable):
         return Table.of(columns, rows, title=title or "The figures call for no change")
 
 
-def advise(recording: Recording, limits: Limits) -> Advices:
-    """The points of section 10.1 for the primary and each standby of a recording."""
+def recommend(recording: Recording, limits: Limits) -> Recommendations:
+    """Return the points of section 10.1 for the primary and each standby of a recording."""
     if len(recording.times) < _FEW:
         few = f"{len(recording.times)} samples: too few to say anything"
-        return Advices((Advice("all", recording.primary, few, "Sample for longer."),))
+        return Recommendations((Recommendation("all", recording.primary, few, "Sample for longer."),))
     items = [item for name in recording.standbys for item in _of_standby(recording, name, limits)]
-    return Advices((*items, _segments(recording), _checkpoints(recording), _images(recording)))
+    return Recommendations((*items, _segments(recording), _checkpoints(recording), _images(recording)))
 
 
-def _of_standby(recording: Recording, name: str, limits: Limits) -> Iterator[Advice]:
+def _of_standby(recording: Recording, name: str, limits: Limits) -> Iterator[Recommendation]:
     network, disk, replay = _stages(recording, name)
     slow = _is_slow(recording, name, limits)
     worst = max(network, disk, replay)
     lag = recording.at_least(name, "write_seconds", 0.5)
     figures = f"p95 {format_bytes(network)} sent late or under way; write_lag median {format_duration(lag)}"
-    yield Advice("network", name, figures, _NETWORK if slow and network == worst else "")
+    yield Recommendation("network", name, figures, _NETWORK if slow and network == worst else "")
     figures = f"p95 {format_bytes(disk)} written there but not on its disk"
-    yield Advice("resources: the standby's disk", name, figures, _DISK if slow and disk == worst else "")
+    yield Recommendation(
+        "resources: the standby's disk", name, figures, _DISK if slow and disk == worst else ""
+    )
     figures = f"p95 {format_bytes(replay)} on its disk but not replayed"
-    yield Advice("resources: replay", name, figures, _REPLAY if slow and replay == worst else "")
+    yield Recommendation("resources: replay", name, figures, _REPLAY if slow and replay == worst else "")
     yield _conflicts(recording, name)
 
 
 def _stages(recording: Recording, name: str) -> tuple[float, float, float]:
-    """The 95th percentile of what each stage holds up: network, the standby's disk, replay; in bytes."""
+    """Return the 95th percentile of what each stage holds up: network, the standby's disk, replay; in bytes."""
     write, flush, replay = (recording.values(name, stage) for stage in ("write", "flush", "replay"))
     there = [
         (w, max(0.0, f - w), max(0.0, r - f))
@@ -98,39 +100,39 @@ def _p95(values: tuple[float, ...]) -> float:
 
 
 def _is_slow(recording: Recording, name: str, limits: Limits) -> bool:
-    """Whether the standby is behind often enough, by bytes or by seconds, to look into it."""
+    """Return whether the standby is behind often enough, by bytes or by seconds, to look into it."""
     behind = recording.at_least(name, "behind", 0.95) or 0.0
     age = recording.at_least(name, "age", 0.95) or 0.0
     return behind > _NOTICEABLE * limits.lag_bytes or age > _NOTICEABLE * limits.lag_seconds
 
 
-def _conflicts(recording: Recording, name: str) -> Advice:
+def _conflicts(recording: Recording, name: str) -> Recommendation:
     counted = {kind: recording.counted(name, f"conflicts_{kind}") for kind in _KINDS}
     words = ", ".join(f"{count:.0f} by {kind}" for kind, count in counted.items() if count)
     figures = f"cancelled by recovery: {words}" if words else "no query was cancelled by recovery"
     advice = " ".join(_KINDS[kind] for kind, count in counted.items() if count)
-    return Advice("resources: queries on the standby", name, figures, advice)
+    return Recommendation("resources: queries on the standby", name, figures, advice)
 
 
-def _segments(recording: Recording) -> Advice:
+def _segments(recording: Recording) -> Recommendation:
     size = recording.settings.get("wal_segment_size") or 0.0
     rate = _mean(recording, "wal_rate")
     if not size:
-        return Advice("wal_segment_size", recording.primary, "not known: the primary was not asked")
+        return Recommendation("wal_segment_size", recording.primary, "not known: the primary was not asked")
     a_minute = rate * 60 / size
     archiving = bool(recording.settings.get("archiving"))
     figures = (
         f"{a_minute:.1f} segments of {format_bytes(size)} a minute, {'' if archiving else 'not '}archived"
     )
     due = archiving and a_minute > _FAST_SEGMENTS
-    return Advice("wal_segment_size", recording.primary, figures, _SEGMENTS if due else "")
+    return Recommendation("wal_segment_size", recording.primary, figures, _SEGMENTS if due else "")
 
 
-def _checkpoints(recording: Recording) -> Advice:
+def _checkpoints(recording: Recording) -> Recommendation:
     settings, primary = recording.settings, recording.primary
     timeout, most = settings.get("checkpoint_timeout"), settings.get("max_wal_size")
     if not timeout or not most:
-        return Advice("checkpoints", primary, "not known: the primary was not asked")
+        return Recommendation("checkpoints", primary, "not known: the primary was not asked")
     wanted = _mean(recording, "wal_rate") * timeout * (1 + (settings.get("completion_target") or 0))
     asked, timed = (recording.counted(primary, f"checkpoints_{how}") for how in ("requested", "timed"))
     figures = (
@@ -138,10 +140,10 @@ def _checkpoints(recording: Recording) -> Advice:
         f" WAL for checkpoint_timeout = {format_duration(timeout)}, max_wal_size = {format_bytes(most)}"
     )
     advice = _CHECKPOINTS.format(wanted=format_bytes(wanted)) if wanted > most else ""
-    return Advice("checkpoints", primary, figures, advice)
+    return Recommendation("checkpoints", primary, figures, advice)
 
 
-def _images(recording: Recording) -> Advice:
+def _images(recording: Recording) -> Recommendation:
     """Full-page images, which a longer time between checkpoints and compression make fewer and smaller."""
     images = recording.counted(recording.primary, "full_page_images")
     written = _mean(recording, "wal_rate") * recording.seconds
@@ -149,7 +151,7 @@ def _images(recording: Recording) -> Advice:
     compressed = bool(recording.settings.get("compressing"))
     figures = f"{images:,.0f} full-page images, at most {min(share, 1):.0%} of the WAL"
     due = share > _MANY_IMAGES and images > 1000 and not compressed
-    return Advice("full-page images", recording.primary, figures, _IMAGES if due else "")
+    return Recommendation("full-page images", recording.primary, figures, _IMAGES if due else "")
 
 
 def _mean(recording: Recording, measure: str) -> float:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pgnb.core.checks import Check, Checks
 from pgnb.core.display import format_duration
 from pgnb.core.journal import Journal
-from pgnb.observe.acknowledged import Found, Writing
+from pgnb.observe.write_log import DurabilityCheck, WriteLog
 from pgnb_rehearsal.drills.interruptions import Interruption, Interruptions, Ran, interruptions
 
 
@@ -24,8 +24,8 @@ class Loss:
         """The announced number."""
         return "an unknown number of" if self.most is None else f"at most {self.most:,}"
 
-    def check(self, found: Found) -> Check:
-        """Whether no more is missing than was announced."""
+    def check(self, found: DurabilityCheck) -> Check:
+        """Return whether no more is missing than was announced."""
         lost = len(found.missing)
         return Check(
             f"acknowledged rows on {found.server}",
@@ -40,19 +40,19 @@ class Loss:
 class ClientReport:
     """What one client was told, how much of it is there on which server, and what ran meanwhile."""
 
-    writing: Writing
-    found: tuple[Found, ...]
+    write_log: WriteLog
+    durability: tuple[DurabilityCheck, ...]
     ran: tuple[Ran, ...] = ()
 
     @cached_property
     def interruptions(self) -> Interruptions:
         """What held the client up."""
-        return interruptions(self.writing, self.ran)
+        return interruptions(self.write_log, self.ran)
 
     @property
     def lost(self) -> int:
         """How many of the acknowledged rows are missing, on the server that misses most."""
-        return max((len(one.missing) for one in self.found), default=0)
+        return max((len(one.missing) for one in self.durability), default=0)
 
     @property
     def summary(self) -> str:
@@ -60,13 +60,13 @@ class ClientReport:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        writing = self.writing
-        yield f"client  {writing.acknowledged:,} rows acknowledged ({writing.name})"
-        for one in self.found:
+        write_log = self.write_log
+        yield f"client  {write_log.acknowledged:,} rows acknowledged ({write_log.name})"
+        for one in self.durability:
             yield f"found   {one.acknowledged - len(one.missing):,} on {one.server}"
         yield from self._gaps()
-        yield f"machine {writing.machine}"
-        yield f"keys    {writing.duplicates or 'no'} duplicates met"
+        yield f"machine {write_log.machine}"
+        yield f"keys    {write_log.duplicates or 'no'} duplicates met"
 
     def _gaps(self) -> Iterator[str]:
         if self.interruptions.longest is None:
@@ -77,11 +77,11 @@ class ClientReport:
 
     def _told(self, item: Interruption) -> str:
         refused = ", the client was refused" if item.refused else ""
-        return f"{self.writing.meter.explain(item.gap)} at {item.gap.start:%H:%M:%S} UTC{refused}"
+        return f"{self.write_log.meter.explain(item.gap)} at {item.gap.start:%H:%M:%S} UTC{refused}"
 
 
 @dataclass(frozen=True)
-class Promise:
+class Guarantee:
     """Every client's word, and whether all of it is true."""
 
     reports: tuple[ClientReport, ...]
@@ -89,15 +89,15 @@ class Promise:
     loss: Loss | None = None
 
     @classmethod
-    def of(cls, reports: Sequence[ClientReport], journal: Journal, *, loss: Loss | None = None) -> Promise:
-        """The promise that no row is missing and that writes were interrupted only where that was allowed.
+    def of(cls, reports: Sequence[ClientReport], journal: Journal, *, loss: Loss | None = None) -> Guarantee:
+        """Return the promise that no row is missing and that writes were interrupted only where that was allowed.
 
         `loss`: what a failover announced; so many rows may be missing.
         """
-        items = [loss.check(one) if loss else one.check for word in reports for one in word.found]
+        items = [loss.check(one) if loss else one.check for word in reports for one in word.durability]
         for word in reports:
-            items += [word.writing.kept_on, word.writing.no_duplicates, word.interruptions.check]
-        return cls(tuple(reports), Checks.of("The promise", items, journal), loss)
+            items += [word.write_log.kept_on, word.write_log.no_duplicates, word.interruptions.check]
+        return cls(tuple(reports), Checks.of("The guarantee", items, journal), loss)
 
     @property
     def summary(self) -> str:
@@ -108,11 +108,11 @@ class Promise:
     def _verdict(self) -> str:
         if not self.checks.ok:
             broken = "; ".join(f"{c.name}: {c.found} (wanted {c.wanted})" for c in self.checks.failed)
-            return f"PROMISE BROKEN: {broken}"
+            return f"GUARANTEE BROKEN: {broken}"
         lost = max((word.lost for word in self.reports), default=0)
         if lost and self.loss:
             return f"loss was announced: {lost:,} of {self.loss.summary} acknowledged rows; writing went on"
-        return f"promise kept: no acknowledged row is missing, and {self._writes}"
+        return f"guarantee kept: no acknowledged row is missing, and {self._writes}"
 
     @property
     def _writes(self) -> str:

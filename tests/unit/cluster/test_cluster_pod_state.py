@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from replaying import failing, recorded_pod
 
-from pgnb.cluster.trouble import explain, hopeless, remedy_for
+from pgnb.cluster.pod_state import not_ready_reason, permanent_failure, remedy_for
 
 
 @pytest.mark.parametrize(
@@ -27,30 +27,30 @@ from pgnb.cluster.trouble import explain, hopeless, remedy_for
 )
 def test_says_what_holds_it_back(name: str, words: list[str]) -> None:
     pod, events = failing(name)
-    text = explain(pod, events)
+    text = not_ready_reason(pod, events)
     assert all(word in text for word in words), text
 
 
 @pytest.mark.parametrize("name", ["nonroot", "two", "not-alive"])
 def test_says_nothing_of_a_ready_pod(name: str) -> None:
-    assert explain(failing(name)[0]) == ""
-    assert explain(recorded_pod()) == ""
+    assert not_ready_reason(failing(name)[0]) == ""
+    assert not_ready_reason(recorded_pod()) == ""
 
 
 def test_a_pod_on_its_way_out_is_not_ready() -> None:
     pod = recorded_pod()
     pod["metadata"]["deletionTimestamp"] = "2026-11-22T20:35:00Z"
-    assert explain(pod) == "is being deleted"
+    assert not_ready_reason(pod) == "is being deleted"
 
 
 @pytest.mark.parametrize("name", ["image-missing", "no-configmap", "no-key", "bad-command"])
 def test_knows_what_time_does_not_mend(name: str) -> None:
-    assert hopeless(failing(name)[0])
+    assert permanent_failure(failing(name)[0])
 
 
 @pytest.mark.parametrize("name", ["no-volume", "never-ready", "too-big", "nonroot"])
 def test_knows_what_may_still_come(name: str) -> None:
-    assert not hopeless(failing(name)[0])
+    assert not permanent_failure(failing(name)[0])
 
 
 def test_says_what_is_under_way_while_a_pod_waits_for_its_node_its_volume_or_its_image() -> None:
@@ -74,39 +74,39 @@ def test_says_what_is_under_way_while_a_pod_waits_for_its_node_its_volume_or_its
     ]
     for number, (*_, words) in enumerate(told, 1):
         events = [{"reason": reason, "message": message} for reason, message, _ in told[:number]]
-        assert explain(pod, events).startswith(words)
+        assert not_ready_reason(pod, events).startswith(words)
 
 
 def test_what_was_under_way_is_no_reason_once_the_containers_run() -> None:
     """One event may be all that is left: others are dropped where there are many."""
     pod, _ = failing("never-ready")
-    text = explain(pod, [{"reason": "Pulling", "message": "Pulling image postgres:17"}])
+    text = not_ready_reason(pod, [{"reason": "Pulling", "message": "Pulling image postgres:17"}])
     assert "runs but is not ready" in text
     assert "Pulling" not in text
 
 
 def test_a_helper_does_not_wait_for_an_object_that_nobody_made() -> None:
     pod, events = failing("no-volume")
-    assert hopeless(pod, events) == "FailedMount"
+    assert permanent_failure(pod, events) == "FailedMount"
     slow = [{"reason": "FailedMount", "message": "Unable to attach or mount volumes: timed out waiting"}]
-    assert not hopeless(pod, slow)
+    assert not permanent_failure(pod, slow)
 
 
 @pytest.mark.parametrize(
     ("name", "remedy"),
     [
         ("image-missing", "pull secret"),
-        ("no-configmap", "Make the Secret, ConfigMap or key"),
+        ("no-configmap", "Create the Secret, ConfigMap or key"),
         ("no-claim", "claim's events"),
-        ("no-volume", "Make what the volume names"),
+        ("no-volume", "Create what the volume names"),
         ("bad-command", "command, mounts and securityContext"),
-        ("too-big", "let the pod ask for less"),
+        ("too-big", "let the pod request less"),
         ("crash", "kubectl logs --previous"),
     ],
 )
 def test_says_what_helps(name: str, remedy: str) -> None:
     pod, events = failing(name)
-    assert remedy in remedy_for(explain(pod, events), "nothing known")
+    assert remedy in remedy_for(not_ready_reason(pod, events), "nothing known")
 
 
 @pytest.mark.parametrize(

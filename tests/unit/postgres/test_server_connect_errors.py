@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgnb.postgres.refusals import is_final, remedy_for
+from pgnb.postgres.connect_errors import is_final, remedy_for
 
 
 @pytest.mark.parametrize(
