@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import click
 
-from pgnb.core.errors import ParameterError, PgnbError
+from pgnb.core.errors import GateClosed, ParameterError, PgnbError
 from pgnb.runbook import verdict
 
 _LOADED = {
@@ -53,6 +53,9 @@ class _Group(click.Group):
         except ParameterError as error:
             click.echo(f"pgnb: {error}", err=True)
             ctx.exit(2)
+        except GateClosed as error:
+            click.echo(f"pgnb: {error}", err=True)
+            ctx.exit(3)
         except PgnbError as error:
             click.echo(f"pgnb: {error}", err=True)
             ctx.exit(1)

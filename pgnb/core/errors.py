@@ -18,7 +18,8 @@ PgnbError
 │   ├── QueryFailed       the server refused a statement; carries its SQLSTATE
 │   └── WrongServer       a server, but not the expected one (system identifier, role, version)
 ├── GateClosed            a step that is dangerous or not prepared was stopped before it began; says what this
-│                         run had changed before
+│   │                     run had changed before
+│   └── NotApproved       a plan is not approved, or not any more the one that was
 ├── VerificationFailed    something was applied, and what was found afterwards is not what was wished
 ├── ChangeFailed          a change stopped halfway; says what was put back
 ├── DeadlineExceeded      a condition was not met in time; says what was seen last
@@ -125,6 +126,10 @@ class WrongServer(ServerError):
 
 class GateClosed(PgnbError):
     """A step that is dangerous or not prepared was stopped before it began."""
+
+
+class NotApproved(GateClosed):
+    """A plan is not approved by somebody else, or is not any more the plan that was approved."""
 
 
 class VerificationFailed(PgnbError):

@@ -22,6 +22,10 @@ from pgnb.core.private import private_opener
 from pgnb.core.secrecy import without_secrets
 
 PATH_VARIABLE = "PGNB_JOURNAL"
+APPROVED = "PGNB_APPROVED"
+"""The approved plan that a run carries out: the number of its record, and its digest."""
+APPROVAL_NAMESPACES = "PGNB_APPROVAL_NAMESPACES"
+"""Patterns of the namespaces where nothing is changed without an approved plan, as a list in JSON."""
 Kind = Literal[
     "begin", "end", "checks", "facts", "server", "phase", "former", "planned", "applied", "finished"
 ]
@@ -206,10 +210,10 @@ class Journal:
         line = {"stage": stage, "title": title, "items": items, "depends_on": list(depends_on)}
         self.write("checks", line)
 
-    def plan(self, title: str) -> None:
-        """Keep that a plan-only run would have made a change."""
+    def plan(self, title: str, content: Mapping[str, Any] | None = None) -> None:
+        """Keep that a plan-only run would have made a change, and what the change is: steps, diff, undo."""
         self.planned.append(title)
-        self.write("planned", {"title": title})
+        self.write("planned", {"title": title, **(content or {})})
 
     def applied(self, title: str, undo: str, *, since: int) -> None:
         """Keep that a change was applied, and in words how it is taken back.

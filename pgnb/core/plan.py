@@ -110,7 +110,7 @@ class Change:
             why = f": {self.note}" if self.note else ""
             return Applied(self.title, f"nothing to change{why}", False)
         if self.journal.dry_run:
-            self.journal.plan(self.title)
+            self.journal.plan(self.title, self._content())
             planned = tuple((step.target, step.what) for step in self.steps)
             return Applied(self.title, "plan only: nothing was changed", False, 0.0, planned)
         self._assert_safe()
@@ -120,6 +120,15 @@ class Change:
         finally:
             self.journal.applied(self.title, self.undo_text, since=begun)
         return Applied(self.title, "changed", True, monotonic() - started, results, self.undo)
+
+    def _content(self) -> dict[str, object]:
+        """What a plan record keeps of this change, and what is signed when it is approved."""
+        return {
+            "steps": [[step.target, step.what] for step in self.steps],
+            "diff": self.diff,
+            "confirmations": [[c.parameter, str(c.value), c.why] for c in self.confirmations],
+            "undo": self.undo_text,
+        }
 
     def _assert_safe(self) -> None:
         missing = [c for c in self.confirmations if c.parameter not in self.granted]

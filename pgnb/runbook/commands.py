@@ -12,19 +12,13 @@ import yaml
 
 from pgnb.core.display import Table, format_duration
 from pgnb.core.errors import ParameterError
-from pgnb.runbook import catalogue, pages, params, runner
+from pgnb.runbook import approving, catalogue, pages, params, runner
+from pgnb.runbook.approval import Policy
+from pgnb.runbook.approving import RECORDS, SIGNERS, archive_in, carry_out, pick, signers_file
 from pgnb.runbook.chain import SHORTEST
 from pgnb.runbook.kernels import Kernels
-from pgnb.runbook.records import Archive, Record, default_folder
+from pgnb.runbook.records import Archive, Record
 from pgnb.runbook.verdict import read as read_evidence
-
-_RECORDS = click.option(
-    "--records",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=default_folder,
-    help="Folder of the records (PGNB_RECORDS, or ./records).",
-)
-
 
 _FILES = click.option(
     "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="YAML of parameters."
@@ -39,20 +33,27 @@ _WIDEST = 40
 @click.argument("notebooks", nargs=-1, required=True)
 @_FILES
 @_PAIRS
+@click.option("--dry-run", is_flag=True, help="Plan only, and keep the plan as a record.")
+@click.option("--approved", type=int, metavar="N", help="Carry out the approved plan of record N.")
+@SIGNERS
 @click.option("--timeout", type=click.FloatRange(min=1), help="Seconds for each whole notebook.")
 @click.option("--progress/--no-progress", default=sys.stderr.isatty())
-@_RECORDS
+@RECORDS
 def run(
     notebooks: Sequence[str],
     files: Sequence[Path],
     pairs: Sequence[tuple[str, str]],
+    dry_run: bool,
+    approved: int | None,
+    signers: Path | None,
     timeout: float | None,
     progress: bool,
     records: Path,
 ) -> None:
     """Run notebooks by number (02, 12_07), range (01-05) or path; stop at the first that fails.
 
-    Each run leaves a record.
+    Each run leaves a record. With --dry-run it is a plan record, for `pgnb records request`. With --approved
+    the parameters are those of the plan; the plan is made anew, and nothing is changed unless it is the same.
 
     \b
     Exit status: 0 passed or planned, 1 failed, 2 bad input (nothing ran), 3 stopped at a gate before
@@ -60,31 +61,47 @@ def run(
     but a gate would stop, 130 interrupted.
     """
     chosen = catalogue.select(notebooks)
-    values = _values(chosen, files, pairs)
-    archive = Archive(records)
-    how: dict[str, Any] = {"timeout": timeout, "progress": progress}
+    archive, given = Archive(records), _given(files)
+    policy = Policy.of(given.pop("approval", None))
+    how: dict[str, Any] = {"timeout": timeout, "progress": progress, "approval_namespaces": policy.namespaces}
+    if approved is not None:
+        if dry_run or pairs or len(chosen) != 1:
+            raise ParameterError(
+                "--approved carries out one plan as it is",
+                remedy="Name its notebook, and give neither --dry-run nor -p.",
+            )
+        last = carry_out(archive, approved, chosen[0], signers_file(signers, policy), _report, **how)
+        sys.exit(last.exit_code)
+    values = _values(chosen, given, pairs)
     with Kernels() as kernels:
         for notebook, taken, following in zip(chosen, values, [*chosen[1:], None], strict=True):
+            if dry_run:
+                taken |= {"dry_run": "true"}
             record = runner.run(notebook, taken, archive, **how, kernels=kernels, following=following)
             _report(record, archive)
             if record.exit_code:
                 sys.exit(record.exit_code)
 
 
-def _values(
-    chosen: Sequence[Path], files: Iterable[Path], pairs: Sequence[tuple[str, str]]
-) -> list[dict[str, Any]]:
-    """Every notebook's parameters, all valid before the first one runs."""
+def _given(files: Iterable[Path]) -> dict[str, Any]:
+    """What the files of parameters say; a later one wins."""
     given: dict[str, Any] = {}
     for file in files:
         given |= params.read_file(file)
+    return given
+
+
+def _values(
+    chosen: Sequence[Path], given: Mapping[str, Any], pairs: Sequence[tuple[str, str]]
+) -> list[dict[str, Any]]:
+    """Every notebook's parameters, all valid before the first one runs."""
     declared = {notebook: params.declared(notebook) for notebook in chosen}
     everywhere = [p.name for path in catalogue.notebooks().values() for p in params.declared(path)]
     from_command_line = params.from_command_line(pairs, [p for some in declared.values() for p in some])
     unused = from_command_line.keys() - {p.name for some in declared.values() for p in some}
     if unused:
         raise ParameterError(f"no notebook of this run has a parameter {', '.join(sorted(unused))}")
-    return [params.validate(notebook, given | from_command_line, everywhere) for notebook in chosen]
+    return [params.validate(notebook, {**given, **from_command_line}, everywhere) for notebook in chosen]
 
 
 def _report(record: Record, archive: Archive) -> None:
@@ -121,10 +138,10 @@ def records() -> None:
 @click.option(
     "--text", default="", help="Only records that hold this text, in their facts, parameters or error."
 )
-@_RECORDS
+@RECORDS
 def list_records(notebook: str, text: str, records: Path) -> None:
     """List the records, oldest first."""
-    archive = _archive(records)
+    archive = archive_in(records)
     found = [r for r in archive.all() if notebook in r.notebook and text.lower() in str(r).lower()]
     rows = [(r.number, r.started[:19], r.notebook, r.verdict, r.changes, r.who, r.name) for r in found]
     click.echo(Table.of(("#", "started (UTC)", "notebook", "verdict", "changes", "who", "record"), rows))
@@ -132,18 +149,9 @@ def list_records(notebook: str, text: str, records: Path) -> None:
         click.echo(f"left out: {fault}", err=True)
 
 
-def _archive(folder: Path) -> Archive:
-    """The archive in a folder that is there: a mistyped path is no empty archive."""
-    if not folder.is_dir():
-        raise ParameterError(
-            f"there is no folder {folder}", remedy="Name the records' folder by --records or PGNB_RECORDS."
-        )
-    return Archive(folder)
-
-
 @records.command()
 @click.option("--expect", default="", help="A seal that was kept elsewhere: the chain must still have it.")
-@_RECORDS
+@RECORDS
 def verify(expect: str, records: Path) -> None:
     """Check the chain of records: what was changed, removed or added after it was sealed.
 
@@ -153,7 +161,7 @@ def verify(expect: str, records: Path) -> None:
     """
     if expect and len(expect) < SHORTEST:
         raise ParameterError(f"--expect takes a seal, or {SHORTEST} characters or more of its beginning")
-    archive = _archive(records)
+    archive = archive_in(records)
     faults = archive.verify(expect)
     for fault in faults:
         click.echo(fault, err=True)
@@ -172,20 +180,13 @@ def verify(expect: str, records: Path) -> None:
 @records.command()
 @click.argument("one")
 @click.argument("other")
-@_RECORDS
+@RECORDS
 def compare(one: str, other: str, records: Path) -> None:
     """Compare two records (by number or name): parameters, facts, verdict, durations."""
-    archive = _archive(records)
-    left, right = _pick(archive, one), _pick(archive, other)
+    archive = archive_in(records)
+    left, right = pick(archive, one), pick(archive, other)
     rows = [(name, a, b) for name, a, b in _differences(left, right)]
     click.echo(Table.of(("", left.name, right.name), rows, note="" if rows else "No difference."))
-
-
-def _pick(archive: Archive, wish: str) -> Record:
-    for record in archive.all():
-        if wish in (record.name, str(record.number)):
-            return record
-    raise ParameterError(f"there is no record {wish!r} in {archive.folder}")
 
 
 def _differences(left: Record, right: Record) -> Iterable[tuple[str, str, str]]:
@@ -206,11 +207,15 @@ def _differing(name: str, a: object, b: object) -> Iterable[tuple[str, str, str]
         yield name, str(a), str(b)
 
 
+records.add_command(approving.request)
+records.add_command(approving.approve)
+
+
 @records.command()
-@_RECORDS
+@RECORDS
 def index(records: Path) -> None:
     """Write the index page of the records, and say where it is."""
-    click.echo(pages.write_index(_archive(records)))
+    click.echo(pages.write_index(archive_in(records)))
 
 
 @click.command()
@@ -225,7 +230,9 @@ def parameters(notebook: str, files: Sequence[Path], pairs: Sequence[tuple[str, 
     notebook has is an error.
     """
     chosen = catalogue.select([notebook])
-    values = _values(chosen, files, pairs)
+    given = _given(files)
+    Policy.of(given.pop("approval", None))
+    values = _values(chosen, given, pairs)
     for path, taken in zip(chosen, values, strict=True):
         if as_yaml:
             click.echo(yaml.safe_dump(taken, allow_unicode=True, sort_keys=False), nl=False)
