@@ -59,7 +59,9 @@ def connect(
     api.journal.dry_run = _only_plan(api) if wanted is None else wanted
     if not api.journal.dry_run:
         _assert_approved(api)
-    api.journal.facts(cluster=target.server_url, context=target.context, namespace=target.namespace)
+    api.journal.facts(
+        cluster=target.server_url, context=target.context, namespace=target.namespace, user=cluster.user
+    )
     if not api.journal.dry_run:
         remove_left(api)
     return cluster
@@ -77,8 +79,8 @@ def _assert_approved(api: Api) -> None:
     raise GateClosed(
         f"the namespace {api.namespace} takes approved changes only",
         found=f"approval.namespaces has {by!r}" if by else f"its label {APPROVAL}=required",
-        remedy="Plan with dry_run = true, have the plan approved (pgnb records request, pgnb records approve),"
-        " and carry it out by pgnb run --approved.",
+        remedy="Plan with dry_run = true, have the plan approved (pgnb records request, then approve), and"
+        " carry it out by pgnb run --approved.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from html import escape
 
 from pgnb.core.display import Cell, Displayable, Table, Tone, format_value
 from pgnb.core.errors import GateClosed, PgnbError, VerificationFailed
@@ -82,6 +83,15 @@ class Checks(Displayable):
 
     def __add__(self, other: Checks) -> Checks:
         return Checks(self.title, self.items + other.items, self.journal, self.observed and other.observed)
+
+    def _repr_html_(self) -> str:
+        """The table, which a page folds where all passed; one with a failed check stands open."""
+        table = self.table._repr_html_()
+        if not self.items or not all(item.ok for item in self.items):
+            return table
+        held = sum(not item.informs for item in self.items)
+        words = f"✓ {escape(self.title)}: {f'{held} passed' if held else 'facts'}"
+        return f'<details open class="pgnb-passed"><summary>{words}</summary>{table}</details>'
 
     @property
     def table(self) -> Table:

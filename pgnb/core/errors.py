@@ -55,6 +55,11 @@ class PgnbError(Exception):
                 lines += [f"          {line}" for line in more]
         return masked("\n".join(lines))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook's cell shows of it: the words without pgnb's frames. `%debug` still has those."""
+        first, *more = str(self).split("\n")
+        return [f"\x1b[1;31m{type(self).__name__}\x1b[0m: {first}", *more]
+
 
 class ParameterError(PgnbError):
     """A parameter, name, selector or file that cannot be used as given."""

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
+from weakref import ref
 
 from pgnb.core.display import Cell, Table, format_duration
 from pgnb.core.private import private_opener
@@ -136,12 +137,18 @@ class Journal:
     """Called before each act; one that raises keeps the act from being begun."""
     at_finish: list[Callable[[], None]] = field(default_factory=list, repr=False)
     """Called when the notebook has reached its last cell."""
+    elsewhere: Callable[[], Path] | None = field(default=None, repr=False)
+    """Called before the next line is written, if set: where that one and all later ones go."""
+    reached_end: bool = False
+    """Whether the notebook has reached its last cell."""
 
     @classmethod
     def from_environment(cls, *, dry_run: bool = False) -> Journal:
         """The journal that the runner asked for by `PGNB_JOURNAL`, or one in memory."""
         path = os.environ.get(PATH_VARIABLE)
-        return cls(Path(path) if path else None, dry_run)
+        journal = cls(Path(path) if path else None, dry_run)
+        _OPENED.append(ref(journal))
+        return journal
 
     @contextmanager
     def act(self, target: str, what: str, *, guarded: bool = True) -> Iterator[Act]:
@@ -244,11 +251,14 @@ class Journal:
     def finished(self) -> None:
         """Say that the notebook reached its last cell."""
         self.write("finished", {"at": datetime.now(UTC).isoformat(), "dry_run": self.dry_run})
+        self.reached_end = True
         for end in self.at_finish:
             end()
 
     def write(self, kind: Kind, content: Mapping[str, Any]) -> None:
         """Append one line; it is in the file when this returns."""
+        if self.elsewhere is not None:
+            self.path, self.elsewhere, self.reached_end = self.elsewhere(), None, False
         if self.path is None:
             return
         line = json.dumps(without_secrets({"kind": kind, **content}), ensure_ascii=False, default=str)
@@ -267,6 +277,14 @@ class Journal:
         ]
         note = "" if rows else "Nothing was changed."
         return Table.of(("UTC", "target", "what", "result", "took"), rows, title="Journal", note=note)
+
+
+_OPENED: list[ref[Journal]] = []
+
+
+def opened() -> tuple[Journal, ...]:
+    """Return the journals of this process that were opened from its environment and are still in use."""
+    return tuple(journal for one in _OPENED if (journal := one()) is not None)
 
 
 def _line(entry: Entry) -> dict[str, Any]:

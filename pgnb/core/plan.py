@@ -12,6 +12,9 @@ from pgnb.core.display import Displayable, Table, diff_html, diff_text, format_d
 from pgnb.core.errors import GateClosed
 from pgnb.core.journal import Journal
 
+_LONG_DIFF = 30
+"""Lines of a diff that a page folds."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -160,7 +163,14 @@ class Change:
         return Table.of(columns, rows, title=f"Plan: {self.title}", note=note)
 
     def _repr_html_(self) -> str:
-        return self.table._repr_html_() + (diff_html(self.diff) if self.steps else "")
+        return self.table._repr_html_() + (self._diff_html() if self.steps else "")
+
+    def _diff_html(self) -> str:
+        """The diff, which a page folds where it is long."""
+        lines, shown = len(self.diff.splitlines()), diff_html(self.diff)
+        if lines <= _LONG_DIFF:
+            return shown
+        return f'<details open class="pgnb-long"><summary>diff, {lines} lines</summary>{shown}</details>'
 
     def __str__(self) -> str:
         return f"{self.table}\n{self.diff}".rstrip() if self.steps else str(self.table)

@@ -18,6 +18,7 @@ from pgnb.runbook.approving import RECORDS, SIGNERS, archive_in, carry_out, pick
 from pgnb.runbook.chain import SHORTEST
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive, Record
+from pgnb.runbook.summary import LANGUAGES, summary_of
 from pgnb.runbook.verdict import read as read_evidence
 
 _FILES = click.option(
@@ -34,6 +35,7 @@ _WIDEST = 40
 @_FILES
 @_PAIRS
 @click.option("--dry-run", is_flag=True, help="Plan only, and keep the plan as a record.")
+@click.option("--undo", type=int, metavar="N", help="Plan back to what the run of record N found (06).")
 @click.option("--approved", type=int, metavar="N", help="Carry out the approved plan of record N.")
 @SIGNERS
 @click.option("--timeout", type=click.FloatRange(min=1), help="Seconds for each whole notebook.")
@@ -44,6 +46,7 @@ def run(
     files: Sequence[Path],
     pairs: Sequence[tuple[str, str]],
     dry_run: bool,
+    undo: int | None,
     approved: int | None,
     signers: Path | None,
     timeout: float | None,
@@ -72,6 +75,8 @@ def run(
             )
         last = carry_out(archive, approved, chosen[0], signers_file(signers, policy), _report, **how)
         sys.exit(last.exit_code)
+    if undo is not None:
+        given = _to_undo(archive, undo, chosen) | given
     values = _values(chosen, given, pairs)
     with Kernels() as kernels:
         for notebook, taken, following in zip(chosen, values, [*chosen[1:], None], strict=True):
@@ -81,6 +86,20 @@ def run(
             _report(record, archive)
             if record.exit_code:
                 sys.exit(record.exit_code)
+
+
+def _to_undo(archive: Archive, number: int, chosen: Sequence[Path]) -> dict[str, Any]:
+    """The parameters that take a run back: those that it had, and where its record is."""
+    record = pick(archive, str(number))
+    names = {p.name for p in params.declared(chosen[0])}
+    if len(chosen) != 1 or chosen[0].stem != record.notebook or "undo_record" not in names:
+        raise ParameterError(
+            f"record {number} ({record.notebook}) cannot be undone by this run",
+            found=", ".join(path.stem for path in chosen),
+            remedy="Name its own notebook, where it has the parameter undo_record (06). How each change is"
+            f" taken back by hand: pgnb records show {number}",
+        )
+    return dict(record.parameters) | {"undo_record": str(archive.path(record).resolve())}
 
 
 def _given(files: Iterable[Path]) -> dict[str, Any]:
@@ -182,11 +201,33 @@ def verify(expect: str, records: Path) -> None:
 @click.argument("other")
 @RECORDS
 def compare(one: str, other: str, records: Path) -> None:
-    """Compare two records (by number or name): parameters, facts, verdict, durations."""
+    """Compare two records (by number or name): parameters, facts, verdict, durations, acts, checks."""
     archive = archive_in(records)
     left, right = pick(archive, one), pick(archive, other)
-    rows = [(name, a, b) for name, a, b in _differences(left, right)]
+    rows = [*_differences(left, right), *_answers(archive, left, right)]
     click.echo(Table.of(("", left.name, right.name), rows, note="" if rows else "No difference."))
+
+
+def _answers(archive: Archive, left: Record, right: Record) -> Iterable[tuple[str, str, str]]:
+    """What differs in acts, checks and figures; an act is compared without its time."""
+    for name, read in (("act", _acts), ("check", _checks)):
+        a, b = read(archive, left), read(archive, right)
+        for key in dict.fromkeys((*a, *b)):
+            yield from _differing(f"{name}: {key}", a.get(key, "–"), b.get(key, "–"))
+
+
+def _acts(archive: Archive, record: Record) -> dict[str, str]:
+    evidence = read_evidence(archive.path(record) / "journal.jsonl")
+    return {f"{act['target']}: {act['what']}": str(act["result"]) for act in evidence.acts}
+
+
+def _checks(archive: Archive, record: Record) -> dict[str, str]:
+    evidence = read_evidence(archive.path(record) / "journal.jsonl")
+    return {
+        f"{table['title']}: {item['name']}": f"{'passed' if item['ok'] else 'FAILED'}: {item.get('found')}"
+        for table in evidence.checks
+        for item in table["items"]
+    }
 
 
 def _differences(left: Record, right: Record) -> Iterable[tuple[str, str, str]]:
@@ -205,6 +246,22 @@ def _named(values: Any) -> Mapping[str, Any]:
 def _differing(name: str, a: object, b: object) -> Iterable[tuple[str, str, str]]:
     if a != b:
         yield name, str(a), str(b)
+
+
+@records.command()
+@click.argument("record")
+@click.option("--markdown", is_flag=True, help="As Markdown, for a mail, a ticket or a chat.")
+@click.option("--lang", type=click.Choice(LANGUAGES), default="en", help="Language of the questions.")
+@RECORDS
+def show(record: str, markdown: bool, lang: str, records: Path) -> None:
+    """Answer an auditor's questions of one record (by number or name).
+
+    Who asked, approved and ran it, when and where, what was planned, changed and checked, how long clients
+    could not write, how it is undone, and what is open.
+    """
+    archive = archive_in(records)
+    summary = summary_of(archive, pick(archive, record), lang)
+    click.echo(summary.markdown if markdown else summary.text)
 
 
 records.add_command(approving.request)

@@ -97,7 +97,7 @@ def _estimate(archive: Archive, record: Record) -> tuple[str, int]:
 
 
 def _purpose(notebook: Path, language: str) -> tuple[str, list[str]]:
-    """Heading and paragraphs of the notebook's first cell; on a Japanese page the Japanese ones come first."""
+    """Heading and paragraphs of the notebook's first cell; the Japanese ones first on a Japanese page."""
     cells: list[dict[str, Any]] = json.loads(notebook.read_text("utf-8"))["cells"]
     first = next(("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"), "")
     heading, _, rest = first.partition("\n")

@@ -129,7 +129,9 @@ def _conclude(
         record = replace(record, approval={**record.approval, "beyond": list(beyond)})
     judged = verdict.judge(evidence, error=error, stopped_by=stopped_by)
     said = (folder / "error.txt").read_text("utf-8").strip() if (folder / "error.txt").exists() else ""
-    sealed = archive.seal(concluded(record, evidence, judged, error=said, plots=page.plots()))
+    ended = concluded(record, evidence, judged, error=said, plots=page.plots())
+    pages.put_summary(archive, ended)
+    sealed = archive.seal(ended)
     pages.write_index(archive)
     return sealed
 
