@@ -42,7 +42,7 @@ class Recorder:
     def begin(self, parameters: Mapping[str, Any]) -> None:
         """Open a record; one that is open ends here."""
         self.end()
-        self._parameters, self._error = parameters, ""
+        self._parameters, self._error, self._cells = parameters, "", self._cells[-1:]
         os.environ[PATH_VARIABLE] = str(self._open())
 
     def end(self) -> None:
@@ -112,18 +112,20 @@ class Recorder:
         )
         if self._record is None:
             return
-        self._error = type(error).__name__ if error is not None else ""
-        self._write(error)
-        if any(one.reached_end for one in journals.opened()):
+        at_end = any(one.reached_end for one in journals.opened())
+        if error is not None or at_end:
+            self._error = type(error).__name__ if error is not None else ""
+        self._write(error, at_end=at_end)
+        if at_end:
             self.end()
-            self._cells = []
 
-    def _write(self, error: BaseException | None) -> None:
+    def _write(self, error: BaseException | None, *, at_end: bool) -> None:
+        """The cells, and the latest error: one that was followed by the notebook's end is over."""
         folder: Path = self._archive.path(self._record)
         write_private(folder / "notebook.ipynb", json.dumps({**_FORMAT, "cells": self._cells}))
         if error is not None:
             write_private(folder / "error.txt", f"{type(error).__name__}: {error}\n")
-        else:
+        elif at_end:
             (folder / "error.txt").unlink(missing_ok=True)
 
 
