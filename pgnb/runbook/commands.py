@@ -12,7 +12,7 @@ import yaml
 
 from pgnb.core.display import Table, format_duration
 from pgnb.core.errors import ParameterError
-from pgnb.runbook import approving, catalogue, pages, params, runner
+from pgnb.runbook import approving, catalogue, heads, pages, params, runner
 from pgnb.runbook.approval import Policy
 from pgnb.runbook.approving import RECORDS, SIGNERS, archive_in, carry_out, pick, signers_file
 from pgnb.runbook.chain import SHORTEST
@@ -170,18 +170,26 @@ def list_records(notebook: str, text: str, records: Path) -> None:
 
 @records.command()
 @click.option("--expect", default="", help="A seal that was kept elsewhere: the chain must still have it.")
+@click.option(
+    "--against", "place", default="", help="Where `records head` kept a head: the chain must have it."
+)
+@SIGNERS
 @RECORDS
-def verify(expect: str, records: Path) -> None:
+def verify(expect: str, place: str, signers: Path | None, records: Path) -> None:
     """Check the chain of records: what was changed, removed or added after it was sealed.
 
     It finds accidents and edits of single records. Whoever may write the folder can make the whole chain
-    anew; that is found by --expect, with a seal that a run printed as its head. Writes nothing. Exit status 1
-    when there is a fault.
+    anew; that is found by --against, or by --expect with a seal that a run printed as its head. With
+    --signers the kept head must be signed. Writes nothing. Exit status 1 when there is a fault.
     """
     if expect and len(expect) < SHORTEST:
         raise ParameterError(f"--expect takes a seal, or {SHORTEST} characters or more of its beginning")
     archive = archive_in(records)
     faults = archive.verify(expect)
+    if place:
+        held, fault = heads.against(archive, place, signers)
+        click.echo(f"held against {held}")
+        faults += [fault] if fault else []
     for fault in faults:
         click.echo(fault, err=True)
     if faults:
@@ -194,6 +202,24 @@ def verify(expect: str, records: Path) -> None:
     click.echo(
         f"{sealed} records, the chain is whole; {len(found) - sealed} still open\nhead: {number} {seal}"
     )
+    if not (expect or place):
+        click.echo("held against nothing outside of the folder: --against, --expect")
+
+
+@records.command()
+@click.option("--to", "place", required=True, help="file:PATH, git:REPOSITORY or namespace:NAME.")
+@click.option(
+    "--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="SSH key that signs."
+)
+@RECORDS
+def head(place: str, key: Path | None, records: Path) -> None:
+    """Keep the chain's head outside of the archive, signed with --key.
+
+    As a file, as a git note of the repository's HEAD (refs/notes/pgnb), or as the annotation
+    pgnb/records-head of a namespace of the current context. `records verify --against` reads it.
+    """
+    kept = heads.keep(archive_in(records), place, key)
+    click.echo(f"{place}: record {kept.number} {kept.seal}{', signed' if kept.signature else ''}")
 
 
 @records.command()
