@@ -17,6 +17,7 @@ _LOADED = {
     "run": "pgnb.runbook.commands",
     "records": "pgnb.runbook.commands",
     "parameters": "pgnb.runbook.commands",
+    "status": "pgnb.runbook.commands",
     "notebooks": "pgnb.runbook.commands",
 }
 """Where the other commands are. Jupyter's packages take seconds to load, and not every command needs them."""

@@ -18,6 +18,7 @@ from pgnb.runbook.approving import RECORDS, SIGNERS, archive_in, carry_out, pick
 from pgnb.runbook.chain import SHORTEST
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive, Record
+from pgnb.runbook.status import overview
 from pgnb.runbook.summary import LANGUAGES, summary_of
 from pgnb.runbook.verdict import read as read_evidence
 
@@ -327,6 +328,22 @@ def parameters(notebook: str, files: Sequence[Path], pairs: Sequence[tuple[str, 
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+
+
+@click.command()
+@_FILES
+@_PAIRS
+def status(files: Sequence[Path], pairs: Sequence[tuple[str, str]]) -> None:
+    """Show how replication stands, as notebook 00 does, on one screen. Changes nothing and leaves no record.
+
+    Exit status 1 when a check fails or a server cannot be reached.
+    """
+    (notebook,) = catalogue.select(["00"])
+    given = _given(files)
+    given.pop("approval", None)
+    (values,) = _values([notebook], given, pairs)
+    for text in overview(notebook, values):
+        click.echo(f"{text}\n")
 
 
 @click.command()

@@ -74,8 +74,8 @@ def keep(archive: Archive, place: str, key: Path | None = None) -> Head:
 def against(archive: Archive, place: str, signers: Path | None = None) -> tuple[str, str]:
     """Hold the archive against a head that was kept outside; return what it was held against, and the fault.
 
-    The fault is "" when the chain still has that record. With `signers` the signature must be that of somebody
-    in that allowed_signers file. Raises RecordError where nothing, or nothing signed, is kept there.
+    The fault is "" when the chain still has that record. With `signers` the signature must be that of
+    somebody in that allowed_signers file. Raises RecordError where nothing, or nothing signed, is kept there.
     """
     kind, _, where = place.partition(":")
     head = Head.of(_reader(kind, place)(where), place)
