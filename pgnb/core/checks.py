@@ -9,7 +9,9 @@ from html import escape
 from pgnb.core.display import Cell, Displayable, Table, Tone, format_value
 from pgnb.core.errors import GateClosed, PgnbError, VerificationFailed
 from pgnb.core.journal import Journal, Stage
+from pgnb.core.translation import translated
 
+_COLUMNS = ("", "check", "found", "wanted", "what to do")
 _SHOWN = 12
 """Changes that an error lists; the journal has all."""
 
@@ -98,16 +100,23 @@ class Checks(Displayable):
         """Verdict, name, found, wanted and, where it did not pass, the remedy."""
         rows = [
             (
-                item.verdict,
-                item.name,
+                Cell(translated(item.verdict.text), item.verdict.tone),
+                _in_both(item.name),
                 format_value(item.found),
                 format_value(item.wanted),
-                "" if item.ok else item.remedy,
+                "" if item.ok else translated(item.remedy),
             )
             for item in self.items
         ]
-        columns = ("", "check", "found", "wanted", "what to do") if rows else ()
-        return Table.of(columns, rows, title=self.title, note="" if rows else "Nothing is asked here.")
+        columns = [translated(one) for one in _COLUMNS] if rows else ()
+        note = "" if rows else translated("Nothing is asked here.")
+        return Table.of(columns, rows, title=_in_both(self.title), note=note)
+
+
+def _in_both(text: str) -> str:
+    """A text in the reader's language, and below it in English, by which records and code are searched."""
+    own = translated(text)
+    return text if own == text else f"{own}\n{text}"
 
 
 def verify(checks: Checks) -> Checks:

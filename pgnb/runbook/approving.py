@@ -6,6 +6,7 @@ import getpass
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pgnb.runbook import params, requestpage, runner
 from pgnb.runbook.approval import ApprovedPlan, Policy
 from pgnb.runbook.plans import is_plan, plan_of
 from pgnb.runbook.records import Archive, Record, default_folder
+from pgnb.runbook.runner import Terms
 
 SIGNERS_VARIABLE = "PGNB_ALLOWED_SIGNERS"
 RECORDS = click.option(
@@ -149,6 +151,8 @@ def carry_out(
     notebook: Path,
     signers: Path,
     report: Callable[[Record, Archive], None],
+    *,
+    terms: Terms,
     **how: Any,
 ) -> Record:
     """Carry an approved plan out, and return the record of what ran last.
@@ -165,7 +169,7 @@ def carry_out(
             remedy="Name that notebook.",
         )
     values = params.validate(notebook, record.parameters)
-    again = runner.run(notebook, values | {"dry_run": "true"}, archive, **how)
+    again = runner.run(notebook, values | {"dry_run": "true"}, archive, terms=terms, **how)
     report(again, archive)
     if not is_plan(again) or again.exit_code:
         click.echo("The plan could not be made again. Nothing was changed.", err=True)
@@ -178,7 +182,9 @@ def carry_out(
             remedy="Look at what changed meanwhile. Plan again, and ask again.",
         )
     carried = ApprovedPlan(approvals.check(archive, number, signers, now=datetime.now(UTC)), plan)
-    last = runner.run(notebook, values | {"dry_run": "false"}, archive, **how, approved=carried)
+    last = runner.run(
+        notebook, values | {"dry_run": "false"}, archive, terms=replace(terms, approved=carried), **how
+    )
     report(last, archive)
     return last
 

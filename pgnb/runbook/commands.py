@@ -18,6 +18,7 @@ from pgnb.runbook.approving import RECORDS, SIGNERS, archive_in, carry_out, pick
 from pgnb.runbook.chain import SHORTEST
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive, Record
+from pgnb.runbook.runner import Terms
 from pgnb.runbook.status import overview
 from pgnb.runbook.summary import LANGUAGES, summary_of
 from pgnb.runbook.verdict import read as read_evidence
@@ -67,7 +68,8 @@ def run(
     chosen = catalogue.select(notebooks)
     archive, given = Archive(records), _given(files)
     policy = Policy.of(given.pop("approval", None))
-    how: dict[str, Any] = {"timeout": timeout, "progress": progress, "approval_namespaces": policy.namespaces}
+    terms = Terms(namespaces=policy.namespaces, language=_language(given))
+    how: dict[str, Any] = {"timeout": timeout, "progress": progress, "terms": terms}
     if approved is not None:
         if dry_run or pairs or len(chosen) != 1:
             raise ParameterError(
@@ -87,6 +89,14 @@ def run(
             _report(record, archive)
             if record.exit_code:
                 sys.exit(record.exit_code)
+
+
+def _language(given: dict[str, Any]) -> str:
+    """Take the language of checks and gates out of the parameters; "" for that of the environment."""
+    wanted = given.pop("language", "")
+    if wanted not in ("", *LANGUAGES):
+        raise ParameterError(f"language cannot be {wanted!r}", remedy=f"It is one of {', '.join(LANGUAGES)}.")
+    return str(wanted)
 
 
 def _to_undo(archive: Archive, number: int, chosen: Sequence[Path]) -> dict[str, Any]:
@@ -316,6 +326,7 @@ def parameters(notebook: str, files: Sequence[Path], pairs: Sequence[tuple[str, 
     chosen = catalogue.select([notebook])
     given = _given(files)
     Policy.of(given.pop("approval", None))
+    _language(given)
     values = _values(chosen, given, pairs)
     for path, taken in zip(chosen, values, strict=True):
         if as_yaml:
@@ -340,7 +351,8 @@ def status(files: Sequence[Path], pairs: Sequence[tuple[str, str]]) -> None:
     """
     (notebook,) = catalogue.select(["00"])
     given = _given(files)
-    given.pop("approval", None)
+    Policy.of(given.pop("approval", None))
+    _language(given)
     (values,) = _values([notebook], given, pairs)
     for text in overview(notebook, values):
         click.echo(f"{text}\n")

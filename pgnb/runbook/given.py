@@ -12,12 +12,15 @@ from typing import Any
 from pgnb.core.display import Table
 from pgnb.core.errors import ParameterError
 from pgnb.core.journal import APPROVAL_NAMESPACES
+from pgnb.core.translation import VARIABLE as LANGUAGE
 from pgnb.runbook import interactive
 from pgnb.runbook.catalogue import notebooks
 from pgnb.runbook.declaration import Parameter, parse
 from pgnb.runbook.params import declared, unknown
 from pgnb.runbook.values import check_values
 
+_OF_THE_FILE = ("approval", "language")
+"""Settings of a file of parameters that no notebook has."""
 _INJECTED = "# Parameters\n"
 """How the cell begins that papermill adds."""
 
@@ -35,7 +38,9 @@ def check_parameters() -> Table:
     injected = _injected_in(inputs)
     if "approval" in injected:
         _take_policy(names["approval"])
-    _refuse_unknown(parameters, [name for name in injected if name != "approval"])
+    if "language" in injected:
+        os.environ.setdefault(LANGUAGE, str(names["language"]))
+    _refuse_unknown(parameters, [name for name in injected if name not in _OF_THE_FILE])
     shown = check_given(parameters, names)
     interactive.begin({p.name: names[p.name] for p in parameters if p.name in names})
     return shown

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from pgnb.core.journal import APPROVAL_NAMESPACES, APPROVED
 from pgnb.core.private import write_private
+from pgnb.core.translation import VARIABLE as LANGUAGE
 from pgnb.runbook import pages, plans, verdict
 from pgnb.runbook.approval import ApprovedPlan
 from pgnb.runbook.kernels import Kernels
@@ -35,6 +36,29 @@ class _Ended(KeyboardInterrupt):
         self.verdict = verdict_
 
 
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a run is made: the approved plan that it carries out, and settings of the parameters' file.
+
+    `namespaces` are patterns of those where nothing is changed without an approved plan, `language` is that of
+    checks and gates.
+    """
+
+    approved: ApprovedPlan | None = None
+    namespaces: tuple[str, ...] = ()
+    language: str = ""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the kernel is told of it, by its environment."""
+        told = {APPROVAL_NAMESPACES: json.dumps(self.namespaces)}
+        if self.language:
+            told[LANGUAGE] = self.language
+        if self.approved is not None:
+            told[APPROVED] = f"{self.approved.approval.request.record} {self.approved.plan.digest}"
+        return told
+
+
 def run(
     notebook: Path,
     parameters: Mapping[str, Any],
@@ -44,28 +68,28 @@ def run(
     progress: bool = True,
     kernels: Kernels | None = None,
     following: Path | None = None,
-    approved: ApprovedPlan | None = None,
-    approval_namespaces: Sequence[str] = (),
+    terms: Terms | None = None,
 ) -> Record:
     """Run one notebook and archive it; `timeout` is for the whole of it, in seconds.
 
     `parameters` must be valid (params.validate). With `kernels`, a kernel for the `following` notebook starts
-    while this one runs. `approved` is the plan that the run carries out, `approval_namespaces` are patterns
-    of namespaces where nothing is changed without one. Returns the sealed record, whatever became of the run.
-    Raises RecordError when no record can be kept: then nothing ran.
+    while this one runs. Returns the sealed record, whatever became of the run. Raises RecordError when no
+    record can be kept: then nothing ran.
     """
     record = archive.open(notebook, parameters)
-    variables = {APPROVAL_NAMESPACES: json.dumps(list(approval_namespaces))}
+    terms = terms or Terms()
+    approved = terms.approved
     if approved is not None:
         record = replace(record, approval=approved.approval.facts)
         approved.keep_in(archive, record)
-        variables[APPROVED] = f"{approved.approval.request.record} {approved.plan.digest}"
     folder = archive.path(record)
     error, stopped_by, page = "", None, pages.Writer(folder)
     chain = Kernels() if kernels is None else nullcontext(kernels)
     try:
         with _ending_by_signal(timeout), chain as started:
-            error = _execute(notebook, folder, parameters, started, page, progress, following, variables)
+            error = _execute(
+                notebook, folder, parameters, started, page, progress, following, terms.variables
+            )
     except _Ended as ended:
         stopped_by = ended.verdict
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Plans of real notebooks: the same plan twice is one digest, and a namespace that takes approved changes only."""
+"""Plans of real notebooks: twice the same is one digest; a namespace that takes approved changes only."""
 
 from __future__ import annotations
 
