@@ -17,6 +17,7 @@ from pgnb.core.errors import NotApproved, ParameterError
 from pgnb.runbook import approval as approvals
 from pgnb.runbook import params, requestpage, runner
 from pgnb.runbook.approval import ApprovedPlan, Policy
+from pgnb.runbook.catalogue import number_of
 from pgnb.runbook.plans import is_plan, plan_of
 from pgnb.runbook.records import Archive, Record, default_folder
 from pgnb.runbook.runner import Terms
@@ -141,7 +142,7 @@ def approve(record: str, key: Path | None, signers: Path | None, records: Path) 
     made = approvals.approve(archive, number, signing, signers_file(signers))
     click.echo(
         f"approved by {made.approver}: record {number}, plan {asked.digest[:16]}, from {asked.opens} until"
-        f" {asked.closes}\nIt is carried out by: pgnb run {asked.notebook[:2]} --approved {number}"
+        f" {asked.closes}\nIt is carried out by: pgnb run {number_of(asked.notebook)} --approved {number}"
     )
 
 

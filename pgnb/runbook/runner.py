@@ -38,10 +38,10 @@ class _Ended(KeyboardInterrupt):
 
 @dataclass(frozen=True)
 class Terms:
-    """On what terms a run is made: the approved plan that it carries out, and settings of the parameters' file.
+    """On what terms a run is made: the approved plan that it carries out, and the file's own settings.
 
-    `namespaces` are patterns of those where nothing is changed without an approved plan, `language` is that of
-    checks and gates.
+    `namespaces` are patterns of those where nothing is changed without an approved plan, `language` is that
+    of checks and gates.
     """
 
     approved: ApprovedPlan | None = None

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pgnb.core.display import format_duration
+from pgnb.core.errors import ParameterError
+from pgnb.runbook import catalogue, params
+from pgnb.runbook.catalogue import number_of
 from pgnb.runbook.plans import is_plan
 from pgnb.runbook.records import Archive, Record
 from pgnb.runbook.verdict import Evidence, Verdict
@@ -193,22 +196,13 @@ def _undo(record: Record, evidence: Evidence, place: int) -> tuple[str, ...]:
     if is_plan(record) or not evidence.changed:
         return (("nothing was changed", "変更なし")[place],)
     words = tuple(f"{title}: {undo}" for title, undo in evidence.undo if undo)
-    command = f"pgnb run {_number(record)} --undo {record.number}"
+    command = f"pgnb run {number_of(record.notebook)} --undo {record.number}"
     return ((command, *words) if "undo_record" in _declared(record) else words) or ("–",)
 
 
-def _number(record: Record) -> str:
-    """The number by which `pgnb run` knows the notebook: 02, or 12_07."""
-    parts = record.notebook.split("_")
-    return "_".join(parts[:2]) if len(parts) > 1 and parts[1].isdigit() else parts[0]
-
-
 def _declared(record: Record) -> frozenset[str]:
-    from pgnb.core.errors import ParameterError
-    from pgnb.runbook import catalogue, params
-
     try:
-        (notebook,) = catalogue.select([_number(record)])
+        (notebook,) = catalogue.select([number_of(record.notebook)])
         return frozenset(parameter.name for parameter in params.declared(notebook))
     except (ParameterError, ValueError):
         return frozenset()  # A notebook that is not here any more.
