@@ -270,13 +270,24 @@ class Journal:
 
     @property
     def table(self) -> Table:
-        """What changed in this run, one act a line."""
+        """What changed in this run, one act a line; times are in this machine's zone."""
         rows = [
-            (e.at.strftime("%H:%M:%S"), e.target, e.what, _result_cell(e), format_duration(e.seconds))
+            (
+                e.at.astimezone().strftime("%m-%d %H:%M:%S"),
+                e.target,
+                e.what,
+                _result_cell(e),
+                format_duration(e.seconds),
+            )
             for e in self.entries
         ]
         note = "" if rows else "Nothing was changed."
-        return Table.of(("UTC", "target", "what", "result", "took"), rows, title="Journal", note=note)
+        return Table.of(
+            (datetime.now().astimezone().tzname() or "time", "target", "what", "result", "took"),
+            rows,
+            title="Journal",
+            note=note,
+        )
 
 
 _OPENED: list[ref[Journal]] = []
