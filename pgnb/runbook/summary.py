@@ -17,6 +17,8 @@ from pgnb.runbook.verdict import read as read_evidence
 
 _GAP = "longest gap in its writes"
 """The check by which a writing client says how long it could not write."""
+_PLACES = ("cluster", "context", "namespace", "user")
+"""Facts that answer where and who."""
 QUESTIONS: Mapping[str, tuple[str, str]] = {
     "asked": ("Who asked", "依頼者"),
     "approved": ("Who approved", "承認者"),
@@ -29,6 +31,8 @@ QUESTIONS: Mapping[str, tuple[str, str]] = {
     "service": ("How long clients could not write", "クライアントが書き込めなかった時間"),
     "undo": ("How it is undone", "元に戻す方法"),
     "open": ("What is open", "残っている事項"),
+    "next": ("Next step", "次の手順"),
+    "facts": ("Further facts", "その他の事実"),
 }
 VERDICTS: Mapping[str, tuple[str, str]] = {
     Verdict.PASSED: ("passed", "成功"),
@@ -44,6 +48,17 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
     Verdict.RUNNING: ("still running", "実行中"),
 }
 LANGUAGES = ("en", "ja")
+_AFTER = {
+    "01": "02",
+    "02": "03",
+    "03": "04",
+    "04": "05",
+    "06": "04",
+    "09": "04",
+    "12": "12_09",
+    "12_10": "12_09",
+}
+"""The section that a reader goes on with, by the one that passed; none where the procedure has none."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +118,10 @@ def summary_of(archive: Archive, record: Record, language: str = "en") -> Summar
         "service": _service(evidence, place),
         "undo": _undo(record, evidence, place),
         "open": tuple(_open(record, evidence)) or (("nothing", "なし")[place],),
+        "next": _next(record, place),
+        "facts": tuple(f"{name}: {value}" for name, value in record.facts.items() if name not in _PLACES),
     }
-    answers = tuple(Answer(key, QUESTIONS[key][place], lines) for key, lines in texts.items())
+    answers = tuple(Answer(key, QUESTIONS[key][place], lines) for key, lines in texts.items() if lines)
     return Summary(record, VERDICTS[Verdict(record.verdict)][place], answers)
 
 
@@ -146,9 +163,7 @@ def _when(record: Record) -> tuple[str, ...]:
 
 def _where(record: Record) -> tuple[str, ...]:
     facts = record.facts
-    place = ", ".join(
-        f"{name} {facts[name]}" for name in ("cluster", "context", "namespace") if facts.get(name)
-    )
+    place = ", ".join(f"{name} {facts[name]}" for name in _PLACES[:3] if facts.get(name))
     servers = (
         f"{server.get('role') or 'server'} {server['pod']}: PostgreSQL {server.get('postgresql')},"
         f" system identifier {server.get('system_identifier')}, timeline {server.get('timeline')}"
@@ -176,7 +191,8 @@ def _changed(evidence: Evidence) -> Iterator[str]:
             continue
         end = ends.get((act["at"], act["target"], act["what"]))
         result = f" → {end['result']} ({format_duration(end.get('seconds'))})" if end else " → did not end"
-        yield f"{str(act['at'])[11:19]} UTC {act['target']}: {act['what']}{result}"
+        at = datetime.fromisoformat(str(act["at"])).astimezone()
+        yield f"{at:%H:%M:%S %Z} {act['target']}: {act['what']}{result}"
 
 
 def _checked(evidence: Evidence, place: int) -> tuple[str, ...]:
@@ -184,7 +200,7 @@ def _checked(evidence: Evidence, place: int) -> tuple[str, ...]:
     counts = f"{evidence.passed_checks} {passed}, {len(evidence.failed_checks)} {failing}"
     failed = (f"✗ {item['name']}: {item.get('found')}" for item in evidence.failed_checks)
     tables = [str(table["title"]) for table in evidence.checks]
-    return (counts, *failed, "; ".join(dict.fromkeys(tables)) or "–")
+    return (counts, *failed, *dict.fromkeys(tables))
 
 
 def _service(evidence: Evidence, place: int) -> tuple[str, ...]:
@@ -218,6 +234,19 @@ def _open(record: Record, evidence: Evidence) -> Iterator[str]:
     yield from (f"may have been changed: {text}" for text in evidence.changed.possible)
     advice = (i for table in evidence.checks for i in table["items"] if not i["ok"] and i.get("advice"))
     yield from (f"advice: {item['name']}: {item.get('found')}" for item in advice)
+
+
+def _next(record: Record, place: int) -> tuple[str, ...]:
+    """What a reader does now: as the error says, or the section that follows."""
+    if remedy := [
+        line.split("remedy:", 1)[1].strip() for line in record.error.splitlines() if "remedy:" in line
+    ]:
+        return tuple(remedy)
+    if is_plan(record):
+        return (f"pgnb records request {record.number or 'N'}", "pgnb run … -p dry_run false")
+    if record.verdict == Verdict.PASSED and (after := _AFTER.get(number_of(record.notebook))):
+        return (f"pgnb run {after}",)
+    return (("nothing", "なし")[place],) if record.verdict == Verdict.PASSED else ("pgnb status",)
 
 
 def _local(moment: str) -> str:

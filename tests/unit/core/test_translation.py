@@ -7,10 +7,11 @@ import string
 import pytest
 
 from pgnb.core.checks import Check, Checks
+from pgnb.core.journal import Journal
 from pgnb.core.translation import VARIABLE, catalogue, language, translated
 from tests.unit.core.texts import texts
 
-COMPUTED = 120
+COMPUTED = 140
 """Texts that are put together elsewhere, at most: they are translated where their parts are."""
 
 
@@ -55,7 +56,7 @@ def test_a_check_is_shown_in_the_readers_language_and_journalled_in_english(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(VARIABLE, "ja")
-    shown = str(Checks.of("x", [Check("confirmed by allow_restart", False, 1, 2)]))
+    shown = str(Checks.of("x", [Check("confirmed by allow_restart", False, 1, 2)], Journal()))
     assert "allow_restartによる確認" in shown and "confirmed by allow_restart" in shown
     assert "✗ 不合格" in shown
 
