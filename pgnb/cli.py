@@ -10,13 +10,14 @@ from typing import Any, cast
 
 import click
 
-from pgnb.core.errors import ParameterError, PgnbError
+from pgnb.core.errors import GateClosed, ParameterError, PgnbError
 from pgnb.runbook import verdict
 
 _LOADED = {
     "run": "pgnb.runbook.commands",
     "records": "pgnb.runbook.commands",
     "parameters": "pgnb.runbook.commands",
+    "status": "pgnb.runbook.commands",
     "notebooks": "pgnb.runbook.commands",
 }
 """Where the other commands are. Jupyter's packages take seconds to load, and not every command needs them."""
@@ -53,6 +54,9 @@ class _Group(click.Group):
         except ParameterError as error:
             click.echo(f"pgnb: {error}", err=True)
             ctx.exit(2)
+        except GateClosed as error:
+            click.echo(f"pgnb: {error}", err=True)
+            ctx.exit(3)
         except PgnbError as error:
             click.echo(f"pgnb: {error}", err=True)
             ctx.exit(1)

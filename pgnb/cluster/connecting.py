@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pgnb.cluster.client import Api
@@ -12,11 +15,13 @@ from pgnb.cluster.helpers import remove_left
 from pgnb.cluster.kubeconfig import read_target
 from pgnb.cluster.objects import get, list_all
 from pgnb.cluster.server_spec import MANAGED_BY, ServerOptions
-from pgnb.core.errors import ClusterError, ParameterError
-from pgnb.core.journal import Journal
+from pgnb.core.errors import AccessDenied, ClusterError, GateClosed, ParameterError
+from pgnb.core.journal import APPROVAL_NAMESPACES, APPROVED, Journal
 
 PRACTICE = "pgnb/practice"
 """The label of a namespace in which dry_run = auto applies changes."""
+APPROVAL = "pgnb/approval"
+"""The label of a namespace; with the value `required`, nothing is changed there without an approved plan."""
 
 
 def connect(
@@ -52,10 +57,39 @@ def connect(
     if servers.labels:
         _assert_unselected(api, "server_pods", {**servers.labels, MANAGED_BY: "pgnb"})
     api.journal.dry_run = _only_plan(api) if wanted is None else wanted
-    api.journal.facts(cluster=target.server_url, context=target.context, namespace=target.namespace)
+    if not api.journal.dry_run:
+        _assert_approved(api)
+    api.journal.facts(
+        cluster=target.server_url, context=target.context, namespace=target.namespace, user=cluster.user
+    )
     if not api.journal.dry_run:
         remove_left(api)
     return cluster
+
+
+def _assert_approved(api: Api) -> None:
+    """Refuse to change anything without an approved plan, where the namespace takes no other changes."""
+    if os.environ.get(APPROVED):
+        return
+    patterns = json.loads(os.environ.get(APPROVAL_NAMESPACES) or "[]")
+    by = next((pattern for pattern in patterns if fnmatchcase(api.namespace, pattern)), "")
+    label = "" if by else _approval_label(api)
+    if not (by or label == "required"):
+        return
+    raise GateClosed(
+        f"the namespace {api.namespace} takes approved changes only",
+        found=f"approval.namespaces has {by!r}" if by else f"its label {APPROVAL}=required",
+        remedy="Plan with dry_run = true, have the plan approved (pgnb records request, then approve), and"
+        " carry it out by pgnb run --approved.",
+    )
+
+
+def _approval_label(api: Api) -> str:
+    """The namespace's label; none where the login may not read namespaces: the parameter counts there."""
+    try:
+        return str(_labels(api).get(APPROVAL, ""))
+    except AccessDenied:
+        return ""
 
 
 def _assert_unselected(api: Api, parameter: str, worn: Mapping[str, str]) -> None:
@@ -113,8 +147,11 @@ def _dry_run(value: bool | str) -> bool | None:
 def _only_plan(api: Api) -> bool:
     """Return whether "auto" means plan only here, as it does if the namespace cannot be read."""
     try:
-        found = get(api, "namespaces", api.namespace)
+        return _labels(api).get(PRACTICE) != "true"
     except ClusterError:
         return True
-    labels = ((found or {}).get("metadata") or {}).get("labels") or {}
-    return labels.get(PRACTICE) != "true"
+
+
+def _labels(api: Api) -> Mapping[str, str]:
+    found = get(api, "namespaces", api.namespace)
+    return ((found or {}).get("metadata") or {}).get("labels") or {}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from html import escape
 
 from pgnb.core.display import Cell, Displayable, Table, Tone, format_value
 from pgnb.core.errors import GateClosed, PgnbError, VerificationFailed
 from pgnb.core.journal import Journal, Stage
+from pgnb.core.translation import translated
 
+_COLUMNS = ("", "check", "found", "wanted", "what to do")
 _SHOWN = 12
 """Number of changes that an error lists; the journal has all."""
 
@@ -83,21 +86,37 @@ class Checks(Displayable):
     def __add__(self, other: Checks) -> Checks:
         return Checks(self.title, self.items + other.items, self.journal, self.observed and other.observed)
 
+    def _repr_html_(self) -> str:
+        """The table, which a page folds where all passed; one with a failed check stands open."""
+        table = self.table._repr_html_()
+        if not self.items or not all(item.ok for item in self.items):
+            return table
+        held = sum(not item.informs for item in self.items)
+        words = f"✓ {escape(self.title)}: {f'{held} passed' if held else 'facts'}"
+        return f'<details open class="pgnb-passed"><summary>{words}</summary>{table}</details>'
+
     @property
     def table(self) -> Table:
         """Verdict, name, found, wanted and, where it did not pass, the remedy."""
         rows = [
             (
-                item.verdict,
-                item.name,
+                Cell(translated(item.verdict.text), item.verdict.tone),
+                _in_both(item.name),
                 format_value(item.found),
                 format_value(item.wanted),
-                "" if item.ok else item.remedy,
+                "" if item.ok else translated(item.remedy),
             )
             for item in self.items
         ]
-        columns = ("", "check", "found", "wanted", "what to do") if rows else ()
-        return Table.of(columns, rows, title=self.title, note="" if rows else "Nothing is checked here.")
+        columns = [translated(one) for one in _COLUMNS] if rows else ()
+        note = "" if rows else translated("Nothing is checked here.")
+        return Table.of(columns, rows, title=_in_both(self.title), note=note)
+
+
+def _in_both(text: str) -> str:
+    """Return a text in the reader's language, and below it in English, in which records are searched."""
+    own = translated(text)
+    return text if own == text else f"{own}\n{text}"
 
 
 def verify(checks: Checks) -> Checks:

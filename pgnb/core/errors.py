@@ -18,7 +18,8 @@ PgnbError
 │   ├── QueryFailed       the server refused a statement; carries its SQLSTATE
 │   └── WrongServer       a server, but not the expected one (system identifier, role, version)
 ├── GateClosed            a step that is dangerous or not prepared was stopped before it began; says what this
-│                         run had changed before
+│   │                     run had changed before
+│   └── NotApproved       a plan is not approved, or is no longer the approved one
 ├── VerificationFailed    a change was applied, and what was found afterwards is not what is desired
 ├── ChangeFailed          a change stopped halfway; says what was restored
 ├── DeadlineExceeded      a condition was not met in time; says what was seen last
@@ -53,6 +54,11 @@ class PgnbError(Exception):
                 lines += [f"  {name:<8}{first}" if name != "changed:" else f"  {name} {first}"]
                 lines += [f"          {line}" for line in more]
         return masked("\n".join(lines))
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook's cell shows of it: the words without pgnb's frames. `%debug` still has those."""
+        first, *more = str(self).split("\n")
+        return [f"\x1b[1;31m{type(self).__name__}\x1b[0m: {first}", *more]
 
 
 class ParameterError(PgnbError):
@@ -125,6 +131,10 @@ class WrongServer(ServerError):
 
 class GateClosed(PgnbError):
     """A step that is dangerous or not prepared was stopped before it began."""
+
+
+class NotApproved(GateClosed):
+    """A plan is not approved by somebody else, or is not any more the plan that was approved."""
 
 
 class VerificationFailed(PgnbError):

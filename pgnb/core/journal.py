@@ -16,12 +16,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
+from weakref import ref
 
 from pgnb.core.display import Cell, Table, format_duration
 from pgnb.core.private import private_opener
 from pgnb.core.secrecy import without_secrets
 
 PATH_VARIABLE = "PGNB_JOURNAL"
+APPROVED = "PGNB_APPROVED"
+"""The approved plan that a run carries out: the number of its record, and its digest."""
+APPROVAL_NAMESPACES = "PGNB_APPROVAL_NAMESPACES"
+"""Patterns of the namespaces where nothing is changed without an approved plan, as a list in JSON."""
 Kind = Literal[
     "begin",
     "end",
@@ -144,12 +149,18 @@ class Journal:
     """Called before each act; one that raises prevents the act."""
     at_finish: list[Callable[[], None]] = field(default_factory=list, repr=False)
     """Called when the notebook has reached its last cell."""
+    elsewhere: Callable[[], Path] | None = field(default=None, repr=False)
+    """Called before the next line is written, if set: where that one and all later ones go."""
+    reached_end: bool = False
+    """Whether the notebook has reached its last cell."""
 
     @classmethod
     def from_environment(cls, *, dry_run: bool = False) -> Journal:
         """Return the journal named by `PGNB_JOURNAL`, or one in memory."""
         path = os.environ.get(PATH_VARIABLE)
-        return cls(Path(path) if path else None, dry_run)
+        journal = cls(Path(path) if path else None, dry_run)
+        _OPENED.append(ref(journal))
+        return journal
 
     @contextmanager
     def act(self, target: str, what: str, *, guarded: bool = True) -> Iterator[Act]:
@@ -218,10 +229,10 @@ class Journal:
         line = {"stage": stage, "title": title, "items": items, "depends_on": list(depends_on)}
         self.write("checks", line)
 
-    def plan(self, title: str) -> None:
-        """Record that a plan-only run would have made a change."""
+    def plan(self, title: str, content: Mapping[str, Any] | None = None) -> None:
+        """Record that a plan-only run would have made a change, and its content: steps, diff, undo."""
         self.planned.append(title)
-        self.write("planned", {"title": title})
+        self.write("planned", {"title": title, **(content or {})})
 
     def applied(self, title: str, undo: str, *, since: int) -> None:
         """Record that a change was applied, and how to undo it.
@@ -252,11 +263,14 @@ class Journal:
     def finished(self) -> None:
         """Record that the notebook reached its last cell."""
         self.write("finished", {"at": datetime.now(UTC).isoformat(), "dry_run": self.dry_run})
+        self.reached_end = True
         for end in self.at_finish:
             end()
 
     def write(self, kind: Kind, content: Mapping[str, Any]) -> None:
         """Append one line; it is in the file when this returns."""
+        if self.elsewhere is not None:
+            self.path, self.elsewhere, self.reached_end = self.elsewhere(), None, False
         if self.path is None:
             return
         line = json.dumps(without_secrets({"kind": kind, **content}), ensure_ascii=False, default=str)
@@ -268,13 +282,32 @@ class Journal:
 
     @property
     def table(self) -> Table:
-        """The changes of this run, one act a line."""
+        """The changes of this run, one act a line; times in this machine's zone."""
         rows = [
-            (e.at.strftime("%H:%M:%S"), e.target, e.what, _result_cell(e), format_duration(e.seconds))
+            (
+                e.at.astimezone().strftime("%m-%d %H:%M:%S"),
+                e.target,
+                e.what,
+                _result_cell(e),
+                format_duration(e.seconds),
+            )
             for e in self.entries
         ]
         note = "" if rows else "Nothing was changed."
-        return Table.of(("UTC", "target", "what", "result", "took"), rows, title="Journal", note=note)
+        return Table.of(
+            (datetime.now().astimezone().tzname() or "time", "target", "what", "result", "took"),
+            rows,
+            title="Journal",
+            note=note,
+        )
+
+
+_OPENED: list[ref[Journal]] = []
+
+
+def opened() -> tuple[Journal, ...]:
+    """Return the journals of this process that were opened from its environment and are still in use."""
+    return tuple(journal for one in _OPENED if (journal := one()) is not None)
 
 
 def _line(entry: Entry) -> dict[str, Any]:

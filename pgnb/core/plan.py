@@ -12,6 +12,9 @@ from pgnb.core.display import Displayable, Table, diff_html, diff_text, format_d
 from pgnb.core.errors import GateClosed
 from pgnb.core.journal import Journal
 
+_LONG_DIFF = 30
+"""Lines of a diff that a page folds."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -110,7 +113,7 @@ class Change:
             why = f": {self.note}" if self.note else ""
             return Applied(self.title, f"nothing to change{why}", False)
         if self.journal.dry_run:
-            self.journal.plan(self.title)
+            self.journal.plan(self.title, self._content())
             planned = tuple((step.target, step.what) for step in self.steps)
             return Applied(self.title, "plan only: nothing was changed", False, 0.0, planned)
         self._assert_safe()
@@ -120,6 +123,15 @@ class Change:
         finally:
             self.journal.applied(self.title, self.undo_text, since=begun)
         return Applied(self.title, "changed", True, monotonic() - started, results, self.undo)
+
+    def _content(self) -> dict[str, object]:
+        """What a plan record keeps of this change, and what is signed when it is approved."""
+        return {
+            "steps": [[step.target, step.what] for step in self.steps],
+            "diff": self.diff,
+            "confirmations": [[c.parameter, str(c.value), c.why] for c in self.confirmations],
+            "undo": self.undo_text,
+        }
 
     def _assert_safe(self) -> None:
         missing = [c for c in self.confirmations if c.parameter not in self.granted]
@@ -151,7 +163,14 @@ class Change:
         return Table.of(columns, rows, title=f"Plan: {self.title}", note=note)
 
     def _repr_html_(self) -> str:
-        return self.table._repr_html_() + (diff_html(self.diff) if self.steps else "")
+        return self.table._repr_html_() + (self._diff_html() if self.steps else "")
+
+    def _diff_html(self) -> str:
+        """The diff, which a page folds where it is long."""
+        lines, shown = len(self.diff.splitlines()), diff_html(self.diff)
+        if lines <= _LONG_DIFF:
+            return shown
+        return f'<details open class="pgnb-long"><summary>diff, {lines} lines</summary>{shown}</details>'
 
     def __str__(self) -> str:
         return f"{self.table}\n{self.diff}".rstrip() if self.steps else str(self.table)

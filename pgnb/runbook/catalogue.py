@@ -80,6 +80,12 @@ def notebooks() -> dict[str, Path]:
     return found
 
 
+def number_of(name: str) -> str:
+    """Return the number by which `pgnb run` knows a notebook of that name; the name itself without one."""
+    match = _NUMBER.match(name)
+    return match[1] if match else name
+
+
 def select(wishes: Iterable[str]) -> list[Path]:
     """The notebooks that are meant, in the order given: numbers, ranges of numbers, or paths.
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pgnb.runbook.records import Archive, Record
 
 _OWN = ("record.json", "record.part")
+APPROVALS = "approvals"
+"""The folder of requests and signatures, which are signed, not sealed."""
 SHORTEST = 16
 """Characters of a seal that are enough to name it."""
 
@@ -84,5 +86,10 @@ def _files(folder: Path, record: Record) -> Iterator[str]:
 
 def _strangers(folder: Path) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith(".") and not (path / "record.json").exists():
+        if (
+            path.is_dir()
+            and not path.name.startswith(".")
+            and path.name != APPROVALS
+            and not (path / "record.json").exists()
+        ):
             yield f"{path.name}: a folder without a record.json"

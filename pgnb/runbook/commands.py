@@ -12,20 +12,17 @@ import yaml
 
 from pgnb.core.display import Table, format_duration
 from pgnb.core.errors import ParameterError
-from pgnb.runbook import catalogue, pages, params, runner
+from pgnb.runbook import approving, catalogue, heads, pages, params, runner
+from pgnb.runbook.approval import Policy
+from pgnb.runbook.approving import RECORDS, SIGNERS, archive_in, carry_out, pick, signers_file
 from pgnb.runbook.chain import SHORTEST
 from pgnb.runbook.kernels import Kernels
-from pgnb.runbook.records import Archive, Record, default_folder
+from pgnb.runbook.records import Archive, Record
 from pgnb.runbook.renamed import current_name, rename_notices
+from pgnb.runbook.runner import Terms
+from pgnb.runbook.status import overview
+from pgnb.runbook.summary import LANGUAGES, summary_of
 from pgnb.runbook.verdict import read as read_evidence
-
-_RECORDS = click.option(
-    "--records",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=default_folder,
-    help="Folder of the records (PGNB_RECORDS, or ./records).",
-)
-
 
 _FILES = click.option(
     "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="YAML of parameters."
@@ -40,20 +37,29 @@ _WIDEST = 40
 @click.argument("notebooks", nargs=-1, required=True)
 @_FILES
 @_PAIRS
+@click.option("--dry-run", is_flag=True, help="Plan only, and keep the plan as a record.")
+@click.option("--undo", type=int, metavar="N", help="Plan back to what the run of record N found (06).")
+@click.option("--approved", type=int, metavar="N", help="Carry out the approved plan of record N.")
+@SIGNERS
 @click.option("--timeout", type=click.FloatRange(min=1), help="Seconds for each whole notebook.")
 @click.option("--progress/--no-progress", default=sys.stderr.isatty())
-@_RECORDS
+@RECORDS
 def run(
     notebooks: Sequence[str],
     files: Sequence[Path],
     pairs: Sequence[tuple[str, str]],
+    dry_run: bool,
+    undo: int | None,
+    approved: int | None,
+    signers: Path | None,
     timeout: float | None,
     progress: bool,
     records: Path,
 ) -> None:
     """Run notebooks by number (02, 12_07), range (01-05) or path; stop at the first that fails.
 
-    Each run leaves a record.
+    Each run leaves a record. With --dry-run it is a plan record, for `pgnb records request`. With --approved
+    the parameters are those of the plan; the plan is made anew, and nothing is changed unless it is the same.
 
     \b
     Exit status: 0 passed or planned, 1 failed, 2 bad input (nothing ran), 3 stopped at a gate before
@@ -61,24 +67,65 @@ def run(
     but a gate would stop, 130 interrupted.
     """
     chosen = catalogue.select(notebooks)
-    values = _values(chosen, files, pairs)
-    archive = Archive(records)
-    how: dict[str, Any] = {"timeout": timeout, "progress": progress}
+    archive, given = Archive(records), _given(files)
+    policy = Policy.of(given.pop("approval", None))
+    terms = Terms(namespaces=policy.namespaces, language=_language(given))
+    how: dict[str, Any] = {"timeout": timeout, "progress": progress, "terms": terms}
+    if approved is not None:
+        if dry_run or pairs or len(chosen) != 1:
+            raise ParameterError(
+                "--approved carries out one plan as it is",
+                remedy="Name its notebook, and give neither --dry-run nor -p.",
+            )
+        last = carry_out(archive, approved, chosen[0], signers_file(signers, policy), _report, **how)
+        sys.exit(last.exit_code)
+    if undo is not None:
+        given = _to_undo(archive, undo, chosen) | given
+    values = _values(chosen, given, pairs)
     with Kernels() as kernels:
         for notebook, taken, following in zip(chosen, values, [*chosen[1:], None], strict=True):
+            if dry_run:
+                taken |= {"dry_run": "true"}
             record = runner.run(notebook, taken, archive, **how, kernels=kernels, following=following)
             _report(record, archive)
             if record.exit_code:
                 sys.exit(record.exit_code)
 
 
-def _values(
-    chosen: Sequence[Path], files: Iterable[Path], pairs: Sequence[tuple[str, str]]
-) -> list[dict[str, Any]]:
-    """Every notebook's parameters, all valid before the first one runs."""
+def _language(given: dict[str, Any]) -> str:
+    """Take the language of checks and gates out of the parameters; "" for that of the environment."""
+    wanted = given.pop("language", "")
+    if wanted not in ("", *LANGUAGES):
+        raise ParameterError(f"language cannot be {wanted!r}", remedy=f"It is one of {', '.join(LANGUAGES)}.")
+    return str(wanted)
+
+
+def _to_undo(archive: Archive, number: int, chosen: Sequence[Path]) -> dict[str, Any]:
+    """The parameters that take a run back: those that it had, and where its record is."""
+    record = pick(archive, str(number))
+    names = {p.name for p in params.declared(chosen[0])}
+    if len(chosen) != 1 or chosen[0].stem != record.notebook or "undo_record" not in names:
+        raise ParameterError(
+            f"record {number} ({record.notebook}) cannot be undone by this run",
+            found=", ".join(path.stem for path in chosen),
+            remedy="Name its own notebook, where it has the parameter undo_record (06). How each change is"
+            f" taken back by hand: pgnb records show {number}",
+        )
+    return dict(record.parameters) | {"undo_record": str(archive.path(record).resolve())}
+
+
+def _given(files: Iterable[Path]) -> dict[str, Any]:
+    """What the files of parameters say; a later one wins."""
     given: dict[str, Any] = {}
     for file in files:
         given |= params.read_file(file)
+    return given
+
+
+def _values(
+    chosen: Sequence[Path], given: Mapping[str, Any], pairs: Sequence[tuple[str, str]]
+) -> list[dict[str, Any]]:
+    """Every notebook's parameters, all valid before the first one runs."""
     declared = {notebook: params.declared(notebook) for notebook in chosen}
     everywhere = [p.name for path in catalogue.notebooks().values() for p in params.declared(path)]
     from_command_line = params.from_command_line(pairs, [p for some in declared.values() for p in some])
@@ -86,9 +133,9 @@ def _values(
     unused = [name for name in from_command_line if current_name(name, names) not in names]
     if unused:
         raise ParameterError(f"no notebook of this run has a parameter {', '.join(sorted(unused))}")
-    given |= from_command_line
-    taken = [params.validate(notebook, given, everywhere) for notebook in chosen]
-    for notice in rename_notices(given, names):
+    merged = {**given, **from_command_line}
+    taken = [params.validate(notebook, merged, everywhere) for notebook in chosen]
+    for notice in rename_notices(merged, names):
         click.echo(notice, err=True)
     return taken
 
@@ -127,10 +174,10 @@ def records() -> None:
 @click.option(
     "--text", default="", help="Only records that hold this text, in their facts, parameters or error."
 )
-@_RECORDS
+@RECORDS
 def list_records(notebook: str, text: str, records: Path) -> None:
     """List the records, oldest first."""
-    archive = _archive(records)
+    archive = archive_in(records)
     found = [r for r in archive.all() if notebook in r.notebook and text.lower() in str(r).lower()]
     rows = [(r.number, r.started[:19], r.notebook, r.verdict, r.changes, r.who, r.name) for r in found]
     click.echo(Table.of(("#", "started (UTC)", "notebook", "verdict", "changes", "who", "record"), rows))
@@ -138,29 +185,28 @@ def list_records(notebook: str, text: str, records: Path) -> None:
         click.echo(f"left out: {fault}", err=True)
 
 
-def _archive(folder: Path) -> Archive:
-    """The archive in a folder that is there: a mistyped path is no empty archive."""
-    if not folder.is_dir():
-        raise ParameterError(
-            f"there is no folder {folder}", remedy="Name the records' folder by --records or PGNB_RECORDS."
-        )
-    return Archive(folder)
-
-
 @records.command()
 @click.option("--expect", default="", help="A seal that was kept elsewhere: the chain must still have it.")
-@_RECORDS
-def verify(expect: str, records: Path) -> None:
+@click.option(
+    "--against", "place", default="", help="Where `records head` kept a head: the chain must have it."
+)
+@SIGNERS
+@RECORDS
+def verify(expect: str, place: str, signers: Path | None, records: Path) -> None:
     """Check the chain of records: what was changed, removed or added after it was sealed.
 
     It finds accidents and edits of single records. Whoever may write the folder can make the whole chain
-    anew; that is found by --expect, with a seal that a run printed as its head. Writes nothing. Exit status 1
-    when there is a fault.
+    anew; that is found by --against, or by --expect with a seal that a run printed as its head. With
+    --signers the kept head must be signed. Writes nothing. Exit status 1 when there is a fault.
     """
     if expect and len(expect) < SHORTEST:
         raise ParameterError(f"--expect takes a seal, or {SHORTEST} characters or more of its beginning")
-    archive = _archive(records)
+    archive = archive_in(records)
     faults = archive.verify(expect)
+    if place:
+        held, fault = heads.against(archive, place, signers)
+        click.echo(f"held against {held}")
+        faults += [fault] if fault else []
     for fault in faults:
         click.echo(fault, err=True)
     if faults:
@@ -173,25 +219,58 @@ def verify(expect: str, records: Path) -> None:
     click.echo(
         f"{sealed} records, the chain is whole; {len(found) - sealed} still open\nhead: {number} {seal}"
     )
+    if not (expect or place):
+        click.echo("held against nothing outside of the folder: --against, --expect")
+
+
+@records.command()
+@click.option("--to", "place", required=True, help="file:PATH, git:REPOSITORY or namespace:NAME.")
+@click.option(
+    "--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="SSH key that signs."
+)
+@RECORDS
+def head(place: str, key: Path | None, records: Path) -> None:
+    """Keep the chain's head outside of the archive, signed with --key.
+
+    As a file, as a git note of the repository's HEAD (refs/notes/pgnb), or as the annotation
+    pgnb/records-head of a namespace of the current context. `records verify --against` reads it.
+    """
+    kept = heads.keep(archive_in(records), place, key)
+    click.echo(f"{place}: record {kept.number} {kept.seal}{', signed' if kept.signature else ''}")
 
 
 @records.command()
 @click.argument("one")
 @click.argument("other")
-@_RECORDS
+@RECORDS
 def compare(one: str, other: str, records: Path) -> None:
-    """Compare two records (by number or name): parameters, facts, verdict, durations."""
-    archive = _archive(records)
-    left, right = _pick(archive, one), _pick(archive, other)
-    rows = [(name, a, b) for name, a, b in _differences(left, right)]
+    """Compare two records (by number or name): parameters, facts, verdict, durations, acts, checks."""
+    archive = archive_in(records)
+    left, right = pick(archive, one), pick(archive, other)
+    rows = [*_differences(left, right), *_answers(archive, left, right)]
     click.echo(Table.of(("", left.name, right.name), rows, note="" if rows else "No difference."))
 
 
-def _pick(archive: Archive, wish: str) -> Record:
-    for record in archive.all():
-        if wish in (record.name, str(record.number)):
-            return record
-    raise ParameterError(f"there is no record {wish!r} in {archive.folder}")
+def _answers(archive: Archive, left: Record, right: Record) -> Iterable[tuple[str, str, str]]:
+    """What differs in acts, checks and figures; an act is compared without its time."""
+    for name, read in (("act", _acts), ("check", _checks)):
+        a, b = read(archive, left), read(archive, right)
+        for key in dict.fromkeys((*a, *b)):
+            yield from _differing(f"{name}: {key}", a.get(key, "–"), b.get(key, "–"))
+
+
+def _acts(archive: Archive, record: Record) -> dict[str, str]:
+    evidence = read_evidence(archive.path(record) / "journal.jsonl")
+    return {f"{act['target']}: {act['what']}": str(act["result"]) for act in evidence.acts}
+
+
+def _checks(archive: Archive, record: Record) -> dict[str, str]:
+    evidence = read_evidence(archive.path(record) / "journal.jsonl")
+    return {
+        f"{table['title']}: {item['name']}": f"{'passed' if item['ok'] else 'FAILED'}: {item.get('found')}"
+        for table in evidence.checks
+        for item in table["items"]
+    }
 
 
 def _differences(left: Record, right: Record) -> Iterable[tuple[str, str, str]]:
@@ -213,10 +292,30 @@ def _differing(name: str, a: object, b: object) -> Iterable[tuple[str, str, str]
 
 
 @records.command()
-@_RECORDS
+@click.argument("record")
+@click.option("--markdown", is_flag=True, help="As Markdown, for a mail, a ticket or a chat.")
+@click.option("--lang", type=click.Choice(LANGUAGES), default="en", help="Language of the questions.")
+@RECORDS
+def show(record: str, markdown: bool, lang: str, records: Path) -> None:
+    """Answer an auditor's questions of one record (by number or name).
+
+    Who asked, approved and ran it, when and where, what was planned, changed and checked, how long clients
+    could not write, how it is undone, and what is open.
+    """
+    archive = archive_in(records)
+    summary = summary_of(archive, pick(archive, record), lang)
+    click.echo(summary.markdown if markdown else summary.text)
+
+
+records.add_command(approving.request)
+records.add_command(approving.approve)
+
+
+@records.command()
+@RECORDS
 def index(records: Path) -> None:
     """Write the index page of the records, and say where it is."""
-    click.echo(pages.write_index(_archive(records)))
+    click.echo(pages.write_index(archive_in(records)))
 
 
 @click.command()
@@ -231,7 +330,10 @@ def parameters(notebook: str, files: Sequence[Path], pairs: Sequence[tuple[str, 
     notebook has is an error.
     """
     chosen = catalogue.select([notebook])
-    values = _values(chosen, files, pairs)
+    given = _given(files)
+    Policy.of(given.pop("approval", None))
+    _language(given)
+    values = _values(chosen, given, pairs)
     for path, taken in zip(chosen, values, strict=True):
         if as_yaml:
             click.echo(yaml.safe_dump(taken, allow_unicode=True, sort_keys=False), nl=False)
@@ -243,6 +345,23 @@ def parameters(notebook: str, files: Sequence[Path], pairs: Sequence[tuple[str, 
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+
+
+@click.command()
+@_FILES
+@_PAIRS
+def status(files: Sequence[Path], pairs: Sequence[tuple[str, str]]) -> None:
+    """Show how replication stands, as notebook 00 does, on one screen. Changes nothing and leaves no record.
+
+    Exit status 1 when a check fails or a server cannot be reached.
+    """
+    (notebook,) = catalogue.select(["00"])
+    given = _given(files)
+    Policy.of(given.pop("approval", None))
+    _language(given)
+    (values,) = _values([notebook], given, pairs)
+    for text in overview(notebook, values):
+        click.echo(f"{text}\n")
 
 
 @click.command()

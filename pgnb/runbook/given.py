@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pgnb.core.display import Table
 from pgnb.core.errors import ParameterError
+from pgnb.core.journal import APPROVAL_NAMESPACES
+from pgnb.core.translation import VARIABLE as LANGUAGE
+from pgnb.runbook import interactive
 from pgnb.runbook.catalogue import notebooks
 from pgnb.runbook.declaration import Parameter, parse
 from pgnb.runbook.params import declared, unknown
 from pgnb.runbook.renamed import current_name, renamed_error
 from pgnb.runbook.values import check_values
 
+_OF_THE_FILE = ("approval", "language")
+"""Settings of a file of parameters that no notebook has."""
 _INJECTED = "# Parameters\n"
 """How the cell begins that papermill adds."""
 
@@ -29,8 +36,22 @@ def check_parameters() -> Table:
     names = sys._getframe(1).f_globals  # The cell's: a notebook has one namespace.
     inputs = names.get("In", ())
     parameters = _declared_in(inputs) or _annotated_in(names)
-    _refuse_unknown(parameters, _injected_in(inputs))
-    return check_given(parameters, names)
+    injected = _injected_in(inputs)
+    if "approval" in injected:
+        _take_policy(names["approval"])
+    if "language" in injected:
+        os.environ.setdefault(LANGUAGE, str(names["language"]))
+    _refuse_unknown(parameters, [name for name in injected if name not in _OF_THE_FILE])
+    shown = check_given(parameters, names)
+    interactive.begin({p.name: names[p.name] for p in parameters if p.name in names})
+    return shown
+
+
+def _take_policy(given: Any) -> None:
+    """Keep where approval is mandatory for `connect`: papermill gave the setting of a file of parameters."""
+    from pgnb.runbook.approval import Policy  # Few runs need it.
+
+    os.environ[APPROVAL_NAMESPACES] = json.dumps(list(Policy.of(given).namespaces))
 
 
 def check_given(declared: Sequence[Parameter], names: Mapping[str, Any]) -> Table:

@@ -8,7 +8,7 @@ owner can open, and ends by itself when this process is gone (ipykernel looks fo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,12 +90,14 @@ class Kernel:
         """Whether the process lives."""
         return bool(self.manager.is_alive())
 
-    def hand_over(self, journal: Path) -> None:
+    def hand_over(self, journal: Path, variables: Mapping[str, str] | None = None) -> None:
         """Wait until the kernel answers, and tell it the journal of the run that it is for.
+
+        `variables` are further ones of its environment.
 
         Raises RuntimeError when it died or does not answer in time.
         """
-        code = _HAND_OVER.format(variables={PATH_VARIABLE: str(journal.resolve())})
+        code = _HAND_OVER.format(variables={PATH_VARIABLE: str(journal.resolve()), **(variables or {})})
         request = self._client.execute(code, silent=True)
         deadline = monotonic() + START_TIMEOUT
         while not self._has_done(request):

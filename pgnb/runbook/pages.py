@@ -12,8 +12,10 @@ from typing import Any
 
 from pgnb.core.display import format_duration
 from pgnb.core.private import write_private
+from pgnb.runbook import pageparts
 from pgnb.runbook.jupyter import without_checkers
 from pgnb.runbook.records import Archive, Record
+from pgnb.runbook.summary import summary_of
 
 _SCRIPT = re.compile(r"<script\b.*?</script\s*>", re.IGNORECASE | re.DOTALL)
 _POLICY = (
@@ -21,6 +23,9 @@ _POLICY = (
     "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
     '">'
 )
+
+
+_COLOURS = {"good": "#1a7f37", "plan": "#0969da", "bad": "#cf222e"}
 
 
 class Writer:
@@ -64,12 +69,21 @@ def write(folder: Path) -> tuple[str, ...]:
         import nbformat
     notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
     page, _ = _exporter().from_notebook_node(notebook)
-    write_private(folder / "notebook.html", _alone(page))
+    write_private(folder / "notebook.html", pageparts.folded(_alone(page)))
     names = []
     for number, image in enumerate(_images(notebook), 1):
         names.append(f"plot-{number:02d}.png")
         write_private(folder / names[-1], base64.b64decode(image))
     return tuple(names)
+
+
+def put_summary(archive: Archive, record: Record) -> None:
+    """Put the verdict and the answers on top of a record's page, before the record is sealed."""
+    path = archive.path(record) / "notebook.html"
+    if path.exists():
+        both = (summary_of(archive, record), summary_of(archive, record, "ja"))
+        page = pageparts.with_summary(path.read_text("utf-8"), *both, _COLOURS[_tone(record)])
+        write_private(path, page)
 
 
 def _alone(page: str) -> str:
@@ -105,7 +119,7 @@ def write_index(
     if unreadable:
         summary = f"{summary} Left out, since it cannot be read: {'; '.join(unreadable)}.".strip()
     page = template.render(
-        records=records,
+        cards=[_card(archive, record) for record in records],
         summary=summary,
         plots=plots,
         failed=failed,
@@ -116,6 +130,22 @@ def write_index(
     path = archive.folder / "index.html"
     write_private(path, page)
     return path
+
+
+def _card(archive: Archive, record: Record) -> dict[str, Any]:
+    """What the index shows of a record, and the text by which it is found."""
+    summary, japanese = summary_of(archive, record), summary_of(archive, record, "ja")
+    pairs = zip(summary.answers, japanese.answers, strict=True)
+    answers = [(f"{one.question} · {other.question}", one.lines) for one, other in pairs]
+    words = [record.notebook, record.verdict, record.name, str(record.number), record.error, summary.text]
+    return {
+        "record": record,
+        "verdict": f"{summary.verdict} · {japanese.verdict}",
+        "answers": answers,
+        "words": " ".join(words).lower(),
+        "servers": " ".join(str(server.get("pod", "")) for server in record.servers),
+        "people": " ".join([record.who, *(str(record.approval.get(k, "")) for k in ("asker", "approver"))]),
+    }
 
 
 def _tone(record: Record) -> str:

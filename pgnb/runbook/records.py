@@ -48,6 +48,7 @@ _TYPES: Mapping[str, type] = {
     "parameters": dict,
     "facts": dict,
     "process": dict,
+    "approval": dict,
     "files": dict,
 }
 
@@ -76,6 +77,8 @@ class Record:
     checks_failed: int = 0
     phases: tuple[Mapping[str, Any], ...] = ()
     plots: tuple[str, ...] = ()
+    approval: Mapping[str, Any] = field(default_factory=dict)
+    """The approval that this run carried out: of which plan, who asked, who approved; empty without one."""
     files: Mapping[str, str] = field(default_factory=dict)
     number: int = 0
     previous: str = ""

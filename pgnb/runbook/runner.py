@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pgnb.core.journal import APPROVAL_NAMESPACES, APPROVED
 from pgnb.core.private import write_private
-from pgnb.runbook import pages, verdict
+from pgnb.core.translation import VARIABLE as LANGUAGE
+from pgnb.runbook import pages, plans, verdict
+from pgnb.runbook.approval import ApprovedPlan
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive, Record, concluded
 from pgnb.runbook.verdict import Verdict
@@ -31,6 +36,29 @@ class _Ended(KeyboardInterrupt):
         self.verdict = verdict_
 
 
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a run is made: the approved plan that it carries out, and the file's own settings.
+
+    `namespaces` are patterns of those where nothing is changed without an approved plan, `language` is that
+    of checks and gates.
+    """
+
+    approved: ApprovedPlan | None = None
+    namespaces: tuple[str, ...] = ()
+    language: str = ""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the kernel is told of it, by its environment."""
+        told = {APPROVAL_NAMESPACES: json.dumps(self.namespaces)}
+        if self.language:
+            told[LANGUAGE] = self.language
+        if self.approved is not None:
+            told[APPROVED] = f"{self.approved.approval.request.record} {self.approved.plan.digest}"
+        return told
+
+
 def run(
     notebook: Path,
     parameters: Mapping[str, Any],
@@ -40,20 +68,28 @@ def run(
     progress: bool = True,
     kernels: Kernels | None = None,
     following: Path | None = None,
+    terms: Terms | None = None,
 ) -> Record:
     """Run one notebook and archive it; `timeout` is for the whole of it, in seconds.
 
     `parameters` must be valid (params.validate). With `kernels`, a kernel for the `following` notebook starts
-    while this one runs. Returns the sealed record, whatever became of the run.
-    Raises RecordError when no record can be kept: then nothing ran.
+    while this one runs. Returns the sealed record, whatever became of the run. Raises RecordError when no
+    record can be kept: then nothing ran.
     """
     record = archive.open(notebook, parameters)
+    terms = terms or Terms()
+    approved = terms.approved
+    if approved is not None:
+        record = replace(record, approval=approved.approval.facts)
+        approved.keep_in(archive, record)
     folder = archive.path(record)
     error, stopped_by, page = "", None, pages.Writer(folder)
     chain = Kernels() if kernels is None else nullcontext(kernels)
     try:
         with _ending_by_signal(timeout), chain as started:
-            error = _execute(notebook, folder, parameters, started, page, progress, following)
+            error = _execute(
+                notebook, folder, parameters, started, page, progress, following, terms.variables
+            )
     except _Ended as ended:
         stopped_by = ended.verdict
     except KeyboardInterrupt:
@@ -61,7 +97,7 @@ def run(
     except Exception as failure:
         error, stopped_by = type(failure).__name__, _DEATHS.get(type(failure).__name__)
         write_private(folder / "error.txt", f"{error}: {failure}\n")
-    return _conclude(archive, record, error, stopped_by, page)
+    return _conclude(archive, record, error, stopped_by, page, approved)
 
 
 def _execute(
@@ -72,6 +108,7 @@ def _execute(
     page: pages.Writer,
     progress: bool,
     following: Path | None,
+    variables: Mapping[str, str],
 ) -> str:
     """Carry the notebook out; the name of the exception that ended a cell, or nothing.
 
@@ -89,7 +126,7 @@ def _execute(
 
         page.prepare()
         try:
-            kernel.hand_over(journal)
+            kernel.hand_over(journal, variables)
             failure = execute(
                 notebook, folder / "notebook.ipynb", parameters, kernel, progress=progress, begun=begun
             )
@@ -102,13 +139,23 @@ def _execute(
 
 
 def _conclude(
-    archive: Archive, record: Record, error: str, stopped_by: Verdict | None, page: pages.Writer
+    archive: Archive,
+    record: Record,
+    error: str,
+    stopped_by: Verdict | None,
+    page: pages.Writer,
+    approved: ApprovedPlan | None,
 ) -> Record:
     folder = archive.path(record)
     evidence = verdict.read(folder / "journal.jsonl")
+    if approved is not None:
+        beyond = plans.beyond(approved.plan, evidence)
+        record = replace(record, approval={**record.approval, "beyond": list(beyond)})
     judged = verdict.judge(evidence, error=error, stopped_by=stopped_by)
     said = (folder / "error.txt").read_text("utf-8").strip() if (folder / "error.txt").exists() else ""
-    sealed = archive.seal(concluded(record, evidence, judged, error=said, plots=page.plots()))
+    ended = concluded(record, evidence, judged, error=said, plots=page.plots())
+    pages.put_summary(archive, ended)
+    sealed = archive.seal(ended)
     pages.write_index(archive)
     return sealed
 

@@ -57,6 +57,7 @@ class Evidence:
     opened: tuple[dict[str, Any], ...]
     checks: tuple[dict[str, Any], ...]
     applied: tuple[dict[str, Any], ...]
+    planned: tuple[dict[str, Any], ...]
     facts: dict[str, Any]
     servers: tuple[dict[str, Any], ...]
     phases: tuple[dict[str, Any], ...]
@@ -129,6 +130,7 @@ def read(path: Path, *, strict: bool = False) -> Evidence:
         opened=_of(lines, "begin"),
         checks=_of(lines, "checks"),
         applied=_of(lines, "applied"),
+        planned=_of(lines, "planned"),
         facts=facts,
         servers=tuple(servers.values()),
         phases=_of(lines, "phase"),

@@ -177,7 +177,7 @@ def test_the_index_escapes_and_lists_the_newest_first(archive):
     _sealed(archive, 1)
     _sealed(archive, 2)
     page = pages.write_index(archive, summary="rows & <gaps>").read_text()
-    assert page.index("02_x") < page.index("01_x")
+    assert page.index('<article data-notebook="02_x"') < page.index('<article data-notebook="01_x"')
     assert "&lt;b&gt;here&lt;/b&gt;" in page
     assert "rows &amp; &lt;gaps&gt;" in page
 

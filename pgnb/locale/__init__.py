@@ -1,0 +1,1 @@
+"""Translations of what checks and gates say."""
