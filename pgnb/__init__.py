@@ -118,6 +118,7 @@ _HOMES = {
     "pgnb.postgres.config.places": ("configuration_checks",),
     "pgnb.postgres.preflight": ("preflight",),
     "pgnb.postgres.config.restart": ("plan_pending_restart",),
+    "pgnb.postgres.progress": ("wait_for_marker",),
     "pgnb.postgres.roles": ("plan_role",),
     "pgnb.postgres.standbys": ("find_standbys", "settings_of"),
 }

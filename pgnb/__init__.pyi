@@ -103,6 +103,7 @@ from pgnb.postgres.config.places import configuration_checks as configuration_ch
 from pgnb.postgres.config.restart import plan_pending_restart as plan_pending_restart
 from pgnb.postgres.lease import hold_lease as hold_lease
 from pgnb.postgres.preflight import preflight as preflight
+from pgnb.postgres.progress import wait_for_marker as wait_for_marker
 from pgnb.postgres.roles import plan_role as plan_role
 from pgnb.postgres.standbys import find_standbys as find_standbys
 from pgnb.postgres.standbys import settings_of as settings_of

@@ -15,7 +15,7 @@ from pgnb.cluster.helpers import remove_left
 from pgnb.cluster.kubeconfig import read_target
 from pgnb.cluster.objects import get, list_all
 from pgnb.cluster.server_spec import MANAGED_BY, ServerOptions
-from pgnb.core.errors import AccessDenied, ClusterError, GateClosed, ParameterError
+from pgnb.core.errors import ClusterError, GateClosed, ParameterError
 from pgnb.core.journal import APPROVAL_NAMESPACES, APPROVED, Journal
 
 PRACTICE = "pgnb/practice"
@@ -56,9 +56,10 @@ def connect(
         _assert_unselected(api, "helper_pods", {**options.labels, **LABELS})
     if servers.labels:
         _assert_unselected(api, "server_pods", {**servers.labels, MANAGED_BY: "pgnb"})
-    api.journal.dry_run = _only_plan(api) if wanted is None else wanted
+    labels = {} if wanted else _labels(api)
+    api.journal.dry_run = labels.get(PRACTICE) != "true" if wanted is None else wanted
     if not api.journal.dry_run:
-        _assert_approved(api)
+        _assert_approved(api, labels)
     api.journal.facts(
         cluster=target.server_url, context=target.context, namespace=target.namespace, user=cluster.user
     )
@@ -67,14 +68,13 @@ def connect(
     return cluster
 
 
-def _assert_approved(api: Api) -> None:
+def _assert_approved(api: Api, labels: Mapping[str, str]) -> None:
     """Refuse to change anything without an approved plan, where the namespace takes no other changes."""
     if os.environ.get(APPROVED):
         return
     patterns = json.loads(os.environ.get(APPROVAL_NAMESPACES) or "[]")
     by = next((pattern for pattern in patterns if fnmatchcase(api.namespace, pattern)), "")
-    label = "" if by else _approval_label(api)
-    if not (by or label == "required"):
+    if not (by or labels.get(APPROVAL) == "required"):
         return
     raise GateClosed(
         f"the namespace {api.namespace} takes approved changes only",
@@ -82,14 +82,6 @@ def _assert_approved(api: Api) -> None:
         remedy="Plan with dry_run = true, have the plan approved (pgnb records request, then approve), and"
         " carry it out by pgnb run --approved.",
     )
-
-
-def _approval_label(api: Api) -> str:
-    """The namespace's label; none where the login may not read namespaces: the parameter counts there."""
-    try:
-        return str(_labels(api).get(APPROVAL, ""))
-    except AccessDenied:
-        return ""
 
 
 def _assert_unselected(api: Api, parameter: str, worn: Mapping[str, str]) -> None:
@@ -144,14 +136,10 @@ def _dry_run(value: bool | str) -> bool | None:
     return words[str(value).lower()]
 
 
-def _only_plan(api: Api) -> bool:
-    """Return whether "auto" means plan only here, as it does if the namespace cannot be read."""
-    try:
-        return _labels(api).get(PRACTICE) != "true"
-    except ClusterError:
-        return True
-
-
 def _labels(api: Api) -> Mapping[str, str]:
-    found = get(api, "namespaces", api.namespace)
+    """Return the namespace's labels; none if it cannot be read, since not every login may read namespaces."""
+    try:
+        found = get(api, "namespaces", api.namespace)
+    except ClusterError:
+        return {}
     return ((found or {}).get("metadata") or {}).get("labels") or {}
