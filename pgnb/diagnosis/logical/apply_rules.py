@@ -52,7 +52,7 @@ def _longest_silence(evidence: Evidence) -> float:
 
 def _failing(observed: DatabaseObservation, worker_error: WorkerError) -> Finding:
     kind = _APPLY_KINDS.get(worker_error.category, "apply-fails")
-    remedy, remedy = _ROW_MENDS.get(kind, _ROW_MENDS["apply-fails"])
+    remedy, remedy_id = _ROW_REMEDIES.get(kind, _ROW_REMEDIES["apply-fails"])
     if kind in _SKIPPABLE:
         remedy = f"{remedy} {_SKIP if worker_error.lsn else _NO_SKIP}"
     return Finding(
@@ -66,7 +66,7 @@ def _failing(observed: DatabaseObservation, worker_error: WorkerError) -> Findin
         ),
         remedy,
         database=observed.spec.database,
-        remedy_id=remedy,
+        remedy_id=remedy_id,
         lsn=worker_error.lsn,
     )
 
@@ -79,7 +79,7 @@ _CAUSES = {
     "no-replica-identity": "an UPDATE or DELETE cannot find its row on the subscriber",
     "apply-fails": "the cause is in the subscriber's log",
 }
-_ROW_MENDS = {
+_ROW_REMEDIES = {
     "conflict": (
         "Remove or change the row on the subscriber; then the apply worker continues by itself. Disabling"
         " and enabling the subscription does not help.",

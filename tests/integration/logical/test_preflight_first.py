@@ -66,7 +66,7 @@ def test_another_version_of_an_extension_is_spoken_of(pair: Pair) -> None:
     older = "SET allow_system_table_mods = on; UPDATE pg_extension SET extversion = '0.9'"
     pair.make_database("aged", "CREATE TABLE t (id int PRIMARY KEY)", older)
     advised = _advised(logical_preflight(pair.publisher, pair.subscriber, pair.specs("aged")))
-    assert advised["versions of extensions"] == "aged: plpgsql 0.9, there 1.0"
+    assert advised["versions of extensions"] == "aged: plpgsql 0.9, on the subscriber 1.0"
 
 
 def test_partitions_are_spoken_of_and_published_by_their_table_where_asked(pair: Pair) -> None:

@@ -277,7 +277,7 @@ def test_what_is_not_there_is_said(stage: Stage) -> None:
     ("remedy", "database", "table", "words"),
     [
         ("reboot", "bad_input", "", "no such remedy"),
-        ("enable", "elsewhere", "", "no such database"),
+        ("enable", "elsewhere", "", "no such replicated database"),
         ("resync", "bad_input", "", "needs a table"),
         ("resync", "bad_input", "nothing", "has no table"),
     ],
