@@ -196,6 +196,7 @@ def kubeconfig(replay: Replay, tmp_path: Path) -> Path:
 def cluster(replay: Replay, kubeconfig: Path) -> Iterator[Cluster]:
     """A cluster that may change things, on the replaying server; no helper pod was left in it."""
     replay.answer("GET", "/version", 200, {"gitVersion": "v1.36.0"})
+    replay.take(entry("access", "who am I"))
     with replay.answering("GET", PODS, 200, {"items": []}):
         found = connect(str(kubeconfig), dry_run=False, timeout=5.0)
     yield found
