@@ -147,8 +147,9 @@ class Cluster:
         return selection.matching(self.api, selector, container)
 
     def pod(self, selector: str, container: str = "") -> Pod:
-        """Return the only Ready pod of the selector. Raises PodError with all pods that match, and their
-        state.
+        """Return the only Ready pod of the selector.
+
+        Raises PodError with all pods that match, and their state.
         """
         return selection.single_ready_pod(self.api, selector, container)
 
@@ -317,8 +318,8 @@ class Cluster:
         return passwords.secret_value(self.api, name, key)
 
     def resolve_password(self, reference: str, pod: Pod | None = None, user: str = "") -> Secret:
-        """Return the password that `secret:NAME/KEY`, `env:NAME`, `passfile:PATH` or `pod-env:NAME` refers
-        to.
+        """Return the password of a reference (`secret:NAME/KEY`, `env:NAME`, `passfile:PATH`,
+        `pod-env:NAME`).
 
         `user` selects the line of a passfile. An empty reference is an empty password. Raises ParameterError,
         which never shows the text, and NotFound.

@@ -1,5 +1,4 @@
-"""Allow one run at a time on one database: a Lease (coordination.k8s.io) that names its holder and is
-renewed.
+"""Allow one run at a time on one database, by a Lease (coordination.k8s.io) that is renewed.
 
 As in client-go's leader election: whether a holder is alive is judged by changes of its record as seen from
 here, never by its clock (k8s.io/client-go/tools/leaderelection). An expired Lease is not free by itself,

@@ -56,8 +56,7 @@ def secret_values(api: Api, name: str) -> Mapping[str, bytes]:
 
 
 def secret_value(api: Api, name: str, key: str) -> Secret:
-    """Return one key of a Secret as text, without a newline at its end (`kubectl create --from-file` leaves
-    one).
+    """Return one key of a Secret as text, without the newline that `kubectl create --from-file` leaves.
 
     Raises NotFound without the key, and ParameterError for a value that is no text, or that no passfile can
     hold.

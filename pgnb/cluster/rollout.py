@@ -205,9 +205,7 @@ def _hopeful(workload: Workload, pods: _Pods, old: frozenset[str]) -> _Pods:
 
 
 def rolled_out(found: Object, generation: int) -> bool:
-    """Return whether the controller has seen `generation`, and all replicas are updated, Ready, and no others
-    exist.
-    """
+    """Return whether the controller has seen `generation`, and exactly its replicas exist and are Ready."""
     status, wanted = found.get("status") or {}, int((found.get("spec") or {}).get("replicas", 1))
     if int(status.get("observedGeneration", 0)) < generation:
         return False

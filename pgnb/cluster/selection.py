@@ -20,8 +20,9 @@ def matching(api: Api, selector: str, container: str = "") -> tuple[Pod, ...]:
 
 
 def single_ready_pod(api: Api, selector: str, container: str = "") -> Pod:
-    """Return the only pod that matches, is Ready and is not being deleted. Raises PodError with all that
-    match.
+    """Return the only pod that matches, is Ready and is not being deleted.
+
+    Raises PodError with all that match.
     """
     found = list_all(api, "pods", selector)
     living = [pod for pod in found if _in_service(pod)]

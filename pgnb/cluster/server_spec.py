@@ -53,8 +53,7 @@ _KINDS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """Options of the pods of each server that a run makes, in addition to what it copies from the first
-    server.
+    """Options of the pods of new servers, in addition to what is copied from the first server.
 
     `resources` replace the first server's, `env` (entries as in a container) replaces variables of the same
     names. A service account is for policies only: its token is not mounted.

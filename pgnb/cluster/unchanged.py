@@ -33,8 +33,9 @@ def content(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def remember(api: Api, after: Object) -> Object:
-    """Remember what a change of this run made of an object, so that the next one may start from it; return
-    it.
+    """Remember an object as this run's change left it, and return it.
+
+    The next change may start from it.
     """
     if uid := (after.get("metadata") or {}).get("uid"):
         api.own[uid] = content(after)

@@ -235,9 +235,7 @@ class Diagnosis:
         return Cell("✓", "good") if subject in self.servers else Cell("", "dim")
 
     def checks(self, journal: Journal) -> Checks:
-        """Return each finding as a failed check (advice stops nothing), or one check that there is no
-        finding.
-        """
+        """Return each finding as a failed check (advice stops nothing), or one check without a finding."""
         items = [finding.check for finding in self] or [Check("findings", True, "none", "none")]
         return Checks.of(self.title, items, journal)
 

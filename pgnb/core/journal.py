@@ -63,9 +63,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Changes:
-    """The permanent changes of a run: `done` acts, `possible` ones that failed or never ended, and when
-    (`at`).
-    """
+    """A run's permanent changes: `done` acts, `possible` ones that failed or never ended, times `at`."""
 
     done: tuple[str, ...] = ()
     possible: tuple[str, ...] = ()

@@ -26,8 +26,9 @@ def map_parallel(work: Callable[[In], Out], items: Iterable[In], *, at_once: int
 def run_all(
     work: Callable[[In], Out], items: Iterable[In], label: Callable[[In], str], *, at_once: int = AT_ONCE
 ) -> list[Out]:
-    """Return the results in order, after trying every item. Raises ChangeFailed with those that failed and
-    why.
+    """Return the results in order, after trying every item.
+
+    Raises ChangeFailed with those that failed and why.
     """
 
     def attempt(item: In) -> Out | PgnbError:

@@ -1,1 +1,1 @@
-"""Looking at replication: lag, load, a client that keeps writing, rows compared, the topology, and plots."""
+"""Observe replication: lag, load, a writing client, row counts, the topology, and plots."""

@@ -1,8 +1,8 @@
-"""Row counts of a primary and a standby held against each other, and what the difference means.
+"""Row counts of a primary and a standby compared, and what a difference means.
 
-While clients write, two counts taken one after the other differ by what was written in between, and say
-nothing. So a count is either exact, both sides seen in the same state of the WAL, or bounded, the standby's
-count seen between two of the primary.
+While clients write, two counts taken one after the other differ by what was written in between. So a count is
+either exact, if both sides are seen in the same state of the WAL, or bounded, if the standby's count is seen
+between two of the primary.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ Verdict = Literal[
 ]
 _TONES: dict[Verdict, Tone] = {"equal": "good", "within bounds": "", "unreadable": "warn"}
 _SHOWN_ROWS = 30
-"""Tables that the result shows when all is well; what differs is always shown whole."""
+"""Tables shown if all are equal; those that differ are always shown."""
 
 
 @dataclass(frozen=True)
 class Sides:
-    """What the two sides are called, and what to do where their rows differ."""
+    """The names of the two sides, and what to do if their rows differ."""
 
     first: str
     second: str
     remedy: str
 
     def say(self, phrase: str) -> str:
-        """Return a phrase of a primary and a standby, as it is said of these two."""
+        """Return a text about a primary and a standby with the names of these two sides."""
         return phrase.replace("primary", self.first).replace("standby", self.second)
 
 
 PHYSICAL = Sides(
     "primary",
     "standby",
-    "Compare again; if it stays, the standby is damaged or is no copy of this primary: compare the system"
-    " identifiers, look at its log, and make a new base backup.",
+    "Compare again; if it stays, the standby is damaged or is not a copy of this primary:"
+    " compare the system identifiers, check its log, and take a new base backup.",
 )
 LOGICAL = Sides(
     "publisher",
     "subscriber",
-    "Compare again; if it stays, somebody wrote on the subscriber, or a transaction was skipped: copy the"
-    " table anew (12.9, remedy = resync).",
+    "Compare again; if it stays, somebody wrote on the subscriber, or a transaction was"
+    " skipped: copy the table again (12.9, remedy = resync).",
 )
 
 
 @dataclass(frozen=True)
 class TableCount:
-    """One table's rows on both sides. None: not there, or, where `unreadable`, not ours to read.
+    """One table's rows on both sides. None: no such table, or not readable if `unreadable`.
 
-    `primary_after` is the primary's second count, where the first and the standby's could not be taken in the
+    `primary_after` is the primary's second count, if the first and the standby's could not be taken in the
     same state.
     """
 
@@ -69,12 +69,12 @@ class TableCount:
 
     @property
     def name(self) -> str:
-        """The table in a reader's words; the schema public goes without saying."""
+        """The table for a reader; the schema public is left out."""
         return self.table if self.schema == "public" else f"{self.schema}.{self.table}"
 
     @property
     def bounds(self) -> tuple[int, int] | None:
-        """What the primary had, from and to, while the standby was counted; None: it had no such table."""
+        """The primary's count, from and to, while the standby was counted; None: it had no such table."""
         if self.primary is None:
             return None
         after = self.primary if self.primary_after is None else self.primary_after
@@ -89,7 +89,7 @@ class TableCount:
 
     @property
     def verdict(self) -> Verdict:
-        """What the counts say."""
+        """The result of the counts."""
         if self.unreadable:
             return "unreadable"
         if self.bounds is None or self.standby is None:
@@ -106,9 +106,9 @@ class TableCount:
 
 @dataclass(frozen=True)
 class State:
-    """In which state a database was counted: exact at `lsn`, or between two states of the primary.
+    """The state in which a database was counted: exact at `lsn`, or between two states of the primary.
 
-    `tries` and `seconds` are what it took to find the two sides in the same state, or to give up.
+    `tries` and `seconds` are what it took to find both sides in the same state, or to give up.
     """
 
     database: str
@@ -123,9 +123,9 @@ class State:
             return f"{self.database}: both sides in the same state, at {self.lsn}"
         how = sides.say("so the standby was counted between two counts of the primary")
         return (
-            f"{self.database}: written without a pause, {how} (looked {format_duration(self.seconds)} for a"
-            " quiet moment); a table that rows are added to and removed from may lie outside without being"
-            " wrong"
+            f"{self.database}: written without a pause, {how} (waited"
+            f" {format_duration(self.seconds)} for a pause); a table that rows are added to"
+            " and removed from may be outside the bounds without an error"
         )
 
 
@@ -144,7 +144,7 @@ class Comparison(Displayable):
 
     @cached_property
     def different(self) -> tuple[TableCount, ...]:
-        """Tables that are not the same on both sides."""
+        """Tables that differ between the sides."""
         return tuple(t for t in self.tables if not t.ok and t.verdict != "unreadable")
 
     @property
@@ -159,7 +159,7 @@ class Comparison(Displayable):
 
     @property
     def finding(self) -> str:
-        """What the counts say, in one sentence."""
+        """The result of the counts, in one sentence."""
         if not self.tables:
             return "No table to compare"
         if self.different:
@@ -177,7 +177,7 @@ class Comparison(Displayable):
 
     @property
     def table(self) -> Table:
-        """What differs first, then the largest tables; the note says what the numbers mean."""
+        """Tables that differ first, then the largest; the note explains the numbers."""
         shown = (
             list(self.different)
             + sorted((t for t in self.tables if t not in self.different), key=lambda t: -(t.standby or 0))[
@@ -191,11 +191,11 @@ class Comparison(Displayable):
     def _note(self, shown: int) -> str:
         lines = [state.summary(self.sides) for state in self.states]
         if shown < len(self.tables):
-            lines.insert(0, f"{_tables(len(self.tables) - shown)} more, all alike on both sides.")
+            lines.insert(0, f"{_tables(len(self.tables) - shown)} more, all equal on both sides.")
         return "\n".join([*lines, *self.left_out, f"Counted in {format_duration(self.seconds)}."])
 
     def checks(self, journal: Journal) -> Checks:
-        """Return whether every table has the same rows on both sides, database by database."""
+        """Check, for each database, that every table has the same rows on both sides."""
         return Checks.of("Rows on both sides", self._checks(), journal)
 
     def _checks(self) -> Iterator[Check]:
@@ -222,11 +222,11 @@ class Comparisons:
 
     @property
     def worst(self) -> Comparison:
-        """The one that differs in most tables; of equals, the first."""
+        """The comparison with the most tables that differ; the first if several."""
         return max(self.items, key=lambda one: len(one.different))
 
     def checks(self, journal: Journal) -> Checks:
-        """Return the checks of each comparison, named by its standby where there are several."""
+        """Return the checks of each comparison, with the standby's name if there are several."""
         if len(self.items) == 1:
             return self.items[0].checks(journal)
         named = [
@@ -243,7 +243,7 @@ class Comparisons:
     __repr__ = __str__
 
 
-_NOTHING = "There is no table that our login may read, outside the system's schemas."
+_NOTHING = "There is no table that the login may read, outside the system's schemas."
 
 
 def _tables(count: int) -> str:

@@ -1,4 +1,4 @@
-"""From what the servers answered to a recording: everything on one row of points in time."""
+"""Convert the servers' answers to a recording: all values at common points in time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pgnb.observe.poller import Sample
 from pgnb.observe.recording import Values
 
 Points = Mapping[int, float]
-"""Values by their place in the row of points in time."""
+"""Values by their index in the points in time."""
 
 _COUNTERS = (
     "checkpoints_timed",
@@ -27,7 +27,7 @@ _OF_STANDBY = (
     "conflicts_deadlock",
 )
 _STEADY = 2.0
-"""Seconds over which a rate of transactions is taken: a busy session reports once a second at most."""
+"""Seconds over which a rate of transactions is measured: a busy session reports at most once a second."""
 _SAFE = ("reserved", "extended")
 _AS_SAMPLED = (
     "behind",
@@ -43,7 +43,7 @@ _AS_SAMPLED = (
 
 
 def grid(lag: LagSamples, counters: Iterable[Sequence[Sample]]) -> tuple[float, ...]:
-    """Return the points in time, from 0 to the last answer of anybody."""
+    """Return the points in time, from 0 to the last answer of any server."""
     ends = [one.samples[-1].at for one in lag.series if one.samples]
     ends += [samples[-1].at for samples in counters if samples]
     return tuple(tick / lag.hz for tick in range(_tick(max(ends), lag.hz) + 1)) if ends else ()
@@ -79,7 +79,7 @@ def columns_of_standby(series: LagSeries, polled: Sequence[Sample], hz: float) -
 
 
 def _answers(samples: Sequence[LagSample]) -> dict[str, list[tuple[float, bool]]]:
-    """Return what is yes or no, where it was seen."""
+    """Return yes-or-no values at the times at which they were seen."""
     return {
         "connected": [(s.at, s.connected) for s in samples],
         "receiving": [(s.at, s.receiver == "streaming") for s in samples if s.replayed is not None],
@@ -89,9 +89,9 @@ def _answers(samples: Sequence[LagSample]) -> dict[str, list[tuple[float, bool]]
 
 
 def rates(readings: Sequence[tuple[float, float]], hz: float, *, over: float = 0.0) -> dict[int, float]:
-    """Growth a second at each reading, since the last one that is at least `over` seconds older.
+    """Return the growth a second at each reading, since the last one at least `over` seconds older.
 
-    A value that fell says that counting began anew: no rate there.
+    There is no rate where a value fell, because counting began again.
     """
     found: dict[int, float] = {}
     first = 0
@@ -106,7 +106,7 @@ def rates(readings: Sequence[tuple[float, float]], hz: float, *, over: float = 0
 
 
 def row_of(points: Points, times: Sequence[float]) -> Values:
-    """Values for every point in time, None where there is none."""
+    """Return the values at every point in time, None where there is none."""
     return tuple(points.get(index) for index in range(len(times)))
 
 
@@ -119,5 +119,5 @@ def _by_tick(readings: Iterable[tuple[float, float]], hz: float) -> dict[int, fl
 
 
 def _tick(at: float, hz: float) -> int:
-    """Return the place of a moment; a late answer belongs to the point before it."""
+    """Return the index of a moment; a late answer belongs to the point before it."""
     return int(at * hz + 0.001)

@@ -1,10 +1,10 @@
-"""Counting rows on both sides: find the two servers in the same state, hold it, and count at leisure.
+"""Count rows on both sides: find the two servers in the same state, keep it in a snapshot, then count.
 
-A standby's snapshot is a state that the primary had. To compare with it exactly, both sides need a snapshot
-of the same state. That is found, without stopping anybody, in a moment in which nothing is written: the
-end of WAL is the same before the primary's snapshot and after the standby's, the standby had replayed up to
-there, and no transaction was between its commit record and its visibility. A client that writes every 20 ms
-leaves such moments; the counting itself then takes as long as it likes.
+A standby's snapshot is a state that the primary had. To compare exactly, both sides need a snapshot of the
+same state. It is found, without stopping any client, in a moment in which nothing is written: the end of WAL
+is the same before the primary's snapshot and after the standby's, the standby had replayed up to there, and
+no transaction was between its commit record and its visibility. A client that writes every 20 ms leaves such
+moments; the counting itself may then take any time.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from pgnb.postgres.queries import sql_of
 from pgnb.postgres.session import Row
 
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1"
-"""One round trip; the SELECT takes the snapshot that all later statements see."""
+"""One round trip; the SELECT takes the snapshot that all later statements use."""
 _PAGE = 8192
 _LONGEST_HEADER = 40
 """Bytes of a WAL page's header: the insert position skips it, the flushed one doesn't."""
 _CATCH_UP = 0.05
-"""Seconds that a standby gets, in one try, to replay what it lacks."""
+"""Seconds that a standby has, in one try, to replay what it lacks."""
 _AT_ONCE = 4
-"""Databases that are counted at the same time."""
+"""Databases that are counted in parallel."""
 _CANCELLED_BY_REPLAY = "40001"
 _PAUSE = 0.002
 _TOGETHER = 250
-"""Tables that one statement counts: planning one over thousands takes a deep stack and long."""
+"""Tables that one statement counts: planning one over thousands takes a deep stack and a long time."""
 _COUNT = "SELECT {} AS number, count(*) AS rows FROM ONLY {}"
 """A table's number in its statement, and its name as the server quoted it."""
 Key = tuple[str, str]
@@ -51,12 +51,12 @@ def compare_counts(
     catch_up: float = 60.0,
     quiet: float = 5.0,
 ) -> Comparison:
-    """Count every table of every database (or of those named) on both sides, others writing meanwhile.
+    """Count every table of every database (or of those named) on both sides, while others write.
 
     `timeout`: seconds for a count; `catch_up`: seconds for the standby to replay what was written before;
-    `quiet`: seconds to look for a moment without writes: after that the counts are bounded instead of exact.
-    Changes nothing but for markers in the WAL. Raises WrongServer when the standby is no copy of the
-    primary, DeadlineExceeded when it doesn't catch up, ParameterError for a database that is not there.
+    `quiet`: seconds to wait for a moment without writes: after that the counts are bounded instead of exact.
+    Changes nothing but markers in the WAL. Raises WrongServer if the standby is not a copy of the primary,
+    DeadlineExceeded if it doesn't catch up, ParameterError for a database that does not exist.
     """
     started = monotonic()
     if not (primary.present and standby.present):
@@ -76,12 +76,12 @@ def compare_counts(
 def compare_standbys(
     primary: Server, standbys: Sequence[Server], databases: Sequence[str] = (), *, catch_up: float = 60.0
 ) -> Comparisons:
-    """Count as compare_counts does, with each standby in turn; the primary's counts go with each.
+    """Do compare_counts with each standby in turn.
 
-    Raises ParameterError without a standby.
+    The primary is counted each time. Raises ParameterError without a standby.
     """
     if not standbys:
-        raise ParameterError("no standby to compare with", remedy="Section 3 makes one.")
+        raise ParameterError("no standby to compare with", remedy="Section 3 makes a standby.")
     return Comparisons(tuple(compare_counts(primary, one, databases, catch_up=catch_up) for one in standbys))
 
 
@@ -89,7 +89,7 @@ def _assert_a_copy(primary: Server, standby: Server) -> None:
     one, other = primary.facts.system_identifier, standby.facts.system_identifier
     if one and other and one != other:
         raise WrongServer(
-            f"{standby.name} is no copy of {primary.name}",
+            f"{standby.name} is not a copy of {primary.name}",
             found=f"system identifiers {other} and {one}",
             remedy="Make the standby from a base backup of this primary (section 3.3).",
         )
@@ -100,11 +100,11 @@ def _databases(primary: Server, wanted: Sequence[str]) -> tuple[list[str], list[
     if unknown := [name for name in wanted if name not in found]:
         raise ParameterError(
             f"no such database: {', '.join(unknown)}",
-            found=f"there are {', '.join(found)}",
+            found=f"the databases are {', '.join(found)}",
             remedy="Names are case-sensitive here.",
         )
     chosen = [name for name in found if not wanted or name in wanted]
-    left_out = [f"{name}: no connection is allowed, not compared" for name in chosen if not found[name]]
+    left_out = [f"{name}: does not allow connections, not compared" for name in chosen if not found[name]]
     return [name for name in chosen if found[name]], left_out
 
 
@@ -140,11 +140,11 @@ class _Pair:
             yield session
 
     def _start(self, there: Session) -> None:
-        """Open the standby's connection now: it would take the time of the first try."""
+        """Open the standby's connection now, because it would take the time of the first try."""
         there.query("SELECT 1")
 
     def _meet(self, here: Session, there: Session) -> State:
-        """Both sides in a transaction that sees the same state; or, at the end of `quiet`, neither."""
+        """Open a transaction on both sides that sees the same state; after `quiet` seconds, none."""
         started, tries, pause = monotonic(), 0, Event()
         while True:
             tries += 1
@@ -168,7 +168,7 @@ class _Pair:
         return lsn_text(before["flushed"]) if after["inserted"] == before["inserted"] else ""
 
     def _flush(self, here: Session) -> None:
-        """Bring the end of WAL to the disk, so that a standby can reach it; a plan-only run waits for it."""
+        """Flush the end of WAL to the disk, so that a standby can reach it; a plan-only run waits for it."""
         if not self.primary.journal.dry_run:
             here.execute(sql_of("marker", self.primary.facts.major))
 
@@ -204,22 +204,25 @@ class _Pair:
             if failure.sqlstate != _CANCELLED_BY_REPLAY:
                 raise
             raise QueryFailed(
-                f"{server.name}: the count in {self.database} was cancelled, it held up replay for too long",
+                f"{server.name}: the count in {self.database} was cancelled, because it"
+                " delayed replay for too long",
                 found=failure.message,
                 remedy="Raise max_standby_streaming_delay on the standby, or name fewer databases.",
                 sqlstate=failure.sqlstate,
             ) from failure
 
     def _not_copied(self, row: Row) -> str:
-        return f"{self.database}: {row['schema']}.{row['table']} is unlogged, no standby has its rows"
+        return (
+            f"{self.database}: {row['schema']}.{row['table']} is unlogged, a standby does not have its rows"
+        )
 
 
 def counts_of(session: Session, tables: Rows) -> Counts:
-    """Return the exact row count of each table, many in one statement; None where not all rows may be read.
+    """Return the exact row count of each table, many in one statement; None if not all rows may be read.
 
-    `tables` as the query countable_tables gives them. No function of the server runs a query by its text
-    but those of XML, which need a server that was built with libxml. A transaction that goes on keeps no
-    table's lock: the server has room for some 6,400 by default, which its clients need, too.
+    `tables` as the query countable_tables returns them. No function of the server runs a query given as text
+    except those of XML, which need a server that was built with libxml. An open transaction keeps no table's
+    lock: the server has room for some 6,400 by default, which its clients need, too.
     """
     counts: Counts = {(row["schema"], row["table"]): None for row in tables}
     readable = [row for row in tables if row["readable"]]
@@ -235,7 +238,10 @@ def counts_of(session: Session, tables: Rows) -> Counts:
 
 
 def same_place(inserted: int, flushed: int) -> bool:
-    """Return whether everything inserted is flushed; at the start of a page the insert position skips its header."""
+    """Return whether everything inserted is flushed.
+
+    At the start of a page the insert position is after the page's header, the flushed one before it.
+    """
     gap = inserted - flushed
     return gap == 0 or (flushed % _PAGE == 0 and 0 < gap <= _LONGEST_HEADER)
 
@@ -246,7 +252,7 @@ def _end(*sessions: Session) -> None:
 
 
 def merged(database: str, primary: Counts, standby: Counts, after: Counts | None = None) -> list[TableCount]:
-    """Return the counts of both sides (and of the primary again) by table, in order of their names."""
+    """Return the counts of both sides (and of the primary again) by table, ordered by name."""
     again = primary if after is None else after
     return [
         _merged(database, key, primary, standby, again)

@@ -1,8 +1,8 @@
-"""Lag as values: samples of bytes and seconds, what they amount to, and what they say in one sentence.
+"""Lag as values: samples in bytes and seconds, their statistics, and a finding in one sentence.
 
 Lag is never one number. The primary knows how far each standby has received, written, flushed and replayed;
-the standby knows itself, also when the primary has lost it; the slot knows what is kept for it. An idle
-standby is not behind, and one whose receiver is dead is not at 0.
+the standby knows its own position, also without a connection to the primary; the slot knows how much is kept
+for it. An idle standby is not behind, and one without a receiver is not at 0.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pgnb.core.journal import Journal
 
 @dataclass(frozen=True)
 class LagSample:
-    """One look at one standby, `at` seconds after the sampling began.
+    """One sample of one standby, `at` seconds after the sampling began.
 
     `position` is the primary's WAL position in bytes; `sent`, `write`, `flush` and `replay` are the bytes
     that the standby is behind it, and the `…_seconds` the lags of pg_stat_replication: None when idle or not
-    connected. `received` and `replayed` are positions that the standby tells of itself. `retained` is what
-    its slot keeps, in bytes.
+    connected. `received` and `replayed` are the standby's own positions. `retained` is what its slot keeps,
+    in bytes.
     """
 
     at: float
@@ -53,7 +53,7 @@ class LagSample:
 
     @property
     def seen_position(self) -> int | None:
-        """Up to where the standby has replayed: its own word, else the primary's, else its slot's."""
+        """The standby's replay position: from the standby itself, else the primary, else its slot."""
         if self.replayed is not None:
             return self.replayed
         missing = self.retained if self.replay is None else self.replay
@@ -61,14 +61,14 @@ class LagSample:
 
     @property
     def behind(self) -> int | None:
-        """Bytes of WAL that the standby has not replayed; None when nobody knows."""
+        """Bytes of WAL that the standby has not replayed; None if unknown."""
         seen = self.seen_position
         return None if seen is None else max(0, self.position - seen)
 
 
 @dataclass(frozen=True)
 class Span:
-    """A time of the sampling that has a name, in seconds from its beginning: the load, a restart."""
+    """A named time of the sampling, in seconds from its beginning: the load, a restart."""
 
     label: str
     start: float
@@ -76,12 +76,12 @@ class Span:
 
 
 def seconds_behind(samples: Sequence[LagSample]) -> tuple[float | None, ...]:
-    """Return how old, in seconds, the state is that the standby shows, at each sample.
+    """Return the age, in seconds, of the state that the standby shows, at each sample.
 
     It is the time since the primary's position went beyond what the standby has replayed: 0 while nothing is
-    missing, growing while a dead receiver misses something. Between two samples the primary is taken to have
-    written evenly. Where the standby was behind from the first sample on, the time is counted from there, so
-    it is at least that. None where the standby's position is not known.
+    missing, growing while a standby without a receiver misses something. Between two samples the primary is
+    assumed to have written evenly. If the standby was behind from the first sample on, the time is counted
+    from there, so it is at least that. None if the standby's position is not known.
     """
     positions = [sample.position for sample in samples]
     return tuple(_age(samples, positions, index) for index in range(len(samples)))
@@ -129,9 +129,9 @@ class LagSeries:
         return tuple(spans)
 
     def caught_up_after(self, moment: float) -> float | None:
-        """Seconds from `moment` until all that had been written by then was seen to be replayed.
+        """Return the seconds from `moment` until everything written by then was seen to be replayed.
 
-        None when it wasn't, or when nobody looked at that time or later.
+        None if it was not, or if there is no sample of that time or later.
         """
         later = [sample for sample in self.samples if sample.at >= moment]
         goal = later[0].position if later else 0
@@ -145,7 +145,7 @@ class LagSeries:
 
     @property
     def peak(self) -> tuple[int | None, float | None]:
-        """The most bytes and the most seconds that it was behind."""
+        """The largest lag in bytes and in seconds."""
         behind = [s.behind for s in self.samples if s.behind is not None]
         seconds = [value for value in self.seconds if value is not None]
         return max(behind, default=None), max(seconds, default=None)
@@ -153,10 +153,10 @@ class LagSeries:
 
 @dataclass(frozen=True, repr=False)
 class LagSamples(Displayable):
-    """What a LagSampler saw: a series for each standby, the named spans, and what went wrong meanwhile.
+    """The result of a LagSampler: a series for each standby, the named spans, and errors.
 
-    `began` is the wall clock at second 0; `hz` the wished rate; `skipped` the samples that came too late to
-    be taken; `troubles` the errors of the servers, each once.
+    `began` is the wall clock at second 0; `hz` the desired rate; `skipped` the samples that were too late;
+    `troubles` the errors of the servers, each once.
     """
 
     series: tuple[LagSeries, ...]
@@ -168,7 +168,7 @@ class LagSamples(Displayable):
 
     @property
     def finding(self) -> str:
-        """What the samples say, one sentence for each standby."""
+        """The finding, one sentence for each standby."""
         if not any(series.samples for series in self.series):
             return "No standby was seen: neither connected nor with a slot."
         return "\n".join(f"{series.name}: {self._finding(series)}" for series in self.series)
@@ -196,13 +196,13 @@ class LagSamples(Displayable):
 
     def _note(self) -> str:
         count = max((len(series.samples) for series in self.series), default=0)
-        late = f"; {self.skipped} skipped, as the answer before them was late" if self.skipped else ""
+        late = f"; {self.skipped} skipped, because the answer before them was late" if self.skipped else ""
         lines = [f"{count} samples at {self.hz:g} Hz{late}."]
         lines += ["The lags of pg_stat_replication are empty (–) while idle."] if count else []
         return "\n".join([*lines, *self.troubles])
 
     def checks(self, journal: Journal, *, wait: float = 0.0) -> Checks:
-        """Return whether each standby was seen, stayed connected, and caught up within `wait` seconds of a span."""
+        """Check that each standby was seen, stayed connected, and caught up `wait` seconds after a span."""
         items = [check for series in self.series for check in self._checks(series, wait)]
         seen = Check("a standby was sampled", bool(items), len(self.series), "1 or more", _NOT_SEEN)
         return Checks.of("Replication lag", [seen, *items], journal)
@@ -214,7 +214,7 @@ class LagSamples(Displayable):
             not series.away,
             f"away for {format_duration(gone)}" if series.away else "throughout",
             "throughout",
-            "Look at the standby's log and at pg_stat_wal_receiver (section 8).",
+            "Check the standby's log and pg_stat_wal_receiver (section 8).",
         )
         for span in self.spans:
             took = series.caught_up_after(span.end)
@@ -224,7 +224,8 @@ class LagSamples(Displayable):
                 in_time,
                 "not while it was sampled" if took is None else format_duration(took),
                 f"within {format_duration(wait)}" if wait else "while it was sampled",
-                "Sample for longer, and compare sent with replay: the network, or the standby's disk.",
+                "Sample for longer, and compare sent with replay: the cause is the network,"
+                " or the standby's disk.",
             )
 
 
@@ -232,7 +233,7 @@ _NOT_SEEN = "No walsender and no physical slot: see sections 2.3 and 3."
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least `share` (0 to 1) of the values are not above."""
+    """Return the smallest value that at least `share` (0 to 1) of the values do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, ceil(share * len(ordered)) - 1)]
 
@@ -244,7 +245,7 @@ def _measures(series: LagSeries) -> Iterable[tuple[str, Callable[[float], str], 
     yield "not replayed, by both sides (bytes)", format_bytes, [sample.behind for sample in samples]
     for stage in ("write", "flush", "replay"):
         yield f"{stage}_lag (seconds)", format_duration, [getattr(s, f"{stage}_seconds") for s in samples]
-    yield "age of what the standby shows (seconds)", format_duration, list(series.seconds)
+    yield "age of the standby's state (seconds)", format_duration, list(series.seconds)
     yield "kept by the slot (bytes)", format_bytes, [sample.retained for sample in samples]
 
 

@@ -1,4 +1,4 @@
-"""How much lag is too much: one set of limits for the plots, the checks and the alert rules."""
+"""Limits of lag: one set for the plots, the checks and the alert rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pgnb.postgres.config.values import normalise
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that is well: WAL behind in bytes, time behind in seconds, WAL kept by a slot in bytes."""
+    """The largest acceptable lag: WAL behind (bytes), time behind (seconds), WAL kept by a slot (bytes)."""
 
     lag_bytes: int
     lag_seconds: float
@@ -18,9 +18,9 @@ class Limits:
 
 
 def limits(lag_bytes: str, lag_seconds: float, retained_bytes: str) -> Limits:
-    """Limits from what a person writes: `"64MB"`, `30.0`, `"5GB"`, in PostgreSQL's units.
+    """Return limits from texts in PostgreSQL's units: `"64MB"`, `30.0`, `"5GB"`.
 
-    Raises ParameterError for what is no size, or not above 0.
+    Raises ParameterError for an invalid size, or one that is not above 0.
     """
     if lag_seconds <= 0:
         raise ParameterError(
@@ -30,7 +30,7 @@ def limits(lag_bytes: str, lag_seconds: float, retained_bytes: str) -> Limits:
 
 
 def _size(name: str, text: str) -> int:
-    """Bytes from a text with a unit; a parameter is read by the same rules as a setting."""
+    """Return bytes from a text with a unit; the rules are those of a setting."""
     row = {
         "name": name,
         "vartype": "integer",

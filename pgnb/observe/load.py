@@ -1,4 +1,4 @@
-"""Load: many small transactions on one connection, each its own commit with a value of its own."""
+"""Load: many small transactions on one connection, each with its own commit and value."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _MOST = 1_000_000
 
 @dataclass(frozen=True)
 class Load:
-    """What a load did. `lsn` is a marker behind its last commit; `prefix` begins each of its values.
+    """The result of a load. `lsn` is a marker after its last commit; `prefix` begins each of its values.
 
-    `commits` are the seconds that each transaction took, seen from here; `wal` the bytes of WAL written
-    meanwhile, by whomever.
+    `commits` are the seconds of each transaction as seen from here; `wal` the bytes of WAL written meanwhile,
+    by anybody.
     """
 
     database: str
@@ -43,7 +43,7 @@ class Load:
 
     @property
     def result(self) -> Table:
-        """What it did, one fact a line."""
+        """The result, one fact a line."""
         if not self.transactions:
             return key_value_table("Load", {"outcome": "plan only: nothing was written"})
         facts = {
@@ -77,11 +77,11 @@ def run_load(
     column: str = "data",
     schema: str = "public",
 ) -> Load:
-    """Insert `transactions` rows, one a transaction, on one connection of its own; journalled as one act.
+    """Insert `transactions` rows, one a transaction, on a connection of its own; journalled as one act.
 
-    `rate`: transactions per second at most; 0: as fast as they go. The values are `<prefix>-1`,
-    `<prefix>-2`, …, with another prefix each time, so that no two rows are alike. A plan-only run writes
-    nothing. Raises ParameterError, and QueryFailed when the table does not take the rows.
+    `rate`: transactions per second at most; 0: no limit. The values are `<prefix>-1`, `<prefix>-2`, …, with
+    another prefix each time, so that no two rows are alike. A plan-only run writes nothing. Raises
+    ParameterError, and QueryFailed if the table does not accept the rows.
     """
     if not 1 <= transactions <= _MOST or rate < 0:
         raise ParameterError(

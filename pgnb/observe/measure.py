@@ -1,4 +1,4 @@
-"""The time without service, measured from a client's side while something is done to a server."""
+"""Measure the time without service from a client's side while something is done to a server."""
 
 from __future__ import annotations
 
@@ -19,52 +19,52 @@ from pgnb.postgres import Server
 from pgnb.postgres.scratch import SERVICE
 
 _BACK = 120.0
-"""Seconds that the client gets, at the end, to be acknowledged a row again."""
+"""Seconds that the client has, at the end, until a row is acknowledged again."""
 
 
 @dataclass(repr=False)
 class Service(Displayable):
-    """What a client saw of a server: known once the block that was measured has ended."""
+    """A client's view of a server: known when the measured block has ended."""
 
     journal: Journal = field(repr=False)
     write_log: WriteLog | None = None
     durability: DurabilityCheck | None = None
     failed: str = ""
-    """Why the measurement did not begin or did not come to its end, although what was measured did."""
+    """Why the measurement did not begin or was not completed, although the measured block was."""
     unmeasured: str = ""
-    """Why no client could be asked to measure."""
+    """Why no client could be started to measure."""
     not_started: PgnbError | None = None
-    """Why the client that was to measure did not start."""
+    """Why the measuring client did not start."""
 
     def checks(self, *, longest: float) -> Checks:
-        """Nothing that was acknowledged is missing, and no gap was longer than `longest` seconds."""
+        """Check that no acknowledged row is missing, and no gap was longer than `longest` seconds."""
         if (unmeasured := self._not_measured()) is not None:
             return Checks.of("The client's side", [unmeasured], self.journal)
         if self.write_log is None or self.durability is None:
-            items = [Check.fact("service", "nothing was done that could interrupt it")]
+            items = [Check.fact("service", "nothing was done that could interrupt the service")]
             return Checks.of("The client's side", items, self.journal)
         lost = Checks.of("The client's side", [self.durability.check], self.journal)
         return lost + self.write_log.checks(self.journal, longest=longest)
 
     def _not_measured(self) -> Check | None:
-        """Why the measurement tells nothing; None where it came to its end, or was not asked for."""
+        """Return why there is no measurement; None if it was completed, or not requested."""
         name, wanted = "measured by a client", "a client in the cluster"
         if self.unmeasured:
-            remedy = "Name the password as secret:NAME/KEY to have the time without service measured."
+            remedy = "Give the password as secret:NAME/KEY to have the time without service measured."
             return Check(name, False, self.unmeasured, wanted, remedy, advice=True)
         if (error := self.not_started) is not None:
             found = " ".join(f"none could be started: {error.message} {error.found}".split())
             return Check(name, False, found, wanted, error.remedy)
         if self.failed:
-            remedy = "See whether clients can write through the Service now."
-            return Check("measured to its end", False, self.failed, "a row acknowledged afterwards", remedy)
+            remedy = "Check whether clients can write through the Service now."
+            return Check("measurement completed", False, self.failed, "a row acknowledged afterwards", remedy)
         return None
 
     @property
     def table(self) -> Table:
         """The client's numbers."""
         if self.write_log is None:
-            why = self.unmeasured or self.failed or "nothing was done that could interrupt it"
+            why = self.unmeasured or self.failed or "nothing was done that could interrupt the service"
             why = self.not_started.message if self.not_started else why
             return key_value_table("The client's side", {"measured": f"no: {why}"})
         return self.write_log.table
@@ -80,14 +80,14 @@ def measure_service(
     database: str = SERVICE,
     afterwards: Server | None = None,
 ) -> Iterator[Service]:
-    """Let a client in the cluster write all the while, every 20 ms, and see what it was told.
+    """Let a client in the cluster write every 20 ms during the block, and report what it saw.
 
     The client writes into a scratch database, which is dropped at the end. `password` and `host` as for
-    start_writer; `afterwards` is the server that takes the role over meanwhile, where the rows are then
+    start_writer; `afterwards` is the server that becomes the primary meanwhile, where the rows are then
     looked for. Without `when` (an empty plan is false) and in a plan-only run nothing is started; a scratch
-    database that a killed run left is dropped all the same, where this one applies. A client that can't be
-    started stops nothing: the block runs, and the checks say that nobody measured. The block's end waits
-    until the client is acknowledged a row again. Raises DeadlineExceeded when it doesn't come back.
+    database that a killed run left is dropped all the same, if this run applies. A client that can't be
+    started stops nothing: the block runs, and the checks say that nothing was measured. The block's end waits
+    until a row is acknowledged again. Raises DeadlineExceeded if none is.
     """
     service, scratch = Service(server.journal), Scratch(server, database)
     if server.journal.dry_run or not server.present:
@@ -115,10 +115,10 @@ def measure_service(
 def started(
     service: Service, server: Server, scratch: Scratch, password: str, *, host: str, other_password: str = ""
 ) -> Writer | None:
-    """Return the client that writes; None where there can be none, and then `service` says why."""
+    """Start the client; return None if that is not possible, with the reason in `service`."""
     references = [reference for reference in (password, other_password) if reference]
     if not all(stands_in_secret(reference, server.pod) for reference in references):
-        service.unmeasured = "the password does not stand in a Secret, so that no pod can be given it"
+        service.unmeasured = "the password is not in a Secret, so that no pod can be given it"
         return None
     try:
         return start_writer(server, scratch, password, host=host, other_password=other_password)
@@ -128,13 +128,13 @@ def started(
 
 
 def _primary_of(server: Server, afterwards: Server | None) -> Server:
-    """Whichever has the role now: what was measured may have failed halfway."""
+    """Return the server that is the primary now, because the measured block may have failed halfway."""
     taken_over = afterwards is not None and not afterwards.refresh().in_recovery
     return afterwards if afterwards is not None and taken_over else server
 
 
 def next_row(writer: Writer, ended: datetime) -> WriteLog:
-    """Return what the client was told, once it was acknowledged a row after `ended`. Raises DeadlineExceeded."""
+    """Return the client's log, once a row was acknowledged after `ended`. Raises DeadlineExceeded."""
     wait_until(
         "the client's next row",
         lambda: writer.report(ended),
@@ -142,6 +142,6 @@ def next_row(writer: Writer, ended: datetime) -> WriteLog:
         timeout=_BACK,
         every=0.2,
         describe=lambda seen: "; ".join(seen.summary) or "no row yet",
-        remedy="Look at the client's words: clients of the service may be kept out by the same.",
+        remedy="See the client's output: other clients of the Service may have the same problem.",
     )
     return writer.report()

@@ -1,8 +1,8 @@
-"""What the machine did to an idle process beside a client: the measure of the client's own gaps.
+"""Measure delays of the machine by an idle process beside a client, to explain the client's gaps.
 
-The meter (scripts/meter.sh) runs in the client's container. It sleeps 20 ms again and again and prints, into
-the same log, by how much it overslept; so its times and the client's are of one clock. No client is
-faster than an idle process beside it: what both waited for at the same time was the machine.
+The meter (scripts/meter.sh) runs in the client's container. It sleeps 20 ms again and again and prints into
+the same log by how much it overslept; so its times and the client's are of one clock. No client is faster
+than an idle process beside it: a delay of both at the same time was the machine's.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ _LINE = re.compile(r"meter: (?:overslept (?P<ms>\d+) ms|sleeps (?P<sleeps>\d+))\
 
 @dataclass(frozen=True)
 class Gap:
-    """A time from `start` to `end` in which nothing came: no acknowledged commit, or no end of a sleep."""
+    """A time from `start` to `end` without an acknowledged commit, or without the end of a sleep."""
 
     start: datetime
     end: datetime
 
     @property
     def seconds(self) -> float:
-        """How long it was."""
+        """Its length."""
         return (self.end - self.start).total_seconds()
 
 
 @dataclass(frozen=True)
 class Meter:
-    """When an idle process overslept, in order of time; `ran` is whether there was one at all."""
+    """When an idle process overslept, in order of time; `ran`: whether there was one."""
 
     overslept: Sequence[Gap] = ()
     ran: bool = False
 
     @classmethod
     def of(cls, lines: Iterable[LogLine], since: datetime | None = None) -> Meter:
-        """Return what a log with timestamps says: the line about a sleep comes at its end."""
+        """Return the meter of a log with time stamps; a sleep's line comes at its end."""
         told = [
             (line.at, match["ms"])
             for line in lines
@@ -53,7 +53,7 @@ class Meter:
 
     @property
     def longest(self) -> Gap | None:
-        """The sleep that was too long by most."""
+        """The sleep with the largest delay."""
         return max(self.overslept, key=lambda gap: gap.seconds, default=None)
 
     def share(self, gap: Gap) -> float:
@@ -63,13 +63,13 @@ class Meter:
         return sum((time.total_seconds() for time in both), 0.0)
 
     def late_near(self, gap: Gap, around: timedelta) -> float:
-        """By how many seconds at most the meter overslept in a gap, or shortly before or after it."""
+        """Return the largest delay of the meter, in seconds, in a gap or shortly before or after it."""
         low = bisect_right(self._ends, gap.start - around)
         high = bisect_left(self._starts, gap.end + around)
         return max((one.seconds for one in self.overslept[low:high]), default=0.0)
 
     def explain(self, gap: Gap) -> str:
-        """Return a gap's length, and how much of it was the machine's, in words."""
+        """Return a gap's length, and how much of it was the machine's, as text."""
         length = format_duration(gap.seconds)
         if not self.ran:
             return f"{length} (the machine's share was not measured)"
@@ -86,12 +86,12 @@ class Meter:
 
 
 def is_meters(text: str) -> bool:
-    """Return whether a line of a client's log is its meter's."""
+    """Return whether a line of a client's log is from its meter."""
     return text.startswith("meter: ")
 
 
 def _united(times: Sequence[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    """Overlapping times, as of two pods, counted once. Takes them in order of their beginnings."""
+    """Merge overlapping times, as of two pods; they must be ordered by their starts."""
     united: list[tuple[datetime, datetime]] = []
     for start, end in times:
         if united and start <= united[-1][1]:

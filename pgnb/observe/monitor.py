@@ -1,4 +1,4 @@
-"""Monitoring for a time: every server sampled on threads of its own, shown while it grows, stored as CSV."""
+"""Monitoring for a time: every server sampled on its own thread, shown meanwhile, stored as CSV."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from pgnb.observe.view import view_for
 from pgnb.postgres import Server
 
 PRIMARY = "primary"
-"""The primary's name in a recording; pods change, and two runs are to be compared."""
+"""The primary's name in a recording; pods change, and two runs must be comparable."""
 _STORE_EVERY = 30.0
 _FIRST_SAMPLE = 15.0
 
 
 class Monitor:
-    """Samples lag, slots, receivers, checkpoints and conflicts, one sample every `interval` seconds.
+    """Sample lag, slots, receivers, checkpoints and conflicts, once every `interval` seconds.
 
     Source: what LagSampler reads, pg_stat_database, pg_stat_database_conflicts, pg_stat_wal,
     pg_stat_checkpointer (before 17: pg_stat_bgwriter), pg_stat_archiver. Needs pg_monitor or superuser.
@@ -42,7 +42,7 @@ class Monitor:
         self._settings: dict[str, float | None] = {}
 
     def __enter__(self) -> Monitor:
-        """Begin, and return when each server that is there has been looked at once."""
+        """Start, and return when each present server has been sampled once."""
         self._settings = dict(self._primary.fetch_one("observe/wal_settings"))
         there = [poller for poller in self._pollers if poller.server.present]
         for poller in there:
@@ -61,7 +61,7 @@ class Monitor:
             poller.join()
 
     def recording(self, path: str = "") -> Recording:
-        """Return what was seen until now."""
+        """Return the recording so far."""
         lag, names = self._lag.samples(), self._lag.names
         samples = [list(poller.samples) for poller in self._pollers]
         times = counters.grid(lag, samples)
@@ -93,9 +93,8 @@ def monitor(
     """Sample for `seconds` (0: until the kernel is interrupted, ■), once every `interval` seconds.
 
     In JupyterLab the plot grows meanwhile, and an interrupt ends the sampling, not the notebook. The samples
-    are stored as CSV: in `path`, or beside the run's record; in an interactive session without a path they
-    are not. Raises ParameterError for an interval or a time that cannot be, and for no end in a run that
-    nobody watches.
+    are stored as CSV: in `path`, or beside the run's record; not in an interactive session without a path.
+    Raises ParameterError for an invalid interval or time, and for no end in a run without a person.
     """
     journal = primary.journal
     _assert_possible(seconds, interval, watched=journal.path is None)
@@ -121,7 +120,7 @@ def _assert_possible(seconds: float, interval: float, *, watched: bool) -> None:
         raise ParameterError(
             "this run would never end" if seconds == 0 else "a time cannot be negative",
             found=f"{seconds:g} s",
-            remedy="Give monitor_seconds; without an end only in JupyterLab, where ■ stops it.",
+            remedy="Give monitor_seconds; 0 (no end) only in JupyterLab, where ■ stops it.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What is done to clients phase by phase: each phase's time, and all of them in one picture."""
+"""Phases of an operation on clients: the time of each, and all of them in one plot."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pgnb.observe.measure import Service
 from pgnb.observe.plots import Plot, timeline
 
 Silence = tuple[datetime, datetime]
-"""From and to when no client could write."""
+"""The time, from and to, in which no client could write."""
 
 
 @contextmanager
 def timed_phase(journal: Journal, phases: list[Entry], target: str, name: str) -> Iterator[None]:
-    """Keep how long a phase took, also when it fails; one that goes on, by several steps, is one."""
+    """Record how long a phase took, also if it fails; several steps of one phase count as one."""
     at, started, ok = datetime.now(UTC), monotonic(), False
     try:
         yield
@@ -33,7 +33,7 @@ def timed_phase(journal: Journal, phases: list[Entry], target: str, name: str) -
 
 
 def measured_silence(service: Service | None) -> Silence | None:
-    """Return the longest gap in a client's writes; None where none was measured."""
+    """Return the longest gap in a client's writes; None if it was not measured."""
     gap = service.write_log.longest if service and service.write_log else None
     return (gap.start, gap.end) if gap is not None else None
 
@@ -46,7 +46,7 @@ def plot_phases(
     *,
     lost: Entry | None = None,
 ) -> Plot:
-    """Return each phase as a bar, and the time without writes, where it was measured, `by` whom.
+    """Plot each phase as a bar, and the time without writes if measured, `by` whom.
 
     `lost` is the time whose commits are lost, with their number as its result.
     """
@@ -56,7 +56,7 @@ def plot_phases(
 def phases_title(
     path: str, phases: Sequence[Entry], silent: Silence | None, by: str, *, lost: Entry | None = None
 ) -> str:
-    """Return what the phases took, how long nobody could write, and what is lost; empty without a phase."""
+    """Return how long the phases took, how long nobody could write, and what is lost; "" without a phase."""
     if not phases:
         return ""
     count, total = len(phases), sum(phase.seconds for phase in phases)

@@ -1,4 +1,4 @@
-"""Asking a server the same question again and again, on a thread and a session of its own."""
+"""Ask a server the same query repeatedly, on a thread and a session of its own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pgnb.postgres.queries import sql_of
 from pgnb.postgres.session import Row
 
 _PATIENCE = 1.0
-"""Seconds that a look waits for a connection or an answer: then it counts as not seen."""
+"""Seconds that a sample waits for a connection or an answer; then it counts as not seen."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a server answered, `at` seconds after the watching began."""
+    """A server's answer, `at` seconds after the polling began."""
 
     at: float
     rows: Sequence[Row]
@@ -28,8 +28,8 @@ class Sample:
 class Poller:
     """One server, asked the named query `hz` times a second from `began` (monotonic) until `stop` is set.
 
-    `looks` are its answers, `troubles` the errors of a server that was away, `skipped` the looks that were
-    due while one before them still waited.
+    `samples` are its answers, `troubles` the errors of a server that was away, `skipped` the number of
+    samples that were due while the one before them still waited.
     """
 
     server: Server
@@ -44,7 +44,7 @@ class Poller:
     _thread: Thread | None = None
 
     def start(self) -> None:
-        """Begin to ask; `looked` is set when the first answer, or the first error, is there."""
+        """Start polling; `first_sample` is set when the first answer, or the first error, is there."""
         self._thread = Thread(target=self._run, name=f"pgnb-watch {self.server.name}", daemon=True)
         self._thread.start()
 
@@ -74,6 +74,6 @@ class Poller:
             rows = session.query(sql_of(self.query, self.server.facts.major))
             self.samples.append(Sample(at, rows))
         except PgnbError as error:
-            # A server that is away is what the samples are to show; its words go into the note.
+            # The samples show that the server was away; its error goes into the note.
             self.troubles[f"{self.server.name}: {error.message}"] = None
         self.first_sample.set()

@@ -1,6 +1,6 @@
-"""What the figures of a recording say about section 10.1: network, resources, WAL segments, checkpoints.
+"""Recommendations of section 10.1 from a recording: network, resources, WAL segments, checkpoints.
 
-Advice is given only where the figures call for it; otherwise the figures themselves say why there is none.
+Advice is given only if the figures require it; otherwise the figures show why there is none.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pgnb.observe.limits import Limits
 from pgnb.observe.recording import Recording
 
 _NOTICEABLE = 0.1
-"""The share of a limit from which on lag is worth looking into."""
+"""The share of a limit from which lag is worth checking."""
 _FAST_SEGMENTS = 60.0
 """Segments a minute: an archive_command that is called more than once a second falls behind."""
 _MANY_IMAGES = 0.5
 _FEW = 10
-"""Samples that a figure must rest on."""
+"""Samples that a figure needs at least."""
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One point of section 10.1: the `figures` it rests on, and the `advice`, empty where none is due."""
+    """One point of section 10.1: its `figures`, and the `advice`, "" if none is needed."""
 
     topic: str
     subject: str
@@ -33,13 +33,13 @@ class Recommendation:
 
 @dataclass(frozen=True, repr=False)
 class Recommendations(Displayable):
-    """All points, with what to do about each."""
+    """All points of section 10.1, with what to do about each."""
 
     items: tuple[Recommendation, ...]
 
     @property
     def due(self) -> tuple[Recommendation, ...]:
-        """Those that the figures call for."""
+        """The points that need action."""
         return tuple(item for item in self.items if item.advice)
 
     def __iter__(self) -> Iterator[Recommendation]:
@@ -52,15 +52,15 @@ class Recommendations(Displayable):
             (item.topic, item.subject, item.figures, item.advice or Cell("nothing to do", "good"))
             for item in self.items
         ]
-        title = f"{len(self.due)} of {len(self.items)} points call for something" if self.due else ""
+        title = f"{len(self.due)} of {len(self.items)} points need action" if self.due else ""
         columns = ("point of 10.1", "server", "figures", "advice")
-        return Table.of(columns, rows, title=title or "The figures call for no change")
+        return Table.of(columns, rows, title=title or "No change is needed")
 
 
 def recommend(recording: Recording, limits: Limits) -> Recommendations:
     """Return the points of section 10.1 for the primary and each standby of a recording."""
     if len(recording.times) < _FEW:
-        few = f"{len(recording.times)} samples: too few to say anything"
+        few = f"{len(recording.times)} samples: too few for a recommendation"
         return Recommendations((Recommendation("all", recording.primary, few, "Sample for longer."),))
     items = [item for name in recording.standbys for item in _of_standby(recording, name, limits)]
     return Recommendations((*items, _segments(recording), _checkpoints(recording), _images(recording)))
@@ -83,7 +83,7 @@ def _of_standby(recording: Recording, name: str, limits: Limits) -> Iterator[Rec
 
 
 def _stages(recording: Recording, name: str) -> tuple[float, float, float]:
-    """Return the 95th percentile of what each stage holds up: network, the standby's disk, replay; in bytes."""
+    """Return the 95th percentile, in bytes, of the lag of each stage: network, the standby's disk, replay."""
     write, flush, replay = (recording.values(name, stage) for stage in ("write", "flush", "replay"))
     there = [
         (w, max(0.0, f - w), max(0.0, r - f))
@@ -100,7 +100,7 @@ def _p95(values: tuple[float, ...]) -> float:
 
 
 def _is_slow(recording: Recording, name: str, limits: Limits) -> bool:
-    """Return whether the standby is behind often enough, by bytes or by seconds, to look into it."""
+    """Return whether the standby is behind often enough, by bytes or by seconds, to be worth checking."""
     behind = recording.at_least(name, "behind", 0.95) or 0.0
     age = recording.at_least(name, "age", 0.95) or 0.0
     return behind > _NOTICEABLE * limits.lag_bytes or age > _NOTICEABLE * limits.lag_seconds
@@ -136,15 +136,19 @@ def _checkpoints(recording: Recording) -> Recommendation:
     wanted = _mean(recording, "wal_rate") * timeout * (1 + (settings.get("completion_target") or 0))
     asked, timed = (recording.counted(primary, f"checkpoints_{how}") for how in ("requested", "timed"))
     figures = (
-        f"{asked:.0f} by WAL or on request, {timed:.0f} by the clock; at this rate {format_bytes(wanted)} of"
-        f" WAL for checkpoint_timeout = {format_duration(timeout)}, max_wal_size = {format_bytes(most)}"
+        f"{asked:.0f} by WAL or on request, {timed:.0f} by time; at this rate"
+        f" {format_bytes(wanted)} of WAL for checkpoint_timeout = {format_duration(timeout)},"
+        f" max_wal_size = {format_bytes(most)}"
     )
     advice = _CHECKPOINTS.format(wanted=format_bytes(wanted)) if wanted > most else ""
     return Recommendation("checkpoints", primary, figures, advice)
 
 
 def _images(recording: Recording) -> Recommendation:
-    """Full-page images, which a longer time between checkpoints and compression make fewer and smaller."""
+    """Return the point about full-page images.
+
+    A longer time between checkpoints and compression make them fewer and smaller.
+    """
     images = recording.counted(recording.primary, "full_page_images")
     written = _mean(recording, "wal_rate") * recording.seconds
     share = images * (recording.settings.get("block_size") or 0) / written if written else 0.0
@@ -160,37 +164,40 @@ def _mean(recording: Recording, measure: str) -> float:
 
 
 _NETWORK = (
-    "WAL waits to be sent or is under way: compare the bandwidth between the nodes with the WAL written a"
-    " second, and look at wal_compression and at other traffic of the nodes."
+    "WAL waits to be sent or is being sent: compare the bandwidth between the nodes with the"
+    " WAL written a second, and check wal_compression and other traffic of the nodes."
 )
 _DISK = (
-    "The standby receives faster than its disk takes it: compare its volume's class and limits with the"
-    " primary's, and look for other load on that node."
+    "The standby receives faster than its disk writes: compare its volume's class and limits"
+    " with the primary's, and check for other load on that node."
 )
 _REPLAY = (
-    "The standby has the WAL and does not replay it fast enough: replay is one process, so look at its CPU"
-    " limit and the latency of its disk, at recovery_prefetch (15), and at queries that hold replay up"
-    " (max_standby_streaming_delay)."
+    "The standby has the WAL and does not replay it fast enough: replay is one process, so"
+    " check its CPU limit and the latency of its disk, recovery_prefetch (since 15), and"
+    " queries that delay replay (max_standby_streaming_delay)."
 )
 _KINDS = {
-    "snapshot": "Queries need rows that VACUUM removed: hot_standby_feedback keeps them, at the price of"
-    " bloat on the primary; or let replay wait longer (max_standby_streaming_delay).",
-    "lock": "DDL or VACUUM's truncation took a lock that queries held: run DDL in quiet times, or set"
-    " vacuum_truncate = off for that table.",
-    "bufferpin": "Queries held a page that replay had to clean: shorter queries, or a longer"
-    " max_standby_streaming_delay.",
-    "deadlock": "Replay and queries waited for each other: shorter transactions on the standby.",
+    "snapshot": "Queries need rows that VACUUM removed: hot_standby_feedback keeps them, but"
+    " causes bloat on the primary; or let replay wait longer"
+    " (max_standby_streaming_delay).",
+    "lock": "DDL or VACUUM's truncation took a lock that queries held: run DDL when few"
+    " queries run, or set vacuum_truncate = off for that table.",
+    "bufferpin": "Queries held a page that replay had to clean: use shorter queries, or a"
+    " longer max_standby_streaming_delay.",
+    "deadlock": "Replay and queries waited for each other: use shorter transactions on the standby.",
 }
 _SEGMENTS = (
-    "archive_command is called more than once a second: larger segments make it fewer calls; they don't make"
-    " replication faster. initdb --wal-segsize sets it, or pg_resetwal --wal-segsize on a cleanly stopped"
-    " server (11), after which every standby is made anew."
+    "archive_command is called more than once a second: larger segments mean fewer calls;"
+    " they don't make replication faster. initdb --wal-segsize sets the size, or pg_resetwal"
+    " --wal-segsize on a cleanly stopped server (11), after which every standby needs a new"
+    " base backup."
 )
 _CHECKPOINTS = (
-    "WAL asks for checkpoints before the clock does: set max_wal_size to {wanted} or more (06_online_changes,"
-    " a reload), so that writing spreads over checkpoint_timeout; mind the room on the WAL's volume."
+    "WAL causes checkpoints before the time is over: set max_wal_size to {wanted} or more"
+    " (06_online_changes, a reload), so that writing spreads over checkpoint_timeout; check"
+    " the room on the WAL's volume."
 )
 _IMAGES = (
-    "Full-page images are much of the WAL: wal_compression = on makes them smaller, a longer"
-    " checkpoint_timeout makes them fewer (both take a reload)."
+    "Full-page images are a large part of the WAL: wal_compression = on makes them smaller,"
+    " a longer checkpoint_timeout makes them fewer (both need a reload)."
 )

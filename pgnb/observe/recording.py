@@ -1,4 +1,4 @@
-"""A recording: what was measured of each server over time, as numbers that can be stored and compared.
+"""A recording: measured values of each server over time, as numbers that can be stored and compared.
 
 Each column belongs to a subject (the primary or a standby) and a measure, and has a value, or None, for each
 point of time. Yes and no are 1 and 0; a counter is what the server had counted since its statistics began.
@@ -29,7 +29,7 @@ MEASURES: Mapping[str, tuple[str, Kind]] = {
     "replaying": ("replay not paused", "yes"),
     "slot_safe": ("slot keeps what it needs", "yes"),
     "behind": ("not replayed, by both sides", "bytes"),
-    "age": ("age of what the standby shows", "seconds"),
+    "age": ("age of the standby's state", "seconds"),
     "sent": ("not sent yet", "bytes"),
     "write": ("not written there", "bytes"),
     "flush": ("not on disk there", "bytes"),
@@ -40,7 +40,7 @@ MEASURES: Mapping[str, tuple[str, Kind]] = {
     "replay_rate": ("WAL replayed", "bytes/s"),
     "retained": ("kept by the slot", "bytes"),
     "full_page_images": ("full-page images", "count"),
-    "checkpoints_timed": ("checkpoints by the clock", "count"),
+    "checkpoints_timed": ("checkpoints by time", "count"),
     "checkpoints_requested": ("checkpoints by WAL or on request", "count"),
     "checkpoint_write": ("writing of checkpoints", "counted seconds"),
     "checkpoint_sync": ("syncing of checkpoints", "counted seconds"),
@@ -51,14 +51,14 @@ MEASURES: Mapping[str, tuple[str, Kind]] = {
     "conflicts_bufferpin": ("cancelled: buffer pin", "count"),
     "conflicts_deadlock": ("cancelled: deadlock", "count"),
 }
-"""Each measure with its meaning in words and its kind, in the order in which a reader wants them."""
+"""Each measure with its description and its kind, in a reader's order."""
 
 
 @dataclass(frozen=True, repr=False)
 class Recording(Displayable):
-    """What was seen at `times` (seconds after `began`, one every `interval` seconds).
+    """What was measured at `times` (seconds after `began`, one every `interval` seconds).
 
-    `primary` is the subject that is the primary; `settings` are those of its settings that advice rests on;
+    `primary` is the primary's subject; `settings` are those of its settings that recommendations need;
     `troubles` the errors of the servers; `path` where the recording is stored, if it is.
     """
 
@@ -79,37 +79,37 @@ class Recording(Displayable):
 
     @property
     def seconds(self) -> float:
-        """How long it lasted."""
+        """How long it lasted, in seconds."""
         return self.times[-1] if self.times else 0.0
 
     def values(self, subject: str, measure: str) -> Values:
-        """Return a column; nothing but None where there is none."""
+        """Return a column; only None if there is none."""
         return self.columns.get((subject, measure), (None,) * len(self.times))
 
     def known(self, subject: str, measure: str) -> list[float]:
-        """Return a column's values without the points at which nothing was seen."""
+        """Return a column's values without None."""
         return [value for value in self.values(subject, measure) if value is not None]
 
     def counted(self, subject: str, measure: str) -> float:
-        """Return how much a counter grew; a server whose statistics began anew meanwhile is counted on from 0."""
+        """Return how much a counter grew, also if the server's statistics began again at 0 meanwhile."""
         return sum(
             later - max(0.0, earlier) if later >= earlier else later
             for earlier, later in pairwise(self.known(subject, measure))
         )
 
     def share(self, subject: str, measure: str) -> float | None:
-        """Of a yes-or-no measure: the share of the time in which it was yes, 0 to 1."""
+        """Return the share of the time (0 to 1) in which a yes-or-no measure was yes."""
         known = self.known(subject, measure)
         return sum(known) / len(known) if known else None
 
     def at_least(self, subject: str, measure: str, share: float) -> float | None:
-        """Return the value that `share` (0 to 1) of the known ones are not above; 1 is the maximum."""
+        """Return the value that `share` (0 to 1) of the known ones do not exceed; 1 is the maximum."""
         known = self.known(subject, measure)
         return percentile(known, share) if known else None
 
     @property
     def finding(self) -> str:
-        """What was seen, one sentence for the primary and one for each standby."""
+        """The finding, one sentence for the primary and one for each standby."""
         if not self.times:
             return "Nothing was sampled"
         mean = _mean(self.known(self.primary, "wal_rate"))
@@ -119,7 +119,7 @@ class Recording(Displayable):
         return "\n".join([wrote, *(standbys or ["No standby: neither connected nor with a slot"])])
 
     def checks(self, limits: Limits, journal: Journal) -> Checks:
-        """Return the recording held against the limits; each standby by itself."""
+        """Check the recording against the limits, each standby by itself."""
         items = [check for name in self.standbys for check in _checks(self, name, limits)]
         seen = Check(
             "a standby was seen",
@@ -143,7 +143,7 @@ class Recording(Displayable):
         return Table.of(columns, rows, title="Sampled", note="\n".join([*lines, *self.troubles]))
 
     def ordered(self) -> Iterator[tuple[str, str]]:
-        """Yield the columns in a reader's order, without those in which nothing was seen or counted."""
+        """Yield the columns in a reader's order, without those without values."""
         for subject in (self.primary, *self.standbys):
             for measure, (_, kind) in MEASURES.items():
                 counter = kind in ("count", "counted seconds")
@@ -214,11 +214,11 @@ def _checks(recording: Recording, name: str, limits: Limits) -> Iterator[Check]:
             yield Check(f"{name}: {label}", most <= limit, spelled(most, kind), wanted, remedy)
 
 
-_BEHIND = "The advice below says which stage holds it up; 08_troubleshooting looks for a cause."
+_BEHIND = "The recommendations below name the stage; 08_troubleshooting finds the cause."
 _RETAINED = "See 07_replication_slots: the slot's cap and the time until the disk is full."
 _MUST = {
-    "connected": "Look at the standby's log and at its receiver: 08_troubleshooting.",
-    "receiving": "Its WAL receiver is dead or still connecting: 08_troubleshooting.",
-    "replaying": "Replay is paused: see why, then SELECT pg_wal_replay_resume().",
-    "slot_safe": "WAL that it needs is about to go, or gone: 07_replication_slots.",
+    "connected": "Check the standby's log and its receiver: 08_troubleshooting.",
+    "receiving": "Its WAL receiver is not running or still connecting: 08_troubleshooting.",
+    "replaying": "Replay is paused: find out why, then SELECT pg_wal_replay_resume().",
+    "slot_safe": "WAL that it needs will soon be removed, or is removed: 07_replication_slots.",
 }

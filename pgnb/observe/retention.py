@@ -1,9 +1,9 @@
-"""WAL that slots keep back, held against what limits it: the slot's cap, and the room on the volume.
+"""WAL that slots keep, compared with its limits: the slot's cap, and the room on the volume.
 
-A slot whose standby is away keeps every byte of WAL that is written. Then either the cap is reached, and
-the slot is lost at a checkpoint, after which its standby needs an archive or a new base backup; or the volume
-is full, and the primary stops. How soon depends on the rate at which WAL is written now, which takes two
-looks (facts 29 and 39).
+A slot whose standby is away keeps every byte of WAL that is written. Then either the cap is reached, and the
+slot is lost at a checkpoint, after which its standby needs an archive or a new base backup; or the volume is
+full, and the primary stops. The time until then depends on the present rate of WAL, which takes two
+measurements (facts 29 and 39).
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class SlotRetention:
 
 @dataclass(frozen=True, repr=False)
 class Retention(Displayable):
-    """What a server keeps, and what limits it; sizes in bytes, `rate` in bytes of WAL a second.
+    """What a server keeps, and its limits; sizes in bytes, `rate` in bytes of WAL a second.
 
     `cap` is max_slot_wal_keep_size (None: no limit), `free` the room on the volume of pg_wal (None: not
-    known), `wal_bytes` what pg_wal takes now.
+    known), `wal_bytes` the present size of pg_wal.
     """
 
     server: str
@@ -60,17 +60,20 @@ class Retention(Displayable):
 
     @property
     def full_at(self) -> int | None:
-        """How much WAL fits on the volume before it is full."""
+        """How much WAL fits on the volume."""
         return None if self.free is None else self.wal_bytes + self.free
 
     def until_cap(self, slot: SlotRetention) -> float | None:
-        """Seconds until the slot is over its cap if it keeps all WAL from now on; None: not at this rate."""
+        """Return the seconds until the slot reaches its cap if it keeps all WAL.
+
+        None: not at this rate.
+        """
         return None if self.cap is None else self._until(slot, self.cap)
 
     def until_full(self, slot: SlotRetention) -> float | None:
-        """Seconds until the volume is full if the slot keeps all WAL from now on.
+        """Return the seconds until the volume is full if the slot keeps all WAL from now on.
 
-        None: not at this rate, or not before the cap gives that WAL up.
+        None: not at this rate, or the cap is reached first.
         """
         if self.full_at is None or (self.cap is not None and self.cap <= self.full_at):
             return None
@@ -100,7 +103,7 @@ class Retention(Displayable):
 
     @property
     def finding(self) -> str:
-        """What it amounts to, in a sentence."""
+        """The finding, in one sentence."""
         if not self.slots:
             return "There is no slot: nothing keeps WAL for a standby"
         if gone := [slot.name for slot in self.slots if slot.wal_status == "lost"]:
@@ -139,14 +142,16 @@ class Retention(Displayable):
         free = "not known" if self.free is None else format_bytes(self.free)
         cap = "none" if self.cap is None else format_bytes(self.cap)
         return (
-            f"WAL is written at {_rate(self.rate)}, seen for {format_duration(self.seconds)}. Cap: {cap};"
-            f" wal_keep_size: {format_bytes(self.keep_size)}; pg_wal takes {format_bytes(self.wal_bytes)};"
-            f" free on its volume: {free}.\nThe times are those of a slot that keeps all WAL from now on, as"
-            " it does when its standby is away."
+            f"WAL is written at {_rate(self.rate)}, measured for"
+            f" {format_duration(self.seconds)}. Cap: {cap}; wal_keep_size:"
+            f" {format_bytes(self.keep_size)}; size of pg_wal:"
+            f" {format_bytes(self.wal_bytes)}; free on its volume: {free}.\nThe times are"
+            " those of a slot that keeps all WAL from now on, as it does when its standby is"
+            " away."
         )
 
     def checks(self, journal: Journal, *, least_hours: float = 24.0) -> Checks:
-        """Return what limits the WAL kept back, and for how long a standby may be away; all of it is advice."""
+        """Check the limits of the WAL that slots keep, and how long a standby may be away; all are advice."""
         items = [*self._limit_checks(), *(c for slot in self.slots for c in self._checks(slot, least_hours))]
         return Checks.of(f"WAL that {self.server} keeps", items, journal)
 
@@ -164,12 +169,13 @@ class Retention(Displayable):
             return
         need = self.cap + self.max_wal_size
         yield Check(
-            "the cap acts before the volume is full",
+            "the cap is reached before the volume is full",
             need <= self.full_at,
-            f"room for {format_bytes(self.full_at)} of WAL, as df sees the whole file system",
+            f"room for {format_bytes(self.full_at)} of WAL, by df of the whole file system",
             f"{format_bytes(need)} (cap and max_wal_size)",
-            "Lower max_slot_wal_keep_size, or enlarge the volume: a full volume stops the primary. A volume"
-            " that shares a file system (hostPath, local-path, the rehearsal's) may have been promised less.",
+            "Lower max_slot_wal_keep_size, or enlarge the volume: a full volume stops the"
+            " primary. A volume that shares a file system (hostPath, local-path, the"
+            " rehearsal's) may really have less.",
             advice=True,
         )
 
@@ -180,9 +186,10 @@ class Retention(Displayable):
             kept,
             slot.wal_status or "not reserved",
             "reserved or extended",
-            "Lost: let the standby catch up from an archive (restore_command), or drop the slot and take a"
-            " new base backup (03). Unreserved: the standby must catch up before the next checkpoint; then"
-            " the slot is reserved again. Not reserved: nobody has used it yet.",
+            "If lost: let the standby catch up from an archive (restore_command), or drop"
+            " the slot and take a new base backup (03). If unreserved: the standby must"
+            " catch up before the next checkpoint; then the slot is reserved again. If not"
+            " reserved: it has not been used yet.",
             advice=True,
         )
         age = slot.xmin_age or 0
@@ -191,7 +198,8 @@ class Retention(Displayable):
             age < XMIN_AGE,
             age,
             f"below {XMIN_AGE:,} transactions",
-            "Vacuum can remove nothing newer: see hot_standby_feedback, and whether the standby still lives.",
+            "Vacuum can remove nothing newer: check hot_standby_feedback, and whether the"
+            " standby is still running.",
             advice=True,
         )
         ends = [end for end in (self.until_cap(slot), self.until_full(slot)) if end is not None]
@@ -201,13 +209,13 @@ class Retention(Displayable):
                 min(ends) >= least_hours * 3600,
                 about(min(ends)),
                 f"at least {least_hours:g} h at the present rate",
-                "Raise the cap or the volume, or be quicker to bring a standby back.",
+                "Raise the cap or enlarge the volume, or be ready to restore a standby sooner.",
                 advice=True,
             )
 
 
 def about(seconds: float | None) -> str:
-    """Return a time to come, no more exact than a rate of some seconds makes it: about 14 days, about 3 hours."""
+    """Return a future time as exact as a rate measured over seconds allows: about 14 days, about 3 hours."""
     if seconds is None:
         return format_duration(None)
     for size, name in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
@@ -221,7 +229,7 @@ def _rate(rate: float) -> str:
 
 
 def measure_retention(server: Server, *, seconds: float = 10.0) -> Retention:
-    """Look twice, `seconds` apart (0.1 to 3600): what each slot keeps, the rate of WAL, and the limits.
+    """Measure twice, `seconds` apart (0.1 to 3600): what each slot keeps, the rate of WAL, and the limits.
 
     Needs pg_monitor or superuser. Source: pg_replication_slots, pg_ls_waldir(), df in the container. An
     absent server keeps nothing. Raises ParameterError, QueryFailed, ExecFailed.
@@ -238,7 +246,7 @@ def measure_retention(server: Server, *, seconds: float = 10.0) -> Retention:
 
 
 def between(name: str, before: Rows, after: Rows, seconds: float, space: Space | None) -> Retention:
-    """Return what two looks, `seconds` apart, amount to."""
+    """Return the retention from two measurements, `seconds` apart."""
     now = after[0]
     earlier = {row["name"]: row["retained"] for row in before}
     return Retention(
@@ -274,7 +282,7 @@ def wal_space(server: Server) -> Space | None:
 
 
 def _let_pass(seconds: float) -> None:
-    """The time that is measured, with what is left of it shown."""
+    """Wait for the measured time, and show how much is left."""
     progress, pause, end = Progress("measuring the rate of WAL"), Event(), monotonic() + seconds
     while (left := end - monotonic()) > 0:
         if seconds > SHOWN_AFTER:

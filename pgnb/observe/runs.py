@@ -1,4 +1,4 @@
-"""Two recordings side by side: what became better, what worse."""
+"""Compare two recordings: what became better, what worse."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _COMPARED = (
 )
 _LESS_IS_BETTER = ("behind", "age", "write_seconds", "flush_seconds", "replay_seconds", "retained")
 _SAME = 0.2
-"""A change within this share says nothing."""
+"""A relative change below this is not reported."""
 _NOISE = {"bytes": 8192.0, "seconds": 0.1}
-"""What is below on both sides is no change, whatever its share."""
+"""If both values are below this, there is no change."""
 _SYSTEM = ("kubeconfig", "context", "namespace", "primary_selector")
 LAST = "last"
 
@@ -74,13 +74,13 @@ def _changed(then: float | None, now: float | None, measure: str) -> Cell:
 
 
 def compare_runs(now: Recording, earlier: str) -> RunComparison:
-    """This recording beside an earlier one: a file of samples, a record's folder, `last`, or "" for none.
+    """Compare this recording with an earlier one: a samples file, a record's folder, `last`, or "".
 
-    `last` is the newest one of the same system in the folder that this run's record is in. Raises
-    ParameterError for a path without samples.
+    `last` is the newest one of the same system in the folder of this run's record. Raises ParameterError for
+    a path without samples.
     """
     if not earlier:
-        return RunComparison(None, now, "No earlier run was named.")
+        return RunComparison(None, now, "No earlier run was given.")
     path = _last(now) if earlier == LAST else _named(earlier)
     if path is None:
         return RunComparison(None, now, "There is no earlier run with samples to compare with.")
@@ -94,7 +94,7 @@ def _named(text: str) -> Path:
         raise ParameterError(
             "there are no samples to compare with",
             found=str(found),
-            remedy=f"compare_with takes a {FILE}, a record's folder, {LAST!r}, or nothing.",
+            remedy=f"Set compare_with to a {FILE}, a record's folder, {LAST!r}, or nothing.",
         )
     return found
 
@@ -113,10 +113,10 @@ def _last(now: Recording) -> Path | None:
 
 
 def _system_of(record: Path) -> tuple[object, ...] | None:
-    """By which parameters a record's run found its servers; None for a folder that is no record."""
+    """Return the parameters by which a record's run found its servers; None for a folder without a record."""
     try:
         parameters = json.loads((record / "record.json").read_text(encoding="utf-8"))["parameters"]
         return tuple(parameters.get(name) for name in _SYSTEM)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # Samples may lie anywhere; only those in a record can be told to be of the same system.
+        # Samples may be anywhere; only for those in a record the system is known.
         return None

@@ -12,18 +12,18 @@ from pgnb.core.private import private_opener
 from pgnb.observe.recording import MEASURES, Recording, Values
 
 FILE = "samples.csv"
-"""The name that a run's samples have in its record's folder."""
+"""The name of a run's samples in its record's folder."""
 
 
 def target_of(path: str, journal: Journal) -> Path | None:
-    """Return where a run's samples go: the path, else beside its record, else nowhere."""
+    """Return where a run's samples are stored: the path, else beside its record, else None."""
     if path:
         return Path(path).expanduser()
     return journal.path.parent / FILE if journal.path else None
 
 
 def write_samples(recording: Recording, path: Path) -> None:
-    """Store a recording; the file is whole at any time. Raises ParameterError where it cannot be written."""
+    """Store a recording; the file is complete at any time. Raises ParameterError if it cannot be written."""
     part = path.with_name(f"{path.name}.part")
     keys = list(recording.columns)
     try:
@@ -38,12 +38,12 @@ def write_samples(recording: Recording, path: Path) -> None:
         raise ParameterError(
             f"the samples cannot be stored as {path}",
             found=error.strerror or str(error),
-            remedy="Name a file in a folder that is there by samples_file.",
+            remedy="Set samples_file to a file in an existing folder.",
         ) from error
 
 
 def read_samples(path: Path) -> Recording:
-    """Return a recording from its file. Raises ParameterError for a file that is none."""
+    """Return a recording from its file. Raises ParameterError for another file."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             header, *lines = list(csv.reader(file))
@@ -58,7 +58,7 @@ def read_samples(path: Path) -> Recording:
         raise ParameterError(
             f"{path} cannot be read as samples",
             found=str(error),
-            remedy=f"Name the {FILE} of a run of 10_monitoring.",
+            remedy=f"Give the {FILE} of a run of 10_monitoring.",
         ) from error
     interval = times[1] - times[0] if len(times) > 1 else 0.0
     primary = next((subject for subject, measure in keys if measure == "wal_rate"), "")

@@ -1,4 +1,4 @@
-"""Sampling lag: every server is watched by itself, so that none holds up another."""
+"""Sample lag: every server is polled by itself, so that none delays another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pgnb.postgres import Server
 from pgnb.postgres.session import Row
 
 _FIRST_SAMPLE = 15.0
-"""Seconds for the first look, which may have to open the way to the pod."""
+"""Seconds for the first sample, which may have to open the connection to the pod."""
 _FROM_PRIMARY = (
     "sent",
     "write",
@@ -34,14 +34,14 @@ _FROM_PRIMARY = (
 
 
 class LagSampler:
-    """Samples the lag of every standby of a primary, `hz` times a second, while the block runs.
+    """Sample the lag of every standby of a primary, `hz` times a second, while the block runs.
 
         with LagSampler(primary, [standby]) as sampler:
             with sampler.span("load"):
                 run_load(…)
         sampler.samples()
 
-    The primary is asked for what it knows of its standbys and slots; each standby in `standbys`, for itself.
+    The primary is asked about its standbys and slots; each standby in `standbys` about itself.
     Needs pg_monitor or superuser. Source: pg_stat_replication, pg_replication_slots, pg_stat_wal_receiver.
     """
 
@@ -62,7 +62,7 @@ class LagSampler:
         return Poller(server, query, self.hz, self.began, self._stop)
 
     def __enter__(self) -> LagSampler:
-        """Begin, and return when each server that is there has been looked at once."""
+        """Start, and return when each present server has been sampled once."""
         present = [poller for poller in self._pollers if poller.server.present]
         for poller in present:
             poller.start()
@@ -83,17 +83,17 @@ class LagSampler:
 
     @property
     def names(self) -> dict[str, str]:
-        """The standbys seen until now: what their rows are known by (`key_of`), and their names."""
+        """The standbys seen so far: the key of their rows (`key_of`), and their names."""
         return names_of(merge_pending_slots(self._primary.samples))
 
     @property
     def positions(self) -> list[tuple[float, int]]:
-        """Where the primary's WAL was: seconds since the beginning, bytes."""
+        """The primary's WAL position: seconds since the beginning, bytes."""
         return [(sample.at, sample.rows[0]["position"]) for sample in list(self._primary.samples)]
 
     @contextmanager
     def span(self, label: str) -> Iterator[None]:
-        """Name the time that the block takes, to be marked in the plot."""
+        """Name the time of the block, to be marked in the plot."""
         start = monotonic() - self.began
         try:
             yield
@@ -101,14 +101,14 @@ class LagSampler:
             self._spans.append(Span(label, start, monotonic() - self.began))
 
     def wait_recovery(self, timeout: float = 60.0) -> None:
-        """Sample on until every standby that is connected has replayed what the last span left to replay.
+        """Continue sampling until every connected standby has replayed what the last span wrote.
 
-        When that takes longer than `timeout` seconds it is what the samples say, and no error.
+        If that takes longer than `timeout` seconds, the samples show it; it is not an error.
         """
         ended = self._spans[-1].end if self._spans else monotonic() - self.began
-        with suppress(DeadlineExceeded):  # The samples tell of it: "not caught up".
+        with suppress(DeadlineExceeded):  # The samples show it: "not caught up".
             wait_until(
-                "the standbys' recovery, as it is sampled",
+                "the standbys to catch up while sampling",
                 lambda: [
                     one for one in self.samples().series if one.samples[-1:] and one.samples[-1].connected
                 ],
@@ -118,7 +118,7 @@ class LagSampler:
             )
 
     def samples(self) -> LagSamples:
-        """Return what was seen until now."""
+        """Return the samples so far."""
         return LagSamples(
             series=merge(self._primary.samples, [poller.samples for poller in self._standbys], self.hz),
             spans=tuple(self._spans),
@@ -132,10 +132,10 @@ class LagSampler:
 def merge(
     primary: Sequence[Sample], standbys: Sequence[Sequence[Sample]], hz: float
 ) -> tuple[LagSeries, ...]:
-    """Samples of each standby from what the primary and the standbys said at about the same time.
+    """Return the samples of each standby from answers of the primary and the standbys at about the same time.
 
-    A standby is known by its slot, or, where it has none, by its application_name; a look of its own counts
-    when it is not further away in time than one and a half ticks.
+    A standby is identified by its slot, or, without one, by its application_name; its own answer counts if it
+    is at most one and a half ticks away.
     """
     primary = merge_pending_slots(primary)
     names = names_of(primary)
@@ -146,7 +146,10 @@ def merge(
 
 
 def merge_pending_slots(primary: Sequence[Sample]) -> list[Sample]:
-    """Return the looks, with a walsender that has not taken its slot yet put to that slot: it is one standby."""
+    """Merge a walsender that has not acquired its slot yet with that slot's row.
+
+    Both belong to one standby.
+    """
     rows = [row for sample in primary for row in sample.rows]
     owners = {row["slot_name"]: row["application_name"] for row in rows if row["slot_name"] and row["state"]}
     return [replace(sample, rows=list(_joined(sample.rows, owners))) for sample in primary]
@@ -165,7 +168,7 @@ def _joined(rows: Sequence[Row], owners: Mapping[str, str]) -> Iterator[Row]:
 
 
 def names_of(primary: Sequence[Sample]) -> dict[str, str]:
-    """Return each standby's key, with the name that a reader knows it by: its application_name, or its slot's."""
+    """Return each standby's key, with its name for a reader: its application_name, or its slot's."""
     names: dict[str, str] = {}
     for row in (row for sample in primary for row in sample.rows):
         if key := key_of(row):
@@ -174,7 +177,7 @@ def names_of(primary: Sequence[Sample]) -> dict[str, str]:
 
 
 def key_of(row: Row) -> str:
-    """Return what a standby's rows are known by on both sides: its slot, or, where it has none, its name."""
+    """Return the key of a standby's rows on both sides: its slot, or, without one, its application_name."""
     return str(row["slot_name"] or row["application_name"] or "")
 
 

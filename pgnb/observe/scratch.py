@@ -1,7 +1,7 @@
-"""A scratch database: made to write test rows into, known by its comment, dropped at the end.
+"""A scratch database: created to write test rows, recognized by its comment, dropped at the end.
 
-Only a database that carries the comment (or has none, and a name of pgnb's own) is ever dropped, so that a
-parameter that names a real one does no harm; one that a killed run left behind is taken over by the next.
+Only a database that has the comment (or no comment, and a name reserved for pgnb) is ever dropped, so that a
+parameter with the name of a real one does no harm; one that a killed run left is reused by the next.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _LONGEST_NAME = 63
 
 @dataclass(frozen=True)
 class Scratch:
-    """A scratch database with one table, `id`, `data` and `created_at`, as the procedure's section 4 has it.
+    """A scratch database with one table, `id`, `data` and `created_at`, as in the procedure's section 4.
 
-    As a context manager it makes the database and drops it at the end of the block, unless `keep`.
+    As a context manager it creates the database and drops it at the end of the block, unless `keep`.
     """
 
     server: Server = field(repr=False)
@@ -37,22 +37,22 @@ class Scratch:
         for label, value in (("database", self.database), ("table", self.table)):
             if not 0 < len(value.encode()) <= _LONGEST_NAME:
                 raise ParameterError(
-                    f"not a name for a scratch {label}: {value!r}",
+                    f"not a valid name for a scratch {label}: {value!r}",
                     found=f"{len(value.encode())} bytes",
-                    remedy=f"A name has 1 to {_LONGEST_NAME} bytes; the server would cut a longer one.",
+                    remedy=f"Use 1 to {_LONGEST_NAME} bytes, because the server would cut a longer name.",
                 )
 
     def plan_create(self) -> Change:
-        """Return a plan that makes the database and the table; nothing to do when both are there.
+        """Return a plan that creates the database and the table; nothing to do if both exist.
 
-        Raises GateClosed when there is a database of that name that is no scratch database.
+        Raises GateClosed if a database of that name is not a scratch database.
         """
         comment = self._comment()
         if comment is not None and comment != SCRATCH:
             raise GateClosed(
                 f"{self.database} is not a scratch database; nothing is written into it",
                 found=f"its comment: {comment or 'none'}",
-                remedy="Choose a name that no database has yet.",
+                remedy="Choose a name that no database has.",
             )
         steps = [] if comment else [self._step(f"CREATE DATABASE {self.database}", self._create_database)]
         steps += (
@@ -72,41 +72,41 @@ class Scratch:
         )
 
     def plan_drop(self) -> Change:
-        """Return a plan that drops the database with what is in it; nothing to do with `keep`, or without one."""
+        """Return a plan that drops the database; nothing to do with `keep`, or without a database."""
         title, comment = f"drop scratch database {self.database}", self._comment()
         if self.keep or comment is None:
-            note = "kept, as asked" if self.keep and comment else "There is no such database."
+            note = "kept, as requested" if self.keep and comment else "There is no such database."
             return Change(title, self.server.journal, note=note)
         if comment != SCRATCH:
             raise GateClosed(
                 f"{self.database} is not a scratch database; it is not dropped",
                 found=f"its comment: {comment or 'none'}",
-                remedy="Drop it by hand if it really may go.",
+                remedy="Drop it by hand if you are sure.",
             )
         step = self._step(f"DROP DATABASE {self.database}", self._drop_database)
         return Change(title, self.server.journal, f"database {self.database}", "", [step])
 
     def drop_left(self) -> None:
-        """Drop it where a run that was killed left it behind: it is there, and no client is in it."""
+        """Drop the database if a killed run left it: it exists, and no client is connected to it."""
         state = None if self.server.facts.in_recovery else self._state()
         if state and not state["clients"] and self._comment() == SCRATCH:
             self.plan_drop().apply()
 
     def insert(self, *values: str) -> Rows:
-        """Insert rows, each in its own transaction, journalled; the new rows, none in a plan-only run."""
+        """Insert rows, each in its own transaction, journalled; return them, none in a plan-only run."""
         if self.server.journal.dry_run:
             return Rows()
         return Rows([row for value in values for row in self._insert(value)], ("id", "data", "created_at"))
 
     def rows(self, server: Server, limit: int = 20) -> Rows:
-        """Return the newest rows of the table as a server has them: `server` may be a standby."""
+        """Return the newest rows of the table on a server; `server` may be a standby."""
         if self.server.journal.dry_run and self._comment() is None:
             return Rows()
         query = compose("SELECT * FROM {} ORDER BY id DESC LIMIT {}", identifier("public", self.table), limit)
         return server.query(query, database=self.database)
 
     def same_rows(self, *standbys: Server) -> Checks:
-        """Return whether each standby reads the same newest rows as the primary, for `verify`."""
+        """Check that each standby has the same newest rows as the primary, for `verify`."""
         wanted = self.rows(self.server)
         items = [
             Check(
@@ -114,7 +114,7 @@ class Scratch:
                 (found := self.rows(standby)) == wanted,
                 _row_words(found),
                 _row_words(wanted),
-                "Wait for a marker first; then look at 08.",
+                "Wait for a marker first; then see 08.",
             )
             for standby in standbys
         ]
@@ -130,9 +130,9 @@ class Scratch:
         self.plan_drop().apply()
 
     def _comment(self) -> str | None:
-        """Return the database's comment, "" without one; None when the database is not there.
+        """Return the database's comment, "" without one; None if the database does not exist.
 
-        One that was killed on the way to its comment counts as commented.
+        A run that was killed before it set the comment counts as having set it.
         """
         state = self._state()
         if state is None:
@@ -160,7 +160,7 @@ class Scratch:
         return Step(self.server.name, what, carry_out, journalled=True)
 
     def _create_database(self) -> None:
-        # template0: template1 refuses to be copied while anybody is connected to it.
+        # template0, because template1 cannot be copied while anybody is connected to it.
         statement = compose("CREATE DATABASE {} TEMPLATE template0", identifier(self.database))
         self._execute(statement, f"CREATE DATABASE {self.database}")
         statement = compose("COMMENT ON DATABASE {} IS {}", identifier(self.database), SCRATCH)
@@ -175,7 +175,8 @@ class Scratch:
         self.change(statement, f"CREATE TABLE {self.table}")
 
     def _drop_database(self) -> None:
-        # Our own session in it is kept for the next cell; ended by FORCE, it would fail the next statement.
+        # Close our own session in it, which is kept for the next cell: ended by FORCE, it would fail the next
+        # statement.
         self.server.session(self.database).close()
         statement = compose("DROP DATABASE {} WITH (FORCE)", identifier(self.database))
         self._execute(statement, f"DROP DATABASE {self.database}", removes=True)
@@ -187,7 +188,10 @@ class Scratch:
         return self.change(statement, f"INSERT INTO {self.database}: {self.table}")
 
     def change(self, statement: Statement, what: str) -> Rows:
-        """Change something in the scratch database; it counts as no change once the database is dropped."""
+        """Change something in the scratch database.
+
+        It does not count as a change once the database is dropped.
+        """
         with self.server.journal.temporary(temporary_database(self.database)):
             return self.server.execute(statement, database=self.database, what=what)
 

@@ -1,4 +1,4 @@
-"""Who sends WAL to whom: servers, what connects them, slots that nobody uses, clients that nobody named."""
+"""The topology: servers, the connections between them, unused slots, unknown clients."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Node:
-    """A server. `role` is primary, standby, or "not there" for one that was looked for and not found.
+    """A server. `role` is primary, standby, or "not there" for one that was not found.
 
-    `trouble` says what is wrong with it as it is; `source` is whom a standby says that it receives from.
+    `trouble` says what is wrong with it; `source` is the server from which a standby says that it receives.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Node:
     source: str = ""
     receiver: str = ""
     slot: str = ""
-    """The primary_slot_name that a standby is set to."""
+    """The primary_slot_name of a standby."""
     replayed: int | None = None
     trouble: str = ""
 
@@ -44,7 +44,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Link:
-    """A walsender, or a slot without one. `target` is a node's name, or empty when it is none of them.
+    """A walsender, or a slot without one. `target` is a node's name, or "" for an unknown one.
 
     `behind` is in bytes, `seconds` the primary's replay_lag (None: idle), `retained` what the slot keeps.
     """
@@ -68,13 +68,13 @@ class Link:
 
     @property
     def unused_slot(self) -> bool:
-        """Whether this is a slot that keeps WAL for nobody."""
+        """Whether this is a slot without a consumer that keeps WAL."""
         return bool(self.slot) and not self.state
 
 
 @dataclass(frozen=True, repr=False)
 class Topology(Displayable):
-    """The servers and what connects them, as they were when it was looked."""
+    """The servers and their connections at one moment."""
 
     place: str
     nodes: tuple[Node, ...]
@@ -86,17 +86,17 @@ class Topology(Displayable):
 
     @property
     def primaries(self) -> tuple[Node, ...]:
-        """The servers that take writes: one, unless something is very wrong."""
+        """The servers that accept writes: one, unless something is very wrong."""
         return tuple(node for node in self.nodes if node.role == "primary")
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """What is wrong, one sentence each."""
+        """The problems, one sentence each."""
         return (*_wrong_servers(self), *_wrong_links(self))
 
     @property
     def finding(self) -> str:
-        """The state in one sentence: what is wrong, or who follows whom."""
+        """The state in one sentence: the first problem, or who follows whom."""
         if self.troubles:
             more = f" (and {len(self.troubles) - 1} more)" if len(self.troubles) > 1 else ""
             return f"{self.troubles[0]}{more}"
@@ -130,10 +130,10 @@ class Topology(Displayable):
 
 
 def topology(cluster: Cluster | None, servers: Sequence[Server]) -> Topology:
-    """Look at the servers, the primary's walsenders and its slots; one query a server.
+    """Read the servers, the primary's walsenders and its slots; one query a server.
 
-    A server that cannot be asked becomes a node with its trouble, not an error: this is where one begins when
-    something is wrong. Source: pg_stat_replication, pg_replication_slots, pg_stat_wal_receiver.
+    A server that does not answer becomes a node with its problem, not an error, because this is the first
+    step of troubleshooting. Source: pg_stat_replication, pg_replication_slots, pg_stat_wal_receiver.
     """
     looks = [_look(server) for server in servers]
     nodes = tuple(look[0] for look in looks)
@@ -171,7 +171,7 @@ def _look(server: Server) -> tuple[Node, list[Row]]:
 
 
 def _place(server: Server) -> tuple[str, str]:
-    """Address and node of the server's pod; of one that was reached directly, its address."""
+    """Return address and node of the server's pod."""
     try:
         return server.pod.ip, server.pod.node
     except PgnbError:
@@ -201,7 +201,7 @@ def _links(node: Node, rows: Sequence[Row], nodes: Sequence[Node]) -> list[Link]
 def _target(row: Row, sender: Node, nodes: Sequence[Node]) -> str:
     """Return the standby at the other end: of this primary's copies the one at the walsender's address.
 
-    Where addresses are translated on the way, or several share one, the slot that it is set to decides.
+    If addresses are translated on the way, or several share one, the standby's primary_slot_name decides.
     """
     if not row["pid"]:
         return ""
@@ -213,7 +213,7 @@ def _target(row: Row, sender: Node, nodes: Sequence[Node]) -> str:
 
 
 def _named(nodes: Sequence[Node], links: Sequence[Link]) -> tuple[Node, ...]:
-    """Return a standby that nobody sends to says so."""
+    """Return the nodes, with a problem for a standby that nobody sends to."""
     fed = {link.target for link in links}
     lonely = "no server here sends to it"
     return tuple(
@@ -223,8 +223,8 @@ def _named(nodes: Sequence[Node], links: Sequence[Link]) -> tuple[Node, ...]:
 
 
 def _wrong_servers(topology: Topology) -> list[str]:
-    wrong = [f"{len(topology.primaries)} servers take writes"] if len(topology.primaries) > 1 else []
-    wrong += ["No server takes writes"] if topology.nodes and not topology.primaries else []
+    wrong = [f"{len(topology.primaries)} servers accept writes"] if len(topology.primaries) > 1 else []
+    wrong += ["No server accepts writes"] if topology.nodes and not topology.primaries else []
     known = {node.system_identifier for node in topology.nodes if node.system_identifier}
     wrong += (
         ["The servers are not copies of one another (system identifiers differ)"] if len(known) > 1 else []
@@ -239,7 +239,7 @@ def _wrong_links(topology: Topology) -> list[str]:
         if link.wal_status in ("unreserved", "lost"):
             wrong.append(f"Slot {link.slot} is {link.wal_status}")
         elif link.unused_slot:
-            wrong.append(f"Slot {link.slot} keeps {format_bytes(link.retained)} of WAL for nobody")
+            wrong.append(f"Slot {link.slot} keeps {format_bytes(link.retained)} of WAL without a consumer")
         if target and source and target.timeline != source.timeline:
             wrong.append(
                 f"{target.name} is on timeline {target.timeline}, {source.name} on {source.timeline}"
@@ -266,7 +266,7 @@ def _sender(topology: Topology, node: Node) -> str | Cell:
 
 
 def words(link: Link) -> str:
-    """Return a link's state in words: bytes and seconds by their units, idle as idle."""
+    """Return a link's state as text: bytes and seconds with their units, idle as idle."""
     if link.unused_slot:
         return (
             f"slot {link.slot}: unused, keeps {format_bytes(link.retained)} ({link.wal_status or 'no WAL'})"

@@ -1,4 +1,4 @@
-"""How sampling shows itself: a plot that grows in JupyterLab, one line elsewhere."""
+"""Display of sampling: a plot that grows in JupyterLab, one line elsewhere."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _SHARE = 5
 
 
 class View(Protocol):
-    """Shows a recording while it grows; `every` is how many seconds should pass between two looks."""
+    """Shows a recording while it grows; `every` is how many seconds should pass between two updates."""
 
     every: float
 
     def show(self, recording: Recording) -> None:
-        """Show what there is by now."""
+        """Show the recording so far."""
 
     def close(self, seconds: float) -> None:
-        """Leave one line in its place."""
+        """Replace it by one line."""
 
 
 def view_for(seconds: float, limits: Limits, *, headless: bool) -> View:
-    """Return the view that suits: nobody looks at a plot that grows in a run without a reader."""
+    """Return the view for this kind of run: a growing plot only if a person may watch it."""
     return _Line(seconds) if headless or not in_notebook() else _Growing(limits)
 
 

@@ -1,4 +1,4 @@
-"""What a client that keeps writing was told: acknowledged commits, and how long writing stood still."""
+"""The log of a writing client: acknowledged commits, and the gaps between them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _ID = re.compile(r"\d+\Z")
 _DUPLICATE = "duplicate key value violates unique constraint"
 _SHOWN = 5
 _STILL_WRITING = 2.0
-"""Seconds without an acknowledged row, at the end, after which the client counts as standing still."""
+"""Seconds without an acknowledged row, at the end, after which the client counts as stopped."""
 
 
 @dataclass(frozen=True, repr=False)
 class WriteLog(Displayable):
-    """What the client was told between `since` (or its beginning) and `asked`.
+    """What the client printed between `since` (or its beginning) and `asked`.
 
-    `ids` and `times` belong together, in order of time; times are those at which the node took the line.
-    `words` are the last lines that were no id: what psql said when it lost its server. `duplicates` is how
-    often a key that the server gave out was there already, as by a sequence that was left behind. `refused`
-    are the times at which the server refused the client or was lost to it. `meter` is what an idle process
-    beside the client saw of the machine.
+    `ids` and `times` belong together, in order of time; times are the node's time stamps of the lines.
+    `summary` are the last lines that are not ids: psql's messages. `duplicates` is how often a key of the
+    server's sequence already existed, as after a sequence that was not advanced. `refused` are the times at
+    which the server refused the client or the connection was lost. `meter` measures the machine by an idle
+    process beside the client.
     """
 
     name: str
@@ -45,12 +45,12 @@ class WriteLog(Displayable):
 
     @property
     def acknowledged(self) -> int:
-        """How many commits the client was told of."""
+        """Number of acknowledged commits."""
         return len(self.ids)
 
     @cached_property
     def gaps(self) -> tuple[Gap, ...]:
-        """The times between one acknowledged commit and the next, and the one that lasts still."""
+        """The times between one acknowledged commit and the next, and the one that still lasts."""
         between = [Gap(start, end) for start, end in pairwise(self.times)]
         waiting = [Gap(self.times[-1], self.asked)] if self.times and self._stands_still else []
         return (*between, *waiting)
@@ -73,7 +73,7 @@ class WriteLog(Displayable):
     def finding(self) -> str:
         """What happened to the client, in one sentence."""
         if self.longest is None:
-            return f"{self.name}: acknowledged rows: {self.acknowledged}, too few to speak of gaps"
+            return f"{self.name}: acknowledged rows: {self.acknowledged}, too few to measure gaps"
         where = f"at {self.longest.start:%H:%M:%S} UTC"
         stands = self._stands_still and self.longest.end == self.asked
         when = f"since {self.longest.start:%H:%M:%S} UTC, still" if stands else where
@@ -83,7 +83,7 @@ class WriteLog(Displayable):
 
     @property
     def table(self) -> Table:
-        """The numbers, and the longest gaps with when they were."""
+        """The numbers, and the longest gaps with their times."""
         facts: dict[str, object] = {"rows acknowledged": self.acknowledged}
         if self.times:
             facts["from"], facts["to"] = self.times[0], self.times[-1]
@@ -97,7 +97,7 @@ class WriteLog(Displayable):
 
     @property
     def machine(self) -> str:
-        """What the machine did meanwhile, in words."""
+        """The machine's delays, as text."""
         late = self.meter.longest
         if not self.meter.ran:
             return "not measured: no idle process beside the client"
@@ -108,43 +108,43 @@ class WriteLog(Displayable):
 
     @property
     def kept_on(self) -> Check:
-        """Whether the client was acknowledged rows, and still is at the end."""
+        """Whether rows were acknowledged, also at the end."""
         still = f", none since {self.times[-1]:%H:%M:%S} UTC" if self.times and self._stands_still else ""
         return Check(
             "the client kept writing",
             self.acknowledged > 1 and not still,
             f"{self.acknowledged:,} rows{still}",
             "2 or more, up to the end",
-            "Look at the writer's pod and its log.",
+            "Check the writer's pod and its log.",
         )
 
     @property
     def no_duplicates(self) -> Check:
-        """Whether the server gave out no key that was there already."""
+        """Whether no key of the server's sequences already existed."""
         return Check(
-            "duplicate keys that it met",
+            "duplicate keys",
             not self.duplicates,
             self.duplicates,
             0,
-            "A sequence is behind its table: set it beyond the rows.",
+            "A sequence is behind its table: set it beyond the table's largest key.",
         )
 
     def checks(self, journal: Journal, *, longest: float) -> Checks:
-        """Return whether the client kept writing, and no gap was longer than `longest` seconds."""
+        """Check that the client kept writing, and no gap was longer than `longest` seconds."""
         gap = self.longest.seconds if self.longest else float("inf")
         lasted = Check(
             "longest gap in its writes",
             gap <= longest,
             self.meter.explain(self.longest) if self.longest else "–",
             f"at most {format_duration(longest)}",
-            "See in the journal what ran at that time.",
+            "See the journal for what ran at that time.",
         )
         return Checks.of(f"Client {self.name}", [self.kept_on, lasted, self.no_duplicates], journal)
 
 
 @dataclass(frozen=True, repr=False)
 class DurabilityCheck(Displayable):
-    """Acknowledged rows looked for on a server."""
+    """Acknowledged rows searched on a server."""
 
     server: str
     acknowledged: int
@@ -152,14 +152,14 @@ class DurabilityCheck(Displayable):
 
     @property
     def check(self) -> Check:
-        """The promise: what the client was told is committed is there."""
+        """Check that every row whose COMMIT was acknowledged exists."""
         some = ", ".join(str(row) for row in self.missing[:_SHOWN])
         return Check(
             f"acknowledged rows on {self.server}",
             not self.missing,
             f"{self.acknowledged - len(self.missing):,}" + (f"; missing {some}" if some else ""),
             f"{self.acknowledged:,}",
-            "Rows that a client was told are committed are gone: keep every volume and log as it is.",
+            "Rows whose commit was acknowledged are missing: keep every volume and log unchanged.",
         )
 
     @property
@@ -173,7 +173,7 @@ class DurabilityCheck(Displayable):
 def write_log_of(
     name: str, lines: Iterable[LogLine], asked: datetime, since: datetime | None = None
 ) -> WriteLog:
-    """Return what a log says: a line that is only an id is an acknowledged commit; the rest are words."""
+    """Return a client's log: a line with only an id is an acknowledged commit; the rest is text."""
     lines = [line for line in lines if line.text.strip()]
     told = sorted(
         (line.at, int(line.text))

@@ -1,7 +1,8 @@
-"""A client in the cluster that keeps writing: what the online promise is held against.
+"""A client in the cluster that keeps writing, to check the guarantee of online changes.
 
-It runs in a pod, connects as an application does, and prints each row's id once its commit was acknowledged.
-Its log, with the node's timestamps, is the evidence; pgnb's own way into the cluster takes no part in it.
+It runs in a pod, connects as an application does, and prints each row's id after its commit was acknowledged.
+Its log, with the node's time stamps, is the evidence; it does not depend on pgnb's own connection to the
+cluster.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ _TABLE = """\
 CREATE TABLE IF NOT EXISTS public.heartbeat (
     id bigint PRIMARY KEY DEFAULT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
     written_at timestamptz NOT NULL DEFAULT clock_timestamp())"""
-# The time in microseconds, unlike a sequence's number, is not given out twice after a failover.
+# The time in microseconds: unlike a sequence's number, it is not used twice after a failover.
 
 
 @dataclass(frozen=True)
 class Writer:
-    """A writing client, known by its pods' label, and the table that it writes to (`id` is what it prints).
+    """A writing client, found by its pods' label, and the table that it writes to (`id` is what it prints).
 
-    `Writer(cluster, "app=sample-writer", "shop", "heartbeat")` reads a client that runs already.
+    `Writer(cluster, "app=sample-writer", "shop", "heartbeat")` reads a client that already runs.
     """
 
     cluster: Cluster = field(repr=False)
@@ -45,11 +46,13 @@ class Writer:
     column: str = "id"
     schema: str = "public"
     own: str = ""
-    """The pod's name when `start_client` made it."""
+    """The pod's name if `start_client` created it."""
 
     def report(self, since: datetime | None = None) -> WriteLog:
-        """Return what the client was told, since its beginning or since a time. Raises NotFound without a pod."""
-        asked = datetime.now(UTC)  # Before the log is read: a slow answer is no time without a row.
+        """Return the client's log, since its beginning or since a time. Raises NotFound without a pod."""
+        asked = datetime.now(
+            UTC
+        )  # Before the log is read, so that a slow answer does not count as a time without a row.
         lines = [line for pod in self._pods() for line in self._log(pod, since)]
         return write_log_of(self.selector.rpartition("=")[2], lines, asked, since)
 
@@ -58,7 +61,7 @@ class Writer:
         if not pods:
             raise NotFound(
                 f"no writing client: no pod matches {self.selector}",
-                remedy="Start one with start_client, or name the label of the client that there is.",
+                remedy="Start one with start_client, or give the label of the existing client.",
             )
         return pods
 
@@ -70,7 +73,7 @@ class Writer:
     def check_durability(
         self, server: Server, write_log: WriteLog, *, lsn: str = "", timeout: float = 60.0
     ) -> DurabilityCheck:
-        """Look for the acknowledged rows on a server; on a standby, once it has replayed up to `lsn`."""
+        """Search the acknowledged rows on a server; on a standby, after it has replayed up to `lsn`."""
         if lsn:
             wait_replayed(server, lsn, timeout)
         query = compose(
@@ -83,7 +86,7 @@ class Writer:
         return DurabilityCheck(server.name, write_log.acknowledged, [row["id"] for row in missing])
 
     def stop(self) -> None:
-        """Remove the pod that start_client made; nothing for a client that was there before."""
+        """Remove the pod that start_client created; do nothing for a client that existed before."""
         if self.own:
             self.cluster.delete("pods", self.own)
 
@@ -101,7 +104,7 @@ def start_writer(
 ) -> Writer:
     """Start a client that writes one row every `every` seconds into the scratch database.
 
-    As `start_client`, with the scratch database and its table made first.
+    As `start_client`, after creating the scratch database and its table.
     """
     make_table(scratch)
     return start_client(
@@ -130,12 +133,12 @@ def start_client(
 ) -> Writer:
     """Start a client that writes one row every `every` seconds into the database's table `heartbeat`.
 
-    `password`: `secret:NAME/KEY`, or `pod-env:NAME` that comes from a Secret; the pod takes it from there.
+    `password`: `secret:NAME/KEY`, or `pod-env:NAME` that comes from a Secret; the pod reads it from there.
     `host`: where it connects to; empty: the Service that selects the primary's pod, else the pod's address.
-    `user`: empty is the role that pgnb signs in as. `other_password`: of the same role on another server that
-    the host may lead to later. It ends by itself after `lifetime` seconds. Returns when the first row is
-    acknowledged. Raises ParameterError, PodError for a pod that cannot start, DeadlineExceeded with what the
-    client said, and GateClosed in a plan-only run.
+    `user`: empty is pgnb's own role. `other_password`: of the same role on another server that the host may
+    lead to later. It ends by itself after `lifetime` seconds. Returns when the first row is acknowledged.
+    Raises ParameterError, PodError for a pod that cannot start, DeadlineExceeded with the client's output,
+    and GateClosed in a plan-only run.
     """
     pod_name = f"{_PREFIX}-{datetime.now(UTC):%H%M%S%f}"[: len(_PREFIX) + 10]
     passwords = {"PGPASSWORD": password, "PGNB_OTHER_PASSWORD": other_password}
@@ -153,7 +156,7 @@ def start_client(
             timeout=timeout,
             every=0.2,
             describe=lambda seen: "; ".join(seen.summary) or "it starts",
-            remedy="Look at the client's words: the Service's name, pg_hba.conf, the password.",
+            remedy="See the client's output: check the Service's name, pg_hba.conf, the password.",
         )
     except BaseException:
         writer.stop()
@@ -162,7 +165,7 @@ def start_client(
 
 
 def make_table(scratch: Scratch) -> None:
-    """The scratch database with the table that the client writes to, where they are not there yet."""
+    """Create the scratch database and the client's table, if they do not exist."""
     scratch.plan_create().apply()
     scratch.change(_TABLE, "CREATE TABLE heartbeat")
 
@@ -185,7 +188,7 @@ def _spec(primary: Server, passwords: Mapping[str, str], address: tuple[str, int
 
 
 def _secret_of(reference: str, pod: Pod) -> tuple[str, str] | None:
-    """Return the Secret and its key that a password's reference leads to; None where no password is asked for."""
+    """Return the Secret and key of a password's reference; None if there is no password."""
     scheme, _, rest = reference.partition(":")
     if not reference:
         return None
@@ -196,14 +199,14 @@ def _secret_of(reference: str, pod: Pod) -> tuple[str, str] | None:
         if scheme == "pod-env" and env.name == rest and env.source.startswith("secret/"):
             return env.source.removeprefix("secret/"), env.key
     raise ParameterError(
-        "the writing client's password must stand in a Secret",
-        found="a reference that does not lead to one",
+        "the writing client's password must be in a Secret",
+        found="a reference that does not name a Secret",
         remedy="Write secret:NAME/KEY.",
     )
 
 
 def stands_in_secret(reference: str, pod: Pod) -> bool:
-    """Return whether a password's reference leads to a Secret, from which a pod can take it."""
+    """Return whether a password's reference names a Secret, which a pod can read."""
     try:
         return _secret_of(reference, pod) is not None
     except ParameterError:
@@ -211,7 +214,7 @@ def stands_in_secret(reference: str, pod: Pod) -> bool:
 
 
 def _address(primary: Server, host: str) -> tuple[str, int]:
-    """Host and port as an application would use them: a Service's own, else the server's."""
+    """Return host and port as an application would use them: a Service's own, else the server's."""
     for service in services_of(primary):
         called = str(service["metadata"]["name"])
         if host in ("", called):

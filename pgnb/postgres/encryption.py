@@ -45,11 +45,11 @@ def lacks_tls(words: str) -> bool:
 
 
 def options(host: str, libpq: int, *, encrypted: bool) -> Mapping[str, Any]:
-    """Return host and TLS options of one connection, for that libpq version; `host` may be a socket
-    directory.
+    """Return host and TLS options of one connection, for a version of libpq.
 
-    Without a verified certificate, a server that is reached directly may be another one: the password is not
-    sent to it in clear text. Raises ParameterError for an invalid mode, or one that is not possible here.
+    `host` may be a socket's directory. Without a verified certificate, a server that is reached directly may
+    be another one: the password is not sent to it in clear text. Raises ParameterError for an invalid mode,
+    or one that is not possible here.
     """
     mode = _mode()
     if host.startswith("/"):

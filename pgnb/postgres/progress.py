@@ -65,8 +65,7 @@ class Replay:
 
 
 def marker(primary: Server) -> str:
-    """Return the LSN after everything that is committed on the primary now, flushed so that standbys can
-    reach it.
+    """Return the LSN after everything that is committed on the primary now, flushed for standbys.
 
     It writes one small WAL record that changes no table; a plan-only run writes none and returns the flushed
     position. "" for an absent server. Raises WrongServer on a standby.

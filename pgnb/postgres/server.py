@@ -144,9 +144,7 @@ class Server:
         statement_timeout: float | None = None,
         lock_timeout: float | None = None,
     ) -> Iterator[Session]:
-        """Open a session of its own for the block: for load, sampling and long statements (timeout 0: no
-        limit).
-        """
+        """Open a session of its own for the block: load, sampling, long statements (timeout 0: no limit)."""
         own = self.login
         login = replace(
             own,

@@ -1,6 +1,4 @@
-"""Services of a server: by which name and port clients and standbys reach it, and how its selector is
-switched to another server.
-"""
+"""Services of a server: how clients and standbys reach it, and switching one to another server."""
 
 from __future__ import annotations
 

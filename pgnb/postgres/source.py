@@ -1,6 +1,4 @@
-"""The source of another server's data: address, role and Secret, as in primary_conninfo and a subscription's
-conninfo, never a password.
-"""
+"""The source of another server's data: address, role and Secret, never a password."""
 
 from __future__ import annotations
 

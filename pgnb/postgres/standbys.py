@@ -24,8 +24,7 @@ def find_standbys(
     password: str = "",
     at_least: int = 1,
 ) -> tuple[Server, ...]:
-    """Return the servers in the Ready pods of a selector: Deployments of one pod each, or a StatefulSet's
-    pods.
+    """Return the servers in the Ready pods of a selector: of Deployments, or of a StatefulSet.
 
     Raises PodError if there are fewer than `at_least`, and as `find_server` does for each of them.
     """

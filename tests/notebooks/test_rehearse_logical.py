@@ -33,7 +33,7 @@ def test_section_12_is_practised_from_the_first_check_to_the_way_back(
     found = re.findall(r"found   ([\d,]+) on", result.output)
     assert len(acknowledged) == 2
     assert found == [count for count in acknowledged for _ in range(2)]
-    assert result.output.count("keys    no duplicates met") == 2
+    assert result.output.count("keys    no duplicates") == 2
     assert "guarantee kept: no acknowledged row is missing" in result.output
     assert (tmp_path / "index.html").exists()
     assert lifecycle.status("practice", state_home=state_home) is None

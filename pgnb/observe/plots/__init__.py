@@ -1,4 +1,4 @@
-"""Values to figures, without I/O: each plot's title states what it shows."""
+"""Plot values as figures, without I/O: each plot's title is its finding."""
 
 from pgnb.observe.plots.counts import counts
 from pgnb.observe.plots.gaps import gaps

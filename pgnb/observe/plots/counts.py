@@ -1,4 +1,4 @@
-"""Row counts of both sides: what differs stands at the top in red; what agrees is calm."""
+"""Row counts of both sides: tables that differ are at the top, in red."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pgnb.observe.plots import style
 _MOST_ROWS = 30
 _NAME_LIMIT = 38
 _LINEAR_UP_TO = 50
-"""Where the largest table has more times the rows of the smallest, bars are drawn on a logarithmic scale."""
+"""If the largest table has more than so many times the rows of the smallest, the scale is logarithmic."""
 _PRIMARY, _FAULT, _UNREAD = style.BLUE, style.VERMILLION, style.DIM
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of the plot: one table, or the tables of a database that need none of their own."""
+    """A line of the plot: one table, or the other tables of a database together."""
 
     label: str
     primary: tuple[int, int]
@@ -32,10 +32,10 @@ class _Row:
 
 
 def counts(comparison: Comparison) -> style.Plot:
-    """Return a bar for each table's rows on the primary, a mark for the standby's; a red line wherever they differ.
+    """Plot each table's rows as a bar for the primary and a mark for the standby; red if they differ.
 
-    Up to 30 tables have a line of their own: those that differ, then the largest. The others are summed up,
-    a line for each database.
+    Up to 30 tables have a line of their own: those that differ, then the largest. The others are summed up, a
+    line for each database.
     """
     rows = _rows(comparison)
     with style.figure(
@@ -57,8 +57,8 @@ def _explanation(comparison: Comparison) -> str:
         more = f" and {len(comparison.states) - 4} more" if len(comparison.states) > 4 else ""
         return f"Both sides were counted in the same state of the WAL: {at}{more}." if at else ""
     return comparison.sides.say(
-        "Clients wrote without a pause: the standby was counted between two counts of the primary,"
-        " which are the bar's dark and light ends."
+        "Clients wrote without a pause: the standby was counted between two counts of the"
+        " primary, which are the bar's dark and light ends."
     )
 
 
@@ -82,7 +82,7 @@ def _row(table: TableCount, several: bool, sides: Sides) -> _Row:
     label = style.drawable(style.shortened(name, _NAME_LIMIT))
     bounds, standby = table.bounds or (0, 0), table.standby or 0
     if table.unreadable:
-        return _Row(label, (0, 0), 0, "not readable for our login", _UNREAD)
+        return _Row(label, (0, 0), 0, "not readable for the login", _UNREAD)
     if table.ok:
         return _Row(label, bounds, standby, f"{standby:,}", style.INK)
     what = {"only on the primary": "not on the standby", "only on the standby": "not on the primary"}
@@ -146,7 +146,7 @@ def _scale(axes: Axes, rows: Sequence[_Row]) -> None:
 
 
 def _compact(power: int) -> str:
-    """Return a power of ten in a few letters: 100k, 1M."""
+    """Return a power of ten as a short text: 100k, 1M."""
     for unit, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if power >= unit:
             return f"{power // unit}{letter}"

@@ -26,11 +26,11 @@ def gaps(
     named: Sequence[tuple[Gap, str]] = (),
     marks: Sequence[tuple[str, datetime, datetime]] = (),
 ) -> style.Plot:
-    """One line upwards for each gap, as high as it was long (logarithmic); the longest ones are named.
+    """Plot each gap as a vertical line of its length (logarithmic); the longest ones have labels.
 
-    `allowed` draws the longest gap that was promised, in seconds; `named` are gaps with what ran then, which
-    stands below; `marks` (label, start, end) shade what ran. Dots are the times by which an idle process
-    beside the client was late: what the machine did.
+    `allowed` is the longest allowed gap, in seconds; `named` are gaps with what ran then, listed below;
+    `marks` (label, start, end) shade what ran. Dots are the delays of an idle process beside the client,
+    caused by the machine.
     """
     with style.figure(
         write_log.finding, _explanation(write_log, named), height=3.4 + 0.2 * len(named)
@@ -47,7 +47,7 @@ def gaps(
         for label, start, end in marks:
             style.shade(axes, float(date2num(start)), float(date2num(end)), label)
         if allowed is not None:
-            style.threshold(axes, allowed, f"promised: at most {format_duration(allowed)}")
+            style.threshold(axes, allowed, f"allowed: at most {format_duration(allowed)}")
         _name_longest(axes, drawn, limit)
     return plot
 
@@ -101,7 +101,7 @@ def _scales(axes: Axes, drawn: Sequence[Gap], allowed: float | None) -> None:
 
 
 def _name_longest(axes: Axes, drawn: Sequence[Gap], limit: float) -> None:
-    """The longest gap, and up to two more of those that were too long."""
+    """Label the longest gap, and up to two more that were too long."""
     longest = sorted(drawn, key=lambda gap: -gap.seconds)[:3]
     for rank, gap in enumerate(longest):
         if rank == 0 or gap.seconds > limit:

@@ -31,9 +31,9 @@ def lag(
     max_bytes: float | None = None,
     max_seconds: float | None = None,
 ) -> style.Plot:
-    """Bytes above, seconds below. One standby is shown by stage; of several, the whole lag of each.
+    """Plot bytes above, seconds below; one standby by stage, several by their whole lag.
 
-    `standby` picks one of several. `max_bytes` and `max_seconds` draw thresholds. Raises ParameterError when
+    `standby` selects one of several. `max_bytes` and `max_seconds` draw thresholds. Raises ParameterError if
     there is no standby of that name.
     """
     series = _chosen(samples, standby)
@@ -63,13 +63,11 @@ def _chosen(samples: LagSamples, standby: str) -> list[LagSeries]:
 
 def _explanation(samples: LagSamples) -> str:
     began = f"0 s is {samples.began:%Y-%m-%d %H:%M:%S} UTC; " if samples.began else ""
-    return (
-        f"{began}sampled at {samples.hz:g} Hz. A gap in a line: nothing to report (idle), or nobody to ask."
-    )
+    return f"{began}sampled at {samples.hz:g} Hz. A gap in a line: idle, or no answer."
 
 
 def _stages(axes: Axes, series: Sequence[LagSeries], samples: LagSamples) -> None:
-    """The four lags of the primary's view, each above the one before: the filled part is what it adds."""
+    """Plot the primary's four lags as stacked areas: each shows what its stage adds."""
     one = series[0]
     times, columns = _drawn(
         one, [[getattr(s, name) for s in one.samples] for name, _, _ in _STAGES], samples.hz
@@ -80,7 +78,7 @@ def _stages(axes: Axes, series: Sequence[LagSeries], samples: LagSamples) -> Non
         axes.plot(times, values, color=colour, lw=1.4, marker=_marker(values), ms=4, label=label)
         floor = values
     times, (behind,) = _drawn(one, [[sample.behind for sample in one.samples]], samples.hz)
-    axes.plot(times, behind, color=style.INK, lw=1.2, ls=":", label="missing there, by its own word")
+    axes.plot(times, behind, color=style.INK, lw=1.2, ls=":", label="missing there, as the standby says")
 
 
 def _wholes(axes: Axes, series: Sequence[LagSeries], samples: LagSamples) -> None:
@@ -92,7 +90,7 @@ def _wholes(axes: Axes, series: Sequence[LagSeries], samples: LagSamples) -> Non
 def _seconds(axes: Axes, series: Sequence[LagSeries], samples: LagSamples) -> None:
     for one, colour in zip(series, _colours(series), strict=True):
         times, (age,) = _drawn(one, [one.seconds], samples.hz)
-        label = "age of what the standby shows" if len(series) == 1 else style.drawable(one.name)
+        label = "age of the standby's state" if len(series) == 1 else style.drawable(one.name)
         axes.plot(
             times,
             age,
@@ -107,7 +105,7 @@ def _seconds(axes: Axes, series: Sequence[LagSeries], samples: LagSamples) -> No
 
 
 def _reported(axes: Axes, one: LagSeries, samples: LagSamples) -> None:
-    """The lags that pg_stat_replication gives as intervals."""
+    """Plot the lags that pg_stat_replication gives as intervals."""
     columns = [[getattr(sample, name) for sample in one.samples] for name, _ in _REPORTED]
     times, drawn = _drawn(one, columns, samples.hz)
     for (name, colour), values in zip(_REPORTED, drawn, strict=True):
@@ -149,7 +147,7 @@ def _colours(series: Sequence[LagSeries]) -> list[str]:
 
 
 def _drawn(one: LagSeries, columns: Sequence[Values], hz: float) -> tuple[list[float], list[list[float]]]:
-    """Times and values to draw: the largest of each piece, with a break where samples are missing."""
+    """Return times and values to draw: the largest of each piece, with a break where samples are missing."""
     times: list[float] = []
     drawn: list[list[float]] = [[] for _ in columns]
     for piece in style.thinned(len(one.samples)):
@@ -165,7 +163,7 @@ def _drawn(one: LagSeries, columns: Sequence[Values], hz: float) -> tuple[list[f
 
 
 def _marker(values: Sequence[float]) -> str:
-    """Return a line through one point is nothing: it needs a dot."""
+    """Return a dot as the marker for a single point, because a line through it is not visible."""
     return "o" if sum(value == value for value in values) == 1 else ""
 
 
@@ -175,7 +173,7 @@ def _top(axes: Axes) -> float:
 
 
 def _peak(axes: Axes, format_value: Callable[[float], str]) -> None:
-    """Write the largest value of the axes where it was."""
+    """Label the largest value of the axes at its time."""
     points = [
         (float(y), float(x))
         for line in axes.get_lines()

@@ -1,4 +1,4 @@
-"""A recording over time: what is missing, how old it is, WAL and checkpoints, slots, and who was there."""
+"""A recording over time: what is missing, how old it is, WAL and checkpoints, slots, and connections."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from pgnb.observe.recording import Recording, Values
 
 _STATES = (
     ("connected", "not connected", style.VERMILLION),
-    ("receiving", "receiver dead", style.ORANGE),
+    ("receiving", "receiver not running", style.ORANGE),
     ("replaying", "replay paused", style.PURPLE),
 )
 _LEAST = 0.01
-"""The share of its limit that an axis shows at least: what is far below it is to look like that."""
+"""The share of its limit that an axis shows at least, so that values far below the limit look small."""
 _CHECKPOINTS = (
-    ("checkpoints_timed", "checkpoint by the clock", style.GREEN),
+    ("checkpoints_timed", "checkpoint by time", style.GREEN),
     ("checkpoints_requested", "checkpoint by WAL or on request", style.VERMILLION),
 )
 
 
 def monitor(recording: Recording, limits: Limits) -> style.Plot:
-    """Bytes, seconds, WAL a second, WAL kept by slots, and a strip for each standby: was it there?"""
+    """Plot bytes, seconds, WAL a second, WAL kept by slots, and a strip for each standby's connection."""
     height = 8.6 + 0.28 * len(recording.standbys)
     with style.figure(recording.finding, _explanation(recording), height=height) as plot:
         if len(recording.times) < 2:
@@ -48,7 +48,7 @@ def monitor(recording: Recording, limits: Limits) -> style.Plot:
 
 def _explanation(recording: Recording) -> str:
     began = f"0 s is {recording.began:%Y-%m-%d %H:%M:%S} UTC; " if recording.began else ""
-    return f"{began}one sample every {format_duration(recording.interval)}. A gap in a line: nobody answered."
+    return f"{began}one sample every {format_duration(recording.interval)}. A gap in a line: no answer."
 
 
 def _bytes(axes: Axes, recording: Recording, measure: str, limit: float, label: str) -> None:
@@ -68,7 +68,7 @@ def _seconds(axes: Axes, recording: Recording, limit: float) -> None:
 
 
 def _wal(axes: Axes, recording: Recording) -> None:
-    """The primary's WAL as an area, each standby's replay as a line; checkpoints where they ended."""
+    """Plot the primary's WAL as an area, each standby's replay as a line, and the ends of checkpoints."""
     times, (written,) = _drawn(recording, [recording.values(recording.primary, "wal_rate")])
     axes.fill_between(times, 0, written, color=style.INK, alpha=0.12, lw=0)
     axes.plot(times, written, color=style.INK, lw=1.4, label="written")
@@ -101,7 +101,7 @@ def _lines(axes: Axes, recording: Recording, measure: str, prefix: str = "") -> 
 
 
 def _finish(axes: Axes, label: str, recording: Recording, *, named: bool) -> None:
-    """Label the axes; a standby has the same colour in each, so that one legend will do."""
+    """Label the axes; a standby has the same colour in each, so that one legend is enough."""
     axes.set_ylabel(label)
     if named and axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
@@ -111,7 +111,7 @@ def _finish(axes: Axes, label: str, recording: Recording, *, named: bool) -> Non
 
 
 def _strips(axes: Axes, recording: Recording) -> None:
-    """A bar for each standby: green while all is well, and what was wrong where it was not."""
+    """Plot a bar for each standby: green while all is well, otherwise labelled with the problem."""
     shown: set[str] = set()
     for row, name in enumerate(recording.standbys):
         label = "" if row else "streams and replays"
@@ -151,7 +151,7 @@ def _spans(recording: Recording, name: str, measure: str) -> list[tuple[float, f
 
 
 def _drawn(recording: Recording, columns: Sequence[Values]) -> tuple[list[float], list[list[float]]]:
-    """Times and values to draw: the largest of each piece, and a gap where nothing was seen."""
+    """Return times and values to draw: the largest of each piece, and a gap where nothing was seen."""
     pieces = style.thinned(len(recording.times))
     times = [recording.times[piece.start] for piece in pieces]
     return times, [

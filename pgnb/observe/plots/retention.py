@@ -1,4 +1,4 @@
-"""WAL that slots keep, as bars against the cap and the volume, with what the next hours may add."""
+"""WAL that slots keep, as bars beside the cap and the volume, with what the next hours may add."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pgnb.observe.plots import style
 from pgnb.observe.retention import Retention, SlotRetention, about
 
 _FAR = 4
-"""A limit so many times beyond the nearest one is named, not drawn: it would flatten everything else."""
+"""A limit so many times beyond the nearest one is listed, not drawn, because the bars would be too small."""
 _NAME_LIMIT = 28
 _PATCH = {"boxstyle": "square,pad=0.1", "facecolor": style.PAPER, "edgecolor": "none", "alpha": 0.85}
-"""Behind words that a line may cross."""
+"""Text background that keeps labels legible on top of lines."""
 
 
 def retention(measured: Retention, *, hours: float = 24.0) -> style.Plot:
-    """Return a bar for each slot: what it keeps now and, lighter, what `hours` more would add at the present rate.
+    """Plot a bar for each slot: what it keeps now and, lighter, what `hours` more add at the present rate.
 
     Lines mark the cap (max_slot_wal_keep_size), where the slot is lost, and where the volume is full.
     """
@@ -44,7 +44,7 @@ def _explanation(measured: Retention, hours: float) -> str:
 
 
 def _known(measured: Retention) -> list[tuple[float, str, str]]:
-    """Return the limits in order: bytes, words, colour."""
+    """Return the known limits in order: bytes, text, colour."""
     limits = [
         (measured.cap, "cap: the slot may be lost", style.VERMILLION),
         (measured.full_at, "volume full: the primary stops", style.INK),

@@ -1,7 +1,7 @@
-"""How every plot looks, in one place: colours, fonts, titles, units, and how a figure shows itself.
+"""The style of all plots: colours, fonts, titles, units, and how a figure is displayed.
 
-Colours are those of Okabe and Ito, which stay apart for colour-blind readers; a colour never says something
-that no text or shape says too.
+The colours are those of Okabe and Ito, which colour-blind readers can tell apart; whatever a colour says, a
+text or a shape says, too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pgnb.core.display import format_bytes
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE = "#56B4E9", "#CC79A7"
 AMBER = "#9a6700"
-"""Orange that can be read as text."""
+"""An orange that is legible as text."""
 INK, DIM, FAINT, PAPER = "#1f2328", "#59636e", "#d1d9e0", "#ffffff"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 
@@ -40,9 +40,9 @@ WIDTH = 10.0
 """Inches."""
 _DPI = 96
 _FAR = 4
-"""A threshold so many times above the axis would flatten the data."""
+"""A threshold so many times above the axis would make the data too small."""
 _SHARPNESS = 2
-"""Pixels of the PNG for one pixel on the page: text stays crisp on a dense screen."""
+"""Pixels of the PNG for one pixel on the page, for a dense screen."""
 _QUANTITY = re.compile(r"(\d) (s|ms|min|h|[kMGTP]?B)\b")
 
 _JAPANESE_FONTS = ("Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothic", "TakaoGothic", "VL Gothic")
@@ -78,7 +78,7 @@ _RULES: Any = {
 
 
 class Plot(Figure):
-    """A figure that a notebook shows without pyplot, and that is its finding where there are no pictures."""
+    """A figure that a notebook shows without pyplot, and its finding as text where there are no pictures."""
 
     finding: str = ""
 
@@ -95,7 +95,7 @@ class Plot(Figure):
 def figure(
     finding: str, explanation: str = "", *, height: float = 4.0, width: float = WIDTH
 ) -> Iterator[Plot]:
-    """A figure whose title is what it shows; drawn when the block ends, so that all of it has this style."""
+    """Make a figure with a finding as its title, and draw it when the block ends, all in this style."""
     with rc_context({**_RULES, "font.family": list(families())}):
         plot = Plot(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08))
         plot.finding = finding
@@ -105,12 +105,12 @@ def figure(
             _fill(plot.supxlabel("", x=0.01, ha="left", fontsize=9, color=DIM), explanation, plot)
         yield plot
         plot.draw_without_rendering()
-        # Everything has its place: a picture of it need not look for one again.
+        # The layout is final: no need to compute it again for the picture.
         plot.set_layout_engine("none")
 
 
 def _fill(place: Text, text: str, plot: Plot) -> None:
-    """Write a text in lines that are measured to fit, with no number parted from its unit."""
+    """Break a text into lines that fit by measurement, without separating a number from its unit."""
     whole = drawable(_QUANTITY.sub("\\1\u00a0\\2", text))
     room = 0.98 * plot.get_figwidth() * plot.dpi
     columns = max(map(_columns, whole.splitlines()), default=0)
@@ -119,12 +119,12 @@ def _fill(place: Text, text: str, plot: Plot) -> None:
         taken = place.get_window_extent().width
         if taken <= room or columns <= 1:
             return
-        # The widest line decides; a step of one column at least brings it to an end.
+        # The widest line decides; each step is at least one column, so that the loop ends.
         columns = min(columns - 1, int(columns * room / taken) + 1)
 
 
 def width_of(text: str, size: float, *, bold: bool = False) -> float:
-    """Return how wide a text is, in inches, in the plots' fonts at that size."""
+    """Return the width of a text, in inches, in the plots' fonts at that size."""
     with rc_context({"font.family": list(families())}):
         plot = Plot()
         drawn = plot.text(0, 0, drawable(text), fontsize=size, fontweight="bold" if bold else "normal")
@@ -132,7 +132,7 @@ def width_of(text: str, size: float, *, bold: bool = False) -> float:
 
 
 def fitted(text: str, inches: float, size: float, *, bold: bool = False) -> str:
-    """Return the text if it fits, else without as much of its middle as has to go."""
+    """Return the text if it fits, else with a part of its middle removed."""
     shown, limit = text, _columns(text)
     while limit > 1 and (taken := width_of(shown, size, bold=bold)) > inches:
         limit = max(1, min(limit - 1, int(limit * inches / taken)))
@@ -159,10 +159,10 @@ def _pieces(line: str, columns: int) -> Iterator[str]:
 
 @cache
 def families() -> tuple[str, ...]:
-    """Font families in the order in which a letter is looked for.
+    """Return font families in the order in which a letter is searched.
 
-    Japanese comes from a font of the system, and where it has none, as in most containers, from IPAexGothic,
-    which the package matplotlib-fontja brings along.
+    Japanese comes from a font of the system, and without one, as in most containers, from IPAexGothic of the
+    package matplotlib-fontja.
     """
     known = {entry.name for entry in font_manager.fontManager.ttflist}
     japanese = [name for name in _JAPANESE_FONTS if name in known] or _bundled_japanese()
@@ -173,14 +173,17 @@ def families() -> tuple[str, ...]:
 
 
 def _assert_bold(name: str) -> None:
-    """A font without a bold face stands in for it: matplotlib would warn about it in every notebook."""
+    """Register a font without a bold face as its own bold one.
+
+    Otherwise matplotlib would warn in every notebook.
+    """
     faces = [entry for entry in font_manager.fontManager.ttflist if entry.name == name]
     if not any(entry.weight in ("bold", 700) for entry in faces):
         font_manager.fontManager.ttflist.append(replace(faces[0], weight=700))
 
 
 def _bundled_japanese() -> list[str]:
-    # Looked up and not imported: importing the package changes matplotlib's settings for everybody.
+    # Not imported, because importing the package changes matplotlib's settings for everybody.
     spec = find_spec("matplotlib_fontja")
     if spec is None or not spec.submodule_search_locations:
         return []
@@ -197,13 +200,16 @@ def _letters() -> frozenset[int]:
 
 
 def drawable(text: str) -> str:
-    """Return the text as it can be drawn: letters that no font has are escaped, so that no empty box appears."""
+    """Return the text with letters that no font has escaped, so that no empty boxes are drawn."""
     shown = (c if c in "\n" or ord(c) in _letters() else f"\\u{{{ord(c):x}}}" for c in text)
     return "".join(shown)
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return a name that fits: its middle gives way, since names differ at their ends. Wide letters count twice."""
+    """Return a name that fits, shortened in the middle, because names differ at their ends.
+
+    Wide letters count twice.
+    """
     if _columns(text) <= limit:
         return text
     head, tail = text[: len(text) // 2], text[len(text) // 2 :]
@@ -232,7 +238,7 @@ def bytes_along(axis: Axis, top: float) -> None:
 
 
 def seconds_axis(axis: Axis, top: float) -> None:
-    """Label an axis as durations up to `top` seconds, in the unit that suits them."""
+    """Label an axis as durations up to `top` seconds, in a fitting unit."""
     unit, name = next((unit, name) for unit, name, least in _DURATIONS if top >= least)
     axis.set_major_locator(_UnitLocator(unit))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:g} {name}"))
@@ -242,7 +248,7 @@ _DURATIONS = ((3600.0, "h", 7200.0), (60.0, "min", 240.0), (1.0, "s", 1.0), (0.0
 
 
 class _UnitLocator(MaxNLocator):
-    """Round numbers of a unit (MB, minutes), and not of what it is made of."""
+    """Locate ticks at round numbers of a unit (MB, minutes)."""
 
     def __init__(self, unit: float) -> None:
         self.unit = unit
@@ -255,9 +261,9 @@ class _UnitLocator(MaxNLocator):
 def shade(
     axes: Axes, start: float, end: float, label: str, colour: str = DIM, *, alarm: bool = False
 ) -> None:
-    """Mark a span of time behind the data, with its name above it; an alarm is hatched, and stands higher.
+    """Mark a span of time behind the data, with its name above it; an alarm is hatched, and higher.
 
-    Only what lies within the axes' limits is marked.
+    Only the part within the axes' limits is marked.
     """
     low, high = axes.get_xlim()
     start, end = max(start, low), min(end, high)
@@ -283,7 +289,7 @@ def shade(
 
 
 def note(axes: Axes, text: str, at: float, value: float, colour: str = INK) -> None:
-    """Write what a point is, above it, and away from the edge that it is near to."""
+    """Label a point above it, and away from the edge that is near."""
     low, high = axes.get_xlim()
     place = (at - low) / (high - low) if high > low else 0.5
     axes.annotate(
@@ -300,7 +306,7 @@ def note(axes: Axes, text: str, at: float, value: float, colour: str = INK) -> N
 
 
 def threshold(axes: Axes, value: float, label: str) -> None:
-    """A dashed line with its meaning written on it; one that is far above the data is only named."""
+    """Draw a labelled dashed line; a threshold far above the data is only named."""
     low, high = axes.get_ylim()
     far = value > _FAR * high
     if not far:
@@ -320,7 +326,7 @@ def threshold(axes: Axes, value: float, label: str) -> None:
 
 
 def say(axes: Axes, text: str) -> None:
-    """Say in the middle of empty axes why they are empty."""
+    """Write into empty axes why they are empty."""
     axes.set_axis_off()
     axes.text(
         0.5, 0.5, drawable(text), transform=axes.transAxes, ha="center", va="center", fontsize=12, color=DIM
@@ -328,6 +334,9 @@ def say(axes: Axes, text: str) -> None:
 
 
 def thinned(count: int, most: int = 2000) -> Sequence[slice]:
-    """Slices that cut `count` values into at most `most` pieces, of which a plot draws the largest each."""
+    """Return slices that cut `count` values into at most `most` pieces.
+
+    A plot draws the largest value of each.
+    """
     size = max(1, ceil(count / most))
     return [slice(start, start + size) for start in range(0, count, size)]

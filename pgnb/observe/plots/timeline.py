@@ -1,4 +1,4 @@
-"""What a run did, and when: its acts as bars over time."""
+"""The acts of a run as bars over time."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def timeline(
     silent: tuple[datetime, datetime] | None = None,
     lost: Entry | None = None,
 ) -> style.Plot:
-    """Return a bar for each act of a journal, the longest 25 in order of time; failed ones are red.
+    """Plot a bar for each act of a journal, the longest 25 in order of time; failed ones are red.
 
-    `title` says what the run was; without one, it is its length and what took longest. From and to `silent`
-    no client could write: that time is shaded. `lost` is no act, but the time whose commits are lost: a bar
-    of its own kind above the others.
+    `title` says what the run was; by default, its length and its longest act. The time `silent`, in which no
+    client could write, is shaded. `lost` is not an act, but the time whose commits are lost: a bar of its own
+    kind above the others.
     """
     acts = sorted(sorted(entries, key=lambda entry: -entry.seconds)[:_MOST_ROWS], key=lambda entry: entry.at)
     shown = [lost, *acts] if lost else acts
@@ -61,7 +61,11 @@ def _finding(entries: Sequence[Entry]) -> str:
 def _explanation(entries: Sequence[Entry], lost: Entry | None) -> str:
     left = len(entries) - _MOST_ROWS
     more = f" {left} shorter ones are not shown." if left > 0 else ""
-    kept = " Orange: what was committed then is lost; clients may have written all that time." if lost else ""
+    kept = (
+        " Orange: what was committed then is lost; clients may have written during all that time."
+        if lost
+        else ""
+    )
     began = _begin([lost, *entries] if lost else entries) if entries else None
     return f"0 s is {began:%Y-%m-%d %H:%M:%S} UTC.{more}{kept}" if began else ""
 
@@ -96,7 +100,7 @@ def _bars(axes: Axes, shown: Sequence[Entry], lost: Entry | None) -> None:
 def _label(
     axes: Axes, words: str, index: int, start: float, length: float, whole: float, *, ok: bool
 ) -> None:
-    """A bar's length in words: behind it, in it, or before it, where there is room. Shares of the whole."""
+    """Write a bar's length behind it, in it, or before it, where there is room. Shares of the whole."""
     colour, edge, offset, align = style.DIM if ok else style.VERMILLION, start + length, 5, "left"
     if start + length > 0.75:
         inside = length > 0.5

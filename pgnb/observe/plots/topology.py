@@ -1,4 +1,4 @@
-"""The topology as a picture: who sends to whom, how far behind, which slots keep WAL, and what is wrong."""
+"""The topology as a picture: who sends to whom, how far behind, which slots keep WAL, and problems."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from pgnb.observe.topology import Link, Node, Topology
 _BOX_WIDTH, _BOX_HEIGHT = 3.1, 1.3
 _COLUMN, _ROW = 6.9, 1.75
 _INCH = 1.02
-"""Units of the drawing on one inch: boxes are as large as their text, however many there are."""
+"""Units of the drawing per inch: boxes are as large as their text, however many there are."""
 _BEND = 0.35
-"""Units after which an arrow turns towards the row of its target."""
+"""Units after which an arrow bends to the row of its target."""
 _INSIDE = (_BOX_WIDTH - 0.24) / _INCH
 """Inches for a text in a box."""
 _TROUBLE_LIMIT = 38
 _SLOT_LIMIT = 18
-"""Letters of a slot's name from which what it keeps stands on a line of its own."""
+"""Letters of a slot's name from which its size is written on a line of its own."""
 _POD = re.compile(r"(?P<workload>.+)-(?P<rest>[bcdfghjklmnpqrstvwxz0-9]{6,10}-[bcdfghjklmnpqrstvwxz0-9]{5})")
-"""A Deployment's pod: its workload's name, and a hash and a suffix that Kubernetes writes without vowels."""
+"""A Deployment's pod: its workload's name, and a hash and a suffix, which Kubernetes makes without vowels."""
 _ROLES: Mapping[str, str] = {"primary": style.BLUE, "standby": style.GREEN}
 Place = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class _Stub:
-    """What a link leads to when it is none of the servers: an unknown client, or nobody."""
+    """The end of a link that is none of the servers: an unknown client, or nobody."""
 
     title: str
     summary: str
 
 
 def topology(seen: Topology) -> style.Plot:
-    """Servers as boxes, from the primary rightwards to whom it sends; unused slots and strangers dashed."""
+    """Plot servers as boxes, from the primary to the right; unused slots and unknown clients are dashed."""
     columns = _columns(seen)
     stubs = [(link, _stub(link)) for link in seen.links if not link.target]
     rows = max(
@@ -77,7 +77,7 @@ def _explanation(seen: Topology) -> str:
 
 
 def _columns(seen: Topology) -> list[list[Node]]:
-    """Nodes by how far from a primary they are; a standby that nobody feeds stands in the second column."""
+    """Return nodes by distance from a primary; a standby that nobody sends to is in the second column."""
     depth = {node.name: 0 if node.role == "primary" else 1 for node in seen.nodes}
     for _ in seen.nodes:
         for link in seen.links:
@@ -132,7 +132,7 @@ def _box(axes: Axes, place: Place, node: Node, *, alarm: bool) -> None:
 
 
 def _names(node: Node) -> tuple[str, str]:
-    """Return the workload's name, which a reader knows, and the rest of its pod's; of others, the whole name."""
+    """Return the workload's name and the rest of the pod's name; for other nodes the whole name."""
     name = node.name.removeprefix("pod/")
     match = _POD.fullmatch(name)
     return (match["workload"], match["rest"]) if match else (name, "")
@@ -182,7 +182,7 @@ def _stub(link: Link) -> _Stub:
 
 
 def _arrow(axes: Axes, start: Place, end: Place, link: Link) -> None:
-    """From box to box, with what flows above the line and what the slot keeps below it."""
+    """Draw an arrow between boxes, with the flow above the line and the slot below it."""
     wrong = link.unused_slot or link.wal_status in ("unreserved", "lost")
     colour = style.VERMILLION if wrong else style.INK if link.streaming else style.AMBER
     x0, y0, x1, y1 = start[0] + _BOX_WIDTH, start[1], end[0], end[1]

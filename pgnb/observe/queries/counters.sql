@@ -1,5 +1,5 @@
--- One server's counters, in one row; what they are is said by their differences. On a standby, slot_name and
--- application_name are what the primary knows it by, and the checkpoints are restartpoints. (before 17)
+-- One server's counters, in one row; only their differences matter. On a standby, slot_name and
+-- application_name are what the primary knows it by, and the checkpoints are restartpoints. Before 17.
 SELECT pg_catalog.pg_is_in_recovery() AS in_recovery,
        (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'primary_slot_name') AS slot_name,
        (SELECT (pg_catalog.regexp_match(conninfo, 'application_name=(\S+)'))[1]

@@ -1,9 +1,9 @@
 -- What the primary knows of each standby: a row for every walsender with its slot, and for every physical slot
--- that nobody uses; one row with nothing but the position when there is neither. The four lags are bytes behind
+-- without a walsender; one row with only the position if there is neither. The four lags are bytes behind
 -- the primary's own position; the *_seconds are what the view calls write_lag, flush_lag and replay_lag, and
 -- are NULL when there was nothing to wait for. The server's position is read before those of its walsenders, which
 -- may have sent more by then, and a standby sends what it has not replayed: a row's position is the later of both,
--- so that nobody is less than 0 bytes behind.
+-- so that no standby is less than 0 bytes behind.
 SELECT (now.lsn - '0/0'::pg_lsn)::bigint AS position,
        r.pid, r.application_name, pg_catalog.host(r.client_addr) AS client, r.state, r.sync_state,
        (now.lsn - r.sent_lsn)::bigint AS sent,

@@ -1,4 +1,4 @@
--- What a standby knows of itself. A receiver that is not running is no row of the view: status is then NULL.
+-- What a standby knows of itself. Without a running receiver the view has no row: status is then NULL.
 SELECT pg_catalog.pg_is_in_recovery() AS in_recovery,
        (pg_catalog.pg_last_wal_receive_lsn() - '0/0'::pg_lsn)::bigint AS received,
        (pg_catalog.pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint AS replayed,

@@ -1,4 +1,4 @@
--- What keeps WAL, and where it lies: a row for every slot, or one with nothing but the server's own part.
+-- What keeps WAL, and where it lies: a row for every slot, or one with only the server's own part.
 -- Sizes are bytes; a limit of -1 is none. retained is NULL for a slot that has reserved nothing.
 SELECT (here.lsn - '0/0'::pg_lsn)::bigint AS position,
        (SELECT coalesce(sum(size), 0)::bigint FROM pg_catalog.pg_ls_waldir()) AS wal_bytes,

@@ -1,4 +1,4 @@
--- The settings that advice on WAL rests on, in bytes and seconds; NULL: no limit.
+-- The settings that recommendations on WAL need, in bytes and seconds; NULL: no limit.
 SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_wal_size')) AS max_wal_size,
        extract(epoch FROM pg_catalog.current_setting('checkpoint_timeout')::interval)::float8 AS checkpoint_timeout,
        pg_catalog.current_setting('checkpoint_completion_target')::float8 AS completion_target,

@@ -1,5 +1,4 @@
-"""The ConfigMap that holds a server's desired configuration (section 2.1), and how it differs from the
-server.
+"""The ConfigMap of a server's desired configuration (section 2.1), compared with the server.
 
 Its keys are whole files: `postgresql.conf` and `pg_hba.conf`. Existing lines are kept; only those that differ
 are changed.

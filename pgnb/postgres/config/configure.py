@@ -50,8 +50,7 @@ class SettingsChange(Change):
 def plan_settings(
     server: Server, wanted: Mapping[str, Wanted], *, write_restart: bool = False
 ) -> SettingsChange:
-    """Return the plan that gives settings their desired values (see SettingsTable for how values are
-    written).
+    """Return the plan that gives settings their desired values.
 
     What needs a reload takes effect at once. What needs a restart is written only with `write_restart`, and
     is listed in `waiting`. Raises ParameterError for unknown names and values, and for a setting that no file

@@ -150,8 +150,7 @@ def _put_back(server: Server, made: list[Edit], error: BaseException) -> None:
 
 
 def file_errors(server: Server, *, except_in: Collection[str] = ()) -> list[str]:
-    """Return the errors that the server finds in its configuration files now, before a reload
-    (pg_file_settings).
+    """Return the errors of the configuration files now, before a reload (pg_file_settings).
 
     Errors in the files named by `except_in` are left out, because those will be rewritten.
     """

@@ -1,5 +1,4 @@
-"""The text of pg_hba.conf: its rules in order, and a managed block at the place where it takes effect. Pure
-text.
+"""The text of pg_hba.conf: its rules in order, and a managed block where it takes effect. Pure text.
 
 The first rule that matches a connection decides, so an appended rule may never be reached. Source:
 PostgreSQL's manual, "The pg_hba.conf File".
@@ -54,8 +53,9 @@ def with_rules(text: str, desired: Sequence[HbaRule]) -> str:
 
 
 def decided_by(text: str, client: Client) -> HbaRule | None:
-    """Return the first rule of a text that matches a client for sure; None if none does or an include comes
-    first.
+    """Return the first rule of a text that matches a client for sure.
+
+    None if no rule does, or an include comes first.
     """
     for placed in rules_of(text):
         if placed.rule is None:

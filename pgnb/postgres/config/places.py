@@ -1,5 +1,4 @@
-"""Check where a server's configuration is stored, whether that outlives the pod, and whether kept WAL has
-room.
+"""Check where the configuration is stored, whether that outlives the pod, and the room for WAL.
 
 A file on an emptyDir, or in the image's own layer, is created anew for the next pod: what is written there is
 lost with this one. PostgreSQL reads postgresql.auto.conf in the data directory last, and that one is kept

@@ -128,7 +128,7 @@ class SettingsTable(Displayable):
     @property
     def table(self) -> Table:
         """Name, current and desired value, what a change needs, where it is set, and pending restarts."""
-        columns = ("setting", "now", "wished", "takes", "set in", "pending restart")
+        columns = ("setting", "now", "desired", "needs", "set in", "pending restart")
         rows = [
             (
                 s.name,

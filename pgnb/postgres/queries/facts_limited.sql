@@ -1,4 +1,4 @@
--- The same for a login that may not read pg_config, where the programs' directory stands.
+-- The same for a login that may not read pg_config, which has the programs' directory.
 WITH s AS (
     SELECT name, setting FROM pg_catalog.pg_settings
      WHERE name IN ('server_version', 'server_version_num', 'data_directory', 'config_file', 'hba_file',

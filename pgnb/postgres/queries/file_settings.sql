@@ -1,5 +1,5 @@
--- What the configuration files say now, read anew by the server. 'setting could not be applied' means that a
--- value waits for a restart, but only for a setting that takes one: for any other its value is refused.
+-- What the configuration files say now, read again by the server. 'setting could not be applied' means that a
+-- value waits for a restart, but only for a setting that needs one; of any other setting the value is refused.
 SELECT f.sourcefile, f.sourceline, f.seqno, lower(f.name) AS name, f.setting, f.applied, f.error,
        f.error IS NOT NULL
            AND NOT (f.error = 'setting could not be applied' AND s.context IS NOT DISTINCT FROM 'postmaster')

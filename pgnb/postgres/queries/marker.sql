@@ -1,4 +1,4 @@
--- A place in the WAL that everything committed before lies in front of, flushed when this returns; NULL on a
+-- A position in the WAL after everything that is committed, flushed when this returns; NULL on a
 -- standby. The record is the marker's own: pg_current_wal_insert_lsn() may name the first byte behind a page's
 -- header, which no standby ever reports as replayed while the primary is idle. `local` flushes here and waits
 -- for no standby, whatever synchronous_commit is.

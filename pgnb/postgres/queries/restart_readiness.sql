@@ -1,4 +1,4 @@
--- What a restart would cut short.
+-- What a restart would interrupt.
 SELECT (SELECT count(*) FROM pg_catalog.pg_stat_progress_basebackup) AS base_backups,
        (SELECT count(*) FROM pg_catalog.pg_stat_replication) AS standbys,
        (SELECT count(*) FROM pg_catalog.pg_prepared_xacts) AS prepared,

@@ -1,4 +1,4 @@
--- Settings by name, with where each stands. The three columns of the source are empty for a login that may
+-- Settings by name, with where each is set. The three columns of the source are empty for a login that may
 -- not see them.
 SELECT name, setting, unit, pg_catalog.current_setting(name) AS shown, vartype, context, source,
        sourcefile, sourceline, pending_restart, boot_val, reset_val, min_val, max_val, enumvals, short_desc

@@ -13,8 +13,8 @@ _HERE = (__name__,)
 def script(*names: str, packages: Sequence[str] = _HERE) -> str:
     """Return one or more scripts, in order, as one program, without comments and indentation.
 
-    `packages` are searched for `name.sh` in order. An exec carries the program in its URL, of which servers
-    and proxies take 8 KB. Raises FileNotFoundError when no package has a script.
+    `packages` are searched for `name.sh` in order. An exec sends the program in its URL, of which servers and
+    proxies accept 8 KB. Raises FileNotFoundError if no package has a script.
     """
     texts = [_text(name, packages) for name in names]
     lines = [line.strip() for text in texts for line in text.splitlines()]

@@ -1,1 +1,1 @@
-"""Practising the runbooks on the rehearsal cluster."""
+"""Drills: the runbooks practised on the rehearsal cluster."""

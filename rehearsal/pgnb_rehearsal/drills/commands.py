@@ -1,4 +1,4 @@
-"""`pgnb rehearse`: the runbooks carried out on a rehearsal cluster while a client keeps writing."""
+"""`pgnb rehearse`: run the runbooks on a rehearsal cluster while a client keeps writing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pgnb_rehearsal.drills.stage import STANDBY, on_stage
 SET_UP = ("00", "01", "02", "03", "04", "05")
 OPERATE = ("06", "07", "08", "10", "11")
 _OPTIONS = (
-    click.option("--keep", is_flag=True, help="Leave the cluster up, and say how to go on with it."),
+    click.option("--keep", is_flag=True, help="Leave the cluster up, and show how to continue with it."),
     click.option("--name", default=lifecycle.DEFAULT_NAME, show_default=True, help="Name of the cluster."),
     click.option("--state-home", type=click.Path(file_okay=False, path_type=Path), help="Its state."),
     click.option(
@@ -38,14 +38,14 @@ def _on_stage(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group(invoke_without_command=True)
 @_on_stage
-@click.option("--allow-restart", is_flag=True, help="Let section 2 make its one restart.")
+@click.option("--allow-restart", is_flag=True, help="Allow the one restart of section 2.")
 @click.pass_context
 def rehearse(ctx: click.Context, /, allow_restart: bool, **options: Any) -> None:
-    """Carry out the physical procedure on a fresh rehearsal cluster while a client keeps writing.
+    """Run the physical procedure on a new rehearsal cluster while a client keeps writing.
 
-    Exit status 0 when every notebook passed and the promise was kept: no acknowledged row is missing, no
+    Exit status 0 if every notebook passed and the guarantee was kept: no acknowledged row is missing, no
     client met a duplicate key, the client writes at the end, and where no restart was allowed nothing of the
-    procedure held its writes up. What this machine does by itself is measured beside the client, and told.
+    procedure interrupted its writes. The machine's own delays are measured beside the client, and shown.
     """
     if ctx.invoked_subcommand:
         return
@@ -58,10 +58,10 @@ def rehearse(ctx: click.Context, /, allow_restart: bool, **options: Any) -> None
 @rehearse.command()
 @_on_stage
 def failover(**options: Any) -> None:
-    """Practise section 9 on a fresh pair: a planned switchover, a crash with its failover, a rejoin.
+    """Practise section 9 on a new pair: a planned switchover, a crash with its failover, a rejoin.
 
-    Exit status 0 when every run passed, the switchover lost no acknowledged row, the failover no more than it
-    had announced, and writing went on.
+    Exit status 0 if every run passed, the switchover lost no acknowledged row, the failover no more than it
+    had announced, and writing continued.
     """
     with on_stage(**options) as stage:
         passed = practise_failover(stage)
@@ -71,9 +71,9 @@ def failover(**options: Any) -> None:
 @rehearse.command()
 @_on_stage
 def logical(**options: Any) -> None:
-    """Practise section 12: set-up, a new table and database, three troubles mended, a planned cut-over.
+    """Practise section 12: set-up, a new table and database, three errors with remedies, a planned cut-over.
 
-    Exit status 0 when every run passed, no acknowledged row is missing on either server, and no client met a
+    Exit status 0 if every run passed, no acknowledged row is missing on either server, and no client met a
     duplicate key.
     """
     with on_stage(**options) as stage:

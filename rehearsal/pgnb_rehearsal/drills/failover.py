@@ -1,4 +1,4 @@
-"""Section 9 practised: switchover, crash and failover, rejoin, with a client that keeps writing."""
+"""The drill of section 9: switchover, crash and failover, rejoin, while a client keeps writing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _EXCHANGED = {"primary": "postgres-async-replica", "standby_selector": PRIMARY}
 
 
 def practise_failover(stage: Stage) -> bool:
-    """Both ways of changing roles, and the way back; False at the first that did not go as it should."""
+    """Practise both changes of roles and a rejoin; return False at the first step that failed."""
     return _set_up(stage) and _switch_over(stage) and _fail_over(stage)
 
 
 def _set_up(stage: Stage) -> bool:
-    """Return a pair whose old primary can be rewound: wal_log_hints takes the one restart beforehand."""
+    """Make a pair whose old primary can be rewound; wal_log_hints needs the one restart beforehand."""
     return stage.run("02", settings=_SETTINGS, allow_restart=True) and stage.run("03")
 
 
@@ -34,7 +34,7 @@ def _fail_over(stage: Stage) -> bool:
     allowed = {
         "allow_promotion": True,
         "accept_loss": True,
-        "fence_answering_primary": "postgres-async-replica",  # Its container is started again at once.
+        "fence_answering_primary": "postgres-async-replica",  # Its container is restarted at once.
     }
     passed = stage.run("09", operation="failover", **allowed, **_EXCHANGED)
     loss = _announced(stage)
@@ -46,7 +46,7 @@ def _fail_over(stage: Stage) -> bool:
 
 
 def _announced(stage: Stage) -> Loss:
-    """Return the loss that the failover's record announces; one without a number does not bound it."""
+    """Return the loss that the failover's record announces; one without a number is unlimited."""
     most = stage.archive.all()[-1].facts.get("loss_commits")
     return Loss(most if isinstance(most, int) else None)
 

@@ -1,4 +1,4 @@
-"""What clients were told while the runbooks ran, held against the servers: the promise, kept or broken."""
+"""Compare the clients' logs with the servers: the guarantee, kept or broken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pgnb_rehearsal.drills.interruptions import Interruption, Interruptions, Ran
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss that a failover announced: at most so many commits, None where it could not tell how many."""
+    """A loss that a failover announced: at most so many commits, None if unknown."""
 
     most: int | None
 
@@ -25,20 +25,20 @@ class Loss:
         return "an unknown number of" if self.most is None else f"at most {self.most:,}"
 
     def check(self, found: DurabilityCheck) -> Check:
-        """Return whether no more is missing than was announced."""
+        """Check that no more rows are missing than announced."""
         lost = len(found.missing)
         return Check(
             f"acknowledged rows on {found.server}",
             self.most is None or lost <= self.most,
             f"{lost:,} missing",
             f"{self.summary} missing, as notebook 09 announced",
-            "More is gone than was announced: keep every volume and log as it is.",
+            "More rows are missing than announced: keep every volume and log unchanged.",
         )
 
 
 @dataclass(frozen=True)
 class ClientReport:
-    """What one client was told, how much of it is there on which server, and what ran meanwhile."""
+    """One client's log, its rows on each server, and what ran meanwhile."""
 
     write_log: WriteLog
     durability: tuple[DurabilityCheck, ...]
@@ -46,12 +46,12 @@ class ClientReport:
 
     @cached_property
     def interruptions(self) -> Interruptions:
-        """What held the client up."""
+        """What interrupted the client."""
         return interruptions(self.write_log, self.ran)
 
     @property
     def lost(self) -> int:
-        """How many of the acknowledged rows are missing, on the server that misses most."""
+        """Number of acknowledged rows that are missing, on the server that misses most."""
         return max((len(one.missing) for one in self.durability), default=0)
 
     @property
@@ -66,7 +66,7 @@ class ClientReport:
             yield f"found   {one.acknowledged - len(one.missing):,} on {one.server}"
         yield from self._gaps()
         yield f"machine {write_log.machine}"
-        yield f"keys    {write_log.duplicates or 'no'} duplicates met"
+        yield f"keys    {write_log.duplicates or 'no'} duplicates"
 
     def _gaps(self) -> Iterator[str]:
         if self.interruptions.longest is None:
@@ -82,7 +82,7 @@ class ClientReport:
 
 @dataclass(frozen=True)
 class Guarantee:
-    """Every client's word, and whether all of it is true."""
+    """The reports of all clients, and whether the guarantee was kept."""
 
     reports: tuple[ClientReport, ...]
     checks: Checks
@@ -90,7 +90,7 @@ class Guarantee:
 
     @classmethod
     def of(cls, reports: Sequence[ClientReport], journal: Journal, *, loss: Loss | None = None) -> Guarantee:
-        """Return the promise that no row is missing and that writes were interrupted only where that was allowed.
+        """Check that no row is missing and that writes were interrupted only where that was allowed.
 
         `loss`: what a failover announced; so many rows may be missing.
         """
@@ -101,7 +101,7 @@ class Guarantee:
 
     @property
     def summary(self) -> str:
-        """The promise, kept or broken, a line for each figure."""
+        """The guarantee, kept or broken, a line for each figure."""
         return "\n".join([*(word.summary for word in self.reports), self._verdict])
 
     @property

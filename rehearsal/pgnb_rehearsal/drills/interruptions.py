@@ -1,7 +1,7 @@
-"""What held a client's writes up: each gap held against the machine, and against what ran at that time.
+"""Interruptions of a client's writes: each gap compared with the machine's delays and with what ran then.
 
-A gap was made by the procedure where one of its acts ran, and where the client was refused or waited for
-longer than this machine makes it wait by itself.
+A gap counts as caused by the procedure if one of its acts ran, and the client was refused or waited for
+longer than the machine alone makes it wait.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from pgnb.runbook import verdict
 from pgnb.runbook.records import Archive
 
 PERMISSIONS = ("allow_restart", "allow_promotion", "allow_cutover")
-"""Parameters by which a run may interrupt the writes."""
+"""Parameters that allow a run to interrupt the writes."""
 _PACES = 25
-"""Writes that must have been left out before a gap counts, half a second at the client's pace.
+"""Writes that must be missing before a gap counts, half a second at the client's pace.
 
-Below that nobody can tell a lock from two processes that share a core: a base backup reads and verifies as
-fast as it can, and while it does, a process that holds a lock on the WAL may wait for its turn.
+A shorter gap may be a lock, or two processes that share a core: a base backup reads and verifies as fast as
+it can, and meanwhile a process that holds a lock on the WAL may wait for the CPU.
 """
 _FACTOR = 2
-"""How many times longer than what the machine does by itself a gap must be.
+"""How many times longer than the machine's own delays a gap must be.
 
-A commit waits for several processes and a disk in turn, the meter for one process; and the longest gap so far
-is not the longest that there can be.
+A commit waits for several processes and a disk, the meter for one process; and the longest delay so far is
+not the longest possible one.
 """
 _NEAR = timedelta(seconds=5)
-"""How far from a gap the meter still tells of the same load."""
+"""How far from a gap the meter's delays still count."""
 _AFTER = timedelta(seconds=1)
 """How long after an act its effect may come, as that of a signal."""
 _NAMED = 3
-"""Acts that are named for one gap."""
+"""Acts that are listed for one gap."""
 _TOLD = 5
-"""Gaps that are told one by one."""
+"""Gaps that are listed one by one."""
 
 
 @dataclass(frozen=True)
 class Ran:
-    """An act from a journal: from when to when, in which run, and whether that run might interrupt writes."""
+    """An act from a journal: its time, its run, and whether that run was allowed to interrupt writes."""
 
     start: datetime
     end: datetime
@@ -55,12 +55,12 @@ class Ran:
 
     @classmethod
     def of(cls, act: Mapping[str, Any], run: str, *, allowed: bool) -> Ran:
-        """Return an act as a journal's line has it."""
+        """Return the act of a journal's line."""
         start = datetime.fromisoformat(act["at"])
         return cls(start, start + timedelta(seconds=act["seconds"]), run, act["what"], allowed)
 
     def touches(self, gap: Gap) -> bool:
-        """Return whether the gap lies in the act, or begins so shortly after it that it may be its effect."""
+        """Return whether the gap is during the act, or begins so soon after it that it may be its effect."""
         return self.start < gap.end and gap.start < self.end + _AFTER
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Ran:
 class Interruption:
     """A gap, the seconds of it that the machine doesn't explain, and the `bound` from which they count.
 
-    `refused`: within it the server refused the client, or was lost to it.
+    `refused`: within it the server refused the client, or the connection was lost.
     """
 
     gap: Gap
@@ -82,22 +82,22 @@ class Interruption:
 
     @property
     def real(self) -> bool:
-        """Whether it is more than what the machine does."""
+        """Whether it is more than the machine's delays."""
         return self.refused or self.rest > self.bound
 
     @property
     def allowed(self) -> bool:
-        """Whether a run that might interrupt the writes was at work."""
+        """Whether a run that was allowed to interrupt writes was in progress."""
         return any(act.allowed for act in self.ran)
 
     @property
     def broken(self) -> bool:
-        """Whether the procedure made it where it might not."""
+        """Whether the procedure caused it without being allowed to."""
         return self.real and bool(self.ran) and not self.allowed
 
     @property
     def cause(self) -> str:
-        """What ran then, in words."""
+        """What ran then, as text."""
         if not self.ran:
             return "nothing of the procedure ran"
         more = f" and {len(self.ran) - _NAMED} more" if len(self.ran) > _NAMED else ""
@@ -119,10 +119,10 @@ def acts_of(archive: Archive) -> list[Ran]:
 
 @dataclass(frozen=True)
 class Interruptions:
-    """What held one client up. `alone` is its longest gap, in seconds, while nothing of the procedure ran.
+    """The interruptions of one client.
 
-    `longest` is the longest gap of all, the machine's share included; `items` are the gaps that are more than
-    the machine's, the longest first.
+    `alone` is its longest gap, in seconds, while the procedure did not run. `longest` is the longest gap of
+    all, the machine's share included; `items` are the gaps beyond the machine's, the longest first.
     """
 
     alone: float
@@ -131,12 +131,12 @@ class Interruptions:
 
     @property
     def broken(self) -> tuple[Interruption, ...]:
-        """Those that the procedure made where it might not."""
+        """Those that the procedure caused without being allowed to."""
         return tuple(item for item in self.items if item.broken)
 
     @property
     def named(self) -> tuple[Interruption, ...]:
-        """Those to be told one by one: the longest gap of all, and the longest that are not the machine's."""
+        """Those to be listed: the longest gap of all, and the longest ones beyond the machine's."""
         if self.longest is None:
             return ()
         others = [item for item in self.items if item.gap != self.longest.gap]
@@ -144,19 +144,19 @@ class Interruptions:
 
     @property
     def check(self) -> Check:
-        """Whether the procedure interrupted the client's writes only where it might."""
+        """Whether the procedure interrupted the client's writes only where it was allowed to."""
         found = "; ".join(str(item) for item in self.broken) or "none"
         return Check(
-            "gaps that the procedure made where it might not",
+            "gaps caused by the procedure without permission",
             not self.broken,
             found,
             "none",
-            "See in that run's journal what held the rows or the server.",
+            "See that run's journal for what locked the rows or stopped the server.",
         )
 
 
 def interruptions(write_log: WriteLog, ran: Sequence[Ran]) -> Interruptions:
-    """Hold each gap in a client's writes against the machine and against what ran at that time."""
+    """Compare each gap in a client's writes with the machine's delays and with what ran at that time."""
     gaps = sorted(write_log.gaps, key=lambda gap: write_log.meter.share(gap) - gap.seconds)
     alone = _longest_alone(write_log, gaps, ran)
     least = _PACES * (write_log.usual or 0.0)
@@ -171,7 +171,7 @@ def interruptions(write_log: WriteLog, ran: Sequence[Ran]) -> Interruptions:
 
 
 def _longest_alone(write_log: WriteLog, gaps: Sequence[Gap], ran: Sequence[Ran]) -> float:
-    """Return the first gap, of which the longest come first, in which nothing ran and the client wasn't refused."""
+    """Return the longest gap in which nothing ran and the client was not refused; gaps are sorted."""
     seen = (_seen(write_log, gap, ran, 0.0) for gap in gaps)
     return next((one.rest for one in seen if not one.ran and not one.refused), 0.0)
 

@@ -1,4 +1,4 @@
-"""Section 12 practised: set-up, growth, three troubles mended, and a cut-over while clients write."""
+"""The drill of section 12: set-up, growth, three errors with remedies, and a cut-over while clients write."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FOLLOWS = 60.0
 
 
 def practise_logical(stage: Stage) -> bool:
-    """Section 12 from the first check to the way back; False at the first that did not go as it should."""
+    """Practise section 12 from the first check to reverse replication; return False at the first failure."""
     if not _set_up(stage):
         return False
     with _client_by_sequence(stage) as writer:
@@ -42,7 +42,10 @@ def _set_up(stage: Stage) -> bool:
 
 @contextmanager
 def _client_by_sequence(stage: Stage) -> Iterator[Writer]:
-    """A client whose keys a sequence gives out: left behind at the cut-over, it would meet its own rows."""
+    """Start a client whose keys come from a sequence.
+
+    If the sequence were not advanced at the cut-over, the client would meet its own rows.
+    """
     with stage.cluster(acting=True) as cluster:
         publisher = find_server(cluster, PRIMARY, password=PASSWORD)
         writer = start_client(publisher, _NEW_DATABASE, _APP_PASSWORD, user="app", host="postgres-primary")
@@ -54,12 +57,12 @@ def _client_by_sequence(stage: Stage) -> Iterator[Writer]:
 
 
 def _mend(stage: Stage) -> bool:
-    """Return each trouble hits a database of its own; two of them while a client writes there."""
+    """Cause three errors, each in its own database, and apply the remedies; clients write in two of them."""
     with pair_of(stage) as pair:
         found = _tell("a row was written on the subscriber", pair.conflict(_NEW_DATABASE))
         here = {"remedy_database": _NEW_DATABASE, "remedy_table": "public.heartbeat"}
         passed = stage.run("12_09", remedy="skip", confirm_remedy=found.lsn or "", **here)
-        # What was skipped is missing for good; a new copy brings it.
+        # The skipped change is lost; a new copy restores it.
         passed = passed and stage.run("12_09", remedy="resync", confirm_remedy="public.heartbeat", **here)
         if not passed:
             return False
@@ -76,12 +79,12 @@ def _tell(what: str, finding: Finding) -> Finding:
 
 
 def _cut_over(stage: Stage) -> bool:
-    click.echo("planned cut-over, with a way back")
+    click.echo("planned cut-over, with reverse replication")
     return stage.run("12_10", allow_cutover=True, allow_restart=True, reverse_service="postgres-subscriber")
 
 
 def _conclude(stage: Stage, writer: Writer) -> bool:
-    """Both clients' words, on the server that they write to now and on the one that follows it."""
+    """Report both clients, on the server that they write to now and on the one that follows it."""
     with stage.cluster() as cluster:
         primary = find_server(cluster, SUBSCRIBER, password=SUBSCRIBER_PASSWORD)
         follower = find_server(cluster, PRIMARY, password=PASSWORD)
@@ -99,7 +102,7 @@ def _word(stage: Stage, client: Writer, primary: Server, follower: Server) -> Cl
 
 
 def _arrived(client: Writer, follower: Server, write_log: WriteLog) -> DurabilityCheck:
-    """Return the rows on the follower, once they have arrived; what is missing there when time is up."""
+    """Return the check of the rows on the follower, once they have arrived or the time is over."""
     try:
         return wait_until(
             f"the rows on {follower.name}",

@@ -1,4 +1,4 @@
-"""The stage of a rehearsal: a cluster for as long as it takes, notebooks run on it, and the client's word."""
+"""The cluster of a drill: started for the drill, notebooks run on it, and the client's report."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ STANDBY = "app=postgres-async-replica"
 
 @dataclass(frozen=True)
 class Stage:
-    """A running rehearsal cluster, and the archive that its notebooks' records go to.
+    """A running rehearsal cluster, and the archive of its notebooks' records.
 
-    `journal` is of what the rehearsal itself does to the servers, as a crash.
+    `journal` is for what the drill itself does to the servers, as a crash.
     """
 
     running: Rehearsal
@@ -49,7 +49,7 @@ class Stage:
     journal: Journal = field(default_factory=Journal)
 
     def run(self, number: str, **parameters: Any) -> bool:
-        """Run one notebook with the stage's target, and say how it went; False when it did not pass."""
+        """Run one notebook with the stage's target, and print the result; return False if it did not pass."""
         return self.run_all([number], **parameters)
 
     def run_all(self, numbers: Sequence[str], **parameters: Any) -> bool:
@@ -75,7 +75,7 @@ class Stage:
 
     @contextmanager
     def cluster(self, *, acting: bool = False) -> Iterator[Cluster]:
-        """The cluster as an observer sees it, who changes nothing; `acting`: as somebody who may."""
+        """Connect to the cluster as an observer, who changes nothing; `acting`: as a user who may."""
         context = self.running.context
         found = connect(str(self.running.kubeconfig), context, NAMESPACE, dry_run=not acting)
         try:
@@ -85,7 +85,7 @@ class Stage:
 
     @property
     def ran(self) -> tuple[Ran, ...]:
-        """What was done so far: the acts of the runs' journals, and the rehearsal's own."""
+        """What was done so far: the acts of the runs' journals, and the drill's own."""
         own = (
             Ran(one.at, one.at + timedelta(seconds=one.seconds), one.target, one.what, allowed=True)
             for one in self.journal.entries
@@ -95,17 +95,17 @@ class Stage:
     def conclude(
         self, *, writable: str = PRIMARY, others: Sequence[str] = (), loss: Loss | None = None
     ) -> bool:
-        """Hold the sample's client's word against the servers, write the index page, and say the end.
+        """Compare the sample client's log with the servers, write the index page, and print the result.
 
         `writable` and `others` select the servers that must have every acknowledged row, except for the
-        `loss` that a failover announced. False when the promise was broken.
+        `loss` that a failover announced. Returns False if the guarantee was broken.
         """
         with self.cluster() as cluster:
             word = _report_of_sample(cluster, writable, others, self.ran)
             return self.tell(Guarantee.of([word], cluster.journal, loss=loss))
 
     def tell(self, guarantee: Guarantee) -> bool:
-        """Write the index page with every client's gaps, and say the end; False when a promise was broken."""
+        """Write the index page with every client's gaps, and print and return whether it was kept."""
         names = [f"client-{number}.png" for number in range(1, len(guarantee.reports) + 1)]
         for name, word in zip(names, guarantee.reports, strict=True):
             named = [(item.gap, item.cause) for item in word.interruptions.named]
@@ -124,7 +124,7 @@ def sample_client(cluster: Cluster) -> Writer:
 
 
 def last_word(client: Writer) -> WriteLog:
-    """Return what a client was told up to a row of now; one that has ended is taken as it is."""
+    """Return a client's log up to a row of now; for one that has ended, as it is."""
     try:
         return next_row(client, datetime.now(UTC))
     except DeadlineExceeded:
@@ -134,7 +134,7 @@ def last_word(client: Writer) -> WriteLog:
 def _report_of_sample(
     cluster: Cluster, writable: str, others: Sequence[str], ran: tuple[Ran, ...]
 ) -> ClientReport:
-    """Look for every row that the sample's client was told is committed, on each server."""
+    """Search every acknowledged row of the sample's client on each server."""
     primary = find_server(cluster, writable, password=PASSWORD)
     rest = [find_server(cluster, selector, password=PASSWORD) for selector in others]
     writer = sample_client(cluster)
@@ -153,7 +153,7 @@ def _report_of_sample(
 def on_stage(
     name: str, state_home: Path | None, records: Path, *, keep: bool, **options: Any
 ) -> Iterator[Stage]:
-    """A rehearsal cluster for the block; `keep` leaves it up, as is one that was up before."""
+    """Provide a rehearsal cluster for the block; it stays up with `keep`, or if it was up before."""
     began = monotonic()
     was_there = lifecycle.status(name, state_home=state_home) is not None
     running = lifecycle.up(name, state_home=state_home, on_progress=_say, **options)

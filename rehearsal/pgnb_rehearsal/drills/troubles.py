@@ -1,4 +1,4 @@
-"""What goes wrong in logical replication, made to go wrong: each trouble is caused and then found by 12.9."""
+"""Errors of logical replication, caused on purpose: each is then found by 12.9."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from pgnb_rehearsal.drills.stage import PASSWORD, PRIMARY, Stage
 SUBSCRIBER = "app=postgres-subscriber"
 SUBSCRIBER_PASSWORD = "secret:postgres-subscriber/password"  # noqa: S105  where it is kept, not what it is
 _AHEAD = 100
-"""Rows of the client until it meets the one that is there already."""
+"""Number of the client's rows before it meets the existing key."""
 _PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Publisher and subscriber, as somebody who makes mistakes reaches them."""
+    """Publisher and subscriber, used by somebody who makes mistakes."""
 
     publisher: Server
     subscriber: Server
 
     def conflict(self, database: str) -> Finding:
-        """Somebody writes on the subscriber a row whose key the publisher's sequence gives out soon."""
+        """Write a row on the subscriber whose key the publisher's sequence will use soon."""
         statement = "INSERT INTO heartbeat (id) SELECT max(id) + {} FROM heartbeat"
         self.subscriber.execute(compose(statement, _AHEAD), database=database)
         return self._found("conflict", database)
 
     def table_made_first(self, database: str, table: str) -> Finding:
-        """Somebody makes a table on the publisher, and a row in it, before the subscriber has it."""
+        """Create a table on the publisher, and a row in it, before the subscriber has the table."""
         for statement in ("CREATE TABLE {} (id int PRIMARY KEY)", "INSERT INTO {} VALUES (1)"):
             self.publisher.execute(compose(statement, identifier(table)), database=database)
         return self._found("missing-table", database)
 
     def lost_slot(self, database: str) -> Finding:
-        """Somebody drops the slot of a subscription that stood still for a moment."""
+        """Drop the slot of a subscription that was stopped for a moment."""
         spec = DatabaseSpec.of(database)
         known = identifier(spec.subscription)
         self.subscriber.execute(compose("ALTER SUBSCRIPTION {} DISABLE", known), database=database)
@@ -67,7 +67,7 @@ class Pair:
 
 @contextmanager
 def pair_of(stage: Stage) -> Iterator[Pair]:
-    """Both servers of the stage, by a run that may change them."""
+    """Connect to both servers of the stage, by a run that may change them."""
     with stage.cluster(acting=True) as cluster:
         pair = Pair(
             find_server(cluster, PRIMARY, password=PASSWORD),

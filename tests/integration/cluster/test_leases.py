@@ -96,7 +96,7 @@ def test_a_run_that_could_not_renew_in_time_changes_nothing_more(
 ):
     monkeypatch.setattr(leases, "_DEADLINE", 0.0)
     held = take_lease(here.api, NAME, notebook="09", user="me")
-    with pytest.raises(LeaseLost, match="nothing more is changed") as lost:
+    with pytest.raises(LeaseLost, match="it changes nothing more") as lost:
         here.patch("configmaps", "any", {}, "a change")
     assert "could not be renewed" in lost.value.found
     held.release()

@@ -102,7 +102,7 @@ def test_a_status_other_than_0(cluster: Cluster) -> None:
         (
             HelperPod("x", IMAGE, ("true",), secret_env={"A": ("nope", "b")}),
             'secret "nope" not found',
-            "Make the Secret",
+            "Create the Secret",
         ),
         (
             HelperPod("x", IMAGE, ("true",), secret_files=(SecretFile("nope", "b", "/private/b"),)),

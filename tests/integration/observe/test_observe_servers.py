@@ -149,7 +149,7 @@ def test_a_standby_without_its_receiver_is_behind_and_not_at_zero(pair: Pair) ->
     assert broken.samples[-1].behind
     assert broken.samples[-1].behind > 5_000
     assert broken.away
-    assert any("keeps" in trouble and "for nobody" in trouble for trouble in seen.troubles)
+    assert any("keeps" in trouble and "without a consumer" in trouble for trouble in seen.troubles)
     assert any("no server here sends to it" in trouble for trouble in seen.troubles)
 
 
@@ -196,7 +196,7 @@ def test_no_other_database_is_touched(pair: Pair) -> None:
     for plan in (Scratch(pair.primary, "precious").plan_create, Scratch(pair.primary, "precious").plan_drop):
         with pytest.raises(GateClosed, match="precious is not a scratch database"):
             plan()
-    with pytest.raises(ParameterError, match="not a name for a scratch database"):
+    with pytest.raises(ParameterError, match="not a valid name for a scratch database"):
         Scratch(pair.primary, "ｘ" * 22)
 
 
@@ -291,7 +291,7 @@ def test_a_writing_clients_rows_and_gaps(pair: Pair) -> None:
 
 
 def test_a_writing_client_needs_a_secret_and_a_pod(pair: Pair) -> None:
-    with pytest.raises(ParameterError, match="must stand in a Secret") as caught:
+    with pytest.raises(ParameterError, match="must be in a Secret") as caught:
         start_writer(pair.primary, Scratch(pair.primary, "never"), "hunter2")
     assert "hunter2" not in str(caught.value)
     with pytest.raises(NotFound, match="no pod matches app=nobody"):
@@ -300,7 +300,7 @@ def test_a_writing_client_needs_a_secret_and_a_pod(pair: Pair) -> None:
 
 @pytest.mark.parametrize(
     ("reference", "words", "stops"),
-    [("env:PGPASSWORD", "does not stand in a Secret", False), ("secret:no-such/password", "no-such", True)],
+    [("env:PGPASSWORD", "is not in a Secret", False), ("secret:no-such/password", "no-such", True)],
 )
 def test_a_client_that_cannot_measure_stops_nothing_of_what_is_measured(
     pair: Pair, reference: str, words: str, stops: bool

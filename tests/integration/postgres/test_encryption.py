@@ -118,5 +118,5 @@ def test_a_client_certificate_signs_in(
 
 def test_a_mode_that_is_none_is_named(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(encryption.MODE_VARIABLE, "verify")
-    with pytest.raises(ParameterError, match="'verify', which is no sslmode"):
+    with pytest.raises(ParameterError, match="'verify', which is not an sslmode"):
         _encrypted(server)

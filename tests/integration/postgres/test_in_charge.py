@@ -40,7 +40,7 @@ def test_it_is_refused_with_the_operators_own_way_unless_it_is_named(
     assert not list(refusing.journal.changes)
     planning = connect(str(kubeconfig), namespace=namespace, dry_run=True, accept_operator=[])
     find_server(planning, "app=theirs", **told).close()
-    (kept,) = [one for one in planning.journal.checked if "Who is in charge" in one.title]
+    (kept,) = [one for one in planning.journal.checked if "Who manages" in one.title]
     assert kept.failed
     for accepted in (["CloudNativePG", PATRONI], None):
         cluster = connect(str(kubeconfig), namespace=namespace, dry_run=False, accept_operator=accepted)

@@ -68,7 +68,7 @@ def test_a_rule_is_not_written_where_it_would_be_lost(bitnami: Server) -> None:
 
 
 def test_the_places_are_gated_before_the_first_change(bitnami: Server, server: Server) -> None:
-    with pytest.raises(GateClosed, match=r"where rules of pg_hba\.conf stand"):
+    with pytest.raises(GateClosed, match=r"where rules of pg_hba\.conf are stored"):
         gate(configuration_checks(bitnami, {"wal_keep_size": "256MB"}, [RULE]))
     checks = gate(configuration_checks(server, {"wal_keep_size": "256MB"}, [RULE]))
     assert not checks.failed
@@ -96,6 +96,6 @@ def test_what_waits_for_a_restart_stays_out_of_a_config_map_until_it_is_allowed(
     change = plan_config_map(server, "places", wanted, write_restart=False)
     assert "wal_keep_size" in change.diff
     assert "wal_level" not in change.diff
-    assert "waits for a restart that is not allowed: wal_level" in change.note
+    assert "needs a restart that is not allowed: wal_level" in change.note
     assert "wal_level" in plan_config_map(server, "places", wanted, write_restart=True).diff
     assert server.cluster.get("configmaps", "places") is None

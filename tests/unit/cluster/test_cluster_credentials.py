@@ -84,7 +84,7 @@ def test_a_killed_run_leaves_no_key(known: Known, tmp_path: Path, temporary: Pat
         assert run.stdout is not None
         assert run.stdout.readline() == "there\n"
         run.send_signal(signal.SIGKILL)
-    assert known.replay.callers == ["first"]
+    assert set(known.replay.callers) == {"first"}
     assert list(temporary.rglob("*")) == []
 
 

@@ -43,7 +43,7 @@ def test_the_title_says_whether_it_caught_up_only_where_somebody_looked() -> Non
 
 
 def test_skipped_samples_are_explained() -> None:
-    assert "1 samples at 10 Hz; 2 skipped, as the answer before them was late." in str(
+    assert "1 samples at 10 Hz; 2 skipped, because the answer before them was late." in str(
         LagSamples((series(sample(0, 0, 0)),), skipped=2)
     )
 

@@ -26,7 +26,7 @@ def test_a_window_of_lost_commits_is_no_time_without_writes():
     texts = [text.get_text() for text in axes.texts]
     assert not any("no writes" in text for text in texts)
     assert "4.5 s  at most 188" in texts
-    assert "clients may have written all that time" in plot.get_supxlabel()
+    assert "clients may have written during all that time" in plot.get_supxlabel()
 
 
 def test_the_time_without_writes_is_a_clients():

@@ -33,6 +33,6 @@ def test_progress_says_what_holds_it_up() -> None:
     assert not stuck.reached("0/3000000")
     assert stuck.reached("0/2000000")
     assert stuck.describe("0/3000000") == (
-        "replayed 0/2000000, 16.0 MB to go, received 0/3000000, receiver not seen, replay paused"
+        "replayed 0/2000000, 16.0 MB left, received 0/3000000, receiver not seen, replay paused"
     )
     assert Replay(True, None, None, "not paused", None).describe("0/1").startswith("nothing replayed yet")

@@ -86,7 +86,7 @@ def test_a_pair_that_is_well_passes_and_needs_no_advice():
         ({"replaying": 0.0}, "replay not paused"),
         ({"slot_safe": 0.0}, "slot keeps what it needs"),
         ({"behind": [0.0] * 19 + [65.0 * MB]}, "not replayed, by both sides"),
-        ({"age": [0.0] * 19 + [30.5]}, "age of what the standby shows"),
+        ({"age": [0.0] * 19 + [30.5]}, "age of the standby's state"),
         ({"retained": 1025.0 * MB}, "kept by the slot"),
     ],
 )
@@ -306,7 +306,7 @@ def test_the_plot_of_nothing_says_so():
 def test_the_table_leaves_out_counters_that_did_not_move():
     seen = recording(primary={"checkpoints_timed": 4.0, "checkpoints_requested": [4.0] * 19 + [6.0]})
     rows = {row[1]: row for row in seen.table.rows}
-    assert "checkpoints by the clock" not in rows
+    assert "checkpoints by time" not in rows
     assert rows["checkpoints by WAL or on request"][-1] == "+2"
 
 

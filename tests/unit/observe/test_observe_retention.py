@@ -89,7 +89,7 @@ def test_without_a_cap_that_acts_in_time_the_volume_is_the_end():
     assert found.until_full(slot) == 4 * 1024
     assert "if its standby stopped now: the volume is full" in found.finding
     failed = [check.name for check in found.checks(Journal()) if not check.ok]
-    assert failed == ["the cap acts before the volume is full", "a: its standby may be away for"]
+    assert failed == ["the cap is reached before the volume is full", "a: its standby may be away for"]
 
 
 def test_idle_says_so_instead_of_dividing_by_nothing():

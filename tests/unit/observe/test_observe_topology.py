@@ -22,7 +22,7 @@ def test_all_is_well() -> None:
 
 def test_two_primaries_are_the_first_thing_said() -> None:
     both = seen(PRIMARY, Node("old", "primary", "17.1", 1, "7"), STANDBY, links=(LINK,))
-    assert both.finding.startswith("2 servers take writes")
+    assert both.finding.startswith("2 servers accept writes")
 
 
 def test_an_unrelated_server_is_noticed() -> None:
@@ -37,7 +37,7 @@ def test_another_timeline_is_noticed() -> None:
 
 def test_an_unused_slot_says_what_it_keeps() -> None:
     slot = Link("primary", "", slot="old", retained=3 * 1024**3, wal_status="reserved")
-    assert seen(PRIMARY, links=(slot,)).finding == "Slot old keeps 3.0 GB of WAL for nobody"
+    assert seen(PRIMARY, links=(slot,)).finding == "Slot old keeps 3.0 GB of WAL without a consumer"
     lost = Link("primary", "", slot="old", wal_status="lost")
     assert seen(PRIMARY, links=(lost,)).finding == "Slot old is lost"
 
@@ -48,7 +48,7 @@ def test_a_primary_alone_and_one_with_strangers() -> None:
     assert "1 client(s), none of them" in seen(PRIMARY, links=(stranger,)).finding
     assert "10.9.9.9" in str(seen(PRIMARY, links=(stranger,)))
     assert seen().finding == "No server was found"
-    assert seen(STANDBY).finding.startswith("No server takes writes")
+    assert seen(STANDBY).finding.startswith("No server accepts writes")
 
 
 def test_words_name_bytes_and_seconds() -> None:

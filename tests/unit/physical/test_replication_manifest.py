@@ -186,7 +186,7 @@ def test_a_file_that_is_no_standby_is_refused(tmp_path: Path, text: str, message
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="is not there") as refused:
+    with pytest.raises(ParameterError, match="does not exist") as refused:
         rendered(str(tmp_path / "nowhere.yaml"), "standby.yaml", VALUES)
     assert "Copy pgnb/manifests/standby.yaml" in str(refused.value)
 

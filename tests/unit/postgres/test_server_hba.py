@@ -148,10 +148,10 @@ def test_lists_quotes_options_and_the_older_mask_are_read():
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        (HbaRule("hst", "all", "x", "all"), "no type"),
-        (HbaRule("host", "all", "x", "all", "plain"), "no method"),
-        (HbaRule("host", "all", "x", ""), "has an address"),
-        (HbaRule("local", "all", "x", "all"), "has an address"),
+        (HbaRule("hst", "all", "x", "all"), "not a type"),
+        (HbaRule("host", "all", "x", "all", "plain"), "not a method"),
+        (HbaRule("host", "all", "x", ""), "needs an address"),
+        (HbaRule("local", "all", "x", "all"), "needs an address"),
         (HbaRule("host", "all", "x", "10.0.0.1"), "not a range"),
         (HbaRule("host", "all", "x", "10.0.0.1/8"), "not a range"),
         (HbaRule("host", "all", "x", "10.0.0.0/33"), "not a range"),

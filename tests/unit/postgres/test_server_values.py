@@ -75,7 +75,7 @@ def test_a_value_is_read_in_the_settings_own_unit(setting, wanted, value):
         (LEVEL, "archive", "minimal, replica, logical"),
         (LEVEL, False, "minimal, replica, logical"),
         (row("bool"), "maybe", "on or off"),
-        (row("string"), False, "between quotes"),
+        (row("string"), False, "in quotes"),
         (row("string"), "a\nb", "one line"),
         (row("bool"), ">= on", "one value, not a minimum"),
     ],
