@@ -69,7 +69,7 @@ def test_the_five_are_raised_on_the_standbys_first_and_lowered_on_the_primary_fi
     with pytest.raises(GateClosed, match="allow_restart"):
         trio.plan(MORE, {}, allow_restart=True).apply()
     change = trio.plan(MORE, {}, allow_restart=True)
-    assert [server_change.server for server_change in change.server_changes] == [*trio.standbys, trio.primary]
+    assert [one.server for one in change.changes] == [*trio.standbys, trio.primary]
     done = carry_out(change)
     assert [shown(server, "max_connections") for server in (trio.primary, *trio.standbys)] == [("123",)] * 3
     primary, *standbys = _started(trio)
