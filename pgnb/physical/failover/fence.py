@@ -17,7 +17,7 @@ from pgnb.physical.failover.ended import running_pods
 from pgnb.physical.failover.inprogress import mark_phase
 from pgnb.physical.failover.participants import RoleChange
 from pgnb.physical.failover.readiness import failover_prechecks
-from pgnb.physical.failover.volume import beside, fence_data_directory, open_on, read_now, reason_of
+from pgnb.physical.failover.volume import fence_data_directory, open_early, open_on, read_now, reason_of
 from pgnb.physical.failover.weak import reconcilers, weak_fence
 
 _LOOK_AT_VOLUME = 1.0
@@ -119,7 +119,7 @@ class Fence:
         """Scale to 0; the helper pod is started before the server ends, and kept for the next step."""
         try:
             if not self.confirmed_pod and any(pod.started_at for pod in self.role_change.old.pods()):
-                self.helper = beside(self.role_change, self._stack)
+                self.helper = open_early(self.role_change, self._stack)
             return scale_away(self.role_change, self.confirmed_pod, self.by, self.timeout, self.helper)
         except BaseException:
             self._stack.close()

@@ -23,7 +23,7 @@ from pgnb.physical.failover.promotion import PARAMETER, promote
 from pgnb.physical.failover.readiness import switchover_prechecks
 from pgnb.physical.failover.shutdown_state import set_standby_signal
 from pgnb.physical.failover.undo import Before, next_step, reasons_against_undo
-from pgnb.physical.failover.volume import beside, fence_volume, open_on
+from pgnb.physical.failover.volume import fence_volume, open_early, open_on
 from pgnb.physical.failover.weak import weak_fence
 from pgnb.physical.failover.write_block import WriteBlock
 from pgnb.physical.target import Target
@@ -96,7 +96,7 @@ class Switchover:
         target = self.role_change.old.target
         if target is None:
             return f"none: {self.role_change.old.fence_limitation}"
-        self.helper = beside(self.role_change, self._stack)
+        self.helper = open_early(self.role_change, self._stack)
         if self.helper is None:
             return "later: its claim allows one pod at a time, or no helper pod starts beside it"
         return f"pod/{self.helper.pod.name}"

@@ -19,7 +19,7 @@ _SHARED_CLAIM = "ReadWriteOncePod"
 _PLACED_BY = ("hostname", "topology.")
 
 
-def beside(role_change: RoleChange, stack: ExitStack) -> Helper | None:
+def open_early(role_change: RoleChange, stack: ExitStack) -> Helper | None:
     """Start a helper pod on the old primary's volume while its server runs; None if that is impossible."""
     target = role_change.old.target
     if target is None or role_change.unreadable or role_change.old.unreachable_pods():
