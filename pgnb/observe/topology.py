@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from pgnb.cluster import Cluster
 from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_duration
 from pgnb.core.errors import PgnbError
 from pgnb.postgres import Server
 from pgnb.postgres.session import Row
-
-if TYPE_CHECKING:
-    from pgnb.cluster import Cluster
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pgnb.core.errors import RecordError
-
-if TYPE_CHECKING:
-    from pgnb.runbook.records import Archive, Record
+from pgnb.runbook.record import Record
 
 _OWN = ("record.json", "record.part")
 APPROVALS = "approvals"
@@ -25,18 +22,19 @@ SHORTEST = 16
 """Characters of a seal that are enough to name it."""
 
 
-def faults(archive: Archive, expect: str = "") -> list[str]:
+def faults(
+    folder: Path, records: Sequence[Record], head: Callable[[], tuple[int, str]], expect: str = ""
+) -> list[str]:
     """Return a sentence for each fault of an archive; nothing is written and nothing sealed.
 
     `expect`: a seal, or its beginning, that was kept elsewhere; the chain must still have that record.
     """
-    records, found = archive.read()
     sealed = sorted((r for r in records if r.seal), key=lambda r: (r.number, r.name))
-    found += _links(sealed)
-    found += _head(archive, sealed)
+    found = list(_links(sealed))
+    found += _head(head, sealed)
     for record in sealed:
-        found += _files(archive.path(record), record)
-    found += _strangers(archive.folder)
+        found += _files(folder / record.name, record)
+    found += _strangers(folder)
     if expect and not any(r.seal.startswith(expect.lower()) for r in sealed):
         found.append(f"no record has the seal {expect}: the archive is not the one that it was taken from")
     return found
@@ -60,9 +58,9 @@ def _links(sealed: Sequence[Record]) -> Iterator[str]:
         previous, expected = record.seal, record.number + 1
 
 
-def _head(archive: Archive, sealed: Sequence[Record]) -> Iterator[str]:
+def _head(head: Callable[[], tuple[int, str]], sealed: Sequence[Record]) -> Iterator[str]:
     try:
-        number, seal = archive.head()
+        number, seal = head()
     except RecordError as error:
         yield f"{error.message} ({error.found})"
         return

@@ -17,7 +17,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,66 +28,13 @@ from pgnb.core.private import private_opener
 from pgnb.core.process import has_died, this_process
 from pgnb.runbook import chain
 from pgnb.runbook import verdict as judgement
+from pgnb.runbook.record import Record as Record
+from pgnb.runbook.record import read_record
 from pgnb.runbook.verdict import Verdict
 
 FOLDER_VARIABLE = "PGNB_RECORDS"
 HEAD = "head"
 """The file with the newest record's number and seal; keep a copy elsewhere, and a forged archive is found."""
-_TYPES: Mapping[str, type] = {
-    "name": str,
-    "notebook": str,
-    "who": str,
-    "host": str,
-    "error": str,
-    "seal": str,
-    "previous": str,
-    "number": int,
-    "changes": int,
-    "checks_passed": int,
-    "checks_failed": int,
-    "parameters": dict,
-    "facts": dict,
-    "process": dict,
-    "approval": dict,
-    "files": dict,
-}
-
-
-@dataclass(frozen=True)
-class Record:
-    """One run of one notebook, as `record.json` keeps it; times are UTC, `seconds` the duration."""
-
-    name: str
-    notebook: str
-    started: str
-    parameters: Mapping[str, Any]
-    who: str
-    host: str
-    commit: str
-    pgnb: str
-    process: Mapping[str, Any]
-    verdict: str = Verdict.RUNNING
-    ended: str = ""
-    seconds: float = 0.0
-    error: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    servers: tuple[Mapping[str, Any], ...] = ()
-    changes: int = 0
-    checks_passed: int = 0
-    checks_failed: int = 0
-    phases: tuple[Mapping[str, Any], ...] = ()
-    plots: tuple[str, ...] = ()
-    approval: Mapping[str, Any] = field(default_factory=dict)
-    """The approval that this run carried out: of which plan, who asked, who approved; empty without one."""
-    files: Mapping[str, str] = field(default_factory=dict)
-    number: int = 0
-    previous: str = ""
-    seal: str = ""
-
-    @property
-    def exit_code(self) -> int:
-        """The exit status that this record's verdict stands for."""
-        return judgement.EXIT_CODES[Verdict(self.verdict)]
 
 
 def default_folder() -> Path:
@@ -159,7 +106,8 @@ class Archive:
 
     def verify(self, expect: str = "") -> list[str]:
         """What is wrong with the chain, one sentence a fault; empty when none is found. Writes nothing."""
-        return chain.faults(self, expect)
+        records, found = self.read()
+        return found + chain.faults(self.folder, records, self.head, expect)
 
     def head(self) -> tuple[int, str]:
         """Number and seal of the newest record, as it was written down when that was sealed; 0 for none."""
@@ -255,30 +203,6 @@ def concluded(
         phases=evidence.phases,
         plots=plots,
     )
-
-
-def read_record(path: Path) -> Record:
-    """Return a record as it stands in its record.json. Raises RecordError for what is none."""
-    try:
-        content = json.loads(path.read_bytes())
-        record = Record(**(content | {name: tuple(content[name]) for name in ("plots", "phases", "servers")}))
-        _assert_types(record)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RecordError(
-            "record.json cannot be read as a record", found=f"{type(error).__name__}: {error}"
-        ) from error
-    return record
-
-
-def _assert_types(record: Record) -> None:
-    """What others rely on: a wrong type is no record."""
-    Verdict(record.verdict)
-    datetime.fromisoformat(record.started)
-    for name, kind in _TYPES.items():
-        if not isinstance(getattr(record, name), kind):
-            raise TypeError(f"{name} is {type(getattr(record, name)).__name__}")
-    if not all(isinstance(one, Mapping) and "pod" in one for one in record.servers):
-        raise TypeError("servers holds something else than servers")
 
 
 def _sha256(path: Path) -> str:

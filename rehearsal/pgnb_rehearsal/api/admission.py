@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pgnb_rehearsal.api import limitranges, podsecurity, quotas
 from pgnb_rehearsal.api.completion import complete, keep_allocated
-from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.objects import Object, Reader
 from pgnb_rehearsal.api.resources import BY_PLURAL, Resource
 from pgnb_rehearsal.api.status import FieldError, StatusError, bad_request, forbidden, invalid, not_found
 from pgnb_rehearsal.api.validation import created, updated
 
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Store
 
-
-def on_create(store: Store, resource: Resource, new: Object) -> None:
+def on_create(store: Reader, resource: Resource, new: Object) -> None:
     """Completes a new object in place and validates it; StatusError 403, 404, 422."""
     _check_namespace(store, resource, new)
     limitranges.set_defaults(store, resource, new)
@@ -27,7 +22,7 @@ def on_create(store: Store, resource: Resource, new: Object) -> None:
     quotas.check(store, resource, new)
 
 
-def on_update(store: Store, resource: Resource, old: Object, new: Object, subresource: str) -> None:
+def on_update(store: Reader, resource: Resource, old: Object, new: Object, subresource: str) -> None:
     """Completes an updated object in place and validates it (not a status); StatusError 403, 422."""
     if subresource in ("status", "binding"):
         return
@@ -42,7 +37,7 @@ def _raise(resource: Resource, obj: Object, errors: list[FieldError]) -> None:
         raise invalid(resource, obj["metadata"].get("name", ""), errors)
 
 
-def _check_namespace(store: Store, resource: Resource, new: Object) -> None:
+def _check_namespace(store: Reader, resource: Resource, new: Object) -> None:
     if not resource.namespaced:
         return
     namespace = new["metadata"].get("namespace")

@@ -9,15 +9,11 @@ from __future__ import annotations
 import ipaddress
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from pgnb_rehearsal.api.objects import Object, lookup
+from pgnb_rehearsal.api.objects import Object, Reader, lookup
 from pgnb_rehearsal.api.podcompletion import complete_pod
 from pgnb_rehearsal.api.resources import BY_PLURAL, Resource
 from pgnb_rehearsal.api.status import invalid, invalid_value
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Store
 
 SERVICE_NETWORK = ipaddress.ip_network("10.96.0.0/16")
 """ClusterIPs; the first ones are left out, where real clusters have their API and their DNS."""
@@ -29,14 +25,14 @@ _CLAIM_PROTECTION = "kubernetes.io/pvc-protection"
 _VOLUME_PROTECTION = "kubernetes.io/pv-protection"
 
 
-def complete(store: Store, resource: Resource, new: Object) -> None:
+def complete(store: Reader, resource: Resource, new: Object) -> None:
     """Completes a new object in place; StatusError 403, 422."""
     completer = _COMPLETERS.get(resource.plural)
     if completer is not None:
         completer(store, new)
 
 
-def keep_allocated(store: Store, resource: Resource, old: Object, new: Object, subresource: str) -> None:
+def keep_allocated(store: Reader, resource: Resource, old: Object, new: Object, subresource: str) -> None:
     """Puts back into an updated object what the server allocated and the client left out."""
     if resource.plural == "services":
         _keep_service(store, old, new)
@@ -51,7 +47,7 @@ def keep_allocated(store: Store, resource: Resource, old: Object, new: Object, s
 # -- services --------------------------------------------------------------------------------------------
 
 
-def _complete_service(store: Store, new: Object) -> None:
+def _complete_service(store: Reader, new: Object) -> None:
     spec = new["spec"]
     if spec["type"] == "ExternalName":
         return
@@ -88,7 +84,7 @@ def _free_address(taken: set[str | None]) -> str:
             return address
 
 
-def _allocate_node_ports(store: Store, spec: Object) -> None:
+def _allocate_node_ports(store: Reader, spec: Object) -> None:
     if spec["type"] not in ("NodePort", "LoadBalancer"):
         return
     services = (service["spec"].get("ports") or () for service in store.select("services"))
@@ -99,7 +95,7 @@ def _allocate_node_ports(store: Store, spec: Object) -> None:
             port["nodePort"] = next(free)
 
 
-def _keep_service(store: Store, old: Object, new: Object) -> None:
+def _keep_service(store: Reader, old: Object, new: Object) -> None:
     before, spec = old["spec"], new["spec"]
     if spec["type"] == "ExternalName":
         return
@@ -116,7 +112,7 @@ def _keep_service(store: Store, old: Object, new: Object) -> None:
 # -- the rest --------------------------------------------------------------------------------------------
 
 
-def _complete_job(_store: Store, new: Object) -> None:
+def _complete_job(_store: Reader, new: Object) -> None:
     """The selector and the labels that tie a Job's pods to it, unless it selects by itself."""
     spec, metadata = new["spec"], new["metadata"]
     spec.setdefault("manualSelector", False)
@@ -136,7 +132,7 @@ def _complete_job(_store: Store, new: Object) -> None:
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
 
 
-def _complete_claim(store: Store, new: Object) -> None:
+def _complete_claim(store: Reader, new: Object) -> None:
     _protect(new, _CLAIM_PROTECTION)
     if "storageClassName" in new["spec"]:
         return
@@ -146,7 +142,7 @@ def _complete_claim(store: Store, new: Object) -> None:
             new["spec"]["storageClassName"] = storage_class["metadata"]["name"]
 
 
-def _complete_volume(_store: Store, new: Object) -> None:
+def _complete_volume(_store: Reader, new: Object) -> None:
     _protect(new, _VOLUME_PROTECTION)
 
 
@@ -156,11 +152,11 @@ def _protect(new: Object, finalizer: str) -> None:
         finalizers.append(finalizer)
 
 
-def _complete_namespace(_store: Store, new: Object) -> None:
+def _complete_namespace(_store: Reader, new: Object) -> None:
     new.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
 
 
-_COMPLETERS: dict[str, Callable[[Store, Object], None]] = {
+_COMPLETERS: dict[str, Callable[[Reader, Object], None]] = {
     "jobs": _complete_job,
     "namespaces": _complete_namespace,
     "persistentvolumeclaims": _complete_claim,

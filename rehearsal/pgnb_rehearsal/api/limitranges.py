@@ -7,23 +7,19 @@ what is there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
-from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.objects import Object, Reader
 from pgnb_rehearsal.api.resources import Resource
 from pgnb_rehearsal.api.status import forbidden
 from pgnb_rehearsal.podresources import effective
 from pgnb_rehearsal.quantities import Amounts, Quantity, amounts
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Store
 
 _ANNOTATION = "kubernetes.io/limit-ranger"
 _GROUPS = (("containers", "container"), ("initContainers", "init container"))
 _Rule = Callable[[str, str, Quantity, Amounts, Amounts], str]
 
 
-def set_defaults(store: Store, resource: Resource, new: Object) -> None:
+def set_defaults(store: Reader, resource: Resource, new: Object) -> None:
     """Give the containers of a new pod the namespace's default requests and limits, in place."""
     if resource.plural != "pods":
         return
@@ -48,7 +44,7 @@ def _merged(spec: Object, requests: Object, limits: Object) -> Iterator[str]:
                     yield f"{', '.join(missing)} {key} for {kind} {container['name']}"
 
 
-def check(store: Store, resource: Resource, new: Object) -> None:
+def check(store: Reader, resource: Resource, new: Object) -> None:
     """Refuse a pod or a claim beyond a limit of its namespace. StatusError 403."""
     rules = {"pods": _pod_errors, "persistentvolumeclaims": _claim_errors}.get(resource.plural)
     if rules is None:
@@ -61,7 +57,7 @@ def check(store: Store, resource: Resource, new: Object) -> None:
             raise forbidden(resource, new["metadata"].get("name", ""), text)
 
 
-def check_update(store: Store, resource: Resource, old: Object, new: Object) -> None:
+def check_update(store: Reader, resource: Resource, old: Object, new: Object) -> None:
     """The same for a claim whose request has changed; what a pod asks for cannot change. StatusError 403."""
     if resource.plural == "persistentvolumeclaims" and old["spec"]["resources"] != new["spec"]["resources"]:
         check(store, resource, new)

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 Object = dict[str, Any]
+
+
+class Reader(Protocol):
+    """What admission reads of the objects that are there."""
+
+    def find(self, plural: str, namespace: str | None, name: str) -> Object | None:
+        """Return a copy of the object, or None."""
+        ...
+
+    def select(self, plural: str, namespace: str | None = None) -> Iterator[Object]:
+        """Yield the objects of a kind, of one namespace where it is named."""
+        ...
 
 
 def copied(value: Any) -> Any:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pgnb_rehearsal.api.objects import Object, lookup
+from pgnb_rehearsal.api.objects import Object, Reader, lookup
 from pgnb_rehearsal.api.resources import BY_PLURAL
 from pgnb_rehearsal.api.status import forbidden
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Store
 
 _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a directory
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
@@ -19,7 +16,7 @@ _TOLERATED_SECONDS = 300
 _COMPUTE = ("cpu", "memory")
 
 
-def complete_pod(store: Store, new: Object) -> None:
+def complete_pod(store: Reader, new: Object) -> None:
     """Completes a new pod in place; StatusError 403 when its service account is not there."""
     spec = new["spec"]
     _admit_account(store, new, spec)
@@ -29,7 +26,7 @@ def complete_pod(store: Store, new: Object) -> None:
     new["status"] = {**(new.get("status") or {}), "qosClass": qos_class(spec)}
 
 
-def _admit_account(store: Store, new: Object, spec: Object) -> None:
+def _admit_account(store: Reader, new: Object, spec: Object) -> None:
     namespace = new["metadata"]["namespace"]
     named = spec.get("serviceAccountName")
     name = named or "default"

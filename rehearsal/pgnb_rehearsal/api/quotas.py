@@ -7,17 +7,13 @@ objects that are there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
-from pgnb_rehearsal.api.objects import Object, lookup
+from pgnb_rehearsal.api.objects import Object, Reader, lookup
 from pgnb_rehearsal.api.podcompletion import qos_class
 from pgnb_rehearsal.api.resources import RESOURCES, Resource
 from pgnb_rehearsal.api.status import forbidden
 from pgnb_rehearsal.api.usage import COMPUTE, compute, counts_for, usage
 from pgnb_rehearsal.quantities import Amounts, Quantity, added, amounts, parse
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Store
 
 COUNTED = tuple(resource for resource in RESOURCES if resource.namespaced and resource.plural != "events")
 _CHANGING = ("persistentvolumeclaims", "services")
@@ -31,7 +27,7 @@ _EXPLICIT = frozenset(
 """What each container must have a value for when a quota limits it."""
 
 
-def check(store: Store, resource: Resource, new: Object, old: Object | None = None) -> None:
+def check(store: Reader, resource: Resource, new: Object, old: Object | None = None) -> None:
     """Refuse an object for which a quota of its namespace has no room. StatusError 403.
 
     Of an object that is there (`old`) only what is added counts.
@@ -53,7 +49,7 @@ def check(store: Store, resource: Resource, new: Object, old: Object | None = No
             raise forbidden(resource, name, why)
 
 
-def used(store: Store, quota: Object) -> Amounts:
+def used(store: Reader, quota: Object) -> Amounts:
     """What of each thing that a quota limits is used in its namespace."""
     hard = amounts(quota["spec"].get("hard"))
     parts: list[Amounts] = [{name: Quantity(parse(0)) for name in hard}]
@@ -88,7 +84,7 @@ def _more(after: Amounts, before: Amounts) -> Amounts:
     return {name: quantity for name, quantity in deltas.items() if quantity.value > 0}
 
 
-def _exceeded(store: Store, quota: Object, more: Amounts) -> str:
+def _exceeded(store: Reader, quota: Object, more: Amounts) -> str:
     hard = amounts(quota["spec"].get("hard"))
     wanted = {name: quantity for name, quantity in more.items() if name in hard}
     present = used(store, quota) if wanted else {}

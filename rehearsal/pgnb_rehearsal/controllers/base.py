@@ -5,15 +5,13 @@ from __future__ import annotations
 import abc
 import asyncio
 import logging
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Event, Store
 from pgnb_rehearsal.controllers.queue import Key, WorkQueue
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pgnb_rehearsal.api.store import Event, Object, Store
 
 logger = logging.getLogger(__name__)
 

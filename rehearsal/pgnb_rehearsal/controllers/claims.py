@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
 
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.store import Event, Store
 from pgnb_rehearsal.controllers.base import Controller, key_of
 from pgnb_rehearsal.controllers.events import EventRecorder
 from pgnb_rehearsal.controllers.pods import ENDED, phase
 from pgnb_rehearsal.controllers.queue import Key
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from pgnb_rehearsal.api.store import Event, Object, Store
 
 PROTECTION = "kubernetes.io/pvc-protection"
 PROVISIONER = "local/hostpath"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.store import Store
 from pgnb_rehearsal.controllers.base import is_controlled_by, owner_reference
 from pgnb_rehearsal.controllers.hashing import template_hash
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pgnb_rehearsal.api.store import Object, Store
 
 REVISION = "deployment.kubernetes.io/revision"
 DESIRED = "deployment.kubernetes.io/desired-replicas"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.controllers.clock import age, now
-from pgnb_rehearsal.controllers.deployment_sets import counted, limits, replicas
+from pgnb_rehearsal.controllers.deployment_sets import Sets, counted, limits, replicas
 from pgnb_rehearsal.controllers.pods import condition
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
-    from pgnb_rehearsal.controllers.deployment_sets import Sets
 
 _UNLIMITED = 2**31 - 1
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Event, Store
 from pgnb_rehearsal.controllers import rolling
 from pgnb_rehearsal.controllers.base import Controller, controlling_owner, is_controlled_by, key_of
 from pgnb_rehearsal.controllers.deployment_sets import (
@@ -32,11 +34,6 @@ from pgnb_rehearsal.controllers.deployment_status import (
 from pgnb_rehearsal.controllers.events import EventRecorder
 from pgnb_rehearsal.controllers.pods import ENDED, condition, phase
 from pgnb_rehearsal.controllers.queue import Key
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pgnb_rehearsal.api.store import Event, Object, Store
 
 
 class DeploymentController(Controller):

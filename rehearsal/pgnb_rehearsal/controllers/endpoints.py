@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.store import Event
 from pgnb_rehearsal.controllers.base import Controller, owner_reference
 from pgnb_rehearsal.controllers.clock import now
 from pgnb_rehearsal.controllers.pods import ENDED, is_ready, phase
 from pgnb_rehearsal.controllers.queue import Key
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pgnb_rehearsal.api.store import Event, Object
 
 _TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"
 _MANAGED_ENDPOINTS = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}

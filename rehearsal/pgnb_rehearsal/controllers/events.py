@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Store
 from pgnb_rehearsal.controllers.clock import now, now_micro
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object, Store
 
 _Key = tuple[str, str, str, str, str]
 

@@ -6,18 +6,16 @@ Orphan: the dependents stay and forget their owner. An object whose owners are a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from pgnb_rehearsal.api.deletion import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.resources import RESOURCES, by_kind
 from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Event, Store
 from pgnb_rehearsal.controllers.base import Controller
 from pgnb_rehearsal.controllers.queue import Key
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pgnb_rehearsal.api.store import Event, Object, Store
 
 _COLLECTED = tuple(resource.plural for resource in RESOURCES if resource.plural not in ("events", "leases"))
 

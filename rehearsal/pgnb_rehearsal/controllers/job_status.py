@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.controllers.clock import age, now
 from pgnb_rehearsal.controllers.pods import condition, is_active, is_ready, phase
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
 
 FINAL = {"SuccessCriteriaMet": "Complete", "FailureTarget": "Failed"}
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Store
 from pgnb_rehearsal.controllers import job_status
 from pgnb_rehearsal.controllers.base import Controller, controlling_owner, key_of
 from pgnb_rehearsal.controllers.clock import age, now
 from pgnb_rehearsal.controllers.events import EventRecorder
 from pgnb_rehearsal.controllers.pods import ENDED, first_to_go, from_template, is_active, phase, pods_of
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object, Store
-    from pgnb_rehearsal.controllers.queue import Key
+from pgnb_rehearsal.controllers.queue import Key
 
 TRACKING = "batch.kubernetes.io/job-tracking"
 _FIRST_BACK_OFF = 10.0

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.resources import RESOURCES
+from pgnb_rehearsal.api.store import Event, Store
 from pgnb_rehearsal.controllers.base import Controller
 from pgnb_rehearsal.controllers.queue import Key
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pgnb_rehearsal.api.store import Event, Object, Store
 
 ROOT_CA = "kube-root-ca.crt"
 _CONTENT = tuple(resource.plural for resource in RESOURCES if resource.namespaced)

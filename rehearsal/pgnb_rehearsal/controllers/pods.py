@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.store import Store
 from pgnb_rehearsal.controllers.base import is_controlled_by, owner_reference
 from pgnb_rehearsal.controllers.clock import age, parse
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from pgnb_rehearsal.api.store import Object, Store
 
 ENDED = ("Succeeded", "Failed")
 

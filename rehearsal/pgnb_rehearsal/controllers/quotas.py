@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from pgnb_rehearsal.api.quotas import COUNTED, used
+from pgnb_rehearsal.api.store import Event
 from pgnb_rehearsal.controllers.base import Controller, key_of
+from pgnb_rehearsal.controllers.queue import Key
 from pgnb_rehearsal.quantities import amounts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pgnb_rehearsal.api.store import Event
-    from pgnb_rehearsal.controllers.queue import Key
 
 
 class QuotaController(Controller):

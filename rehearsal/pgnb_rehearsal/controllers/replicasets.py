@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Store
 from pgnb_rehearsal.controllers.base import Controller, key_of
 from pgnb_rehearsal.controllers.clock import now
 from pgnb_rehearsal.controllers.events import EventRecorder
@@ -18,10 +20,7 @@ from pgnb_rehearsal.controllers.pods import (
     pods_of,
     ready_for,
 )
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object, Store
-    from pgnb_rehearsal.controllers.queue import Key
+from pgnb_rehearsal.controllers.queue import Key
 
 
 class _Pods(NamedTuple):

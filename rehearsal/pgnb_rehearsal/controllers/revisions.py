@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.store import Store
 from pgnb_rehearsal.controllers.base import is_controlled_by, key_of, owner_reference
 from pgnb_rehearsal.controllers.hashing import template_hash
 from pgnb_rehearsal.controllers.stateful_pods import revision_of
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object, Store
 
 _HASH_LABEL = "controller.kubernetes.io/hash"
 

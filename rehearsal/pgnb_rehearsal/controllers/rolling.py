@@ -5,13 +5,8 @@ Each function answers with ReplicaSets and the number of pods that each should h
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from pgnb_rehearsal.controllers.deployment_sets import counted, limits, new_replicas, replicas
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
-    from pgnb_rehearsal.controllers.deployment_sets import Sets
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.controllers.deployment_sets import Sets, counted, limits, new_replicas, replicas
 
 Sizes = list[tuple["Object", int]]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.store import Event, Store
 from pgnb_rehearsal.controllers.base import Controller, key_of
 from pgnb_rehearsal.controllers.claims import claim_names
 from pgnb_rehearsal.controllers.clock import now
@@ -12,11 +14,6 @@ from pgnb_rehearsal.controllers.events import SchedulerEvents
 from pgnb_rehearsal.controllers.pods import ENDED, condition, phase
 from pgnb_rehearsal.controllers.queue import Key
 from pgnb_rehearsal.controllers.requests import requests_of, total
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pgnb_rehearsal.api.store import Event, Object, Store
 
 _NO_HELP = (
     " no new claims to deallocate, preemption: 0/1 nodes are available: "

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.controllers.pods import from_template
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
 
 REVISION_LABEL = "controller-revision-hash"
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.status import StatusError
+from pgnb_rehearsal.api.store import Store
 from pgnb_rehearsal.controllers import stateful_pods as identity
 from pgnb_rehearsal.controllers.base import Controller, key_of
 from pgnb_rehearsal.controllers.events import EventRecorder
 from pgnb_rehearsal.controllers.pods import ENDED, is_available, is_ready, phase, pods_of, ready_for
+from pgnb_rehearsal.controllers.queue import Key
 from pgnb_rehearsal.controllers.revisions import Revisions
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object, Store
-    from pgnb_rehearsal.controllers.queue import Key
 
 
 class StatefulSetController(Controller):

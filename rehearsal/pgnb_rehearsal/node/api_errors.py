@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.status import StatusError
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
 
 
 def bad_request(message: str) -> StatusError:

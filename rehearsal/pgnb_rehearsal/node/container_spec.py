@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.node.environment import ConfigError, EnvContext, command_line, environment, expand
+from pgnb_rehearsal.node.node_context import NodeContext
+from pgnb_rehearsal.node.volumes import PodVolumes
 from pgnb_rehearsal.pods.container import ContainerSpec, Mount
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
-    from pgnb_rehearsal.node.node_context import NodeContext
-    from pgnb_rehearsal.node.volumes import PodVolumes
-    from pgnb_rehearsal.pods.images import Image
+from pgnb_rehearsal.pods.images import Image
 
 _MESSAGE_PATH = "/dev/termination-log"
 

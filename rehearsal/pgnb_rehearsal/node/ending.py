@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.node import hooks
+from pgnb_rehearsal.node.probes import Target
 from pgnb_rehearsal.node.waiting import before
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
-    from pgnb_rehearsal.node.probes import Target
 
 SHORTEST_GRACE = 2.0
 """Seconds that every container has between its stop signal and SIGKILL, also when less was asked for."""

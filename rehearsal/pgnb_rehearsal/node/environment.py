@@ -6,13 +6,11 @@ import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.store import Store
 from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.node.fields import field, resource_field
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object, Store
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^()]*)\))")
 

@@ -11,17 +11,15 @@ import contextlib
 import json
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from pgnb_rehearsal.node.api_errors import bad_request
 from pgnb_rehearsal.node.websockets import accept, frames, offered
+from pgnb_rehearsal.pods.container import Container
 from pgnb_rehearsal.pods.errors import ContainerGone, StartError
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.pods.container import Container
-    from pgnb_rehearsal.pods.process import ExecProcess
+from pgnb_rehearsal.pods.process import ExecProcess
 
 logger = logging.getLogger(__name__)
 

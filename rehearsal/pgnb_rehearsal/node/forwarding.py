@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from pgnb_rehearsal.node.api_errors import bad_request, spelled
 from pgnb_rehearsal.node.websockets import accept, frames, offered
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.pods.sandbox import Sandbox
+from pgnb_rehearsal.pods.sandbox import Sandbox
 
 V4 = "v4.channel.k8s.io"
 _CHUNK = 256 * 1024

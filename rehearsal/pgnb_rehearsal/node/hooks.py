@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.node.probes import Target
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
 
 _NO_LIMIT = 86_400.0
 """A hook has no timeout of its own: who stops waiting for it is the grace period."""

@@ -10,10 +10,9 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object, Store
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.store import Store
 
 DOMAIN = "cluster.local"
 _HEAD = """# Kubernetes-managed hosts file.

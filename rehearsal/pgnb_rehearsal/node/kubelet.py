@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.store import Event
 from pgnb_rehearsal.node import execution, forwarding, logs
 from pgnb_rehearsal.node.api_errors import container_name, internal_error
 from pgnb_rehearsal.node.hosts import HostsFile, names
+from pgnb_rehearsal.node.node_context import NodeContext
 from pgnb_rehearsal.node.services import ServiceProxy
 from pgnb_rehearsal.node.worker import PodWorker
 from pgnb_rehearsal.pods import syscalls
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Event, Object
-    from pgnb_rehearsal.node.node_context import NodeContext
-    from pgnb_rehearsal.pods.container import Container
-    from pgnb_rehearsal.pods.sandbox import Sandbox
+from pgnb_rehearsal.pods.container import Container
+from pgnb_rehearsal.pods.sandbox import Sandbox
 
 logger = logging.getLogger(__name__)
 

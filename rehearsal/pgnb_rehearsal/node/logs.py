@@ -7,17 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.status import StatusError
 from pgnb_rehearsal.node.api_errors import bad_request, container_name
 from pgnb_rehearsal.node.logfiles import LogReader, Selection
 from pgnb_rehearsal.node.states import ContainerState, Running, Waiting
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
 
 _TRUE = ("true", "1", "t", "T", "True", "TRUE")
 _FALSE = ("", "false", "0", "f", "F", "False", "FALSE")

@@ -5,15 +5,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.store import Store
+from pgnb_rehearsal.controllers.events import EventRecorder
+from pgnb_rehearsal.node.volume_sources import Token
 from pgnb_rehearsal.node.volumes import Place
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object, Store
-    from pgnb_rehearsal.controllers.events import EventRecorder
-    from pgnb_rehearsal.node.volume_sources import Token
-    from pgnb_rehearsal.pods.runtime import Runtime
+from pgnb_rehearsal.pods.runtime import Runtime
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.node.container_spec import ContainerSpecs
 from pgnb_rehearsal.node.runner import Runner
 from pgnb_rehearsal.node.states import ContainerState, Terminated
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.node.container_spec import ContainerSpecs
-    from pgnb_rehearsal.pods.container import Container
-    from pgnb_rehearsal.pods.sandbox import Sandbox
+from pgnb_rehearsal.pods.container import Container
+from pgnb_rehearsal.pods.sandbox import Sandbox
 
 
 class PodContainers:

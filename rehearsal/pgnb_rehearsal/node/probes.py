@@ -11,14 +11,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.node.api_errors import spelled
+from pgnb_rehearsal.pods.container import Container
 from pgnb_rehearsal.pods.errors import ContainerGone, StartError
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
-    from pgnb_rehearsal.pods.container import Container
 
 _LARGEST_OUTPUT = 10 * 1024
 _EARLY = (0.05, 0.1, 0.2, 0.4)

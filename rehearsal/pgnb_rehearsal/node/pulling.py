@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.controllers.events import EventRecorder
 from pgnb_rehearsal.node.backoff import CRASH_FIRST, BackOff
-from pgnb_rehearsal.node.states import Waiting
+from pgnb_rehearsal.node.states import ContainerState, Waiting
 from pgnb_rehearsal.pods.errors import ImageNotFound
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
-    from pgnb_rehearsal.controllers.events import EventRecorder
-    from pgnb_rehearsal.node.states import ContainerState
-    from pgnb_rehearsal.pods.images import Image
-    from pgnb_rehearsal.pods.runtime import Runtime
+from pgnb_rehearsal.pods.images import Image
+from pgnb_rehearsal.pods.runtime import Runtime
 
 
 class Puller:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pgnb_rehearsal.node import hooks
 from pgnb_rehearsal.node.backoff import BackOff, spelled
+from pgnb_rehearsal.node.container_spec import ContainerSpecs
 from pgnb_rehearsal.node.ending import Ending
 from pgnb_rehearsal.node.environment import ConfigError
 from pgnb_rehearsal.node.probes import Target, Verdicts, watch_over
@@ -15,12 +15,9 @@ from pgnb_rehearsal.node.pulling import Puller
 from pgnb_rehearsal.node.states import EPOCH, ContainerState, Running, Terminated, Waiting, new_id, now
 from pgnb_rehearsal.node.termination_message import termination_message
 from pgnb_rehearsal.node.waiting import set_within
+from pgnb_rehearsal.pods.container import Container, ContainerSpec
 from pgnb_rehearsal.pods.errors import StartError
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.node.container_spec import ContainerSpecs
-    from pgnb_rehearsal.pods.container import Container, ContainerSpec
-    from pgnb_rehearsal.pods.sandbox import Sandbox
+from pgnb_rehearsal.pods.sandbox import Sandbox
 
 SYNC = 10.0
 """Seconds between kubelet's looks at a pod in which nothing happens."""

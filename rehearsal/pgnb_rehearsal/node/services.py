@@ -13,13 +13,12 @@ import random
 import socket
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.store import Store
 from pgnb_rehearsal.node.relay import Relay
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object, Store
-    from pgnb_rehearsal.pods.sandbox import Sandbox
+from pgnb_rehearsal.pods.sandbox import Sandbox
 
 logger = logging.getLogger(__name__)
 

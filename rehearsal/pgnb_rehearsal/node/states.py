@@ -5,10 +5,9 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
+from pgnb_rehearsal.api.objects import Object
 
 EPOCH = "1970-01-01T00:00:00Z"
 """The startedAt of a container that never started, as the API shows it."""

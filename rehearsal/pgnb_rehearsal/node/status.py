@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.node.states import ContainerState, Running, Terminated, Waiting, now
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
 
 
 @dataclass(frozen=True)

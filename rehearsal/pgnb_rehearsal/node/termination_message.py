@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from pgnb_rehearsal.node.container_spec import ContainerSpecs
 from pgnb_rehearsal.node.logfiles import last_text
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.node.container_spec import ContainerSpecs
-    from pgnb_rehearsal.node.states import ContainerState
+from pgnb_rehearsal.node.states import ContainerState
 
 _LARGEST = 4096
 _LOG_LINES, _LOG_SIZE = 80, 2048

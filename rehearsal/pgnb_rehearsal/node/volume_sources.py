@@ -9,13 +9,11 @@ import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.store import Store
 from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.node.fields import field, resource_field
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object, Store
 
 _DEFAULT_MODE = 0o644
 

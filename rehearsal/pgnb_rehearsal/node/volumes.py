@@ -10,16 +10,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.node.atomic import AtomicVolume
 from pgnb_rehearsal.node.environment import ConfigError, expand
 from pgnb_rehearsal.node.volume_sources import MountError, Origins, Payload, payload, refers_to
 from pgnb_rehearsal.pods.container import Mount
 from pgnb_rehearsal.pods.identity import place
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
 
 
 @dataclass(frozen=True)

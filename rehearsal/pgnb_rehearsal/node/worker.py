@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.status import StatusError
 from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.node.backoff import MOUNT_FIRST, MOUNT_MOST, BackOff
 from pgnb_rehearsal.node.container_spec import ContainerSpecs
 from pgnb_rehearsal.node.hosts import HostsFile
+from pgnb_rehearsal.node.node_context import NodeContext
 from pgnb_rehearsal.node.pod_containers import PodContainers
 from pgnb_rehearsal.node.runner import SYNC
 from pgnb_rehearsal.node.states import ContainerState, Running, Waiting, now
@@ -26,11 +27,7 @@ from pgnb_rehearsal.node.volume_sources import MountError, Origins
 from pgnb_rehearsal.node.volumes import PodVolumes
 from pgnb_rehearsal.node.waiting import set_within
 from pgnb_rehearsal.pods.network import NODE_ADDRESS
-
-if TYPE_CHECKING:
-    from pgnb_rehearsal.api.store import Object
-    from pgnb_rehearsal.node.node_context import NodeContext
-    from pgnb_rehearsal.pods.sandbox import Sandbox
+from pgnb_rehearsal.pods.sandbox import Sandbox
 
 logger = logging.getLogger(__name__)
 
