@@ -126,7 +126,7 @@ def test_a_second_standby_beside_the_first(stage: Stage) -> None:
 def test_a_slot_that_another_standby_has_is_refused(stage: Stage) -> None:
     with pytest.raises(ParameterError, match=f"the slot {SLOT} is read by {NAME}"):
         plan_slot(stage.primary, SLOT, consumer="standby-two")
-    with pytest.raises(ParameterError, match=f"the slot {SLOT} is taken"):
+    with pytest.raises(ParameterError, match=f"the slot {SLOT} is in use"):
         stage.backup("standby-two", SLOT)
     source = replication_source(stage.primary, role=ROLE, secret=SECRET)
     proof = check_source(stage.primary, source, NAME, slot=SLOT, application_name="standby-three")
