@@ -17,6 +17,9 @@ VARIABLE = "PGNB_LANG"
 """Which language: en or ja; without it, that of the locale (LC_ALL, LC_MESSAGES, LANG)."""
 LANGUAGES = ("en", "ja")
 _SLOT = "{}"
+_ANY = "(.*?)"
+_NAME = r"(.*?)(?<!\.)"
+_SENTENCE = r"((?:(?!\. [A-Z]).)*?)"
 
 
 def language() -> str:
@@ -66,4 +69,15 @@ def _prepared(of: str) -> tuple[Mapping[str, str], tuple[tuple[re.Pattern[str], 
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile("(.*?)".join(re.escape(part) for part in template.split(_SLOT)), re.DOTALL)
+    """Match what a template stands for, and no more.
+
+    Its last part takes no further sentence after its own: otherwise a short name, such as "slot {}", or a
+    reason that ends in one, would take apart a sentence that it only begins. Punctuation alone ("{}: {}")
+    spans no lines.
+    """
+    *parts, end = template.split(_SLOT)
+    pattern = _ANY.join(re.escape(part) for part in parts)
+    if parts:
+        pattern += {"": _NAME if ". " not in template else _ANY, ".": _SENTENCE}.get(end, _ANY)
+    fixed = any(letter.isalpha() for letter in template)
+    return re.compile(pattern + re.escape(end), re.DOTALL if fixed else 0)

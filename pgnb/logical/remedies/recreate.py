@@ -68,7 +68,7 @@ def _options(now: Subscription | None) -> dict[str, Any]:
 
 def _checks(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Checks:
     tables = published_tables(publisher, spec.database, spec.publication)
-    what = f"{spec.publication} on {publisher.name}"
+    what = f"publication {spec.publication} on {publisher.name}"
     there = Check(
         what,
         bool(tables),

@@ -11,7 +11,7 @@ from pgnb.core.journal import Journal
 from pgnb.core.translation import VARIABLE, catalogue, language, translated
 from tests.unit.core.texts import texts
 
-COMPUTED = 140
+COMPUTED = 65
 """Texts that are put together elsewhere, at most: they are translated where their parts are."""
 
 
@@ -64,3 +64,18 @@ def test_a_check_is_shown_in_the_readers_language_and_journalled_in_english(
 def test_parts_that_vary_are_put_where_the_translation_has_them() -> None:
     assert translated("confirmed by allow_restart", "ja") == "allow_restartによる確認"
     assert translated("no such text", "ja") == "no such text"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "A restart interrupts the service, because x needs it. To allow it, set the parameter y = True.",
+            "再起動により、サービスが中断します(理由: x needs it)。許可するには、パラメータy = Trueを設定してください。",
+        ),
+        ("slot a: what nobody has translated.", "slot a: what nobody has translated."),
+        ("pg-1: rows in shop", "pg-1: shopの行数"),
+    ],
+)
+def test_a_text_is_taken_apart_only_where_its_parts_join(text: str, shown: str) -> None:
+    assert translated(text, "ja") == shown
