@@ -12,6 +12,7 @@ import yaml
 
 from pgnb.core.display import Table, format_duration
 from pgnb.core.errors import ParameterError
+from pgnb.core.translation import translated
 from pgnb.runbook import approving, catalogue, heads, pages, params, runner
 from pgnb.runbook.approval import Policy
 from pgnb.runbook.approving import RECORDS, SIGNERS, archive_in, carry_out, pick, signers_file
@@ -338,7 +339,10 @@ def parameters(notebook: str, files: Sequence[Path], pairs: Sequence[tuple[str, 
         if as_yaml:
             click.echo(yaml.safe_dump(taken, allow_unicode=True, sort_keys=False), nl=False)
             continue
-        rows = [(p.name, p.type, _short(taken.get(p.name, p.default)), p.help) for p in params.declared(path)]
+        rows = [
+            (p.name, p.type, _short(taken.get(p.name, p.default)), translated(p.help))
+            for p in params.declared(path)
+        ]
         click.echo(Table.of(("parameter", "type", "value", ""), rows, title=path.stem))
 
 

@@ -9,6 +9,8 @@ import pytest
 from pgnb.core.checks import Check, Checks
 from pgnb.core.journal import Journal
 from pgnb.core.translation import VARIABLE, catalogue, language, translated
+from pgnb.runbook.catalogue import notebooks
+from pgnb.runbook.params import declared
 from tests.unit.core.texts import texts
 
 COMPUTED = 65
@@ -21,12 +23,20 @@ def test_nothing_that_a_check_says_lacks_a_translation() -> None:
     assert missing == [], f"{len(missing)} texts lack a translation in pgnb/locale/ja.yaml"
 
 
+def test_no_help_of_a_parameter_lacks_a_translation() -> None:
+    known = catalogue("ja")
+    of_all = [parameter for path in notebooks().values() for parameter in declared(path)]
+    missing = sorted({parameter.help for parameter in of_all if parameter.help not in known})
+    assert missing == [], f"{len(missing)} texts lack a translation in pgnb/locale/ja.yaml"
+
+
 def test_few_texts_are_computed_elsewhere() -> None:
     assert len([text for text in texts() if text.template is None]) <= COMPUTED
 
 
 def test_every_translation_has_the_parts_that_vary() -> None:
-    for text, own in catalogue("ja").items():
+    varying = {text: own for text, own in catalogue("ja").items() if "{}" in text}
+    for text, own in varying.items():
         used = {name for _, name, _, _ in string.Formatter().parse(own) if name is not None}
         assert used <= {str(at) for at in range(text.count("{}"))}, text
 
@@ -70,8 +80,9 @@ def test_parts_that_vary_are_put_where_the_translation_has_them() -> None:
     ("text", "shown"),
     [
         (
-            "A restart interrupts the service, because x needs it. To allow it, set the parameter y = True.",
-            "再起動により、サービスが中断します(理由: x needs it)。許可するには、パラメータy = Trueを設定してください。",
+            "A restart interrupts the service, because x. To allow it, set the parameter y = True.",
+            "再起動により、サービスが中断します(理由: x)。"
+            "許可するには、パラメータy = Trueを設定してください。",
         ),
         ("slot a: what nobody has translated.", "slot a: what nobody has translated."),
         ("pg-1: rows in shop", "pg-1: shopの行数"),
