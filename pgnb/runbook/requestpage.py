@@ -70,7 +70,7 @@ def write(archive: Archive, record: Record, request: Request, language: str = "e
         request=request,
         plan=plan,
         record=record,
-        purpose=_purpose(archive.path(record) / "notebook.ipynb", language),
+        purpose=purpose(archive.path(record) / "notebook.ipynb", language),
         estimate=_estimate(archive, record),
         window=f"{_local(request.opens)} – {_local(request.closes)}",
         asked=_local(request.asked),
@@ -96,13 +96,13 @@ def _estimate(archive: Archive, record: Record) -> tuple[str, int]:
     return (format_duration(median(taken)) if taken else "", len(taken))
 
 
-def _purpose(notebook: Path, language: str) -> tuple[str, list[str]]:
+def purpose(notebook: Path, language: str) -> tuple[str, list[str]]:
     """Heading and paragraphs of the notebook's first cell; the Japanese ones first on a Japanese page."""
     cells: list[dict[str, Any]] = json.loads(notebook.read_text("utf-8"))["cells"]
     first = next(("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"), "")
     heading, _, rest = first.partition("\n")
     paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", rest) if part.strip()]
-    plain = [re.sub(r"[*`]", "", part) for part in paragraphs if not part.startswith(("|", "<"))]
+    plain = [re.sub(r"^- |[*`]", "", part) for part in paragraphs if not part.startswith(("|", "<"))]
     japanese = [part for part in plain if _JAPANESE.search(part)]
     english = [part for part in plain if not _JAPANESE.search(part)]
     return heading.lstrip("# "), [*japanese, *english] if language == "ja" else english

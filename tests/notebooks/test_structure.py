@@ -11,12 +11,23 @@ from click.testing import CliRunner
 from papermill.inspection import inspect_notebook
 
 from pgnb.cli import main
-from pgnb.runbook import catalogue, params
+from pgnb.runbook import catalogue, params, requestpage
 from tests.notebooks import test_logical_procedure, test_nbval, test_pipeline, test_procedure
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
+HEADING = re.compile(r"^#{1,3} (.*)$", re.MULTILINE)
+FACTS = {
+    "ja": ("目的", "変更するもの", "停止時間", "前提", "元に戻す方法", "手順書の誤り"),
+    "en": ("Purpose", "Changes", "Downtime", "Needs", "Undo", "Where the procedure errs"),
+}
+SECTIONS = {
+    *("00", *(f"{n:02}" for n in range(1, 13))),
+    *("2.1", "2.2", "2.3", "3.1", "3.2", "3.3", "6.1", "6.2", "8", "8.1", "10", "10.1"),
+    *(f"12.{n}" for n in range(1, 11)),
+}
+"""The numbers that the procedure's headings have, and those of the notebooks."""
 
 
 def _cells(path: Path, kind: str) -> list:
@@ -73,13 +84,45 @@ def test_cells_are_steps_that_a_person_would_say_aloud(notebook):
         assert not re.search(r"^\s*(def|class|for|while|try)\b", source, re.MULTILINE)
 
 
-def test_prose_stands_before_the_code_and_headings_are_in_both_languages(notebook):
-    markdown = [cell.source for cell in _cells(notebook, "markdown")]
-    assert JAPANESE.search(markdown[0])
-    for source in markdown:
-        for heading in re.findall(r"^## (\d.*)$", source, re.MULTILINE):
-            assert " · " in heading, heading
-            assert JAPANESE.search(heading), heading
+def test_every_heading_is_in_both_languages_with_no_number_but_the_procedure_s(notebook):
+    headings = [h for cell in _cells(notebook, "markdown") for h in HEADING.findall(cell.source)]
+    assert len(headings) > 3
+    for heading in headings:
+        assert re.search(r" · .*" + JAPANESE.pattern, heading), heading
+        number = re.match(r"(\d[\d.]*) ", heading)
+        assert number is None or number[1] in SECTIONS, heading
+
+
+def test_the_first_cell_says_in_both_languages_what_an_operator_must_know(notebook):
+    first = _cells(notebook, "markdown")[0].source
+    for label in (*FACTS["ja"], *FACTS["en"]):
+        assert re.search(rf"^(?:- )?\*\*{label}\*\*: ", first, re.MULTILINE), label
+    folded = re.findall(r"<details><summary>(.*?)</summary>\n\n(.*?)\n\n</details>", first, re.DOTALL)
+    assert [JAPANESE.search(summary) is not None for summary, _ in folded] == [True, True]
+    (commands, table), (failed, _) = folded
+    assert "手順書のコマンド" in commands
+    assert "セルが失敗したとき" in failed
+    rows = table.splitlines()[2:]
+    assert 3 <= len(rows) <= 10
+    called = set(re.findall(r"pgnb\.[A-Za-z_.]+\b", "".join(_code(notebook))))
+    assert set(re.findall(r"pgnb\.[A-Za-z_.]+\b", table)) <= called
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_the_page_for_approval_begins_each_fact_with_its_label(notebook, language):
+    _, paragraphs = requestpage.purpose(notebook, language)
+    labels = (*FACTS["ja"], *FACTS["en"]) if language == "ja" else FACTS["en"]
+    assert [paragraph.partition(":")[0] for paragraph in paragraphs] == list(labels)
+
+
+def test_japanese_stands_before_every_change_and_says_what_passing_looks_like(notebook):
+    prose = ""
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            prose = HEADING.sub("", cell.source)
+            assert not prose.strip() or JAPANESE.search(prose), cell.source
+        elif re.search(r"\bgate\(|\.apply\(\)", cell.source):
+            assert "合格の目安" in prose, cell.source
 
 
 def test_papermill_shows_every_parameter_with_type_default_and_help(notebook, caplog):

@@ -37,7 +37,7 @@ def _primary(role_change: RoleChange) -> Iterator[Check]:
         selector == desired,
         selector_words(selector),
         selector_words(desired),
-        "Clients are still led elsewhere: see section 9.4.",
+        "Clients are still led elsewhere: see Clients' Service in 09.",
     )
 
 
