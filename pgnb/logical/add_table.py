@@ -167,7 +167,7 @@ def _look(
         raise GateClosed(
             f"{spec.database} is not replicated yet",
             found=f"there is no {missing}",
-            remedy="12_logical_replication (section 12.4) sets it up, this table included.",
+            remedy="12_00_logical_replication (section 12.4) sets it up, this table included.",
         )
     named = {"subscription": spec.subscription}
     rows = subscriber.query("logical/subscription_tables", named, database=spec.database)

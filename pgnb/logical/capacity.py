@@ -24,7 +24,7 @@ _COPYING = 20
 """Databases whose tables are copied at the same time with the numbers requested here."""
 _PARALLEL_APPLY = 2
 _SPARE = 2
-_RESTART = "12_logical_replication (12.2, 12.3) sets it with allow_restart = True; it needs one restart."
+_RESTART = "12_00_logical_replication (12.2, 12.3) sets it with allow_restart = True; it needs one restart."
 
 _ALLOW = "Set allow_restart = True if that server may be restarted; or set these by hand and restart it."
 

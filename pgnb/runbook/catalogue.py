@@ -11,7 +11,8 @@ from pathlib import Path
 from pgnb.core.errors import ParameterError
 
 FOLDER_VARIABLE = "PGNB_NOTEBOOKS"
-_NUMBER = re.compile(r"^(\d\d(?:_\d\d)?)_")
+_NUMBER = re.compile(r"^(\d\d(?:_(?!00)\d\d)?)_")
+"""`12_00_…` is section 12 itself: so it stands before 12_07 in a list of files."""
 _RANGE = re.compile(r"^(\d\d)-(\d\d)$")
 
 

@@ -44,7 +44,7 @@ def test_before_anything_is_set_up_12_plans_and_the_others_say_that_it_comes_fir
     else:
         assert outcome.verdict == Verdict.FAILED
         assert outcome.error.startswith("PodError: no pod in the namespace")
-        assert outcome.error.endswith("If it never existed, run 12_logical_replication first.")
+        assert outcome.error.endswith("If it never existed, run 12_00_logical_replication first.")
 
 
 @pytest.mark.parametrize("number", ["02", "03"])

@@ -14,7 +14,12 @@ pytestmark = pytest.mark.long
 
 PARTS = ("failover", "logical", "cutover")
 FAILOVER = ["02", "03", "09", "09", "09", "00"]
-LOGICAL = ["12_logical_replication", "12_07_add_table", "12_08_add_database", "12_09_logical_troubleshooting"]
+LOGICAL = [
+    "12_00_logical_replication",
+    "12_07_add_table",
+    "12_08_add_database",
+    "12_09_logical_troubleshooting",
+]
 
 
 def test_roles_are_exchanged_and_come_back_then_clients_are_led_to_the_subscriber(

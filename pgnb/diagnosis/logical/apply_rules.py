@@ -141,7 +141,7 @@ def _dead(observed: DatabaseObservation, found: str) -> Finding:
         "the publisher is unreachable, rejects the role, or no longer answers",
         (found, f"connection: {connection}", *retained_wal(observed)),
         "Check that the Service leads to the publisher, that pg_hba.conf accepts the role and that its"
-        " password is the Secret's (12_logical_replication checks all three). The worker retries by"
+        " password is the Secret's (12_00_logical_replication checks all three). The worker retries by"
         " itself.",
         database=observed.spec.database,
     )

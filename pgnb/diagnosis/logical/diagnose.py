@@ -95,7 +95,7 @@ def _absent(observed: DatabaseObservation) -> Finding | None:
             spec.subscription,
             "it was never created, or was dropped",
             ("pg_subscription of the subscriber has no such name for this database",),
-            "12_logical_replication (section 12.4) creates it.",
+            "12_00_logical_replication (section 12.4) creates it.",
             database=spec.database,
         )
     if observed.publication is None and not observed.publisher_error:
@@ -104,7 +104,7 @@ def _absent(observed: DatabaseObservation) -> Finding | None:
             spec.publication,
             "it was dropped while a subscription used it, or was never created",
             ("pg_publication of the publisher has no such name",),
-            "12_logical_replication (section 12.4) creates it again. Rows written meanwhile may be"
+            "12_00_logical_replication (section 12.4) creates it again. Rows written meanwhile may be"
             " missing: compare the counts, and recreate the subscription if they differ.",
             database=spec.database,
             remedy_id="recreate",

@@ -74,7 +74,7 @@ def _checks(publisher: Server, subscriber: Server, spec: DatabaseSpec) -> Checks
         bool(tables),
         f"{len(tables)} tables",
         "1 or more",
-        "12_logical_replication (section 12.4) creates the publication.",
+        "12_00_logical_replication (section 12.4) creates the publication.",
     )
     return Checks.of(
         f"Before recreating {spec.subscription}",

@@ -26,7 +26,7 @@ def require_subscription(subscriber: Server, spec: DatabaseSpec) -> Subscription
         raise GateClosed(
             f"{spec.database}: there is no subscription {spec.subscription} on {subscriber.name}",
             found="not in pg_subscription",
-            remedy="12_logical_replication (section 12.4) creates it; remedy = 'recreate' does so with a"
+            remedy="12_00_logical_replication (section 12.4) creates it; remedy = 'recreate' does so with a"
             " new copy.",
         )
     return found

@@ -267,8 +267,8 @@ def test_a_server_that_another_notebook_makes_is_missed_with_its_name(
 ):
     found: Cluster = request.getfixturevalue(which)
     with pytest.raises(PodError, match="app=standby-to-come") as missing:
-        find_server(found, "app=standby-to-come", made_by="12_logical_replication")
-    assert missing.value.remedy.endswith("If it never existed, run 12_logical_replication first.")
+        find_server(found, "app=standby-to-come", made_by="12_00_logical_replication")
+    assert missing.value.remedy.endswith("If it never existed, run 12_00_logical_replication first.")
 
 
 def test_nothing_stays_behind_when_a_server_is_closed(cluster: Cluster, server: Server):

@@ -113,11 +113,11 @@ def test_files_that_are_no_notebooks_are_refused(make_notebook, tmp_path: Path):
 
 @pytest.mark.parametrize("named", [*NEVER_COPIED, *_STOPPING])
 def test_what_a_remedy_says_to_accept_can_be_given(named):
-    notebook = Path(__file__).parents[3] / "notebooks" / "12_logical_replication.ipynb"
+    notebook = Path(__file__).parents[3] / "notebooks" / "12_00_logical_replication.ipynb"
     assert params.validate(notebook, {"accept_not_copied": [named]}) == {"accept_not_copied": [named]}
 
 
-@pytest.mark.parametrize("number", ["03_replica_bootstrap", "12_logical_replication"])
+@pytest.mark.parametrize("number", ["03_replica_bootstrap", "12_00_logical_replication"])
 def test_a_server_s_variable_refers_to_a_secret_and_is_none(number):
     notebook = Path(__file__).parents[3] / "notebooks" / f"{number}.ipynb"
     reference = {"secretKeyRef": {"name": "db", "key": "password"}}
