@@ -92,7 +92,8 @@ class Checks(Displayable):
         if not self.items or not all(item.ok for item in self.items):
             return table
         held = sum(not item.informs for item in self.items)
-        words = f"✓ {escape(self.title)}: {f'{held} passed' if held else 'facts'}"
+        title = escape(translated(self.title))
+        words = f"✓ {title} ({held})" if held else title
         return f'<details open class="pgnb-passed"><summary>{words}</summary>{table}</details>'
 
     @property

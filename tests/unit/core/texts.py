@@ -1,4 +1,4 @@
-"""The texts of checks as the code has them: names, titles and remedies, with {} for what varies."""
+"""The texts of checks, changes and findings as the code has them, with {} for what varies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pgnb
 
-_PLACES = {"Check": {0: "name", 4: "remedy"}, "Checks.of": {0: "title"}, "Check.fact": {0: "name"}}
+_PLACES = {
+    "Check": {0: "name", 4: "remedy"},
+    "Checks.of": {0: "title"},
+    "Check.fact": {0: "name"},
+    "Kind": {0: "name"},
+    "Finding": {4: "remedy"},
+    "Change": {0: "title"},
+}
 _KEYWORDS = ("name", "title", "remedy")
 _CONFIRMATIONS = {2: "why"}
 _SLOT = "{}"
@@ -31,7 +38,7 @@ class Text:
 
 
 def texts() -> Iterator[Text]:
-    """Every text of a check or a confirmation in the product."""
+    """Every text of a check, a finding, a change or a confirmation in the product."""
     root = Path(pgnb.__file__).parent
     for path in sorted(root.rglob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))
