@@ -49,12 +49,12 @@ def compare_counts(
     *,
     timeout: float = 600.0,
     catch_up: float = 60.0,
-    quiet: float = 5.0,
+    quiet_timeout: float = 5.0,
 ) -> Comparison:
     """Count every table of every database (or of those named) on both sides, while others write.
 
     `timeout`: seconds for a count; `catch_up`: seconds for the standby to replay what was written before;
-    `quiet`: seconds to wait for a moment without writes: after that the counts are bounded instead of exact.
+    `quiet_timeout`: seconds to wait for a moment without writes; then the counts are bounded, not exact.
     Changes nothing but markers in the WAL. Raises WrongServer if the standby is not a copy of the primary,
     DeadlineExceeded if it doesn't catch up, ParameterError for a database that does not exist.
     """
@@ -64,7 +64,7 @@ def compare_counts(
     _assert_a_copy(primary, standby)
     readable, left_out = _databases(primary, databases)
     wait_replayed(standby, marker(primary), catch_up)
-    pairs = [_Pair(primary, standby, name, timeout, quiet, catch_up) for name in readable]
+    pairs = [_Pair(primary, standby, name, timeout, quiet_timeout, catch_up) for name in readable]
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="pgnb-count") as pool:
         results = list(pool.map(_Pair.compare, pairs))
     tables = [count for result in results for count in result.tables]
@@ -123,7 +123,7 @@ class _Pair:
     standby: Server
     database: str
     timeout: float
-    quiet: float
+    quiet_timeout: float
     catch_up: float
 
     def compare(self) -> _Result:
@@ -144,13 +144,13 @@ class _Pair:
         there.query("SELECT 1")
 
     def _meet(self, here: Session, there: Session) -> State:
-        """Open a transaction on both sides that sees the same state; after `quiet` seconds, none."""
+        """Open a transaction on both sides that sees the same state; after `quiet_timeout` seconds, none."""
         started, tries, pause = monotonic(), 0, Event()
         while True:
             tries += 1
             lsn = self._try_to_meet(here, there)
             took = monotonic() - started
-            if lsn or took > self.quiet:
+            if lsn or took > self.quiet_timeout:
                 return State(self.database, lsn, bool(lsn), tries, took)
             _end(here, there)
             pause.wait(_PAUSE)

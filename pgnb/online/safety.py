@@ -70,8 +70,8 @@ def _room_checks(server: Server, setting: Setting) -> Iterable[Check]:
 
 def _feedback_checks(primary: Server, standby: Server, changed: Mapping[str, Setting]) -> Iterable[Check]:
     """Warn of hot_standby_feedback: the primary keeps dead rows, also after the standby stops (fact 28)."""
-    wish = changed[_FEEDBACK].desired
-    if wish is None or wish.value != "on":
+    desired = changed[_FEEDBACK].desired
+    if desired is None or desired.value != "on":
         return
     oldest = primary.scalar("SELECT max(pg_catalog.age(xmin)) FROM pg_catalog.pg_replication_slots")
     delay = standby.settings(["max_standby_streaming_delay"])["max_standby_streaming_delay"].shown

@@ -87,27 +87,27 @@ def number_of(name: str) -> str:
     return match[1] if match else name
 
 
-def select(wishes: Iterable[str]) -> list[Path]:
+def select(given: Iterable[str]) -> list[Path]:
     """The notebooks that are meant, in the order given: numbers, ranges of numbers, or paths.
 
     Raises ParameterError for what is none of them.
     """
-    return [path for wish in wishes for path in _one(wish)]
+    return [path for wanted in given for path in _one(wanted)]
 
 
-def _one(wish: str) -> list[Path]:
-    if wish.endswith(".ipynb"):
-        if not Path(wish).is_file():
-            raise ParameterError(f"there is no notebook {wish}")
-        return [Path(wish).resolve()]
+def _one(wanted: str) -> list[Path]:
+    if wanted.endswith(".ipynb"):
+        if not Path(wanted).is_file():
+            raise ParameterError(f"there is no notebook {wanted}")
+        return [Path(wanted).resolve()]
     known = notebooks()
-    if match := _RANGE.match(wish):
+    if match := _RANGE.match(wanted):
         chosen = [path for number, path in known.items() if match[1] <= number <= match[2]]
     else:
-        chosen = [known[wish]] if wish in known else []
+        chosen = [known[wanted]] if wanted in known else []
     if not chosen:
         raise ParameterError(
-            f"no notebook is meant by {wish!r}",
+            f"no notebook is meant by {wanted!r}",
             remedy=f"Give a path, one of {', '.join(known)}, or a range such as 01-05.",
         )
     return chosen

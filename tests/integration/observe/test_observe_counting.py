@@ -27,7 +27,7 @@ def test_counts_are_exact_while_somebody_writes(pair: Pair) -> None:
     pair.primary.execute('CREATE TABLE "顧客 x" AS SELECT generate_series(1, 500) AS id')
     pair.primary.execute("CREATE UNLOGGED TABLE not_copied (id int)")
     with writing(pair, "written", 0.02):
-        found = [compare_counts(pair.primary, pair.standby, quiet=10) for _ in range(8)]
+        found = [compare_counts(pair.primary, pair.standby, quiet_timeout=10) for _ in range(8)]
     assert all(one.exact for one in found)
     assert [one.different for one in found] == [()] * 8
     assert all(table.verdict == "equal" for one in found for table in one.tables)
@@ -44,7 +44,7 @@ def test_counts_are_exact_while_somebody_writes(pair: Pair) -> None:
 def test_counts_are_bounded_where_writing_never_pauses(pair: Pair) -> None:
     pair.primary.execute("CREATE TABLE IF NOT EXISTS busy (id bigserial)")
     with writing(pair, "busy", 0.0), writing(pair, "busy", 0.0), writing(pair, "busy", 0.0):
-        found = compare_counts(pair.primary, pair.standby, ["postgres"], quiet=0.0)
+        found = compare_counts(pair.primary, pair.standby, ["postgres"], quiet_timeout=0.0)
     (state,) = found.states
     busy = next(table for table in found.tables if table.table == "busy")
     assert busy.ok
@@ -82,7 +82,7 @@ def test_a_thousand_tables_are_counted_by_few_statements(pair: Pair, monkeypatch
         pair.primary.execute(THOUSAND, database=scratch.database, what="CREATE TABLE t1 … t1000")
         wait_replayed(pair.standby, marker(pair.primary), 60)
         sent.clear()
-        found = compare_counts(pair.primary, pair.standby, [scratch.database], quiet=60)
+        found = compare_counts(pair.primary, pair.standby, [scratch.database], quiet_timeout=60)
         statements = len(sent)
         kept = _locks_kept(pair.primary, scratch.database)
     assert len(found.tables) == 1001
