@@ -17,6 +17,8 @@ from pgnb.core.errors import AccessDenied, Conflict, NotFound, ParameterError
 from pgnb.core.plan import Change, Confirmation, Step
 
 Manifests = Mapping[str, Any] | Sequence[Mapping[str, Any]] | str
+_ALLOCATED = ("clusterIP", "clusterIPs", "healthCheckNodePort")
+"""Fields of a Service that the API server fills in, each time otherwise."""
 _BY_HAND = ("kubectl", "Mozilla", "python-requests", "OpenAPI-Generator", "k9s", "node-fetch", "unknown")
 """Field managers of a person, as kubectl-client-side-apply, which do not change fields back."""
 
@@ -99,11 +101,26 @@ def _compare(api: Api, manifest: Mapping[str, Any]) -> _Desired:
     met = _owners_met(api, manifest)
     try:
         after: Mapping[str, Any] = apply(api, manifest, force=bool(met), dry_run=True)
+        if before is None and after.get("kind") == "Service":
+            after = _without_allocations(after, manifest)
     except (AccessDenied, NotFound):
         # Without the right to patch, or the namespace, the plan is made from what can be read.
         after = merged(before or {}, manifest)
     foreign = tuple(name for name in met if not name.startswith(_BY_HAND))
     return _Desired(manifest, label, before, after, tuple(met), foreign)
+
+
+def _without_allocations(after: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Remove addresses and ports that a dry run of a new Service allocates: the real one gets others."""
+    asked = manifest.get("spec") or {}
+    spec = {key: value for key, value in after["spec"].items() if key in asked or key not in _ALLOCATED}
+    given = {port.get("nodePort") for port in asked.get("ports") or ()}
+    if "ports" in spec:
+        spec["ports"] = [
+            {key: value for key, value in port.items() if key != "nodePort" or value in given}
+            for port in spec["ports"]
+        ]
+    return {**after, "spec": spec}
 
 
 def _owners_met(api: Api, manifest: Mapping[str, Any]) -> list[str]:

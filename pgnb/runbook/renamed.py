@@ -11,6 +11,7 @@ RENAMED: Mapping[str, str] = {
     "path": "operation",
     "accept_lost_slots": "allow_slot_loss",
     "take_slots": "reuse_slots",
+    "wanted_slots": "desired_slots",
     "uncounted": "skip_row_count",
 }
 """Old name → new name."""
