@@ -19,6 +19,8 @@ from pgnb.runbook.verdict import Verdict
 from tests.notebooks import runs
 from tests.notebooks.runs import NAMESPACE
 
+pytestmark = pytest.mark.long
+
 ASKER, APPROVER = "alice@example.com", "bob@example.com"
 
 

@@ -81,7 +81,7 @@ def test_a_second_run_finds_nothing_to_change(
     assert [what for what in acts if ": write the marker " not in what] == []
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", ["12", "12_10"])
 def test_a_plan_of_what_is_set_up_changes_nothing(number, given, executed, observer, publisher, subscriber):
     servers = (publisher, subscriber)
     before, markers = snapshot(observer, servers, every_database=True), _markers(subscriber)

@@ -154,7 +154,9 @@ def test_a_key_that_nobody_knows_does_not_approve(board: Board, tmp_path: Path) 
         board.approve(number, "eve")
 
 
-@pytest.mark.parametrize("changed", ["closes", "asker", "digest"])
+@pytest.mark.parametrize(
+    "changed", [pytest.param(name, marks=pytest.mark.long) for name in ("closes", "asker")] + ["digest"]
+)
 def test_a_request_that_was_changed_after_it_was_signed_does_not_hold(board: Board, changed: str) -> None:
     number = board.plan().number
     board.request(number)

@@ -37,7 +37,7 @@ def key(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(params=["file", "git"])
+@pytest.fixture(params=["git", pytest.param("file", marks=pytest.mark.long)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "file":
         return f"file:{tmp_path / 'head'}"
