@@ -82,6 +82,6 @@ def test_a_way_on_which_nothing_arrives_is_said_in_time(
         way.stall()
         with pytest.raises(ApiUnreachable, match="no answer from the API server") as caught:
             cluster.get("services", there.shape.name)
-        assert "answered nothing within 1 s" in caught.value.remedy
+        assert "It did not answer within 1 s" in caught.value.remedy
         server.close()
         cluster.close()
