@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,7 @@ class Recorder:
             or message.get("header", {}).get("msg_type") == "display_data"
         ):
             content = message["content"]
-            kept = {
-                key: value for key, value in content["data"].items() if key.startswith(("text/", "image/"))
-            }
+            kept = _kept(content["data"])
             self._outputs.append({"output_type": "display_data", "data": kept, "metadata": {}})
         return message
 
@@ -94,7 +93,7 @@ class Recorder:
         number = result.execution_count
         if result.result is not None:
             data, _ = self._shell.display_formatter.format(result.result)
-            kept = {key: value for key, value in data.items() if key.startswith(("text/", "image/"))}
+            kept = _kept(data)
             shown = {"output_type": "execute_result", "execution_count": number, "data": kept, "metadata": {}}
             self._outputs.append(shown)
         error = result.error_in_exec or result.error_before_exec
@@ -127,6 +126,15 @@ class Recorder:
             write_private(folder / "error.txt", f"{type(error).__name__}: {error}\n")
         elif at_end:
             (folder / "error.txt").unlink(missing_ok=True)
+
+
+def _kept(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return texts and pictures of an output as a notebook stores them: bytes in base64."""
+    return {
+        kind: b64encode(value).decode() if isinstance(value, bytes) else value
+        for kind, value in data.items()
+        if kind.startswith(("text/", "image/"))
+    }
 
 
 def _failed(error: BaseException) -> dict[str, Any]:

@@ -15,6 +15,8 @@ _HEADING = re.compile(r'<h([123]) id="([^"]+)">(.*?)(?:<a class="anchor-link".*?
 _TAG = re.compile(r"<[^>]+>")
 _NOTHING = ("nothing to change", "Nothing to change", "Nothing is checked here")
 _CODE = "jp-CodeCell"
+_SHOWN = 12
+"""Lines of an answer that stand open."""
 _STYLE = """<style>
 #pgnb-verdict { font: 14px/1.55 "Noto Sans", "Noto Sans JP", system-ui, sans-serif; border: 1px solid #d1d9e0;
   border-left: 6px solid var(--tone); border-radius: 6px; padding: .8rem 1.2rem; margin: 1rem 2rem;
@@ -73,7 +75,12 @@ def _after_body(page: str, text: str) -> str:
 
 
 def _lines(lines: Sequence[str]) -> str:
-    return "<br>".join(escape(line) for line in lines)
+    """Return the lines below each other; many are folded behind the first ones."""
+    shown = "<br>".join(escape(line) for line in lines[:_SHOWN])
+    if len(lines) <= _SHOWN:
+        return shown
+    more = "<br>".join(escape(line) for line in lines[_SHOWN:])
+    return f"{shown}<details><summary>{len(lines) - _SHOWN} more · 他</summary>{more}</details>"
 
 
 def _contents(page: str) -> str:

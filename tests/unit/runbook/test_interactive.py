@@ -79,6 +79,19 @@ def test_a_run_to_the_end_leaves_a_sealed_record_with_its_cells_and_outputs(lab:
     assert lab.archive.verify() == []
 
 
+def test_a_picture_is_kept_and_on_the_page(lab: Lab) -> None:
+    figure = (
+        "from io import BytesIO\nfrom matplotlib.figure import Figure\n"
+        "class Drawn:\n    def _repr_png_(self):\n        Figure().savefig(file := BytesIO(), format='png')\n"
+        "        return file.getvalue()\nDrawn()"
+    )
+    lab.run(PARAMETERS, CHECK, START, figure, FINISH)
+    assert lab.sealed(1) == [Verdict.PASSED]
+    (record,) = lab.archive.read()[0]
+    assert record.plots == ("plot-01.png",)
+    assert (lab.archive.path(record) / "plot-01.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_what_is_done_after_the_end_goes_to_a_record_of_its_own(lab: Lab) -> None:
     lab.run(PARAMETERS, CHECK, START, ACT, FINISH, "1 + 1")
     assert lab.sealed(1) == [Verdict.PASSED]
