@@ -62,7 +62,7 @@ def _chosen(samples: LagSamples, standby: str) -> list[LagSeries]:
 
 
 def _explanation(samples: LagSamples) -> str:
-    began = f"0 s is {samples.began:%Y-%m-%d %H:%M:%S} UTC; " if samples.began else ""
+    began = f"0 s is {samples.began.astimezone():%Y-%m-%d %H:%M:%S %Z}; " if samples.began else ""
     return f"{began}sampled at {samples.hz:g} Hz. A gap in a line: idle, or no answer."
 
 

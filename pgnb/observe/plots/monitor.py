@@ -47,7 +47,7 @@ def monitor(recording: Recording, limits: Limits) -> style.Plot:
 
 
 def _explanation(recording: Recording) -> str:
-    began = f"0 s is {recording.began:%Y-%m-%d %H:%M:%S} UTC; " if recording.began else ""
+    began = f"0 s is {recording.began.astimezone():%Y-%m-%d %H:%M:%S %Z}; " if recording.began else ""
     return f"{began}one sample every {format_duration(recording.interval)}. A gap in a line: no answer."
 
 

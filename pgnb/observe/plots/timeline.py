@@ -67,7 +67,7 @@ def _explanation(entries: Sequence[Entry], lost: Entry | None) -> str:
         else ""
     )
     began = _begin([lost, *entries] if lost else entries) if entries else None
-    return f"0 s is {began:%Y-%m-%d %H:%M:%S} UTC.{more}{kept}" if began else ""
+    return f"0 s is {began.astimezone():%Y-%m-%d %H:%M:%S %Z}.{more}{kept}" if began else ""
 
 
 def _begin(entries: Sequence[Entry]) -> datetime:
