@@ -9,15 +9,15 @@ afterwards.
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pgnb.core.errors import NotApproved, ParameterError
+from pgnb.core.errors import NotApproved, ParameterError, RecordError
 from pgnb.core.private import write_private
+from pgnb.runbook import signatures
 from pgnb.runbook.chain import APPROVALS
 from pgnb.runbook.plans import Plan, is_plan, plan_of
 from pgnb.runbook.records import Archive, Record
@@ -162,21 +162,15 @@ def approve(archive: Archive, number: int, key: Path, signers: Path) -> Approval
     Raises NotApproved where the signature would not hold: the key is not in `signers`, or is the asker's own.
     The signature is removed then.
     """
-    read_request(archive, number)
-    path = folder_of(archive, number) / _REQUEST
-    signature = path.with_name(_SIGNATURE)
-    signature.unlink(missing_ok=True)
-    done = subprocess.run(
-        ["ssh-keygen", "-Y", "sign", "-q", "-n", NAMESPACE, "-f", str(key), str(path)],
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode or not signature.exists():
+    content = read_request(archive, number).content
+    signature = folder_of(archive, number) / _SIGNATURE
+    try:
+        signed = signatures.sign(content, key, NAMESPACE)
+    except RecordError as error:
         raise NotApproved(
-            "the request could not be signed", found=done.stderr.strip(), remedy=f"Look at the key {key}."
-        )
-    signature.chmod(0o600)
+            "the request could not be signed", found=error.found, remedy=error.remedy
+        ) from error
+    write_private(signature, signed)
     try:
         return check(archive, number, signers)
     except NotApproved:
@@ -206,7 +200,9 @@ def check(archive: Archive, number: int, signers: Path, *, now: datetime | None 
             found=f"{_utc(now)}; it is open from {asked.opens} to {asked.closes}",
             remedy="Wait for it, or ask for another window.",
         )
-    return Approval(asked, approver, _key_of(folder / _SIGNATURE))
+    return Approval(
+        asked, approver, signatures.fingerprint(asked.content, _text(folder / _SIGNATURE), NAMESPACE)
+    )
 
 
 def _assert_plan(archive: Archive, record: Record) -> None:
@@ -254,13 +250,11 @@ def _signer(folder: Path, asked: Request, signers: Path) -> str:
             found=f"there is no file {signers}",
             remedy="Name an allowed_signers file: --signers, or PGNB_ALLOWED_SIGNERS.",
         )
-    signature = str(folder / _SIGNATURE)
-    known = _ssh("find-principals", "-s", signature, "-f", str(signers), "-n", NAMESPACE)
-    people = known.stdout.split()
-    if known.returncode or not people:
+    signature, content = (_text(folder / name) for name in (_SIGNATURE, _REQUEST))
+    people = signatures.signers_of(signature, signers, NAMESPACE)
+    if not people:
         raise NotApproved(
             f"the signature for record {asked.record} is nobody's in {signers}",
-            found=known.stderr.strip() or known.stdout.strip(),
             remedy="Add the approver's public key to that file, or have it signed by somebody who is there.",
         )
     if asked.asker in people:
@@ -269,38 +263,16 @@ def _signer(folder: Path, asked: Request, signers: Path) -> str:
             found=asked.asker,
             remedy="Somebody else has to approve it.",
         )
-    content = (folder / _REQUEST).read_text("utf-8")
-    held = _ssh(
-        "verify", "-s", signature, "-f", str(signers), "-n", NAMESPACE, "-I", people[0], given=content
-    )
-    if held.returncode:
+    if not signatures.holds(content, signature, signers, NAMESPACE, people[0]):
         raise NotApproved(
             f"the signature for record {asked.record} does not hold",
-            found=held.stderr.strip() or held.stdout.strip(),
             remedy="The request was changed after it was signed, or the key may not sign this. Ask again.",
         )
     return people[0]
 
 
-def _key_of(signature: Path) -> str:
-    """The fingerprint of the key that made a signature, as ssh-keygen says it."""
-    said = _ssh("check-novalidate", "-s", str(signature), "-n", NAMESPACE, given=_content_of(signature))
-    return said.stdout.strip().rpartition(" key ")[2]
-
-
-def _content_of(signature: Path) -> str:
-    return signature.with_name(_REQUEST).read_text("utf-8")
-
-
-def _ssh(verb: str, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            ["ssh-keygen", "-Y", verb, *arguments], input=given, capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError as error:
-        raise NotApproved(
-            "there is no ssh-keygen on this machine", remedy="Install OpenSSH's client, 8.2 or newer."
-        ) from error
+def _text(path: Path) -> str:
+    return path.read_text("utf-8")
 
 
 def _utc(moment: datetime) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pgnb.core.errors import ParameterError, RecordError
+from pgnb.runbook import signatures
 from pgnb.runbook.records import Archive
 
 ANNOTATION = "pgnb/records-head"
@@ -65,7 +65,7 @@ def keep(archive: Archive, place: str, key: Path | None = None) -> Head:
         raise RecordError(f"there is no sealed record in {archive.folder}")
     head = Head(number, seal, datetime.now(UTC).isoformat(timespec="seconds"))
     if key is not None:
-        head = replace(head, signature=_sign(head.signed, key))
+        head = replace(head, signature=signatures.sign(head.signed, key, NAMESPACE))
     kind, _, where = place.partition(":")
     _writer(kind, place)(where, head.line)
     return head
@@ -165,35 +165,12 @@ def _cluster(namespace: str) -> Any:
     return connect("", "", namespace, dry_run=True)
 
 
-def _sign(text: str, key: Path) -> str:
-    done = subprocess.run(
-        ["ssh-keygen", "-Y", "sign", "-q", "-n", NAMESPACE, "-f", str(key)],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RecordError("the head could not be signed", found=done.stderr.strip(), remedy=f"Look at {key}.")
-    return done.stdout
-
-
 def _signer(head: Head, signers: Path, place: str) -> str:
-    """Who signed the head. Raises RecordError where nobody in the file did."""
-    with tempfile.TemporaryDirectory(prefix="pgnb-head-") as folder:
-        signature = Path(folder, "signature")
-        signature.write_text(head.signature, "utf-8")
-        common = ["-s", str(signature), "-f", str(signers), "-n", NAMESPACE]
-        who = _ssh("find-principals", *common).stdout.split()
-        if who and not _ssh("verify", *common, "-I", who[0], given=head.signed).returncode:
-            return who[0]
+    """Return who signed the head. Raises RecordError if nobody in the file did."""
+    who = signatures.signers_of(head.signature, signers, NAMESPACE)
+    if who and signatures.holds(head.signed, head.signature, signers, NAMESPACE, who[0]):
+        return who[0]
     raise RecordError(
         f"the signature of the head at {place} is nobody's in {signers}",
         found="no signature" if not head.signature else "another key, or another text",
-    )
-
-
-def _ssh(verb: str, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["ssh-keygen", "-Y", verb, *arguments], input=given, capture_output=True, text=True, check=False
     )

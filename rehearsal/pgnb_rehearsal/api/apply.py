@@ -29,15 +29,15 @@ def applied(
     """
     schema = schema_of(resource)
     config = {**config, "metadata": {k: v for k, v in config["metadata"].items() if k != "managedFields"}}
-    wished = ownership.writable(resource, members(schema, config, applied=True), subresource)
+    desired = ownership.writable(resource, members(schema, config, applied=True), subresource)
     base: Object = live if live is not None else {"metadata": {}}
     owners = {owner.identity: owner for owner in ownership.entries(base)}
-    mine = Entry(manager, "Apply", subresource, resource.api_version, timestamp(), frozenset(wished))
+    mine = Entry(manager, "Apply", subresource, resource.api_version, timestamp(), frozenset(desired))
     former = owners.pop(mine.identity, None)
-    taken = _taken(schema, base, wished, owners.values(), force)
+    taken = _taken(schema, base, desired, owners.values(), force)
     merged: Object = _merged(schema, base, config)
     if former is not None:
-        _drop(schema, merged, former.fields - wished.keys(), wished.keys(), owners.values())
+        _drop(schema, merged, former.fields - desired.keys(), desired.keys(), owners.values())
     unchanged = former is not None and former.fields == mine.fields and _same_content(base, merged)
     kept = [owner.without(taken) for owner in owners.values()]
     ownership.write_entries(
@@ -54,10 +54,10 @@ def _same_content(base: Object, merged: Object) -> bool:
     return content(base) == content(merged)
 
 
-def _taken(schema: Schema, live: Object, wished: Members, others: Iterable[Entry], force: bool) -> set[Path]:
+def _taken(schema: Schema, live: Object, desired: Members, others: Iterable[Entry], force: bool) -> set[Path]:
     """The fields whose value changes although another manager owns them."""
     current = members(schema, live, applied=False)
-    changed = {path for path, value in wished.items() if _changes(current, path, value)}
+    changed = {path for path, value in desired.items() if _changes(current, path, value)}
     conflicts = [(owner, sorted(owner.fields & changed)) for owner in others if owner.fields & changed]
     if conflicts and not force:
         raise _conflict(conflicts)
@@ -126,11 +126,11 @@ def _drop(
     schema: Schema,
     obj: Object,
     dropped: Iterable[Path],
-    wished: Iterable[Path],
+    desired: Iterable[Path],
     others: Iterable[Entry],
 ) -> None:
     """Removes the fields that the manager no longer names, where nobody else owns them or what is below."""
-    held = {path for owner in others for path in owner.fields} | set(wished)
+    held = {path for owner in others for path in owner.fields} | set(desired)
     held |= {path[:depth] for path in held for depth in range(1, len(path))}
     for path in sorted(dropped, key=len):
         if path not in held:

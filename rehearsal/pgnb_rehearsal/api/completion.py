@@ -52,25 +52,25 @@ def _complete_service(store: Reader, new: Object) -> None:
     if spec["type"] == "ExternalName":
         return
     taken = {lookup(service, "spec", "clusterIP") for service in store.select("services")}
-    wished = spec.get("clusterIP") or ""
-    if wished not in ("", "None"):
-        _check_address(new, wished, taken)
-    spec["clusterIP"] = wished or _free_address(taken)
+    desired = spec.get("clusterIP") or ""
+    if desired not in ("", "None"):
+        _check_address(new, desired, taken)
+    spec["clusterIP"] = desired or _free_address(taken)
     spec["clusterIPs"] = [spec["clusterIP"]]
     spec.setdefault("ipFamilies", ["IPv4"])
     spec.setdefault("ipFamilyPolicy", "SingleStack")
     _allocate_node_ports(store, spec)
 
 
-def _check_address(new: Object, wished: str, taken: set[str | None]) -> None:
-    shown = f'["{wished}"]'
+def _check_address(new: Object, desired: str, taken: set[str | None]) -> None:
+    shown = f'["{desired}"]'
     try:
-        inside = ipaddress.ip_address(wished) in SERVICE_NETWORK
+        inside = ipaddress.ip_address(desired) in SERVICE_NETWORK
     except ValueError:
         inside = False
-    why = "provided IP is already allocated" if wished in taken else ""
+    why = "provided IP is already allocated" if desired in taken else ""
     if not inside:
-        why = f"failed to allocate IP {wished}: the provided IP ({wished}) is not in the valid range"
+        why = f"failed to allocate IP {desired}: the provided IP ({desired}) is not in the valid range"
         why += f". The range of valid IPs is {SERVICE_NETWORK}"
     if why:
         error = invalid_value("spec.clusterIPs", shown, why)

@@ -92,7 +92,7 @@ def _set_propagation(metadata: Object, propagation: str) -> None:
         return
     others = (FOREGROUND_FINALIZER, ORPHAN_FINALIZER)
     finalizers = [name for name in metadata.get("finalizers") or [] if name not in others]
-    wished = _PROPAGATION[propagation]
-    metadata["finalizers"] = [*finalizers, wished] if wished else finalizers
+    desired = _PROPAGATION[propagation]
+    metadata["finalizers"] = [*finalizers, desired] if desired else finalizers
     if not metadata["finalizers"]:
         del metadata["finalizers"]

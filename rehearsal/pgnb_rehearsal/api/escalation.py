@@ -25,11 +25,13 @@ def check_escalation(store: Store, user: User, resource: Resource, obj: Object) 
     `escalate` the role, or `bind` the role that is referred to."""
     namespace = obj["metadata"].get("namespace") or ""
     if resource.plural in _ROLES:
-        allowed = rbac.Wish("escalate", RBAC, resource.plural, namespace, obj["metadata"].get("name", ""))
+        allowed = rbac.Attributes(
+            "escalate", RBAC, resource.plural, namespace, obj["metadata"].get("name", "")
+        )
         rules = obj.get("rules") or []
     elif resource.plural in _BINDINGS:
         plural, name = _referred(obj)
-        allowed = rbac.Wish("bind", RBAC, plural, namespace, name)
+        allowed = rbac.Attributes("bind", RBAC, plural, namespace, name)
         home = namespace if plural == "roles" else None
         rules = (store.find(plural, home, name) or {}).get("rules") or []
     else:
@@ -52,18 +54,18 @@ def _require_held(store: Store, user: User, resource: Resource, obj: Object, rul
 
 
 def _held(store: Store, user: User, rule: rbac.Rule, namespace: str) -> bool:
-    return all(rbac.decide(store, user, wish).allowed for wish in _wishes(rule, namespace))
+    return all(rbac.decide(store, user, attributes).allowed for attributes in _requests(rule, namespace))
 
 
-def _wishes(rule: rbac.Rule, namespace: str) -> Iterator[rbac.Wish]:
+def _requests(rule: rbac.Rule, namespace: str) -> Iterator[rbac.Attributes]:
     """The single actions that a rule grants."""
     for verb in rule.get("verbs") or ():
         for path in rule.get("nonResourceURLs") or ():
-            yield rbac.Wish(verb, path=path)
+            yield rbac.Attributes(verb, path=path)
         for group in rule.get("apiGroups") or ():
             for resource in rule.get("resources") or ():
                 for name in rule.get("resourceNames") or ("",):
-                    yield rbac.Wish(verb, group, resource, namespace, name)
+                    yield rbac.Attributes(verb, group, resource, namespace, name)
 
 
 def _escalating(user: User, resource: Resource, obj: Object, missing: list[rbac.Rule]) -> StatusError:

@@ -26,15 +26,15 @@ def effective_user(store: Store, asking: User, request: web.Request) -> User:
         return asking
     rbac.require(store, asking, _wish(name))
     for group in groups:
-        rbac.require(store, asking, rbac.Wish("impersonate", resource="groups", name=group))
+        rbac.require(store, asking, rbac.Attributes("impersonate", resource="groups", name=group))
     return User(name, (*groups, *_implied(name), "system:authenticated"))
 
 
-def _wish(name: str) -> rbac.Wish:
+def _wish(name: str) -> rbac.Attributes:
     if name.startswith(_ACCOUNT) and name.count(":") == 3:
         namespace, account = name.removeprefix(_ACCOUNT).split(":")
-        return rbac.Wish("impersonate", resource="serviceaccounts", namespace=namespace, name=account)
-    return rbac.Wish("impersonate", resource="users", name=name)
+        return rbac.Attributes("impersonate", resource="serviceaccounts", namespace=namespace, name=account)
+    return rbac.Attributes("impersonate", resource="users", name=name)
 
 
 def _implied(name: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pgnb_rehearsal.api.objects import Object, lookup
 
 
 def ready_of_desired(obj: Object) -> str:
-    """Ready replicas of those wished."""
+    """Ready replicas of those desired."""
     return f"{lookup(obj, 'status', 'readyReplicas') or 0}/{lookup(obj, 'spec', 'replicas') or 0}"
 
 
@@ -99,7 +99,7 @@ def job_status(obj: Object) -> str:
 
 
 def job_completions(obj: Object) -> str:
-    """Completions of those wished."""
+    """Completions of those desired."""
     done = lookup(obj, "status", "succeeded") or 0
     wanted = lookup(obj, "spec", "completions")
     if wanted is not None:

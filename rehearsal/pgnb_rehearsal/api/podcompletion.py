@@ -40,8 +40,8 @@ def _admit_account(store: Reader, new: Object, spec: Object) -> None:
 
 
 def _mounts_token(spec: Object, account: Object) -> bool:
-    wished = spec.get("automountServiceAccountToken", account.get("automountServiceAccountToken"))
-    return wished is not False
+    desired = spec.get("automountServiceAccountToken", account.get("automountServiceAccountToken"))
+    return desired is not False
 
 
 def _mount_token(spec: Object) -> None:

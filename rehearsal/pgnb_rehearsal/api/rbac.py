@@ -16,7 +16,7 @@ Rule = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Wish:
+class Attributes:
     """One action on one resource (`resource` may be `pods/exec`), or on a path that is none."""
 
     verb: str
@@ -35,45 +35,45 @@ class Verdict:
     reason: str = ""
 
 
-def wish_of(info: RequestInfo, verb: str = "") -> Wish:
+def wish_of(info: RequestInfo, verb: str = "") -> Attributes:
     """The right that a request needs."""
     if not info.is_resource:
-        return Wish(info.verb, path=info.path)
-    return Wish(verb or info.verb, info.group, info.target, info.namespace, info.name)
+        return Attributes(info.verb, path=info.path)
+    return Attributes(verb or info.verb, info.group, info.target, info.namespace, info.name)
 
 
-def decide(store: Store, user: User, wish: Wish) -> Verdict:
+def decide(store: Store, user: User, attributes: Attributes) -> Verdict:
     """May this user do this?"""
     if MASTERS in user.groups:
         return Verdict(True)
-    for rules, reason in _bound_rules(store, user, wish.namespace):
-        if any(covers(rule, wish) for rule in rules):
+    for rules, reason in _bound_rules(store, user, attributes.namespace):
+        if any(covers(rule, attributes) for rule in rules):
             return Verdict(True, reason)
     return Verdict(False)
 
 
-def require(store: Store, user: User, wish: Wish) -> None:
+def require(store: Store, user: User, attributes: Attributes) -> None:
     """Raises StatusError 403, worded as the real server's."""
-    if not decide(store, user, wish).allowed:
-        raise forbidden_wish(user, wish)
+    if not decide(store, user, attributes).allowed:
+        raise forbidden_wish(user, attributes)
 
 
-def forbidden_wish(user: User, wish: Wish) -> StatusError:
+def forbidden_wish(user: User, attributes: Attributes) -> StatusError:
     """The 403 that names the verb, the resource and the namespace that are missing."""
-    if wish.path:
-        message = f'forbidden: User "{user.name}" cannot {wish.verb} path "{wish.path}"'
+    if attributes.path:
+        message = f'forbidden: User "{user.name}" cannot {attributes.verb} path "{attributes.path}"'
         return StatusError(403, "Forbidden", message, {})
-    plural = wish.resource.split("/")[0]
-    qualified = f"{plural}.{wish.group}" if wish.group else plural
-    what = f'{qualified} "{wish.name}"' if wish.name else qualified
-    where = f'in the namespace "{wish.namespace}"' if wish.namespace else "at the cluster scope"
+    plural = attributes.resource.split("/")[0]
+    qualified = f"{plural}.{attributes.group}" if attributes.group else plural
+    what = f'{qualified} "{attributes.name}"' if attributes.name else qualified
+    where = f'in the namespace "{attributes.namespace}"' if attributes.namespace else "at the cluster scope"
     message = (
-        f'{what} is forbidden: User "{user.name}" cannot {wish.verb} resource "{wish.resource}" '
-        f'in API group "{wish.group}" {where}'
+        f'{what} is forbidden: User "{user.name}" cannot {attributes.verb} resource "{attributes.resource}" '
+        f'in API group "{attributes.group}" {where}'
     )
-    details = {"name": wish.name} if wish.name else {}
-    if wish.group:
-        details["group"] = wish.group
+    details = {"name": attributes.name} if attributes.name else {}
+    if attributes.group:
+        details["group"] = attributes.group
     return StatusError(403, "Forbidden", message, {**details, "kind": plural})
 
 
@@ -83,16 +83,16 @@ def rules_of(store: Store, user: User, namespace: str) -> Iterator[Rule]:
         yield from rules
 
 
-def covers(rule: Rule, wish: Wish) -> bool:
-    """True when the rule alone grants the wish."""
-    if not _listed(rule.get("verbs"), wish.verb):
+def covers(rule: Rule, attributes: Attributes) -> bool:
+    """True when the rule alone grants the attributes."""
+    if not _listed(rule.get("verbs"), attributes.verb):
         return False
-    if wish.path:
-        return any(_path_matches(pattern, wish.path) for pattern in rule.get("nonResourceURLs") or ())
+    if attributes.path:
+        return any(_path_matches(pattern, attributes.path) for pattern in rule.get("nonResourceURLs") or ())
     names = rule.get("resourceNames")
-    if names and wish.name not in names:
+    if names and attributes.name not in names:
         return False
-    return _listed(rule.get("apiGroups"), wish.group) and _resource_listed(rule, wish.resource)
+    return _listed(rule.get("apiGroups"), attributes.group) and _resource_listed(rule, attributes.resource)
 
 
 def _listed(values: list[str] | None, wanted: str) -> bool:

@@ -79,14 +79,14 @@ def _verdict(store: Store, user: User, spec: Object) -> Object:
     return {"allowed": verdict.allowed} | ({"reason": verdict.reason} if verdict.reason else {})
 
 
-def _wish(spec: Object) -> rbac.Wish:
+def _wish(spec: Object) -> rbac.Attributes:
     resource, path = spec.get("resourceAttributes") or {}, spec.get("nonResourceAttributes") or {}
     if bool(resource) == bool(path):
         raise bad_request("exactly one of nonResourceAttributes or resourceAttributes must be specified")
     if path:
-        return rbac.Wish(path.get("verb", ""), path=path.get("path", ""))
+        return rbac.Attributes(path.get("verb", ""), path=path.get("path", ""))
     name, subresource = resource.get("resource", ""), resource.get("subresource", "")
-    return rbac.Wish(
+    return rbac.Attributes(
         resource.get("verb", ""),
         resource.get("group", ""),
         f"{name}/{subresource}" if subresource else name,

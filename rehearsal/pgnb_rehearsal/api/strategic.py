@@ -94,20 +94,20 @@ def _delete_primitives(result: dict[str, Any], patch: dict[str, Any]) -> None:
 
 
 def _order_lists(schema: Schema, result: dict[str, Any], patch: dict[str, Any]) -> None:
-    for key, wished in patch.items():
+    for key, desired in patch.items():
         name = key.removeprefix(_ORDER)
         if key.startswith(_ORDER) and isinstance(result.get(name), list):
             identity = _identity(_field(schema, name).merge_key)
-            result[name] = ordered_like(result[name], wished, identity)
+            result[name] = ordered_like(result[name], desired, identity)
 
 
 def _identity(merge_key: str) -> Callable[[Any], Any]:
     return lambda item: item.get(merge_key) if merge_key and isinstance(item, dict) else item
 
 
-def ordered_like(items: list[Any], wished: list[Any], identity: Callable[[Any], Any]) -> list[Any]:
-    """The wished ones in their order; those that are not among them stay after their predecessor."""
-    ranks = {identity(item): rank for rank, item in enumerate(wished)}
+def ordered_like(items: list[Any], desired: list[Any], identity: Callable[[Any], Any]) -> list[Any]:
+    """The desired ones in their order; those that are not among them stay after their predecessor."""
+    ranks = {identity(item): rank for rank, item in enumerate(desired)}
     keyed, last = [], -1
     for item in items:
         known = ranks.get(identity(item))

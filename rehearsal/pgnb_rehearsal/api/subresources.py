@@ -35,12 +35,12 @@ async def scale(call: Call) -> web.StreamResponse:
     if call.info.verb == "get":
         return json_response(current)
     if call.info.verb == "update":
-        wished = await read_object(call.request, "Scale")
+        desired = await read_object(call.request, "Scale")
     elif call.info.verb == "patch":
-        wished = _patched_scale(current, content_type(call.request), await read_text(call.request))
+        desired = _patched_scale(current, content_type(call.request), await read_text(call.request))
     else:
         raise method_not_allowed()
-    return json_response(_rescaled(call, current, wished))
+    return json_response(_rescaled(call, current, desired))
 
 
 def scale_of(workload: Object) -> Object:
@@ -65,13 +65,13 @@ def _patched_scale(current: Object, media: str, text: str) -> Any:
     return merge_patch(current, body)
 
 
-def _rescaled(call: Call, current: Object, wished: Any) -> Object:
-    replicas = lookup(wished, "spec", "replicas") or 0
+def _rescaled(call: Call, current: Object, desired: Any) -> Object:
+    replicas = lookup(desired, "spec", "replicas") or 0
     if isinstance(replicas, bool) or not isinstance(replicas, int):
         raise bad_request('Scale in version "v1" cannot be handled as a Scale: spec.replicas must be int32')
     if replicas < 0:
         raise _negative(call, replicas)
-    version = lookup(wished, "metadata", "resourceVersion")
+    version = lookup(desired, "metadata", "resourceVersion")
     if version and version != current["metadata"]["resourceVersion"]:
         raise conflict(call.resource, call.info.name)
     options = options_of(call, "UpdateOptions")

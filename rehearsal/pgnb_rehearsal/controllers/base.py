@@ -36,7 +36,7 @@ class Controller(abc.ABC):
 
     @abc.abstractmethod
     def reconcile(self, key: Key) -> float | None:
-        """One step towards the wished state. Returns the seconds after which to look again, or None."""
+        """One step towards the desired state. Returns the seconds after which to look again, or None."""
 
     def related(self, plural: str, event: Event) -> Iterable[Key]:
         """Keys that an event of another resource concerns; by default its controlling owner."""

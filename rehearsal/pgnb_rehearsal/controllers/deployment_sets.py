@@ -83,12 +83,12 @@ def limits(deployment: Object) -> Limits:
     strategy = deployment["spec"].get("strategy") or {}
     if strategy.get("type") == "Recreate":
         return Limits(0, 0)
-    wished, rolling = deployment["spec"]["replicas"], strategy.get("rollingUpdate") or {}
-    surge = _share(rolling.get("maxSurge", "25%"), wished, up=True)
-    unavailable = _share(rolling.get("maxUnavailable", "25%"), wished, up=False)
+    desired, rolling = deployment["spec"]["replicas"], strategy.get("rollingUpdate") or {}
+    surge = _share(rolling.get("maxSurge", "25%"), desired, up=True)
+    unavailable = _share(rolling.get("maxUnavailable", "25%"), desired, up=False)
     if not surge and not unavailable:
         unavailable = 1
-    return Limits(surge, min(unavailable, wished) if wished else unavailable)
+    return Limits(surge, min(unavailable, desired) if desired else unavailable)
 
 
 def _share(value: Any, whole: int, *, up: bool) -> int:
@@ -99,12 +99,12 @@ def _share(value: Any, whole: int, *, up: bool) -> int:
 
 
 def replica_annotations(deployment: Object) -> dict[str, str]:
-    wished = deployment["spec"]["replicas"]
-    return {DESIRED: str(wished), MAXIMUM: str(wished + limits(deployment).surge)}
+    desired = deployment["spec"]["replicas"]
+    return {DESIRED: str(desired), MAXIMUM: str(desired + limits(deployment).surge)}
 
 
 def annotate(deployment: Object, replica_set: Object, number: int) -> None:
-    """Writes what the Deployment tells its new ReplicaSet: own annotations, revision, wished numbers."""
+    """Writes what the Deployment tells its new ReplicaSet: own annotations, revision, desired numbers."""
     given = deployment["metadata"].get("annotations") or {}
     annotations = replica_set["metadata"].setdefault("annotations", {})
     annotations |= {key: value for key, value in given.items() if key not in _NOT_COPIED}
@@ -115,12 +115,12 @@ def annotate(deployment: Object, replica_set: Object, number: int) -> None:
 
 def new_replicas(deployment: Object, sets: Sets) -> int:
     """How many pods the new ReplicaSet may have now."""
-    wished = deployment["spec"]["replicas"]
+    desired = deployment["spec"]["replicas"]
     if deployment["spec"]["strategy"]["type"] == "Recreate":
-        return int(wished)
-    room = wished + limits(deployment).surge - replicas(sets.all)
+        return int(desired)
+    room = desired + limits(deployment).surge - replicas(sets.all)
     present = sets.new["spec"]["replicas"] if sets.new is not None else 0
-    return int(present + max(0, min(room, wished - present)))
+    return int(present + max(0, min(room, desired - present)))
 
 
 def build(deployment: Object, sets: Sets) -> Object:

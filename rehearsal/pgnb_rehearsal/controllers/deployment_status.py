@@ -47,10 +47,10 @@ def has_deadline(deployment: Object) -> bool:
 
 def is_complete(deployment: Object, status: Object) -> bool:
     """Every pod is of the new template and available, and the controller has seen the present spec."""
-    wished = deployment["spec"]["replicas"]
+    desired = deployment["spec"]["replicas"]
     numbers = (status.get(name, 0) for name in ("updatedReplicas", "replicas", "availableReplicas"))
     seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-    return seen and all(number == wished for number in numbers)
+    return seen and all(number == desired for number in numbers)
 
 
 def calculated(deployment: Object, sets: Sets) -> Object:

@@ -82,8 +82,8 @@ class DeploymentController(Controller):
 
     def _scale(self, deployment: Object, sets: Sets) -> float | None:
         """The number of pods changed (or the rollout is paused): no new ReplicaSet, only other numbers."""
-        for replica_set, wished in rolling.proportional(deployment, sets):
-            self._resize(deployment, replica_set, wished)
+        for replica_set, desired in rolling.proportional(deployment, sets):
+            self._resize(deployment, replica_set, desired)
         status = calculated(deployment, sets)
         _mark_paused(deployment, status)
         return self._write(deployment, status)
@@ -105,8 +105,8 @@ class DeploymentController(Controller):
         deployment, sets = self._with_new(deployment, sets)
         for step in (rolling.grown, rolling.shrunk):
             changes = step(deployment, sets)
-            for replica_set, wished in changes:
-                self._resize(deployment, replica_set, wished)
+            for replica_set, desired in changes:
+                self._resize(deployment, replica_set, desired)
             if changes:
                 break
         return self._conclude(deployment, sets)
@@ -157,9 +157,9 @@ class DeploymentController(Controller):
 
     def _create(self, deployment: Object, sets: Sets) -> Object | None:
         """Creates the new ReplicaSet; None when its name was taken by another (a hash collision)."""
-        wished = build(deployment, sets)
+        desired = build(deployment, sets)
         try:
-            made = self.store.create("replicasets", wished)
+            made = self.store.create("replicasets", desired)
         except StatusError as refused:
             if refused.reason != "AlreadyExists":
                 raise
@@ -190,25 +190,25 @@ class DeploymentController(Controller):
 
     # -- writing -------------------------------------------------------------------------------------------
 
-    def _resize(self, deployment: Object, replica_set: Object, wished: int) -> None:
+    def _resize(self, deployment: Object, replica_set: Object, desired: int) -> None:
         before = replica_set["spec"]["replicas"]
         annotations = replica_annotations(deployment)
         present = replica_set["metadata"].get("annotations") or {}
-        if before == wished and annotations.items() <= present.items():
+        if before == desired and annotations.items() <= present.items():
             return
 
         def change(current: Object) -> None:
-            current["spec"]["replicas"] = wished
+            current["spec"]["replicas"] = desired
             current["metadata"]["annotations"] = (current["metadata"].get("annotations") or {}) | annotations
 
         self.store.modify("replicasets", *key_of(replica_set), change)
-        if before != wished:
-            self._tell_scaling(deployment, replica_set, before, wished)
+        if before != desired:
+            self._tell_scaling(deployment, replica_set, before, desired)
 
     def _tell_scaling(
-        self, deployment: Object, replica_set: Object, before: int, wished: int | None = None
+        self, deployment: Object, replica_set: Object, before: int, desired: int | None = None
     ) -> None:
-        after = replica_set["spec"]["replicas"] if wished is None else wished
+        after = replica_set["spec"]["replicas"] if desired is None else desired
         direction = "up" if after > before else "down"
         name = replica_set["metadata"]["name"]
         message = f"Scaled {direction} replica set {name} from {before} to {after}"

@@ -58,7 +58,7 @@ class EndpointsController(Controller):
 
     def _write_endpoints(self, service: Object, pods: list[Object]) -> None:
         metadata = service["metadata"]
-        wished: Object = {
+        desired: Object = {
             "apiVersion": "v1",
             "kind": "Endpoints",
             "metadata": {
@@ -69,14 +69,14 @@ class EndpointsController(Controller):
         }
         subsets = _subsets(service, pods)
         if subsets:
-            wished["subsets"] = subsets
+            desired["subsets"] = subsets
         present = self.store.find("endpoints", metadata["namespace"], metadata["name"])
-        self._put("endpoints", wished, present, ("subsets",))
+        self._put("endpoints", desired, present, ("subsets",))
 
     def _write_slice(self, service: Object, pods: list[Object]) -> None:
         metadata = service["metadata"]
         labels = {_SLICE_MANAGER: "endpointslice-controller.k8s.io", _SLICE_SERVICE: metadata["name"]}
-        wished: Object = {
+        desired: Object = {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
             "metadata": {
@@ -90,21 +90,21 @@ class EndpointsController(Controller):
             "ports": [_slice_port(port) for port in _slice_ports(service, pods)],
         }
         slices = self.store.list("endpointslices", metadata["namespace"], labels=labels)
-        self._put("endpointslices", wished, slices[0] if slices else None, ("endpoints", "ports"))
+        self._put("endpointslices", desired, slices[0] if slices else None, ("endpoints", "ports"))
 
-    def _put(self, plural: str, wished: Object, present: Object | None, fields: tuple[str, ...]) -> None:
+    def _put(self, plural: str, desired: Object, present: Object | None, fields: tuple[str, ...]) -> None:
         """Creates or updates; the trigger time changes only when what clients read does."""
-        labels = wished["metadata"]["labels"]
+        labels = desired["metadata"]["labels"]
         if present is not None:
-            same = all(present.get(field) == wished.get(field) for field in fields)
+            same = all(present.get(field) == desired.get(field) for field in fields)
             if same and present["metadata"].get("labels") == labels:
                 return
-        wished["metadata"]["annotations"] = {_TRIGGER: now()}
+        desired["metadata"]["annotations"] = {_TRIGGER: now()}
         if present is None:
-            self.store.create(plural, wished)
+            self.store.create(plural, desired)
         else:
-            wished["metadata"]["name"] = present["metadata"]["name"]
-            self.store.update(plural, wished)
+            desired["metadata"]["name"] = present["metadata"]["name"]
+            self.store.update(plural, desired)
 
 
 def _labels(service: Object) -> dict[str, str]:

@@ -109,10 +109,10 @@ class JobController(Controller):
         return self.store.update("jobs", job | {"status": status}, subresource="status")
 
     def _create(self, job: Object) -> Object:
-        wished = from_template(job["spec"]["template"], job)
-        wished["metadata"]["finalizers"] = [*wished["metadata"].get("finalizers", ()), TRACKING]
+        desired = from_template(job["spec"]["template"], job)
+        desired["metadata"]["finalizers"] = [*desired["metadata"].get("finalizers", ()), TRACKING]
         try:
-            pod = self.store.create("pods", wished)
+            pod = self.store.create("pods", desired)
         except StatusError as refused:
             self._events.warning(job, "FailedCreate", f"Error creating: {refused.message}")
             raise

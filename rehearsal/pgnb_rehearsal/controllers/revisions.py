@@ -30,11 +30,11 @@ class Revisions:
         return sorted((e for e in every if is_controlled_by(e, owner)), key=lambda entry: entry["revision"])
 
     def _update(self, owner: Object, known: list[Object]) -> Object:
-        wished = _build(owner, max((entry["revision"] for entry in known), default=0) + 1)
+        desired = _build(owner, max((entry["revision"] for entry in known), default=0) + 1)
         for entry in known:
-            if entry["data"] == wished["data"]:
+            if entry["data"] == desired["data"]:
                 return self._renumbered(entry, known)
-        return self._store.create("controllerrevisions", wished)
+        return self._store.create("controllerrevisions", desired)
 
     def _renumbered(self, entry: Object, known: list[Object]) -> Object:
         """An older template that is used again becomes the latest revision."""

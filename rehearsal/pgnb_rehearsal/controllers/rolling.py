@@ -12,10 +12,10 @@ Sizes = list[tuple["Object", int]]
 
 
 def grown(deployment: Object, sets: Sets) -> Sizes:
-    """The new ReplicaSet towards the wished number: up as maxSurge allows, down at once."""
+    """The new ReplicaSet towards the desired number: up as maxSurge allows, down at once."""
     assert sets.new is not None
-    present, wished = sets.new["spec"]["replicas"], deployment["spec"]["replicas"]
-    size = wished if present > wished else new_replicas(deployment, sets)
+    present, desired = sets.new["spec"]["replicas"], deployment["spec"]["replicas"]
+    size = desired if present > desired else new_replicas(deployment, sets)
     return [] if size == present else [(sets.new, size)]
 
 
@@ -47,18 +47,18 @@ def shrunk(deployment: Object, sets: Sets) -> Sizes:
 
 
 def proportional(deployment: Object, sets: Sets) -> Sizes:
-    """The wished number changed: one active ReplicaSet takes it whole, several share it by their size."""
-    wished = deployment["spec"]["replicas"]
+    """The desired number changed: one active ReplicaSet takes it whole, several share it by their size."""
+    desired = deployment["spec"]["replicas"]
     active = [entry for entry in sets.all if entry["spec"]["replicas"]]
     if len(active) <= 1:
         only = active[0] if active else sets.new
-        return [] if only is None else [(only, wished)]
+        return [] if only is None else [(only, desired)]
     if (
         sets.new is not None
-        and counted([sets.new], "availableReplicas") == wished == sets.new["spec"]["replicas"]
+        and counted([sets.new], "availableReplicas") == desired == sets.new["spec"]["replicas"]
     ):
         return [(entry, 0) for entry in active if entry is not sets.new]
-    allowed = wished + limits(deployment).surge if wished else 0
+    allowed = desired + limits(deployment).surge if desired else 0
     return _shared(active, allowed)
 
 

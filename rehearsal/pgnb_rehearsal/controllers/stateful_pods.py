@@ -11,7 +11,7 @@ REVISION_LABEL = "controller-revision-hash"
 
 
 def ordinals(owner: Object) -> range:
-    """The ordinals that the StatefulSet wishes for."""
+    """The ordinals that the StatefulSet asks for."""
     start = (owner["spec"].get("ordinals") or {}).get("start", 0)
     return range(start, start + owner["spec"]["replicas"])
 

@@ -42,7 +42,7 @@ class StatefulSetController(Controller):
         return _when_available(owner, list(pods.values()))
 
     def _step(self, owner: Object, pods: dict[int, Object], current: Object, update: Object) -> None:
-        """Towards the wished pods: upwards in order, then downwards in reverse, then the newer template."""
+        """Towards the desired pods: upwards in order, then downwards in reverse, then the newer template."""
         wanted, parallel = identity.ordinals(owner), owner["spec"].get("podManagementPolicy") == "Parallel"
         for number in wanted:
             if self._raise_pod(owner, number, pods.get(number), current, update) and not parallel:

@@ -35,8 +35,8 @@ def practise_logical(stage: Stage) -> bool:
 
 
 def _set_up(stage: Stage) -> bool:
-    wishes = {"allow_restart": True, "allow_replica_identity": True}
-    passed = stage.run("12", **wishes) and stage.run("12_07")
+    permissions = {"allow_restart": True, "allow_replica_identity": True}
+    passed = stage.run("12", **permissions) and stage.run("12_07")
     return passed and stage.run("12_08", database=_NEW_DATABASE, database_ddl=_BY_SEQUENCE)
 
 

@@ -162,7 +162,7 @@ async def _liveness(target: Target, probe: Object, verdicts: Verdicts) -> None:
 async def _repeat(
     target: Target, probe: Object, kind: str, verdicts: Verdicts, *, until_success: bool
 ) -> None:
-    """Try in the probe's period until it has failed too often, or, if wished, until it succeeds."""
+    """Try in the probe's period until it has failed too often, or, if desired, until it succeeds."""
     await asyncio.sleep(probe.get("initialDelaySeconds", 0))
     failures = 0
     while failures < probe.get("failureThreshold", 3):

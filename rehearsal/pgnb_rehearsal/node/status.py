@@ -51,10 +51,10 @@ def pod_status(pod: Object, containers: Sequence[ContainerState], facts: PodFact
     return status | {"resources": {}}
 
 
-def _not_final_yet(pod: Object, containers: Sequence[ContainerState], wished: str) -> str:
+def _not_final_yet(pod: Object, containers: Sequence[ContainerState], desired: str) -> str:
     """A pod is not shown as ended before its sandbox is gone: until then it counts as running."""
-    if wished not in ("Succeeded", "Failed"):
-        return wished
+    if desired not in ("Succeeded", "Failed"):
+        return desired
     before = str((pod.get("status") or {}).get("phase", "Pending"))
     return "Running" if any(began(c) for c in containers if not c.init) else before
 
@@ -109,7 +109,7 @@ def _conditions(
 ) -> list[dict[str, Any]]:
     sandbox = (facts.sandbox, "", "")
     ready = _ready(containers, final)
-    wished = {
+    desired = {
         "PodReadyToStartContainers": sandbox,
         "Initialized": _initialized(containers, final),
         "Ready": _gated(pod, ready),
@@ -117,8 +117,8 @@ def _conditions(
     }
     before = {entry["type"]: entry for entry in (pod.get("status") or {}).get("conditions") or ()}
     generation = pod["metadata"].get("generation", 1)
-    made = [_condition(kind, value, before.get(kind), generation) for kind, value in wished.items()]
-    others = [entry for kind, entry in before.items() if kind not in wished]
+    made = [_condition(kind, value, before.get(kind), generation) for kind, value in desired.items()]
+    others = [entry for kind, entry in before.items() if kind not in desired]
     return made + [entry | {"observedGeneration": generation} for entry in others]
 
 

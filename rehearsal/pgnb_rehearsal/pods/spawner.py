@@ -117,15 +117,15 @@ class Spawner:
         self._answer({"id": message["id"], "pid": pid}, [os.pidfd_open(pid)])
 
     @contextmanager
-    def _pids_for_children(self, wish: object) -> Iterator[None]:
-        """Let the next child be PID 1 of a new namespace ("new"), or a member of that of process `wish`."""
-        if wish is None:
+    def _pids_for_children(self, place: object) -> Iterator[None]:
+        """Let the next child be PID 1 of a new namespace ("new"), or a member of that of process `place`."""
+        if place is None:
             yield
             return
-        if wish == "new":
+        if place == "new":
             syscalls.unshare(syscalls.CLONE_NEWPID)
         else:
-            self._enter(int(str(wish)), "pid", syscalls.CLONE_NEWPID)
+            self._enter(int(str(place)), "pid", syscalls.CLONE_NEWPID)
         try:
             yield
         finally:

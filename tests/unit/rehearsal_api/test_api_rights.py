@@ -9,7 +9,7 @@ import pytest
 from pgnb_rehearsal.api import rbac
 from pgnb_rehearsal.api.access import ADMIN, ANONYMOUS, Credentials, User, service_account_user
 from pgnb_rehearsal.api.escalation import check_escalation
-from pgnb_rehearsal.api.rbac import Wish
+from pgnb_rehearsal.api.rbac import Attributes
 from pgnb_rehearsal.api.resources import BY_PLURAL
 from pgnb_rehearsal.api.status import StatusError
 from pgnb_rehearsal.api.store import Store
@@ -30,27 +30,27 @@ def rule(verbs: str, resources: str, group: str = "", **more: Any) -> dict[str, 
     return {"apiGroups": [group], "resources": resources.split(), "verbs": verbs.split(), **more}
 
 
-def may(store: Store, user: User, wish: Wish) -> bool:
+def may(store: Store, user: User, wish: Attributes) -> bool:
     return rbac.decide(store, user, wish).allowed
 
 
 @pytest.mark.parametrize(
     ("wish", "allowed"),
     [
-        (Wish("get", "", "pods", "default", "p"), True),
-        (Wish("get", "", "pods", "other", "p"), False),
-        (Wish("get", "", "pods/log", "default", "p"), False),
-        (Wish("get", "apps", "pods", "default", "p"), False),
-        (Wish("create", "", "pods/exec", "default", "p"), True),
-        (Wish("update", "", "configmaps", "default", "mine"), True),
-        (Wish("update", "", "configmaps", "default", "other"), False),
-        (Wish("patch", "apps", "deployments/scale", "default", "d"), True),
-        (Wish("patch", "apps", "deployments", "default", "d"), False),
-        (Wish("get", path="/healthz"), True),
-        (Wish("get", path="/metrics"), False),
+        (Attributes("get", "", "pods", "default", "p"), True),
+        (Attributes("get", "", "pods", "other", "p"), False),
+        (Attributes("get", "", "pods/log", "default", "p"), False),
+        (Attributes("get", "apps", "pods", "default", "p"), False),
+        (Attributes("create", "", "pods/exec", "default", "p"), True),
+        (Attributes("update", "", "configmaps", "default", "mine"), True),
+        (Attributes("update", "", "configmaps", "default", "other"), False),
+        (Attributes("patch", "apps", "deployments/scale", "default", "d"), True),
+        (Attributes("patch", "apps", "deployments", "default", "d"), False),
+        (Attributes("get", path="/healthz"), True),
+        (Attributes("get", path="/metrics"), False),
     ],
 )
-def test_rules_grant_what_they_name_and_no_more(store: Store, wish: Wish, allowed: bool) -> None:
+def test_rules_grant_what_they_name_and_no_more(store: Store, wish: Attributes, allowed: bool) -> None:
     grant(store, "one", rule("get list", "pods"), rule("create", "pods/exec"))
     grant(store, "two", rule("update", "configmaps", resourceNames=["mine"]), rule("*", "*/scale", "apps"))
     assert may(store, OPERATOR, wish) is allowed
@@ -59,18 +59,18 @@ def test_rules_grant_what_they_name_and_no_more(store: Store, wish: Wish, allowe
 @pytest.mark.parametrize(
     ("role", "wish", "allowed"),
     [
-        ("view", Wish("list", "", "pods", "default"), True),
-        ("view", Wish("get", "", "secrets", "default"), False),
-        ("view", Wish("create", "", "pods/exec", "default"), False),
-        ("edit", Wish("create", "", "pods/exec", "default"), True),
-        ("edit", Wish("delete", "apps", "deployments", "default"), True),
-        ("edit", Wish("create", "rbac.authorization.k8s.io", "roles", "default"), False),
-        ("admin", Wish("create", "rbac.authorization.k8s.io", "roles", "default"), True),
-        ("admin", Wish("list", "", "nodes"), False),
-        ("cluster-admin", Wish("anything", "any.group", "things", "default"), True),
+        ("view", Attributes("list", "", "pods", "default"), True),
+        ("view", Attributes("get", "", "secrets", "default"), False),
+        ("view", Attributes("create", "", "pods/exec", "default"), False),
+        ("edit", Attributes("create", "", "pods/exec", "default"), True),
+        ("edit", Attributes("delete", "apps", "deployments", "default"), True),
+        ("edit", Attributes("create", "rbac.authorization.k8s.io", "roles", "default"), False),
+        ("admin", Attributes("create", "rbac.authorization.k8s.io", "roles", "default"), True),
+        ("admin", Attributes("list", "", "nodes"), False),
+        ("cluster-admin", Attributes("anything", "any.group", "things", "default"), True),
     ],
 )
-def test_the_roles_that_are_shipped(store: Store, role: str, wish: Wish, allowed: bool) -> None:
+def test_the_roles_that_are_shipped(store: Store, role: str, wish: Attributes, allowed: bool) -> None:
     subject = {"kind": "User", "name": "ann"}
     reference = {"kind": "ClusterRole", "name": role}
     metadata = {"name": "b", "namespace": "default"}
@@ -81,8 +81,8 @@ def test_the_roles_that_are_shipped(store: Store, role: str, wish: Wish, allowed
 def test_groups_of_service_accounts_are_subjects(store: Store) -> None:
     group = {"kind": "Group", "name": "system:serviceaccounts:default"}
     grant(store, "r", rule("get", "pods"), subject=group)
-    assert may(store, OPERATOR, Wish("get", "", "pods", "default"))
-    assert not may(store, service_account_user("other", "operator"), Wish("get", "", "pods", "default"))
+    assert may(store, OPERATOR, Attributes("get", "", "pods", "default"))
+    assert not may(store, service_account_user("other", "operator"), Attributes("get", "", "pods", "default"))
 
 
 def test_nobody_gives_away_what_he_does_not_have(store: Store) -> None:
