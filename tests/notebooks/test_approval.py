@@ -13,6 +13,7 @@ from pgnb.cli import main
 from pgnb.cluster import Cluster, connect
 from pgnb.cluster.connecting import APPROVAL
 from pgnb.postgres import Server
+from pgnb.runbook import heads
 from pgnb.runbook.plans import plan_of
 from pgnb.runbook.records import Archive
 from pgnb.runbook.verdict import Verdict
@@ -96,6 +97,16 @@ def test_an_approved_plan_is_carried_out_once(
     again = command(archive, given, "run", "02", "--approved", number, "--no-progress")
     assert (again.exit_code, "not any more the one that was approved" in again.output) == (3, True)
     assert archive.verify() == []
+
+
+def test_the_head_is_kept_in_an_annotation_of_the_namespace(
+    given: dict[str, str], archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", given["kubeconfig"])
+    place = f"namespace:{NAMESPACE}"
+    kept = heads.keep(archive, place)
+    words, fault = heads.against(archive, place)
+    assert (f"record {kept.number}" in words, fault) == (True, "")
 
 
 def test_the_state_of_a_namespace_is_shown_on_one_screen(given: dict[str, str], archive: Archive) -> None:
