@@ -103,6 +103,7 @@ def test_the_head_is_kept_in_an_annotation_of_the_namespace(
     given: dict[str, str], archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", given["kubeconfig"])
+    runs.run("00", given, archive, dry_run="true")
     place = f"namespace:{NAMESPACE}"
     kept = heads.keep(archive, place)
     words, fault = heads.against(archive, place)
