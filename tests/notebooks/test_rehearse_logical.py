@@ -18,7 +18,7 @@ pytestmark = pytest.mark.long
 RUNS = ["12", "12_07", "12_08", "12_09", "12_09", "12_07", "12_09", "12_10"]
 
 
-def test_section_12_is_practised_from_the_first_check_to_the_way_back(
+def test_section_12_is_practised_from_the_first_check_to_reverse_replication(
     tmp_path: Path, state_home: Path
 ) -> None:
     place = ["--name", "practice", "--state-home", str(state_home), "--records", str(tmp_path)]

@@ -29,7 +29,7 @@ Job = dict[str, Any]
 
 
 class Report:
-    """The way back to the caller: lines of JSON on a pipe, which ends when nobody is at work any more."""
+    """The channel to the caller: lines of JSON on a pipe, which ends when nobody is at work any more."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd

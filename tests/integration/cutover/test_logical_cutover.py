@@ -45,7 +45,7 @@ def _insert_everywhere(stage: Stage) -> None:
 
 
 @pytest.mark.long
-def test_the_publisher_follows_where_a_way_back_is_asked_for(stage: Stage) -> None:
+def test_the_publisher_follows_where_reverse_replication_is_asked_for(stage: Stage) -> None:
     cut = stage.cut("cutover", reverse_service=SUBSCRIBER)
     carry_out(plan_reverse_replication(cut, ["10.0.0.0/8"]))
     gate(cutover_checks(cut))
@@ -89,7 +89,7 @@ def test_a_run_that_was_killed_between_two_drops_goes_on(stage: Stage) -> None:
 
 
 @pytest.mark.long
-def test_a_run_that_was_killed_on_the_way_back_goes_on(stage: Stage) -> None:
+def test_a_run_that_was_killed_while_it_put_back_goes_on(stage: Stage) -> None:
     cut = stage.cut("cutover", reverse_service=SUBSCRIBER)
     carry_out(plan_reverse_replication(cut, ["10.0.0.0/8"]))
     create_slot(stage.subscriber, cut.specs[0], two_phase=False, failover=False, timeout=30)

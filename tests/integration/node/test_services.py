@@ -80,7 +80,7 @@ def test_without_a_ready_endpoint_connections_are_refused(servers: Pods) -> None
     _select(servers, "nobody")
     servers.until(lambda: "Connection refused" in _target(servers), "a refusal", lambda: _target(servers))
     _select(servers, "one")
-    servers.until(lambda: _target(servers) == _address(servers, "one"), "the way back")
+    servers.until(lambda: _target(servers) == _address(servers, "one"), "the first server again")
 
 
 def test_the_server_sees_its_clients_address(servers: Pods) -> None:
