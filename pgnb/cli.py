@@ -19,6 +19,7 @@ _LOADED = {
     "parameters": "pgnb.runbook.commands",
     "status": "pgnb.runbook.commands",
     "notebooks": "pgnb.runbook.commands",
+    "fleet": "pgnb.fleet.commands",
 }
 """Where the other commands are. Jupyter's packages take seconds to load, and not every command needs them."""
 _ADDED = "pgnb.commands"

@@ -127,6 +127,28 @@ def may(api: Api, right: Right) -> bool:
     return bool((api.call("POST", _REVIEW, body=body).get("status") or {}).get("allowed"))
 
 
+def account_may(api: Api, account: str, verb: str, what: str, namespace: str) -> bool:
+    """Return whether a service account (`NAMESPACE:NAME`) has a right of the core group in a namespace.
+
+    Raises AccessDenied if this user may not ask (create localsubjectaccessreviews).
+    """
+    plural, _, subresource = what.partition("/")
+    attributes = {"namespace": namespace, "verb": verb, "resource": plural, "subresource": subresource}
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{account.partition(':')[0]}"]
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "LocalSubjectAccessReview",
+        "metadata": {"namespace": namespace},
+        "spec": {
+            "user": f"system:serviceaccount:{account}",
+            "groups": [*groups, "system:authenticated"],
+            "resourceAttributes": {key: value for key, value in attributes.items() if value},
+        },
+    }
+    path = f"/apis/authorization.k8s.io/v1/namespaces/{namespace}/localsubjectaccessreviews"
+    return bool((api.call("POST", path, body=body).get("status") or {}).get("allowed"))
+
+
 def access_checks(api: Api, rights: Iterable[Right] = RIGHTS) -> Checks:
     """Return a check for each right, all asked in parallel; a missing one says how to get it.
 

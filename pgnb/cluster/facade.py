@@ -111,6 +111,10 @@ class Cluster:
         """Create an object, journalled. Raises Conflict if it exists."""
         return objects.create(self.api, manifest)
 
+    def try_create(self, manifest: Mapping[str, Any]) -> Object:
+        """Return what the API server would make of a new object, in a dry run. Raises Rejected, Conflict."""
+        return objects.try_create(self.api, manifest)
+
     def patch(self, kind: str, name: str, body: Mapping[str, Any], what: str) -> Object:
         """Merge some fields into an object, journalled as `what`."""
         return objects.patch(self.api, kind, name, body, what)
@@ -135,6 +139,13 @@ class Cluster:
     def access_checks(self, rights: Iterable[Right] = RIGHTS) -> Checks:
         """Return a check for each right; a missing one says why it is needed and how to get it."""
         return access.access_checks(self.api, rights)
+
+    def account_may(self, account: str, verb: str, what: str, namespace: str) -> bool:
+        """Return whether a service account (`NAMESPACE:NAME`) may, as `create`, `pods/exec`, in a namespace.
+
+        Raises AccessDenied if this user may not ask.
+        """
+        return access.account_may(self.api, account, verb, what, namespace)
 
     def apply_rights(self, manifests: Manifests) -> Sequence[Right]:
         """Return the rights that applying these manifests takes, for `access_checks`."""

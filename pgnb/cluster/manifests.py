@@ -51,8 +51,8 @@ def plan_apply(api: Api, manifests: Manifests, title: str) -> Change:
     return Change(
         title,
         api.journal,
-        before="---\n".join(_yaml(item.before, None) for item in changed),
-        after="---\n".join(_yaml(item.after, item.before) for item in changed),
+        before="---\n".join(readable_yaml(item.before, None) for item in changed),
+        after="---\n".join(readable_yaml(item.after, item.before) for item in changed),
         steps=[_step(api, item) for item in changed],
         note=_note(changed),
         undo_text="; ".join(_undo_text(item) for item in changed),
@@ -178,8 +178,8 @@ def _plan_undo(api: Api, title: str, changed: Sequence[_Desired]) -> Change:
     return Change(
         f"Undo: {title}",
         api.journal,
-        before="---\n".join(_yaml(item.after, None) for item in reversed(changed)),
-        after="---\n".join(_yaml(item.before, None) for item in reversed(changed) if item.before),
+        before="---\n".join(readable_yaml(item.after, None) for item in reversed(changed)),
+        after="---\n".join(readable_yaml(item.before, None) for item in reversed(changed) if item.before),
         steps=[_undo_step(api, item) for item in reversed(changed)],
         confirmations=[Confirmation("delete_claim", ", ".join(claims), why)] if claims else [],
     )
@@ -208,8 +208,8 @@ def _put_back(api: Api, before: Object) -> str:
     return "restored"
 
 
-def _yaml(found: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> str:
-    """Return an object as YAML, a Secret's values hidden; values that differ from `former` are marked."""
+def readable_yaml(found: Mapping[str, Any] | None, before: Mapping[str, Any] | None = None) -> str:
+    """Return an object as YAML, a Secret's values hidden; values that differ from `before` are marked."""
     if not found:
         return ""
     shown = content(found)

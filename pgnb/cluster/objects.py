@@ -190,6 +190,16 @@ def create(api: Api, manifest: Mapping[str, Any]) -> Object:
     return made
 
 
+def try_create(api: Api, manifest: Mapping[str, Any]) -> Object:
+    """Return what the API server would make of a new object, in a dry run. Raises Rejected, Conflict."""
+    query: dict[str, str | int | bool] = {
+        "fieldManager": MANAGER,
+        "dryRun": "All",
+        "fieldValidation": "Strict",
+    }
+    return api.call("POST", resource_of(api, manifest).path(api.namespace), query=query, body=manifest)
+
+
 def patch(
     api: Api, kind: str, name: str, body: Mapping[str, Any], what: str, *, content_type: str = MERGE
 ) -> Object:

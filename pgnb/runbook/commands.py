@@ -12,7 +12,7 @@ import yaml
 
 from pgnb.core.display import Table, format_duration
 from pgnb.core.errors import ParameterError
-from pgnb.core.translation import translated
+from pgnb.core.translation import LANGUAGES, translated
 from pgnb.runbook import approving, catalogue, heads, pages, params, runner
 from pgnb.runbook.approval import Policy
 from pgnb.runbook.approving import RECORDS, SIGNERS, archive_in, carry_out, pick, signers_file
@@ -22,7 +22,7 @@ from pgnb.runbook.records import Archive, Record
 from pgnb.runbook.renamed import current_name, rename_notices
 from pgnb.runbook.runner import Terms
 from pgnb.runbook.status import overview
-from pgnb.runbook.summary import LANGUAGES, summary_of
+from pgnb.runbook.summary import summary_of
 from pgnb.runbook.verdict import read as read_evidence
 
 _FILES = click.option(
@@ -65,12 +65,12 @@ def run(
     \b
     Exit status: 0 passed or planned, 1 failed, 2 bad input (nothing ran), 3 stopped at a gate before
     anything was changed, 4 incomplete or killed, 5 timed out, 6 stopped at a gate after changes, 7 planned,
-    but a gate would stop, 130 interrupted.
+    but a gate would stop, 75 the API server could not be reached and nothing was changed, 130 interrupted.
     """
     chosen = catalogue.select(notebooks)
     archive, given = Archive(records), _given(files)
     policy = Policy.of(given.pop("approval", None))
-    terms = Terms(namespaces=policy.namespaces, language=_language(given))
+    terms = Terms(namespaces=policy.namespaces, language=params.take_language(given))
     how: dict[str, Any] = {"timeout": timeout, "progress": progress, "terms": terms}
     if approved is not None:
         if dry_run or pairs or len(chosen) != 1:
@@ -91,14 +91,6 @@ def run(
             _report(record, archive)
             if record.exit_code:
                 sys.exit(record.exit_code)
-
-
-def _language(given: dict[str, Any]) -> str:
-    """Take the language of checks and gates out of the parameters; "" for that of the environment."""
-    wanted = given.pop("language", "")
-    if wanted not in ("", *LANGUAGES):
-        raise ParameterError(f"language cannot be {wanted!r}", remedy=f"It is one of {', '.join(LANGUAGES)}.")
-    return str(wanted)
 
 
 def _to_undo(archive: Archive, number: int, chosen: Sequence[Path]) -> dict[str, Any]:
@@ -333,7 +325,7 @@ def parameters(notebook: str, files: Sequence[Path], pairs: Sequence[tuple[str, 
     chosen = catalogue.select([notebook])
     given = _given(files)
     Policy.of(given.pop("approval", None))
-    _language(given)
+    params.take_language(given)
     values = _values(chosen, given, pairs)
     for path, taken in zip(chosen, values, strict=True):
         if as_yaml:
@@ -362,7 +354,7 @@ def status(files: Sequence[Path], pairs: Sequence[tuple[str, str]]) -> None:
     (notebook,) = catalogue.select(["00"])
     given = _given(files)
     Policy.of(given.pop("approval", None))
-    _language(given)
+    params.take_language(given)
     (values,) = _values([notebook], given, pairs)
     for text in overview(notebook, values):
         click.echo(f"{text}\n")

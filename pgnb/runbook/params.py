@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pgnb.core.errors import ParameterError
+from pgnb.core.translation import LANGUAGES
 from pgnb.runbook.declaration import Parameter, parse
 from pgnb.runbook.plainyaml import load_plain
 from pgnb.runbook.renamed import current_name, with_current_names
@@ -84,6 +85,19 @@ def _text(path: Path) -> str:
         raise ParameterError(
             f"{path}: is not UTF-8", found=str(error), remedy="Save it as UTF-8 (iconv -t UTF-8)."
         ) from error
+
+
+def take_language(given: dict[str, Any]) -> str:
+    """Take the language of checks and gates out of a file's values; "" for that of the environment.
+
+    Raises ParameterError for a language that is not known.
+    """
+    language = given.pop("language", "")
+    if language not in ("", *LANGUAGES):
+        raise ParameterError(
+            f"language cannot be {language!r}", remedy=f"It is one of {', '.join(LANGUAGES)}."
+        )
+    return str(language)
 
 
 def validate(

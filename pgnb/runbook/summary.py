@@ -39,6 +39,10 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
     Verdict.PLANNED: ("planned, nothing was changed", "計画のみ(変更なし)"),
     Verdict.WOULD_STOP: ("planned, and a gate would stop it", "計画のみ(ゲートで止まる見込み)"),
     Verdict.FAILED: ("failed", "失敗"),
+    Verdict.UNREACHABLE: (
+        "the API server could not be reached, nothing was changed",
+        "APIサーバーに接続できず(変更なし)",
+    ),
     Verdict.STOPPED: ("stopped at a gate before anything was changed", "変更前にゲートで停止"),
     Verdict.STOPPED_LATER: ("stopped at a gate after changes", "変更後にゲートで停止"),
     Verdict.INCOMPLETE: ("incomplete", "未完了"),

@@ -24,6 +24,7 @@ class Verdict(StrEnum):
     PLANNED = "planned"
     WOULD_STOP = "planned, would stop"
     FAILED = "failed"
+    UNREACHABLE = "API unreachable"
     STOPPED = "stopped at a gate"
     STOPPED_LATER = "stopped after changes"
     INCOMPLETE = "incomplete"
@@ -44,9 +45,12 @@ EXIT_CODES = {
     Verdict.TIMEOUT: 5,
     Verdict.STOPPED_LATER: 6,
     Verdict.WOULD_STOP: 7,
+    Verdict.UNREACHABLE: 75,
     Verdict.INTERRUPTED: 130,
 }
-"""Exit status of `pgnb run` by verdict; 2 is bad input, before anything ran."""
+"""Exit status of `pgnb run` by verdict; 2 is bad input, before anything ran. Only 75 (EX_TEMPFAIL of
+sysexits.h) may be tried again by a machine.
+"""
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,8 @@ def judge(evidence: Evidence, *, error: str = "", stopped_by: Verdict | None = N
     if stopped_by is not None:
         return stopped_by
     if error:
+        if error == "ApiUnreachable" and not evidence.changes:
+            return Verdict.UNREACHABLE
         if error != "GateClosed":
             return Verdict.FAILED
         return Verdict.STOPPED_LATER if evidence.changes else Verdict.STOPPED

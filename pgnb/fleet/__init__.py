@@ -1,0 +1,1 @@
+"""Runs of notebooks on many databases, as one Indexed Job of Kubernetes."""

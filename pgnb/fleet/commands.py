@@ -1,0 +1,174 @@
+"""The commands of fleets: `pgnb fleet plan`, `apply`, `status`, `report`, `records` and `work`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pgnb.cluster import Cluster, connect
+from pgnb.core.display import Cell, Table
+from pgnb.core.errors import NotFound, ParameterError
+from pgnb.core.plan import Change
+from pgnb.fleet import fleetfile, readiness, rollout
+from pgnb.fleet.fleetfile import Fleet
+from pgnb.fleet.progress import Rollout, rollout_of
+from pgnb.fleet.targets import Plan, resolve
+
+_FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+_ONLY = click.option("--target", "only", multiple=True, metavar="NAME", help="Only this target.")
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Let each notebook only plan.")
+_HALTED = 3
+"""Exit status of a rollout that stopped before its last wave."""
+
+
+def _connected(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name the cluster."""
+    for option in (
+        click.option("--context", default="", help="The kubeconfig's context; default: its current one."),
+        click.option("--kubeconfig", default="", help="A kubeconfig; default: as kubectl."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def fleet() -> None:
+    """Run notebooks on many databases, as one Indexed Job of Kubernetes."""
+
+
+@fleet.command()
+@_FILE
+@_ONLY
+@_DRY_RUN
+@_connected
+def plan(file: Path, only: Sequence[str], dry_run: bool, kubeconfig: str, context: str) -> None:
+    """Show what `apply` would do: targets by wave, what is ready for it, and the objects. Changes nothing.
+
+    Exit status 3 when `apply` would stop at its gate.
+    """
+    declared = fleetfile.read(file)
+    cluster = _cluster(declared, kubeconfig, context, dry_run=True)
+    planned = resolve(declared, cluster, only, dry_run=dry_run)
+    click.echo(_targets(planned))
+    checks = readiness.checks(cluster, declared, planned)
+    click.echo(f"\n{checks.table}\n")
+    click.echo(_change(cluster, declared, planned))
+    if not checks.ok:
+        sys.exit(_HALTED)
+
+
+@fleet.command()
+@_FILE
+@_ONLY
+@_DRY_RUN
+@click.option("--proceed", is_flag=True, help="Go on after a halt, in spite of the targets that failed.")
+@click.option("--timeout", type=click.FloatRange(min=1), help="Seconds to wait for one wave.")
+@_connected
+def apply(
+    file: Path,
+    only: Sequence[str],
+    dry_run: bool,
+    proceed: bool,
+    timeout: float | None,
+    kubeconfig: str,
+    context: str,
+) -> None:
+    """Carry the fleet out, wave after wave, or go on with the rollout that has not finished.
+
+    With a `schedule` it makes or changes the CronJob. Ctrl-C ends only this command: pods go on with the wave
+    that is released, no further one is, and the same command goes on later.
+
+    \b
+    Exit status: 0 all targets passed, or it pauses; 1 a target failed; 3 stopped at a gate, or halted after
+    a wave with too many failures; 2 bad input, nothing was done.
+    """
+    declared = fleetfile.read(file)
+    cluster = _cluster(declared, kubeconfig, context, dry_run=False)
+    planned = resolve(declared, cluster, only, dry_run=dry_run)
+    if declared.schedule:
+        readiness.gate(cluster, declared, planned)
+        click.echo(_change(cluster, declared, planned).apply())
+        return
+    name = rollout.standing(cluster, planned)
+    if not name:
+        readiness.gate(cluster, declared, planned)
+        click.echo(rollout.plan_rollout(cluster, declared, planned).apply())
+        name = rollout.named(cluster, declared.name)
+    limit = timeout or _longest_wave(declared, planned)
+    ended = rollout.follow(cluster, declared, name, proceed=proceed, timeout=limit, tell=click.echo)
+    click.echo(ended)
+    sys.exit(_exit_status(ended))
+
+
+@fleet.command()
+@_FILE
+@_connected
+def status(file: Path, kubeconfig: str, context: str) -> None:
+    """Show the newest rollout, a row a target: wave, state, verdicts, pod. Exit status 1 if one failed."""
+    declared = fleetfile.read(file)
+    cluster = _cluster(declared, kubeconfig, context, dry_run=True)
+    try:
+        seen = rollout_of(cluster, _newest(cluster, declared))
+    except NotFound as error:
+        raise ParameterError(error.message, found=error.found, remedy=error.remedy) from error
+    click.echo(seen)
+    if seen.failed:
+        sys.exit(1)
+
+
+@fleet.command()
+@click.argument("plan_file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def work(plan_file: Path) -> None:
+    """Do one target's part; this is what the pods of a fleet's Job run.
+
+    \b
+    Exit status: of the first notebook that did not pass, as of `pgnb run`; 75 nothing was done because the
+    API server or the store of records was away; 79 ended while it waited for its wave.
+    """
+    from pgnb.fleet import worker  # Loads Jupyter's packages.
+
+    sys.exit(worker.work(plan_file))
+
+
+def _newest(cluster: Cluster, declared: Fleet) -> str:
+    """The rollout's Job, or for a schedule the newest Job of the CronJob."""
+    if declared.schedule:
+        return rollout.newest_scheduled(cluster, declared.name)
+    return rollout.named(cluster, declared.name)
+
+
+def _cluster(declared: Fleet, kubeconfig: str, context: str, *, dry_run: bool) -> Cluster:
+    return connect(kubeconfig, context, declared.namespace, dry_run=dry_run)
+
+
+def _change(cluster: Cluster, declared: Fleet, planned: Plan) -> Change:
+    if declared.schedule:
+        return rollout.plan_schedule(cluster, declared, planned)
+    return rollout.plan_rollout(cluster, declared, planned)
+
+
+def _targets(planned: Plan) -> Table:
+    mode = Cell("may change servers", "warn") if planned.changing else Cell("checks or plans only", "good")
+    rows = [
+        (planned.wave_of(index), index, target.name, target.namespace)
+        for index, target in enumerate(planned.targets)
+    ]
+    note = f"{', '.join(planned.notebooks)}: {mode}. Records: {planned.records}"
+    title = f"Fleet {planned.fleet}: {len(rows)} targets in waves of {', '.join(map(str, planned.waves))}"
+    return Table.of(("wave", "index", "target", "namespace"), rows, title=title, note=note)
+
+
+def _longest_wave(declared: Fleet, planned: Plan) -> float:
+    """Seconds after which a wave has not ended in time: as long as its pods may take, one after the other."""
+    turns = max(-(-size // declared.waves.parallelism) for size in planned.waves)
+    return float(declared.timeout * len(planned.notebooks) * turns * (1 + declared.retries))
+
+
+def _exit_status(ended: Rollout) -> int:
+    if ended.halted and not ended.finished:
+        return _HALTED
+    return 1 if ended.failed else 0
