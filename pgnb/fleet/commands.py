@@ -44,8 +44,13 @@ def fleet() -> None:
 @_FILE
 @_ONLY
 @_DRY_RUN
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the plan as the pods read it, for another engine."
+)
 @_connected
-def plan(file: Path, only: Sequence[str], dry_run: bool, kubeconfig: str, context: str) -> None:
+def plan(
+    file: Path, only: Sequence[str], dry_run: bool, as_json: bool, kubeconfig: str, context: str
+) -> None:
     """Show what `apply` would do: targets by wave, what is ready for it, and the objects. Changes nothing.
 
     Exit status 3 when `apply` would stop at its gate.
@@ -53,6 +58,9 @@ def plan(file: Path, only: Sequence[str], dry_run: bool, kubeconfig: str, contex
     declared = fleetfile.read(file)
     cluster = _cluster(declared, kubeconfig, context, dry_run=True)
     planned = resolve(declared, cluster, only, dry_run=dry_run)
+    if as_json:
+        click.echo(planned.content)
+        return
     click.echo(_targets(planned))
     checks = readiness.checks(cluster, declared, planned)
     click.echo(f"\n{checks.table}\n")

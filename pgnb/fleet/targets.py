@@ -175,3 +175,21 @@ def _values(
         raise ParameterError(
             f"target {target.name}: {error.message}", found=error.found, remedy=error.remedy
         ) from error
+
+
+def papermill_runs(plan: Plan, stamp: str) -> list[dict[str, Any]]:
+    """Return what plain papermill takes for each run of a plan: `input_nb`, `output_nb` and `parameters`.
+
+    For engines that run notebooks themselves, such as Airflow. `stamp` names the run in the outputs' paths:
+    RECORDS/TARGET/papermill/STAMP/NOTEBOOK.ipynb.
+    """
+    paths = dict(zip(plan.notebooks, catalogue.select(plan.notebooks), strict=True))
+    return [
+        {
+            "input_nb": str(path),
+            "output_nb": f"{plan.records.rstrip('/')}/{target.name}/papermill/{stamp}/{path.name}",
+            "parameters": plan.values(index, number),
+        }
+        for index, target in enumerate(plan.targets)
+        for number, path in paths.items()
+    ]

@@ -100,6 +100,12 @@ def _wait_for_wave(plan: Plan, index: int) -> None:
     if len(plan.waves) == 1:
         return
     wave, name = plan.wave_of(index), os.environ.get(JOB, "")
+    if not name:
+        raise ParameterError(
+            "the plan has waves, and nothing here releases them",
+            found=f"{JOB} is not set: this is no pod of a Job that `pgnb fleet apply` made",
+            remedy="Leave `waves` out where another engine orders the targets.",
+        )
     cluster = connect(dry_run=True)
     try:
         wait_until(
