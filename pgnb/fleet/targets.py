@@ -104,6 +104,11 @@ def resolve(fleet: Fleet, cluster: Cluster, only: Sequence[str] = (), *, dry_run
             f"{len(targets)} targets are more than one Job takes here",
             remedy=f"Split the fleet into files of at most {LARGEST}.",
         )
+    if own := [name for name in fleet.notebooks if name.endswith(".ipynb")]:
+        raise ParameterError(
+            f"{own[0]} is a path",
+            remedy="Name notebooks by number, as 02 or 12_07: pods have those of the image.",
+        )
     given = dict(fleet.parameters)
     policy, language = Policy.of(given.pop("approval", None)), params.take_language(given)
     notebooks = {catalogue.number_of(path.stem): path for path in catalogue.select(fleet.notebooks)}
