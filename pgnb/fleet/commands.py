@@ -11,7 +11,7 @@ import click
 
 from pgnb.cluster import Cluster, connect
 from pgnb.core.display import Cell, Table
-from pgnb.core.errors import NotFound, ParameterError
+from pgnb.core.errors import GateClosed, NotFound, ParameterError
 from pgnb.core.plan import Change
 from pgnb.fleet import fleetfile, readiness, rollout
 from pgnb.fleet.fleetfile import Fleet
@@ -20,7 +20,10 @@ from pgnb.fleet.targets import Plan, resolve
 
 _FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 _ONLY = click.option("--target", "only", multiple=True, metavar="NAME", help="Only this target.")
+_FAILED = click.option("--failed", is_flag=True, help="Only the targets that failed in the newest rollout.")
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Let each notebook only plan.")
+_SHORTEST = 12
+"""Characters of a digest that are enough to name a plan."""
 _HALTED = 3
 """Exit status of a rollout that stopped before its last wave."""
 
@@ -43,13 +46,20 @@ def fleet() -> None:
 @fleet.command()
 @_FILE
 @_ONLY
+@_FAILED
 @_DRY_RUN
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the plan as the pods read it, for another engine."
 )
 @_connected
 def plan(
-    file: Path, only: Sequence[str], dry_run: bool, as_json: bool, kubeconfig: str, context: str
+    file: Path,
+    only: Sequence[str],
+    failed: bool,
+    dry_run: bool,
+    as_json: bool,
+    kubeconfig: str,
+    context: str,
 ) -> None:
     """Show what `apply` would do: targets by wave, what is ready for it, and the objects. Changes nothing.
 
@@ -57,7 +67,7 @@ def plan(
     """
     declared = fleetfile.read(file)
     cluster = _cluster(declared, kubeconfig, context, dry_run=True)
-    planned = resolve(declared, cluster, only, dry_run=dry_run)
+    planned = resolve(declared, cluster, _chosen(cluster, declared, only, failed), dry_run=dry_run)
     if as_json:
         click.echo(planned.content)
         return
@@ -72,14 +82,18 @@ def plan(
 @fleet.command()
 @_FILE
 @_ONLY
+@_FAILED
 @_DRY_RUN
+@click.option("--plan", "seen", default="", metavar="DIGEST", help="The plan that `pgnb fleet plan` showed.")
 @click.option("--proceed", is_flag=True, help="Go on after a halt, in spite of the targets that failed.")
 @click.option("--timeout", type=click.FloatRange(min=1), help="Seconds to wait for one wave.")
 @_connected
 def apply(
     file: Path,
     only: Sequence[str],
+    failed: bool,
     dry_run: bool,
+    seen: str,
     proceed: bool,
     timeout: float | None,
     kubeconfig: str,
@@ -87,8 +101,9 @@ def apply(
 ) -> None:
     """Carry the fleet out, wave after wave, or go on with the rollout that has not finished.
 
-    With a `schedule` it makes or changes the CronJob. Ctrl-C ends only this command: pods go on with the wave
-    that is released, no further one is, and the same command goes on later.
+    A plan that may change servers is carried out only with --plan and the digest that `plan` showed. With a
+    `schedule` it makes or changes the CronJob. Ctrl-C ends only this command: pods go on with the wave that
+    is released, no further one is, and the same command goes on later.
 
     \b
     Exit status: 0 all targets passed, or it pauses; 1 a target failed; 3 stopped at a gate, or halted after
@@ -96,7 +111,8 @@ def apply(
     """
     declared = fleetfile.read(file)
     cluster = _cluster(declared, kubeconfig, context, dry_run=False)
-    planned = resolve(declared, cluster, only, dry_run=dry_run)
+    planned = resolve(declared, cluster, _chosen(cluster, declared, only, failed), dry_run=dry_run)
+    _assert_seen(planned, seen)
     if declared.schedule:
         readiness.gate(cluster, declared, planned)
         click.echo(_change(cluster, declared, planned).apply())
@@ -108,8 +124,36 @@ def apply(
         name = rollout.named(cluster, declared.name)
     limit = timeout or _longest_wave(declared, planned)
     ended = rollout.follow(cluster, declared, name, proceed=proceed, timeout=limit, tell=click.echo)
-    click.echo(ended)
+    click.echo(f"{cluster.journal.table}\n\n{ended}")
     sys.exit(_exit_status(ended))
+
+
+def _chosen(cluster: Cluster, declared: Fleet, only: Sequence[str], failed: bool) -> Sequence[str]:
+    """The names of the targets that are asked for; none for all."""
+    if not failed:
+        return only
+    last = rollout_of(cluster, rollout.named(cluster, declared.name), pods=False)
+    names = [last.plan.targets[index].name for index in sorted(last.failed)]
+    if not names:
+        raise ParameterError(f"no target failed in {last.name}", found=last.outcome)
+    return [name for name in names if not only or name in only]
+
+
+def _assert_seen(planned: Plan, seen: str) -> None:
+    """Refuse a plan that may change servers, unless this very plan was looked at."""
+    if seen and not (len(seen) >= _SHORTEST and planned.digest.startswith(seen)):
+        raise GateClosed(
+            "this is not the plan that was looked at",
+            found=f"now {planned.digest[:_SHORTEST]}: fleet.yaml, its targets or the notebooks differ",
+            remedy="Look at it again: pgnb fleet plan.",
+        )
+    if planned.changing and not seen:
+        raise GateClosed(
+            f"this plan may change {len(planned.targets)} servers",
+            found=f"{', '.join(planned.notebooks)}; plan {planned.digest[:_SHORTEST]}",
+            remedy="Look at it (pgnb fleet plan), then name it:"
+            f" pgnb fleet apply --plan {planned.digest[:_SHORTEST]}",
+        )
 
 
 @fleet.command()
@@ -165,7 +209,8 @@ def _targets(planned: Plan) -> Table:
         (planned.wave_of(index), index, target.name, target.namespace)
         for index, target in enumerate(planned.targets)
     ]
-    note = f"{', '.join(planned.notebooks)}: {mode}. Records: {planned.records}"
+    what, digest = ", ".join(planned.notebooks), planned.digest[:_SHORTEST]
+    note = f"{what}: {mode}. Records: {planned.records}\nPlan {digest}"
     title = f"Fleet {planned.fleet}: {len(rows)} targets in waves of {', '.join(map(str, planned.waves))}"
     return Table.of(("wave", "index", "target", "namespace"), rows, title=title, note=note)
 

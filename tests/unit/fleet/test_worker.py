@@ -116,7 +116,8 @@ def test_a_pod_outside_of_a_job_says_so(place, monkeypatch):
 def test_a_pod_that_is_told_to_end_stores_the_record_of_the_interrupted_run(tmp_path, place):
     """As a kubelet does: SIGTERM to the first process only."""
     place(n00=PASSES)  # Writes notebooks and plan.
-    cell = f"from pathlib import Path\nPath({str(tmp_path / 'in')!r}).touch()\nimport time\nwhile True: time.sleep(0.1)"
+    marker = str(tmp_path / "in")
+    cell = f"import signal, pathlib\npathlib.Path({marker!r}).touch()\nwhile True: signal.pause()"
     source = json.loads((tmp_path / "notebooks/00_some.ipynb").read_text())
     source["cells"][-1]["source"] = cell
     (tmp_path / "notebooks/00_some.ipynb").write_text(json.dumps(source))
