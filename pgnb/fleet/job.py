@@ -37,7 +37,6 @@ _KEPT = 7 * 24 * 3600
 _PATIENCE = 120
 """Seconds that a pod gets to end its run, and to store the record, after it was told to end."""
 _RESOURCES = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}}
-_USER = 10001
 
 
 def job(fleet: Fleet, plan: Plan, number: int) -> Object:
@@ -147,12 +146,7 @@ def _template(fleet: Fleet, config: str) -> dict[str, Any]:
         "serviceAccountName": fleet.service_account,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _PATIENCE,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "fsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [_container(fleet, resources)],
         "volumes": [
             {"name": "plan", "configMap": {"name": config}},
