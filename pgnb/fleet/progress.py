@@ -91,8 +91,10 @@ class Rollout(Displayable):
 
     @property
     def settled(self) -> bool:
-        """Whether every pod of the Job that is not at its end has started: it waits, or works."""
-        return int(self._status.get("active", 0)) == int(self._status.get("ready", 0))
+        """Whether every pod that the Job may have now has started: none is being made, pulled or scheduled."""
+        left = len(self.plan.targets) - len(self.passed | self.failed)
+        due = min(int(self.job["spec"].get("parallelism", 1)), left)
+        return int(self._status.get("active", 0)) == int(self._status.get("ready", 0)) == due
 
     @property
     def _status(self) -> Mapping[str, Any]:
@@ -214,8 +216,19 @@ def rollout_of(cluster: Cluster, name: str, *, pods: bool = True) -> Rollout:
             f" kubectl -n {cluster.namespace} delete job {name}",
         )
     plan = Plan.of((held.get("data") or {}).get("fleet.json", ""))
-    found = cluster.list("pods", f"batch.kubernetes.io/job-name={name}") if pods else []
-    return Rollout(job, plan, newest(found))
+    return Rollout(job, plan, _attempts(cluster, name) if pods else {})
+
+
+def again(cluster: Cluster, seen: Rollout, *, pods: bool = False) -> Rollout:
+    """Return a rollout as it is now; its plan, which never changes, is not read again."""
+    job = cluster.get("jobs", seen.name)
+    if job is None:
+        raise NotFound(f"the Job {seen.name} was deleted by somebody else")
+    return Rollout(job, seen.plan, _attempts(cluster, seen.name) if pods else {})
+
+
+def _attempts(cluster: Cluster, name: str) -> dict[int, Attempt]:
+    return newest(cluster.list("pods", f"batch.kubernetes.io/job-name={name}"))
 
 
 def newest(pods: Iterable[Object]) -> dict[int, Attempt]:

@@ -13,7 +13,7 @@ from pgnb.core.plan import Change, Step
 from pgnb.core.wait import wait_until
 from pgnb.fleet.fleetfile import Fleet
 from pgnb.fleet.job import FLEET, HALTED, PAUSED, RELEASED, config_map, cron_job, job, parallelism
-from pgnb.fleet.progress import Rollout, digest_of, is_open, number_of, rollout_of, rollouts
+from pgnb.fleet.progress import Rollout, again, digest_of, is_open, number_of, rollout_of, rollouts
 from pgnb.fleet.targets import Plan
 
 _SETTLED = 300.0
@@ -134,7 +134,7 @@ def follow(
             now = _release(cluster, fleet, _suspend(cluster, now) if wave else now)
             continue
         break
-    return rollout_of(cluster, name)
+    return again(cluster, now, pods=True)
 
 
 def _assert_goes_on(now: Rollout, proceed: bool) -> None:
@@ -151,7 +151,7 @@ def _wave_ended(cluster: Cluster, now: Rollout, timeout: float) -> Rollout:
     wave, total = now.released, len(now.plan.waves)
     return wait_until(
         f"wave {wave} of {total}",
-        lambda: rollout_of(cluster, now.name, pods=False),
+        lambda: again(cluster, now),
         lambda seen: bool(seen.finished) or seen.ended(wave),
         timeout=timeout,
         every=_EVERY,
@@ -165,7 +165,7 @@ def _finished(cluster: Cluster, now: Rollout, timeout: float) -> None:
     """Wait until the controller has written the Job's end; all its targets have ended already."""
     wait_until(
         f"the end of {now.name}",
-        lambda: rollout_of(cluster, now.name, pods=False),
+        lambda: again(cluster, now),
         lambda seen: bool(seen.finished),
         timeout=timeout,
         every=_EVERY,
@@ -184,22 +184,22 @@ def _suspend(cluster: Cluster, now: Rollout) -> Rollout:
     try:
         settled = wait_until(
             "pods of the next wave to wait",
-            lambda: rollout_of(cluster, now.name, pods=False),
+            lambda: again(cluster, now),
             lambda seen: seen.settled,
             timeout=_SETTLED,
             every=_EVERY,
             describe=lambda seen: seen.outcome,
         )
     except DeadlineExceeded:
-        return rollout_of(cluster, now.name, pods=False)
+        return again(cluster, now)
     _patch(cluster, settled, {"spec": {"suspend": True}}, "suspend between two waves")
-    return rollout_of(cluster, now.name, pods=False)
+    return again(cluster, now)
 
 
 def _pause(cluster: Cluster, now: Rollout) -> Rollout:
     _patch(cluster, now, {"metadata": {"annotations": {PAUSED: str(now.released)}}}, "pause")
-    _suspend(cluster, rollout_of(cluster, now.name, pods=False))
-    return rollout_of(cluster, now.name)
+    _suspend(cluster, again(cluster, now))
+    return again(cluster, now, pods=True)
 
 
 def _release(cluster: Cluster, fleet: Fleet, now: Rollout) -> Rollout:
@@ -210,7 +210,7 @@ def _release(cluster: Cluster, fleet: Fleet, now: Rollout) -> Rollout:
     }
     names = [now.plan.targets[index].name for index in now.plan.indexes(wave)]
     _patch(cluster, now, body, f"release wave {wave}: {', '.join(names)}")
-    return rollout_of(cluster, now.name, pods=False)
+    return again(cluster, now)
 
 
 def _halt(cluster: Cluster, now: Rollout, failed: tuple[str, ...]) -> Rollout:
@@ -218,8 +218,8 @@ def _halt(cluster: Cluster, now: Rollout, failed: tuple[str, ...]) -> Rollout:
         f"halted after wave {now.released}, because {len(failed)} of its targets failed: {', '.join(failed)}"
     )
     _patch(cluster, now, {"metadata": {"annotations": {HALTED: why}}}, "halt")
-    _suspend(cluster, rollout_of(cluster, now.name, pods=False))
-    return rollout_of(cluster, now.name)
+    _suspend(cluster, again(cluster, now))
+    return again(cluster, now, pods=True)
 
 
 def _patch(cluster: Cluster, seen: Rollout, body: Mapping[str, Any], what: str) -> None:
