@@ -91,7 +91,7 @@ class Rollout(Displayable):
 
     @property
     def settled(self) -> bool:
-        """Whether every pod that the Job may have now has started: none is being made, pulled or scheduled."""
+        """Whether every pod that the Job may have now has started: none is being made or pulled."""
         left = len(self.plan.targets) - len(self.passed | self.failed)
         due = min(int(self.job["spec"].get("parallelism", 1)), left)
         return int(self._status.get("active", 0)) == int(self._status.get("ready", 0)) == due

@@ -68,7 +68,7 @@ def test_the_outcome_says_how_far_it_is(rollout, state, words):
     ("active", "ready", "settled"), [(2, 2, True), (2, 1, False), (0, 0, False), (1, 1, False)]
 )
 def test_a_job_is_settled_when_all_pods_that_it_may_have_have_started(rollout, active, ready, settled):
-    """Right after a wave has ended there is none yet: a suspension then would hit those that are being made."""
+    """Right after a wave has ended there is none yet: a suspension would hit those that are being made."""
     seen = rollout(2, "0-2", "3", active=active, ready=ready)
     seen.job["spec"]["parallelism"] = 3
     assert seen.settled is settled, "two targets are left, so two pods are due"
