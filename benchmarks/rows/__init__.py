@@ -9,6 +9,7 @@ from benchmarks.ground import Ground, Size
 from benchmarks.rows import (
     backups,
     counting,
+    fleet,
     logical,
     many,
     notebooks,
@@ -33,6 +34,7 @@ ROWS: Mapping[str, Row] = {
     "promotion": promotion.promotion,
     "logical-scale": logical.scale,
     "ten-thousand-tables": many.ten_thousand,
+    "fleet-report": fleet.report_of_many,
     "start": start.start,
 }
 """By name, in the order in which they run."""
