@@ -34,7 +34,11 @@ ROWS: Mapping[str, Row] = {
     "promotion": promotion.promotion,
     "logical-scale": logical.scale,
     "ten-thousand-tables": many.ten_thousand,
+<<<<<<< HEAD
     "fleet": fleet.load,
+=======
+    "fleet-report": fleet.report_of_many,
+>>>>>>> store14
     "start": start.start,
 }
 """By name, in the order in which they run."""

@@ -44,6 +44,8 @@ _MUST_LAST = ("begin", "end", "finished")
 """Kinds of lines that are flushed to the disk before the run continues."""
 Stage = Literal["gate", "verify", "end"]
 NO_CHANGE = ("unchanged", "was not there")
+FIGURE = "figure."
+"""How the name of a fact begins that is a measured figure: a number for programs, not for a reader."""
 """Results of acts that changed nothing."""
 
 
@@ -249,6 +251,10 @@ class Journal:
     def facts(self, **facts: Any) -> None:
         """Record facts of the whole run: cluster, context, namespace."""
         self.write("facts", facts)
+
+    def figure(self, name: str, value: Any) -> None:
+        """Record a measured figure as numbers; a later one of that name takes its place."""
+        self.write("facts", {f"{FIGURE}{name}": value})
 
     def server(self, pod: str, **facts: Any) -> None:
         """Record a server that this run worked on: image, version, role, system identifier."""

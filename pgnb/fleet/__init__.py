@@ -1,1 +1,1 @@
-"""Runs of notebooks on many databases, as one Indexed Job of Kubernetes."""
+"""Runs of notebooks on many databases: one Indexed Job, records in an object store, one report."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ _FAILED = click.option("--failed", is_flag=True, help="Only the targets that fai
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Let each notebook only plan.")
 _SHORTEST = 12
 """Characters of a digest that are enough to name a plan."""
+LANGUAGES = ("en", "ja", "both")
 _HALTED = 3
 """Exit status of a rollout that stopped before its last wave."""
 
@@ -169,6 +171,64 @@ def status(file: Path, kubeconfig: str, context: str) -> None:
         raise ParameterError(error.message, found=error.found, remedy=error.remedy) from error
     click.echo(seen)
     if seen.failed:
+        sys.exit(1)
+
+
+@fleet.command()
+@_FILE
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the page.")
+@click.option("--lang", type=click.Choice(LANGUAGES), default="both", help="Language of the page.")
+@click.option("--within", type=click.FloatRange(min=0), metavar="HOURS", help="Older records count as none.")
+@_connected
+def report(
+    file: Path, out: Path | None, lang: str, within: float | None, kubeconfig: str, context: str
+) -> None:
+    """Read the store of records, print a row a target, the worst first, and with --out write the page.
+
+    It needs the store's credentials, and the cluster only for a fleet with `discover`. Exit status: of the
+    worst target, as of `pgnb run`; 4 where a target has no record, or none within the time.
+    """
+    from pgnb.fleet.report import gather  # Loads the store's drivers.
+    from pgnb.fleet.store import RecordStore
+
+    declared = fleetfile.read(file)
+    names = [target.name for target in declared.targets]
+    if declared.discover is not None:
+        cluster = _cluster(declared, kubeconfig, context, dry_run=True)
+        names = [target.name for target in resolve(declared, cluster).targets]
+    young = timedelta(hours=within) if within is not None else None
+    found = gather(
+        RecordStore.at(declared.records),
+        declared.name,
+        targets=names,
+        notebooks=declared.notebooks,
+        within=young,
+    )
+    if out is not None:
+        from pgnb.fleet.page import page
+
+        out.write_text(page(found, lang), "utf-8")
+    click.echo(found.table)
+    sys.exit(found.exit_code)
+
+
+@fleet.command()
+@_FILE
+@click.argument("target")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def records(file: Path, target: str, folder: Path) -> None:
+    """Copy a target's records into a folder, for `pgnb records verify`, `show` and `compare`.
+
+    Exit status 1 when its chain in the store has a fault.
+    """
+    from pgnb.fleet.store import RecordStore  # Loads the store's drivers.
+
+    kept = RecordStore.at(fleetfile.read(file).records).target(target)
+    faults = kept.verify(files=True)
+    for fault in faults:
+        click.echo(fault, err=True)
+    click.echo(f"{kept.pull(folder)} records of {target} in {folder}")
+    if faults:
         sys.exit(1)
 
 

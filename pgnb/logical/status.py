@@ -81,6 +81,18 @@ class LogicalStatus(Displayable):
         return {item.database: item for item in self.items}[database]
 
     @property
+    def lag(self) -> dict[str, dict[str, object]]:
+        """How far each subscription is behind, by its database; `seconds` is None while nothing is sent."""
+        return {
+            one.database: {
+                "bytes": one.slot.lag_bytes if one.slot else None,
+                "seconds": one.slot.replay_lag if one.slot else None,
+                "connected": bool(one.slot and one.slot.active),
+            }
+            for one in self.items
+        }
+
+    @property
     def table(self) -> Table:
         """State, tables, lag in bytes and seconds, retained WAL and errors, one database a row."""
         columns = (
@@ -135,7 +147,9 @@ def logical_status(publisher: Server, subscriber: Server, specs: Sequence[Databa
     slots, there = logical_slots(publisher), databases_of(subscriber)
     items = map_parallel(lambda spec: _of_database(subscriber, spec, slots, there), specs)
     title = f"Logical replication from {publisher.name} to {subscriber.name}"
-    return LogicalStatus(tuple(items), title, subscriber.journal)
+    found = LogicalStatus(tuple(items), title, subscriber.journal)
+    subscriber.journal.figure("lag", found.lag)
+    return found
 
 
 def _of_database(

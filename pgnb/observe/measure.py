@@ -36,6 +36,12 @@ class Service(Displayable):
     not_started: PgnbError | None = None
     """Why the measuring client did not start."""
 
+    def keep(self, write_log: WriteLog) -> WriteLog:
+        """Keep the client's log, and its longest gap as a figure; return it."""
+        self.write_log = write_log
+        self.journal.figure("write_gap", write_log.longest.seconds if write_log.longest else None)
+        return write_log
+
     def checks(self, *, longest: float) -> Checks:
         """Check that no acknowledged row is missing, and no gap was longer than `longest` seconds."""
         if (unmeasured := self._not_measured()) is not None:
@@ -104,8 +110,8 @@ def measure_service(
             return
         try:
             yield service
-            service.write_log = next_row(writer, datetime.now(UTC))
-            service.durability = writer.check_durability(afterwards or server, service.write_log)
+            seen = service.keep(next_row(writer, datetime.now(UTC)))
+            service.durability = writer.check_durability(afterwards or server, seen)
         finally:
             writer.stop()
     finally:

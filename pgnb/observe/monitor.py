@@ -108,6 +108,7 @@ def monitor(
     recording = sampling.recording(str(target or ""))
     if target is not None:
         write_samples(recording, target)
+    journal.figure("lag", recording.lag)
     return recording
 
 

@@ -108,6 +108,18 @@ class Recording(Displayable):
         return percentile(known, share) if known else None
 
     @property
+    def lag(self) -> dict[str, dict[str, object]]:
+        """The most that each standby was behind over the time sampled; None where it was not seen."""
+        return {
+            name: {
+                "bytes": self.at_least(name, "behind", 1),
+                "seconds": self.at_least(name, "age", 1),
+                "connected": self.share(name, "connected") == 1,
+            }
+            for name in self.standbys
+        }
+
+    @property
     def finding(self) -> str:
         """The finding, one sentence for the primary and one for each standby."""
         if not self.times:

@@ -87,6 +87,24 @@ class Topology(Displayable):
         return tuple(node for node in self.nodes if node.role == "primary")
 
     @property
+    def lag(self) -> dict[str, dict[str, object]]:
+        """How far each receiver of WAL is behind at this moment, by name; None where it is not known.
+
+        `seconds` is the primary's replay_lag, which an idle standby does not have.
+        """
+        receivers = {
+            link.target or link.application_name or link.client: {
+                "bytes": link.behind,
+                "seconds": link.seconds,
+                "connected": True,
+            }
+            for link in self.links
+            if link.state
+        }
+        unfed = [node.name for node in self.nodes if node.role == "standby" and node.name not in receivers]
+        return receivers | {name: {"bytes": None, "seconds": None, "connected": False} for name in unfed}
+
+    @property
     def troubles(self) -> tuple[str, ...]:
         """The problems, one sentence each."""
         return (*_wrong_servers(self), *_wrong_links(self))
@@ -138,7 +156,10 @@ def topology(cluster: Cluster | None, servers: Sequence[Server]) -> Topology:
     place = (
         f"{cluster.context or cluster.server_url}, namespace {cluster.namespace}" if cluster else "servers"
     )
-    return Topology(place, _named(nodes, links), links)
+    found = Topology(place, _named(nodes, links), links)
+    if cluster is not None:
+        cluster.journal.figure("lag", found.lag)
+    return found
 
 
 def _look(server: Server) -> tuple[Node, list[Row]]:

@@ -46,6 +46,13 @@ class Backups(Displayable):
         counting = [sign for sign in self.signs if sign.counts and sign.ended is not None]
         return max(counting, key=lambda sign: sign.ended or datetime.min.replace(tzinfo=UTC), default=None)
 
+    @property
+    def figure(self) -> dict[str, str | None]:
+        """When the newest backup that counts ended (ISO 8601, UTC), and where it was found; None for none."""
+        last = self.last
+        ended = last.ended.astimezone(UTC).isoformat(timespec="seconds") if last and last.ended else None
+        return {"ended": ended, "source": last.source if last else None}
+
     def checks(self, server: Server, *, max_age_days: float, strict: bool) -> Checks:
         """Check for a recent backup, and that archiving works; advice unless `strict`."""
         items = [*_age_check(self, max_age_days), *_archive_checks(self.archive)]
@@ -70,7 +77,9 @@ def find_backups(primary: Server, history: RunHistory, *, last_backup: str = "")
     """
     state = primary.fetch_one("practices/backup_state")
     signs = [*_from_server(state, history), *_from_jobs(primary), *_from_operator(last_backup)]
-    return Backups(tuple(signs), state)
+    found = Backups(tuple(signs), state)
+    primary.journal.figure("last_backup", found.figure)
+    return found
 
 
 def moment_of(name: str, text: str) -> datetime:

@@ -73,14 +73,24 @@ class Record:
 def read_record(path: Path) -> Record:
     """Return a record as it stands in its record.json. Raises RecordError for what is none."""
     try:
-        content = json.loads(path.read_bytes())
+        return record_of(path.read_bytes())
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def record_of(text: bytes) -> Record:
+    """Return a record as the text of a record.json has it. Raises RecordError for what is none."""
+    try:
+        content = json.loads(text)
         record = Record(**(content | {name: tuple(content[name]) for name in ("plots", "phases", "servers")}))
         _assert_types(record)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RecordError(
-            "record.json cannot be read as a record", found=f"{type(error).__name__}: {error}"
-        ) from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _unreadable(error) from error
     return record
+
+
+def _unreadable(error: Exception) -> RecordError:
+    return RecordError("record.json cannot be read as a record", found=f"{type(error).__name__}: {error}")
 
 
 def _assert_types(record: Record) -> None:

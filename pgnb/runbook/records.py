@@ -78,11 +78,32 @@ class Archive:
             files = {name: _sha256(self.path(record) / name) for name in _files_of(self.path(record))}
             for name in files:
                 (self.path(record) / name).chmod(0o600)
-            chained = replace(record, files=files, number=number + 1, previous=previous)
-            sealed = replace(chained, seal=chain.seal_of(chained))
-            self._write(sealed)
-            _write_text(self.folder / HEAD, f"{sealed.number} {sealed.seal}\n")
+            return self._chain(replace(record, files=files), number, previous)
+
+    def reseal(self, record: Record, number: int, previous: str) -> Record:
+        """Chain a sealed record anew, as the one after record `number` whose seal is `previous`.
+
+        For an archive that continues a chain kept elsewhere, to which somebody else added a record meanwhile.
+        What the run left is not read again: the hashes of its files stay those of its end.
+        """
+        with self._locked():
+            return self._chain(record, number, previous)
+
+    def follow(self, number: int, seal: str) -> None:
+        """Continue a chain that is kept elsewhere: the next record here follows its record `number`."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._locked():
+            self._put_head(number, seal)
+
+    def _chain(self, record: Record, number: int, previous: str) -> Record:
+        chained = replace(record, number=number + 1, previous=previous)
+        sealed = replace(chained, seal=chain.seal_of(chained))
+        self._write(sealed)
+        self._put_head(sealed.number, sealed.seal)
         return sealed
+
+    def _put_head(self, number: int, seal: str) -> None:
+        _write_text(self.folder / HEAD, f"{number} {seal}\n")
 
     def all(self) -> list[Record]:
         """Every record that can be read, in order; runs of this machine that died are sealed as killed first.

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pgnb.core.display import format_duration
 from pgnb.core.errors import ParameterError
+from pgnb.core.journal import FIGURE
 from pgnb.runbook import catalogue, params
 from pgnb.runbook.catalogue import number_of
 from pgnb.runbook.plans import is_plan
@@ -123,7 +124,7 @@ def summary_of(archive: Archive, record: Record, language: str = "en") -> Summar
         "undo": _undo(record, evidence, place),
         "open": tuple(_open(record, evidence)) or (("nothing", "なし")[place],),
         "next": _next(record, place),
-        "facts": tuple(f"{name}: {value}" for name, value in record.facts.items() if name not in _PLACES),
+        "facts": tuple(_further(record)),
     }
     answers = tuple(Answer(key, QUESTIONS[key][place], lines) for key, lines in texts.items() if lines)
     return Summary(record, VERDICTS[Verdict(record.verdict)][place], answers)
@@ -238,6 +239,13 @@ def _open(record: Record, evidence: Evidence) -> Iterator[str]:
     yield from (f"may have been changed: {text}" for text in evidence.changed.possible)
     advice = (i for table in evidence.checks for i in table["items"] if not i["ok"] and i.get("advice"))
     yield from (f"advice: {item['name']}: {item.get('found')}" for item in advice)
+
+
+def _further(record: Record) -> Iterator[str]:
+    """The facts that no other question asks for; figures are in the checks' tables, in a reader's units."""
+    for name, value in record.facts.items():
+        if name not in _PLACES and not name.startswith(FIGURE):
+            yield f"{name}: {value}"
 
 
 def _next(record: Record, place: int) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pgnb.core.errors import ParameterError
-from pgnb.core.journal import Changes, Kind, changes_of, undo_of
+from pgnb.core.journal import FIGURE, Changes, Kind, changes_of, undo_of
 
 
 class Verdict(StrEnum):
@@ -67,6 +67,13 @@ class Evidence:
     phases: tuple[dict[str, Any], ...]
     finished: bool
     dry_run: bool
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The measured figures among the facts, by name."""
+        return {
+            name.removeprefix(FIGURE): value for name, value in self.facts.items() if name.startswith(FIGURE)
+        }
 
     @property
     def begun(self) -> int:

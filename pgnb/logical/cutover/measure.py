@@ -53,8 +53,8 @@ def measure_cutover(
         cut.watched = CUTOVER
         try:
             yield service
-            service.write_log = next_row(writer, datetime.now(UTC))
-            service.durability = _found(writer, cut, service.write_log)
+            seen = service.keep(next_row(writer, datetime.now(UTC)))
+            service.durability = _found(writer, cut, seen)
         finally:
             cut.watched = ""
             writer.stop()
