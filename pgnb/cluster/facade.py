@@ -132,9 +132,12 @@ class Cluster:
 
     # Rights
 
-    def access_checks(self, rights: Iterable[Right] = RIGHTS) -> Checks:
-        """Return a check for each right; a missing one says why it is needed and how to get it."""
-        return access.access_checks(self.api, rights)
+    def access_checks(self, rights: Iterable[Right] = RIGHTS, *, rbac_roles: Collection[str] = ()) -> Checks:
+        """Return a check for each right; a missing one says why it is needed and how to get it.
+
+        With `rbac_roles` the rights are those that these roles of pgnb/manifests/rbac.yaml give.
+        """
+        return access.access_checks(self.api, access.rights_of(rbac_roles) if rbac_roles else rights)
 
     def apply_rights(self, manifests: Manifests) -> Sequence[Right]:
         """Return the rights that applying these manifests takes, for `access_checks`."""
