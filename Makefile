@@ -52,7 +52,7 @@ clean:
 	-$(BIN)/pgnb rehearsal down
 	rm -rf $(VENV)
 
-lock:  ## requirements-dev.lock anew, from what pyproject.toml asks for
+lock:  ## requirements-dev.lock and requirements.lock, from what pyproject.toml asks for
 	scripts/lock-requirements
 
 $(VENV)/.installed: pyproject.toml setup.py rehearsal/pyproject.toml requirements-dev.lock

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -67,6 +69,9 @@ class _Group(click.Group):
 @click.version_option(package_name="pgnb")
 def main() -> None:
     """Executable runbooks for PostgreSQL replication on Kubernetes."""
+    if os.getpid() == 1:
+        # The first process of a container does not hear a signal that it does not handle.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 @main.command()

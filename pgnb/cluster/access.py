@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any
+
+import yaml
 
 from pgnb.cluster.api_errors import grant_remedy
 from pgnb.cluster.client import Api
 from pgnb.core.checks import Check, Checks
-from pgnb.core.errors import ClusterError
+from pgnb.core.errors import ClusterError, ParameterError
 
 Rule = Mapping[str, Any]
 """A rule of RBAC as the API spells it: verbs, apiGroups, resources, resourceNames."""
@@ -106,6 +109,28 @@ RIGHTS: tuple[Right, ...] = (
 A WebSocket begins with GET, so exec and port-forward need `get`, and from Kubernetes 1.35 on `create`, too
 (AuthorizePodWebsocketUpgradeCreatePermission). A server-side apply is a patch, also where it creates.
 """
+
+
+def rights_of(roles: Iterable[str]) -> tuple[Right, ...]:
+    """Return those of the procedure's rights that some roles of pgnb/manifests/rbac.yaml give.
+
+    Raises ParameterError for a role that is not there.
+    """
+    text = (files("pgnb") / "manifests" / "rbac.yaml").read_text(encoding="utf-8")
+    rules = {m["metadata"]["name"]: m["rules"] for m in yaml.safe_load_all(text) if m["kind"] == "Role"}
+    if unknown := sorted(set(roles) - set(rules)):
+        raise ParameterError(
+            f"rbac_roles cannot be {', '.join(unknown)}", remedy=f"Use some of {', '.join(rules)}."
+        )
+    given = {
+        (verb, resource, group)
+        for role in roles
+        for rule in rules[role]
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+        for group in rule["apiGroups"]
+    }
+    return tuple(right for right in RIGHTS if (right.verb, right.resource, right.group) in given)
 
 
 def may(api: Api, right: Right) -> bool:

@@ -136,9 +136,12 @@ class Cluster:
 
     # Rights
 
-    def access_checks(self, rights: Iterable[Right] = RIGHTS) -> Checks:
-        """Return a check for each right; a missing one says why it is needed and how to get it."""
-        return access.access_checks(self.api, rights)
+    def access_checks(self, rights: Iterable[Right] = RIGHTS, *, rbac_roles: Collection[str] = ()) -> Checks:
+        """Return a check for each right; a missing one says why it is needed and how to get it.
+
+        With `rbac_roles` the rights are those that these roles of pgnb/manifests/rbac.yaml give.
+        """
+        return access.access_checks(self.api, access.rights_of(rbac_roles) if rbac_roles else rights)
 
     def account_may(self, account: str, verb: str, what: str, namespace: str) -> bool:
         """Return whether a service account (`NAMESPACE:NAME`) may, as `create`, `pods/exec`, in a namespace.

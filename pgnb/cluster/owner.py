@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import platform
 
-from pgnb.core.process import has_died, this_process
+from pgnb.core.process import has_died, this_process, user_name
 
 __all__ = ["ANNOTATION", "WORK", "has_died", "this_process", "this_run"]
 
@@ -17,4 +16,4 @@ WORK = "pgnb/work"
 
 def this_run() -> str:
     """Return this process for a reader: user, host and PID."""
-    return f"{getpass.getuser()}@{platform.node()}, PID {os.getpid()}"
+    return f"{user_name()}@{platform.node()}, PID {os.getpid()}"

@@ -1,7 +1,8 @@
-"""A globally unique ID of a process: who made a helper pod or a record, and whether that process has died."""
+"""Who made a helper pod or a record: a process by a globally unique ID, whether it has died, and its user."""
 
 from __future__ import annotations
 
+import getpass
 import os
 from pathlib import Path
 
@@ -14,6 +15,14 @@ _STARTED = 19
 def this_process() -> str:
     """Return a globally unique ID of this process; "" without /proc."""
     return _words(os.getpid())
+
+
+def user_name() -> str:
+    """Return the name of this process's user; a number for one without a name, as a container may have."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on.
+        return f"uid {os.getuid()}"
 
 
 def has_died(process: str) -> bool:

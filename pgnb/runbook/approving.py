@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import subprocess
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 import click
 
 from pgnb.core.errors import NotApproved, ParameterError
+from pgnb.core.process import user_name
 from pgnb.runbook import approval as approvals
 from pgnb.runbook import params, requestpage, runner
 from pgnb.runbook.approval import ApprovedPlan, Policy
@@ -105,7 +105,7 @@ def request(
     made = approvals.request(
         archive,
         plan,
-        asker=asker or _git("user.email") or getpass.getuser(),
+        asker=asker or _git("user.email") or user_name(),
         ticket=ticket,
         reason=reason,
         opens=begin,

@@ -231,6 +231,10 @@ CHOICES: Mapping[str, tuple[frozenset[str], ...]] = {
     ),
     "remedy": (frozenset({"", "enable", "refresh", "skip", "resync", "recreate", "workers"}),),
     "backup_checkpoint": (frozenset({"fast", "spread"}),),
+    "rbac_roles": (
+        frozenset({"pgnb-observe", "pgnb-configure", "pgnb-standby", "pgnb-online", "pgnb-failover"})
+        | {"pgnb-logical", "pgnb-logical-failover"},
+    ),
     "accept_not_copied": (
         frozenset({"large objects", "unlogged tables"})
         | {"timescaledb", "citus", "citus_columnar", "columnar", "bdr", "spock"},

@@ -133,12 +133,13 @@ def _from_git(where: str) -> str:
 
 
 def _git(where: str, *argv: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(Path(where or ".").expanduser()), *argv],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["git", "-C", str(Path(where or ".").expanduser()), *argv]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise RecordError(
+            "there is no git on this machine", remedy=f"Install git, or name another place: {_PLACES}."
+        ) from error
     if done.returncode:
         raise RecordError(f"git {argv[0]} failed in {where or '.'}", found=done.stderr.strip())
     return done.stdout

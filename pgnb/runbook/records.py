@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import getpass
 import hashlib
 import json
 import os
@@ -25,7 +24,7 @@ from typing import Any
 
 from pgnb.core.errors import RecordError
 from pgnb.core.private import private_opener
-from pgnb.core.process import has_died, this_process
+from pgnb.core.process import has_died, this_process, user_name
 from pgnb.runbook import chain
 from pgnb.runbook import verdict as judgement
 from pgnb.runbook.record import Record as Record
@@ -33,6 +32,7 @@ from pgnb.runbook.record import read_record
 from pgnb.runbook.verdict import Verdict
 
 FOLDER_VARIABLE = "PGNB_RECORDS"
+COMMIT_VARIABLE = "PGNB_COMMIT"
 HEAD = "head"
 """The file with the newest record's number and seal; keep a copy elsewhere, and a forged archive is found."""
 
@@ -188,7 +188,7 @@ def _opened(name: str, notebook: Path, parameters: Mapping[str, Any], now: datet
         notebook=notebook.stem,
         started=now.isoformat(timespec="milliseconds"),
         parameters=dict(parameters),
-        who=getpass.getuser(),
+        who=user_name(),
         host=platform.node(),
         commit=_commit(notebook.parent),
         pgnb=version("pgnb"),
@@ -231,7 +231,12 @@ def _sha256(path: Path) -> str:
 
 
 def _commit(folder: Path) -> str:
-    """The commit that the notebook comes from, with `+changes` when its tree differs from it."""
+    """The commit that the notebook comes from, with `+changes` when its tree differs from it.
+
+    A container image has no repository, and names the commit of what came with the package by a variable.
+    """
+    if folder.resolve() == Path(__file__).resolve().parents[1] / "notebooks":
+        return os.environ.get(COMMIT_VARIABLE, "")
     head = _git(folder, "rev-parse", "HEAD")
     return f"{head}+changes" if head and _git(folder, "status", "--porcelain") else head
 

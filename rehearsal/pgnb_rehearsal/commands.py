@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,13 @@ _HOME = click.option(
     help="Directory of the clusters' state [default: $PGNB_STATE_HOME, $XDG_STATE_HOME/pgnb "
     "or ~/.local/state/pgnb].",
 )
+
+
+def _images(_context: click.Context, _option: click.Parameter, given: Sequence[str]) -> dict[str, Path]:
+    images = dict(one.rpartition("=")[::2] for one in given)
+    if "" in images:
+        raise click.BadParameter("write NAME=DIRECTORY")
+    return {name: Path(directory) for name, directory in images.items()}
 
 
 @click.group()
@@ -40,6 +48,15 @@ def rehearsal() -> None:
     is_flag=True,
     help="Containers may have different users, and the image postgres starts as root, as the official one "
     "does; only root can start such a cluster.",
+)
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="NAME=DIRECTORY",
+    callback=_images,
+    help="Serve an image that is made of a directory: its OCI configuration in config.json, its files in "
+    "rootfs. It stands on this machine's own programs. May be repeated.",
 )
 def up(**options: Any) -> None:
     """Start the cluster; one that runs already is left as it is."""

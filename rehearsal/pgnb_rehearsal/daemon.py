@@ -47,8 +47,11 @@ async def serve(state: State, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     store, credentials = Store(), Credentials(settings.token)
-    copies = settings.options.initdb_copies
-    runtime = Runtime(initdb_copies=None if copies is None else Path(copies))
+    copies, images = settings.options.initdb_copies, settings.options.images
+    runtime = Runtime(
+        initdb_copies=None if copies is None else Path(copies),
+        images={name: Path(directory) for name, directory in images.items()},
+    )
     await runtime.start()
     kubelet = _kubelet(store, credentials, runtime, state, settings)
     app = build_app(store, kubelet, credentials)

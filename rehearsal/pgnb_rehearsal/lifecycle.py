@@ -13,7 +13,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,8 @@ from pgnb_rehearsal.client import Client
 from pgnb_rehearsal.cluster_objects import API_CLUSTER_IP
 from pgnb_rehearsal.errors import RehearsalError
 from pgnb_rehearsal.kubeconfig import Access, context_name, read_access, write_kubeconfig
-from pgnb_rehearsal.pods import images, wrapper
+from pgnb_rehearsal.pods import image_directory, wrapper
+from pgnb_rehearsal.pods.images import require as require_postgres
 from pgnb_rehearsal.pods.network import NODE_ADDRESS
 from pgnb_rehearsal.settings import Options, Settings
 from pgnb_rehearsal.state import Process, State, locate, locked
@@ -69,6 +70,7 @@ def up(
     postgres: str = "17",
     many_users: bool = False,
     initdb_copies: Path | None = None,
+    images: Mapping[str, Path] | None = None,
     on_progress: Callable[[str], None] = _silent,
 ) -> Rehearsal:
     """Starts the cluster `name`, or returns the one that runs already (with its own options).
@@ -77,17 +79,22 @@ def up(
     which mounted ConfigMaps and Secrets follow their object. `postgres`: tag of the sample's image.
     `many_users`: containers of a pod may have different users, and the image starts as root (root only).
     `initdb_copies`: a directory where images keep what initdb makes, for this cluster and others to copy.
+    `images`: further images by name, each made of a directory (see pods/image_directory.py).
     RehearsalError says what this machine lacks, or what the cluster waits for.
     """
     state = locate(name, state_home)
     if sample:
-        images.require(postgres)
+        require_postgres(postgres)
+    for image, directory in (images or {}).items():
+        image_directory.read(image, directory)
     with locked(state):
         running = _find(state)
         if running is None or not _answers(read_access(running.kubeconfig), _ANSWER_PATIENCE):
             _clear(state)
             copies = None if initdb_copies is None else str(initdb_copies)
-            running = _start(state, Options(sample, volume_delay, postgres, many_users, copies), on_progress)
+            made = {image: str(directory.resolve()) for image, directory in (images or {}).items()}
+            options = Options(sample, volume_delay, postgres, many_users, copies, made)
+            running = _start(state, options, on_progress)
     if sample:
         _fill(running, postgres, on_progress)
     return running
@@ -128,6 +135,7 @@ def reset(
         postgres=options.postgres,
         many_users=options.many_users,
         initdb_copies=None if options.initdb_copies is None else Path(options.initdb_copies),
+        images={image: Path(directory) for image, directory in options.images.items()},
         on_progress=on_progress,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pgnb_rehearsal.certificates import Certificates
@@ -14,14 +14,15 @@ from pgnb_rehearsal.state import write_private
 class Options:
     """What the user chose: the sample primary or none, the seconds after which a mounted ConfigMap or Secret
     follows its object (None: the node's default), the tag of the sample's postgres image, whether
-    containers have many users and the image starts as root, and the directory where images keep what initdb
-    makes."""
+    containers have many users and the image starts as root, the directory where images keep what initdb
+    makes, and images by name with the directory that each is made of."""
 
     sample: bool = True
     volume_delay: float | None = None
     postgres: str = "17"
     many_users: bool = False
     initdb_copies: str | None = None
+    images: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

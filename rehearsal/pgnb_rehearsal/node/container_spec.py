@@ -42,6 +42,7 @@ class ContainerSpecs:
             log=log,
             tty=bool(container.get("tty")),
             groups=groups(self.pod),
+            read_only=bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem")),
         )
 
     def _message(self, container: Object) -> Mount:

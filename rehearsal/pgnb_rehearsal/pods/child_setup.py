@@ -95,8 +95,7 @@ def container(message: Message, fds: list[int]) -> None:
     syscalls.unshare(syscalls.CLONE_NEWNS)
     if message["keep_mounts"]:
         _hand_over(fds[0], "/proc/self/ns/mnt")
-    rootfs.build(message["root"], message["owner"])
-    Path(message["working_dir"]).mkdir(parents=True, exist_ok=True)
+    rootfs.build(message["root"], message["owner"], message["working_dir"])
     if message["many"]:
         identity.become_one_of_many(message["uid"], message["gid"], message["groups"])
     else:

@@ -37,7 +37,7 @@ class ContainerSpec:
 
     `argv` is the whole command line (empty: the image's entry point and command). `env` holds what the pod
     says; the image's environment, HOSTNAME and HOME are added below it. `log` is appended to. `groups` are
-    supplementary ones, where containers have many users.
+    supplementary ones, where containers have many users. `read_only`: nothing but mounts can be written.
     """
 
     name: str
@@ -51,6 +51,7 @@ class ContainerSpec:
     log: Path
     tty: bool = False
     groups: tuple[int, ...] = ()
+    read_only: bool = False
 
 
 @dataclass

@@ -1,11 +1,14 @@
-"""Images by name: what a container is made of when its pod names `postgres:<version>`."""
+"""Images by name: what a container is made of when its pod names `postgres:<version>`.
+
+Other images are made of directories: see image_directory.py.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgnb_rehearsal.errors import RehearsalError
@@ -23,11 +26,14 @@ POSTGRES_ID = 999
 
 @dataclass(frozen=True)
 class Image:
-    """An image's configuration (OCI image specification) and the installation it stands for.
+    """An image's configuration (OCI image specification) and what stands for its layers.
 
-    `name` is the canonical one, `image_id` changes with the software; `volumes` are the directories that
-    belong to `uid` and are meant to be mounted over. `initdb_copies` is a directory of the machine where
-    initdb keeps what it makes, and copies it from the next time; None: it is run every time.
+    `name` is the canonical one, `image_id` changes with the software. `binds` are (file or directory of the
+    machine, where it stands in the container), `links` (path in the container, its target), `programs` what
+    is copied. `directories` belong to the container's user, with their modes; `volumes` do so, too, and are
+    meant to be mounted over. `names_user`: whoever it is run as has an entry in /etc/passwd. `initdb_copies`
+    is a directory of the machine where initdb keeps what it makes, and copies it from the next time; None:
+    it is run every time.
     """
 
     name: str
@@ -40,13 +46,19 @@ class Image:
     stop_signal: str
     working_dir: str
     volumes: tuple[str, ...]
-    installation: Installation
-    programs: Mapping[str, Path]
+    binds: tuple[tuple[Path, str], ...]
+    links: tuple[tuple[str, str], ...]
+    programs: Mapping[str, Path] = field(default_factory=dict)
+    directories: Mapping[str, int] = field(default_factory=dict)
+    names_user: bool = False
     initdb_copies: Path | None = None
 
 
-def find(name: str, installations: Iterable[Installation]) -> Image:
-    """The image called `name`, from the first installation whose version fits; ImageNotFound otherwise."""
+def find(name: str, installations: Iterable[Installation], others: Iterable[str] = ()) -> Image:
+    """The image called `name`, from the first installation whose version fits; ImageNotFound otherwise.
+
+    `others` are the names of the images that are served beside these, for the error.
+    """
     served = tuple(installations)
     repository, _, tag = name.partition(":")
     match = _TAG.fullmatch(tag)
@@ -54,7 +66,7 @@ def find(name: str, installations: Iterable[Installation]) -> Image:
         for installation in served:
             if match["version"] in (installation.version, str(installation.major)):
                 return _postgres(tag, installation)
-    raise _not_found(name, served)
+    raise _not_found(name, served, others)
 
 
 def require(tag: str) -> None:
@@ -95,17 +107,24 @@ def _postgres(tag: str, installation: Installation) -> Image:
         stop_signal="SIGINT",
         working_dir="/",
         volumes=(data if major < 18 else "/var/lib/postgresql",),
-        installation=installation,
+        binds=installation.binds,
+        links=installation.links,
         programs={
             "/usr/local/bin/docker-entrypoint.sh": _SCRIPTS / "entrypoint.sh",
             "/usr/local/bin/initdb-copied": _SCRIPTS / "initdb-copied.sh",
         },
+        directories={
+            "/run/postgresql": 0o3777,
+            "/docker-entrypoint-initdb.d": 0o755,
+            "/var/lib/postgresql": 0o1777,
+        },
+        names_user=True,
     )
 
 
-def _not_found(name: str, served: tuple[Installation, ...]) -> ImageNotFound:
+def _not_found(name: str, served: tuple[Installation, ...], others: Iterable[str]) -> ImageNotFound:
     full = canonical(name)
-    names = _names(served)
+    names = ", ".join([_names(served), *others])
     return ImageNotFound(
         f'failed to pull and unpack image "{full}": failed to resolve reference "{full}": {full}: not found '
         f"(the rehearsal cluster serves {names})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pgnb_rehearsal.pods.container import ContainerSpec
@@ -10,6 +11,10 @@ from pgnb_rehearsal.pods.rootfs import MountPoint, Root
 
 _NOBODY = 65534
 _HOMES = {0: "/root", POSTGRES_ID: "/var/lib/postgresql"}
+_OF_EVERY_IMAGE = {
+    0: "root:x:0:0:root:/root:/bin/bash",
+    _NOBODY: f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:/nonexistent:/usr/sbin/nologin",
+}
 # Whoever runs as root expects to write anywhere in the container's own file system.
 _ROOTS_OWN = ("/", "/etc", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/usr/local", "/var")
 
@@ -17,24 +22,26 @@ _ROOTS_OWN = ("/", "/etc", "/home", "/media", "/mnt", "/opt", "/root", "/run", "
 def environment(spec: ContainerSpec, hostname: str) -> dict[str, str]:
     """The container's environment: the image's, then the pod's; HOME from the user, as runc does."""
     home = {"HOME": _HOMES.get(spec.uid, "/")}
-    return {**spec.image.env, "HOSTNAME": hostname, **home, **spec.env}
+    return {**home, **spec.image.env, "HOSTNAME": hostname, **spec.env}
 
 
 def root_of(spec: ContainerSpec, hostname: str, hosts: Path) -> Root:
     """The root file system for `spec`, as plain data for the process that builds it."""
-    install, copies = spec.image.installation, spec.image.initdb_copies
+    image, copies = spec.image, spec.image.initdb_copies
     cache = [] if copies is None else [_mount_point(copies, "/var/cache/initdb", read_only=False)]
     return Root(
         files=_files(spec, hostname),
-        programs={target: str(source) for target, source in spec.image.programs.items()},
-        links=dict(install.links),
+        programs={target: str(source) for target, source in image.programs.items()},
+        links=dict(image.links),
         writable=_writable(spec),
-        install=[_mount_point(source, target, read_only=True) for source, target in install.binds],
+        volumes=list(image.volumes),
+        install=[_mount_point(source, target, read_only=True) for source, target in image.binds],
         mounts=[
             _mount_point(hosts, "/etc/hosts", read_only=False),
             *cache,
             *(_mount_point(mount.source, mount.target, read_only=mount.read_only) for mount in spec.mounts),
         ],
+        read_only=spec.read_only,
     )
 
 
@@ -44,15 +51,15 @@ def _mount_point(source: Path, target: str, *, read_only: bool) -> MountPoint:
 
 def _writable(spec: ContainerSpec) -> dict[str, int]:
     modes: dict[str, int] = dict.fromkeys(_ROOTS_OWN, 0o755) if spec.uid == 0 else {}
-    modes |= {"/tmp": 0o1777, "/var/tmp": 0o1777, "/run/lock": 0o1777, "/run/postgresql": 0o3777}
-    modes |= {"/docker-entrypoint-initdb.d": 0o755, "/var/lib/postgresql": 0o1777}
-    return modes | dict.fromkeys(spec.image.volumes, 0o1777)
+    modes |= {"/tmp": 0o1777, "/var/tmp": 0o1777, "/run/lock": 0o1777}
+    return modes | dict(spec.image.directories) | dict.fromkeys(spec.image.volumes, 0o1777)
 
 
 def _files(spec: ContainerSpec, hostname: str) -> dict[str, str]:
+    named = spec.image.names_user
     return {
-        "/etc/passwd": passwd(spec.uid, spec.gid),
-        "/etc/group": group(spec.gid),
+        "/etc/passwd": passwd(spec.uid, spec.gid) if named else _lines(_OF_EVERY_IMAGE.values()),
+        "/etc/group": group(spec.gid) if named else "root:x:0:\n",
         "/etc/hostname": f"{hostname}\n",
         "/etc/resolv.conf": "",
         # Names come from /etc/hosts alone: an unknown one is unknown at once, and no resolver is asked.
@@ -62,17 +69,18 @@ def _files(spec: ContainerSpec, hostname: str) -> dict[str, str]:
 
 def passwd(uid: int, gid: int) -> str:
     """/etc/passwd of the image, with an entry for `uid` if it has none: initdb asks for the user's name."""
-    entries = {
-        0: "root:x:0:0:root:/root:/bin/bash",
-        POSTGRES_ID: f"postgres:x:{POSTGRES_ID}:{POSTGRES_ID}::/var/lib/postgresql:/bin/bash",
-        _NOBODY: f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:/nonexistent:/usr/sbin/nologin",
-    }
+    postgres = f"postgres:x:{POSTGRES_ID}:{POSTGRES_ID}::/var/lib/postgresql:/bin/bash"
+    entries = {**_OF_EVERY_IMAGE, POSTGRES_ID: postgres}
     entries.setdefault(uid, f"user{uid}:x:{uid}:{gid}::/:/bin/bash")
-    return "".join(f"{entry}\n" for entry in entries.values())
+    return _lines(entries.values())
 
 
 def group(gid: int) -> str:
     """/etc/group of the image, with an entry for `gid` if it has none."""
     names = {0: "root", POSTGRES_ID: "postgres", _NOBODY: "nogroup"}
     names.setdefault(gid, f"group{gid}")
-    return "".join(f"{name}:x:{number}:\n" for number, name in names.items())
+    return _lines(f"{name}:x:{number}:" for number, name in names.items())
+
+
+def _lines(entries: Iterable[str]) -> str:
+    return "".join(f"{entry}\n" for entry in entries)

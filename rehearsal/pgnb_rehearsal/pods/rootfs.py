@@ -42,7 +42,8 @@ class Root(TypedDict):
 
     `files`: path → text, readable by all; `programs`: path → source, executable; `links`: path → target;
     `writable`: directories that belong to the container's user, with their mode; `install`: read-only binds
-    of the image's software; `mounts`: the pod's.
+    of the image's software; `mounts`: the pod's. `read_only`: nothing but `mounts` and the image's `volumes`
+    can be written.
     """
 
     files: dict[str, str]
@@ -51,12 +52,15 @@ class Root(TypedDict):
     writable: dict[str, int]
     install: list[MountPoint]
     mounts: list[MountPoint]
+    volumes: list[str]
+    read_only: bool
 
 
-def build(root: Root, owner: int) -> None:
+def build(root: Root, owner: int, working_dir: str) -> None:
     """Make the root file system and leave the machine's; runs in a new mount namespace of its own.
 
-    `owner` is the ID that the writable directories get. FileNotFoundError when a mount's source is missing.
+    `owner` is the ID that the writable directories get; `working_dir` is made where it is missing.
+    FileNotFoundError when a mount's source is missing.
     """
     binds = [*root["install"], *sorted(root["mounts"], key=_depth)]
     sources = [_source(mount) for mount in binds]
@@ -65,10 +69,15 @@ def build(root: Root, owner: int) -> None:
     _devices()
     _directories(root["writable"], owner)
     _contents(root)
+    if root["read_only"]:
+        _own_file_systems(root["volumes"])
     for mount, source in zip(binds, sources, strict=True):
         _bind(_old(source), Path(mount["target"]), read_only=mount["read_only"])
     syscalls.detach(str(_OLD))
     _OLD.rmdir()
+    Path(working_dir).mkdir(parents=True, exist_ok=True)
+    if root["read_only"]:
+        syscalls.make_read_only("/")
 
 
 def _source(mount: MountPoint) -> Path:
@@ -149,6 +158,12 @@ def _directories(writable: dict[str, int], owner: int) -> None:
         os.chown(path, owner, owner)
 
 
+def _own_file_systems(volumes: list[str]) -> None:
+    """The image's volumes, as a container runtime mounts them: they can be written under a read-only root."""
+    for name in volumes:
+        syscalls.mount("tmpfs", name, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=1777")
+
+
 def _contents(root: Root) -> None:
     for name, text in root["files"].items():
         _place(name).write_text(text)
@@ -157,7 +172,8 @@ def _contents(root: Root) -> None:
         program.write_bytes(_old(source).read_bytes())
         program.chmod(0o755)
     for name, target in root["links"].items():
-        _place(name).symlink_to(target)
+        if not os.path.lexists(name):  # the machine's own /bin, /lib, … come first
+            _place(name).symlink_to(target)
 
 
 def _place(name: str) -> Path:

@@ -7,11 +7,12 @@ import itertools
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pgnb_rehearsal.errors import RehearsalError
-from pgnb_rehearsal.pods import identity, images, network
+from pgnb_rehearsal.pods import identity, image_directory, images, network
 from pgnb_rehearsal.pods.container import Container, ContainerSpec
 from pgnb_rehearsal.pods.control import Control, Refusal, container_error, release
 from pgnb_rehearsal.pods.crilog import ContainerLog
@@ -24,10 +25,17 @@ from pgnb_rehearsal.postgres.binaries import Installation, installations
 class Runtime:
     """One for each cluster, in the daemon inside the wrapper, or wherever a bare wrapper's socket is held."""
 
-    def __init__(self, connection: socket.socket | None = None, *, initdb_copies: Path | None = None) -> None:
+    def __init__(
+        self,
+        connection: socket.socket | None = None,
+        *,
+        initdb_copies: Path | None = None,
+        images: Mapping[str, Path] | None = None,
+    ) -> None:
         """`connection` is a bare wrapper's; without one, it is what the wrapper left to this process.
 
         `initdb_copies` is a directory, which clusters may share, for images to keep what initdb makes.
+        `images` are further images by name, each made of a directory (see image_directory.py).
         """
         self._control = Control.inherited() if connection is None else Control(connection)
         self._addresses = network.Addresses()
@@ -38,6 +46,7 @@ class Runtime:
         self._owner = identity.container_id_in_wrapper()
         self._many = identity.many_users()
         self._initdb_copies = initdb_copies
+        self._images = dict(images or {})
 
     async def start(self) -> None:
         """Listen to the spawner and find the machine's PostgreSQL; RehearsalError when there is none."""
@@ -50,12 +59,15 @@ class Runtime:
         self._control.close()
 
     def image(self, name: str) -> Image:
-        """The image called `name`; ImageNotFound when it is not served.
+        """The image called `name`; ImageNotFound when it is not served, or its directory holds none.
 
-        It starts as root where there are many users, as the official one, else as the user that it steps
-        down to.
+        That of PostgreSQL starts as root where there are many users, as the official one, else as the user
+        that it steps down to.
         """
-        found = images.find(name, self._installations)
+        for own, directory in self._images.items():
+            if images.canonical(own) == images.canonical(name):
+                return image_directory.read(own, directory)
+        found = images.find(name, self._installations, self._images)
         if self._initdb_copies is not None:
             found = replace(found, initdb_copies=_place_of_copies(self._initdb_copies, found, self._many))
         return replace(found, uid=0, gid=0) if self._many else found

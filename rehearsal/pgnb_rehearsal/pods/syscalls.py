@@ -74,9 +74,14 @@ def bind(source: str, target: str, *, read_only: bool) -> None:
     """Bind `source`, with the mounts below it, to `target`; read-only is the outermost of them."""
     mount(source, target, flags=MS_BIND | MS_REC)
     if read_only:
-        present = os.statvfs(target).f_flag
-        kept = sum(flag for seen, flag in _KEPT_FLAGS.items() if present & seen)
-        mount("none", target, flags=MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | kept)
+        make_read_only(target)
+
+
+def make_read_only(target: str) -> None:
+    """Let nobody write below the mount at `target`; mounts below it stay as they are."""
+    present = os.statvfs(target).f_flag
+    kept = sum(flag for seen, flag in _KEPT_FLAGS.items() if present & seen)
+    mount("none", target, flags=MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | kept)
 
 
 def detach(target: str) -> None:

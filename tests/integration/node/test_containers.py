@@ -199,6 +199,47 @@ def test_users(pods: Pods) -> None:
     assert "runAsUser breaks non-root policy" in waiting["message"]
 
 
+def test_a_read_only_root(pods: Pods) -> None:
+    """The pod's mounts and the image's volumes can be written, and nothing else."""
+    script = (
+        "touch /tmp/x; touch /etc/x; touch /dev/x; touch /work/x && touch /dev/shm/x &&"
+        " touch /var/lib/postgresql/data/x && echo last > /dev/termination-log && pwd"
+    )
+    protected = {
+        "command": ["sh", "-c", script],
+        "workingDir": "/made",
+        "securityContext": {"readOnlyRootFilesystem": True},
+        "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+    }
+    volumes = [{"name": "work", "emptyDir": {}}]
+    pods.run("p", protected, volumes=volumes, restartPolicy="Never", wait="")
+    pods.until(lambda: pods.phase("p") in ("Succeeded", "Failed"), "ended", lambda: pods.get("p")["status"])
+    said = pods.logs("p")
+    assert [line.split("'")[1] for line in said.splitlines() if "Read-only file system" in line] == [
+        "/tmp/x",
+        "/etc/x",
+        "/dev/x",
+    ]
+    assert said.splitlines()[-1] == "/made"
+    assert pods.status("p")["state"]["terminated"]["message"] == "last\n"
+
+
+def test_a_server_with_a_read_only_root(pods: Pods) -> None:
+    server = {
+        "env": [{"name": "POSTGRES_PASSWORD", "value": "x"}],
+        "securityContext": {"readOnlyRootFilesystem": True},
+        "readinessProbe": {"exec": {"command": ["pg_isready", "-h", "127.0.0.1"]}, "periodSeconds": 1},
+        "volumeMounts": [
+            {"name": "run", "mountPath": "/run/postgresql"},
+            {"name": "data", "mountPath": "/var/lib/postgresql/data"},
+        ],
+    }
+    volumes = [{"name": name, "emptyDir": {}} for name in ("run", "data")]
+    pods.run("p", server, volumes=volumes)
+    refused = ["exec", "-n", pods.namespace, "p", "--", "touch", "/tmp/x"]
+    assert "Read-only file system" in pods.kubectl(*refused).stderr
+
+
 def test_the_log_is_followed_to_the_end(pods: Pods) -> None:
     counts = {"command": ["sh", "-c", "for i in 1 2 3 4 5; do echo $i; sleep 0.1; done"]}
     pods.run("p", counts, restartPolicy="Never", wait="")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
+import pytest
 import yaml
 
 from pgnb.cluster import RIGHTS
+from pgnb.cluster.access import rights_of
+from pgnb.core.errors import ParameterError
 from pgnb.runbook import catalogue
+from pgnb.runbook.constraints import CHOICES
 
 _TEXT = (files("pgnb") / "manifests" / "rbac.yaml").read_text(encoding="utf-8")
 _MANIFESTS = tuple(yaml.safe_load_all(_TEXT))
@@ -27,6 +31,17 @@ def test_notebook_01_asks_for_every_right_of_the_roles_and_for_no_other() -> Non
     }
     assert {(right.verb, right.resource, right.group) for right in RIGHTS} == given
     assert len(RIGHTS) == len(given)
+
+
+def test_notebook_01_can_ask_for_the_rights_of_some_roles_only() -> None:
+    rules = {m["metadata"]["name"]: m["rules"] for m in _MANIFESTS if m["kind"] == "Role"}
+    assert CHOICES["rbac_roles"] == (frozenset(rules),)
+    observing = {str(right) for right in rights_of(["pgnb-observe"])}
+    assert {"list pods", "create pods/exec", "list cronjobs.batch"} <= observing
+    assert not any(right.startswith("patch ") for right in observing)
+    assert set(rights_of(rules)) == set(RIGHTS)
+    with pytest.raises(ParameterError, match="pgnb-admin"):
+        rights_of(["pgnb-observe", "pgnb-admin"])
 
 
 def test_every_role_is_bound_and_said_to_be_for_which_notebooks() -> None:

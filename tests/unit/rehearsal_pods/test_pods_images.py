@@ -28,7 +28,7 @@ SERVED = (
     ],
 )
 def test_served_names(name: str, version: str) -> None:
-    assert images.find(name, SERVED).installation.version == version
+    assert images.find(name, SERVED).env["PG_VERSION"] == version
 
 
 @pytest.mark.parametrize(

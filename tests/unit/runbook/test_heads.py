@@ -107,3 +107,11 @@ def test_places_that_hold_no_head_are_said(archive: Archive, tmp_path: Path) -> 
             heads.against(archive, place)
     with pytest.raises(RecordError, match="no sealed record"):
         heads.keep(Archive(tmp_path / "empty"), f"file:{tmp_path / 'other'}")
+
+
+def test_a_machine_without_git_is_told(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RecordError, match="no git on this machine"):
+        heads.keep(archive, f"git:{tmp_path}")

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from pgnb.cli import main
 from pgnb.core.errors import RecordError
 from pgnb.core.journal import Journal
-from pgnb.runbook import pages
+from pgnb.runbook import pages, records
 from pgnb.runbook.chain import seal_of
 from pgnb.runbook.records import Archive, concluded
 from pgnb.runbook.verdict import Verdict, read
@@ -215,3 +215,17 @@ def test_a_torn_journal_is_read_up_to_the_tear(tmp_path):
     path.write_text('{"kind": "begin", "at": "t", "target": "d", "what": "x"}\n{"kind": "en')
     evidence = read(path)
     assert (evidence.begun, evidence.acts, evidence.finished) == (1, (), False)
+
+
+def test_notebooks_that_came_with_the_package_have_the_commit_of_its_image(archive, monkeypatch):
+    monkeypatch.setenv("PGNB_COMMIT", "0" * 40)
+    carried = Path(records.__file__).parents[1] / "notebooks" / "00_overview.ipynb"
+    assert archive.open(carried, {}).commit == "0" * 40
+    assert archive.open(Path("00_overview.ipynb").absolute(), {}).commit != "0" * 40
+
+
+def test_a_user_without_a_name_is_a_number(archive, monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 1000680000)
+    assert archive.open(Path("00_x.ipynb").absolute(), {}).who == "uid 1000680000"
