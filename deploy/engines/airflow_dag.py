@@ -27,4 +27,4 @@ def pgnb_fleet():
     PapermillOperator.partial(task_id="notebook", max_active_tis_per_dag=10).expand_kwargs(runs())
 
 
-pgnb_fleet()
+example = pgnb_fleet()

@@ -1,4 +1,4 @@
-"""Fleets on a rehearsal cluster: pods of the image, four databases, waves, one target that fails, records in S3."""
+"""Fleets on a rehearsal cluster: pods of the image, four databases, waves, a target that fails, S3."""
 
 from __future__ import annotations
 
