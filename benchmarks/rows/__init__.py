@@ -10,6 +10,7 @@ from benchmarks.rows import (
     backups,
     counting,
     fleet,
+    fleet_load,
     logical,
     many,
     notebooks,
@@ -34,11 +35,8 @@ ROWS: Mapping[str, Row] = {
     "promotion": promotion.promotion,
     "logical-scale": logical.scale,
     "ten-thousand-tables": many.ten_thousand,
-<<<<<<< HEAD
-    "fleet": fleet.load,
-=======
+    "fleet-load": fleet_load.load,
     "fleet-report": fleet.report_of_many,
->>>>>>> store14
     "start": start.start,
 }
 """By name, in the order in which they run."""

@@ -5,7 +5,7 @@ import pytest
 from pgnb.core.errors import ParameterError
 from pgnb.fleet.fleetfile import Discovery, Target
 from pgnb.fleet.targets import Plan, resolve
-from tests.unit.fleet.conftest import Namespaces
+from tests.unit.fleet_rollout.conftest import Namespaces
 
 
 def test_each_target_gets_the_common_values_its_own_and_its_namespace(fleet):

@@ -17,7 +17,7 @@ from pgnb.fleet import worker
 from pgnb.fleet.fleetfile import Fleet, Target, Waves
 from pgnb.fleet.targets import Plan, resolve
 from pgnb.runbook.records import Archive
-from tests.unit.fleet.conftest import Namespaces
+from tests.unit.fleet_rollout.conftest import Namespaces
 from tests.unit.runbook.conftest import START
 
 PARAMETERS = 'namespace: str = ""  # namespace\ndry_run: str = "auto"  # mode\n'

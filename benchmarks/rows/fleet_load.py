@@ -1,0 +1,32 @@
+"""What a fleet asks of one API server, from the requests of one target's nightly checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.figures import Figure, seconds
+from benchmarks.ground import Ground, Size
+from benchmarks.measured import measured_runs
+from benchmarks.places import fresh
+
+_NIGHTLY = ("00", "01", "08", "10", "11")
+_TARGETS, _AT_ONCE = 200, 10
+
+
+def load(ground: Ground, _size: Size) -> Sequence[Figure]:
+    """Requests and seconds of the nightly checks of one pair; 200 targets are computed from them."""
+    with fresh(ground, "nightly") as place:
+        place.run("02", "03")
+        with measured_runs(place.folder) as (environment, found):
+            took = seconds(lambda: place.run(*_NIGHTLY, environment=environment))
+            runs = found()
+    requests = float(sum(run.requests + run.streams for run in runs))
+    note = (
+        f"Of {', '.join(_NIGHTLY)}, execs and forwards among them, on one target. Simulated for"
+        f" {_TARGETS} targets, {_AT_ONCE} pods at once on nodes of their own: {_AT_ONCE * requests / took:.0f}"
+        f" requests a second for {_TARGETS / _AT_ONCE * took / 60:.0f} min."
+    )
+    return [
+        Figure("fleet-requests", "requests of the nightly checks", "none", [requests], unit="", note=note),
+        Figure("fleet-seconds", "nightly checks of one target", "none", [took], note=note),
+    ]
