@@ -21,10 +21,11 @@ def load(ground: Ground, _size: Size) -> Sequence[Figure]:
             took = seconds(lambda: place.run(*_NIGHTLY, environment=environment))
             runs = found()
     requests = float(sum(run.requests + run.streams for run in runs))
+    rate, minutes = _AT_ONCE * requests / took, _TARGETS / _AT_ONCE * took / 60
     note = (
         f"Of {', '.join(_NIGHTLY)}, execs and forwards among them, on one target. Simulated for"
-        f" {_TARGETS} targets, {_AT_ONCE} pods at once on nodes of their own: {_AT_ONCE * requests / took:.0f}"
-        f" requests a second for {_TARGETS / _AT_ONCE * took / 60:.0f} min."
+        f" {_TARGETS} targets, {_AT_ONCE} pods at once on nodes of their own: {rate:.0f} requests a second"
+        f" for {minutes:.0f} min."
     )
     return [
         Figure("fleet-requests", "requests of the nightly checks", "none", [requests], unit="", note=note),
