@@ -2,6 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+AIRFLOW := $(VENV)-airflow
 
 # Kernels, pods and clusters are processes of their own, and each would compile pgnb anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -26,13 +27,13 @@ test-all: $(VENV)/.installed  ## `check`, and every test
 test-short: $(VENV)/.installed
 	$(PYTEST) -m "not long"
 
-test-long: $(VENV)/.installed  ## what takes long: other versions of PostgreSQL, killed kernels, rare shapes, drills
+test-long: $(VENV)/.installed $(AIRFLOW)/.installed  ## what takes long: other versions of PostgreSQL, killed kernels, rare shapes, drills
 	$(PYTEST) -m long
 
 test-real: $(VENV)/.installed  ## servers as people run them, on the cluster of PGNB_REAL_KUBECONFIG: CONTRIBUTING.md
 	$(BIN)/pytest tests/real
 
-test-everything: $(VENV)/.installed
+test-everything: $(VENV)/.installed $(AIRFLOW)/.installed
 	$(PYTEST)
 
 check: $(VENV)/.installed  ## style, types and layers
@@ -50,13 +51,21 @@ lab: $(VENV)/.installed  ## JupyterLab on a rehearsal cluster
 
 clean:
 	-$(BIN)/pgnb rehearsal down
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(AIRFLOW)
 
-lock:  ## requirements-dev.lock and requirements.lock, from what pyproject.toml asks for
+lock:  ## the lock files, from what pyproject.toml asks for
 	scripts/lock-requirements
 
 $(VENV)/.installed: pyproject.toml setup.py rehearsal/pyproject.toml requirements-dev.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . --editable rehearsal
+	touch $@
+
+# Airflow's dependencies bound pgnb's, so the example DAG is tried in an environment of its own.
+$(AIRFLOW)/.installed: pyproject.toml setup.py requirements-airflow.lock
+	$(PYTHON) -m venv $(AIRFLOW)
+	$(AIRFLOW)/bin/pip install --quiet --require-hashes --requirement requirements-airflow.lock
+	$(AIRFLOW)/bin/pip install --quiet setuptools==$$(sed -n 's/^setuptools==\([0-9.]*\).*/\1/p' requirements-dev.lock)
+	$(AIRFLOW)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
