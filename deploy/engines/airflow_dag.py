@@ -22,7 +22,7 @@ def pgnb_fleet():
     def runs(ts_nodash=None):
         fleet = fleetfile.read(Path(os.environ["PGNB_FLEET"]))
         cluster = connect("", "", fleet.namespace, dry_run=True)
-        return papermill_runs(resolve(fleet, cluster), ts_nodash)
+        return papermill_runs(resolve(fleet, cluster, in_pods=False), ts_nodash)
 
     PapermillOperator.partial(task_id="notebook", max_active_tis_per_dag=10).expand_kwargs(runs())
 

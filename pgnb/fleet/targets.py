@@ -17,6 +17,7 @@ from pgnb.runbook.approval import Policy
 
 CHECKING = ("00", "01", "04", "05", "08", "10", "11")
 """Notebooks that change nothing unless they are asked for a change by dry_run = false."""
+_OWN_ACCOUNT = {"kubeconfig": "", "context": ""}
 MANY = 200
 """Namespaces that an error lists."""
 
@@ -82,11 +83,19 @@ class Plan:
         return range(start, start + self.waves[wave - 1])
 
 
-def resolve(fleet: Fleet, cluster: Cluster, only: Sequence[str] = (), *, dry_run: bool = False) -> Plan:
+def resolve(
+    fleet: Fleet,
+    cluster: Cluster,
+    only: Sequence[str] = (),
+    *,
+    dry_run: bool = False,
+    in_pods: bool = True,
+) -> Plan:
     """Return the plan of a fleet: its own targets, then the namespaces that it discovers, by name.
 
-    `only`: names of the targets to take. With `dry_run` each notebook only plans. All values are validated
-    as `pgnb run` does. Raises ParameterError for the first target that is wrong; AccessDenied without the
+    `only`: names of the targets to take. With `dry_run` each notebook only plans. `in_pods`: the notebooks
+    run in pods of the cluster, which have an account and no kubeconfig. All values are validated as `pgnb run`
+    does. Raises ParameterError for the first target that is wrong; AccessDenied without the
     right to list namespaces.
     """
     targets = fleet.targets + _discovered(fleet, cluster)
@@ -109,7 +118,7 @@ def resolve(fleet: Fleet, cluster: Cluster, only: Sequence[str] = (), *, dry_run
             f"{own[0]} is a path",
             remedy="Name notebooks by number, as 02 or 12_07: pods have those of the image.",
         )
-    given = dict(fleet.parameters)
+    given = {**fleet.parameters, **(_OWN_ACCOUNT if in_pods else {})}
     policy, language = Policy.of(given.pop("approval", None)), params.take_language(given)
     notebooks = {catalogue.number_of(path.stem): path for path in catalogue.select(fleet.notebooks)}
     values = [_values(given, target, notebooks, dry_run) for target in targets]

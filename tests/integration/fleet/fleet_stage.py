@@ -155,6 +155,12 @@ class Stage:
         for path, made in objects:
             self.api.create(path, made)
 
+    def allow(self, role: str) -> None:
+        """Bind one more role of rbac.yaml to the fleet's account, in each namespace of databases."""
+        for namespace in NAMESPACES:
+            account = f"--serviceaccount={FLEET}:pgnb"
+            self.kubectl("create", "rolebinding", role, f"--role={role}", account, "-n", namespace)
+
     def file(self, **more: Any) -> Path:
         """A fleet.yaml for the four databases, with these keys added or changed."""
         content = {

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.long
 
 BROKEN = {"name": "mill", "parameters": {"primary_selector": "app=nothing"}}
 """The third of the four: no pod matches."""
-CHANGE = {"max_wal_senders": "23"}
+CHANGE = {"settings": {"wal_keep_size": "512MB"}, "dry_run": "false"}
 
 
 def targets(*, broken: bool) -> list[dict[str, object]]:
@@ -61,6 +61,9 @@ def test_what_its_pods_lack_is_said_before_anything_is_made(stage: Stage, more: 
 
 def test_four_databases_are_checked_and_one_fails(stage: Stage, tmp_path: Path) -> None:
     file = stage.file(name="checks", notebooks=["00", "01"], targets=targets(broken=True))
+    content = yaml.safe_load(file.read_text())
+    content["parameters"]["rbac_roles"] = ["pgnb-observe"]
+    file.write_text(yaml.safe_dump(content))
     result = stage.fleet("apply", file)
     assert result.exit_code == 1, result.output
     assert "3 of 4 targets passed, 1 failed; finished" in result.output
@@ -85,10 +88,10 @@ def test_four_databases_are_checked_and_one_fails(stage: Stage, tmp_path: Path) 
 
 
 def test_a_change_goes_out_in_waves_and_halts_where_a_target_fails(stage: Stage) -> None:
-    more = {"settings": CHANGE, "dry_run": "false", "replication_networks": ["10.0.0.0/8"]}
+    stage.allow("pgnb-configure")
     file = stage.file(name="change", notebooks=["02"], waves=[1, 2], targets=targets(broken=True))
     content = yaml.safe_load(file.read_text())
-    content["parameters"] |= more
+    content["parameters"] |= CHANGE
     file.write_text(yaml.safe_dump(content))
 
     refused = stage.fleet("apply", file)
@@ -107,6 +110,11 @@ def test_a_change_goes_out_in_waves_and_halts_where_a_target_fails(stage: Stage)
     assert job["status"]["failedIndexes"] == "2", "the pods that waited for wave 3 do not count as failures"
     with stage.store("change") as store:
         assert sorted(store.targets()) == ["bank", "farm", "mill"], "the third wave has done nothing"
+    assert [stage.setting(one, "wal_keep_size") for one in ("bank", "farm", "shop")] == [
+        "512MB",
+        "512MB",
+        "0",
+    ]
 
     again = stage.fleet("apply", file, "--plan", digest)
     assert (again.exit_code, "has halted" in again.output) == (3, True), again.output
@@ -115,7 +123,7 @@ def test_a_change_goes_out_in_waves_and_halts_where_a_target_fails(stage: Stage)
     assert "3 of 4 targets passed, 1 failed; finished" in went_on.output
     with stage.store("change") as store:
         assert [one.changes > 0 for one in store.target("shop").index()] == [True]
-    assert stage.kubectl("get", "configmap", "-n", "shop", "postgres-primary-config", "-o", "name")
+    assert stage.setting("shop", "wal_keep_size") == "512MB"
 
     repaired = stage.file(name="change", notebooks=["02"], waves=[1, 2], targets=targets(broken=False))
     repaired.write_text(yaml.safe_dump(content | {"targets": targets(broken=False)}))

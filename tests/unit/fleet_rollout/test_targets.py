@@ -11,9 +11,17 @@ from tests.unit.fleet_rollout.conftest import Namespaces
 def test_each_target_gets_the_common_values_its_own_and_its_namespace(fleet):
     targets = (Target("a", "ns-a"), Target("b", "ns-b", {"database": "bank"}))
     plan = resolve(fleet(targets=targets, parameters={"user": "admin"}), Namespaces())
-    assert plan.values(0, "00") == {"user": "admin", "namespace": "ns-a"}
+    assert plan.values(0, "00") == {"user": "admin", "namespace": "ns-a", "kubeconfig": "", "context": ""}
     assert plan.values(1, "08")["database"] == "bank"
-    assert plan.common["00"] == {"user": "admin"}
+    assert plan.common["00"] == {"user": "admin", "kubeconfig": "", "context": ""}
+
+
+def test_pods_have_no_kubeconfig_and_another_engine_may_have_one(fleet):
+    given = {"kubeconfig": "~/.kube/config", "context": "production"}
+    declared = fleet(1, parameters=given)
+    assert resolve(declared, Namespaces()).values(0, "00")["kubeconfig"] == ""
+    elsewhere = resolve(declared, Namespaces(), in_pods=False).values(0, "00")
+    assert {key: elsewhere[key] for key in given} == given
 
 
 def test_a_value_that_no_notebook_takes_is_refused_with_the_targets_name(fleet):
@@ -26,7 +34,7 @@ def test_labelled_namespaces_are_targets_but_for_those_that_are_named(fleet):
     plan = resolve(fleet(1, discover=Discovery("pgnb/fleet=production", {"user": "x"})), found)
     assert found.asked == "pgnb/fleet=production"
     assert [target.name for target in plan.targets] == ["t0", "bank", "zoo"]
-    assert plan.values(2, "00") == {"user": "x", "namespace": "zoo"}
+    assert plan.values(2, "00").items() >= {"user": "x", "namespace": "zoo"}.items()
 
 
 def test_no_namespace_with_the_label_is_said(fleet):
