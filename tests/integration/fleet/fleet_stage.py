@@ -156,8 +156,11 @@ class Stage:
             self.api.create(path, made)
 
     def allow(self, role: str) -> None:
-        """Bind one more role of rbac.yaml to the fleet's account, in each namespace of databases."""
+        """Give the fleet's account one more role of rbac.yaml, in each namespace of databases."""
+        rules = yaml.safe_load_all((ROOT / "pgnb/manifests/rbac.yaml").read_text("utf-8"))
+        (wanted,) = (one for one in rules if (one["kind"], one["metadata"]["name"]) == ("Role", role))
         for namespace in NAMESPACES:
+            self.kubectl("apply", "-n", namespace, "-f", "-", stdin=yaml.safe_dump(wanted))
             account = f"--serviceaccount={FLEET}:pgnb"
             self.kubectl("create", "rolebinding", role, f"--role={role}", account, "-n", namespace)
 

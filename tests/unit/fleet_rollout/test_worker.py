@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from pgnb.fleet.store import RecordStore
 
 from pgnb.core.errors import ParameterError
 from pgnb.core.wait import wait_until
 from pgnb.fleet import job as jobs
 from pgnb.fleet import worker
 from pgnb.fleet.fleetfile import Fleet, Target, Waves
+from pgnb.fleet.store import RecordStore
 from pgnb.fleet.targets import Plan, resolve
 from pgnb.runbook.records import Archive
 from tests.unit.fleet_rollout.conftest import Namespaces
