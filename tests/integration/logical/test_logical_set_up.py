@@ -20,7 +20,7 @@ from pgnb.logical.publications import plan_publications
 from pgnb.logical.roles import plan_reader
 from pgnb.logical.row_comparison import compare_published
 from pgnb.logical.schema import dump_helper, dump_schema
-from pgnb.logical.slots import create_slot, drop_slot, logical_slots
+from pgnb.logical.slots import blockers_text, create_slot, drop_slot, logical_slots, slot_blockers
 from pgnb.logical.specs import Specs
 from pgnb.logical.status import logical_status
 from pgnb.logical.subscription import read_subscriptions
@@ -295,6 +295,16 @@ def test_whoever_holds_a_slot_up_is_named(pair: Pair, monkeypatch: pytest.Monkey
         thread.join()
     assert "nightly report" in late.value.found
     assert specs[0].slot not in logical_slots(pair.publisher)
+
+
+def test_a_transaction_whose_beginning_is_unknown_is_as_old_as_its_session(pair: Pair) -> None:
+    """It is unknown for a moment at its beginning and end; with track_activities off for all of it."""
+    with pair.publisher.new_session("postgres") as session:
+        session.execute("SET track_activities = off")
+        session.execute("BEGIN; CREATE TEMP TABLE hidden (a int)")
+        (blocker,) = slot_blockers(pair.publisher)
+        assert blocker["age"] >= 0
+        assert blocker["who"] in blockers_text([blocker])
 
 
 def test_the_preflight_stops_what_would_be_missed(pair: Pair) -> None:

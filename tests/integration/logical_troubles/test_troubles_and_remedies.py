@@ -33,13 +33,13 @@ def test_a_healthy_database_yields_nothing(stage: Stage) -> None:
 
 def test_a_conflict_is_told_with_its_row_and_skipped_by_its_lsn(stage: Stage) -> None:
     spec = stage.replicated("conflict")
-    stage.subscriber.execute("INSERT INTO t VALUES (77, 'local')", database="conflict")
-    both = "INSERT INTO u VALUES (70, 'left out'); INSERT INTO t VALUES (77, 'remote')"
+    stage.subscriber.execute("INSERT INTO t VALUES (770077, 'local')", database="conflict")
+    both = "INSERT INTO u VALUES (70, 'left out'); INSERT INTO t VALUES (770077, 'remote')"
     stage.publisher.execute(both, database="conflict")
     finding = stage.find(spec, "conflict")
     assert finding.subject == "public.t"
     evidence = "\n".join(finding.evidence)
-    assert "Key (id)=(77) already exists" in evidence
+    assert "Key (id)=(770077) already exists" in evidence
     assert "local" in evidence
     assert "remote" in evidence
     assert finding.lsn in evidence
@@ -47,7 +47,7 @@ def test_a_conflict_is_told_with_its_row_and_skipped_by_its_lsn(stage: Stage) ->
     assert finding.remedy.index("Remove or change the row") < finding.remedy.index("remedy = 'skip'")
     hidden = stage.diagnose(spec, show_rows=False)
     told = "\n".join(hidden.findings[0].evidence)
-    assert [word for word in ("77", "remote", '"local"') if word in told] == []
+    assert [word for word in ("770077", "remote", '"local"') if word in told] == []
     assert "Key (id)=(…) already exists" in told
     assert "different columns: v" in told
     change = stage.remedy(spec, "skip")
@@ -87,8 +87,8 @@ def test_a_skip_that_came_too_late_is_refused(stage: Stage) -> None:
 def test_a_conflict_of_a_parallel_apply_is_told_with_its_row_and_cannot_be_skipped(stage: Stage) -> None:
     spec = stage.replicated("parallel", streaming="parallel")
     stage.stream_at_once(spec)
-    stage.subscriber.execute("INSERT INTO t VALUES (77, 'local')", database="parallel")
-    stage.publisher.execute("INSERT INTO t VALUES (77, 'remote')", database="parallel")
+    stage.subscriber.execute("INSERT INTO t VALUES (770077, 'local')", database="parallel")
+    stage.publisher.execute("INSERT INTO t VALUES (770077, 'remote')", database="parallel")
     finding = stage.find(spec, "conflict")
     assert (finding.subject, finding.lsn, finding.remedy_id) == ("public.t", None, "")
     evidence = "\n".join(finding.evidence)
@@ -98,7 +98,7 @@ def test_a_conflict_of_a_parallel_apply_is_told_with_its_row_and_cannot_be_skipp
     assert "apply-fails" not in stage.diagnose(spec).kinds
     with pytest.raises(GateClosed, match="no transaction to skip"):
         stage.remedy(spec, "skip")
-    stage.subscriber.execute("DELETE FROM t WHERE id = 77", database="parallel")
+    stage.subscriber.execute("DELETE FROM t WHERE id = 770077", database="parallel")
     assert stage.same(spec, "t")
     assert stage.diagnose(spec).kinds == frozenset()
 
