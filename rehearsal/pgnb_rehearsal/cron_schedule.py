@@ -120,9 +120,16 @@ def parse_schedule(text: str, zone: tzinfo = UTC) -> Schedule:
     if len(fields) != len(_FIELDS):
         found = f"[{' '.join(fields)}]"
         raise ScheduleError(f"expected exactly {len(_FIELDS)} fields, found {len(fields)}: {found}")
-    values = [_field(part, bounds) for part, bounds in zip(fields, _FIELDS, strict=True)]
-    star = values[2].star or values[4].star
-    return Calendar(*(value.numbers for value in values), star=star, zone=zone)
+    minutes, hours, days, months, weekdays = map(_field, fields, _FIELDS)
+    return Calendar(
+        minutes.numbers,
+        hours.numbers,
+        days.numbers,
+        months.numbers,
+        weekdays.numbers,
+        star=days.star or weekdays.star,
+        zone=zone,
+    )
 
 
 class _Field(NamedTuple):

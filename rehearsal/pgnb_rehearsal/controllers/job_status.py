@@ -123,7 +123,9 @@ def _note_indexes(status: Object, view: JobView) -> None:
 
 def numbered(status: Object, active: list[Object], pods: list[Object]) -> Object:
     """The status with the numbers of active, ready and terminating pods, those just deleted included."""
-    ending = [pod for pod in pods if is_terminating(pod) or (is_active(pod) and pod not in active)]
+    kept = {pod["metadata"]["uid"] for pod in active}
+    deleted = [pod for pod in pods if is_active(pod) and pod["metadata"]["uid"] not in kept]
+    ending = [*filter(is_terminating, pods), *deleted]
     numbers = dict(status)
     numbers.pop("active", None)
     if active:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -21,6 +22,13 @@ from pgnb_rehearsal.index_ranges import read_indexes, written_indexes
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed pod is replaced at once."""
     monkeypatch.setattr(job_backoff, "FIRST_PAUSE", 0.0)
+
+
+@pytest.fixture
+def long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed pod is not replaced while a test lasts."""
+    monkeypatch.setattr(job_backoff, "FIRST_PAUSE", 3600.0)
+    monkeypatch.setattr(job_backoff, "LONGEST_PAUSE", 3600.0)
 
 
 def _status(b: Any) -> Any:
@@ -143,7 +151,7 @@ def test_too_many_failed_indexes_end_the_job(bench: Any) -> None:
     asyncio.run(scenario())
 
 
-def test_an_index_that_failed_pauses_and_the_others_do_not(bench: Any) -> None:
+def test_an_index_that_failed_pauses_and_the_others_do_not(bench: Any, long_pause: None) -> None:
     async def scenario() -> None:
         async with bench() as b:
             b.store.create("jobs", indexed(4, 2, backoffLimitPerIndex=3))
@@ -275,7 +283,7 @@ def test_a_pause_doubles_with_each_failure_and_a_success_ends_it(monkeypatch: py
     once = BackOff().after([], [_ended(0)])
     thrice = once.after([], [_ended(1), _ended(2)])
     assert (once.failures, thrice.failures) == (1, 3)
-    monkeypatch.setattr(job_backoff.time, "time", lambda: start + 4)
+    monkeypatch.setattr(time, "time", lambda: start + 4)
     assert (once.rest(), thrice.rest()) == (6.0, 38.0)
     assert BackOff(40, start).rest() == 596.0
     assert thrice.after([_ended(3)], []) == BackOff()
