@@ -27,7 +27,7 @@ ROOTS = (
     "io.k8s.api.authentication.v1.TokenRequest",
     "io.k8s.api.authentication.v1.TokenReview",
     "io.k8s.api.autoscaling.v1.Scale",
-    "io.k8s.api.batch.v1.Job",
+    *(f"io.k8s.api.batch.v1.{kind}" for kind in ("CronJob", "Job")),
     "io.k8s.api.coordination.v1.Lease",
     "io.k8s.api.discovery.v1.EndpointSlice",
     "io.k8s.api.storage.v1.StorageClass",

@@ -7,6 +7,7 @@ from pathlib import Path
 from pgnb_rehearsal.api.store import Store
 from pgnb_rehearsal.controllers.base import Controller
 from pgnb_rehearsal.controllers.claims import ClaimController
+from pgnb_rehearsal.controllers.cronjobs import CronJobController
 from pgnb_rehearsal.controllers.deployments import DeploymentController
 from pgnb_rehearsal.controllers.endpoints import EndpointsController
 from pgnb_rehearsal.controllers.garbage import GarbageCollector
@@ -31,6 +32,7 @@ def controllers(
         ReplicaSetController(store),
         StatefulSetController(store),
         JobController(store),
+        CronJobController(store),
         EndpointsController(store),
         GarbageCollector(store),
         QuotaController(store),

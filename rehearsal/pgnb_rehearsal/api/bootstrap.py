@@ -96,7 +96,7 @@ def _view_rules() -> list[dict[str, Any]]:
         _rule([""], [*_CORE, *_POD_STATES, "namespaces"], _READ),
         _rule([""], ["limitranges", "resourcequotas", "resourcequotas/status"], _READ),
         _rule(["apps"], ["controllerrevisions", *_WORKLOADS], _READ),
-        _rule(["batch"], ["jobs", "jobs/status"], _READ),
+        _rule(["batch"], ["cronjobs", "cronjobs/status", "jobs", "jobs/status"], _READ),
         _rule(["discovery.k8s.io"], ["endpointslices"], _READ),
     ]
 
@@ -109,7 +109,7 @@ def _edit_rules() -> list[dict[str, Any]]:
         _rule([""], [*_CORE, *_POD_STREAMS, "secrets"], _WRITE),
         _rule([""], ["serviceaccounts/token"], ["create"]),
         _rule(["apps"], _WORKLOADS, _WRITE),
-        _rule(["batch"], ["jobs"], _WRITE),
+        _rule(["batch"], ["cronjobs", "jobs"], _WRITE),
         _rule(["coordination.k8s.io"], ["leases"], [*_READ, *_WRITE]),
     ]
 

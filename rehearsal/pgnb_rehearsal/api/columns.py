@@ -46,6 +46,10 @@ def _selector(obj: Object) -> str:
     return selector_text(lookup(obj, "spec", "selector"))
 
 
+def _job_of(cron_job: Object) -> Object:
+    return lookup(cron_job, "spec", "jobTemplate") or {}
+
+
 _NAME = Column("Name", _at("metadata", "name"))
 _AGE = Column("Age", age)
 _CREATED = Column("Created At", _at("metadata", "creationTimestamp"))
@@ -74,6 +78,18 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("Controller", kindcells.revision_owner),
         Column("Revision", _at("revision")),
         _AGE,
+    ),
+    "cronjobs": (
+        _NAME,
+        Column("Schedule", _at("spec", "schedule")),
+        Column("Timezone", _at("spec", "timeZone", default=NONE)),
+        Column("Suspend", kindcells.cron_job_suspended),
+        Column("Active", lambda obj: len(lookup(obj, "status", "active") or ())),
+        Column("Last Schedule", kindcells.cron_job_last),
+        _AGE,
+        Column("Containers", lambda obj: containers(_job_of(obj), "name"), 1),
+        Column("Images", lambda obj: containers(_job_of(obj), "image"), 1),
+        Column("Selector", lambda obj: selector_text(lookup(_job_of(obj), "spec", "selector")), 1),
     ),
     "deployments": (
         _NAME,

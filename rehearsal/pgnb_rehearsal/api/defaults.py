@@ -121,6 +121,9 @@ def _downward(item: Object) -> None:
 
 # -- workloads -------------------------------------------------------------------------------------------
 
+_MOST_FAILURES = 2**31 - 1
+"""The back-off limit of a Job whose indexes have limits of their own."""
+
 
 def _template(spec: Object) -> None:
     template = spec.setdefault("template", {})
@@ -168,8 +171,28 @@ def _job(obj: Object) -> None:
     _template(spec)
     if "completions" not in spec and "parallelism" not in spec:
         spec["completions"] = 1
-    _fill(spec, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
+    _fill(spec, parallelism=1, completionMode="NonIndexed", suspend=False)
+    _fill(spec, backoffLimit=_MOST_FAILURES if "backoffLimitPerIndex" in spec else 6)
     _fill(spec, podReplacementPolicy="Failed" if "podFailurePolicy" in spec else "TerminatingOrFailed")
+    _failure_policy(spec)
+    obj.setdefault("status", {})
+
+
+def _failure_policy(spec: Object) -> None:
+    for rule in lookup(spec, "podFailurePolicy", "rules") or ():
+        for pattern in rule.get("onPodConditions") or ():
+            _fill(pattern, status="True")
+
+
+def _cron_job(obj: Object) -> None:
+    """The job's template gets the defaults of its pods; those of a Job come when it is made into one."""
+    spec = obj.setdefault("spec", {})
+    _fill(spec, concurrencyPolicy="Allow", suspend=False)
+    _fill(spec, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
+    job = spec.setdefault("jobTemplate", {})
+    job.setdefault("metadata", {})
+    _template(job.setdefault("spec", {}))
+    _failure_policy(job["spec"])
     obj.setdefault("status", {})
 
 
@@ -255,6 +278,7 @@ def _endpoints(obj: Object) -> None:
 
 _SETTERS: dict[str, Callable[[Object], None]] = {
     "clusterrolebindings": _binding,
+    "cronjobs": _cron_job,
     "deployments": _deployment,
     "endpoints": _endpoints,
     "endpointslices": _endpoint_slice,

@@ -113,6 +113,18 @@ def job_duration(obj: Object) -> str:
     return between(lookup(obj, "status", "startTime"), lookup(obj, "status", "completionTime"))
 
 
+def cron_job_suspended(obj: Object) -> str:
+    """Whether a CronJob makes no more Jobs."""
+    suspended = lookup(obj, "spec", "suspend")
+    return "<unset>" if suspended is None else str(bool(suspended))
+
+
+def cron_job_last(obj: Object) -> str:
+    """How long ago the latest Job of a CronJob was due."""
+    last = lookup(obj, "status", "lastScheduleTime")
+    return since(last) if last else NONE
+
+
 def endpoint_addresses(obj: Object) -> str:
     """The first addresses with their ports."""
     found = []

@@ -21,7 +21,8 @@ _MESSAGES = {
     "Unknown": "1 typeMeta:TypeMeta, 2 raw:raw",
     "TypeMeta": "1 apiVersion, 2 kind",
     "ObjectMeta": "1 name, 2 generateName, 3 namespace, 5 uid, 6 resourceVersion, 11 labels:map, "
-    "12 annotations:map, 14 finalizers:*",
+    "12 annotations:map, 13 ownerReferences:OwnerReference*, 14 finalizers:*",
+    "OwnerReference": "1 kind, 3 name, 4 uid, 5 apiVersion, 6 controller:bool?, 7 blockOwnerDeletion:bool?",
     "ConfigMap": "1 metadata:ObjectMeta, 2 data:map, 3 binaryData:bytes-map, 4 immutable:bool?",
     "Secret": "1 metadata:ObjectMeta, 2 data:bytes-map, 3 type, 4 stringData:map, 5 immutable:bool?",
     "ServiceAccount": "1 metadata:ObjectMeta, 3 imagePullSecrets:LocalObjectReference*, "
@@ -54,10 +55,20 @@ _MESSAGES = {
     "DeploymentStrategy": "1 type",
     "LabelSelector": "1 matchLabels:map",
     "Job": _OBJECT.format(spec="JobSpec"),
-    "JobSpec": "6 template:PodTemplateSpec",
+    "JobSpec": "1 parallelism:int?, 2 completions:int?, 3 activeDeadlineSeconds:int?, "
+    "6 template:PodTemplateSpec, 7 backoffLimit:int?, 8 ttlSecondsAfterFinished:int?, 9 completionMode, "
+    "10 suspend:bool?, 12 backoffLimitPerIndex:int?, 13 maxFailedIndexes:int?, 14 podReplacementPolicy",
+    "CronJob": _OBJECT.format(spec="CronJobSpec"),
+    "CronJobSpec": "1 schedule, 2 startingDeadlineSeconds:int?, 3 concurrencyPolicy, 4 suspend:bool?, "
+    "5 jobTemplate:JobTemplateSpec, 6 successfulJobsHistoryLimit:int?, 7 failedJobsHistoryLimit:int?, "
+    "8 timeZone",
+    "JobTemplateSpec": "1 metadata:ObjectMeta, 2 spec:JobSpec",
     "PodTemplateSpec": "1 metadata:ObjectMeta, 2 spec:PodSpec",
-    "PodSpec": "2 containers:Container*, 3 restartPolicy",
-    "Container": "1 name, 2 image, 3 command:*, 4 args:*, 6 ports:ContainerPort*",
+    "PodSpec": "2 containers:Container*, 3 restartPolicy, 4 terminationGracePeriodSeconds:int?, 6 dnsPolicy, "
+    "8 serviceAccountName, 9 serviceAccount, 19 schedulerName",
+    "Container": "1 name, 2 image, 3 command:*, 4 args:*, 5 workingDir, 6 ports:ContainerPort*, "
+    "7 env:EnvVar*, 13 terminationMessagePath, 14 imagePullPolicy, 20 terminationMessagePolicy",
+    "EnvVar": "1 name, 2 value",
     "ContainerPort": "1 name, 3 containerPort:int, 4 protocol",
     "Service": _OBJECT.format(spec="ServiceSpec"),
     "ServiceSpec": "1 ports:ServicePort*, 2 selector:map, 3 clusterIP, 4 type, 10 externalName",

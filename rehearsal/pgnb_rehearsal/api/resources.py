@@ -177,6 +177,15 @@ RESOURCES: tuple[Resource, ...] = (
         generation=True,
     ),
     Resource(
+        "cronjobs",
+        "CronJob",
+        "batch",
+        short_names=("cj",),
+        categories=("all",),
+        subresources=("status",),
+        generation=True,
+    ),
+    Resource(
         "jobs",
         "Job",
         "batch",

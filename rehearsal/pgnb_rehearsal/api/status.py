@@ -51,6 +51,16 @@ def invalid_value(field: str, shown: str, text: str) -> FieldError:
     return FieldError("FieldValueInvalid", field, f"Invalid value: {shown}: {text}")
 
 
+def without_value(field: str, text: str) -> FieldError:
+    """A field that cannot be as it is, whatever its value."""
+    return FieldError("FieldValueInvalid", field, f"Invalid value: {text}")
+
+
+def too_many(field: str, found: int, most: int) -> FieldError:
+    """A list that is too long."""
+    return FieldError("FieldValueTooMany", field, f"Too many: {found}: must have at most {most} items")
+
+
 def forbidden_value(field: str, text: str) -> FieldError:
     """A field that may not be set, or may not be changed."""
     return FieldError("FieldValueForbidden", field, f"Forbidden: {text}")

@@ -1,15 +1,17 @@
-"""A Job's status: what ended and was counted, whether it is done, and why (pkg/controller/job)."""
+"""A Job's status: when it began, what is counted, its conditions (pkg/controller/job)."""
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-from pgnb_rehearsal.api.objects import Object
+from pgnb_rehearsal.api.objects import Object, copied
 from pgnb_rehearsal.controllers.clock import age, now
-from pgnb_rehearsal.controllers.pods import condition, is_active, is_ready, phase
-
-FINAL = {"SuccessCriteriaMet": "Complete", "FailureTarget": "Failed"}
+from pgnb_rehearsal.controllers.job_failures import has_failed, outcome
+from pgnb_rehearsal.controllers.job_indexes import has_limit_per_index, is_indexed, valid_index
+from pgnb_rehearsal.controllers.job_verdict import FINAL, made
+from pgnb_rehearsal.controllers.job_view import JobView, is_tracked
+from pgnb_rehearsal.controllers.pods import condition, is_active, is_ready, is_terminating, phase
+from pgnb_rehearsal.index_ranges import written_indexes
 
 
 def is_finished(job: Object) -> bool:
@@ -29,129 +31,107 @@ def finished_at(job: Object) -> str:
 
 
 def begun(job: Object) -> Object:
-    """A copy of the status, with a start time."""
-    status: dict[str, Any] = copy.deepcopy(job.get("status") or {})
+    """The job with a start time in its status, unless it is suspended, and room for what is to be counted."""
+    status: dict[str, Any] = copied(job.get("status") or {})
     if not job["spec"].get("suspend"):
         status.setdefault("startTime", now())
     status.setdefault("uncountedTerminatedPods", {})
-    return status
+    return {**job, "status": status}
 
 
-def count_ended(status: Object, tracked: list[Object]) -> bool:
-    """Puts the uid of every ended pod that was not yet counted into its list; True when there was one."""
-    uncounted = status["uncountedTerminatedPods"]
-    known = {uid for uids in uncounted.values() for uid in uids}
-    for field, ended in (("succeeded", "Succeeded"), ("failed", "Failed")):
-        fresh = [
-            p["metadata"]["uid"] for p in tracked if phase(p) == ended and p["metadata"]["uid"] not in known
-        ]
-        if fresh:
-            uncounted[field] = [*uncounted.get(field, []), *fresh]
-    return bool(uncounted)
+def note_suspension(job: Object, status: Object) -> str:
+    """Brings the condition Suspended and the start time up to date; returns the event that tells of it.
+
+    A suspended job has no start time, and one that is resumed starts anew.
+    """
+    before = condition({"status": status}, "Suspended")
+    if job["spec"].get("suspend"):
+        status.pop("startTime", None)
+        if before is None or before["status"] != "True":
+            _set(status, made("Suspended", "JobSuspended", "Job suspended"))
+            return "Suspended"
+    elif before is not None and before["status"] == "True":
+        _set(status, made("Suspended", "JobResumed", "Job resumed", "False"))
+        status["startTime"] = now()
+        return "Resumed"
+    return ""
 
 
-def count_deleted(status: Object, active: list[Object]) -> None:
-    """Pods that the controller deletes because the job failed count as failed."""
-    if active:
-        uncounted = status["uncountedTerminatedPods"]
-        uncounted["failed"] = [*uncounted.get("failed", []), *(pod["metadata"]["uid"] for pod in active)]
+def _set(status: Object, entry: Object) -> None:
+    """Writes a condition into its place, or behind the others."""
+    conditions = list(status.get("conditions") or ())
+    places = [place for place, other in enumerate(conditions) if other["type"] == entry["type"]]
+    if places:
+        conditions[places[0]] = entry
+    else:
+        conditions.append(entry)
+    status["conditions"] = conditions
 
 
-def total(status: Object, field: str) -> int:
-    return int(status.get(field, 0)) + len(status["uncountedTerminatedPods"].get(field, ()))
+def conclude(status: Object, verdict: Object) -> None:
+    """The condition that decides the job, unless it stands there already."""
+    if condition({"status": status}, verdict["type"]) is None:
+        _set(status, verdict)
 
 
-def verdict(job: Object, status: Object, pods: list[Object]) -> Object | None:
-    """The condition that decides the job (SuccessCriteriaMet or FailureTarget), or None while it goes on."""
-    standing = next((condition(job, kind) for kind in FINAL if condition(job, kind) is not None), None)
-    if standing is not None:
-        return standing
-    if total(status, "failed") + _restarts(job, pods) > job["spec"].get("backoffLimit", 6):
-        return _decided(
-            "FailureTarget", "BackoffLimitExceeded", "Job has reached the specified backoff limit"
-        )
-    if _is_late(job, status):
-        return _decided("FailureTarget", "DeadlineExceeded", "Job was active longer than specified deadline")
-    if _is_achieved(job, status, pods):
-        return _decided(
-            "SuccessCriteriaMet", "CompletionsReached", "Reached expected number of succeeded pods"
-        )
-    return None
+# -- counting ----------------------------------------------------------------------------------------------
 
 
-def _decided(kind: str, reason: str, message: str) -> Object:
-    written = now()
-    return {
-        "type": kind,
-        "status": "True",
-        "lastProbeTime": written,
-        "lastTransitionTime": written,
-        "reason": reason,
-        "message": message,
-    }
+def count(status: Object, view: JobView, verdict: Object | None) -> list[Object]:
+    """Notes what ended since in the status, and returns the pods that need not be held any more."""
+    released = [pod for pod in view.pods if is_tracked(pod) and _can_go(view, pod, verdict)]
+    for pod in released:
+        _note(status["uncountedTerminatedPods"], view, pod, verdict)
+    if is_indexed(view.job):
+        _note_indexes(status, view)
+    return released
 
 
-def _restarts(job: Object, pods: list[Object]) -> int:
-    """Restarts in place count as failures when the template's restartPolicy is OnFailure."""
-    if job["spec"]["template"]["spec"].get("restartPolicy") != "OnFailure":
-        return 0
-    entries = (entry for pod in pods for entry in pod.get("status", {}).get("containerStatuses") or ())
-    return sum(entry.get("restartCount", 0) for entry in entries)
+def _can_go(view: JobView, pod: Object, verdict: Object | None) -> bool:
+    if verdict is not None or phase(pod) == "Succeeded":
+        return True
+    if not has_failed(view.job, pod):
+        return False
+    index = valid_index(view.job, pod) if is_indexed(view.job) else None
+    held = view.to_be_replaced.get(index) if index is not None else None
+    return held is None or held["metadata"]["uid"] != pod["metadata"]["uid"]
 
 
-def _is_late(job: Object, status: Object) -> bool:
-    limit = job["spec"].get("activeDeadlineSeconds")
-    return limit is not None and "startTime" in status and age(status["startTime"]) >= limit
+def _note(uncounted: Object, view: JobView, pod: Object, verdict: Object | None) -> None:
+    """Puts the pod's uid into its list. When the job fails, whatever has not ended by itself failed, too."""
+    uid, job = pod["metadata"]["uid"], view.job
+    if any(uid in uids for uids in uncounted.values()):
+        return
+    lost = verdict is not None and verdict["type"] == "FailureTarget"
+    kind = "succeeded" if phase(pod) == "Succeeded" else "failed" if has_failed(job, pod) or lost else ""
+    if is_indexed(job) and (kind == "succeeded" or valid_index(job, pod) is None):
+        return
+    if kind == "succeeded" or (kind and outcome(job, pod).counts):
+        uncounted[kind] = [*uncounted.get(kind, ()), uid]
 
 
-def until_deadline(job: Object) -> float | None:
-    """Seconds until activeDeadlineSeconds of a job that goes on; None when it has none."""
-    limit, start = job["spec"].get("activeDeadlineSeconds"), job["status"].get("startTime")
-    if limit is None or start is None or is_finished(job):
-        return None
-    return max(0.01, float(limit) - age(start))
-
-
-def soonest(*delays: float | None) -> float | None:
-    return min((delay for delay in delays if delay is not None), default=None)
-
-
-def _is_achieved(job: Object, status: Object, pods: list[Object]) -> bool:
-    completions = job["spec"].get("completions")
-    succeeded = total(status, "succeeded")
-    if completions is None:
-        return succeeded > 0 and not any(is_active(pod) for pod in pods)
-    return bool(succeeded >= completions)
-
-
-def wanted_active(job: Object, status: Object) -> int:
-    """How many pods should be active now."""
-    spec = job["spec"]
-    if spec.get("suspend"):
-        return 0
-    parallelism, completions = int(spec.get("parallelism", 1)), spec.get("completions")
-    if completions is None:
-        return 0 if total(status, "succeeded") else parallelism
-    return min(parallelism, max(0, int(completions) - total(status, "succeeded")))
-
-
-def conclude(status: Object, decided: Object) -> None:
-    if condition({"status": status}, decided["type"]) is None:
-        status["conditions"] = [*(status.get("conditions") or []), decided]
+def _note_indexes(status: Object, view: JobView) -> None:
+    """Indexes need no list of uids: they can be counted twice without harm."""
+    status.pop("completedIndexes", None)
+    status.pop("succeeded", None)
+    if view.completed_indexes:
+        status["completedIndexes"] = written_indexes(view.completed_indexes)
+        status["succeeded"] = len(view.completed_indexes)
+    if has_limit_per_index(view.job):
+        status["failedIndexes"] = written_indexes(view.failed_indexes)
 
 
 def numbered(status: Object, active: list[Object], pods: list[Object]) -> Object:
-    """The status with the numbers of active, ready and terminating pods."""
-    gone = [pod for pod in pods if pod not in active and is_active(pod)]
-    terminating = [
-        pod for pod in pods if "deletionTimestamp" in pod["metadata"] and phase(pod) in ("Pending", "Running")
-    ]
+    """The status with the numbers of active, ready and terminating pods, those just deleted included."""
+    kept = {pod["metadata"]["uid"] for pod in active}
+    deleted = [pod for pod in pods if is_active(pod) and pod["metadata"]["uid"] not in kept]
+    ending = [*filter(is_terminating, pods), *deleted]
     numbers = dict(status)
     numbers.pop("active", None)
     if active:
         numbers["active"] = len(active)
     numbers["ready"] = sum(is_ready(pod) for pod in active)
-    numbers["terminating"] = len(terminating) + len(gone)
+    numbers["terminating"] = len(ending)
     return numbers
 
 
@@ -169,4 +149,19 @@ def finished_condition(status: Object, terminating: bool) -> Object | None:
     decided = next((entry for entry in status.get("conditions") or () if entry["type"] in FINAL), None)
     if decided is None:
         return None
-    return _decided(FINAL[decided["type"]], decided["reason"], decided["message"])
+    return made(FINAL[decided["type"]], decided["reason"], decided["message"])
+
+
+# -- time --------------------------------------------------------------------------------------------------
+
+
+def until_deadline(job: Object) -> float | None:
+    """Seconds until activeDeadlineSeconds of a job that goes on; None when it has none."""
+    limit, start = job["spec"].get("activeDeadlineSeconds"), job["status"].get("startTime")
+    if limit is None or start is None or is_finished(job) or job["spec"].get("suspend"):
+        return None
+    return max(0.01, float(limit) - age(start))
+
+
+def soonest(*delays: float | None) -> float | None:
+    return min((delay for delay in delays if delay is not None), default=None)

@@ -25,7 +25,7 @@ NEEDED = {
         "replicasets",
         "statefulsets",
     ),
-    "/apis/batch/v1": ("jobs", "jobs/status"),
+    "/apis/batch/v1": ("cronjobs", "cronjobs/status", "jobs", "jobs/status"),
     "/apis/coordination.k8s.io/v1": ("leases",),
     "/apis/authorization.k8s.io/v1": ("selfsubjectaccessreviews", "selfsubjectrulesreviews"),
 }
@@ -65,7 +65,7 @@ def test_aggregated_discovery_of_the_groups(api: Api) -> None:
     what = "/apis aggregated, as kubectl asks"
     answer = api.call("GET", "/apis", accept=AGGREGATED)
     recorded, found = _resources(RECORDED[what]["response"]["body"]), _resources(answer.body)
-    for key in [("apps", "deployments"), ("apps", "statefulsets"), ("batch", "jobs")]:
+    for key in [("apps", "deployments"), ("apps", "statefulsets"), ("batch", "cronjobs"), ("batch", "jobs")]:
         assert found[key] == recorded[key]
     assert ("coordination.k8s.io", "leases") in found
 

@@ -95,6 +95,8 @@ CREATED = [
     ("deployment", "--image=postgres:17", "--replicas=0"),
     ("service", "clusterip", "--tcp=5432:5432"),
     ("quota", "--hard=cpu=1500m,pods=3"),
+    ("job", "--image=postgres:17"),
+    ("cronjob", "--image=postgres:17", "--schedule=0 3 * * *"),
 ]
 
 
@@ -112,6 +114,22 @@ def test_create_get_and_delete(run: Run, namespace: str, words: tuple[str, ...])
     gone = run("get", kind, "thing", "-n", namespace)
     assert gone.returncode == 1
     assert "NotFound" in gone.stderr
+
+
+def test_a_job_is_made_of_a_cron_job(run: Run, namespace: str) -> None:
+    """`kubectl create job --from`: now instead of at its time."""
+    on = ("-n", namespace)
+    done(run("create", "cronjob", "nightly", "--image=postgres:17", "--schedule=@daily", *on, "--", "true"))
+    done(run("create", "job", "now", "--from=cronjob/nightly", *on))
+    job = json.loads(done(run("get", "job/now", *on, "-o", "json")))
+    assert job["metadata"]["annotations"]["cronjob.kubernetes.io/instantiate"] == "manual"
+    (owner,) = job["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"]) == ("CronJob", "nightly")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert (container["image"], container["command"]) == ("postgres:17", ["true"])
+    done(run("patch", "cronjob/nightly", *on, "-p", '{"spec":{"suspend":true}}'))
+    row = done(run("get", "cj", *on)).splitlines()[1].split()
+    assert row[:5] == ["nightly", "@daily", "<none>", "True", "0"]
 
 
 def test_rights_are_shown_and_tokens_made(run: Run, namespace: str) -> None:

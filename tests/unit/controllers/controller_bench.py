@@ -52,20 +52,29 @@ class Bench:
 
         self._status(pod, change)
 
-    def end(self, pod: Object, phase: str) -> None:
-        """The pod's containers have ended."""
+    def end(self, pod: Object, phase: str, code: int | None = None, *, because: str = "") -> None:
+        """The pod's containers have ended, with an exit status of 0, of 1, or of `code`; `because` names a
+        condition that the pod has since."""
 
         def change(current: Object) -> None:
-            terminated = {"exitCode": int(phase == "Failed"), "finishedAt": now()}
+            exited = int(phase == "Failed") if code is None else code
+            terminated = {"exitCode": exited, "finishedAt": now()}
+            unready = {"type": "Ready", "status": "False", "lastTransitionTime": now()}
+            reason = [unready | {"type": because, "status": "True"}] if because else []
             current["status"] |= {
                 "phase": phase,
-                "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": now()}],
+                "conditions": [unready, *reason],
                 "containerStatuses": [
                     {"name": "main", "restartCount": 0, "state": {"terminated": terminated}}
                 ],
             }
 
         self._status(pod, change)
+
+    def restarted(self, pod: Object, times: int) -> None:
+        """The pod's container was started again so many times."""
+        status = {"name": "main", "restartCount": times, "state": {"running": {"startedAt": now()}}}
+        self._status(pod, lambda current: current["status"].update(containerStatuses=[status]))
 
     def remove(self, pod: Object) -> None:
         """The last step of a pod that was told to end."""
@@ -94,3 +103,15 @@ def workload(kind: str, **spec: Any) -> Object:
         "metadata": {"name": "db", "namespace": NAMESPACE, "labels": {"app": "db"}},
         "spec": {"selector": selector, "template": template(), **spec},
     }
+
+
+def job(name: str = "job", **spec: Any) -> Object:
+    """A Job whose pods are not started again; `spec` is what it says beside its template."""
+    pod = template(restartPolicy="Never")
+    pod["metadata"] = {}
+    return {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"template": pod, **spec}}
+
+
+def indexed(completions: int, parallelism: int, **spec: Any) -> Object:
+    """An indexed Job."""
+    return job(completionMode="Indexed", completions=completions, parallelism=parallelism, **spec)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from controller_bench import NAMESPACE, template
+from controller_bench import NAMESPACE, job
 
-from pgnb_rehearsal.controllers.jobs import TRACKING
+from pgnb_rehearsal.controllers.job_view import TRACKING
 
 
 def _job(b: Any, **spec: Any) -> None:
-    pod = template(restartPolicy="Never")
-    pod["metadata"] = {}
-    metadata = {"name": "job", "namespace": NAMESPACE}
-    b.store.create("jobs", {"metadata": metadata, "spec": {"template": pod, **spec}})
+    b.store.create("jobs", job(**spec))
 
 
 def _status(b: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.api.resources import Resource
 from pgnb_rehearsal.api.status import FieldError
-from pgnb_rehearsal.api.validation import changes, kinds, limits, workloads
+from pgnb_rehearsal.api.validation import changes, jobs, kinds, limits, workloads
 from pgnb_rehearsal.api.validation.metadata import metadata_errors, metadata_update_errors
 from pgnb_rehearsal.api.validation.pods import pod_errors
 
@@ -23,7 +23,8 @@ _RULES: dict[str, Rules] = {
     "clusterroles": kinds.role_errors,
     "configmaps": kinds.config_map_errors,
     "deployments": workloads.deployment_errors,
-    "jobs": workloads.job_errors,
+    "cronjobs": jobs.cron_job_errors,
+    "jobs": jobs.job_errors,
     "leases": kinds.lease_errors,
     "limitranges": limits.limit_range_errors,
     "persistentvolumeclaims": kinds.claim_errors,

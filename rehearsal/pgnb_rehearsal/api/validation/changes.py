@@ -28,12 +28,14 @@ _STATEFUL_CHANGEABLE = (
     "minReadySeconds",
 )
 _JOB_FIXED = (
-    "selector",
     "completionMode",
     "podFailurePolicy",
     "backoffLimitPerIndex",
-    "podReplacementPolicy",
+    "managedBy",
+    "successPolicy",
 )
+_SCHEDULING = ("nodeSelector", "tolerations", "schedulingGates")
+_DESCRIPTION = ("labels", "annotations")
 
 
 def change_errors(resource: Resource, old: Object, new: Object) -> list[FieldError]:
@@ -94,16 +96,58 @@ def _stateful_set(old: Object, new: Object) -> list[FieldError]:
 
 
 def _job(old: Object, new: Object) -> list[FieldError]:
-    errors = [error for key in _JOB_FIXED for error in _fixed(old, new, "spec", key)]
-    return errors + _fixed(old, new, "spec", "template") + _job_completions(old, new)
+    return [
+        *_job_completions(old, new),
+        *_fixed(old, new, "spec", "selector"),
+        *_job_template(old, new),
+        *(error for key in _JOB_FIXED for error in _fixed(old, new, "spec", key)),
+    ]
 
 
 def _job_completions(old: Object, new: Object) -> list[FieldError]:
     """Completions are fixed unless the job is indexed and parallelism follows them."""
-    elastic = lookup(new, "spec", "completions") == lookup(new, "spec", "parallelism")
-    if elastic and lookup(new, "spec", "completionMode") == "Indexed":
+    before, after = lookup(old, "spec", "completions"), lookup(new, "spec", "completions")
+    if lookup(new, "spec", "completionMode") != "Indexed":
+        return _fixed(old, new, "spec", "completions")
+    if after in (None, before) or after == lookup(new, "spec", "parallelism"):
         return []
-    return _fixed(old, new, "spec", "completions")
+    text = "can only be modified in tandem with spec.parallelism"
+    return [invalid_value("spec.completions", str(after), text)]
+
+
+def _job_template(old: Object, new: Object) -> list[FieldError]:
+    """A suspended job without active pods can be given other resources and another place to run at."""
+    if not _is_at_rest(old):
+        return _fixed(old, new, "spec", "template")
+    before, after = _immovable(old["spec"]["template"]), _immovable(new["spec"]["template"])
+    if before == after:
+        return []
+    return [invalid_value("spec.template", _shown(new["spec"]["template"]), _IMMUTABLE)]
+
+
+def _is_at_rest(job: Object) -> bool:
+    """Suspended, and either never started or with all pods ended."""
+    status = job.get("status") or {}
+    if not lookup(job, "spec", "suspend") or status.get("active"):
+        return False
+    conditions = status.get("conditions") or ()
+    suspended = any(c["type"] == "Suspended" and c["status"] == "True" for c in conditions)
+    return suspended or not status.get("startTime")
+
+
+def _immovable(template: Object) -> Object:
+    """What may not change in the template of a job at rest."""
+    fixed: Object = copied(template)
+    for key in _DESCRIPTION:
+        (fixed.get("metadata") or {}).pop(key, None)
+    for key in _SCHEDULING:
+        fixed["spec"].pop(key, None)
+    affinity = fixed["spec"].pop("affinity", None) or {}
+    affinity.pop("nodeAffinity", None)
+    containers = (*(fixed["spec"].get("initContainers") or ()), *(fixed["spec"].get("containers") or ()))
+    for container in containers:
+        container.pop("resources", None)
+    return {**fixed, "affinity": affinity}
 
 
 def _pod(old: Object, new: Object) -> list[FieldError]:

@@ -10,6 +10,7 @@ from pgnb_rehearsal.api.status import FieldError, forbidden_value, invalid_value
 from pgnb_rehearsal.api.validation import names
 
 _NAME_RULES: dict[str, names.NameRule] = {
+    "cronjobs": names.cron_job_name,
     "namespaces": names.dns_label,
     "services": names.dns_label_1035,
 }

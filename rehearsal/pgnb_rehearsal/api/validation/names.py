@@ -35,6 +35,12 @@ def dns_subdomain(value: str) -> list[str]:
     return _matching(value, _SUBDOMAIN, 253, text)
 
 
+def cron_job_name(value: str) -> list[str]:
+    """What is wrong with the name of a CronJob: its Jobs' names are eleven characters longer."""
+    errors = ["must be no more than 52 characters"] if len(value) > 52 else []
+    return [*dns_subdomain(value), *errors]
+
+
 def dns_label(value: str) -> list[str]:
     """What is wrong with a name that must be a DNS label (RFC 1123)."""
     text = _form(

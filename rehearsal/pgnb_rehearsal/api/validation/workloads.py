@@ -1,8 +1,9 @@
-"""Rules about Deployments, ReplicaSets, StatefulSets and Jobs."""
+"""Rules about Deployments, ReplicaSets and StatefulSets."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 
 from pgnb_rehearsal.api.objects import Object, lookup
 from pgnb_rehearsal.api.selectors import label_selector
@@ -12,17 +13,7 @@ from pgnb_rehearsal.api.validation.pods import pod_spec_errors
 
 _STRATEGIES = ("Recreate", "RollingUpdate")
 _UPDATE_STRATEGIES = ("RollingUpdate", "OnDelete")
-_COUNTS = (
-    "replicas",
-    "minReadySeconds",
-    "revisionHistoryLimit",
-    "progressDeadlineSeconds",
-    "parallelism",
-    "completions",
-    "backoffLimit",
-    "activeDeadlineSeconds",
-    "ttlSecondsAfterFinished",
-)
+_COUNTS = ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
 _MANAGEMENT = ("OrderedReady", "Parallel")
 
 
@@ -51,23 +42,19 @@ def stateful_set_errors(obj: Object) -> list[FieldError]:
     return errors
 
 
-def job_errors(obj: Object) -> list[FieldError]:
-    """What is wrong with a Job."""
-    spec = obj.get("spec") or {}
-    errors = _pod_template_errors(spec, set())
-    if lookup(spec, "template", "spec", "restartPolicy") not in ("OnFailure", "Never"):
-        errors.append(required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"'))
-    return [*errors, *_counts(spec)]
-
-
 def _claim_names(spec: Object) -> set[str]:
     return {lookup(claim, "metadata", "name") or "" for claim in spec.get("volumeClaimTemplates") or ()}
 
 
 def _counts(spec: Object) -> list[FieldError]:
+    return negative_errors(spec, "spec", _COUNTS)
+
+
+def negative_errors(spec: Object, path: str, fields: Iterable[str]) -> list[FieldError]:
+    """Numbers below `path` that may not be less than zero, and are."""
     return [
-        invalid_value(f"spec.{key}", str(spec[key]), "must be greater than or equal to 0")
-        for key in _COUNTS
+        invalid_value(f"{path}.{key}", str(spec[key]), "must be greater than or equal to 0")
+        for key in fields
         if spec.get(key) is not None and spec[key] < 0
     ]
 
@@ -90,21 +77,21 @@ def _template_errors(spec: Object, volumes: set[str] | None = None) -> list[Fiel
         shown = json.dumps(labels, separators=(",", ":"), sort_keys=True)
         text = "`selector` does not match template `labels`"
         errors.append(invalid_value("spec.template.metadata.labels", shown, text))
-    errors += _pod_template_errors(spec, volumes or set())
+    errors += pod_template_errors(spec, "spec", volumes or set())
     policy = lookup(spec, "template", "spec", "restartPolicy")
     if policy in ("OnFailure", "Never"):
         errors.append(not_supported("spec.template.spec.restartPolicy", json.dumps(policy), ("Always",)))
     return errors
 
 
-def _pod_template_errors(spec: Object, volumes: set[str]) -> list[FieldError]:
-    """The claims of a StatefulSet's template are volumes of its pods."""
+def pod_template_errors(spec: Object, path: str, volumes: Collection[str] = frozenset()) -> list[FieldError]:
+    """What is wrong with the template of a spec at `path`; a StatefulSet's claims are volumes of its pods."""
     template = spec.get("template") or {}
     pod = template.get("spec") or {}
     claimed = [{"name": name, "emptyDir": {}} for name in sorted(volumes)]
     completed = {**pod, "volumes": [*(pod.get("volumes") or ()), *claimed]}
-    errors = label_errors("spec.template", template.get("metadata") or {})
-    return [*errors, *pod_spec_errors(completed, "spec.template.spec")]
+    errors = label_errors(f"{path}.template", template.get("metadata") or {})
+    return [*errors, *pod_spec_errors(completed, f"{path}.template.spec")]
 
 
 def _strategy_errors(spec: Object) -> list[FieldError]:
