@@ -140,7 +140,7 @@ def test_nothing_but_the_mount_is_written(place: Place) -> None:
 
 @pytest.mark.parametrize("access", ["auto", "port-forward"])
 def test_notebooks_pass_by_the_account_of_the_pod(place: Place, access: str) -> None:
-    """In another namespace than the databases', without a kubeconfig, by the server's address or a forward."""
+    """In another namespace than the databases', with no kubeconfig, by the server's address or a forward."""
     env = {} if access == "auto" else {"PGNB_POD_ACCESS": access}
     name = place.start(f"checks-{access}", "run", "00", "01", *OBSERVE, env=env)
     code, said = place.ended(name)
