@@ -70,7 +70,7 @@ def build(root: Root, owner: int, working_dir: str) -> None:
     _directories(root["writable"], owner)
     _contents(root)
     if root["read_only"]:
-        _own_file_systems(root["volumes"])
+        _own_file_systems(root["volumes"], owner)
     for mount, source in zip(binds, sources, strict=True):
         _bind(_old(source), Path(mount["target"]), read_only=mount["read_only"])
     syscalls.detach(str(_OLD))
@@ -158,10 +158,11 @@ def _directories(writable: dict[str, int], owner: int) -> None:
         os.chown(path, owner, owner)
 
 
-def _own_file_systems(volumes: list[str]) -> None:
+def _own_file_systems(volumes: list[str], owner: int) -> None:
     """The image's volumes, as a container runtime mounts them: they can be written under a read-only root."""
     for name in volumes:
         syscalls.mount("tmpfs", name, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=1777")
+        os.chown(name, owner, owner)
 
 
 def _contents(root: Root) -> None:

@@ -138,11 +138,10 @@ def test_nothing_but_the_mount_is_written(place: Place) -> None:
     assert code == 0, said
 
 
-@pytest.mark.parametrize("access", ["auto", "port-forward"])
+@pytest.mark.parametrize("access", ["direct", "port-forward"])
 def test_notebooks_pass_by_the_account_of_the_pod(place: Place, access: str) -> None:
-    """In another namespace than the databases', without a kubeconfig, by the server's address or a forward."""
-    env = {} if access == "auto" else {"PGNB_POD_ACCESS": access}
-    name = place.start(f"checks-{access}", "run", "00", "01", *OBSERVE, env=env)
+    """In another namespace than the databases', with no kubeconfig, by the server's address or a forward."""
+    name = place.start(f"checks-{access}", "run", "00", "01", *OBSERVE, env={"PGNB_POD_ACCESS": access})
     code, said = place.ended(name)
     assert code == 0, said
     records = place.left(name)

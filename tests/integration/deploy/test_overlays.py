@@ -78,8 +78,9 @@ def test_the_base_is_rbac_yaml(kubectl_path: str) -> None:
 
 def test_a_target_lets_the_fleet_s_account_observe_and_nothing_else(kubectl_path: str) -> None:
     role, binding = built(kubectl_path, "overlays/target")
-    assert role == next(m for m in RBAC if (m["kind"], m["metadata"]["name"]) == ("Role", "pgnb-observe"))
-    assert binding["roleRef"]["name"] == "pgnb-observe"
+    (observe,) = (m for m in RBAC if (m["kind"], m["metadata"]["name"]) == ("Role", "pgnb-observe"))
+    assert role["rules"] == observe["rules"]
+    assert role["metadata"]["name"] == binding["roleRef"]["name"] == "pgnb-observe-fleet"
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "pgnb", "namespace": FLEET}]
 
 
