@@ -63,7 +63,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "timeline": ("timeline", "タイムライン"),
     "postgresql": ("PostgreSQL", "PostgreSQL"),
     "servers": ("servers", "サーバー"),
-    "ago": ("ago", "前"),
 }
 """Each text of the page in English and Japanese."""
 _TONES = {Verdict.PASSED: "good", Verdict.PLANNED: "plan", Verdict.WOULD_STOP: "plan"}

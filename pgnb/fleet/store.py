@@ -29,7 +29,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from pgnb.core.errors import ParameterError, RecordError
-from pgnb.core.private import write_private
+from pgnb.core.private import make_private_folder, write_private
 from pgnb.fleet.entry import Entry as Entry
 from pgnb.fleet.figures import figures_of
 from pgnb.fleet.objects import Objects
@@ -142,7 +142,7 @@ class TargetStore:
             f"{one.name}/{_SAMPLES}" for one in _asked_for(entries) if one.notebook.startswith(_MONITORING)
         ]
         for name, content in self._read(wanted).items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder((folder / name).parent)
             write_private(folder / name, content)
         Archive(folder).follow(entries[-1].number, entries[-1].seal)
 
@@ -292,9 +292,9 @@ class TargetStore:
         names = [_inside(entry.name, name) for name in record.files]
         found = self._read([f"{entry.name}/{name}" for name in names])
         for name, data in found.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder((folder / name).parent)
             write_private(folder / name, data)
-        (folder / entry.name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(folder / entry.name)
         write_private(folder / entry.name / _RECORD, content)
 
     def _file_faults(self, entry: Entry) -> Iterator[str]:
