@@ -471,3 +471,13 @@ def test_a_store_that_overwrites_what_is_there_is_refused(new_bucket, tmp_path):
         store.push(archive, sealed(archive))
     assert "If-None-Match" in refused.value.found
     assert store.index() == []
+
+
+def test_a_record_whose_file_is_gone_is_not_stored(tmp_path):
+    store = RecordStore.at(f"file://{tmp_path}/store").target("shop")
+    archive = worker(store, tmp_path / "pod")
+    record = sealed(archive)
+    (archive.path(record) / "notebook.ipynb").unlink()
+    with pytest.raises(RecordError, match="cannot be read, so that its record cannot be stored"):
+        store.push(archive, record)
+    assert store.index() == []
