@@ -173,6 +173,15 @@ def test_figures_come_from_the_newest_run_that_has_them(store):
     assert row.newest is not None and row.newest.notebook == "01_prerequisites"
 
 
+def test_a_lag_of_an_earlier_day_says_how_old_it_is(store):
+    store.add("shop", an_entry("10_monitoring", hours=30, figures={"lag": _WELL}), an_entry(hours=2))
+    found = store.report()
+    assert found.rows[0].lag_is_old == _NOW - timedelta(hours=30)
+    assert "time since it was measured: 30 h 0 min" in page(found, "en")
+    store.add("shop", an_entry("10_monitoring", hours=2.5, figures={"lag": _WELL}))
+    assert store.report().rows[0].lag_is_old is None
+
+
 def test_what_was_not_looked_at_is_not_called_none(store):
     (row,) = store.add("shop", an_entry()).report().rows
     assert (row.lag, row.drift, row.backup, row.backup_known) == (None, None, None, False)
