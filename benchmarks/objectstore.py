@@ -1,8 +1,8 @@
 """An S3 server on loopback, in a process of its own: moto's, with what the service itself warrants.
 
-S3 decides on If-None-Match in one step. moto looks and stores in two, each request in a thread of its own; so
-such requests are let through one at a time. A bucket whose name begins with `careless` never sees that header,
-as on a server that does not know it.
+S3 decides on If-None-Match in one step. moto looks and stores in two, each request in a thread of its own;
+so such requests are let through one at a time. A bucket whose name begins with `careless` never sees that
+header, as on a server that does not know it.
 """
 
 from __future__ import annotations

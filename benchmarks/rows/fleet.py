@@ -64,7 +64,7 @@ def _fill(objects: Objects, targets: int, records: int) -> list[str]:
 
 
 def _chain(target: str, records: int) -> Iterator[Record]:
-    number, previous = 0, ""
+    previous = ""
     began = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(1, records + 1):
         notebook = _NOTEBOOKS[number % len(_NOTEBOOKS)]

@@ -11,6 +11,13 @@ def private_opener(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each its owner's alone."""
+    if not folder.is_dir():
+        make_private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_private(path: Path, content: str | bytes) -> None:
     """Write content (text as UTF-8) to a file and make the file private, also one that existed before."""
     with open(path, "wb", opener=private_opener) as file:

@@ -32,7 +32,7 @@ from fsspec import get_filesystem_class
 from fsspec.core import url_to_fs
 
 from pgnb.core.errors import ParameterError, RecordError
-from pgnb.core.private import private_opener
+from pgnb.core.private import make_private_folder, private_opener
 from pgnb.core.secrecy import MASK, masked
 
 _EXTRAS: Mapping[str, str] = {
@@ -259,7 +259,7 @@ class _Files(Objects):
         """Write a file of another name beside the one that is meant, and return it."""
         self._assert_there()
         folder = Path(self._path(name)).parent
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(folder)
         part = folder / f".{uuid4().hex}.part"
         with open(part, "wb", opener=private_opener) as file:
             file.write(content)

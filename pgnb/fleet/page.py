@@ -45,6 +45,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "differences": ("Changed since the run before", "前回の実行からの変化"),
     "same": ("nothing", "なし"),
     "first": ("first run", "初回の実行"),
+    "measured": ("time since it was measured", "計測からの経過時間"),
     "not measured": ("not measured", "未計測"),
     "not connected": ("not connected", "未接続"),
     "none": ("none", "なし"),
@@ -63,7 +64,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "timeline": ("timeline", "タイムライン"),
     "postgresql": ("PostgreSQL", "PostgreSQL"),
     "servers": ("servers", "サーバー"),
-    "ago": ("ago", "前"),
 }
 """Each text of the page in English and Japanese."""
 _TONES = {Verdict.PASSED: "good", Verdict.PLANNED: "plan", Verdict.WOULD_STOP: "plan"}
@@ -149,7 +149,7 @@ def _shown(report: Report, row: Row, words: Words) -> dict[str, Any]:
         "when": _moment(newest.at) if newest else "",
         "age": format_age(report.at, newest.at) if newest else "",
         "drift": None if row.drift is None else [words.own(name) for name in row.drift],
-        "lag": (lag, lag_tone),
+        "lag": (lag, lag_tone, format_age(report.at, row.lag_is_old) if row.lag_is_old else ""),
         "versions": [(one, "" if one == report.usual_version else "warn") for one in row.versions],
         "backup": (backup, backup_tone),
         "differences": [(words.kind(one.kind), one.before, one.after) for one in row.differences],

@@ -33,6 +33,7 @@ _WORST = (
     Verdict.PASSED,
 )
 """The verdicts, the worst first: one that may have left a change half done is worse than a failed check."""
+_HOUR = timedelta(hours=1)
 _DAMAGED, _SILENT = 1, EXIT_CODES[Verdict.INCOMPLETE]
 """Exit statuses of what has no verdict: a chain with a fault; a target that left no record in time."""
 
@@ -66,16 +67,27 @@ class Row:
         """The run that began last."""
         return max(self.latest, key=lambda entry: entry.at, default=None)
 
+    def _having(self, name: str) -> Entry | None:
+        """The newest run that has a figure."""
+        having = (entry for entry in self.latest if name in entry.figures)
+        return max(having, key=lambda entry: entry.at, default=None)
+
     def _figure(self, name: str) -> Any:
-        """A figure of the newest run that has it."""
-        having = [entry for entry in self.latest if name in entry.figures]
-        return max(having, key=lambda entry: entry.at).figures[name] if having else None
+        entry = self._having(name)
+        return entry.figures[name] if entry else None
 
     @property
     def lag(self) -> Mapping[str, Any] | None:
         """The lag as it was measured last; None: never."""
         found: Mapping[str, Any] | None = self._figure("lag")
         return found
+
+    @property
+    def lag_is_old(self) -> datetime | None:
+        """When the lag was measured, if the newest run is more than an hour younger and did not measure it."""
+        entry, newest = self._having("lag"), self.newest
+        old = entry is not None and newest is not None and newest.at - entry.at > _HOUR
+        return entry.at if entry is not None and old else None
 
     @property
     def drift(self) -> tuple[str, ...] | None:

@@ -29,12 +29,12 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from pgnb.core.errors import ParameterError, RecordError
-from pgnb.core.private import write_private
+from pgnb.core.private import make_private_folder, write_private
 from pgnb.fleet.entry import Entry as Entry
 from pgnb.fleet.figures import figures_of
 from pgnb.fleet.objects import Objects
 from pgnb.runbook.chain import seal_of
-from pgnb.runbook.record import Record, record_of
+from pgnb.runbook.record import Record, read_record, record_of
 from pgnb.runbook.records import Archive
 from pgnb.runbook.verdict import Verdict
 from pgnb.runbook.verdict import read as read_evidence
@@ -52,7 +52,7 @@ _STEPS = (1, 8, 64)
 _TURNS = 100
 """How many times a push that was overtaken begins anew."""
 _MONITORING = "10_"
-_LOOK = "Look at it: `pgnb fleet report` names the faults of its chain. Nothing was stored."
+_LOOK = "Somebody changed or removed what was stored. Compare with the store's own versions and its log."
 
 
 class RecordStore:
@@ -142,7 +142,7 @@ class TargetStore:
             f"{one.name}/{_SAMPLES}" for one in _asked_for(entries) if one.notebook.startswith(_MONITORING)
         ]
         for name, content in self._read(wanted).items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder((folder / name).parent)
             write_private(folder / name, content)
         Archive(folder).follow(entries[-1].number, entries[-1].seal)
 
@@ -151,8 +151,7 @@ class TargetStore:
 
         A push that failed is made again by the same call. Raises RecordError.
         """
-        content = (archive.path(record) / _RECORD).read_bytes()
-        record = record_of(content)
+        record = read_record(archive.path(record) / _RECORD)
         if not record.seal:
             raise RecordError(
                 f"{record.name} is not sealed", remedy="A record is stored when its run has ended."
@@ -253,7 +252,7 @@ class TargetStore:
     def _upload(self, archive: Archive, record: Record, *, whole: bool) -> None:
         """Write the record's folder; when it is chained anew, only record.json is another."""
         folder, place = archive.path(record), f"{self.name}/{record.name}"
-        content = (folder / _RECORD).read_bytes()
+        content = _local(folder / _RECORD)
         if not whole:
             self._objects.write({f"{place}/{_RECORD}": content})
             return
@@ -266,7 +265,7 @@ class TargetStore:
                     remedy="Two runs began in the same millisecond. Run the notebook again.",
                 )
             self._objects.write({f"{place}/{_RECORD}": content})
-        self._objects.write({f"{place}/{name}": (folder / name).read_bytes() for name in record.files})
+        self._objects.write({f"{place}/{name}": _local(folder / name) for name in record.files})
 
     def _publish(self, lines: Sequence[bytes]) -> None:
         """Write the index, then the head, until nothing was added to the chain meanwhile."""
@@ -292,9 +291,9 @@ class TargetStore:
         names = [_inside(entry.name, name) for name in record.files]
         found = self._read([f"{entry.name}/{name}" for name in names])
         for name, data in found.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder((folder / name).parent)
             write_private(folder / name, data)
-        (folder / entry.name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(folder / entry.name)
         write_private(folder / entry.name / _RECORD, content)
 
     def _file_faults(self, entry: Entry) -> Iterator[str]:
@@ -316,6 +315,15 @@ class TargetStore:
                 yield f"{entry.name}: {name} was changed after it was sealed"
         for name in sorted(found.keys() - record.files.keys()):
             yield f"{entry.name}: {name} was added after it was sealed"
+
+
+def _local(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RecordError(
+            f"{path} cannot be read, so that its record cannot be stored", found=error.strerror or str(error)
+        ) from error
 
 
 def _file(number: int) -> str:

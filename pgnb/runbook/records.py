@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pgnb.core.errors import RecordError
-from pgnb.core.private import private_opener
+from pgnb.core.private import make_private_folder, private_opener
 from pgnb.core.process import has_died, this_process, user_name
 from pgnb.runbook import chain
 from pgnb.runbook import verdict as judgement
@@ -91,7 +91,7 @@ class Archive:
 
     def follow(self, number: int, seal: str) -> None:
         """Continue a chain that is kept elsewhere: the next record here follows its record `number`."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(self.folder)
         with self._locked():
             self._put_head(number, seal)
 
