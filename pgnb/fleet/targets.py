@@ -94,9 +94,9 @@ def resolve(
     """Return the plan of a fleet: its own targets, then the namespaces that it discovers, by name.
 
     `only`: names of the targets to take. With `dry_run` each notebook only plans. `in_pods`: the notebooks
-    run in pods of the cluster, which have an account and no kubeconfig. All values are validated as `pgnb run`
-    does. Raises ParameterError for the first target that is wrong; AccessDenied without the
-    right to list namespaces.
+    run in pods of the cluster, which have an account and no kubeconfig. All values are validated as by `pgnb
+    run`. Raises ParameterError for the first target that is wrong; AccessDenied without the right to list
+    namespaces.
     """
     targets = fleet.targets + _discovered(fleet, cluster)
     assert_distinct(targets)
