@@ -2,6 +2,7 @@
 
 import json
 
+import kubernetes_validate
 import pytest
 
 from pgnb.core.errors import ParameterError
@@ -92,6 +93,19 @@ def test_a_schedule_is_one_wave_that_never_runs_twice_at_once(fleet, plan):
         mounted
         == jobs.config_map(fleet(), plan(), {**made, "metadata": {**made["metadata"]}})["metadata"]["name"]
     )
+
+
+@pytest.mark.parametrize("version", ["oldest", "newest"])
+def test_what_is_made_is_valid_by_the_schemas_of_kubernetes(fleet, plan, version):
+    """From 1.29 on, in which an index has a back-off limit of its own."""
+    known = [one for one in kubernetes_validate.versions() if int(one.split(".")[1]) >= 29]
+    chosen = known[0] if version == "oldest" else known[-1]
+    declared = fleet(records_secret="s3", pod={"tolerations": [{"operator": "Exists"}]})
+    made = jobs.job(declared, plan(), 1)
+    owner = {**made, "metadata": {**made["metadata"], "uid": "u1"}}
+    scheduled = jobs.cron_job(fleet(schedule="0 2 * * *"), plan())
+    for one in (made, scheduled, jobs.config_map(declared, plan(), owner)):
+        kubernetes_validate.validate(one, chosen, strict=True)
 
 
 def test_no_secret_is_in_what_is_made(fleet, plan):
