@@ -17,7 +17,7 @@ from pgnb_rehearsal.waiting import until
 from tests.containerfile import ROOT
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
-OVERLAYS = tuple(f"overlays/{name}" for name in ("fleet", "fleet-isolated", "nightly", "target")) + ("base",)
+OVERLAYS = (*tuple(f"overlays/{name}" for name in ("fleet", "fleet-isolated", "nightly", "target")), "base")
 NOT_SERVED = {"NetworkPolicy", "CronJob"}
 """Kinds that a rehearsal cluster may lack; their schema is all that is held against them here."""
 RBAC = tuple(yaml.safe_load_all((ROOT / "pgnb/manifests/rbac.yaml").read_text("utf-8")))
