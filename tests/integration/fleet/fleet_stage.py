@@ -44,7 +44,7 @@ _PATIENCE = 300.0
 def store_image(directory: Path) -> Path:
     """The image of the store: this environment's moto, and what it requires, on this Python."""
     site = directory / "rootfs/opt/site-packages"
-    for name in _required("moto", "server,s3"):
+    for name in _required("moto", "s3") | _required("flask") | _required("flask-cors"):
         for file in distribution(name).files or ():
             path = Path(os.path.normpath(str(distribution(name).locate_file(file))))
             if path.is_file() and path.is_relative_to(_site()):
