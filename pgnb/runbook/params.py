@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,16 @@ def declared(notebook: Path) -> tuple[Parameter, ...]:
 
     Raises ParameterError when the file is no notebook, or the cell is missing or not plain assignments.
     """
+    try:
+        changed = notebook.stat().st_mtime_ns
+    except OSError:
+        changed = 0
+    return _declared(notebook, changed)
+
+
+@lru_cache(maxsize=64)
+def _declared(notebook: Path, _changed: int) -> tuple[Parameter, ...]:
+    """A fleet asks for the same notebooks once a target."""
     source = _parameters_cell(notebook)
     try:
         return parse(source)

@@ -9,10 +9,10 @@ from tests.unit.fleet_rollout.conftest import Namespaces
 
 
 def test_each_target_gets_the_common_values_its_own_and_its_namespace(fleet):
-    targets = (Target("a", "ns-a"), Target("b", "ns-b", {"database": "bank"}))
+    targets = (Target("a", "ns-a"), Target("b", "ns-b", {"standby_selector": "app=b"}))
     plan = resolve(fleet(targets=targets, parameters={"user": "admin"}), Namespaces())
     assert plan.values(0, "00") == {"user": "admin", "namespace": "ns-a", "kubeconfig": "", "context": ""}
-    assert plan.values(1, "08")["database"] == "bank"
+    assert plan.values(1, "08")["standby_selector"] == "app=b"
     assert plan.common["00"] == {"user": "admin", "kubeconfig": "", "context": ""}
 
 

@@ -20,7 +20,9 @@ from pgnb.runbook.records import Archive
 from tests.unit.fleet_rollout.conftest import Namespaces
 from tests.unit.runbook.conftest import START
 
-PARAMETERS = 'namespace: str = ""  # namespace\ndry_run: str = "auto"  # mode\n'
+PARAMETERS = "".join(
+    f'{name}: str = ""  # {name}\n' for name in ("kubeconfig", "context", "namespace", "dry_run")
+)
 PASSES = ("finish(run)",)
 FAILS = ("1/0",)
 CHANGES = ("with journal.act('db', 'do it'):\n    pass", "finish(run)")
