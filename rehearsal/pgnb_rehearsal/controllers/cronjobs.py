@@ -152,13 +152,12 @@ class CronJobController(Controller):
         status = cron_job["status"]
         if cron_job["spec"]["concurrencyPolicy"] == "Replace":
             for reference in list(status.get("active") or ()):
-                job = self.store.get("jobs", reference["namespace"], reference["name"])
-                self._delete(cron_job, status, job)
+                running = self.store.get("jobs", reference["namespace"], reference["name"])
+                self._delete(cron_job, status, running)
         job = self._create(cron_job, _job(cron_job, time))
-        if job is None:
-            return
-        status["active"] = [*(status.get("active") or ()), _reference(job)]
-        status["lastScheduleTime"] = timestamp(time)
+        if job is not None:
+            status["active"] = [*(status.get("active") or ()), _reference(job)]
+            status["lastScheduleTime"] = timestamp(time)
 
     def _create(self, cron_job: Object, desired: Object) -> Object | None:
         """The new Job, or one of ours that has its name; None when that is somebody else's or known."""

@@ -35,7 +35,7 @@ class BackOff(NamedTuple):
         """Seconds left of the pause."""
         if not self.failures:
             return 0.0
-        pause = min(FIRST_PAUSE * 2 ** min(self.failures - 1, _MOST_DOUBLINGS), LONGEST_PAUSE)
+        pause: float = min(FIRST_PAUSE * 2 ** min(self.failures - 1, _MOST_DOUBLINGS), LONGEST_PAUSE)
         return max(0.0, self.latest + pause - time.time())
 
 
