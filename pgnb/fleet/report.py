@@ -84,7 +84,7 @@ class Row:
 
     @property
     def lag_is_old(self) -> datetime | None:
-        """When the lag was measured, if the newest run is over an hour younger and did not measure it."""
+        """When the lag was measured, if that is more than an hour before the newest run."""
         entry, newest = self._having("lag"), self.newest
         old = entry is not None and newest is not None and newest.at - entry.at > _HOUR
         return entry.at if entry is not None and old else None
