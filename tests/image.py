@@ -41,7 +41,7 @@ def assemble(directory: Path) -> Path:
         target.parent.mkdir(parents=True)
         shutil.move(stage / sources[0].lstrip("/"), target)
         _settle(target, str(stage))
-    _python(rootfs)
+    base_python(rootfs)
     config = containerfile.configuration(last)
     (rootfs / config["WorkingDir"].lstrip("/")).mkdir(parents=True)
     (directory / "config.json").write_text(json.dumps({"os": "linux", "config": config}))
@@ -131,7 +131,7 @@ def _settle(environment: Path, stage: str) -> None:
             program.write_bytes(text.replace(f"#!{stage}".encode(), b"#!", 1))
 
 
-def _python(rootfs: Path) -> None:
+def base_python(rootfs: Path) -> None:
     """The base image: this Python, which stays at its own place, unless every container has it there."""
     base, name = Path(sys.base_prefix), f"python{sys.version_info.major}.{sys.version_info.minor}"
     python = rootfs / "usr/local/bin/python3"

@@ -14,6 +14,8 @@ from pgnb.fleet.job import CONTAINER, FLEET, HALTED, NUMBER, PAUSED, PLAN, RELEA
 from pgnb.fleet.targets import Plan
 
 _INDEX = "batch.kubernetes.io/job-completion-index"
+_LONGEST = 300
+"""Characters of a pod's last words that a table shows."""
 _TONES: Mapping[str, Tone] = {"passed": "good", "failed": "bad", "waiting": "dim", "not started": "dim"}
 
 
@@ -162,7 +164,7 @@ class Rollout(Displayable):
 def _said(step: Step) -> tuple[str, str]:
     if step.attempt is None:
         return "", ""
-    verdicts = ", ".join(f"{number} {word}" for number, word in step.attempt.verdicts.items())
+    verdicts = ", ".join(f"{number} {word}".strip() for number, word in step.attempt.verdicts.items())
     return verdicts or step.attempt.reason, step.attempt.pod
 
 
@@ -268,7 +270,7 @@ def _verdicts(message: str) -> dict[str, str]:
     try:
         found = json.loads(message)
     except ValueError:
-        return {"": message.strip().splitlines()[-1]} if message.strip() else {}
+        return {"": " ".join(message.split())[:_LONGEST]} if message.strip() else {}
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 

@@ -72,13 +72,13 @@ def work(plan_file: Path, *, started: Path = Path(STARTED), told: Path = _TERMIN
         kept = RecordStore.at(plan.records).target(target.name)
         kept.adopt(archive.folder)
     except _EndedWhileWaiting:
-        click.echo("ended while it waited for its wave; nothing was done", err=True)
+        _tell(told, "ended while it waited for its wave; nothing was done")
         return WAITED
     except (ApiUnreachable, RecordError) as error:
-        click.echo(f"nothing was done, and it may be tried again\npgnb: {error}", err=True)
+        _tell(told, f"nothing was done, and it may be tried again: {error}")
         return RETRIED
     verdicts = _run_all(plan, index, archive, kept, signals)
-    _tell(told, verdicts)
+    _tell(told, json.dumps({number: str(verdict) for number, verdict in verdicts.items()}))
     if signals.ended:
         return EXIT_CODES[Verdict.INTERRUPTED] if verdicts else WAITED
     return _exit_status(list(verdicts.values()))
@@ -202,9 +202,10 @@ def _exit_status(verdicts: Sequence[Verdict]) -> int:
     return (own or codes or [0])[0]
 
 
-def _tell(told: Path, verdicts: dict[str, Verdict]) -> None:
-    """Write the verdicts where Kubernetes keeps a container's last words, for `pgnb fleet status`."""
+def _tell(told: Path, text: str) -> None:
+    """Print how it ended, and write it where Kubernetes keeps a container's last words, for `status`."""
+    click.echo(text, err=True)
     try:
-        told.write_text(json.dumps({number: str(verdict) for number, verdict in verdicts.items()}), "utf-8")
+        told.write_text(text, "utf-8")
     except OSError as error:
-        click.echo(f"the verdicts could not be written to {told}: {error.strerror}", err=True)
+        click.echo(f"this could not be written to {told}: {error.strerror}", err=True)

@@ -31,6 +31,7 @@ from pgnb_rehearsal.lifecycle import Rehearsal
 from pgnb_rehearsal.waiting import until
 from tests.conftest import postgres_objects
 from tests.containerfile import ROOT
+from tests.image import base_python
 from tests.versions import USUAL
 
 IMAGE, STORE_IMAGE = "registry.example/pgnb:0.1.0", "registry.example/s3:1"
@@ -49,9 +50,15 @@ def store_image(directory: Path) -> Path:
             path = Path(os.path.normpath(str(distribution(name).locate_file(file))))
             if path.is_file() and path.is_relative_to(_site()):
                 _link(path, site / path.relative_to(_site()))
+    base_python(directory / "rootfs")
     config = {
         "Entrypoint": ["/usr/local/bin/python3", "-m", "moto.server", "-H", "0.0.0.0", "-p", "5000"],
-        "Env": ["PYTHONPATH=/opt/site-packages", "PYTHONDONTWRITEBYTECODE=1", "HOME=/tmp"],
+        "Env": [
+            "PYTHONPATH=/opt/site-packages",
+            "PYTHONDONTWRITEBYTECODE=1",
+            "HOME=/tmp",
+            "S3_IGNORE_SUBDOMAIN_BUCKETNAME=true",
+        ],
         "User": "10001",
     }
     (directory / "config.json").write_text(json.dumps({"os": "linux", "config": config}))
