@@ -30,17 +30,29 @@ def _cron_job(b: Any, **spec: Any) -> None:
     b.store.create("cronjobs", {"metadata": {"name": "nightly", "namespace": NAMESPACE}, "spec": given})
 
 
-def _last_run(b: Any, when: str, **spec: Any) -> None:
-    """Its last Job was due at this time; then the schedule becomes what `spec` says, of which only the times
-    since then count."""
+def _ran(b: Any, when: str) -> None:
+    """Its last Job was due at this time."""
 
     def status(obj: Object) -> None:
         obj["status"]["lastScheduleTime"] = when
 
     b.store.modify("cronjobs", NAMESPACE, "nightly", status, subresource="status")
-    b.store.modify("cronjobs", NAMESPACE, "nightly", lambda obj: obj["spec"].update(spec))
-    # A change of the schedule makes up for nothing by itself; whatever else changes does.
+
+
+def _reschedule(b: Any, schedule: str) -> None:
+    b.store.modify("cronjobs", NAMESPACE, "nightly", lambda obj: obj["spec"].update(schedule=schedule))
+
+
+def _touch(b: Any) -> None:
+    """Something else about it changes."""
     b.store.modify("cronjobs", NAMESPACE, "nightly", lambda obj: obj["metadata"].update(labels={"x": "y"}))
+
+
+def _last_run(b: Any, when: str, *, schedule: str) -> None:
+    """Its last Job was due at this time; what this schedule has since then is due now."""
+    _ran(b, when)
+    _reschedule(b, schedule)
+    _touch(b)
 
 
 def _status(b: Any) -> Any:
@@ -132,6 +144,21 @@ def test_a_job_that_still_runs_meets_the_concurrency_policy(bench: Any, policy: 
             assert len(names) == count
             assert ("nightly-1" in names) is (policy != "Replace")
             assert {entry["name"] for entry in _status(b)["active"]} == names
+
+    asyncio.run(scenario())
+
+
+def test_a_new_schedule_makes_up_for_nothing_by_itself(bench: Any) -> None:
+    async def scenario() -> None:
+        async with bench() as b:
+            _cron_job(b)
+            _ran(b, _minutes_ago(400 * 24 * 60))
+            await b.settled()
+            _reschedule(b, "@yearly")
+            await b.settled()
+            assert _jobs(b) == []
+            _touch(b)
+            await b.until(lambda: _jobs(b))
 
     asyncio.run(scenario())
 

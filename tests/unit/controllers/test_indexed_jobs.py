@@ -12,7 +12,7 @@ from controller_bench import NAMESPACE, indexed
 from pgnb_rehearsal.api.objects import Object
 from pgnb_rehearsal.controllers import job_backoff
 from pgnb_rehearsal.controllers.job_backoff import BackOff, ended_at
-from pgnb_rehearsal.controllers.job_indexes import FAILURES, IGNORED_FAILURES, INDEX, missing
+from pgnb_rehearsal.controllers.job_indexes import FAILURES, IGNORED_FAILURES, INDEX, misplaced, missing
 from pgnb_rehearsal.controllers.job_view import TRACKING
 from pgnb_rehearsal.controllers.pods import is_active
 from pgnb_rehearsal.index_ranges import read_indexes, written_indexes
@@ -169,6 +169,25 @@ def test_an_index_that_failed_pauses_and_the_others_do_not(bench: Any, long_paus
     asyncio.run(scenario())
 
 
+def test_an_index_whose_pod_is_on_its_way_out_is_not_given_to_another(bench: Any, no_pause: None) -> None:
+    async def scenario() -> None:
+        async with bench() as b:
+            b.store.create("jobs", indexed(3, 2, podReplacementPolicy="Failed"))
+            await b.until(lambda: set(_active(b)) == {0, 1})
+            await b.settled()  # until then they have no node, and would be gone at once
+            leaving = _active(b)[0]
+            b.run(leaving)
+            b.store.delete("pods", NAMESPACE, leaving["metadata"]["name"])
+            _patch(b, parallelism=3)
+            await b.until(lambda: set(_active(b)) == {1, 2})
+            await b.settled()
+            assert set(_active(b)) == {1, 2}
+            b.end(leaving, "Failed", 137)
+            await b.until(lambda: set(_active(b)) == {0, 1, 2})
+
+    asyncio.run(scenario())
+
+
 def test_parallelism_can_change_while_it_runs(bench: Any) -> None:
     async def scenario() -> None:
         async with bench() as b:
@@ -271,6 +290,22 @@ def test_indexes_are_written() -> None:
 def test_the_missing_indexes_are_the_lowest() -> None:
     assert missing({0, 2}, 3, 10) == [1, 3, 4]
     assert missing({0, 2}, 3, 4) == [1, 3]
+
+
+def test_of_two_pods_with_one_index_the_one_that_is_further_stays() -> None:
+    def pod(name: str, index: str, phase: str) -> Object:
+        metadata = {"name": name, "annotations": {INDEX: index}, "creationTimestamp": "2026-01-01T00:00:00Z"}
+        return {"metadata": metadata, "spec": {"nodeName": "n"}, "status": {"phase": phase}}
+
+    pods = [
+        pod("twin", "0", "Pending"),
+        pod("first", "0", "Running"),
+        pod("last", "2", "Running"),
+        pod("beyond", "3", "Running"),
+        pod("none", "x", "Running"),
+    ]
+    found = misplaced({"spec": {"completions": 3}}, pods)
+    assert sorted(entry["metadata"]["name"] for entry in found) == ["beyond", "none", "twin"]
 
 
 def _ended(second: int) -> Object:

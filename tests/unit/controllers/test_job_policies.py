@@ -163,6 +163,7 @@ def test_a_pod_on_its_way_out_is_replaced_at_once_or_once_it_has_ended(bench: An
             pod = await _pod(b)
             b.run(pod)
             await b.until(lambda: _status(b).get("ready") == 1)
+            await b.settled()
             b.store.delete("pods", NAMESPACE, pod["metadata"]["name"])
             await b.settled()
             early = policy == "TerminatingOrFailed"

@@ -65,11 +65,11 @@ def test_suspending_ends_the_active_pods_and_counts_none_of_them(bench: Any) -> 
             b.end(first, "Succeeded")
             await b.until(lambda: _status(b).get("completedIndexes") == "1")
             await b.until(lambda: _status(b).get("active") == 3)
+            await b.settled()  # until then they have no node, and would be gone at once
             _patch(b, suspend=True)
             await b.until(lambda: _suspended(b) == STOPPED)
-            await b.settled()
+            await b.until(lambda: (_status(b)["ready"], _status(b)["terminating"]) == (0, 3))
             status = _status(b)
-            assert (status["ready"], status["terminating"]) == (0, 3)
             assert "active" not in status and "startTime" not in status
             for pod in b.pods():
                 if "deletionTimestamp" in pod["metadata"]:
@@ -90,6 +90,7 @@ def test_a_resumed_job_that_replaces_failed_pods_only_waits_for_the_old_ones(ben
         async with bench() as b:
             b.store.create("jobs", job(podReplacementPolicy="Failed"))
             (pod,) = await b.until(lambda: _active(b))
+            await b.settled()  # until then it has no node, and would be gone at once
             _patch(b, suspend=True)
             await b.until(lambda: _suspended(b) == STOPPED)
             _patch(b, suspend=False)
