@@ -168,15 +168,16 @@ def test_an_account_that_only_observes_changes_nothing(place: Place) -> None:
 @pytest.mark.long
 def test_a_pod_that_is_told_to_end_keeps_its_record_and_leaves_no_zombie(place: Place) -> None:
     """pgnb is PID 1: it hears SIGTERM, and kernels that ended are reaped."""
-    name = place.start("told", "run", "00", "10", *OBSERVE[:-3], "-p", "monitor_seconds", "600")
+    given = [*OBSERVE[:-3], "-p", "dry_run", "true", "-p", "rate_seconds", "600"]
+    name = place.start("told", "run", "00", "07", *given)
     log = [place.kubectl_path, "--kubeconfig", str(place.running.kubeconfig), "logs", "-n", FLEET, "-f", name]
 
-    def monitoring() -> bool:
-        found = [record["folder"] for record in place.left(name) if record["notebook"] == "10_monitoring"]
+    def measuring() -> bool:
+        found = [record["folder"] for record in place.left(name) if record["notebook"][:2] == "07"]
         journals = [folder / "journal.jsonl" for folder in found]
         return any(journal.exists() and journal.stat().st_size for journal in journals)
 
-    until(monitoring, _PATIENCE, what="10 at work", found=lambda: str(place.state(name)))
+    until(measuring, _PATIENCE, what="07 at work", found=lambda: str(place.state(name)))
     count = (
         "import pathlib; states = [p.read_text().rpartition(')')[2].split()[0] for p in"
         " pathlib.Path('/proc').glob('[0-9]*/stat')]; print(len(states), states.count('Z'))"
@@ -189,7 +190,7 @@ def test_a_pod_that_is_told_to_end_keeps_its_record_and_leaves_no_zombie(place: 
         assert any("passed" in line for line in followed.stdout)  # so it follows
         place.api.request("DELETE", f"/api/v1/namespaces/{FLEET}/pods/{name}")
         said = followed.stdout.read()
-    assert "interrupted 10_monitoring" in said
+    assert "interrupted 07_replication_slots" in said
     assert "head: 2 " in said
 
 
