@@ -2,8 +2,9 @@
 
 The build stage is carried out: what it copies is copied, and what it runs is run, with its paths below a
 directory. Two things stand for what only a network gives: the base image is this environment's Python, at its
-own place, and the packages of requirements.lock are this environment's, by the versions that the lock says.
-The last stage's RUN wants Debian's packages and root, and is left to .github/workflows/image.yaml.
+own place, and the packages that requirements.lock names are this environment's, which `make` installed by the
+developers' lock. The last stage's RUN wants Debian's packages and root, and is left to
+.github/workflows/image.yaml.
 """
 
 from __future__ import annotations
@@ -98,12 +99,13 @@ def _take_packages(lock: Path, environment: Path) -> None:
     """Link the files of the packages that a lock names and this platform has, but for their programs."""
     for requirement in requirements(lock):
         found = distribution(requirement.name)
-        assert found.version in requirement.specifier, f"{found.name} {found.version} is not {requirement}"
-        for file in found.files or ():
-            path = Path(os.path.normpath(str(found.locate_file(file))))
-            place = path.relative_to(sys.prefix)
-            if place.parts[0] != "bin" and path.is_file():
-                _link(path, environment / place)
+        files, beside = found.files, str(found.locate_file(""))
+        assert files, f"it is not known which files {found.name} has"
+        for file in files:
+            path = os.path.normpath(f"{beside}/{file}")
+            place = os.path.relpath(path, sys.prefix)
+            if not place.startswith(("bin/", "..")) and Path(path).is_file():
+                _link(path, f"{environment}/{place}")
 
 
 def requirements(lock: Path) -> Iterator[Requirement]:
@@ -116,9 +118,11 @@ def requirements(lock: Path) -> Iterator[Requirement]:
 
 
 def _link(source: str | Path, target: str | Path) -> None:
-    Path(target).parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
+    except FileNotFoundError:
+        Path(target).parent.mkdir(parents=True)
+        _link(source, target)
     except OSError:  # another file system, or a file of somebody else
         shutil.copy(source, target)
 

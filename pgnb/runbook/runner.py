@@ -97,7 +97,8 @@ def run(
     except Exception as failure:
         error, stopped_by = type(failure).__name__, _DEATHS.get(type(failure).__name__)
         write_private(folder / "error.txt", f"{error}: {failure}\n")
-    return _conclude(archive, record, error, stopped_by, page, approved)
+    with _undisturbed():
+        return _conclude(archive, record, error, stopped_by, page, approved)
 
 
 def _execute(
@@ -158,6 +159,26 @@ def _conclude(
     sealed = archive.seal(ended)
     pages.write_index(archive)
     return sealed
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait until the record is sealed (in the main thread only)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda one, _frame: came.append(one))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for one in came:
+        signal.raise_signal(one)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 from pgnb.core.errors import GateClosed
 from pgnb.core.journal import PATH_VARIABLE
 from pgnb.core.wait import wait_until
-from pgnb.runbook import runner
+from pgnb.runbook import pages, runner
 from pgnb.runbook.records import Archive
 from pgnb.runbook.verdict import EXIT_CODES, Verdict, judge, read
 from tests.unit.runbook.conftest import START
@@ -134,6 +134,24 @@ def test_a_run_ended_from_outside_leaves_a_record(make_notebook, archive, tmp_pa
     assert archive.verify() == []
     executed = nbformat.read(archive.path(archive.all()[0]) / "notebook.ipynb", as_version=4)
     assert ["until then\n"] in [[o.text for o in c.get("outputs", ()) if "text" in o] for c in executed.cells]
+
+
+def test_a_signal_after_the_last_cell_waits_until_the_record_is_sealed(make_notebook, archive, monkeypatch):
+    """Whoever deletes a pod does so at any time, also while the page is written."""
+    put, heard = pages.put_summary, []
+
+    def interrupted(*given):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return put(*given)
+
+    monkeypatch.setattr(pages, "put_summary", interrupted)
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append(archive.all()[-1].verdict))
+    try:
+        runner.run(make_notebook(FINISH), {"rows": 2}, archive, progress=False)
+        assert heard == [Verdict.PASSED]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert archive.verify() == []
 
 
 def test_a_signal_in_the_midst_of_a_callback_ends_the_run_too(make_notebook, archive, monkeypatch):
