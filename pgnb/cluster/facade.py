@@ -177,7 +177,6 @@ class Cluster:
         self,
         pod: Pod,
         *,
-        container: str = "",
         tail: int | None = None,
         since: timedelta | None = None,
         since_time: datetime | None = None,
@@ -189,7 +188,6 @@ class Cluster:
         return logs.read_log(
             self.api,
             pod,
-            container=container,
             tail=tail,
             since=since,
             since_time=since_time,

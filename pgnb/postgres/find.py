@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgnb.cluster import Cluster, Pod
+from pgnb.cluster.pods import POSTGRES_PORT
 from pgnb.core.errors import PodError
 from pgnb.core.plan import Change
 from pgnb.postgres.facts import assert_expected
@@ -20,7 +21,6 @@ def find_server(
     user: str = "postgres",
     password: str = "",
     database: str = "postgres",
-    port: int = 5432,
     expect: str | int | None = None,
     made_by: Change | str = "",
 ) -> Server:
@@ -44,7 +44,7 @@ def find_server(
         lambda: cluster.resolve_password(password, pod, user).reveal() or None,
         read_only=cluster.journal.dry_run,
     )
-    route = ThroughPod(cluster, selector, container, port, pod)
+    route = ThroughPod(cluster, selector, container, POSTGRES_PORT, pod)
     server = Server(route, login, cluster.journal, database=database)
     assert_expected(server.name, server.facts, expect)
     _keep_for_the_record(server)
