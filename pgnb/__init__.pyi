@@ -8,6 +8,7 @@ from pgnb.diagnosis.physical import collect_evidence as collect_evidence
 from pgnb.diagnosis.physical import diagnose as diagnose
 from pgnb.logical.add_database import new_database_specs as new_database_specs
 from pgnb.logical.add_database import plan_new_database as plan_new_database
+from pgnb.logical.add_table import TableSpec as TableSpec
 from pgnb.logical.add_table import plan_add_table as plan_add_table
 from pgnb.logical.arrival import wait_applied as wait_applied
 from pgnb.logical.capacity import restart_checks as restart_checks
@@ -36,6 +37,7 @@ from pgnb.logical.preflight import logical_preflight as logical_preflight
 from pgnb.logical.preflight import pair_checks as pair_checks
 from pgnb.logical.preflight import publisher_preflight as publisher_preflight
 from pgnb.logical.publications import plan_publications as plan_publications
+from pgnb.logical.remedies import RemedyChoice as RemedyChoice
 from pgnb.logical.remedies import pending_workers as pending_workers
 from pgnb.logical.remedies import plan_remedy as plan_remedy
 from pgnb.logical.roles import plan_reader as plan_reader
@@ -63,6 +65,7 @@ from pgnb.observe.runs import compare_runs as compare_runs
 from pgnb.observe.sampler import LagSampler as LagSampler
 from pgnb.observe.scratch import Scratch as Scratch
 from pgnb.observe.topology import topology as topology
+from pgnb.online.plan import ConfigMaps as ConfigMaps
 from pgnb.online.plan import plan_online as plan_online
 from pgnb.physical import BackupOptions as BackupOptions
 from pgnb.physical import check_source as check_source
