@@ -92,6 +92,7 @@ _HOMES = {
     "pgnb.core.plan": ("gate",),
     "pgnb.physical": (
         "BackupOptions",
+        "StandbySpec",
         "layout_checks",
         "plan_base_backup",
         "plan_drop_slot",

@@ -68,6 +68,7 @@ from pgnb.observe.topology import topology as topology
 from pgnb.online.plan import ConfigMaps as ConfigMaps
 from pgnb.online.plan import plan_online as plan_online
 from pgnb.physical import BackupOptions as BackupOptions
+from pgnb.physical import StandbySpec as StandbySpec
 from pgnb.physical import check_source as check_source
 from pgnb.physical import desired_slot_checks as desired_slot_checks
 from pgnb.physical import layout_checks as layout_checks

@@ -11,6 +11,7 @@ from pgnb.physical.sizing import standby_settings
 from pgnb.physical.slot_checks import desired_slot_checks, slot_checks
 from pgnb.physical.slots import Slot, Slots, plan_drop_slot, plan_slot, plan_slots, slots
 from pgnb.physical.standby import plan_standby_config, plan_standby_workload, standby_pod_checks
+from pgnb.physical.standby_spec import StandbySpec
 from pgnb.physical.status import (
     Receiver,
     ReplicationStatus,
@@ -30,6 +31,7 @@ __all__ = [
     "Slot",
     "Slots",
     "Source",
+    "StandbySpec",
     "StandbyStatus",
     "check_source",
     "desired_slot_checks",

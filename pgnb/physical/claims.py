@@ -11,6 +11,7 @@ from pgnb.cluster.server_spec import MANAGED_BY
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import ParameterError
 from pgnb.physical.outside import Outside, mapped, obstacle, outside_of
+from pgnb.physical.standby_spec import StandbySpec
 from pgnb.physical.status import senders
 from pgnb.physical.target import (
     Target,
@@ -201,14 +202,13 @@ def _target(primary: Server, name: str, live: Workload | None, tablespaces: Mapp
     )
 
 
-def assert_placed(
-    primary: Server, workload: Workload, container: str, tablespaces: Mapping[str, str]
-) -> None:
+def assert_placed(primary: Server, workload: Workload, spec: StandbySpec) -> None:
     """Raise ParameterError unless each tablespace has a place in the workload, existing or planned."""
-    if not data_directory_named(template_pod(workload, container)):
+    if not data_directory_named(template_pod(workload, spec.container)):
         return  # Its data directory is found when its volume is inspected.
     outside = outside_of(primary)
-    target, paths = target_of(primary.cluster, workload, container=container), mapped(outside, tablespaces)
+    target = target_of(primary.cluster, workload, container=spec.container)
+    paths = mapped(outside, spec.tablespaces)
     failed: Sequence[Check] = [
         check for one in outside if (check := _check(one, paths.get(one.path, one.path), target)).stops
     ]

@@ -13,6 +13,7 @@ from pgnb.core.plan import Change, gate
 from pgnb.core.wait import wait_until
 from pgnb.diagnosis.physical import Diagnosis, Evidence, Finding, collect_evidence, diagnose
 from pgnb.physical import (
+    StandbySpec,
     plan_base_backup,
     plan_slot,
     plan_standby_config,
@@ -27,6 +28,7 @@ from pgnb.postgres.progress import marker, wait_replayed
 from pgnb.postgres.roles import plan_role
 
 ROLE, SECRET, SLOT, NAME = "replicator", "replication", "replica_slot", "standby"
+SPEC = StandbySpec(NAME, SLOT, NAME, config_map=f"{NAME}-config")
 PASSWORD = "secret:primary/password"
 STREAMING = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
 
@@ -117,11 +119,8 @@ class DiagnosisPair:
         self.standby.close()
         backup = plan_base_backup(
             self.primary,
-            NAME,
+            SPEC,
             replication_source(self.primary, role=ROLE, secret=SECRET),
-            slot=SLOT,
-            application_name=NAME,
-            config_map=f"{NAME}-config",
             wipe_standby_data=wipe,
         )
         carry_out(backup, wipe_standby_data=wipe)
@@ -208,10 +207,8 @@ def make_standby(primary: Server) -> None:
     source = replication_source(primary, role=ROLE, secret=SECRET)
     carry_out(plan_slot(primary, SLOT))
     carry_out(plan_standby_config(primary, f"{NAME}-config"))
-    carry_out(plan_standby_workload(primary, NAME, source, config_map=f"{NAME}-config"))
-    carry_out(
-        plan_base_backup(primary, NAME, source, slot=SLOT, application_name=NAME, config_map=f"{NAME}-config")
-    )
+    carry_out(plan_standby_workload(primary, SPEC, source))
+    carry_out(plan_base_backup(primary, SPEC, source))
 
 
 def caught_up(pair: DiagnosisPair) -> None:

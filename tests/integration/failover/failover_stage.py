@@ -12,6 +12,7 @@ from pgnb.core.wait import wait_until
 from pgnb.observe.scratch import Scratch
 from pgnb.observe.writer import Writer, start_writer
 from pgnb.physical import (
+    StandbySpec,
     plan_base_backup,
     plan_slot,
     plan_standby_config,
@@ -52,10 +53,9 @@ class Family:
         source, slot, config = self.source(), name.replace("-", "_"), f"{name}-config"
         carry_out(plan_slot(self.primary, slot, consumer=name))
         carry_out(plan_standby_config(self.primary, config))
-        carry_out(plan_standby_workload(self.primary, name, source, config_map=config))
-        carry_out(
-            plan_base_backup(self.primary, name, source, slot=slot, application_name=name, config_map=config)
-        )
+        spec = StandbySpec(name, slot, name, config_map=config)
+        carry_out(plan_standby_workload(self.primary, spec, source))
+        carry_out(plan_base_backup(self.primary, spec, source))
         return self.server(name)
 
     def roles(self, path: str, *, old: str = PRIMARY, selector: str = STANDBYS, **more: Any) -> RoleChange:

@@ -9,6 +9,7 @@ from pgnb.core.checks import gate, verify
 from pgnb.core.errors import DeadlineExceeded, GateClosed, ParameterError, QueryFailed
 from pgnb.core.wait import wait_until
 from pgnb.observe.writer import Writer
+from pgnb.physical import StandbySpec
 from pgnb.physical.failover import (
     RoleChange,
     ended,
@@ -100,9 +101,8 @@ def test_an_old_primary_that_is_scaled_back_is_read_only_and_can_return(family: 
     back = family.roles("rejoin")
     change = plan_rejoin(
         back,
+        StandbySpec(PRIMARY, "replica_a", "postgres-primary"),
         back.source(ROLE, SECRET),
-        slot="replica_a",
-        application_name="postgres-primary",
         discard_diverged="postgres-primary",
         wipe_standby_data="postgres-primary",
     )

@@ -12,6 +12,7 @@ from pgnb.core.errors import Conflict, GateClosed, ParameterError, PodError
 from pgnb.core.plan import gate
 from pgnb.core.wait import wait_until
 from pgnb.diagnosis.physical import collect_evidence, diagnose
+from pgnb.physical import StandbySpec
 from pgnb.physical.failover import (
     estimate_loss,
     operation_checks,
@@ -93,7 +94,7 @@ def test_a_run_that_plans_changes_nothing_and_names_every_path(kept: Family):
             plan_switchover(role_change),
             plan_service(role_change),
             plan_followers(role_change, source),
-            plan_rejoin(role_change, source, slot="replica_a", application_name="postgres-primary"),
+            plan_rejoin(role_change, StandbySpec(PRIMARY, "replica_a", PRIMARY), source),
         ):
             assert not change.apply().changed
     assert not planning.cluster.journal.entries
