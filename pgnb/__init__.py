@@ -50,6 +50,8 @@ _HOMES = {
     "pgnb.practices.alerts": ("alert_rules",),
     "pgnb.practices.backups": ("find_backups",),
     "pgnb.logical.cutover": (
+        "CutoverTerms",
+        "ReverseReplication",
         "cutover_checks",
         "cutover_postchecks",
         "cutover_rights",
@@ -61,8 +63,9 @@ _HOMES = {
         "plot_cutover",
         "reverse_replication_settings",
     ),
-    "pgnb.diagnosis.physical": ("collect_evidence", "diagnose"),
+    "pgnb.diagnosis.physical": ("ExpectedReplication", "collect_evidence", "diagnose"),
     "pgnb.physical.failover": (
+        "RoleChangeTerms",
         "estimate_loss",
         "measure_failover",
         "operation_checks",
@@ -110,7 +113,7 @@ _HOMES = {
         "standby_pod_checks",
     ),
     "pgnb.runbook.given": ("check_parameters",),
-    "pgnb.postgres": ("find_server",),
+    "pgnb.postgres": ("ServerAccess", "find_server"),
     "pgnb.postgres.config.configmap": ("plan_config_map",),
     "pgnb.postgres.config.configure": ("plan_settings",),
     "pgnb.postgres.config.hba": ("plan_hba",),

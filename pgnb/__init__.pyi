@@ -4,6 +4,7 @@ from pgnb.core.checks import verify as verify
 from pgnb.core.evidence import finish as finish
 from pgnb.core.plan import gate as gate
 from pgnb.diagnosis.logical import diagnose_logical as diagnose_logical
+from pgnb.diagnosis.physical import ExpectedReplication as ExpectedReplication
 from pgnb.diagnosis.physical import collect_evidence as collect_evidence
 from pgnb.diagnosis.physical import diagnose as diagnose
 from pgnb.logical.add_database import new_database_specs as new_database_specs
@@ -14,6 +15,8 @@ from pgnb.logical.arrival import wait_applied as wait_applied
 from pgnb.logical.capacity import restart_checks as restart_checks
 from pgnb.logical.capacity import worker_settings as worker_settings
 from pgnb.logical.conflicts import read_worker_errors as read_worker_errors
+from pgnb.logical.cutover import CutoverTerms as CutoverTerms
+from pgnb.logical.cutover import ReverseReplication as ReverseReplication
 from pgnb.logical.cutover import cutover_checks as cutover_checks
 from pgnb.logical.cutover import cutover_postchecks as cutover_postchecks
 from pgnb.logical.cutover import cutover_rights as cutover_rights
@@ -84,6 +87,7 @@ from pgnb.physical import slot_checks as slot_checks
 from pgnb.physical import slots as slots
 from pgnb.physical import standby_checks as standby_checks
 from pgnb.physical import standby_pod_checks as standby_pod_checks
+from pgnb.physical.failover import RoleChangeTerms as RoleChangeTerms
 from pgnb.physical.failover import estimate_loss as estimate_loss
 from pgnb.physical.failover import failover_checks as failover_checks
 from pgnb.physical.failover import measure_failover as measure_failover
@@ -98,6 +102,7 @@ from pgnb.physical.failover import plan_switchover as plan_switchover
 from pgnb.physical.failover import plot_failover as plot_failover
 from pgnb.physical.failover import role_change as role_change
 from pgnb.physical.failover import role_change_checks as role_change_checks
+from pgnb.postgres import ServerAccess as ServerAccess
 from pgnb.postgres import find_server as find_server
 from pgnb.postgres.config.configmap import plan_config_map as plan_config_map
 from pgnb.postgres.config.configure import plan_settings as plan_settings

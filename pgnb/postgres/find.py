@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pgnb.cluster import Cluster, Pod
 from pgnb.cluster.pods import POSTGRES_PORT
 from pgnb.core.errors import PodError
@@ -11,6 +13,21 @@ from pgnb.postgres.incharge import assert_nobody_in_charge
 from pgnb.postgres.route import Absent, ThroughPod
 from pgnb.postgres.server import Server
 from pgnb.postgres.session import Login
+
+
+@dataclass(frozen=True)
+class ServerAccess:
+    """How a run signs in to a server, where it runs in its pod, and which one it must be.
+
+    `password` says where the password is stored ("secret:NAME/KEY", …). `container` runs PostgreSQL ("" finds
+    it), with its data in `data_directory` ("" takes PGDATA). `expect` is a system identifier; "" takes any.
+    """
+
+    user: str = "postgres"
+    password: str = ""
+    container: str = ""
+    data_directory: str = ""
+    expect: str = ""
 
 
 def find_server(

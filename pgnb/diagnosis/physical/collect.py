@@ -18,7 +18,7 @@ from pgnb.diagnosis.physical.observation import (
     Condition,
     ConnectivityTest,
     Evidence,
-    Expected,
+    ExpectedReplication,
     Part,
     RoleObservation,
     ServerObservation,
@@ -27,7 +27,7 @@ from pgnb.physical import slots
 from pgnb.physical.connectivity import ProbeResult, read_results
 from pgnb.physical.sizing import standby_limits
 from pgnb.physical.status import receiver, senders
-from pgnb.postgres import Client, Server, find_server
+from pgnb.postgres import Client, Server, ServerAccess, find_server
 from pgnb.postgres.config.edits import file_errors
 from pgnb.postgres.config.hba import errors_of, read_hba
 from pgnb.postgres.conninfo import conninfo
@@ -43,33 +43,22 @@ def collect_evidence(
     cluster: Cluster,
     primary_selector: str,
     standby_selector: str,
+    access: ServerAccess,
+    expected: ExpectedReplication,
     *,
-    container: str = "",
-    user: str = "postgres",
-    password: str = "",
-    slot: str = "",
-    application_name: str = "",
-    role: str = "",
-    secret: str = "",
-    min_free: float = 10.0,
     log_lines: int = 200,
-    expect: str = "",
 ) -> Evidence:
     """Read the primary, every standby, and the connections between them.
 
-    A failure to answer is evidence, too. `container` is the primary's; `password` names where the login's
-    password is stored. `slot` and `application_name` are what is expected of a single standby (empty: as it
-    is set). `role` and `secret`: the replication role and its Secret. `min_free`: percent of each data volume
-    that should be free; `log_lines`: lines of each log that are read; `expect`: the system identifier that a
-    primary which answers must have. Raises AccessDenied and ApiUnreachable if the cluster cannot be read, and
-    WrongServer.
+    A failure to answer is evidence, too. `access` is the primary's; the standbys take the same login.
+    `log_lines`: lines of each log that are read. Raises AccessDenied and ApiUnreachable if the cluster cannot
+    be read, and WrongServer for a primary that answers and is not the expected one.
     """
-    expected = Expected(slot, application_name, role, secret, min_free)
-    collector = _Collector(cluster, user, password, log_lines)
-    primaries = collector.look("primary", primary_selector, container)
+    collector = _Collector(cluster, access, log_lines)
+    primaries = collector.look("primary", primary_selector, access.container)
     for one in primaries:
         if one.server is not None:
-            assert_expected(one.server.name, one.server.facts, expect)
+            assert_expected(one.server.name, one.server.facts, access.expect)
     standbys = collector.look("standby", standby_selector)
     selectors: tuple[tuple[Part, str, Sequence[ServerObservation]], ...] = (
         ("primary", primary_selector, primaries),
@@ -113,10 +102,9 @@ def _with_deciding_rule(primary: Server, standby: ServerObservation, role: str) 
 class _Collector:
     """Read pods and their servers with one login."""
 
-    def __init__(self, cluster: Cluster, user: str, password: str, log_lines: int) -> None:
+    def __init__(self, cluster: Cluster, access: ServerAccess, log_lines: int) -> None:
         self.cluster = cluster
-        self.user = user
-        self.password = password
+        self.access = access
         self.log_lines = log_lines
 
     def look(self, part: Part, selector: str, container: str = "") -> list[ServerObservation]:
@@ -130,9 +118,8 @@ class _Collector:
             return replace(observed, connect_error=pod.not_ready_reason)
         try:
             own = own_selector(self.cluster, pod, selector)
-            server = find_server(
-                self.cluster, own, container=container, user=self.user, password=self.password
-            )
+            user, password = self.access.user, self.access.password
+            server = find_server(self.cluster, own, container=container, user=user, password=password)
         except PgnbError as error:
             return replace(observed, connect_error=f"{error.message}: {error.found}".rstrip(": "))
         return read_server(replace(observed, server=server), server)

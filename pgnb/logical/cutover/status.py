@@ -100,7 +100,7 @@ def cutover_status(cut: Cutover) -> CutoverStatus:
 
 def unfinished(cut: Cutover, status: CutoverStatus) -> bool:
     """Return whether a step remains: before a cut-over, or after an interrupted one."""
-    lacks_reverse = bool(cut.reverse_service) and any(
+    lacks_reverse = bool(cut.reverse.service) and any(
         not state.reverse_subscription for state in status.items
     )
     return not status.leads or lacks_reverse or any(s.subscription or s.advances for s in status.items)
@@ -150,7 +150,7 @@ def advances_of(
     Without a publisher the sequences were set before the subscription was dropped: then only the rows count.
     """
     if cut.operation == "failover":
-        return advances_from_rows(cut.subscriber, spec, cut.margin if subscription else 0)
+        return advances_from_rows(cut.subscriber, spec, cut.terms.margin if subscription else 0)
     there = databases_of(cut.publisher)
     return advances_from_publisher(cut.publisher, cut.subscriber, spec) if spec.database in there else ()
 

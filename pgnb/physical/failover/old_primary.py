@@ -19,7 +19,7 @@ from pgnb.core.errors import (
     PodError,
 )
 from pgnb.physical.target import Target, data_directory_named, find_target, find_workload, template_pod
-from pgnb.postgres import Server, find_server
+from pgnb.postgres import Server, ServerAccess, find_server
 from pgnb.postgres.incharge import assert_nobody_in_charge
 
 _OVERDUE = timedelta(seconds=10)
@@ -133,14 +133,7 @@ class OldPrimary:
 
 
 def old_primary(
-    cluster: Cluster,
-    name: str,
-    *,
-    container: str = "",
-    user: str = "postgres",
-    password: str = "",
-    data_directory: str = "",
-    likely_directory: str = "",
+    cluster: Cluster, name: str, access: ServerAccess, *, likely_directory: str = ""
 ) -> OldPrimary:
     """Find the workload of that name. Raises NotFound, and ParameterError for one that pgnb can't scale.
 
@@ -157,6 +150,7 @@ def old_primary(
             " this again. For a server of an operator, let the operator fail over.",
         )
     _assert_single(workload)
+    container, data_directory = access.container, access.data_directory
     pod = template_pod(workload, container)
     assert_nobody_in_charge(cluster, pod)
     asked = any(p.started_at and not p.deleting for p in cluster.pods(workload.selector, pod.container))
@@ -169,7 +163,9 @@ def old_primary(
         pod.container,
         target,
         limitation,
-        lambda: find_server(cluster, workload.selector, container=container, user=user, password=password),
+        lambda: find_server(
+            cluster, workload.selector, container=container, user=access.user, password=access.password
+        ),
     )
 
 

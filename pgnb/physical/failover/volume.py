@@ -80,7 +80,8 @@ def open_on(
     server's claims, since one may be broken, it is started with the data's claim alone. That is enough for
     the fence, but WAL on another claim can't be read then.
     """
-    spec = replace(helper_of(role_change, target), start_timeout=start_timeout or role_change.fencing_timeout)
+    timeout = start_timeout or role_change.terms.fencing_timeout
+    spec = replace(helper_of(role_change, target), start_timeout=timeout)
     alone = replace(spec, claims={target.mount.path: target.claim})
     with ExitStack() as stack:
         if len(spec.claims) > 1 and not role_change.data_only:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Thread
 from typing import Any
 
 from pgnb.cluster import Cluster, HelperPod
 from pgnb.core.plan import Change, gate
 from pgnb.core.wait import wait_until
-from pgnb.diagnosis.physical import Diagnosis, Evidence, Finding, collect_evidence, diagnose
+from pgnb.diagnosis.physical import (
+    Diagnosis,
+    Evidence,
+    ExpectedReplication,
+    Finding,
+    collect_evidence,
+    diagnose,
+)
 from pgnb.physical import (
     StandbySpec,
     plan_base_backup,
@@ -21,7 +28,7 @@ from pgnb.physical import (
     replication_source,
     slots,
 )
-from pgnb.postgres import HbaRule, Server, compose, identifier
+from pgnb.postgres import HbaRule, Server, ServerAccess, compose, identifier
 from pgnb.postgres.config.hba import plan_hba
 from pgnb.postgres.config.restart import plan_restart
 from pgnb.postgres.progress import marker, wait_replayed
@@ -49,10 +56,10 @@ class DiagnosisPair:
 
     def evidence(self, **options: Any) -> Evidence:
         """Collect its evidence, with what the notebook's parameters expect."""
-        expected = {"slot": SLOT, "application_name": NAME, "role": ROLE, "secret": SECRET, "min_free": 0.1}
         selector = options.pop("standby_selector", f"app={NAME}")
         primary = options.pop("primary_selector", "app=primary")
-        return collect_evidence(self.cluster, primary, selector, password=PASSWORD, **{**expected, **options})
+        expected = replace(ExpectedReplication(SLOT, NAME, ROLE, SECRET, min_free=0.1), **options)
+        return collect_evidence(self.cluster, primary, selector, ServerAccess(password=PASSWORD), expected)
 
     def look(self, **options: Any) -> Diagnosis:
         """Diagnose it now."""

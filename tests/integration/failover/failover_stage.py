@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pgnb.cluster import Cluster, connect
 from pgnb.core.plan import Change, gate
@@ -19,8 +18,8 @@ from pgnb.physical import (
     plan_standby_workload,
     replication_source,
 )
-from pgnb.physical.failover import RoleChange, role_change
-from pgnb.postgres import HbaRule, Server, find_server
+from pgnb.physical.failover import RoleChange, RoleChangeTerms, role_change
+from pgnb.postgres import HbaRule, Server, ServerAccess, find_server
 from pgnb.postgres.config.hba import plan_hba
 from pgnb.postgres.roles import plan_role
 from pgnb.postgres.source import Source
@@ -58,15 +57,26 @@ class Family:
         carry_out(plan_base_backup(self.primary, spec, source))
         return self.server(name)
 
-    def roles(self, path: str, *, old: str = PRIMARY, selector: str = STANDBYS, **more: Any) -> RoleChange:
+    def roles(
+        self,
+        path: str,
+        *,
+        old: str = PRIMARY,
+        selector: str = STANDBYS,
+        password: str = PASSWORD,
+        candidate: str = "",
+        allow_slot_loss: str = "",
+    ) -> RoleChange:
         """Return the change of roles for an operation."""
         return role_change(
             self.cluster,
             path,
-            primary=old,
+            old,
+            ServerAccess(password=password),
             standby_selector=selector,
             service=PRIMARY,
-            **{"password": PASSWORD} | more,
+            candidate=candidate,
+            terms=RoleChangeTerms(allow_slot_loss),
         )
 
     def planning(self) -> Family:
