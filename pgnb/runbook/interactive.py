@@ -52,7 +52,7 @@ class Recorder:
             return
         record, self._record = self._record, None
         from pgnb.runbook import pages
-        from pgnb.runbook.interactive_record import conclude
+        from pgnb.runbook.conclusion import conclude
 
         for opened in journals.opened():
             opened.elsewhere = self._open

@@ -17,7 +17,7 @@ from pgnb.core.private import write_private
 from pgnb.core.translation import VARIABLE as LANGUAGE
 from pgnb.runbook import pages
 from pgnb.runbook.approval import ApprovedPlan
-from pgnb.runbook.interactive_record import conclude
+from pgnb.runbook.conclusion import conclude
 from pgnb.runbook.kernels import Kernels
 from pgnb.runbook.records import Archive, Record
 from pgnb.runbook.verdict import Verdict
