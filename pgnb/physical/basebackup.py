@@ -27,7 +27,7 @@ from pgnb.physical.outside import Place, layout_of, on_other_claims
 from pgnb.physical.sizing import checked, standby_limits
 from pgnb.physical.slots import Slot, slots
 from pgnb.physical.standby_spec import StandbySpec
-from pgnb.physical.status import senders
+from pgnb.physical.streaming import streams_already
 from pgnb.physical.target import Run, Target, find_target, inspect
 from pgnb.postgres import Server
 from pgnb.postgres.config.configmap import read_config_map
@@ -202,18 +202,6 @@ def _inspected(
         primary.facts.bin_dir,
         lambda leads: [p.base for p in where(leads)],
     )
-
-
-def streams_already(
-    primary: Server, pod: Pod, state: DataDirectory, slot: Slot | None, application_name: str
-) -> bool:
-    """Whether this pod's server follows this primary already, with this slot and application_name."""
-    if state.system_identifier != primary.facts.system_identifier or not state.follows:
-        return False
-    named = [s for s in senders(primary) if s.application_name == application_name and s.streaming]
-    # A Service may hide the pod's address. Then the receiver in the pod counts.
-    ours = [s for s in named if s.address == pod.ip or state.receiving]
-    return slot is not None and any(s.pid == slot.active_pid for s in ours)
 
 
 def _nothing_but_leftovers(

@@ -19,7 +19,6 @@ from pgnb.physical.basebackup import (
     look_at,
     plan_base_backup,
     running_pod,
-    streams_already,
 )
 from pgnb.physical.bootstrap import Bootstrap
 from pgnb.physical.data_directory import DataDirectory
@@ -33,6 +32,7 @@ from pgnb.physical.rejoin_method import RejoinMethod, choose_method
 from pgnb.physical.sizing import standby_limits
 from pgnb.physical.slots import plan_slot, slots
 from pgnb.physical.standby_spec import StandbySpec
+from pgnb.physical.streaming import streams_already
 from pgnb.physical.target import Target, find_target, inspect
 from pgnb.physical.timelines import history_of
 from pgnb.postgres import Server

@@ -19,7 +19,7 @@ from pgnb.physical.login import logs_in
 from pgnb.physical.manifest import data_owner, standby_manifests, with_passfile
 from pgnb.physical.sizing import Value, standby_settings
 from pgnb.physical.standby_spec import StandbySpec
-from pgnb.physical.status import senders
+from pgnb.physical.streaming import workload_streams
 from pgnb.physical.target import find_target, find_workload, template_pod
 from pgnb.postgres import Server
 from pgnb.postgres.config.configmap import plan_config_map
@@ -83,7 +83,7 @@ def standby_pod_checks(primary: Server, spec: StandbySpec, source: Source, *, ma
     """
     name = spec.name
     live = find_workload(primary.cluster, name)
-    if live is not None and _streams(primary, live):
+    if live is not None and workload_streams(primary, live):
         none = Check.fact("pods", "none is created: the standby already streams from this primary")
         return Checks.of(_title(name), [none], primary.journal)
     if live is not None and not made_by_pgnb(live):
@@ -124,7 +124,7 @@ def _plan_adoption(primary: Server, live: Workload, source: Source, spec: Standb
     owner = _owner_there(primary, live, pod)
     there = logs_in(live, pod.container, source, owner)
     patch = {} if there else with_passfile(pod.spec, pod.container, source, owner)
-    if not patch or _streams(primary, live):
+    if not patch or workload_streams(primary, live):
         words = (
             "It can already log in at the source." if not patch else "It already streams from this primary."
         )
@@ -158,12 +158,6 @@ def _stop_step(cluster: Cluster, live: Workload) -> Step:
     """Return a step that stops it first, since a rolling update could run two servers on one volume."""
     what = f"scale from {live.replicas} to 0 and see every pod gone"
     return Step(live.label, what, lambda: cluster.scale_and_wait(live, 0), journalled=True)
-
-
-def _streams(primary: Server, live: Workload) -> bool:
-    pods = primary.cluster.pods(live.selector)
-    addresses = {pod.ip for pod in pods if pod.ready}
-    return any(s.streaming and s.address in addresses for s in senders(primary))
 
 
 def _assert_fits(primary: Server, live: Workload, image: str) -> None:
