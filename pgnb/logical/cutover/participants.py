@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast, get_args
 
 from pgnb.cluster import Cluster
 from pgnb.core.display import Displayable, Table, key_value_table
 from pgnb.core.errors import ConnectionFailed, ParameterError, PodError
-from pgnb.core.journal import Entry
 from pgnb.core.parallel import map_parallel
 from pgnb.core.tls import checked_tls
 from pgnb.logical.orphaned_slots import orphaned_slots
@@ -18,7 +16,7 @@ from pgnb.logical.row_counts import RowCounts
 from pgnb.logical.specs import DatabaseSpec, Specs, database_specs
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.targets import databases_of
-from pgnb.observe.phases import timed_phase
+from pgnb.observe.phases import PhaseTimer
 from pgnb.postgres import Login, Server, ServerAccess, find_server
 from pgnb.postgres.route import Absent
 
@@ -55,12 +53,24 @@ class CutoverTerms:
 _NO_REVERSE, _TERMS = ReverseReplication(), CutoverTerms()
 
 
-@dataclass(repr=False)
-class Cutover(Displayable):
-    """One cut-over. `why_absent`: what was found instead of a publisher that does not answer.
+@dataclass
+class CutoverProgress:
+    """What the steps of a cut-over have found so far; what is done is read from the servers every time.
 
-    `watched`: the scratch database of the measuring client, which is blocked and switched with the others.
-    `row_counts` and `phases` are only displayed: what is done is read from the servers every time.
+    `row_counts` by database are only displayed. `watched`: the scratch database of the measuring client,
+    which is blocked and switched with the others.
+    """
+
+    row_counts: dict[str, RowCounts] = field(default_factory=dict)
+    watched: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Cutover(Displayable):
+    """The participants of one cut-over, and its `progress`.
+
+    `why_absent`: what was found instead of a publisher that does not answer. `phase` times a phase, as a
+    context manager.
     """
 
     cluster: Cluster = field(repr=False)
@@ -69,12 +79,11 @@ class Cutover(Displayable):
     subscriber: Server
     specs: Specs
     service: str
+    phase: PhaseTimer
     why_absent: str = ""
     reverse: ReverseReplication = _NO_REVERSE
     terms: CutoverTerms = _TERMS
-    row_counts: dict[str, RowCounts] = field(default_factory=dict)
-    watched: str = ""
-    phases: list[Entry] = field(default_factory=list)
+    progress: CutoverProgress = field(default_factory=CutoverProgress)
 
     @property
     def candidate(self) -> Server:
@@ -84,13 +93,8 @@ class Cutover(Displayable):
     @property
     def blocked_databases(self) -> tuple[str, ...]:
         """The databases of the publisher whose clients are blocked and switched."""
-        return (*self.specs.databases, *([self.watched] if self.watched else []))
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Record how long a phase took, for the record and the plot."""
-        with timed_phase(self.cluster.journal, self.phases, self.candidate.name, name):
-            yield
+        watched = self.progress.watched
+        return (*self.specs.databases, *([watched] if watched else []))
 
     @property
     def table(self) -> Table:
@@ -147,6 +151,7 @@ def logical_cutover(
         subscriber,
         specs,
         service,
+        PhaseTimer(subscriber.journal, subscriber),
         why,
         replace(reverse, service=reverse.service if operation == "cutover" else "", tls=tls),
         terms,

@@ -129,7 +129,7 @@ def _state(
         cut.publisher, spec.database
     )
     advances = () if leads else advances_of(cut, spec, subscription)
-    counted = cut.row_counts.get(spec.database)
+    counted = cut.progress.row_counts.get(spec.database)
     return DatabaseState(
         spec,
         write_status,

@@ -87,7 +87,7 @@ class CutoverSteps:
             counted = map_parallel(
                 lambda spec: compare_row_counts(cut.publisher, cut.subscriber, spec), compared
             )
-        cut.row_counts |= {one.database: one for one in counted}
+        cut.progress.row_counts |= {one.database: one for one in counted}
         different = [f"{one.database}: {words}" for one in counted for words in one.different]
         if different:
             raise VerificationFailed(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pgnb.cluster import Cluster, Pod, Workload
+from pgnb.cluster.helper_spec import START
 from pgnb.core.display import Cell
 from pgnb.core.errors import (
     AccessDenied,
@@ -26,11 +27,12 @@ _OVERDUE = timedelta(seconds=10)
 """A pod that is so long overdue is held by a finalizer, or by a node that is gone."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class OldPrimary:
     """A Deployment or StatefulSet of one server. `target` is its volume, None if it can't be used.
 
     `find` finds the server that runs in it now; `fence_limitation` says why the volume can't be fenced.
+    `_found` keeps that server, with its sessions, while it answers.
     """
 
     cluster: Cluster = field(repr=False)
@@ -39,7 +41,7 @@ class OldPrimary:
     target: Target | None
     fence_limitation: str
     find: Callable[[], Server] = field(repr=False)
-    _found: Server | None = field(default=None, repr=False)
+    _found: list[Server] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -84,21 +86,21 @@ class OldPrimary:
         """Return the server with its facts read now, and ""; or None and why it does not answer."""
         try:
             self._drop_stale()
-            self._found = self._found or self.find()
-            self._found.refresh()
+            if not self._found:
+                self._found.append(self.find())
+            (found,) = self._found
+            found.refresh()
         except PgnbError as error:
-            self._found = None
+            self._found.clear()
             return None, " ".join(f"{error.message}: {error.found}".split())[:300]
-        return (self._found, "") if self._found.present else (None, "no pod")
+        return (found, "") if found.present else (None, "no pod")
 
     def _drop_stale(self) -> None:
         """Forget a server whose pod is no longer Ready, since a query to it would only wait."""
-        found = self._found
-        if found is not None and found.present:
+        if self._found and self._found[0].present:
             ready = {pod.uid for pod in self.pods() if pod.ready}
-            if found.pod.uid not in ready:
-                found.close()
-                self._found = None
+            if self._found[0].pod.uid not in ready:
+                self._found.pop().close()
 
     @property
     def answers(self) -> bool:
@@ -133,12 +135,17 @@ class OldPrimary:
 
 
 def old_primary(
-    cluster: Cluster, name: str, access: ServerAccess, *, likely_directory: str = ""
+    cluster: Cluster,
+    name: str,
+    access: ServerAccess,
+    *,
+    likely_directory: str = "",
+    start_timeout: float = START,
 ) -> OldPrimary:
     """Find the workload of that name. Raises NotFound, and ParameterError for one that pgnb can't scale.
 
     `likely_directory` is used if nothing names its data directory and no container can be asked, since its
-    image may be broken.
+    image may be broken. `start_timeout`: seconds for a helper pod on its volume to start.
     """
     workload = find_workload(cluster, name)
     if workload is None:
@@ -157,6 +164,7 @@ def old_primary(
     if not data_directory and not asked and not data_directory_named(pod):
         data_directory = likely_directory
     target, limitation = _target(cluster, name, container, data_directory)
+    target = replace(target, start_timeout=start_timeout) if target else None
     return OldPrimary(
         cluster,
         workload,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, cast, get_args
 
@@ -13,9 +12,8 @@ from pgnb.cluster.role_change_mark import RoleChangeMark, role_change_mark
 from pgnb.core.checks import Check
 from pgnb.core.display import Cell, Displayable, Table, key_value_table
 from pgnb.core.errors import ParameterError, WrongServer
-from pgnb.core.journal import Entry
 from pgnb.core.tls import checked_tls
-from pgnb.observe.phases import timed_phase
+from pgnb.observe.phases import PhaseTimer
 from pgnb.physical.failover.old_primary import OldPrimary, old_primary
 from pgnb.physical.failover.shutdown_state import ShutdownState
 from pgnb.postgres import Server, ServerAccess
@@ -42,18 +40,35 @@ class RoleChangeTerms:
     fencing_timeout: float = 60.0
 
 
-@dataclass(repr=False)
-class RoleChange(Displayable):
-    """One change of roles, and what its steps have found so far.
+@dataclass
+class RoleChangeProgress:
+    """What the steps of a change of roles have found and done so far.
 
-    `candidate` is the standby that becomes the primary (or already is), `others` the further standbys.
     `confirmed` maps pods that are confirmed to be gone to who confirmed it. `shutdown_state` was read from
     the old primary's volume; `fenced_on_disk`: standby.signal is there. `ended` maps the uid of a pod that is
     being deleted to how its server is known to have ended. `unreadable` says why the old volume can't be
     used; `data_only`: a helper pod starts only without the old server's further claims. `mark` is the
-    annotation on the old primary's workload; `phases` the timed phases. `writes_stopped_at`: when writes were
-    stopped, in a failover the candidate's newest commit. `lost_commits`: upper bound of the failover's loss,
-    None if unknown.
+    annotation on the old primary's workload. `writes_stopped_at`: when writes were stopped, in a failover the
+    candidate's newest commit. `lost_commits`: upper bound of the failover's loss, None if unknown.
+    """
+
+    mark: RoleChangeMark | None = None
+    confirmed: dict[str, str] = field(default_factory=dict)
+    shutdown_state: ShutdownState | None = None
+    fenced_on_disk: bool = False
+    ended: dict[str, str] = field(default_factory=dict)
+    unreadable: str = ""
+    data_only: bool = False
+    writes_stopped_at: datetime | None = None
+    lost_commits: int | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class RoleChange(Displayable):
+    """The participants of one change of roles, and its `progress`.
+
+    `candidate` is the standby that becomes the primary (or already is), `others` the further standbys.
+    `phase` times a phase, as a context manager.
     """
 
     cluster: Cluster = field(repr=False)
@@ -63,16 +78,8 @@ class RoleChange(Displayable):
     others: tuple[Server, ...]
     service: str
     terms: RoleChangeTerms
-    confirmed: dict[str, str] = field(default_factory=dict)
-    shutdown_state: ShutdownState | None = None
-    fenced_on_disk: bool = False
-    ended: dict[str, str] = field(default_factory=dict)
-    unreadable: str = ""
-    data_only: bool = False
-    mark: RoleChangeMark | None = None
-    phases: list[Entry] = field(default_factory=list)
-    writes_stopped_at: datetime | None = None
-    lost_commits: int | None = None
+    phase: PhaseTimer
+    progress: RoleChangeProgress
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -105,12 +112,6 @@ class RoleChange(Displayable):
         own = port_of(found, self.candidate) if self.candidate.present else None
         port = own or int(found["spec"]["ports"][0]["port"])
         return Source(self.service, port, role, secret, secret_key, checked_tls(tls or {}))
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Time a phase, for the record and the plot."""
-        with timed_phase(self.cluster.journal, self.phases, self.candidate.name, name):
-            yield
 
     @property
     def table(self) -> Table:
@@ -161,9 +162,7 @@ def role_change(
     standbys = find_standbys(cluster, standby_selector, user=access.user, password=access.password)
     chosen = _named(cluster, standbys, candidate) if candidate else _with_most_wal(standbys)
     likely = chosen.facts.data_directory if chosen.present else ""
-    old = old_primary(cluster, primary, access, likely_directory=likely)
-    if old.target is not None:
-        old.target = replace(old.target, start_timeout=terms.start_timeout)
+    old = old_primary(cluster, primary, access, likely_directory=likely, start_timeout=terms.start_timeout)
     found, _ = old.server() if access.expect else (None, "")
     for one in (*([found] if found else []), *(one for one in standbys if one.present)):
         assert_expected(one.name, one.facts, access.expect)
@@ -176,7 +175,8 @@ def role_change(
         others,
         service,
         terms,
-        mark=role_change_mark(old.workload.object),
+        PhaseTimer(cluster.journal, chosen),
+        RoleChangeProgress(role_change_mark(old.workload.object)),
     )
 
 

@@ -12,6 +12,7 @@ from pgnb.cluster import HelperPod, Pod, Workload, helpers
 from pgnb.core.errors import PodError
 from pgnb.physical.copies import work_name
 from pgnb.physical.failover import RoleChangeTerms, volume
+from pgnb.physical.failover.participants import RoleChangeProgress
 from pgnb.physical.target import Target
 
 DATA = "/var/lib/postgresql/data"
@@ -99,7 +100,7 @@ def test_the_fence_needs_no_claim_but_the_datas(monkeypatch: pytest.MonkeyPatch)
     role_change: Any = SimpleNamespace(
         cluster=SimpleNamespace(helper=helper),
         candidate=candidate,
-        data_only=False,
+        progress=RoleChangeProgress(),
         terms=RoleChangeTerms(fencing_timeout=420.0),
     )
     for _ in range(2):
