@@ -18,7 +18,6 @@ from pgnb.postgres.session import compose, identifier, join
 DEFAULT_KEY = "password"
 """The key under which a Secret of Kubernetes' type basic-auth keeps a password."""
 _PASSWORD_BYTES = 24
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ def _verifier_fits(server: Server, role: str, password: Secret | None) -> bool |
     try:
         verifier = server.scalar("role_verifier", {"role": role})
     except QueryFailed as failure:
-        if failure.sqlstate != _INSUFFICIENT_PRIVILEGE:
+        if not failure.lacks_right:
             raise
         return None
     return verifies(verifier or "", password.reveal())
