@@ -33,6 +33,7 @@ from pgnb.postgres.config.hba import errors_of, read_hba
 from pgnb.postgres.conninfo import conninfo
 from pgnb.postgres.disk import space_of
 from pgnb.postgres.facts import assert_expected
+from pgnb.postgres.logs import collected_log
 from pgnb.postgres.roles import look_at_role
 from pgnb.postgres.standbys import own_selector
 
@@ -173,7 +174,7 @@ def read_server(observed: ServerObservation, server: Server) -> ServerObservatio
         "broken_rules": attempt("pg_hba.conf", lambda: tuple(errors_of(server)), ()),
         "conninfo_sources": attempt("primary_conninfo in files", lambda: _conninfo_sources(server), ()),
         "disk": attempt("disk space", lambda: space_of(server, server.facts.data_directory), None),
-        "log": attempt("collected log", lambda: _collected(server, observed.log), observed.log),
+        "log": attempt("collected log", lambda: (*observed.log, *_collected(server)), observed.log),
     }
     return replace(observed, server=server, facts=server.facts, **answers, read_errors=tuple(read_errors))
 
@@ -203,11 +204,8 @@ def _conninfo_sources(server: Server) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _collected(server: Server, log: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
-    """Return the pod's log followed by the end of the logging collector's file, if the collector is on."""
-    rows = server.query("diagnosis/collected_log", {"bytes": _COLLECTED_BYTES})
-    lines = str(rows[0]["content"]).splitlines()[-_LINES:] if rows else []
-    return (*log, *(LogLine(line) for line in lines))
+def _collected(server: Server) -> list[LogLine]:
+    return collected_log(server, lines=_LINES, size=_COLLECTED_BYTES)
 
 
 def read_role(primary: ServerObservation, name: str, secret: str) -> RoleObservation | None:
