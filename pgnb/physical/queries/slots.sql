@@ -1,4 +1,5 @@
--- Every replication slot, the WAL that it keeps, and its consumer (14 and 15).
+-- Every replication slot, the WAL that it keeps, and its consumer. Columns of later versions are read by to_jsonb;
+-- where the server lacks them, they are NULL.
 WITH now AS (
     SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                 ELSE pg_catalog.pg_current_wal_lsn() END AS lsn
@@ -10,10 +11,14 @@ SELECT s.slot_name::text AS name, s.slot_type AS type, s.plugin::text AS plugin,
        s.wal_status, s.safe_wal_size,
        pg_catalog.age(s.xmin) AS xmin_age, pg_catalog.age(s.catalog_xmin) AS catalog_xmin_age,
        s.two_phase,
-       NULL::boolean AS conflicting, NULL::timestamptz AS inactive_since, NULL::text AS invalidation_reason,
-       NULL::boolean AS failover, NULL::boolean AS synced, NULL::text AS two_phase_at,
+       (j.slot ->> 'conflicting')::boolean AS conflicting,
+       (j.slot ->> 'inactive_since')::timestamptz AS inactive_since,
+       j.slot ->> 'invalidation_reason' AS invalidation_reason,
+       (j.slot ->> 'failover')::boolean AS failover, (j.slot ->> 'synced')::boolean AS synced,
+       j.slot ->> 'two_phase_at' AS two_phase_at,
        r.application_name AS consumer, host(r.client_addr) AS consumer_address, r.state AS consumer_state
   FROM pg_catalog.pg_replication_slots s
+ CROSS JOIN LATERAL (SELECT pg_catalog.to_jsonb(s) AS slot) AS j
  CROSS JOIN now
   LEFT JOIN pg_catalog.pg_stat_replication r ON r.pid = s.active_pid
  ORDER BY s.slot_name
