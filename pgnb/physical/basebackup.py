@@ -25,12 +25,13 @@ from pgnb.physical.install import Role
 from pgnb.physical.manifest import data_owner
 from pgnb.physical.outside import Place, layout_of, on_other_claims
 from pgnb.physical.sizing import checked, standby_limits
-from pgnb.physical.slots import Slot, slots
+from pgnb.physical.slots import slots
 from pgnb.physical.standby_spec import StandbySpec
 from pgnb.physical.streaming import streams_already
 from pgnb.physical.target import Run, Target, find_target, inspect
 from pgnb.postgres import Server
 from pgnb.postgres.config.configmap import read_config_map
+from pgnb.postgres.slots import Slot
 from pgnb.postgres.source import Source
 
 _NOTE = "The old data directory stays until the new standby streams. The primary continues to serve."

@@ -8,10 +8,11 @@ from functools import partial
 from pgnb.cluster import Pod, Workload
 from pgnb.core.wait import wait_until
 from pgnb.physical.data_directory import DataDirectory
-from pgnb.physical.slots import Slot, slots
+from pgnb.physical.slots import slots
 from pgnb.physical.status import senders
 from pgnb.physical.target import inspect, target_of
 from pgnb.postgres import Server
+from pgnb.postgres.slots import Slot
 
 STREAM = 60.0
 """Seconds within which a standby that accepts connections should stream."""

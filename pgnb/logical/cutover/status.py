@@ -14,12 +14,13 @@ from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.orphaned_slots import orphaned_slots
 from pgnb.logical.row_counts import RowCounts
 from pgnb.logical.sequences import SequenceAdvance, advances_from_publisher, advances_from_rows
-from pgnb.logical.slots import LogicalSlot, logical_slots
+from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.targets import databases_of
 from pgnb.logical.write_block import WriteStatus, write_status
 from pgnb.postgres.services import own_labels, read_service, selector_words
+from pgnb.postgres.slots import Slot
 
 COLUMNS = (
     "database",
@@ -45,7 +46,7 @@ class DatabaseState:
     spec: DatabaseSpec
     write_status: WriteStatus | None
     subscription: Subscription | None
-    slot: LogicalSlot | None
+    slot: Slot | None
     advances: tuple[SequenceAdvance, ...]
     orphaned_slot: bool
     reverse_subscription: bool
@@ -120,7 +121,7 @@ def _state(
     cut: Cutover,
     spec: DatabaseSpec,
     write_status: WriteStatus | None,
-    slot: LogicalSlot | None,
+    slot: Slot | None,
     orphaned: set[str],
     leads: bool,
 ) -> DatabaseState:
