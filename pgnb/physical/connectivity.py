@@ -96,7 +96,7 @@ def _needs_no_test(primary: Server, slot: str, application_name: str) -> str:
 
 
 def _role(primary: Server, source: Source) -> Iterator[Check]:
-    roles = primary.query("physical/role", {"role": source.role})
+    roles = primary.query("role", {"role": source.role})
     role = roles[0] if roles else {}
     may = bool(role.get("can_login") and role.get("can_replicate") and not role.get("expired"))
     yield Check(

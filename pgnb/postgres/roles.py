@@ -86,8 +86,8 @@ def look_at_role(server: Server, role: str, password: Secret | None) -> RolePlan
         return RolePlan(role, False, ("LOGIN", "REPLICATION"), False)
     row = rows[0]
     lacks = {
-        "LOGIN": not row["rolcanlogin"],
-        "REPLICATION": not (row["rolreplication"] or row["rolsuper"]),
+        "LOGIN": not row["can_login"],
+        "REPLICATION": not row["can_replicate"],
         "VALID UNTIL 'infinity'": row["expired"],
     }
     fits = _verifier_fits(server, role, password)
