@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 
 from pgnb.cluster import Cluster, LogLine, Pod
@@ -23,7 +22,7 @@ from pgnb.diagnosis.physical.observation import (
     RoleObservation,
     ServerObservation,
 )
-from pgnb.physical import slots
+from pgnb.physical import scripts, slots
 from pgnb.physical.connectivity import ProbeResult, read_results
 from pgnb.physical.sizing import standby_limits
 from pgnb.physical.status import receiver, senders
@@ -247,14 +246,14 @@ def try_connection(cluster: Cluster, standby: ServerObservation) -> Connectivity
         return None
     host, port = parts["host"], parts.get("port", "5432")
     password = parts.pop("password", "")
-    script = (files("pgnb.diagnosis.physical") / "probe.sh").read_text(encoding="utf-8")
-    argv = ["sh", "-c", script, "pgnb", host, port, standby.facts.bin_dir, conninfo(parts)]
+    arguments = (host, port, standby.facts.bin_dir, conninfo(parts))
+    argv = scripts.argv("proofs", "own_connection", args=arguments)
     proofs = _proofs(cluster, standby, argv, f"{password}\n")
     return ConnectivityTest(host, port, parts.get("user", ""), proofs)
 
 
 def _proofs(
-    cluster: Cluster, standby: ServerObservation, argv: list[str], given: str
+    cluster: Cluster, standby: ServerObservation, argv: Sequence[str], given: str
 ) -> Mapping[str, ProbeResult]:
     try:
         return read_results(cluster.exec(standby.pod, argv, stdin=given.encode(), timeout=_TIMEOUT).text)
