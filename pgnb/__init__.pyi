@@ -4,15 +4,19 @@ from pgnb.core.checks import verify as verify
 from pgnb.core.evidence import finish as finish
 from pgnb.core.plan import gate as gate
 from pgnb.diagnosis.logical import diagnose_logical as diagnose_logical
+from pgnb.diagnosis.physical import ExpectedReplication as ExpectedReplication
 from pgnb.diagnosis.physical import collect_evidence as collect_evidence
 from pgnb.diagnosis.physical import diagnose as diagnose
 from pgnb.logical.add_database import new_database_specs as new_database_specs
 from pgnb.logical.add_database import plan_new_database as plan_new_database
+from pgnb.logical.add_table import TableSpec as TableSpec
 from pgnb.logical.add_table import plan_add_table as plan_add_table
 from pgnb.logical.arrival import wait_applied as wait_applied
 from pgnb.logical.capacity import restart_checks as restart_checks
 from pgnb.logical.capacity import worker_settings as worker_settings
 from pgnb.logical.conflicts import read_worker_errors as read_worker_errors
+from pgnb.logical.cutover import CutoverTerms as CutoverTerms
+from pgnb.logical.cutover import ReverseReplication as ReverseReplication
 from pgnb.logical.cutover import cutover_checks as cutover_checks
 from pgnb.logical.cutover import cutover_postchecks as cutover_postchecks
 from pgnb.logical.cutover import cutover_rights as cutover_rights
@@ -36,6 +40,7 @@ from pgnb.logical.preflight import logical_preflight as logical_preflight
 from pgnb.logical.preflight import pair_checks as pair_checks
 from pgnb.logical.preflight import publisher_preflight as publisher_preflight
 from pgnb.logical.publications import plan_publications as plan_publications
+from pgnb.logical.remedies import RemedyChoice as RemedyChoice
 from pgnb.logical.remedies import pending_workers as pending_workers
 from pgnb.logical.remedies import plan_remedy as plan_remedy
 from pgnb.logical.roles import plan_reader as plan_reader
@@ -63,8 +68,10 @@ from pgnb.observe.runs import compare_runs as compare_runs
 from pgnb.observe.sampler import LagSampler as LagSampler
 from pgnb.observe.scratch import Scratch as Scratch
 from pgnb.observe.topology import topology as topology
+from pgnb.online.plan import ConfigMaps as ConfigMaps
 from pgnb.online.plan import plan_online as plan_online
 from pgnb.physical import BackupOptions as BackupOptions
+from pgnb.physical import StandbySpec as StandbySpec
 from pgnb.physical import check_source as check_source
 from pgnb.physical import desired_slot_checks as desired_slot_checks
 from pgnb.physical import layout_checks as layout_checks
@@ -80,6 +87,7 @@ from pgnb.physical import slot_checks as slot_checks
 from pgnb.physical import slots as slots
 from pgnb.physical import standby_checks as standby_checks
 from pgnb.physical import standby_pod_checks as standby_pod_checks
+from pgnb.physical.failover import RoleChangeTerms as RoleChangeTerms
 from pgnb.physical.failover import estimate_loss as estimate_loss
 from pgnb.physical.failover import failover_checks as failover_checks
 from pgnb.physical.failover import measure_failover as measure_failover
@@ -94,6 +102,7 @@ from pgnb.physical.failover import plan_switchover as plan_switchover
 from pgnb.physical.failover import plot_failover as plot_failover
 from pgnb.physical.failover import role_change as role_change
 from pgnb.physical.failover import role_change_checks as role_change_checks
+from pgnb.postgres import ServerAccess as ServerAccess
 from pgnb.postgres import find_server as find_server
 from pgnb.postgres.config.configmap import plan_config_map as plan_config_map
 from pgnb.postgres.config.configure import plan_settings as plan_settings

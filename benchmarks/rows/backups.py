@@ -16,6 +16,7 @@ from pgnb.physical.install import Role
 from pgnb.physical.manifest import data_owner
 from pgnb.physical.progress import BackupProgress
 from pgnb.physical.standby import plan_standby_workload
+from pgnb.physical.standby_spec import StandbySpec
 from pgnb.physical.target import find_target
 from pgnb.postgres.source import replication_source
 
@@ -67,21 +68,20 @@ def _prepared(place: Ground, megabytes: int) -> Bootstrap:
     with place.primary.new_session(statement_timeout=0) as session:
         session.execute("CHECKPOINT")
     source = replication_source(place.primary, role="replicator", secret=_SECRET, service="postgres-primary")
-    plan_standby_workload(place.primary, _STANDBY, source, config_map=_CONFIG_MAP).apply()
+    spec = StandbySpec(_STANDBY, "replica_slot", "async_replica", config_map=_CONFIG_MAP, copy_timeout=3600)
+    plan_standby_workload(place.primary, spec, source).apply()
     target = find_target(place.cluster, _STANDBY)
     assert target is not None  # it was made the line before
-    role = Role(source.connection("async_replica"), "replica_slot", {}, {})
+    role = Role(source.connection(spec.application_name), spec.slot, {}, {})
     return Bootstrap(
         place.primary,
         target,
+        spec,
         source,
         role,
-        "async_replica",
         data_owner(place.primary),
         interrupted=False,
         replacing=False,
-        timeout=3600,
-        start_timeout=300,
     )
 
 

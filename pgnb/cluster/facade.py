@@ -191,7 +191,6 @@ class Cluster:
         self,
         pod: Pod,
         *,
-        container: str = "",
         tail: int | None = None,
         since: timedelta | None = None,
         since_time: datetime | None = None,
@@ -203,7 +202,6 @@ class Cluster:
         return logs.read_log(
             self.api,
             pod,
-            container=container,
             tail=tail,
             since=since,
             since_time=since_time,

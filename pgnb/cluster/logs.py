@@ -12,6 +12,7 @@ from pgnb.core.errors import Rejected
 
 LIMIT = 4 * 1024 * 1024
 """Bytes that one call returns at most, by default."""
+_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -29,17 +30,15 @@ def read_log(
     api: Api,
     pod: Pod,
     *,
-    container: str = "",
     tail: int | None = None,
     since: timedelta | None = None,
     since_time: datetime | None = None,
     previous: bool = False,
     timestamps: bool = False,
     limit_bytes: int = LIMIT,
-    timeout: float = 30.0,
 ) -> list[LogLine]:
     """Return the last lines of a container's log. See `Cluster.logs`."""
-    query: dict[str, str | int | bool] = {"container": container or pod.container, "limitBytes": limit_bytes}
+    query: dict[str, str | int | bool] = {"container": pod.container, "limitBytes": limit_bytes}
     query |= {"previous": True} if previous else {}
     query |= {"timestamps": True} if timestamps else {}
     query |= {"tailLines": tail} if tail is not None else {}
@@ -47,7 +46,7 @@ def read_log(
     query |= {"sinceTime": since_time.strftime("%Y-%m-%dT%H:%M:%SZ")} if since_time else {}
     path = resource("pods").path(api.namespace, pod.name, "log")
     try:
-        data = api.read("GET", path, query=query, timeout=timeout)
+        data = api.read("GET", path, query=query, timeout=_TIMEOUT)
     except Rejected as error:
         if previous and "not found" in error.message:
             return []  # The container has not been restarted: there is no previous log.

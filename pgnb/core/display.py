@@ -72,6 +72,11 @@ def format_duration(seconds: float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def format_table(schema: str, name: str) -> str:
+    """Return a table's name for a reader; the schema public is left out."""
+    return name if schema == "public" else f"{schema}.{name}"
+
+
 @dataclass(frozen=True)
 class Cell:
     """A table's cell with a tone, which shows the meaning of the text by its colour."""

@@ -124,6 +124,11 @@ class QueryFailed(ServerError):
         super().__init__(message, found=found, remedy=remedy)
         self.sqlstate = sqlstate
 
+    @property
+    def lacks_right(self) -> bool:
+        """Whether the login lacks a right for it (insufficient_privilege)."""
+        return self.sqlstate == "42501"
+
 
 class WrongServer(ServerError):
     """A server, but not the expected one (system identifier, role, version)."""

@@ -37,6 +37,23 @@ _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
 
 
 @dataclass(frozen=True)
+class TableSpec:
+    """A table that is to be replicated, as `schema.table`.
+
+    `ddl`: the SQL that creates it, needed if the publisher does not have it yet; it runs in one transaction
+    on each server, as `owner` if one is named. `first_rows`: SQL that writes into a newly created table on
+    the publisher, so that rows can be seen to arrive. `via_root`: its changes are to be sent as those of the
+    partitioned table, which the publication must do already.
+    """
+
+    name: str
+    ddl: str = ""
+    owner: str = ""
+    first_rows: str = ""
+    via_root: bool = False
+
+
+@dataclass(frozen=True)
 class _NewTable:
     """One table and what exists of it on both servers."""
 
@@ -115,30 +132,21 @@ def plan_add_table(
     subscriber: Server,
     spec: DatabaseSpec,
     origin: Source,
-    table: str,
-    *,
-    ddl: str = "",
-    owner: str = "",
-    first_rows: str = "",
-    via_root: bool = False,
+    table: TableSpec,
 ) -> Change:
     """Plan to replicate a table: create it where it is missing, publish, refresh, copy.
 
-    `table` as `schema.table`. `ddl`: the SQL that creates it, needed if the publisher does not have it yet;
-    it runs in one transaction on each server, as `owner` if one is named. If the publisher has the table, the
-    subscriber's is created from its dump. `first_rows`: SQL that writes into a newly created table on the
-    publisher, so that rows can be seen to arrive. `via_root`: its changes are to be sent as those of the
-    partitioned table, which the publication must do already. Raises GateClosed without publication or
-    subscription, for a disabled subscription, and for tables that differ so that replication stops;
-    ParameterError for `ddl`.
+    If the publisher has the table, the subscriber's is created from its dump. Raises GateClosed without
+    publication or subscription, for a disabled subscription, and for tables that differ so that replication
+    stops; ParameterError for the table's SQL.
     """
-    work = _look(publisher, subscriber, spec, origin, qualified(table), ddl.strip(), owner)
+    work = _look(publisher, subscriber, spec, origin, table)
     _refuse(work)
-    _refuse_root(work, via_root)
+    _refuse_root(work, table.via_root)
     identity = plan_subscriber_identity(publisher, subscriber, [work.alone])
     steps = [*_table_steps(work), *identity.steps, *_publication_steps(work), *_refresh_steps(work)]
-    if work.ours is None and first_rows.strip():
-        steps.append(_rows_step(work, first_rows))
+    if work.ours is None and table.first_rows.strip():
+        steps.append(_rows_step(work, table.first_rows))
     return Change(
         f"add {work.summary} to {spec.database}",
         publisher.journal,
@@ -152,14 +160,9 @@ def plan_add_table(
 
 
 def _look(
-    publisher: Server,
-    subscriber: Server,
-    spec: DatabaseSpec,
-    origin: Source,
-    table: Named,
-    ddl: str,
-    owner: str,
+    publisher: Server, subscriber: Server, spec: DatabaseSpec, origin: Source, desired: TableSpec
 ) -> _NewTable:
+    table = qualified(desired.name)
     subscription = read_subscriptions(subscriber, spec.database).get(spec.subscription)
     publication = read_publications(publisher, spec.database).get(spec.publication)
     if subscription is None or publication is None:
@@ -176,8 +179,8 @@ def _look(
         subscriber,
         spec,
         table,
-        ddl,
-        owner,
+        desired.ddl.strip(),
+        desired.owner,
         origin,
         read_catalog(publisher, spec.database).tables.get(table),
         read_catalog(subscriber, spec.database).tables.get(table),

@@ -9,11 +9,12 @@ from time import monotonic
 from pgnb.core.display import Displayable, Table, format_bytes, format_duration
 from pgnb.core.errors import DeadlineExceeded
 from pgnb.core.wait import wait_until
-from pgnb.logical.slots import LogicalSlot, logical_slots
+from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.status import logical_status
 from pgnb.postgres import Server
 from pgnb.postgres.progress import lsn_bytes, lsn_diff, marker
+from pgnb.postgres.slots import Slot
 
 _LOOK_EVERY = 0.05
 
@@ -73,7 +74,7 @@ def wait_applied(
     return Confirmed(lsn, positions, monotonic() - started)
 
 
-def unconfirmed(slots: dict[str, LogicalSlot], specs: Sequence[DatabaseSpec], lsn: str) -> list[str]:
+def unconfirmed(slots: dict[str, Slot], specs: Sequence[DatabaseSpec], lsn: str) -> list[str]:
     """Return, as text, each database whose slot has not confirmed everything before `lsn`."""
     found = []
     for spec in specs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pgnb.core.display import format_table
 from pgnb.logical.table_identity import Named as Named
 from pgnb.logical.table_identity import TableIdentity, read_identities
 from pgnb.postgres import Server, Session
@@ -52,7 +53,7 @@ class TableShape:
     @property
     def summary(self) -> str:
         """The table's name; without its schema if that is public."""
-        return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
+        return format_table(self.schema, self.name)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from pgnb.core.display import Cell, Displayable, Table, Tone, format_bytes, format_duration
+from pgnb.core.display import Cell, Displayable, Table, Tone, format_bytes, format_duration, format_table
 from pgnb.core.errors import DeadlineExceeded
 from pgnb.core.parallel import map_parallel
 from pgnb.core.wait import Live, wait_until
@@ -54,7 +54,7 @@ class TableCopy:
     @property
     def summary(self) -> str:
         """The table's name; without its schema if that is public."""
-        return self.table if self.schema == "public" else f"{self.schema}.{self.table}"
+        return format_table(self.schema, self.table)
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pgnb.core.display import format_table
 from pgnb.core.errors import ParameterError
 
 _PART = r'"(?:[^"]|"")+"|[^".\s][^".]*'
@@ -42,7 +43,7 @@ class PublishedTable:
     @property
     def summary(self) -> str:
         """The table's name, without its schema if that is public, with columns and filter."""
-        table = self.name if self.schema == "public" else f"{self.schema}.{self.name}"
+        table = format_table(self.schema, self.name)
         columns = f" ({', '.join(self.columns)})" if self.columns else ""
         return f"{table}{columns}{f' WHERE {self.where}' if self.where else ''}"
 

@@ -40,7 +40,7 @@ def compare_row_counts(publisher: Server, subscriber: Server, spec: DatabaseSpec
     tables = publisher.query(
         "logical/published_to_count", {"publication": spec.publication}, database=spec.database
     )
-    here = [f"{row['quoted']} WHERE {row['where'] or 'true'}" for row in tables]
+    here = [row["counted"] for row in tables]
     names = [compose("{}", identifier(row["schema"], row["table"])).as_string(None) for row in tables]
     there = [row["source"] for row in subscriber.query(_SOURCES, {"names": names}, database=spec.database)]
     mine, other = _counts(publisher, spec, here), _counts(subscriber, spec, there)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pgnb.cluster.logs import LogLine
 from pgnb.postgres import Server
+from pgnb.postgres.logs import collected_log
 
 _LEVELS = "LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC"
 _PARTS = "DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LOCATION"
@@ -91,7 +92,4 @@ def server_log(server: Server, *, lines: int = 2000) -> Sequence[LogLine]:
     pg_current_logfile('stderr'). Reading the file needs pg_read_server_files or a superuser: QueryFailed.
     """
     pod_log = server.cluster.logs(server.pod, tail=lines, timestamps=True)
-    rows = server.query("logical/collected_log", {"bytes": _BYTES})
-    text = bytes(rows[0]["content"]).decode("utf-8", "replace") if rows else ""
-    collected = text.splitlines()[-lines:]
-    return [*pod_log, *(LogLine(line) for line in collected)]
+    return [*pod_log, *collected_log(server, lines=lines, size=_BYTES, form="stderr")]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from pgnb.core.checks import Check, Checks
 from pgnb.core.display import format_bytes, format_duration
 from pgnb.core.errors import DeadlineExceeded, GateClosed, QueryFailed
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.postgres import Rows, Server
+from pgnb.postgres.slots import Slot, read_slots
 
 _CREATE = {
     14: "SELECT pg_catalog.pg_create_logical_replication_slot(%s, 'pgoutput', false, %s)::text AS made",
@@ -20,56 +20,15 @@ _CANCELLED = "57014"
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
-class LogicalSlot:
-    """One logical slot with its walsender at one moment (`now_lsn`). Sizes are bytes, `replay_lag` seconds.
-
-    `lag_bytes`: WAL that the subscriber has not confirmed; `retained_bytes`: WAL retained for it;
-    `safe_wal_size`: what may be written before it is at risk (None: no limit, or lost). What the server's
-    version does not have is None: `two_phase`, `failover` and `invalidation_reason` (since 17). `total_txns`
-    were sent since the statistics were reset. Source: pg_replication_slots, pg_stat_replication,
-    pg_stat_replication_slots.
-    """
-
-    name: str
-    plugin: str
-    database: str
-    active: bool
-    active_pid: int | None
-    temporary: bool
-    wal_status: str | None
-    restart_lsn: str | None
-    confirmed_flush_lsn: str | None
-    now_lsn: str
-    retained_bytes: int | None
-    lag_bytes: int | None
-    safe_wal_size: int | None
-    two_phase: bool | None
-    failover: bool | None
-    invalidation_reason: str | None
-    sender_state: str | None
-    application_name: str | None
-    address: str | None
-    replay_lag: float | None
-    total_txns: int
-    spill_bytes: int
-    stream_bytes: int
-
-    @property
-    def lost(self) -> bool:
-        """Whether WAL that it needs was removed: its subscription needs a new slot and a new copy."""
-        return self.wal_status == "lost" or bool(self.invalidation_reason)
-
-    @property
-    def summary(self) -> str:
-        """State and retained WAL, in one line."""
-        state = f"active ({self.sender_state or 'starting'})" if self.active else "inactive"
-        return f"{state}, {self.wal_status}, {format_bytes(self.retained_bytes)} retained, of {self.database}"
-
-
-def logical_slots(publisher: Server) -> dict[str, LogicalSlot]:
+def logical_slots(publisher: Server) -> dict[str, Slot]:
     """Read every logical slot of the publisher by name; one query."""
-    return {row["name"]: LogicalSlot(**row) for row in publisher.query("logical/slots")}
+    return {slot.name: slot for slot in read_slots(publisher) if not slot.physical}
+
+
+def slot_state(slot: Slot) -> str:
+    """Return state and retained WAL of a logical slot, in one line."""
+    state = f"active ({slot.consumer_state or 'starting'})" if slot.active else "inactive"
+    return f"{state}, {slot.wal_status}, {format_bytes(slot.retained_bytes)} retained, of {slot.database}"
 
 
 def create_slot(
@@ -125,7 +84,7 @@ def _blocked(publisher: Server, spec: DatabaseSpec, timeout: float) -> DeadlineE
     )
 
 
-def usable_slot(slots: dict[str, LogicalSlot], spec: DatabaseSpec) -> LogicalSlot | None:
+def usable_slot(slots: dict[str, Slot], spec: DatabaseSpec) -> Slot | None:
     """Return the spec's slot if no subscriber uses it and no WAL is lost; None if there is none.
 
     Raises GateClosed for one that belongs to another subscriber, or has lost WAL.
@@ -147,7 +106,7 @@ def usable_slot(slots: dict[str, LogicalSlot], spec: DatabaseSpec) -> LogicalSlo
     if wrong:
         raise GateClosed(
             f"{spec.database}: there is a slot {spec.slot} on the publisher, and it {wrong}",
-            found=slot.summary,
+            found=slot_state(slot),
             remedy="Give this subscription another name, or drop that slot if it is not needed (07).",
         )
     return slot
@@ -160,7 +119,7 @@ def unused(publisher: Server, specs: Sequence[DatabaseSpec]) -> Checks:
         Check(
             f"{spec.publication} is not used",
             spec.slot not in slots,
-            slots[spec.slot].summary if spec.slot in slots else "no slot",
+            slot_state(slots[spec.slot]) if spec.slot in slots else "no slot",
             "no slot",
             "Drop the subscription first: dropping its publication stalls it permanently.",
         )

@@ -10,11 +10,12 @@ from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_dur
 from pgnb.core.journal import Journal
 from pgnb.core.parallel import map_parallel
 from pgnb.logical.initial_copy import STATES
-from pgnb.logical.slots import LogicalSlot, logical_slots
+from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.targets import databases_of
 from pgnb.postgres import Server
 from pgnb.postgres.rows import Row
+from pgnb.postgres.slots import Slot
 
 _NOT_THERE = "no subscription"
 
@@ -37,7 +38,7 @@ class DatabaseStatus:
     tables: int
     not_ready: tuple[tuple[str, str, str], ...]
     slot_name: str
-    slot: LogicalSlot | None
+    slot: Slot | None
 
     @property
     def state(self) -> str:
@@ -54,7 +55,7 @@ class DatabaseStatus:
             return "no apply worker"
         if not self.slot.active:
             return "not connected"
-        return "copying" if self.not_ready else (self.slot.sender_state or "starting")
+        return "copying" if self.not_ready else (self.slot.consumer_state or "starting")
 
     @property
     def streams(self) -> bool:
@@ -153,7 +154,7 @@ def logical_status(publisher: Server, subscriber: Server, specs: Sequence[Databa
 
 
 def _of_database(
-    subscriber: Server, spec: DatabaseSpec, slots: dict[str, LogicalSlot], there: frozenset[str]
+    subscriber: Server, spec: DatabaseSpec, slots: dict[str, Slot], there: frozenset[str]
 ) -> DatabaseStatus:
     query = "logical/subscription_status"
     rows = subscriber.query(query, database=spec.database) if spec.database in there else []
@@ -175,7 +176,7 @@ def _of_database(
     return _of_row(spec, row, slots)
 
 
-def _of_row(spec: DatabaseSpec, row: Row, slots: dict[str, LogicalSlot]) -> DatabaseStatus:
+def _of_row(spec: DatabaseSpec, row: Row, slots: dict[str, Slot]) -> DatabaseStatus:
     name = row["slot"] or ""
     return DatabaseStatus(
         spec.database,

@@ -12,13 +12,14 @@ from pgnb.logical.extension_tables import extension_table_checks
 from pgnb.logical.publication_spec import MARKER
 from pgnb.logical.schema import uncopied
 from pgnb.logical.schema_diff import differences
-from pgnb.logical.slots import LogicalSlot, logical_slots, usable_slot
+from pgnb.logical.slots import logical_slots, usable_slot
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import read_subscriptions
 from pgnb.logical.table_identity import published_by, read_identities, sent_as
 from pgnb.logical.targets import databases_of, filled_tables
 from pgnb.logical.updates import subscriber_obstacles
 from pgnb.postgres import Server
+from pgnb.postgres.slots import Slot
 
 _SHOWN = 5
 _ROWS = (
@@ -101,7 +102,7 @@ def _slots(
     )
 
 
-def _doubtful(slot: LogicalSlot, copy_data: bool) -> bool:
+def _doubtful(slot: Slot, copy_data: bool) -> bool:
     return copy_data or bool(slot.total_txns)
 
 

@@ -20,11 +20,12 @@ from pgnb.logical.names import temporary_publication_name
 from pgnb.logical.options import sql_value, subscription_options
 from pgnb.logical.passfile import passfile_path, passfile_step
 from pgnb.logical.publication import Published, published_tables
-from pgnb.logical.slots import LogicalSlot, create_slot, drop_slot, logical_slots, usable_slot
+from pgnb.logical.slots import create_slot, drop_slot, logical_slots, usable_slot
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.targets import all_target_checks, databases_of
 from pgnb.postgres import Server, compose, identifier, join
+from pgnb.postgres.slots import Slot
 from pgnb.postgres.source import Source
 
 _ONLY_WHEN_MADE = ("failover", "two_phase")
@@ -38,7 +39,7 @@ class _Plan:
 
     spec: DatabaseSpec
     now: Subscription | None
-    slot: LogicalSlot | None
+    slot: Slot | None
     tables: tuple[Published, ...]
     alterations: tuple[tuple[str, Any], ...]
     """As text, and as SQL."""
@@ -115,7 +116,7 @@ def plan_subscriptions(
     )
 
 
-def _confirmations(left: Sequence[LogicalSlot], copy_data: bool) -> list[Confirmation]:
+def _confirmations(left: Sequence[Slot], copy_data: bool) -> list[Confirmation]:
     """Return the confirmation for existing unused slots.
 
     They are of an interrupted run, or of a subscriber that is down. Without a copy, a slot that was never
@@ -130,9 +131,7 @@ def _confirmations(left: Sequence[LogicalSlot], copy_data: bool) -> list[Confirm
     return [Confirmation("reuse_slots", names, why)] if doubtful else []
 
 
-def _plan(
-    desired: _Desired, spec: DatabaseSpec, there: frozenset[str], slots: dict[str, LogicalSlot]
-) -> _Plan:
+def _plan(desired: _Desired, spec: DatabaseSpec, there: frozenset[str], slots: dict[str, Slot]) -> _Plan:
     tables = published_tables(desired.publisher, spec.database, spec.publication)
     known = read_subscriptions(desired.subscriber, spec.database) if spec.database in there else {}
     now = known.get(spec.subscription)

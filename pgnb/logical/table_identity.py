@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pgnb.core.display import format_table
 from pgnb.logical.publication_spec import Named as Named
 from pgnb.logical.publication_spec import PublicationSpec
 from pgnb.postgres import Server
@@ -57,7 +58,7 @@ class TableIdentity:
     @property
     def summary(self) -> str:
         """The table's name; without its schema if that is public."""
-        return self.table if self.schema == "public" else f"{self.schema}.{self.table}"
+        return format_table(self.schema, self.table)
 
     @property
     def key(self) -> UniqueIndex | None:

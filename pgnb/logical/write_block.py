@@ -8,17 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgnb.core.wait import wait_until
 from pgnb.postgres import Server, compose, identifier
+from pgnb.postgres.client_sessions import end_client_sessions
 
 _SETTING = "default_transaction_read_only"
-_TIMEOUT = 15.0
-_OLDER = """\
- FROM pg_catalog.pg_stat_activity
- WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid() AND backend_start < {since}
-   AND (datname IS NULL OR datname = ANY ({databases}))"""
-_END = "SELECT count(pg_catalog.pg_terminate_backend(pid)) AS ended" + _OLDER
-_LEFT = "SELECT count(*) AS left" + _OLDER
 
 
 @dataclass(frozen=True)
@@ -65,18 +58,7 @@ def end_sessions(publisher: Server, databases: Sequence[str]) -> int:
     Raises DeadlineExceeded for sessions that do not end.
     """
     publisher.close_sessions()
-    now = publisher.scalar("SELECT pg_catalog.clock_timestamp()")
-    which = {"since": now, "databases": list(databases)}
-    ended = publisher.execute(compose(_END, **which), what="end the clients' sessions in these databases")
-    wait_until(
-        "the clients' sessions to end",
-        lambda: int(publisher.scalar(compose(_LEFT, **which))),
-        lambda left: left == 0,
-        timeout=_TIMEOUT,
-        every=0.02,
-        describe=lambda left: f"{left} left",
-    )
-    return int(ended[0]["ended"])
+    return end_client_sessions(publisher, databases)
 
 
 def allow_writes(publisher: Server, databases: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Literal
 
 from pgnb.core.checks import Check, Checks
-from pgnb.core.display import Cell, Displayable, Table, Tone, format_duration
+from pgnb.core.display import Cell, Displayable, Table, Tone, format_duration, format_table
 from pgnb.core.journal import Journal
 
 Verdict = Literal[
@@ -70,7 +70,7 @@ class TableCount:
     @property
     def name(self) -> str:
         """The table for a reader; the schema public is left out."""
-        return self.table if self.schema == "public" else f"{self.schema}.{self.table}"
+        return format_table(self.schema, self.table)
 
     @property
     def bounds(self) -> tuple[int, int] | None:

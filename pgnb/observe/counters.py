@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pgnb.observe.lag import LagSample, LagSamples, LagSeries
+from pgnb.observe.lag import MEASURED, LagSample, LagSamples, LagSeries
 from pgnb.observe.poller import Sample
 from pgnb.observe.recording import Values
 
@@ -29,17 +29,7 @@ _OF_STANDBY = (
 _STEADY = 2.0
 """Seconds over which a rate of transactions is measured: a busy session reports at most once a second."""
 _SAFE = ("reserved", "extended")
-_AS_SAMPLED = (
-    "behind",
-    "sent",
-    "write",
-    "flush",
-    "replay",
-    "write_seconds",
-    "flush_seconds",
-    "replay_seconds",
-    "retained",
-)
+_AS_SAMPLED = ("behind", *MEASURED)
 
 
 def grid(lag: LagSamples, counters: Iterable[Sequence[Sample]]) -> tuple[float, ...]:

@@ -9,12 +9,14 @@ moments; the counting itself may then take any time.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
 from time import monotonic
+from typing import ClassVar
 
 from pgnb.core.errors import ParameterError, QueryFailed, WrongServer
 from pgnb.observe.comparison import Comparison, Comparisons, State, TableCount
@@ -33,11 +35,10 @@ _CATCH_UP = 0.05
 _AT_ONCE = 4
 """Databases that are counted in parallel."""
 _CANCELLED_BY_REPLAY = "40001"
-_PAUSE = 0.002
 _TOGETHER = 250
 """Tables that one statement counts: planning one over thousands takes a deep stack and a long time."""
-_COUNT = "SELECT {} AS number, count(*) AS rows FROM ONLY {}"
-"""A table's number in its statement, and its name as the server quoted it."""
+_COUNT = "SELECT {} AS number, count(*) AS rows FROM {}"
+"""A table's number in its statement, and which of its rows are counted."""
 Key = tuple[str, str]
 Counts = dict[Key, int | None]
 
@@ -64,9 +65,9 @@ def compare_counts(
     _assert_a_copy(primary, standby)
     readable, left_out = _databases(primary, databases)
     wait_replayed(standby, marker(primary), catch_up)
-    pairs = [_Pair(primary, standby, name, timeout, quiet_timeout, catch_up) for name in readable]
+    pairs = [_Pair(primary, standby, name, timeout, catch_up, quiet_timeout) for name in readable]
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="pgnb-count") as pool:
-        results = list(pool.map(_Pair.compare, pairs))
+        results = list(pool.map(_Pair.result, pairs))
     tables = [count for result in results for count in result.tables]
     notes = [*left_out, *(note for result in results for note in result.left_out)]
     states = tuple(result.state for result in results)
@@ -109,51 +110,59 @@ def _databases(primary: Server, wanted: Sequence[str]) -> tuple[list[str], list[
 
 
 @dataclass(frozen=True)
-class _Result:
-    state: State
-    tables: list[TableCount]
-    left_out: list[str]
+class SnapshotPair(ABC):
+    """One database on both sides, counted in the same state if there is a moment without writes.
 
+    Clients write to `first`, and `second` follows it. `timeout`: seconds for a count; `catch_up`: seconds for
+    `second` to arrive at what was written before.
+    """
 
-@dataclass(frozen=True)
-class _Pair:
-    """One database on both sides; durations in seconds."""
-
-    primary: Server
-    standby: Server
+    first: Server
+    second: Server
     database: str
     timeout: float
-    quiet_timeout: float
     catch_up: float
+    pause: ClassVar[float] = 0.002
+    """Seconds between two attempts."""
 
-    def compare(self) -> _Result:
-        with self._session(self.primary) as here, self._session(self.standby) as there:
-            self._start(there)
-            state = self._meet(here, there)
-            counted = self._exact(here, there) if state.exact else self._bounded(here, there)
-            unlogged = here.execute(sql_of("observe/not_copied", self.primary.facts.major))
-        return _Result(state, counted, [self._not_copied(row) for row in unlogged])
+    @abstractmethod
+    def has_arrived(self, there: Session, position: int) -> bool:
+        """Return whether `second` has everything up to a WAL position, within the time of one attempt."""
+
+    @abstractmethod
+    def wait_arrived(self) -> None:
+        """Wait until `second` has everything that was written to `first`. Raises DeadlineExceeded."""
+
+    @abstractmethod
+    def count(self, server: Server, session: Session) -> Counts:
+        """Count the tables of one side."""
 
     @contextmanager
-    def _session(self, server: Server) -> Iterator[Session]:
-        with server.new_session(self.database, statement_timeout=self.timeout) as session:
-            yield session
+    def sessions(self) -> Iterator[tuple[Session, Session]]:
+        """Open a session on both sides; its first statement would take the time of the first attempt."""
+        with (
+            self.first.new_session(self.database, statement_timeout=self.timeout) as here,
+            self.second.new_session(self.database, statement_timeout=self.timeout) as there,
+        ):
+            there.query("SELECT 1")
+            yield here, there
 
-    def _start(self, there: Session) -> None:
-        """Open the standby's connection now, because it would take the time of the first try."""
-        there.query("SELECT 1")
+    def compare(self, here: Session, there: Session, exact_until: float) -> tuple[State, list[TableCount]]:
+        """Count both sides: exactly, or bounded if no moment without writes came until `exact_until`."""
+        state = self._meet(here, there, exact_until)
+        return state, self._exact(here, there) if state.exact else self._bounded(here, there)
 
-    def _meet(self, here: Session, there: Session) -> State:
-        """Open a transaction on both sides that sees the same state; after `quiet_timeout` seconds, none."""
+    def _meet(self, here: Session, there: Session, exact_until: float) -> State:
+        """Begin transactions that see the same state on both sides; after `exact_until`, return without."""
         started, tries, pause = monotonic(), 0, Event()
         while True:
             tries += 1
             lsn = self._try_to_meet(here, there)
-            took = monotonic() - started
-            if lsn or took > self.quiet_timeout:
-                return State(self.database, lsn, bool(lsn), tries, took)
+            now = monotonic()
+            if lsn or now > exact_until:
+                return State(self.database, lsn, bool(lsn), tries, now - started)
             _end(here, there)
-            pause.wait(_PAUSE)
+            pause.wait(self.pause)
 
     def _try_to_meet(self, here: Session, there: Session) -> str:
         self._flush(here)
@@ -161,43 +170,66 @@ class _Pair:
         if before["committing"] or not same_place(before["inserted"], before["flushed"]):
             return ""
         here.execute(_SNAPSHOT)
-        if not self._replayed(there, before["flushed"]):
+        if not self.has_arrived(there, before["flushed"]):
             return ""
         there.execute(_SNAPSHOT)
         after = self._wal(here)
         return lsn_text(before["flushed"]) if after["inserted"] == before["inserted"] else ""
 
     def _flush(self, here: Session) -> None:
-        """Flush the end of WAL to the disk, so that a standby can reach it; a plan-only run waits for it."""
-        if not self.primary.journal.dry_run:
-            here.execute(sql_of("marker", self.primary.facts.major))
+        """Flush the end of WAL to the disk, so that it can arrive; a plan-only run waits for it."""
+        if not self.first.journal.dry_run:
+            here.execute(sql_of("marker", self.first.facts.major))
 
     def _wal(self, here: Session) -> Row:
-        return here.execute(sql_of("observe/wal_quiet", self.primary.facts.major))[0]
+        return here.execute(sql_of("observe/wal_quiet", self.first.facts.major))[0]
 
-    def _replayed(self, there: Session, position: int) -> bool:
+    def _exact(self, here: Session, there: Session) -> list[TableCount]:
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(self.count, self.second, there)
+            mine = self.count(self.first, here)
+            return merged(self.database, mine, other.result())
+
+    def _bounded(self, here: Session, there: Session) -> list[TableCount]:
+        _end(here, there)
+        before = self.count(self.first, here)
+        self.wait_arrived()
+        between = self.count(self.second, there)
+        return merged(self.database, before, between, self.count(self.first, here))
+
+
+@dataclass(frozen=True)
+class _Result:
+    state: State
+    tables: list[TableCount]
+    left_out: list[str]
+
+
+@dataclass(frozen=True)
+class _Pair(SnapshotPair):
+    """One database of a primary and its standby; `quiet_timeout` in seconds."""
+
+    quiet_timeout: float
+
+    def result(self) -> _Result:
+        with self.sessions() as (here, there):
+            state, counted = self.compare(here, there, monotonic() + self.quiet_timeout)
+            unlogged = here.execute(sql_of("observe/not_copied", self.first.facts.major))
+        return _Result(state, counted, [self._not_copied(row) for row in unlogged])
+
+    def has_arrived(self, there: Session, position: int) -> bool:
         deadline = monotonic() + _CATCH_UP
-        query = sql_of("replay_progress", self.standby.facts.major)
+        query = sql_of("replay_progress", self.second.facts.major)
         while monotonic() < deadline:
             lsn = there.execute(query)[0]["replayed"]
             if lsn is not None and lsn_bytes(lsn) >= position:
                 return True
         return False
 
-    def _exact(self, here: Session, there: Session) -> list[TableCount]:
-        with ThreadPoolExecutor(1) as pool:
-            other = pool.submit(self._count, self.standby, there)
-            mine = self._count(self.primary, here)
-            return merged(self.database, mine, other.result())
+    def wait_arrived(self) -> None:
+        wait_replayed(self.second, marker(self.first), self.catch_up)
 
-    def _bounded(self, here: Session, there: Session) -> list[TableCount]:
-        _end(here, there)
-        before = self._count(self.primary, here)
-        wait_replayed(self.standby, marker(self.primary), self.catch_up)
-        between = self._count(self.standby, there)
-        return merged(self.database, before, between, self._count(self.primary, here))
-
-    def _count(self, server: Server, session: Session) -> Counts:
+    def count(self, server: Server, session: Session) -> Counts:
         try:
             return counts_of(session, session.execute(sql_of("observe/countable_tables", server.facts.major)))
         except QueryFailed as failure:
@@ -217,18 +249,19 @@ class _Pair:
         )
 
 
-def counts_of(session: Session, tables: Rows) -> Counts:
-    """Return the exact row count of each table, many in one statement; None if not all rows may be read.
+def counts_of(session: Session, tables: Rows, *, at_once: int = _TOGETHER) -> Counts:
+    """Return the exact row count of each table, `at_once` in one statement; None if it can't be read in full.
 
-    `tables` as the query countable_tables returns them. No function of the server runs a query given as text
+    `tables` as the query countable_tables returns them; `counted` is the table as the server quoted it, with
+    what restricts its rows. No function of the server runs a query given as text
     except those of XML, which need a server that was built with libxml. An open transaction keeps no table's
     lock: the server has room for some 6,400 by default, which its clients need, too.
     """
     counts: Counts = {(row["schema"], row["table"]): None for row in tables}
     readable = [row for row in tables if row["readable"]]
-    for start in range(0, len(readable), _TOGETHER):
-        some = readable[start : start + _TOGETHER]
-        parts = [_COUNT.format(number, row["quoted"]) for number, row in enumerate(some)]
+    for start in range(0, len(readable), at_once):
+        some = readable[start : start + at_once]
+        parts = [_COUNT.format(number, row["counted"]) for number, row in enumerate(some)]
         with session.releasing_locks():
             rows = session.execute(" UNION ALL ".join(parts))
         for found in rows:

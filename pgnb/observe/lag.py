@@ -18,6 +18,18 @@ from pgnb.core.checks import Check, Checks
 from pgnb.core.display import Cell, Displayable, Table, format_bytes, format_duration
 from pgnb.core.journal import Journal
 
+MEASURED = (
+    "sent",
+    "write",
+    "flush",
+    "replay",
+    "write_seconds",
+    "flush_seconds",
+    "replay_seconds",
+    "retained",
+)
+"""What the primary knows of each standby's lag: fields of LagSample."""
+
 
 @dataclass(frozen=True)
 class LagSample:

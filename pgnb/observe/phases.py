@@ -11,25 +11,37 @@ from pgnb.core.display import format_duration
 from pgnb.core.journal import Entry, Journal
 from pgnb.observe.measure import Service
 from pgnb.observe.plots import Plot, timeline
+from pgnb.postgres import Server
 
 Silence = tuple[datetime, datetime]
 """The time, from and to, in which no client could write."""
 
 
-@contextmanager
-def timed_phase(journal: Journal, phases: list[Entry], target: str, name: str) -> Iterator[None]:
-    """Record how long a phase took, also if it fails; several steps of one phase count as one."""
-    at, started, ok = datetime.now(UTC), monotonic(), False
-    try:
-        yield
-        ok = True
-    finally:
-        seconds = monotonic() - started
-        journal.phase(name, seconds)
-        if phases and phases[-1].what == name:
-            at = phases.pop().at
-            seconds = (datetime.now(UTC) - at).total_seconds()
-        phases.append(Entry(at, target, name, "done" if ok else "failed", ok, seconds))
+class PhaseTimer:
+    """Times the phases of an operation by `with timer(name)`, for the record and the plot.
+
+    `entries` are the phases so far, each with the name of the server that the operation is about.
+    """
+
+    def __init__(self, journal: Journal, server: Server) -> None:
+        self.journal = journal
+        self.server = server
+        self.entries: list[Entry] = []
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Record how long a phase took, also if it fails; several steps of one phase count as one."""
+        at, started, ok = datetime.now(UTC), monotonic(), False
+        try:
+            yield
+            ok = True
+        finally:
+            seconds = monotonic() - started
+            self.journal.phase(name, seconds)
+            if self.entries and self.entries[-1].what == name:
+                at = self.entries.pop().at
+                seconds = (datetime.now(UTC) - at).total_seconds()
+            self.entries.append(Entry(at, self.server.name, name, "done" if ok else "failed", ok, seconds))
 
 
 def measured_silence(service: Service | None) -> Silence | None:

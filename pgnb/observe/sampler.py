@@ -14,23 +14,13 @@ from typing import Any
 
 from pgnb.core.errors import DeadlineExceeded, ParameterError
 from pgnb.core.wait import wait_until
-from pgnb.observe.lag import LagSample, LagSamples, LagSeries, Span
+from pgnb.observe.lag import MEASURED, LagSample, LagSamples, LagSeries, Span
 from pgnb.observe.poller import Poller, Sample
 from pgnb.postgres import Server
 from pgnb.postgres.session import Row
 
 _FIRST_SAMPLE = 15.0
 """Seconds for the first sample, which may have to open the connection to the pod."""
-_FROM_PRIMARY = (
-    "sent",
-    "write",
-    "flush",
-    "replay",
-    "write_seconds",
-    "flush_seconds",
-    "replay_seconds",
-    "retained",
-)
 
 
 class LagSampler:
@@ -187,7 +177,7 @@ def _samples(key: str, primary: Sequence[Sample], own: Sequence[Sample], near: f
         row = next((row for row in answer.rows if key_of(row) == key), None)
         sample = LagSample(answer.at, answer.rows[0]["position"])
         if row is not None:
-            known = {name: row[name] for name in ("position", *_FROM_PRIMARY)}
+            known = {name: row[name] for name in ("position", *MEASURED)}
             sample = replace(sample, **known, **_words(row))
         itself = nearest(answer.at)
         if itself is not None and abs(itself.at - answer.at) <= near:

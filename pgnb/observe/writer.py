@@ -24,6 +24,10 @@ from pgnb.postgres.queries import sql_of
 from pgnb.postgres.services import port_of, services_of
 
 _PREFIX = "pgnb-writer"
+_EVERY = "0.02"
+"""Seconds between two rows."""
+_LIFETIME = 3600
+_FIRST_ROW = 60.0
 _LOG_LIMIT = 64 * 1024 * 1024
 _TABLE = """\
 CREATE TABLE IF NOT EXISTS public.heartbeat (
@@ -98,25 +102,13 @@ def start_writer(
     *,
     host: str = "",
     other_password: str = "",
-    every: float = 0.02,
-    lifetime: float = 3600.0,
-    timeout: float = 60.0,
 ) -> Writer:
-    """Start a client that writes one row every `every` seconds into the scratch database.
+    """Start a client that keeps writing into the scratch database.
 
     As `start_client`, after creating the scratch database and its table.
     """
     make_table(scratch)
-    return start_client(
-        primary,
-        scratch.database,
-        password,
-        host=host,
-        other_password=other_password,
-        every=every,
-        lifetime=lifetime,
-        timeout=timeout,
-    )
+    return start_client(primary, scratch.database, password, host=host, other_password=other_password)
 
 
 def start_client(
@@ -127,33 +119,30 @@ def start_client(
     user: str = "",
     host: str = "",
     other_password: str = "",
-    every: float = 0.02,
-    lifetime: float = 3600.0,
-    timeout: float = 60.0,
 ) -> Writer:
-    """Start a client that writes one row every `every` seconds into the database's table `heartbeat`.
+    """Start a client that writes a row every 20 ms into the database's table `heartbeat`.
 
     `password`: `secret:NAME/KEY`, or `pod-env:NAME` that comes from a Secret; the pod reads it from there.
     `host`: where it connects to; empty: the Service that selects the primary's pod, else the pod's address.
     `user`: empty is pgnb's own role. `other_password`: of the same role on another server that the host may
-    lead to later. It ends by itself after `lifetime` seconds. Returns when the first row is acknowledged.
+    lead to later. It ends by itself after an hour. Returns when the first row is acknowledged.
     Raises ParameterError, PodError for a pod that cannot start, DeadlineExceeded with the client's output,
     and GateClosed in a plan-only run.
     """
     pod_name = f"{_PREFIX}-{datetime.now(UTC):%H%M%S%f}"[: len(_PREFIX) + 10]
     passwords = {"PGPASSWORD": password, "PGNB_OTHER_PASSWORD": other_password}
-    spec = _spec(primary, passwords, _address(primary, host), every)
+    spec = _spec(primary, passwords, _address(primary, host))
     env = {**spec.env, "PGDATABASE": database, "PGUSER": user or primary.login.user}
     spec = replace(spec, env=env, labels={"app": pod_name})
-    primary.cluster.create(primary.cluster.helper_manifest(spec, pod_name, seconds=int(lifetime)))
+    primary.cluster.create(primary.cluster.helper_manifest(spec, pod_name, seconds=_LIFETIME))
     writer = Writer(primary.cluster, f"app={pod_name}", database, "heartbeat", own=pod_name)
     try:
-        primary.cluster.wait_started(pod_name, timeout=timeout)
+        primary.cluster.wait_started(pod_name, timeout=_FIRST_ROW)
         wait_until(
             "the writing client's first rows",
             writer.report,
             lambda seen: seen.acknowledged > 1,
-            timeout=timeout,
+            timeout=_FIRST_ROW,
             every=0.2,
             describe=lambda seen: "; ".join(seen.summary) or "it starts",
             remedy="See the client's output: check the Service's name, pg_hba.conf, the password.",
@@ -170,14 +159,14 @@ def make_table(scratch: Scratch) -> None:
     scratch.change(_TABLE, "CREATE TABLE heartbeat")
 
 
-def _spec(primary: Server, passwords: Mapping[str, str], address: tuple[str, int], every: float) -> HelperPod:
+def _spec(primary: Server, passwords: Mapping[str, str], address: tuple[str, int]) -> HelperPod:
     pod = primary.pod
     scripts = files("pgnb.observe") / "scripts"
     script, meter = ((scripts / name_).read_text(encoding="utf-8") for name_ in ("writer.sh", "meter.sh"))
     env = {
         "PGHOST": address[0],
         "PGPORT": str(address[1]),
-        "PGNB_EVERY": f"{every:g}",
+        "PGNB_EVERY": _EVERY,
         "PGNB_PSQL": primary.facts.tool("psql"),
     }
     known = {variable: _secret_of(reference, pod) for variable, reference in passwords.items()}

@@ -26,6 +26,17 @@ from pgnb.postgres.config.restart import PARAMETER, plan_pending_restart, plan_r
 from pgnb.postgres.config.settings import Setting
 
 
+@dataclass(frozen=True)
+class ConfigMaps:
+    """The ConfigMaps that keep the settings; an empty name is the one that the server's pod mounts."""
+
+    primary: str = ""
+    standbys: str = ""
+
+
+_MOUNTED = ConfigMaps()
+
+
 @dataclass(repr=False)
 class OnlineChange(Change):
     """A plan over several servers: each setting's values, what it needs, and where it will be written."""
@@ -123,8 +134,7 @@ def plan_online(
     settings: DesiredSettings | None = None,
     standby_settings: DesiredSettings | None = None,
     *,
-    config_map: str = "",
-    standby_config_map: str = "",
+    config_maps: ConfigMaps = _MOUNTED,
     allow_restart: bool = False,
     undo_record: str = "",
     title: str = "online changes",
@@ -133,17 +143,16 @@ def plan_online(
 
     A setting that needs only a reload is in force afterwards. One that needs a restart is written only with
     `allow_restart`; then each server that needs it is restarted once, a standby with higher limits before
-    its primary, with lower limits after it. A ConfigMap that is not named is the one that the server's pod
-    mounts. `undo_record` names the record of an earlier run: the desired values are then those from before
-    that run. Raises ParameterError for a setting that the server refuses, or that would stop a standby's
-    replay.
+    its primary, with lower limits after it. `undo_record` names the record of an earlier run: the desired
+    values are then those from before that run. Raises ParameterError for a setting that the server refuses,
+    or that would stop a standby's replay.
     """
     everyone = [primary, *standbys]
     if undo_record:
         desired: list[DesiredSettings] = list(previous_values(undo_record, everyone))
     else:
         desired = [settings or {}, *(standby_settings or {} for _ in standbys)]
-    given = [config_map, *(standby_config_map for _ in standbys)]
+    given = [config_maps.primary, *(config_maps.standbys for _ in standbys)]
     maps = {server: config_map_of(server, name) for server, name in zip(everyone, given, strict=True)}
     in_order = plan_order(primary, desired[0], list(zip(standbys, desired[1:], strict=True)))
     title = f"restore what {undo_record} changed" if undo_record else title

@@ -9,8 +9,9 @@ from pgnb.physical.rejoin import Rejoin, plan_rejoin_server
 from pgnb.physical.repoint import plan_repoint
 from pgnb.physical.sizing import standby_settings
 from pgnb.physical.slot_checks import desired_slot_checks, slot_checks
-from pgnb.physical.slots import Slot, Slots, plan_drop_slot, plan_slot, plan_slots, slots
+from pgnb.physical.slots import Slots, plan_drop_slot, plan_slot, plan_slots, slots
 from pgnb.physical.standby import plan_standby_config, plan_standby_workload, standby_pod_checks
+from pgnb.physical.standby_spec import StandbySpec
 from pgnb.physical.status import (
     Receiver,
     ReplicationStatus,
@@ -19,6 +20,7 @@ from pgnb.physical.status import (
     replication_status,
     standby_status,
 )
+from pgnb.postgres.slots import Slot
 from pgnb.postgres.source import Source, replication_source
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Slot",
     "Slots",
     "Source",
+    "StandbySpec",
     "StandbyStatus",
     "check_source",
     "desired_slot_checks",

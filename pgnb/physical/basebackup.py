@@ -25,11 +25,13 @@ from pgnb.physical.install import Role
 from pgnb.physical.manifest import data_owner
 from pgnb.physical.outside import Place, layout_of, on_other_claims
 from pgnb.physical.sizing import checked, standby_limits
-from pgnb.physical.slots import Slot, slots
-from pgnb.physical.status import senders
+from pgnb.physical.slots import slots
+from pgnb.physical.standby_spec import StandbySpec
+from pgnb.physical.streaming import streams_already
 from pgnb.physical.target import Run, Target, find_target, inspect
 from pgnb.postgres import Server
 from pgnb.postgres.config.configmap import read_config_map
+from pgnb.postgres.slots import Slot
 from pgnb.postgres.source import Source
 
 _NOTE = "The old data directory stays until the new standby streams. The primary continues to serve."
@@ -37,65 +39,52 @@ _NOTE = "The old data directory stays until the new standby streams. The primary
 
 def plan_base_backup(
     primary: Server,
-    standby: str,
+    spec: StandbySpec,
     source: Source,
     *,
-    slot: str,
-    application_name: str,
-    config_map: str = "",
     wipe_standby_data: str = "",
-    container: str = "",
-    data_directory: str = "",
-    timeout: float = 6 * 3600.0,
-    start_timeout: float = 300.0,
     slot_to_come: bool = False,
     options: BackupOptions | None = None,
-    tablespaces: Mapping[str, str] | None = None,
 ) -> Change:
-    """Plan to make the workload `standby` a streaming standby of the primary; empty if it is one already.
+    """Plan to make the workload a streaming standby of the primary; empty if it is one already.
 
     An empty directory, a fresh initdb and an old standby of this primary are replaced; any other data need
-    `wipe_standby_data`, the claim's name. `config_map` holds the standby's settings. `timeout` and
-    `start_timeout` are seconds, for the copy and for the start of each pod. `options` are those of
-    pg_basebackup. `tablespaces` maps a path at the primary to another one at the standby; others keep their
-    path. `slot_to_come`: the slot will exist when the steps run. Raises ParameterError for an unsuitable
-    slot, workload or volume.
+    `wipe_standby_data`, the claim's name. `options` are those of pg_basebackup. `slot_to_come`: the slot will
+    exist when the steps run. Raises ParameterError for an unsuitable slot, workload or volume.
     """
-    cluster, title = primary.cluster, f"base backup for {standby}"
-    target = find_target(cluster, standby, container=container, data_directory=data_directory)
+    cluster, title = primary.cluster, f"base backup for {spec.name}"
+    target = find_target(cluster, spec.name, container=spec.container, data_directory=spec.data_directory)
     if target is None:
-        return _nothing_there(primary, standby, title)
-    target = replace(target, start_timeout=start_timeout)
+        return _nothing_there(primary, spec.name, title)
+    target = replace(target, start_timeout=spec.start_timeout)
     assert_not_the_primary(primary, target)
-    found = slots(primary).find(slot)
+    found = slots(primary).find(spec.slot)
     if found is not None or not slot_to_come:
-        assert_slot(cluster, target, found, slot, application_name)
+        assert_slot(cluster, target, found, spec)
     owner, pod = data_owner(primary), running_pod(cluster, target)
     state = look_at(primary, target, owner, pod) if pod else None
-    if pod and state and streams_already(primary, pod, state, found, application_name):
+    if pod and state and streams_already(primary, pod, state, found, spec.application_name):
         return _nothing_but_leftovers(cluster, target, pod, state, title)
-    layout = layout_of(primary, target, tablespaces or {})
+    layout = layout_of(primary, target, spec.tablespaces)
     name = work_name(primary, target, layout.paths)
     copying = running_helper(primary, name)
     state = look_at(primary, target, owner, pod, copying=copying, where=layout.places)
-    settings, places = config_settings(primary, config_map), layout.places(state)
-    role = Role(source.connection(application_name), slot, settings, standby_limits(primary))
+    settings, places = config_settings(primary, spec.config_map), layout.places(state)
+    role = Role(source.connection(spec.application_name), spec.slot, settings, standby_limits(primary))
     verdict = classify(state, primary.facts.system_identifier) if state else None
     work = Bootstrap(
         primary,
         target,
+        spec,
         source,
         role,
-        application_name,
         (state.owner if state else None) or owner,
         interrupted=verdict is not None and verdict.kind == "interrupted",
         replacing=state is None or state.has_old or state.kind not in ("absent", "empty"),
         unused=state is not None and state.unused,
-        timeout=timeout,
-        start_timeout=start_timeout,
         options=options or BackupOptions(),
         work=name,
-        earlier=earlier(primary, copying, state, slot, places),
+        earlier=earlier(primary, copying, state, spec.slot, places),
         places=places,
         moves=layout.moves(state),
     )
@@ -124,23 +113,21 @@ def assert_not_the_primary(primary: Server, target: Target) -> None:
         )
 
 
-def assert_slot(
-    cluster: Cluster, target: Target, slot: Slot | None, name: str, application_name: str
-) -> None:
+def assert_slot(cluster: Cluster, target: Target, slot: Slot | None, spec: StandbySpec) -> None:
     """Raise ParameterError unless the slot exists and only this standby reads from it."""
     if slot is None:
         if cluster.dry_run:
             return
-        raise ParameterError(f"there is no slot {name}", remedy="Create it first (section 2.3).")
+        raise ParameterError(f"there is no slot {spec.slot}", remedy="Create it first (section 2.3).")
     if not slot.physical or slot.lost or not (slot.reserved or slot.active):
         raise ParameterError(
-            f"the slot {name} cannot serve a standby",
+            f"the slot {slot.name} cannot serve a standby",
             found=slot.summary,
             remedy="It must be physical, with its WAL reserved and not lost (sections 2.3 and 7).",
         )
-    if slot.active and not _ours(cluster, target, slot, application_name):
+    if slot.active and not _ours(cluster, target, slot, spec.application_name):
         raise ParameterError(
-            f"the slot {name} is in use",
+            f"the slot {slot.name} is in use",
             found=slot.summary,
             remedy="Name another slot for this standby, or stop its consumer.",
         )
@@ -216,18 +203,6 @@ def _inspected(
         primary.facts.bin_dir,
         lambda leads: [p.base for p in where(leads)],
     )
-
-
-def streams_already(
-    primary: Server, pod: Pod, state: DataDirectory, slot: Slot | None, application_name: str
-) -> bool:
-    """Whether this pod's server follows this primary already, with this slot and application_name."""
-    if state.system_identifier != primary.facts.system_identifier or not state.follows:
-        return False
-    named = [s for s in senders(primary) if s.application_name == application_name and s.streaming]
-    # A Service may hide the pod's address. Then the receiver in the pod counts.
-    ours = [s for s in named if s.address == pod.ip or state.receiving]
-    return slot is not None and any(s.pid == slot.active_pid for s in ours)
 
 
 def _nothing_but_leftovers(

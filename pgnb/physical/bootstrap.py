@@ -22,6 +22,7 @@ from pgnb.physical.install import Role, install
 from pgnb.physical.outside import Place, left_by_earlier, place_checks
 from pgnb.physical.progress import BackupProgress
 from pgnb.physical.slots import slots
+from pgnb.physical.standby_spec import StandbySpec
 from pgnb.physical.streaming import wait_streaming
 from pgnb.physical.target import Target, inspect
 from pgnb.postgres import Server
@@ -42,16 +43,14 @@ class Bootstrap:
 
     primary: Server
     target: Target
+    spec: StandbySpec
     source: Source
     role: Role
-    application_name: str
     owner: User
     interrupted: bool
     """Whether an earlier run was interrupted during its swap."""
     replacing: bool
     """Whether the old data directory will be beside the new one."""
-    timeout: float
-    start_timeout: float
     options: BackupOptions = field(default_factory=BackupOptions)
     work: str = ""
     """The work of its helper pod, by which a later run finds the pod."""
@@ -143,7 +142,7 @@ class Bootstrap:
             why = f"; {found.summary}"
         progress = BackupProgress(self.primary, BACKUP_NAME, resumed=running)
         if pod is not None and running:
-            self.primary.cluster.take_over(pod, timeout=self.timeout, on_log=progress.look)
+            self.primary.cluster.take_over(pod, timeout=self.spec.copy_timeout, on_log=progress.look)
         else:
             self.back_up(progress.look)
         return f"{progress.close()}, verified{why}"
@@ -169,7 +168,7 @@ class Bootstrap:
         spec = self._helper(scripts.argv("passfile", "outside", "clear", "backup", args=arguments))
         spec = replace(spec, work=self.work)
         return self.primary.cluster.run_helper(
-            self.source.given_to(spec, self.target.pod), timeout=self.timeout, on_log=on_log
+            self.source.given_to(spec, self.target.pod), timeout=self.spec.copy_timeout, on_log=on_log
         )
 
     def install(self) -> str:
@@ -229,9 +228,9 @@ class Bootstrap:
         """Scale to 1, and wait until the primary sees the standby stream through the slot."""
         cluster = self.primary.cluster
         try:
-            cluster.scale_and_wait(self.target.workload, 1, timeout=self.start_timeout)
+            cluster.scale_and_wait(self.target.workload, 1, timeout=self.spec.start_timeout)
             self.pod = cluster.pod(self.target.workload.selector, self.target.pod.container)
-            words = wait_streaming(self.primary, self.role.slot, self.application_name)
+            words = wait_streaming(self.primary, self.role.slot, self.spec.application_name)
         except DeadlineExceeded as late:
             raise ChangeFailed(
                 late.message, found=f"{late.found}; {self._log()}", remedy=late.remedy

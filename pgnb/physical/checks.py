@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from pgnb.core.checks import Check, Checks
 from pgnb.physical.sizing import standby_limit_checks
-from pgnb.physical.slots import Slot, slots
+from pgnb.physical.slots import slots
 from pgnb.physical.status import Receiver, Sender, receiver, senders
 from pgnb.postgres import Server
+from pgnb.postgres.slots import Slot
 
 _LOG = "Read the standby's log: it names pg_hba.conf, password, slot or timeline."
 

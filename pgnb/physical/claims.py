@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 
 from pgnb.cluster import Mount, Pod, Workload
 from pgnb.cluster.server_spec import MANAGED_BY
 from pgnb.core.checks import Check, Checks
 from pgnb.core.errors import ParameterError
 from pgnb.physical.outside import Outside, mapped, obstacle, outside_of
-from pgnb.physical.status import senders
+from pgnb.physical.standby_spec import StandbySpec
+from pgnb.physical.streaming import workload_streams
 from pgnb.physical.target import (
     Target,
     data_directory_named,
     find_workload,
-    inspect,
     target_of,
     template_pod,
 )
@@ -133,7 +132,7 @@ def layout_checks(
     paths = mapped(outside, tablespaces or {}) if primary.present else {}
     live = find_workload(primary.cluster, standby)
     items = [Check.fact("pg_wal and tablespaces", "in the data directory")]
-    if outside and live is not None and _streams(primary, live):
+    if outside and live is not None and workload_streams(primary, live):
         words = "unchanged: the standby already streams from this primary"
         items = [Check.fact(one.summary, words) for one in outside]
     elif outside and live is None and manifest:
@@ -142,21 +141,6 @@ def layout_checks(
         target = _target(primary, standby, live, tablespaces or {})
         items = [_check(one, paths.get(one.path, one.path), target) for one in outside]
     return Checks.of(title, items, primary.journal)
-
-
-def _streams(primary: Server, live: Workload) -> bool:
-    """Whether its server follows this primary, by its pod's address or its data directory and receiver."""
-    cluster = primary.cluster
-    pods = [pod for pod in cluster.pods(live.selector) if pod.ready and not pod.deleting]
-    addresses = {pod.ip for pod in pods}
-    if any(one.streaming and one.address in addresses for one in senders(primary)):
-        return True
-    if not pods:
-        return False
-    target = target_of(cluster, live)
-    seen = replace(target, mount=replace(target.mount, sub_path=""))
-    state = inspect(partial(cluster.exec, pods[0]), seen.directory, seen.root, primary.facts.bin_dir)
-    return state.system_identifier == primary.facts.system_identifier and state.follows and state.receiving
 
 
 def _check(one: Outside, path: str, target: Target) -> Check:
@@ -201,14 +185,13 @@ def _target(primary: Server, name: str, live: Workload | None, tablespaces: Mapp
     )
 
 
-def assert_placed(
-    primary: Server, workload: Workload, container: str, tablespaces: Mapping[str, str]
-) -> None:
+def assert_placed(primary: Server, workload: Workload, spec: StandbySpec) -> None:
     """Raise ParameterError unless each tablespace has a place in the workload, existing or planned."""
-    if not data_directory_named(template_pod(workload, container)):
+    if not data_directory_named(template_pod(workload, spec.container)):
         return  # Its data directory is found when its volume is inspected.
     outside = outside_of(primary)
-    target, paths = target_of(primary.cluster, workload, container=container), mapped(outside, tablespaces)
+    target = target_of(primary.cluster, workload, container=spec.container)
+    paths = mapped(outside, spec.tablespaces)
     failed: Sequence[Check] = [
         check for one in outside if (check := _check(one, paths.get(one.path, one.path), target)).stops
     ]

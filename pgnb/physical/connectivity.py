@@ -96,7 +96,7 @@ def _needs_no_test(primary: Server, slot: str, application_name: str) -> str:
 
 
 def _role(primary: Server, source: Source) -> Iterator[Check]:
-    roles = primary.query("physical/role", {"role": source.role})
+    roles = primary.query("role", {"role": source.role})
     role = roles[0] if roles else {}
     may = bool(role.get("can_login") and role.get("can_replicate") and not role.get("expired"))
     yield Check(
@@ -165,7 +165,7 @@ def _helper(primary: Server, source: Source, target: Target | None) -> HelperPod
     owner, bin_dir = data_owner(primary), primary.facts.bin_dir
     connection = source.connection("pgnb", HELPER_PASSFILE)
     arguments = (*source.passfile_arguments(HELPER_PASSFILE), bin_dir, connection)
-    argv = scripts.argv("passfile", "connectivity", args=arguments)
+    argv = scripts.argv("passfile", "proofs", "connectivity", args=arguments)
     spec = HelperPod("pgnb-prove-source", primary.pod.image, argv, uid=owner.uid, gid=owner.gid)
     if target is not None:
         return source.given_to(_placed(primary.cluster, target, spec), target.pod)

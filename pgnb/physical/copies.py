@@ -11,10 +11,11 @@ from pgnb.cluster import Pod
 from pgnb.core.display import format_duration
 from pgnb.physical.data_directory import DataDirectory, FinishedCopy
 from pgnb.physical.outside import Place
-from pgnb.physical.slots import Slot, slots
+from pgnb.physical.slots import slots
 from pgnb.physical.target import Target
 from pgnb.postgres import Server
 from pgnb.postgres.progress import lsn_bytes
+from pgnb.postgres.slots import Slot
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pgnb.cluster.security import User
 from pgnb.core.display import format_bytes
+from pgnb.physical.scripts import key_values
 
 Kind = Literal["empty", "fresh", "own standby", "interrupted", "unknown"]
 _RECOVERY = ("in archive recovery", "shut down in recovery")
@@ -37,8 +38,7 @@ class DataDirectory:
     @classmethod
     def of(cls, text: str) -> DataDirectory:
         """Parse the script's KEY=VALUE lines."""
-        pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
-        return cls({key: value.strip() for key, _, value in pairs})
+        return cls(key_values(text))
 
     @property
     def kind(self) -> str:

@@ -102,7 +102,7 @@ def assert_startable(helper: Helper, target: Target, role: Role, bin_dir: str, d
             found=failure.found,
             remedy="Correct the standby's ConfigMap (section 3.1) and run this again.",
         ) from failure
-    values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    values = scripts.key_values(text)
     low = [
         f"{name} = {values[name]}, the primary has {least}"
         for name, least in role.standby_limits.items()

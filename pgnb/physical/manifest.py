@@ -13,6 +13,7 @@ from pgnb.cluster.server_spec import MANAGED_BY
 from pgnb.cluster.templates import Manifest, rendered
 from pgnb.core.errors import ParameterError
 from pgnb.physical.claims import more_claims
+from pgnb.physical.standby_spec import StandbySpec
 from pgnb.postgres import Server
 from pgnb.postgres.source import PASSFILE_DIRECTORY, PASSWORD_VARIABLE, Source
 
@@ -31,23 +32,21 @@ def data_owner(primary: Server) -> User:
 
 def standby_manifests(
     primary: Server,
-    name: str,
+    spec: StandbySpec,
     source: Source,
     *,
-    config_map: str,
     live: Workload | None = None,
     file: str = "",
     size: str = "",
     storage_class: str = "",
-    tablespaces: Mapping[str, str] | None = None,
 ) -> list[Manifest]:
     """Return the manifests of one standby, ready to be applied.
 
     `live` is the existing workload, if any. `file` is the operator's own template (or plain YAML); `size`
-    and `storage_class` replace those of the primary's claim; `tablespaces` maps paths. Raises
-    ParameterError for a file that does not exist, is not YAML, or has not exactly one Deployment or
-    StatefulSet called `name`.
+    and `storage_class` replace those of the primary's claim. Raises ParameterError for a file that does not
+    exist, is not YAML, or has not exactly one Deployment or StatefulSet of the standby's name.
     """
+    name = spec.name
     volume = primary.cluster.volume(primary.pod, primary.facts.data_directory)
     replicas = live.replicas if live else 0
     values = {
@@ -62,10 +61,10 @@ def standby_manifests(
             own_file=bool(file),
         ),
         "labels": {"app": name, MANAGED_BY: "pgnb"},
-        "config_map": config_map,
+        "config_map": spec.config_map,
         "size": size or volume.size or _DEFAULT_SIZE,
         "storage_class": storage_class or volume.storage_class,
-        "more_claims": more_claims(primary, name, live, tablespaces or {}),
+        "more_claims": more_claims(primary, name, live, spec.tablespaces),
     }
     manifests = rendered(file, "standby.yaml", values)
     workload = _workload_of(manifests, name, file or "standby.yaml")

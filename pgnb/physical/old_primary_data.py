@@ -21,12 +21,6 @@ class Control:
 
     found: Mapping[str, str]
 
-    @classmethod
-    def of(cls, text: str) -> Control:
-        """Parse the script's KEY=VALUE lines."""
-        pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
-        return cls({key: value.strip() for key, _, value in pairs})
-
     @property
     def clean(self) -> bool:
         """Whether it was shut down cleanly, as a primary or as a standby."""
@@ -179,7 +173,7 @@ def read_old_primary_data(helper: Helper, directory: str, bin_dir: str, history:
     limit = lsn_text(at.lsn if at.lsn is not None else control.checkpoint)
     places = (directory, bin_dir, str(control.timeline), control.redo, str(at.timeline), limit)
     argv = scripts.argv("wal", args=(*places, control.oldest_start(at)))
-    wal = Control.of(helper.exec(argv, timeout=_READING).text).found
+    wal = scripts.key_values(helper.exec(argv, timeout=_READING).text)
     end = _end(control, wal)
     apart = at.lsn is not None and (end is None or end >= at.lsn)
     return OldPrimaryData(
@@ -189,7 +183,8 @@ def read_old_primary_data(helper: Helper, directory: str, bin_dir: str, history:
 
 def read_control(helper: Helper, directory: str, bin_dir: str) -> Control:
     """Read the control file, and names of WAL files and slots. Raises ExecFailed without a data directory."""
-    return Control.of(helper.exec(scripts.argv("control", args=(directory, bin_dir))).text)
+    text = helper.exec(scripts.argv("control", args=(directory, bin_dir))).text
+    return Control(scripts.key_values(text))
 
 
 def _end(control: Control, wal: Mapping[str, str]) -> int | None:

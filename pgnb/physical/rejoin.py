@@ -6,11 +6,9 @@ found and the WAL is still there. Otherwise by a new base backup. The first two 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from pgnb.cluster import Cluster
 from pgnb.cluster.security import User
 from pgnb.core.errors import GateClosed, NotFound, WrongServer
 from pgnb.core.plan import Change, Confirmation, Step
@@ -21,7 +19,6 @@ from pgnb.physical.basebackup import (
     look_at,
     plan_base_backup,
     running_pod,
-    streams_already,
 )
 from pgnb.physical.bootstrap import Bootstrap
 from pgnb.physical.data_directory import DataDirectory
@@ -34,6 +31,8 @@ from pgnb.physical.rejoin_in_place import RejoinInPlace
 from pgnb.physical.rejoin_method import RejoinMethod, choose_method
 from pgnb.physical.sizing import standby_limits
 from pgnb.physical.slots import plan_slot, slots
+from pgnb.physical.standby_spec import StandbySpec
+from pgnb.physical.streaming import streams_already
 from pgnb.physical.target import Target, find_target, inspect
 from pgnb.physical.timelines import history_of
 from pgnb.postgres import Server
@@ -52,72 +51,49 @@ class Rejoin(Change):
 
 
 @dataclass(frozen=True)
-class RejoinOptions:
-    """What the operator asked for."""
+class _Work:
+    """The old primary, as it is and as it shall be, and the server that it shall follow."""
 
+    new_primary: Server
+    target: Target
+    spec: StandbySpec
     source: Source
-    slot: str
-    application_name: str
-    config_map: str
-    wipe_standby_data: str
-    container: str
-    data_directory: str
-    timeout: float
-    start_timeout: float
-    tablespaces: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        return f"rejoin of {self.target.name}"
 
 
 def plan_rejoin_server(
-    old: str,
     new_primary: Server,
-    *,
+    spec: StandbySpec,
     source: Source,
-    slot: str,
-    application_name: str,
-    config_map: str = "",
+    *,
     method: str = "auto",
     discard_diverged: str = "",
     wipe_standby_data: str = "",
-    container: str = "",
-    data_directory: str = "",
-    timeout: float = 6 * 3600.0,
-    start_timeout: float = 300.0,
-    tablespaces: Mapping[str, str] | None = None,
 ) -> Rejoin:
-    """Plan to make the stopped workload `old` a streaming standby of `new_primary`; empty if it is one.
+    """Plan to make a stopped workload a streaming standby of `new_primary`; empty if it is one.
 
     A helper pod reads its data; a plan-only run starts none, so that it does not know the method. `source`
-    leads to the new primary, where `slot` is created first. `config_map` holds a standby's settings, if it
-    shall not keep its own. `method` is auto, follow, rewind or base backup. `timeout` and `start_timeout`
-    are seconds, for the copy and for the start. `tablespaces` maps the new primary's paths to the old
-    one's, for a base backup.
+    leads to the new primary, where the slot is created first. Without a ConfigMap in `spec` it keeps its own
+    settings; tablespaces are for a base backup. `method` is auto, follow, rewind or base backup.
 
     Two confirmations, by the gate or as arguments: `discard_diverged`, the workload's name, if pg_rewind
     drops committed transactions; `wipe_standby_data`, its claim, if a base backup replaces its data. Raises
     GateClosed while it runs, or for an image that runs no standby, and ParameterError for a method that its
     data do not allow.
     """
-    options = RejoinOptions(
-        source,
-        slot,
-        application_name,
-        config_map,
-        wipe_standby_data,
-        container,
-        data_directory,
-        timeout,
-        start_timeout,
-        tablespaces or {},
-    )
-    title = f"rejoin of {old}"
+    title = f"rejoin of {spec.name}"
     if not new_primary.present:
-        return _unseen(new_primary, old, title)
+        return _unseen(new_primary, spec.name, title)
     cluster = new_primary.cluster
-    target = find_target(cluster, old, container=container, data_directory=data_directory)
+    target = find_target(cluster, spec.name, container=spec.container, data_directory=spec.data_directory)
     if target is None:
-        return _unseen(new_primary, old, title)
-    target = replace(target, start_timeout=start_timeout)
-    if _follows_already(new_primary, target, options):
+        return _unseen(new_primary, spec.name, title)
+    target = replace(target, start_timeout=spec.start_timeout)
+    work = _Work(new_primary, target, spec, source)
+    if _follows_already(work):
         return Rejoin(
             title, new_primary.journal, note=f"{target.name} already streams from {new_primary.name}."
         )
@@ -125,26 +101,27 @@ def plan_rejoin_server(
         refuse_forgetful(new_primary, target.pod.container_spec)
     if cluster.dry_run:
         return _unseen(new_primary, target.name, title)
-    _assert_ready(cluster, new_primary, target, options)
-    change = _by_its_data(new_primary, target, options, method)
+    _assert_ready(work)
+    change = _by_its_data(work, method, wipe_standby_data)
     if change.method != "base backup":
         change.granted |= {c.parameter for c in change.confirmations if discard_diverged == c.value}
     return change
 
 
-def _by_its_data(new_primary: Server, target: Target, options: RejoinOptions, method: str) -> Rejoin:
+def _by_its_data(work: _Work, method: str, wipe_standby_data: str) -> Rejoin:
     """Plan by the method that its data allow, or the requested one."""
-    state, old_data = _look(new_primary, target)
+    new_primary = work.new_primary
+    state, old_data = _look(new_primary, work.target)
     owner = state.owner or data_owner(new_primary)
     oldest = str(new_primary.scalar("physical/oldest_segment"))
     spaces = state.found.get("tablespaces", "0") != "0"
     chosen, why = choose_method(old_data, oldest, tablespaces=spaces, requested=method)
     if chosen == "base backup":
-        return _by_base_backup(new_primary, target, options, old_data, owner, why)
+        return _by_base_backup(work, old_data, owner, why, wipe_standby_data)
     assert old_data is not None
-    change = _in_place(new_primary, target, options, old_data, owner, chosen)
+    change = _in_place(work, old_data, owner, chosen)
     change.note = f"{old_data.summary}. {_words(chosen, why)}"
-    change.confirmations = _confirmations(old_data, chosen, target.workload.name)
+    change.confirmations = _confirmations(old_data, chosen, work.target.workload.name)
     return change
 
 
@@ -162,17 +139,19 @@ def _unseen(new_primary: Server, name: str, title: str) -> Rejoin:
     )
 
 
-def _follows_already(new_primary: Server, target: Target, options: RejoinOptions) -> bool:
+def _follows_already(work: _Work) -> bool:
+    new_primary, target, spec = work.new_primary, work.target, work.spec
     pod = running_pod(new_primary.cluster, target)
     if pod is None or new_primary.facts.in_recovery:
         return False
     state = look_at(new_primary, target, data_owner(new_primary), pod)
-    slot = slots(new_primary).find(options.slot)
-    return state is not None and streams_already(new_primary, pod, state, slot, options.application_name)
+    slot = slots(new_primary).find(spec.slot)
+    return state is not None and streams_already(new_primary, pod, state, slot, spec.application_name)
 
 
-def _assert_ready(cluster: Cluster, new_primary: Server, target: Target, options: RejoinOptions) -> None:
+def _assert_ready(work: _Work) -> None:
     """Raise an error unless there is a new primary with a free slot, and the old primary is stopped."""
+    new_primary, target, cluster = work.new_primary, work.target, work.new_primary.cluster
     facts = new_primary.refresh()
     if facts.in_recovery:
         raise WrongServer(
@@ -181,8 +160,8 @@ def _assert_ready(cluster: Cluster, new_primary: Server, target: Target, options
             remedy="Promote it first.",
         )
     assert_not_the_primary(new_primary, target)
-    if (found := slots(new_primary).find(options.slot)) is not None:
-        assert_slot(cluster, target, found, options.slot, options.application_name)
+    if (found := slots(new_primary).find(work.spec.slot)) is not None:
+        assert_slot(cluster, target, found, work.spec)
     pods = cluster.pods(target.workload.selector, target.pod.container)
     if target.workload.replicas or pods:
         names = ", ".join(pod.name for pod in pods) or "no pod yet"
@@ -215,43 +194,21 @@ def _look_as(owner: User, new_primary: Server, target: Target) -> tuple[DataDire
         return state, read_old_primary_data(helper, target.directory, bin_dir, history_of(new_primary))
 
 
-def _before_starting(new_primary: Server, target: Target, options: RejoinOptions, owner: User) -> list[Step]:
+def _before_starting(work: _Work, owner: User) -> list[Step]:
     """Return the first steps: create the slot, since it keeps the WAL from then on; then the passfile."""
-    slot = plan_slot(new_primary, options.slot, consumer=options.application_name)
-    container = target.pod.container
-    if logs_in(target.workload, container, options.source, owner):
+    slot = plan_slot(work.new_primary, work.spec.slot, consumer=work.spec.application_name)
+    cluster, workload, container = work.new_primary.cluster, work.target.workload, work.target.pod.container
+    if logs_in(workload, container, work.source, owner):
         return [*slot.steps]
-    return [*slot.steps, login_step(new_primary.cluster, target.workload, container, options.source, owner)]
+    return [*slot.steps, login_step(cluster, workload, container, work.source, owner)]
 
 
-def _in_place(
-    new_primary: Server,
-    target: Target,
-    options: RejoinOptions,
-    old_data: OldPrimaryData,
-    owner: User,
-    method: RejoinMethod,
-) -> Rejoin:
-    settings = config_settings(new_primary, options.config_map)
-    role = Role(
-        options.source.connection(options.application_name),
-        options.slot,
-        settings,
-        standby_limits(new_primary),
-    )
-    work = Bootstrap(
-        new_primary,
-        target,
-        options.source,
-        role,
-        options.application_name,
-        owner,
-        interrupted=False,
-        replacing=False,
-        timeout=options.timeout,
-        start_timeout=options.start_timeout,
-    )
-    acts = RejoinInPlace(work, old_data, new_primary.facts.timeline)
+def _in_place(work: _Work, old_data: OldPrimaryData, owner: User, method: RejoinMethod) -> Rejoin:
+    new_primary, target, spec, source = work.new_primary, work.target, work.spec, work.source
+    settings = config_settings(new_primary, spec.config_map)
+    role = Role(source.connection(spec.application_name), spec.slot, settings, standby_limits(new_primary))
+    start = Bootstrap(new_primary, target, spec, source, role, owner, interrupted=False, replacing=False)
+    acts = RejoinInPlace(start, old_data, new_primary.facts.timeline)
     steps = acts.follow_steps() if method == "follow" else acts.rewind_steps()
     place = f"{target.directory} on claim {target.claim}"
     after = (
@@ -259,11 +216,11 @@ def _in_place(
         f"  primary_slot_name = {role.slot}\nreplicas: 1\n"
     )
     return Rejoin(
-        f"rejoin of {target.name}",
+        work.title,
         new_primary.journal,
         f"{place}: {old_data.summary}\nreplicas: 0\n",
         after,
-        [*_before_starting(new_primary, target, options, owner), *steps],
+        [*_before_starting(work, owner), *steps],
         undo_text=f"scale {target.name} to 0",
         precheck=acts.precheck,
         method=method,
@@ -280,34 +237,17 @@ def _confirmations(old_data: OldPrimaryData, method: RejoinMethod, old: str) -> 
 
 
 def _by_base_backup(
-    new_primary: Server,
-    target: Target,
-    options: RejoinOptions,
-    old_data: OldPrimaryData | None,
-    owner: User,
-    why: str,
+    work: _Work, old_data: OldPrimaryData | None, owner: User, why: str, wipe_standby_data: str
 ) -> Rejoin:
     change = plan_base_backup(
-        new_primary,
-        target.workload.name,
-        options.source,
-        slot=options.slot,
-        application_name=options.application_name,
-        config_map=options.config_map,
-        container=options.container,
-        data_directory=options.data_directory,
-        wipe_standby_data=options.wipe_standby_data,
-        timeout=options.timeout,
-        start_timeout=options.start_timeout,
-        slot_to_come=True,
-        tablespaces=options.tablespaces,
+        work.new_primary, work.spec, work.source, wipe_standby_data=wipe_standby_data, slot_to_come=True
     )
-    steps = [*_before_starting(new_primary, target, options, owner), *change.steps]
+    steps = [*_before_starting(work, owner), *change.steps]
     if old_data is not None and old_data.control.rewind_interrupted:
-        steps.insert(0, _clear_step(new_primary, target))
+        steps.insert(0, _clear_step(work.new_primary, work.target))
     return Rejoin(
-        f"rejoin of {target.name}",
-        new_primary.journal,
+        work.title,
+        work.new_primary.journal,
         change.before,
         change.after,
         steps,

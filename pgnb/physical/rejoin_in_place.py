@@ -62,7 +62,7 @@ class RejoinInPlace:
         work = self.work
         with self._helper() as helper:
             self._assert_unchanged(helper)
-            result = Rewind(work.primary, work.target, work.source, work.timeout).run(helper)
+            result = Rewind(work.primary, work.target, work.source, work.spec.copy_timeout).run(helper)
             self._configure(helper)
         return result
 
@@ -70,7 +70,7 @@ class RejoinInPlace:
         work = self.work
         spec = work.target.helper("pgnb-rejoin", (), uid=work.owner.uid, gid=work.owner.gid)
         spec = work.source.given_to(spec, work.target.pod)
-        return work.primary.cluster.helper(spec, lifetime=work.timeout + 600)
+        return work.primary.cluster.helper(spec, lifetime=work.spec.copy_timeout + 600)
 
     def _assert_unchanged(self, helper: Helper) -> None:
         """Raise ChangeFailed if the data have changed since planning: somebody started the server."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from pgnb.core.checks import Check, Checks
 from pgnb.core.display import Cell, Displayable, Table, Tone, format_bytes
 from pgnb.core.errors import ParameterError
 from pgnb.core.plan import Change, Confirmation, Step
 from pgnb.postgres import Server
+from pgnb.postgres.slots import Slot, read_slots
 
 _NAME = re.compile(r"[a-z0-9_]{1,63}\Z")
 _CREATE = "SELECT pg_catalog.pg_create_physical_replication_slot(%s, true)"
@@ -32,75 +32,6 @@ _DETAILS = (
     "synced",
 )
 _WAL_TONES: dict[str, Tone] = {"reserved": "good", "extended": "good", "unreserved": "bad", "lost": "bad"}
-
-
-@dataclass(frozen=True)
-class Slot:
-    """One row of pg_replication_slots, with the walsender that reads from it.
-
-    Sizes are bytes. `retained_bytes` is the WAL kept for it (None: nothing is reserved), `safe_wal_size`
-    the WAL that may be written before the slot can be lost (None: no cap, or lost). `xmin_age` counts
-    transactions. Fields that the server's version lacks are None: `conflicting` exists since 16;
-    `inactive_since`, `invalidation_reason`, `failover` and `synced` since 17; `two_phase_at` since 18.
-    """
-
-    name: str
-    type: str
-    plugin: str | None
-    database: str | None
-    temporary: bool
-    active: bool
-    active_pid: int | None
-    restart_lsn: str | None
-    confirmed_flush_lsn: str | None
-    retained_bytes: int | None
-    wal_status: str | None
-    safe_wal_size: int | None
-    xmin_age: int | None
-    catalog_xmin_age: int | None
-    two_phase: bool
-    conflicting: bool | None
-    inactive_since: datetime | None
-    invalidation_reason: str | None
-    failover: bool | None
-    synced: bool | None
-    two_phase_at: str | None
-    consumer: str | None
-    consumer_address: str | None
-    consumer_state: str | None
-
-    @property
-    def physical(self) -> bool:
-        """Whether a standby can use it."""
-        return self.type == "physical"
-
-    @property
-    def lost(self) -> bool:
-        """Whether WAL that it should keep was removed, so that its standby needs a new base backup."""
-        return self.wal_status == "lost" or bool(self.invalidation_reason)
-
-    @property
-    def takes_over(self) -> bool:
-        """Whether it is a synchronised logical slot that subscribers can use after a promotion."""
-        return bool(self.synced) and not self.temporary and not self.lost
-
-    @property
-    def reserved(self) -> bool:
-        """Whether it keeps WAL; a slot created without `immediately_reserve` does not until it is used."""
-        return self.restart_lsn is not None
-
-    @property
-    def summary(self) -> str:
-        """Its type, state and consumer in one line."""
-        what = self.type if self.physical else f"{self.type} ({self.plugin}, database {self.database})"
-        kept = f"{format_bytes(self.retained_bytes)} retained" if self.reserved else "no WAL reserved"
-        state = f"active by pid {self.active_pid} ({self.consumer_words})" if self.active else "inactive"
-        return f"{what}, {kept}, {self.wal_status or 'no status'}, {state}"
-
-    @property
-    def consumer_words(self) -> str:
-        """Its consumer: application_name and address."""
-        return f"{self.consumer or 'unknown'} from {self.consumer_address or 'a local socket'}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -167,8 +98,7 @@ def _status_cell(slot: Slot) -> Cell:
 
 def slots(server: Server) -> Slots:
     """Read every replication slot (pg_replication_slots joined with pg_stat_replication)."""
-    rows = server.query("physical/slots")
-    return Slots(tuple(Slot(**row) for row in rows), f"Replication slots of {server.name}")
+    return Slots(read_slots(server), f"Replication slots of {server.name}")
 
 
 def check_slot_name(name: str) -> str:

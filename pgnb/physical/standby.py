@@ -18,7 +18,8 @@ from pgnb.physical.entrypoint import refuse_forgetful
 from pgnb.physical.login import logs_in
 from pgnb.physical.manifest import data_owner, standby_manifests, with_passfile
 from pgnb.physical.sizing import Value, standby_settings
-from pgnb.physical.status import senders
+from pgnb.physical.standby_spec import StandbySpec
+from pgnb.physical.streaming import workload_streams
 from pgnb.physical.target import find_target, find_workload, template_pod
 from pgnb.postgres import Server
 from pgnb.postgres.config.configmap import plan_config_map
@@ -37,44 +38,33 @@ def plan_standby_config(primary: Server, name: str, extra: Mapping[str, Value] |
 
 def plan_standby_workload(
     primary: Server,
-    name: str,
+    spec: StandbySpec,
     source: Source,
     *,
-    config_map: str,
     manifest: str = "",
     size: str = "",
     storage_class: str = "",
-    container: str = "",
-    tablespaces: Mapping[str, str] | None = None,
 ) -> Change:
     """Plan a standby's claim, Service and Deployment, scaled to 0, or adopt an existing workload.
 
     They come from pgnb's template, or from the operator's file `manifest`. Image, size, storage class,
-    command, certificates, and claims for pg_wal and tablespaces are like the primary's (`tablespaces` maps
-    a path there to another one here). A workload of that name that pgnb did not create is adopted: it only
-    gets the passfile, to log in at the source. A standby that already streams is not changed. Raises
-    ParameterError, and GateClosed for an image that runs no standby.
+    command, certificates, and claims for pg_wal and tablespaces are like the primary's. A workload of that
+    name that pgnb did not create is adopted: it only gets the passfile, to log in at the source. A standby
+    that already streams is not changed. Raises ParameterError, and GateClosed for an image that runs no
+    standby.
     """
-    cluster = primary.cluster
+    cluster, name = primary.cluster, spec.name
     live = find_workload(cluster, name)
     if live is not None and not made_by_pgnb(live):
-        return _plan_adoption(primary, live, source, container, tablespaces or {})
+        return _plan_adoption(primary, live, source, spec)
     if not manifest:
         refuse_forgetful(primary, primary.pod.container_spec)
     manifests = standby_manifests(
-        primary,
-        name,
-        source,
-        config_map=config_map,
-        live=live,
-        file=manifest,
-        size=size,
-        storage_class=storage_class,
-        tablespaces=tablespaces,
+        primary, spec, source, live=live, file=manifest, size=size, storage_class=storage_class
     )
     workload = next(m for m in manifests if m["kind"] in SCALED)
     if live is None or not live.replicas:
-        assert_placed(primary, Workload.of(workload), container, tablespaces or {})
+        assert_placed(primary, Workload.of(workload), spec)
     if live is not None:
         manifests = [m for m in manifests if not _existing_claim(cluster, m)]
     change = cluster.plan_apply(manifests, f"standby {name}")
@@ -85,30 +75,20 @@ def plan_standby_workload(
     return change
 
 
-def standby_pod_checks(
-    primary: Server,
-    name: str,
-    source: Source,
-    *,
-    config_map: str,
-    manifest: str = "",
-    container: str = "",
-    tablespaces: Mapping[str, str] | None = None,
-) -> Checks:
+def standby_pod_checks(primary: Server, spec: StandbySpec, source: Source, *, manifest: str = "") -> Checks:
     """Check by dry runs that the API server would admit each pod of section 3; nothing is created.
 
     They are the standby's pod and the helper pods; the arguments are those of `plan_standby_workload`. A
     standby that already streams from this primary needs none.
     """
+    name = spec.name
     live = find_workload(primary.cluster, name)
-    if live is not None and _streams(primary, live):
+    if live is not None and workload_streams(primary, live):
         none = Check.fact("pods", "none is created: the standby already streams from this primary")
         return Checks.of(_title(name), [none], primary.journal)
     if live is not None and not made_by_pgnb(live):
-        return _admission_checks(primary, name, live.object, container)
-    manifests = standby_manifests(
-        primary, name, source, config_map=config_map, live=live, file=manifest, tablespaces=tablespaces
-    )
+        return _admission_checks(primary, name, live.object, spec.container)
+    manifests = standby_manifests(primary, spec, source, live=live, file=manifest)
     return _admission_checks(primary, name, next(m for m in manifests if m["kind"] in SCALED))
 
 
@@ -135,23 +115,21 @@ def _existing_claim(cluster: Cluster, manifest: Mapping[str, Any]) -> bool:
     return manifest["kind"] == _CLAIM and cluster.get("persistentvolumeclaims", name) is not None
 
 
-def _plan_adoption(
-    primary: Server, live: Workload, source: Source, container: str, tablespaces: Mapping[str, str]
-) -> Change:
+def _plan_adoption(primary: Server, live: Workload, source: Source, spec: StandbySpec) -> Change:
     cluster, title = primary.cluster, f"adopt {live.label} as a standby"
-    pod = template_pod(live, container)
+    pod = template_pod(live, spec.container)
     _assert_fits(primary, live, pod.image)
     if pod.image == primary.pod.image:
         refuse_forgetful(primary, pod.container_spec)
     owner = _owner_there(primary, live, pod)
     there = logs_in(live, pod.container, source, owner)
     patch = {} if there else with_passfile(pod.spec, pod.container, source, owner)
-    if not patch or _streams(primary, live):
+    if not patch or workload_streams(primary, live):
         words = (
             "It can already log in at the source." if not patch else "It already streams from this primary."
         )
         return Change(title, cluster.journal, note=words)
-    assert_placed(primary, live, container, tablespaces)
+    assert_placed(primary, live, spec)
     change = cluster.plan_apply(_partial(live, patch), title)
     if live.replicas:
         change.steps = [_stop_step(cluster, live), *change.steps]
@@ -180,12 +158,6 @@ def _stop_step(cluster: Cluster, live: Workload) -> Step:
     """Return a step that stops it first, since a rolling update could run two servers on one volume."""
     what = f"scale from {live.replicas} to 0 and see every pod gone"
     return Step(live.label, what, lambda: cluster.scale_and_wait(live, 0), journalled=True)
-
-
-def _streams(primary: Server, live: Workload) -> bool:
-    pods = primary.cluster.pods(live.selector)
-    addresses = {pod.ip for pod in pods if pod.ready}
-    return any(s.streaming and s.address in addresses for s in senders(primary))
 
 
 def _assert_fits(primary: Server, live: Workload, image: str) -> None:

@@ -1,11 +1,18 @@
-"""Find out on the primary whether a standby streams with its slot and application_name."""
+"""Find out whether a standby streams from its primary."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
+from pgnb.cluster import Pod, Workload
 from pgnb.core.wait import wait_until
+from pgnb.physical.data_directory import DataDirectory
 from pgnb.physical.slots import slots
 from pgnb.physical.status import senders
+from pgnb.physical.target import inspect, target_of
 from pgnb.postgres import Server
+from pgnb.postgres.slots import Slot
 
 STREAM = 60.0
 """Seconds within which a standby that accepts connections should stream."""
@@ -32,3 +39,30 @@ def wait_streaming(primary: Server, slot: str, application_name: str, timeout: f
         describe=lambda words: words or "not yet",
         remedy="Read the standby's log: it names pg_hba.conf, password, slot or timeline.",
     )
+
+
+def streams_already(
+    primary: Server, pod: Pod, state: DataDirectory, slot: Slot | None, application_name: str
+) -> bool:
+    """Whether this pod's server follows this primary already, with this slot and application_name."""
+    if state.system_identifier != primary.facts.system_identifier or not state.follows:
+        return False
+    named = [s for s in senders(primary) if s.application_name == application_name and s.streaming]
+    # A Service may hide the pod's address. Then the receiver in the pod counts.
+    ours = [s for s in named if s.address == pod.ip or state.receiving]
+    return slot is not None and any(s.pid == slot.active_pid for s in ours)
+
+
+def workload_streams(primary: Server, live: Workload) -> bool:
+    """Whether a workload's server follows this primary, by its pod's address or its data and receiver."""
+    cluster = primary.cluster
+    pods = [pod for pod in cluster.pods(live.selector) if pod.ready and not pod.deleting]
+    addresses = {pod.ip for pod in pods}
+    if any(one.streaming and one.address in addresses for one in senders(primary)):
+        return True
+    if not pods:
+        return False
+    target = target_of(cluster, live)
+    seen = replace(target, mount=replace(target.mount, sub_path=""))
+    state = inspect(partial(cluster.exec, pods[0]), seen.directory, seen.root, primary.facts.bin_dir)
+    return state.system_identifier == primary.facts.system_identifier and state.follows and state.receiving

@@ -4,7 +4,7 @@ from pgnb.postgres.config.hba import HbaRules, pod_networks
 from pgnb.postgres.config.hbarule import Client, HbaRule, replication_rules
 from pgnb.postgres.config.settings import Setting, SettingsTable
 from pgnb.postgres.facts import Facts
-from pgnb.postgres.find import find_server
+from pgnb.postgres.find import ServerAccess, find_server
 from pgnb.postgres.roles import role_checks
 from pgnb.postgres.rows import Rows
 from pgnb.postgres.server import Server
@@ -18,6 +18,7 @@ __all__ = [
     "Login",
     "Rows",
     "Server",
+    "ServerAccess",
     "Session",
     "Setting",
     "SettingsTable",

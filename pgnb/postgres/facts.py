@@ -14,7 +14,6 @@ from pgnb.postgres.rows import Row, Rows
 
 OLDEST, NEWEST = 14, 18
 """The major versions that the runbooks are made for."""
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def read_facts(query: Callable[[str], Rows]) -> Facts:
     try:
         rows = query(sql_of("facts", OLDEST))
     except QueryFailed as failure:
-        if failure.sqlstate != _INSUFFICIENT_PRIVILEGE:
+        if not failure.lacks_right:
             raise
         rows = query(sql_of("facts_limited", OLDEST))
     return facts_of(rows[0])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pgnb.cluster import Cluster, Pod
+from pgnb.cluster.pods import POSTGRES_PORT
 from pgnb.core.errors import PodError
 from pgnb.core.plan import Change
 from pgnb.postgres.facts import assert_expected
@@ -10,6 +13,21 @@ from pgnb.postgres.incharge import assert_nobody_in_charge
 from pgnb.postgres.route import Absent, ThroughPod
 from pgnb.postgres.server import Server
 from pgnb.postgres.session import Login
+
+
+@dataclass(frozen=True)
+class ServerAccess:
+    """How a run signs in to a server, where it runs in its pod, and which one it must be.
+
+    `password` says where the password is stored ("secret:NAME/KEY", …). `container` runs PostgreSQL ("" finds
+    it), with its data in `data_directory` ("" takes PGDATA). `expect` is a system identifier; "" takes any.
+    """
+
+    user: str = "postgres"
+    password: str = ""
+    container: str = ""
+    data_directory: str = ""
+    expect: str = ""
 
 
 def find_server(
@@ -20,7 +38,6 @@ def find_server(
     user: str = "postgres",
     password: str = "",
     database: str = "postgres",
-    port: int = 5432,
     expect: str | int | None = None,
     made_by: Change | str = "",
 ) -> Server:
@@ -44,7 +61,7 @@ def find_server(
         lambda: cluster.resolve_password(password, pod, user).reveal() or None,
         read_only=cluster.journal.dry_run,
     )
-    route = ThroughPod(cluster, selector, container, port, pod)
+    route = ThroughPod(cluster, selector, container, POSTGRES_PORT, pod)
     server = Server(route, login, cluster.journal, database=database)
     assert_expected(server.name, server.facts, expect)
     _keep_for_the_record(server)

@@ -18,7 +18,6 @@ from pgnb.postgres.session import compose, identifier, join
 DEFAULT_KEY = "password"
 """The key under which a Secret of Kubernetes' type basic-auth keeps a password."""
 _PASSWORD_BYTES = 24
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,8 @@ def look_at_role(server: Server, role: str, password: Secret | None) -> RolePlan
         return RolePlan(role, False, ("LOGIN", "REPLICATION"), False)
     row = rows[0]
     lacks = {
-        "LOGIN": not row["rolcanlogin"],
-        "REPLICATION": not (row["rolreplication"] or row["rolsuper"]),
+        "LOGIN": not row["can_login"],
+        "REPLICATION": not row["can_replicate"],
         "VALID UNTIL 'infinity'": row["expired"],
     }
     fits = _verifier_fits(server, role, password)
@@ -158,7 +157,7 @@ def _verifier_fits(server: Server, role: str, password: Secret | None) -> bool |
     try:
         verifier = server.scalar("role_verifier", {"role": role})
     except QueryFailed as failure:
-        if failure.sqlstate != _INSUFFICIENT_PRIVILEGE:
+        if not failure.lacks_right:
             raise
         return None
     return verifies(verifier or "", password.reveal())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,21 @@ def signers_file(given: Path | None, policy: Policy | None = None) -> Path:
     return Path(found).expanduser()
 
 
+@dataclass(frozen=True)
+class Window:
+    """When an approved plan may be carried out, as the options say it."""
+
+    opens: datetime | None
+    closes: datetime | None
+    hours: float
+
+    @property
+    def times(self) -> tuple[datetime, datetime]:
+        """Begin and end, in local time."""
+        begin = (self.opens or datetime.now(UTC)).astimezone()
+        return begin, (self.closes or begin + timedelta(hours=self.hours)).astimezone()
+
+
 @click.command()
 @click.argument("record")
 @click.option("--ticket", required=True, help="The ticket that the change belongs to.")
@@ -83,15 +98,7 @@ def signers_file(given: Path | None, policy: Policy | None = None) -> Path:
 @click.option("--lang", type=click.Choice(["en", "ja"]), default="en", help="Language of the page.")
 @RECORDS
 def request(
-    record: str,
-    ticket: str,
-    reason: str,
-    asker: str,
-    opens: datetime | None,
-    closes: datetime | None,
-    hours: float,
-    lang: str,
-    records: Path,
+    record: str, ticket: str, reason: str, asker: str, lang: str, records: Path, **window: Any
 ) -> None:
     """Ask to have a plan approved: write the request, and a page of it for an approval board.
 
@@ -99,8 +106,7 @@ def request(
     prints on A4.
     """
     archive = archive_in(records)
-    begin = (opens or datetime.now(UTC)).astimezone()
-    end = (closes or begin + timedelta(hours=hours)).astimezone()
+    begin, end = Window(**window).times
     plan = pick(archive, record)
     made = approvals.request(
         archive,

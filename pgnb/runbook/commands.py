@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,21 @@ _PAIRS = click.option(
 _WIDEST = 40
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of `pgnb run`, as click reads them."""
+
+    files: Sequence[Path]
+    pairs: Sequence[tuple[str, str]]
+    dry_run: bool
+    undo: int | None
+    approved: int | None
+    signers: Path | None
+    timeout: float | None
+    progress: bool
+    records: Path
+
+
 @click.command()
 @click.argument("notebooks", nargs=-1, required=True)
 @_FILES
@@ -45,18 +61,7 @@ _WIDEST = 40
 @click.option("--timeout", type=click.FloatRange(min=1), help="Seconds for each whole notebook.")
 @click.option("--progress/--no-progress", default=sys.stderr.isatty())
 @RECORDS
-def run(
-    notebooks: Sequence[str],
-    files: Sequence[Path],
-    pairs: Sequence[tuple[str, str]],
-    dry_run: bool,
-    undo: int | None,
-    approved: int | None,
-    signers: Path | None,
-    timeout: float | None,
-    progress: bool,
-    records: Path,
-) -> None:
+def run(notebooks: Sequence[str], **options: Any) -> None:
     """Run notebooks by number (02, 12_07), range (01-05) or path; stop at the first that fails.
 
     Each run leaves a record. With --dry-run it is a plan record, for `pgnb records request`. With --approved
@@ -67,25 +72,26 @@ def run(
     anything was changed, 4 incomplete or killed, 5 timed out, 6 stopped at a gate after changes, 7 planned,
     but a gate would stop, 75 the API server could not be reached and nothing was changed, 130 interrupted.
     """
-    chosen = catalogue.select(notebooks)
-    archive, given = Archive(records), _given(files)
+    chosen, told = catalogue.select(notebooks), RunOptions(**options)
+    archive, given = Archive(told.records), _given(told.files)
     policy = Policy.of(given.pop("approval", None))
     terms = Terms(namespaces=policy.namespaces, language=params.take_language(given))
-    how: dict[str, Any] = {"timeout": timeout, "progress": progress, "terms": terms}
-    if approved is not None:
-        if dry_run or pairs or len(chosen) != 1:
+    how: dict[str, Any] = {"timeout": told.timeout, "progress": told.progress, "terms": terms}
+    if told.approved is not None:
+        if told.dry_run or told.pairs or len(chosen) != 1:
             raise ParameterError(
                 "--approved carries out one plan as it is",
                 remedy="Name its notebook, and give neither --dry-run nor -p.",
             )
-        last = carry_out(archive, approved, chosen[0], signers_file(signers, policy), _report, **how)
+        signers = signers_file(told.signers, policy)
+        last = carry_out(archive, told.approved, chosen[0], signers, _report, **how)
         sys.exit(last.exit_code)
-    if undo is not None:
-        given = _to_undo(archive, undo, chosen) | given
-    values = _values(chosen, given, pairs)
+    if told.undo is not None:
+        given = _to_undo(archive, told.undo, chosen) | given
+    values = _values(chosen, given, told.pairs)
     with Kernels() as kernels:
         for notebook, taken, following in zip(chosen, values, [*chosen[1:], None], strict=True):
-            if dry_run:
+            if told.dry_run:
                 taken |= {"dry_run": "true"}
             record = runner.run(notebook, taken, archive, **how, kernels=kernels, following=following)
             _report(record, archive)

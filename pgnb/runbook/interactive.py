@@ -51,12 +51,16 @@ class Recorder:
         if self._record is None:
             return
         record, self._record = self._record, None
-        from pgnb.runbook.interactive_record import conclude
+        from pgnb.runbook import pages
+        from pgnb.runbook.conclusion import conclude
 
         for opened in journals.opened():
             opened.elsewhere = self._open
         os.environ.pop(PATH_VARIABLE, None)
-        conclude(self._archive, record, self._error)
+        archive = self._archive
+        folder: Path = archive.path(record)
+        executed = (folder / "notebook.ipynb").exists()
+        conclude(archive, record, self._error, lambda: pages.write(folder) if executed else ())
 
     @property
     def _archive(self) -> Any:

@@ -15,10 +15,11 @@ from typing import Any
 from pgnb.core.journal import APPROVAL_NAMESPACES, APPROVED
 from pgnb.core.private import write_private
 from pgnb.core.translation import VARIABLE as LANGUAGE
-from pgnb.runbook import pages, plans, verdict
+from pgnb.runbook import pages
 from pgnb.runbook.approval import ApprovedPlan
+from pgnb.runbook.conclusion import conclude
 from pgnb.runbook.kernels import Kernels
-from pgnb.runbook.records import Archive, Record, concluded
+from pgnb.runbook.records import Archive, Record
 from pgnb.runbook.verdict import Verdict
 
 _DEATHS = {"DeadKernelError": Verdict.KILLED, "CellTimeoutError": Verdict.TIMEOUT}
@@ -98,7 +99,7 @@ def run(
         error, stopped_by = type(failure).__name__, _DEATHS.get(type(failure).__name__)
         write_private(folder / "error.txt", f"{error}: {failure}\n")
     with _undisturbed():
-        return _conclude(archive, record, error, stopped_by, page, approved)
+        return conclude(archive, record, error, page.plots, stopped_by=stopped_by, approved=approved)
 
 
 def _execute(
@@ -137,28 +138,6 @@ def _execute(
         return ""
     write_private(folder / "error.txt", f"{failure.name}: {failure.text}\n")
     return failure.name
-
-
-def _conclude(
-    archive: Archive,
-    record: Record,
-    error: str,
-    stopped_by: Verdict | None,
-    page: pages.Writer,
-    approved: ApprovedPlan | None,
-) -> Record:
-    folder = archive.path(record)
-    evidence = verdict.read(folder / "journal.jsonl")
-    if approved is not None:
-        beyond = plans.beyond(approved.plan, evidence)
-        record = replace(record, approval={**record.approval, "beyond": list(beyond)})
-    judged = verdict.judge(evidence, error=error, stopped_by=stopped_by)
-    said = (folder / "error.txt").read_text("utf-8").strip() if (folder / "error.txt").exists() else ""
-    ended = concluded(record, evidence, judged, error=said, plots=page.plots())
-    pages.put_summary(archive, ended)
-    sealed = archive.seal(ended)
-    pages.write_index(archive)
-    return sealed
 
 
 @contextmanager

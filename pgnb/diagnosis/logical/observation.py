@@ -13,12 +13,13 @@ from pgnb.logical.conflicts import WorkerError, read_worker_errors
 from pgnb.logical.publication import Publication, published_tables, read_publications
 from pgnb.logical.row_pair import row_pair
 from pgnb.logical.schema_diff import Difference, compare_schemas
-from pgnb.logical.slots import LogicalSlot, logical_slots
+from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.updates import Obstacle, current_obstacles
 from pgnb.logical.workers import Apply, Workers
 from pgnb.postgres import Server
+from pgnb.postgres.slots import Slot
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class DatabaseObservation:
     states: Mapping[Named, str] = field(default_factory=dict)
     publication: Publication | None = None
     published: frozenset[Named] = frozenset()
-    slot: LogicalSlot | None = None
+    slot: Slot | None = None
     differences: tuple[Difference, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
     """Published tables whose UPDATE and DELETE fail, or will fail."""
@@ -125,7 +126,7 @@ def _worker_errors(subscriber: Server, lines: int) -> tuple[Sequence[WorkerError
         return (), error.message
 
 
-def _slots(publisher: Server) -> tuple[Mapping[str, LogicalSlot], str]:
+def _slots(publisher: Server) -> tuple[Mapping[str, Slot], str]:
     try:
         # A new session fails sooner than the kept one, which waits for the server to return.
         with publisher.new_session() as session:
@@ -140,7 +141,7 @@ def _look(
     subscriber: Server,
     spec: DatabaseSpec,
     silent: str,
-    slots: Mapping[str, LogicalSlot],
+    slots: Mapping[str, Slot],
     apply: Apply | None,
     own: tuple[WorkerError, ...],
     *,

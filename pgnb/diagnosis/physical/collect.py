@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 
 from pgnb.cluster import Cluster, LogLine, Pod
@@ -18,21 +17,22 @@ from pgnb.diagnosis.physical.observation import (
     Condition,
     ConnectivityTest,
     Evidence,
-    Expected,
+    ExpectedReplication,
     Part,
     RoleObservation,
     ServerObservation,
 )
-from pgnb.physical import slots
+from pgnb.physical import scripts, slots
 from pgnb.physical.connectivity import ProbeResult, read_results
 from pgnb.physical.sizing import standby_limits
 from pgnb.physical.status import receiver, senders
-from pgnb.postgres import Client, Server, find_server
+from pgnb.postgres import Client, Server, ServerAccess, find_server
 from pgnb.postgres.config.edits import file_errors
 from pgnb.postgres.config.hba import errors_of, read_hba
 from pgnb.postgres.conninfo import conninfo
 from pgnb.postgres.disk import space_of
 from pgnb.postgres.facts import assert_expected
+from pgnb.postgres.logs import collected_log
 from pgnb.postgres.roles import look_at_role
 from pgnb.postgres.standbys import own_selector
 
@@ -43,33 +43,22 @@ def collect_evidence(
     cluster: Cluster,
     primary_selector: str,
     standby_selector: str,
+    access: ServerAccess,
+    expected: ExpectedReplication,
     *,
-    container: str = "",
-    user: str = "postgres",
-    password: str = "",
-    slot: str = "",
-    application_name: str = "",
-    role: str = "",
-    secret: str = "",
-    min_free: float = 10.0,
     log_lines: int = 200,
-    expect: str = "",
 ) -> Evidence:
     """Read the primary, every standby, and the connections between them.
 
-    A failure to answer is evidence, too. `container` is the primary's; `password` names where the login's
-    password is stored. `slot` and `application_name` are what is expected of a single standby (empty: as it
-    is set). `role` and `secret`: the replication role and its Secret. `min_free`: percent of each data volume
-    that should be free; `log_lines`: lines of each log that are read; `expect`: the system identifier that a
-    primary which answers must have. Raises AccessDenied and ApiUnreachable if the cluster cannot be read, and
-    WrongServer.
+    A failure to answer is evidence, too. `access` is the primary's; the standbys take the same login.
+    `log_lines`: lines of each log that are read. Raises AccessDenied and ApiUnreachable if the cluster cannot
+    be read, and WrongServer for a primary that answers and is not the expected one.
     """
-    expected = Expected(slot, application_name, role, secret, min_free)
-    collector = _Collector(cluster, user, password, log_lines)
-    primaries = collector.look("primary", primary_selector, container)
+    collector = _Collector(cluster, access, log_lines)
+    primaries = collector.look("primary", primary_selector, access.container)
     for one in primaries:
         if one.server is not None:
-            assert_expected(one.server.name, one.server.facts, expect)
+            assert_expected(one.server.name, one.server.facts, access.expect)
     standbys = collector.look("standby", standby_selector)
     selectors: tuple[tuple[Part, str, Sequence[ServerObservation]], ...] = (
         ("primary", primary_selector, primaries),
@@ -113,10 +102,9 @@ def _with_deciding_rule(primary: Server, standby: ServerObservation, role: str) 
 class _Collector:
     """Read pods and their servers with one login."""
 
-    def __init__(self, cluster: Cluster, user: str, password: str, log_lines: int) -> None:
+    def __init__(self, cluster: Cluster, access: ServerAccess, log_lines: int) -> None:
         self.cluster = cluster
-        self.user = user
-        self.password = password
+        self.access = access
         self.log_lines = log_lines
 
     def look(self, part: Part, selector: str, container: str = "") -> list[ServerObservation]:
@@ -130,9 +118,8 @@ class _Collector:
             return replace(observed, connect_error=pod.not_ready_reason)
         try:
             own = own_selector(self.cluster, pod, selector)
-            server = find_server(
-                self.cluster, own, container=container, user=self.user, password=self.password
-            )
+            user, password = self.access.user, self.access.password
+            server = find_server(self.cluster, own, container=container, user=user, password=password)
         except PgnbError as error:
             return replace(observed, connect_error=f"{error.message}: {error.found}".rstrip(": "))
         return read_server(replace(observed, server=server), server)
@@ -186,7 +173,7 @@ def read_server(observed: ServerObservation, server: Server) -> ServerObservatio
         "broken_rules": attempt("pg_hba.conf", lambda: tuple(errors_of(server)), ()),
         "conninfo_sources": attempt("primary_conninfo in files", lambda: _conninfo_sources(server), ()),
         "disk": attempt("disk space", lambda: space_of(server, server.facts.data_directory), None),
-        "log": attempt("collected log", lambda: _collected(server, observed.log), observed.log),
+        "log": attempt("collected log", lambda: (*observed.log, *_collected(server)), observed.log),
     }
     return replace(observed, server=server, facts=server.facts, **answers, read_errors=tuple(read_errors))
 
@@ -216,11 +203,8 @@ def _conninfo_sources(server: Server) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _collected(server: Server, log: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
-    """Return the pod's log followed by the end of the logging collector's file, if the collector is on."""
-    rows = server.query("diagnosis/collected_log", {"bytes": _COLLECTED_BYTES})
-    lines = str(rows[0]["content"]).splitlines()[-_LINES:] if rows else []
-    return (*log, *(LogLine(line) for line in lines))
+def _collected(server: Server) -> list[LogLine]:
+    return collected_log(server, lines=_LINES, size=_COLLECTED_BYTES)
 
 
 def read_role(primary: ServerObservation, name: str, secret: str) -> RoleObservation | None:
@@ -262,14 +246,14 @@ def try_connection(cluster: Cluster, standby: ServerObservation) -> Connectivity
         return None
     host, port = parts["host"], parts.get("port", "5432")
     password = parts.pop("password", "")
-    script = (files("pgnb.diagnosis.physical") / "probe.sh").read_text(encoding="utf-8")
-    argv = ["sh", "-c", script, "pgnb", host, port, standby.facts.bin_dir, conninfo(parts)]
+    arguments = (host, port, standby.facts.bin_dir, conninfo(parts))
+    argv = scripts.argv("proofs", "own_connection", args=arguments)
     proofs = _proofs(cluster, standby, argv, f"{password}\n")
     return ConnectivityTest(host, port, parts.get("user", ""), proofs)
 
 
 def _proofs(
-    cluster: Cluster, standby: ServerObservation, argv: list[str], given: str
+    cluster: Cluster, standby: ServerObservation, argv: Sequence[str], given: str
 ) -> Mapping[str, ProbeResult]:
     try:
         return read_results(cluster.exec(standby.pod, argv, stdin=given.encode(), timeout=_TIMEOUT).text)

@@ -21,7 +21,7 @@ _SHOWN_LINES = 8
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedReplication:
     """What is expected of the pair.
 
     `slot` and `application_name` apply to a single standby; with several standbys, or where they are empty,
@@ -165,7 +165,7 @@ class Evidence(Displayable):
     """Everything that a diagnosis is derived from; `missing` names what was looked for and not found."""
 
     place: str
-    expected: Expected
+    expected: ExpectedReplication
     observed: tuple[ServerObservation, ...]
     role: RoleObservation | None = None
     missing: tuple[tuple[Part, str], ...] = ()

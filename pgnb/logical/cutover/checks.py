@@ -73,7 +73,7 @@ def _of_everybody(cut: Cutover, status: CutoverStatus, as_is: bool) -> list[Chec
             "A standby cannot become the primary here; name the subscriber.",
         ),
     ]
-    return [*items, *(_reverse_checks(cut, status, level, as_is) if cut.reverse_service else ())]
+    return [*items, *(_reverse_checks(cut, status, level, as_is) if cut.reverse.service else ())]
 
 
 def _reverse_checks(cut: Cutover, status: CutoverStatus, level: str, as_is: bool) -> list[Check]:
@@ -229,7 +229,7 @@ def _afterwards(cut: Cutover, state: DatabaseState) -> list[Check]:
     if cut.operation == "cutover":
         found = "blocked" if state.blocked else "allowed"
         items.append(Check(f"{database}: writes on the publisher", state.blocked, found, "blocked", again))
-    if cut.reverse_service:
+    if cut.reverse.service:
         items.append(
             Check(
                 f"{database}: reverse replication",
@@ -256,7 +256,7 @@ def cutover_rights(cut: Cutover, *, measure: bool = False, allow_restart: bool =
     rights = [*service_rights(cut, status)]
     if rights and measure and cut.operation == "cutover":
         rights += _CLIENT_RIGHTS
-    if rights and cut.reverse_service:
+    if rights and cut.reverse.service:
         rights += _reverse_rights(cut, allow_restart=allow_restart)
     checks = Checks.of(f"May this user run {cut.operation}?", (), cut.cluster.journal)
     return checks + cut.cluster.access_checks(rights)
@@ -270,6 +270,6 @@ def service_rights(cut: Cutover, status: CutoverStatus) -> Iterator[Right]:
 
 
 def _reverse_rights(cut: Cutover, *, allow_restart: bool) -> Iterator[Right]:
-    yield from role_rights(cut.subscriber, cut.secret)
+    yield from role_rights(cut.subscriber, cut.reverse.secret)
     if allow_restart and cut.subscriber.settings(reverse_replication_settings(cut)).unmet:
         yield from restart_rights(cut.subscriber)

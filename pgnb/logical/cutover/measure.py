@@ -50,13 +50,13 @@ def measure_cutover(
             _drop(here, there)
             yield service
             return
-        cut.watched = CUTOVER
+        cut.progress.watched = CUTOVER
         try:
             yield service
             seen = service.keep(next_row(writer, datetime.now(UTC)))
             service.durability = _found(writer, cut, seen)
         finally:
-            cut.watched = ""
+            cut.progress.watched = ""
             writer.stop()
     finally:
         _drop(here, there)
@@ -76,4 +76,4 @@ def _found(writer: Writer, cut: Cutover, writing: WriteLog) -> DurabilityCheck:
 
 def plot_cutover(cut: Cutover, service: Service | None = None) -> Plot:
     """Plot each phase as a bar, and the time without writes if a client measured it."""
-    return plot_phases(cut.operation, cut.phases, measured_silence(service), "measured by a client")
+    return plot_phases(cut.operation, cut.phase.entries, measured_silence(service), "measured by a client")

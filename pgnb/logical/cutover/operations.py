@@ -89,7 +89,7 @@ def _text(cut: Cutover, status: CutoverStatus) -> str:
 
 
 def _after(cut: Cutover) -> str:
-    back = f", replicated to {cut.publisher.name}" if cut.reverse_service else ""
+    back = f", replicated to {cut.publisher.name}" if cut.reverse.service else ""
     lines = [f"{spec.database}: primary is {cut.subscriber.name}{back}" for spec in cut.specs]
     made = [f"{s.database}: {s.publication}" for s in unpublished(cut)] if cut.operation == "failover" else []
     return "\n".join([*lines, *made, f"Service {cut.service}: leads to the subscriber", ""])

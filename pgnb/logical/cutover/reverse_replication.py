@@ -22,7 +22,7 @@ WRITE_ANYWAY = "SET default_transaction_read_only = off"
 
 def reverse_replication_settings(cut: Cutover) -> dict[str, str]:
     """Return the settings that the subscriber needs for reverse replication; empty without it."""
-    return {"wal_level": "logical"} if cut.reverse_service else {}
+    return {"wal_level": "logical"} if cut.reverse.service else {}
 
 
 def plan_reverse_replication(cut: Cutover, networks: Sequence[str]) -> Change:
@@ -31,16 +31,17 @@ def plan_reverse_replication(cut: Cutover, networks: Sequence[str]) -> Change:
     Empty without reverse replication. It also needs wal_level = logical there, which the checks examine.
     """
     title, target = f"reverse replication on {cut.subscriber.name}", cut.subscriber
-    if not cut.reverse_service:
+    if not cut.reverse.service:
         return Change(
             title,
             cut.cluster.journal,
             note="Reverse replication is not requested (reverse_service is empty).",
         )
-    rules = subscription_rules(cut.role, networks, tls=target.facts.ssl)
+    role = cut.reverse.role
+    rules = subscription_rules(role, networks, tls=target.facts.ssl)
     parts = [
-        plan_role(target, cut.role, cut.secret),
-        plan_reader(target, cut.role),
+        plan_role(target, role, cut.reverse.secret),
+        plan_reader(target, role),
         plan_hba(target, rules),
         plan_subscriber_identity(cut.publisher, target, cut.specs),
     ]
@@ -59,10 +60,8 @@ def follow(cut: Cutover) -> str:
     Both servers hold the same rows at this point, and no client writes. `origin = none` (since 16) keeps rows
     that came from the publisher from returning to it.
     """
-    new, old = cut.subscriber, cut.publisher
-    origin = replication_source(
-        new, role=cut.role, secret=cut.secret, service=cut.reverse_service, tls=cut.tls
-    )
+    new, old, back = cut.subscriber, cut.publisher, cut.reverse
+    origin = replication_source(new, role=back.role, secret=back.secret, service=back.service, tls=back.tls)
     modern = min(new.facts.major, old.facts.major) >= _ORIGIN_SINCE
     for spec in cut.specs:
         old.session(spec.database).execute(WRITE_ANYWAY)

@@ -14,12 +14,13 @@ from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.orphaned_slots import orphaned_slots
 from pgnb.logical.row_counts import RowCounts
 from pgnb.logical.sequences import SequenceAdvance, advances_from_publisher, advances_from_rows
-from pgnb.logical.slots import LogicalSlot, logical_slots
+from pgnb.logical.slots import logical_slots
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscription import Subscription, read_subscriptions
 from pgnb.logical.targets import databases_of
 from pgnb.logical.write_block import WriteStatus, write_status
 from pgnb.postgres.services import own_labels, read_service, selector_words
+from pgnb.postgres.slots import Slot
 
 COLUMNS = (
     "database",
@@ -45,7 +46,7 @@ class DatabaseState:
     spec: DatabaseSpec
     write_status: WriteStatus | None
     subscription: Subscription | None
-    slot: LogicalSlot | None
+    slot: Slot | None
     advances: tuple[SequenceAdvance, ...]
     orphaned_slot: bool
     reverse_subscription: bool
@@ -100,7 +101,7 @@ def cutover_status(cut: Cutover) -> CutoverStatus:
 
 def unfinished(cut: Cutover, status: CutoverStatus) -> bool:
     """Return whether a step remains: before a cut-over, or after an interrupted one."""
-    lacks_reverse = bool(cut.reverse_service) and any(
+    lacks_reverse = bool(cut.reverse.service) and any(
         not state.reverse_subscription for state in status.items
     )
     return not status.leads or lacks_reverse or any(s.subscription or s.advances for s in status.items)
@@ -120,7 +121,7 @@ def _state(
     cut: Cutover,
     spec: DatabaseSpec,
     write_status: WriteStatus | None,
-    slot: LogicalSlot | None,
+    slot: Slot | None,
     orphaned: set[str],
     leads: bool,
 ) -> DatabaseState:
@@ -129,7 +130,7 @@ def _state(
         cut.publisher, spec.database
     )
     advances = () if leads else advances_of(cut, spec, subscription)
-    counted = cut.row_counts.get(spec.database)
+    counted = cut.progress.row_counts.get(spec.database)
     return DatabaseState(
         spec,
         write_status,
@@ -150,7 +151,7 @@ def advances_of(
     Without a publisher the sequences were set before the subscription was dropped: then only the rows count.
     """
     if cut.operation == "failover":
-        return advances_from_rows(cut.subscriber, spec, cut.margin if subscription else 0)
+        return advances_from_rows(cut.subscriber, spec, cut.terms.margin if subscription else 0)
     there = databases_of(cut.publisher)
     return advances_from_publisher(cut.publisher, cut.subscriber, spec) if spec.database in there else ()
 

@@ -46,7 +46,7 @@ class CutoverSteps:
         rest: list[tuple[str, str, Callable[[], str]]] = [
             (there, "DROP SUBSCRIPTION, with the slots on the publisher", self._drop)
         ]
-        if self.cut.reverse_service:
+        if self.cut.reverse.service:
             rest.append(
                 (here, "reverse replication: create publications, slots and subscriptions", self._follow)
             )
@@ -76,18 +76,18 @@ class CutoverSteps:
         if not subscribed:
             return "every subscription is already dropped"
         with self.cut.phase("marker confirmed"):
-            wait_copied(cut.publisher, cut.subscriber, subscribed, timeout=cut.timeout)
-            found = wait_applied(cut.publisher, cut.subscriber, subscribed, timeout=cut.timeout)
+            wait_copied(cut.publisher, cut.subscriber, subscribed, timeout=cut.terms.timeout)
+            found = wait_applied(cut.publisher, cut.subscriber, subscribed, timeout=cut.terms.timeout)
         return f"{found.lsn} confirmed by {len(subscribed)} slots"
 
     def _count(self) -> str:
         cut = self.cut
-        compared = [spec for spec in cut.specs if spec.database not in cut.skip_row_count]
+        compared = [spec for spec in cut.specs if spec.database not in cut.terms.skip_row_count]
         with cut.phase("rows counted"):
             counted = map_parallel(
                 lambda spec: compare_row_counts(cut.publisher, cut.subscriber, spec), compared
             )
-        cut.row_counts |= {one.database: one for one in counted}
+        cut.progress.row_counts |= {one.database: one for one in counted}
         different = [f"{one.database}: {words}" for one in counted for words in one.different]
         if different:
             raise VerificationFailed(
@@ -96,7 +96,9 @@ class CutoverSteps:
                 remedy="Resynchronise them (12.9), or find who wrote on the subscriber.",
             )
         left = (
-            f"; not counted (skip_row_count): {', '.join(cut.skip_row_count)}" if cut.skip_row_count else ""
+            f"; not counted (skip_row_count): {', '.join(cut.terms.skip_row_count)}"
+            if cut.terms.skip_row_count
+            else ""
         )
         tables, rows = sum(one.tables for one in counted), sum(one.rows for one in counted)
         return f"{tables} tables, {rows:,} rows{left}"
@@ -149,7 +151,7 @@ class FailoverSteps:
         The subscriptions are disabled first: a publisher that returns must not write into tables whose
         sequences were set.
         """
-        there, margin = self.cut.subscriber.name, self.cut.margin
+        there, margin = self.cut.subscriber.name, self.cut.terms.margin
         service = f"service/{self.cut.service}"
         steps = [
             Step(there, "DISABLE the subscriptions", self._disable, True),

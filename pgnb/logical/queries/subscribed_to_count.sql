@@ -1,7 +1,7 @@
 -- The tables of a subscription, as a SELECT count(*) names them, and whether the login may read them.
-SELECT n.nspname AS schema, c.relname AS table, NULL::text AS where,
+SELECT n.nspname AS schema, c.relname AS table,
        CASE WHEN c.relkind = 'p' THEN '' ELSE 'ONLY ' END || pg_catalog.format('%%I.%%I', n.nspname, c.relname)
-           AS quoted,
+           AS counted,
        pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
            AND NOT pg_catalog.row_security_active(c.oid) AS readable
   FROM pg_catalog.pg_subscription AS s

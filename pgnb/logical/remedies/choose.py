@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pgnb.core.errors import ParameterError
 from pgnb.core.findings import Diagnosis
@@ -21,26 +22,36 @@ REMEDIES = ("enable", "refresh", "identity", "workers", "resync", "recreate", "s
 """Those that lose nothing first; skip, which permanently skips changes, last."""
 
 
+@dataclass(frozen=True)
+class RemedyChoice:
+    """The remedy that the operator chose by its name, and what it is for; "" chooses none.
+
+    `database` is one of the specs'; `table` (`schema.table`) is what resync copies again.
+    """
+
+    name: str
+    database: str = ""
+    table: str = ""
+
+
 def plan_remedy(
     publisher: Server,
     subscriber: Server,
     specs: Sequence[DatabaseSpec],
     diagnosis: Diagnosis,
     origin: Source,
+    choice: RemedyChoice,
     *,
-    remedy: str,
-    database: str = "",
-    table: str = "",
     allow_restart: bool = False,
 ) -> Change:
-    """Plan one remedy by its name; without a name, nothing.
+    """Plan the chosen remedy; if none is chosen, nothing.
 
-    `database` is one of the specs'; `table` (`schema.table`) is what resync copies again; other data, such as
-    the LSN of SKIP, are the diagnosis'. Each asks for `confirm_remedy`: the name of the subscription (enable,
-    refresh, identity, recreate), the LSN (skip), the table (resync), the setting (workers). `allow_restart`:
-    the subscriber is restarted afterwards if workers need it. Raises ParameterError and GateClosed before
-    anything is changed.
+    Other data, such as the LSN of SKIP, are the diagnosis'. Each asks for `confirm_remedy`: the name of the
+    subscription (enable, refresh, identity, recreate), the LSN (skip), the table (resync), the setting
+    (workers). `allow_restart`: the subscriber is restarted afterwards if workers need it. Raises
+    ParameterError and GateClosed before anything is changed.
     """
+    remedy, database = choice.name, choice.database
     if not remedy:
         return Change(
             "no remedy", subscriber.journal, note="The parameter remedy is empty: nothing to change."
@@ -63,7 +74,7 @@ def plan_remedy(
             subscriber, spec, found.lsn if found else None, "; ".join(found.evidence) if found else ""
         )
     if remedy == "resync":
-        return plan_resync(publisher, subscriber, spec, qualified(_named(table)))
+        return plan_resync(publisher, subscriber, spec, qualified(_named(choice.table)))
     return plan_recreate(publisher, subscriber, spec, origin)
 
 

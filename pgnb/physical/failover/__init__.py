@@ -6,7 +6,7 @@ from pgnb.physical.failover.fence import plan_fence
 from pgnb.physical.failover.followers import plan_followers, plan_primary_settings, plan_rejoin
 from pgnb.physical.failover.inprogress import role_change_checks
 from pgnb.physical.failover.loss import Loss, estimate_loss
-from pgnb.physical.failover.participants import RoleChange, role_change
+from pgnb.physical.failover.participants import RoleChange, RoleChangeTerms, role_change
 from pgnb.physical.failover.promotion import plan_promotion
 from pgnb.physical.failover.readiness import operation_checks
 from pgnb.physical.failover.service import plan_service
@@ -15,6 +15,7 @@ from pgnb.physical.failover.switchover import plan_switchover
 __all__ = [
     "Loss",
     "RoleChange",
+    "RoleChangeTerms",
     "estimate_loss",
     "failover_checks",
     "measure_failover",

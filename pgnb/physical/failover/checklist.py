@@ -27,7 +27,7 @@ def failover_checks(role_change: RoleChange) -> Checks:
 def _primary(role_change: RoleChange) -> Iterator[Check]:
     facts, candidate = role_change.candidate.facts, role_change.candidate
     yield Check("the candidate is a primary", not facts.in_recovery, facts.role, "primary")
-    before = role_change.shutdown_state.timeline if role_change.shutdown_state else 0
+    before = role_change.progress.shutdown_state.timeline if role_change.progress.shutdown_state else 0
     yield Check("on a new timeline", facts.timeline > before, facts.timeline, f"above {before or 'the old'}")
     read_only = read_only_by_default(candidate)
     yield Check("it accepts writes", read_only == "off", read_only, "off", "Reset it, and reload.")

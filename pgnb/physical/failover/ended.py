@@ -23,11 +23,11 @@ def running_pods(role_change: RoleChange, helper: Helper | None = None) -> list[
     """Return the old primary's pods whose server may still run; remember the others as ended."""
     left = []
     for pod in role_change.old.pods():
-        if pod.uid in role_change.ended:
+        if pod.uid in role_change.progress.ended:
             continue
         why = _ended(role_change, pod, helper)
         if why:
-            role_change.ended[pod.uid] = why
+            role_change.progress.ended[pod.uid] = why
         else:
             left.append(pod)
     return left

@@ -47,22 +47,15 @@ def plot_failover(role_change: RoleChange, service: Service | None = None) -> Pl
     time, so it is drawn separately from the time without writes.
     """
     return plot_phases(
-        role_change.operation, role_change.phases, measured_silence(service), lost=_lost(role_change)
+        role_change.operation, role_change.phase.entries, measured_silence(service), lost=_lost(role_change)
     )
 
 
 def _lost(role_change: RoleChange) -> Entry | None:
     """Return the time whose commits the candidate lacks; None if it has all of them."""
-    newest = role_change.writes_stopped_at
-    if (
-        role_change.operation != "failover"
-        or not role_change.phases
-        or newest is None
-        or role_change.lost_commits == 0
-    ):
+    newest, lost = role_change.progress.writes_stopped_at, role_change.progress.lost_commits
+    if role_change.operation != "failover" or not role_change.phase.entries or newest is None or lost == 0:
         return None
-    many = (
-        "an unknown number" if role_change.lost_commits is None else f"at most {role_change.lost_commits:,}"
-    )
-    seconds = max(0.0, (role_change.phases[0].at - newest).total_seconds())
+    many = "an unknown number" if lost is None else f"at most {lost:,}"
+    seconds = max(0.0, (role_change.phase.entries[0].at - newest).total_seconds())
     return Entry(newest, role_change.old.name, "commits that the standby does not have", many, True, seconds)

@@ -52,7 +52,8 @@ def plan_fence(
         return Change(title, journal, note=f"{old.name} is a standby already.")
     unreachable = old.unreachable_pods()
     confirmed_pod = confirm_gone if confirm_gone in {pod.name for pod in unreachable} else ""
-    role_change.unreadable = role_change.unreadable or (old.claim_lost if old.target else "")
+    progress = role_change.progress
+    progress.unreadable = progress.unreadable or (old.claim_lost if old.target else "")
     if not old.reload().replicas and not old.pods() and _read_signal(role_change):
         return Change(title, journal, note=f"It is scaled to 0, and would start read-only: {old.volume}.")
     work = Fence(role_change, confirmed_pod, confirmed_by, timeout)
@@ -81,7 +82,7 @@ def _confirmations(role_change: RoleChange, unreachable: Sequence[Pod]) -> list[
         )
         asked.append(Confirmation("fence_answering_primary", name, why))
     asked += [*weak_fence(role_change), *(_gone(pod) for pod in unreachable)]
-    if role_change.old.target is None or role_change.unreadable or unreachable:
+    if role_change.old.target is None or role_change.progress.unreadable or unreachable:
         why = "Its volume can't be read, so the loss is unknown."
         asked.append(Confirmation("accept_loss", True, why))
     return asked
@@ -128,7 +129,8 @@ class Fence:
     def fence(self) -> str:
         """Read and fence the volume; if that is impossible, return why the fence is weak."""
         with self._stack:
-            if self.helper is None and self.role_change.old.target and not self.role_change.confirmed:
+            confirmed = self.role_change.progress.confirmed
+            if self.helper is None and self.role_change.old.target and not confirmed:
                 wait_gone(self.role_change)  # A claim for one pod at a time is free only then.
             return fence_data_directory(self.role_change, self.helper)
 
@@ -155,21 +157,21 @@ def _follows(role_change: RoleChange) -> bool:
 
 def _read_signal(role_change: RoleChange) -> bool:
     """Read the volume, and return whether standby.signal is there already."""
-    target = role_change.old.target
+    target, progress = role_change.old.target, role_change.progress
     if role_change.cluster.dry_run:
         return True
-    if target is None or role_change.unreadable:
+    if target is None or progress.unreadable:
         return False
     try:
         with open_on(role_change, target) as helper:
-            role_change.shutdown_state = read_now(role_change, target, helper)
+            progress.shutdown_state = read_now(role_change, target, helper)
     except LeaseLost:
         raise
     except PgnbError as error:
-        role_change.unreadable = reason_of(error)
+        progress.unreadable = reason_of(error)
         return False
-    role_change.fenced_on_disk = role_change.shutdown_state.signal
-    return role_change.fenced_on_disk
+    progress.fenced_on_disk = progress.shutdown_state.signal
+    return progress.fenced_on_disk
 
 
 def _scale_words(role_change: RoleChange) -> str:
@@ -283,20 +285,20 @@ def _time_to_end(role_change: RoleChange) -> float:
 
 
 def _after_confirmation(role_change: RoleChange, name: str, by: str) -> str:
-    left = role_change.old.pods()
+    left, ended = role_change.old.pods(), role_change.progress.ended
     if not any(pod.name == name for pod in left):
-        still = "; ".join(f"{pod.name} is still ending: {role_change.ended.get(pod.uid, '')}" for pod in left)
+        still = "; ".join(f"{pod.name} is still ending: {ended.get(pod.uid, '')}" for pod in left)
         return still or "no pod is left"
     with role_change.cluster.journal.act(role_change.old.name, f"{by} confirms that the pod {name} is gone"):
-        role_change.confirmed[name] = by
+        role_change.progress.confirmed[name] = by
     return f"{name} is gone, as {by} confirms"
 
 
 def fenced(role_change: RoleChange) -> Checks:
     """Check now that no server on the old primary's volume can accept writes, or is about to start."""
-    old = role_change.old
+    old, progress = role_change.old, role_change.progress
     workload = old.reload()
-    left = [pod.name for pod in running_pods(role_change) if pod.name not in role_change.confirmed]
+    left = [pod.name for pod in running_pods(role_change) if pod.name not in progress.confirmed]
     others = _others_on_volume(role_change)
     items = [
         Check(
@@ -322,8 +324,8 @@ def fenced(role_change: RoleChange) -> Checks:
         ),
         Check(
             "read-only if it is scaled back",
-            role_change.fenced_on_disk,
-            "yes" if role_change.fenced_on_disk else "the fence is weak",
+            progress.fenced_on_disk,
+            "yes" if progress.fenced_on_disk else "the fence is weak",
             "standby.signal on its volume",
             "Make sure that nobody scales it back.",
             advice=True,

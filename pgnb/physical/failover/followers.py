@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pgnb.core.checks import Checks
 from pgnb.core.errors import NotFound
@@ -10,6 +11,7 @@ from pgnb.core.plan import Change, Step
 from pgnb.physical.failover.participants import RoleChange
 from pgnb.physical.rejoin import plan_rejoin_server
 from pgnb.physical.repoint import plan_repoint
+from pgnb.physical.standby_spec import StandbySpec
 from pgnb.postgres import Server
 from pgnb.postgres.config.configmap import read_config_map
 from pgnb.postgres.config.configure import plan_settings
@@ -18,22 +20,18 @@ from pgnb.postgres.source import Source
 
 def plan_rejoin(
     role_change: RoleChange,
+    spec: StandbySpec,
     source: Source,
     *,
-    slot: str,
-    application_name: str,
-    config_map: str = "",
     discard_diverged: str = "",
     wipe_standby_data: str = "",
-    start_timeout: float = 300.0,
-    tablespaces: Mapping[str, str] | None = None,
 ) -> Change:
     """Plan to make the old primary a standby of the new one, by the least invasive method.
 
-    It gets the slot and the application_name that the candidate had. Empty for the operation `failover`,
-    which leaves it fenced. Before the roles have changed, a plan-only run only names the plan.
-    `start_timeout` in seconds, for each pod to start. `tablespaces` maps paths, for a base backup.
-    Confirmations and errors are those of `plan_rejoin_server`.
+    It gets the slot and the application_name that the candidate had; workload, container and data directory
+    are those of the old primary, whatever `spec` has. Empty for the operation `failover`, which leaves it
+    fenced. Before the roles have changed, a plan-only run only names the plan. Confirmations and errors are
+    those of `plan_rejoin_server`.
     """
     title, old = f"{role_change.old.name} rejoins as a standby", role_change.old
     if role_change.operation == "failover":
@@ -41,22 +39,15 @@ def plan_rejoin(
             title, role_change.cluster.journal, note="It stays fenced; operation = rejoin makes it a standby."
         )
     if not role_change.done:
-        return _later(
-            title, role_change, f"{old.name} follows {role_change.candidate.name} through the slot {slot}"
-        )
+        what = f"{old.name} follows {role_change.candidate.name} through the slot {spec.slot}"
+        return _later(title, role_change, what)
+    directory = old.target.data_directory if old.target else ""
     change = plan_rejoin_server(
-        old.workload.name,
         role_change.candidate,
-        source=source,
-        slot=slot,
-        application_name=application_name,
-        config_map=config_map,
+        replace(spec, name=old.workload.name, container=old.container, data_directory=directory),
+        source,
         discard_diverged=discard_diverged,
         wipe_standby_data=wipe_standby_data,
-        container=old.container,
-        data_directory=old.target.data_directory if old.target else "",
-        start_timeout=start_timeout,
-        tablespaces=tablespaces,
     )
     return _timed(role_change, change, "rejoin the old primary")
 

@@ -35,9 +35,9 @@ def mark_phase(
 
     Raises Conflict, and changes nothing, if somebody else changed the workload after this run read it.
     """
-    before = role_change.mark
+    before = role_change.progress.mark
     keeps = before is not None and before.stopped and stopped is None
-    role_change.mark = RoleChangeMark(
+    mark = RoleChangeMark(
         role_change.operation,
         phase,
         this_run(),
@@ -47,9 +47,8 @@ def mark_phase(
         standing=before.standing if keeps and before else standing,
     )
     what = f"{ROLE_CHANGE}: {phase}" + ("" if replicas is None else f"; scale to {replicas}")
-    _write(
-        role_change, role_change.mark.text, what, {} if replicas is None else {"spec": {"replicas": replicas}}
-    )
+    role_change.progress.mark = mark
+    _write(role_change, mark.text, what, {} if replicas is None else {"spec": {"replicas": replicas}})
 
 
 def clear_mark(role_change: RoleChange) -> str:
@@ -57,7 +56,7 @@ def clear_mark(role_change: RoleChange) -> str:
     if role_change_mark(role_change.old.reload().object) is None:
         return "nothing was in progress"
     _write(role_change, None, f"remove {ROLE_CHANGE}: the change of roles is over", {})
-    role_change.mark = None
+    role_change.progress.mark = None
     return "over"
 
 

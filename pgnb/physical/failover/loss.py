@@ -140,7 +140,8 @@ def estimate_loss(role_change: RoleChange) -> Loss:
         seen.streaming,
         journal=journal,
     )
-    role_change.writes_stopped_at, role_change.lost_commits = seen.last_commit_replayed, commits
+    progress = role_change.progress
+    progress.writes_stopped_at, progress.lost_commits = seen.last_commit_replayed, commits
     journal.facts(
         loss_estimate=found.summary,
         loss_commits=commits,
@@ -151,9 +152,9 @@ def estimate_loss(role_change: RoleChange) -> Loss:
 
 
 def _bounds(role_change: RoleChange, seen: Receiver) -> tuple[int | None, int | None, str]:
-    shutdown_state = role_change.shutdown_state
+    shutdown_state = role_change.progress.shutdown_state
     if shutdown_state is None:
-        why = role_change.unreadable or role_change.old.volume
+        why = role_change.progress.unreadable or role_change.old.volume
         return None, None, f"the candidate's newest commit, since the old volume can't be read ({why})"
     if shutdown_state.covered_by(seen.replayed_lsn):
         return 0, 0, f"clean shutdown, and its checkpoint {shutdown_state.checkpoint} was replayed"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pgnb.cluster import Cluster, Pod, Workload
+from pgnb.cluster.helper_spec import START
 from pgnb.core.display import Cell
 from pgnb.core.errors import (
     AccessDenied,
@@ -19,18 +20,19 @@ from pgnb.core.errors import (
     PodError,
 )
 from pgnb.physical.target import Target, data_directory_named, find_target, find_workload, template_pod
-from pgnb.postgres import Server, find_server
+from pgnb.postgres import Server, ServerAccess, find_server
 from pgnb.postgres.incharge import assert_nobody_in_charge
 
 _OVERDUE = timedelta(seconds=10)
 """A pod that is so long overdue is held by a finalizer, or by a node that is gone."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class OldPrimary:
     """A Deployment or StatefulSet of one server. `target` is its volume, None if it can't be used.
 
     `find` finds the server that runs in it now; `fence_limitation` says why the volume can't be fenced.
+    `_found` keeps that server, with its sessions, while it answers.
     """
 
     cluster: Cluster = field(repr=False)
@@ -39,7 +41,7 @@ class OldPrimary:
     target: Target | None
     fence_limitation: str
     find: Callable[[], Server] = field(repr=False)
-    _found: Server | None = field(default=None, repr=False)
+    _found: list[Server] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -84,21 +86,21 @@ class OldPrimary:
         """Return the server with its facts read now, and ""; or None and why it does not answer."""
         try:
             self._drop_stale()
-            self._found = self._found or self.find()
-            self._found.refresh()
+            if not self._found:
+                self._found.append(self.find())
+            (found,) = self._found
+            found.refresh()
         except PgnbError as error:
-            self._found = None
+            self._found.clear()
             return None, " ".join(f"{error.message}: {error.found}".split())[:300]
-        return (self._found, "") if self._found.present else (None, "no pod")
+        return (found, "") if found.present else (None, "no pod")
 
     def _drop_stale(self) -> None:
         """Forget a server whose pod is no longer Ready, since a query to it would only wait."""
-        found = self._found
-        if found is not None and found.present:
+        if self._found and self._found[0].present:
             ready = {pod.uid for pod in self.pods() if pod.ready}
-            if found.pod.uid not in ready:
-                found.close()
-                self._found = None
+            if self._found[0].pod.uid not in ready:
+                self._found.pop().close()
 
     @property
     def answers(self) -> bool:
@@ -135,17 +137,15 @@ class OldPrimary:
 def old_primary(
     cluster: Cluster,
     name: str,
+    access: ServerAccess,
     *,
-    container: str = "",
-    user: str = "postgres",
-    password: str = "",
-    data_directory: str = "",
     likely_directory: str = "",
+    start_timeout: float = START,
 ) -> OldPrimary:
     """Find the workload of that name. Raises NotFound, and ParameterError for one that pgnb can't scale.
 
     `likely_directory` is used if nothing names its data directory and no container can be asked, since its
-    image may be broken.
+    image may be broken. `start_timeout`: seconds for a helper pod on its volume to start.
     """
     workload = find_workload(cluster, name)
     if workload is None:
@@ -157,19 +157,23 @@ def old_primary(
             " this again. For a server of an operator, let the operator fail over.",
         )
     _assert_single(workload)
+    container, data_directory = access.container, access.data_directory
     pod = template_pod(workload, container)
     assert_nobody_in_charge(cluster, pod)
     asked = any(p.started_at and not p.deleting for p in cluster.pods(workload.selector, pod.container))
     if not data_directory and not asked and not data_directory_named(pod):
         data_directory = likely_directory
     target, limitation = _target(cluster, name, container, data_directory)
+    target = replace(target, start_timeout=start_timeout) if target else None
     return OldPrimary(
         cluster,
         workload,
         pod.container,
         target,
         limitation,
-        lambda: find_server(cluster, workload.selector, container=container, user=user, password=password),
+        lambda: find_server(
+            cluster, workload.selector, container=container, user=access.user, password=access.password
+        ),
     )
 
 

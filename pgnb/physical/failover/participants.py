@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, cast, get_args
 
@@ -13,12 +12,11 @@ from pgnb.cluster.role_change_mark import RoleChangeMark, role_change_mark
 from pgnb.core.checks import Check
 from pgnb.core.display import Cell, Displayable, Table, key_value_table
 from pgnb.core.errors import ParameterError, WrongServer
-from pgnb.core.journal import Entry
 from pgnb.core.tls import checked_tls
-from pgnb.observe.phases import timed_phase
+from pgnb.observe.phases import PhaseTimer
 from pgnb.physical.failover.old_primary import OldPrimary, old_primary
 from pgnb.physical.failover.shutdown_state import ShutdownState
-from pgnb.postgres import Server
+from pgnb.postgres import Server, ServerAccess
 from pgnb.postgres.facts import assert_expected
 from pgnb.postgres.progress import lsn_bytes, replay_progress
 from pgnb.postgres.services import port_of
@@ -28,19 +26,49 @@ from pgnb.postgres.standbys import find_standbys
 Operation = Literal["switchover", "failover", "rejoin"]
 
 
-@dataclass(repr=False)
+@dataclass(frozen=True)
+class RoleChangeTerms:
+    """What a change of roles may lose, and how long its pods may take.
+
+    `allow_slot_loss`: logical slots that a switchover may lose, by name, joined by ", ". `start_timeout` and
+    `fencing_timeout`: seconds for a helper pod on the old primary's volume to start, where the operation
+    needs it, and where it can do without; then the fence is weak.
+    """
+
+    allow_slot_loss: str = ""
+    start_timeout: float = 300.0
+    fencing_timeout: float = 60.0
+
+
+@dataclass
+class RoleChangeProgress:
+    """What the steps of a change of roles have found and done so far.
+
+    `confirmed` maps pods that are confirmed to be gone to who confirmed it. `shutdown_state` was read from
+    the old primary's volume; `fenced_on_disk`: standby.signal is there. `ended` maps the uid of a pod that is
+    being deleted to how its server is known to have ended. `unreadable` says why the old volume can't be
+    used; `data_only`: a helper pod starts only without the old server's further claims. `mark` is the
+    annotation on the old primary's workload. `writes_stopped_at`: when writes were stopped, in a failover the
+    candidate's newest commit. `lost_commits`: upper bound of the failover's loss, None if unknown.
+    """
+
+    mark: RoleChangeMark | None = None
+    confirmed: dict[str, str] = field(default_factory=dict)
+    shutdown_state: ShutdownState | None = None
+    fenced_on_disk: bool = False
+    ended: dict[str, str] = field(default_factory=dict)
+    unreadable: str = ""
+    data_only: bool = False
+    writes_stopped_at: datetime | None = None
+    lost_commits: int | None = None
+
+
+@dataclass(frozen=True, repr=False)
 class RoleChange(Displayable):
-    """One change of roles, and what its steps have found so far.
+    """The participants of one change of roles, and its `progress`.
 
     `candidate` is the standby that becomes the primary (or already is), `others` the further standbys.
-    `allow_slot_loss` names logical slots that may be lost; `confirmed` maps pods that are confirmed to be
-    gone to who confirmed it. `shutdown_state` was read from the old primary's volume; `fenced_on_disk`:
-    standby.signal is there. `ended` maps the uid of a pod that is being deleted to how its server is known
-    to have ended. `unreadable` says why the old volume can't be used; `data_only`: a helper pod starts only
-    without the old server's further claims. `mark` is the annotation on the old primary's workload;
-    `phases` the timed phases. `writes_stopped_at`: when writes were stopped, in a failover the candidate's
-    newest commit. `lost_commits`: upper bound of the failover's loss, None if unknown. `fencing_timeout`:
-    seconds for a helper pod on the old volume to start; then the fence is weak.
+    `phase` times a phase, as a context manager.
     """
 
     cluster: Cluster = field(repr=False)
@@ -49,18 +77,9 @@ class RoleChange(Displayable):
     candidate: Server
     others: tuple[Server, ...]
     service: str
-    allow_slot_loss: str = ""
-    confirmed: dict[str, str] = field(default_factory=dict)
-    shutdown_state: ShutdownState | None = None
-    fenced_on_disk: bool = False
-    ended: dict[str, str] = field(default_factory=dict)
-    unreadable: str = ""
-    data_only: bool = False
-    mark: RoleChangeMark | None = None
-    phases: list[Entry] = field(default_factory=list)
-    writes_stopped_at: datetime | None = None
-    lost_commits: int | None = None
-    fencing_timeout: float = 60.0
+    terms: RoleChangeTerms
+    phase: PhaseTimer
+    progress: RoleChangeProgress
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -94,12 +113,6 @@ class RoleChange(Displayable):
         port = own or int(found["spec"]["ports"][0]["port"])
         return Source(self.service, port, role, secret, secret_key, checked_tls(tls or {}))
 
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Time a phase, for the record and the plot."""
-        with timed_phase(self.cluster.journal, self.phases, self.candidate.name, name):
-            yield
-
     @property
     def table(self) -> Table:
         """The participants, one line for each fact."""
@@ -124,49 +137,35 @@ def _words(server: Server) -> Cell:
     return Cell(text, "good" if state.receiver == "streaming" else "warn")
 
 
+_TERMS = RoleChangeTerms()
+
+
 def role_change(
     cluster: Cluster,
     operation: str,
-    *,
     primary: str,
+    access: ServerAccess,
+    *,
     standby_selector: str,
     service: str,
     candidate: str = "",
-    container: str = "",
-    user: str = "postgres",
-    password: str = "",
-    data_directory: str = "",
-    allow_slot_loss: str = "",
-    expect: str = "",
-    start_timeout: float = 300.0,
-    fencing_timeout: float = 60.0,
+    terms: RoleChangeTerms = _TERMS,
 ) -> RoleChange:
     """Find the participants. `primary` is the old primary's Deployment or StatefulSet, in whatever state.
 
-    `candidate` names a standby by its workload or pod; empty: the one that is already a primary, else the
-    one that received most WAL. `allow_slot_loss`: logical slots that a switchover may lose, by name, joined
-    by ", ". `expect`: the system identifier of every server that answers. `start_timeout` and
-    `fencing_timeout`: seconds for a helper pod on the old primary's volume to start, where the operation
-    needs it, and where it can do without. Raises ParameterError, PodError, NotFound, and WrongServer, also
-    for two primaries among the standbys.
+    `access` is the old primary's; the standbys take the same login, and every server that answers must have
+    the expected system identifier. `candidate` names a standby by its workload or pod; empty: the one that is
+    already a primary, else the one that received most WAL. Raises ParameterError, PodError, NotFound, and
+    WrongServer, also for two primaries among the standbys.
     """
     _assert_known(operation)
-    standbys = find_standbys(cluster, standby_selector, user=user, password=password)
+    standbys = find_standbys(cluster, standby_selector, user=access.user, password=access.password)
     chosen = _named(cluster, standbys, candidate) if candidate else _with_most_wal(standbys)
-    old = old_primary(
-        cluster,
-        primary,
-        container=container,
-        user=user,
-        password=password,
-        data_directory=data_directory,
-        likely_directory=chosen.facts.data_directory if chosen.present else "",
-    )
-    if old.target is not None:
-        old.target = replace(old.target, start_timeout=start_timeout)
-    found, _ = old.server() if expect else (None, "")
+    likely = chosen.facts.data_directory if chosen.present else ""
+    old = old_primary(cluster, primary, access, likely_directory=likely, start_timeout=terms.start_timeout)
+    found, _ = old.server() if access.expect else (None, "")
     for one in (*([found] if found else []), *(one for one in standbys if one.present)):
-        assert_expected(one.name, one.facts, expect)
+        assert_expected(one.name, one.facts, access.expect)
     others = tuple(one for one in standbys if one is not chosen)
     return RoleChange(
         cluster,
@@ -175,9 +174,9 @@ def role_change(
         chosen,
         others,
         service,
-        allow_slot_loss,
-        mark=role_change_mark(old.workload.object),
-        fencing_timeout=fencing_timeout,
+        terms,
+        PhaseTimer(cluster.journal, chosen),
+        RoleChangeProgress(role_change_mark(old.workload.object)),
     )
 
 

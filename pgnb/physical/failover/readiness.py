@@ -196,7 +196,7 @@ def _kept(old: Server, role_change: RoleChange) -> Iterator[Check]:
     lost = ", ".join(slot.name for slot in slots(old) if not slot.physical and slot.name not in there)
     yield Check(
         "logical slots",
-        lost in ("", role_change.allow_slot_loss),
+        lost in ("", role_change.terms.allow_slot_loss),
         lost or "none would be lost",
         "none, or synchronised",
         f"{_LOST_SLOTS} allow_slot_loss = {lost!r}.",

@@ -67,7 +67,7 @@ def _serves(role_change: RoleChange) -> Checks:
 
 def _over(role_change: RoleChange) -> list[Step]:
     """Return the steps that end a change of roles after the Service's switch."""
-    if role_change.mark is None:
+    if role_change.progress.mark is None:
         return []
     over = Step(role_change.old.name, "the change of roles is over", lambda: clear_mark(role_change), True)
     away = Step(role_change.old.name, "see its pod gone and stay away", lambda: wait_gone(role_change))

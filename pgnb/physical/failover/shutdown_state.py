@@ -76,7 +76,7 @@ def read_shutdown_state(
 
 def parse_shutdown_state(text: str, start: str = "") -> ShutdownState:
     """Parse the script's KEY=VALUE lines."""
-    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    found = scripts.key_values(text)
     if "state" not in found:
         raise ChangeFailed(
             "the old primary's data directory has no readable control file",

@@ -108,7 +108,7 @@ class Switchover:
 
     def stop_writes(self) -> str:
         """Block writes: from here on the old primary acknowledges no commit."""
-        self.role_change.writes_stopped_at = datetime.now(UTC)
+        self.role_change.progress.writes_stopped_at = datetime.now(UTC)
         mark_phase(self.role_change, "stop writes", stopped=True, standing=self.write_block.previous_value())
         self.annotated = True
         return self.write_block.enable()
@@ -140,7 +140,7 @@ class Switchover:
         return words
 
     def _assert_covered(self) -> None:
-        shutdown_state = self.role_change.shutdown_state
+        shutdown_state = self.role_change.progress.shutdown_state
         if shutdown_state is None or not shutdown_state.clean:
             state = shutdown_state.state if shutdown_state else "unknown"
             raise ChangeFailed(
@@ -249,7 +249,8 @@ def plan_switchover(role_change: RoleChange, *, timeout: float = 30.0) -> Change
     old = _running(role_change)
     if old is None:
         return Change(title, journal, note="The primary does not answer; an applied run stops at the gate.")
-    work = Switchover(role_change, old, timeout, WriteBlock(old, role_change.mark), Before.of(role_change))
+    block = WriteBlock(old, role_change.progress.mark)
+    work = Switchover(role_change, old, timeout, block, Before.of(role_change))
     return Change(
         title,
         journal,

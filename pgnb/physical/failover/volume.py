@@ -22,7 +22,7 @@ _PLACED_BY = ("hostname", "topology.")
 def open_early(role_change: RoleChange, stack: ExitStack) -> Helper | None:
     """Start a helper pod on the old primary's volume while its server runs; None if that is impossible."""
     target = role_change.old.target
-    if target is None or role_change.unreadable or role_change.old.unreachable_pods():
+    if target is None or role_change.progress.unreadable or role_change.old.unreachable_pods():
         return None
     pods = [pod for pod in role_change.old.pods() if pod.started_at]
     if pods and _SHARED_CLAIM in role_change.cluster.volume(pods[0], target.data_directory).access_modes:
@@ -42,13 +42,13 @@ def reason_of(error: PgnbError) -> str:
 
 def fence_data_directory(role_change: RoleChange, helper: Helper | None = None) -> str:
     """Read the volume and fence it; if that is impossible, return why the fence is weak."""
-    target = role_change.old.target
+    target, progress = role_change.old.target, role_change.progress
     if target is None:
         return f"weak: only scaled to 0, since {role_change.old.fence_limitation}"
-    if role_change.confirmed:
+    if progress.confirmed:
         return "weak: the volume may still be mounted on the lost node, so it was not touched"
-    if role_change.unreadable:
-        return f"weak: only scaled to 0, since {role_change.unreadable}"
+    if progress.unreadable:
+        return f"weak: only scaled to 0, since {progress.unreadable}"
     try:
         if helper is not None:
             return fence_volume(role_change, target, helper)
@@ -57,16 +57,16 @@ def fence_data_directory(role_change: RoleChange, helper: Helper | None = None) 
     except LeaseLost:
         raise
     except PgnbError as error:
-        role_change.unreadable = reason_of(error)
-        return f"weak: only scaled to 0, since its volume could not be used: {role_change.unreadable}"
+        progress.unreadable = reason_of(error)
+        return f"weak: only scaled to 0, since its volume could not be used: {progress.unreadable}"
 
 
 def fence_volume(role_change: RoleChange, target: Target, helper: Helper) -> str:
     """Read by a helper pod how the server ended, then put standby.signal on the volume."""
     state = read_now(role_change, target, helper)
-    role_change.shutdown_state = state
+    role_change.progress.shutdown_state = state
     set_standby_signal(helper.exec, target.directory, there=True)
-    role_change.fenced_on_disk = True
+    role_change.progress.fenced_on_disk = True
     return f"{state.state}, last checkpoint {state.checkpoint}; standby.signal is there"
 
 
@@ -80,17 +80,18 @@ def open_on(
     server's claims, since one may be broken, it is started with the data's claim alone. That is enough for
     the fence, but WAL on another claim can't be read then.
     """
-    spec = replace(helper_of(role_change, target), start_timeout=start_timeout or role_change.fencing_timeout)
+    timeout = start_timeout or role_change.terms.fencing_timeout
+    spec = replace(helper_of(role_change, target), start_timeout=timeout)
     alone = replace(spec, claims={target.mount.path: target.claim})
     with ExitStack() as stack:
-        if len(spec.claims) > 1 and not role_change.data_only:
+        if len(spec.claims) > 1 and not role_change.progress.data_only:
             try:
                 helper = stack.enter_context(role_change.cluster.helper(spec, lifetime=lifetime))
             except LeaseLost:
                 raise
             except PgnbError:
                 helper = stack.enter_context(role_change.cluster.helper(alone, lifetime=lifetime))
-                role_change.data_only = True
+                role_change.progress.data_only = True
         else:
             helper = stack.enter_context(role_change.cluster.helper(alone, lifetime=lifetime))
         yield helper
@@ -126,15 +127,15 @@ def helper_of(role_change: RoleChange, target: Target) -> HelperPod:
 
 def read_volume(role_change: RoleChange) -> ShutdownState | None:
     """Return how the server ended, read from the volume if needed; None if it can't be read."""
-    old = role_change.old
-    if role_change.cluster.dry_run or old.target is None or role_change.confirmed or role_change.unreadable:
+    old, progress = role_change.old, role_change.progress
+    if role_change.cluster.dry_run or old.target is None or progress.confirmed or progress.unreadable:
         return None
-    if [pod for pod in old.pods() if pod.uid not in role_change.ended]:
+    if [pod for pod in old.pods() if pod.uid not in progress.ended]:
         return None
-    if role_change.shutdown_state is None or not role_change.shutdown_state.start:
+    if progress.shutdown_state is None or not progress.shutdown_state.start:
         with open_on(role_change, old.target) as helper:
-            role_change.shutdown_state = read_now(role_change, old.target, helper)
-    return role_change.shutdown_state
+            progress.shutdown_state = read_now(role_change, old.target, helper)
+    return progress.shutdown_state
 
 
 def read_now(role_change: RoleChange, target: Target, helper: Helper) -> ShutdownState:

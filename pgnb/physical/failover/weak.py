@@ -18,8 +18,8 @@ def weaknesses(role_change: RoleChange) -> list[str]:
     found = [f"{tool} manages it and may scale it back" for tool in reconcilers(role_change)]
     if role_change.old.target is None:
         found.append(f"its volume can't be fenced: {role_change.old.fence_limitation}")
-    elif role_change.unreadable:
-        found.append(f"its volume could not be fenced: {role_change.unreadable}")
+    elif role_change.progress.unreadable:
+        found.append(f"its volume could not be fenced: {role_change.progress.unreadable}")
     return found
 
 

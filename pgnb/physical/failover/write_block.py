@@ -8,17 +8,11 @@ from pgnb.cluster.role_change_mark import RoleChangeMark
 from pgnb.core.errors import GateClosed
 from pgnb.core.wait import wait_until
 from pgnb.postgres import Server
+from pgnb.postgres.client_sessions import end_client_sessions
 from pgnb.postgres.config.edits import SystemEdit
 
 _SETTING = "default_transaction_read_only"
 _TIMEOUT = 15.0
-_END_SESSIONS = """\
-SELECT count(pg_catalog.pg_terminate_backend(pid)) AS ended FROM pg_catalog.pg_stat_activity
- WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid() AND backend_start < %s"""
-_LEFT = """\
-SELECT count(*) FROM pg_catalog.pg_stat_activity
- WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid() AND backend_start < %s"""
-
 _FOR_OTHERS = """\
 SELECT CASE WHEN source <> 'client' THEN reset_val
             ELSE coalesce((SELECT f.setting FROM pg_catalog.pg_file_settings f
@@ -55,17 +49,7 @@ class WriteBlock:
         self.edit = SystemEdit(_SETTING, self.previous_value(), "on")
         self.edit.apply(self.server)
         self._reload("on")
-        now = self.server.scalar("SELECT pg_catalog.clock_timestamp()")
-        ended = self.server.execute(_END_SESSIONS, (now,), what="end the clients' sessions")
-        wait_until(
-            "the clients' sessions to end",
-            lambda: int(self.server.scalar(_LEFT, (now,))),
-            lambda left: left == 0,
-            timeout=_TIMEOUT,
-            every=0.02,
-            describe=lambda left: f"{left} left",
-        )
-        return f"read-only, {ended[0]['ended']} sessions ended"
+        return f"read-only, {end_client_sessions(self.server)} sessions ended"
 
     def unpersist(self) -> None:
         """Restore postgresql.auto.conf without a reload: only the running server stays read-only."""

@@ -50,7 +50,7 @@ def read_file(server: Server, path: str) -> str | None:
     try:
         content = server.scalar("read_file", {"path": path})
     except QueryFailed as failure:
-        if failure.sqlstate != "42501":
+        if not failure.lacks_right:
             raise
         return _read_by_exec(server, path)
     return None if content is None else _text(server, path, bytes(content))

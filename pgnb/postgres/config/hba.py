@@ -162,7 +162,7 @@ def _loaded(server: Server, path: str) -> bool:
     try:
         return bool(server.scalar("file_loaded", {"path": path}))
     except QueryFailed as failure:
-        if failure.sqlstate == "42501":
+        if failure.lacks_right:
             return True
         raise
 

@@ -9,7 +9,7 @@ from typing import Any
 from pgnb.cluster import Cluster, connect
 from pgnb.core.plan import Applied, Change, gate
 from pgnb.core.wait import wait_until
-from pgnb.logical.cutover import logical_cutover
+from pgnb.logical.cutover import CutoverTerms, ReverseReplication, logical_cutover
 from pgnb.logical.cutover.participants import Cutover
 from pgnb.logical.databases import plan_databases
 from pgnb.logical.initial_copy import wait_copied
@@ -21,7 +21,7 @@ from pgnb.logical.specs import Specs, database_specs
 from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.observe.writer import Writer, start_client
 from pgnb.physical import replication_source
-from pgnb.postgres import Server, find_server
+from pgnb.postgres import Server, ServerAccess, find_server
 from pgnb.postgres.roles import plan_role
 
 ROLE, SECRET, PUBLISHER, SUBSCRIBER = "replicator", "replication", "postgres-primary", "postgres-subscriber"
@@ -60,19 +60,16 @@ class Stage:
     subscriber: Server
     found: list[Server] = field(default_factory=list)
 
-    def cut(self, operation: str, **more: Any) -> Cutover:
+    def cut(self, operation: str, *, reverse_service: str = "", **terms: Any) -> Cutover:
         """Find the participants as the notebook does; the publisher is closed with the stage."""
         found = logical_cutover(
-            self.cluster,
             operation,
             self.subscriber,
+            ServerAccess(password=f"secret:{PUBLISHER}/password"),
             publisher_selector=f"app={PUBLISHER}",
             service=PUBLISHER,
-            password=f"secret:{PUBLISHER}/password",
-            role=ROLE,
-            secret=SECRET,
-            timeout=60.0,
-            **more,
+            reverse=ReverseReplication(reverse_service, ROLE, SECRET),
+            terms=CutoverTerms(timeout=60.0, **terms),
         )
         self.found.append(found.publisher)
         return found

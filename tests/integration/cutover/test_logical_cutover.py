@@ -189,7 +189,7 @@ def test_a_database_that_is_too_large_to_count_is_handed_over_uncounted(stage: S
     cut = stage.cut("cutover", skip_row_count=["shop"])
     done = carry_out(plan_cutover(cut), allow_cutover=True)
     assert "not counted (skip_row_count): shop" in str(done)
-    assert set(cut.row_counts) == set(DATABASES) - {"shop"}
+    assert set(cut.progress.row_counts) == set(DATABASES) - {"shop"}
     verify(cutover_postchecks(cut))
 
 
@@ -261,7 +261,7 @@ def test_a_planned_cut_over_loses_no_row_and_meets_no_duplicate_key(kept: Stage)
     verify(service.checks(longest=60))
     assert service.write_log is not None
     assert service.write_log.longest.seconds > 0
-    assert [phase.what for phase in cut.phases][-1] == "Service switched"
+    assert [phase.what for phase in cut.phase.entries][-1] == "Service switched"
     assert "without writes (measured by a client)" in plot_cutover(cut, service).finding
     databases = [row["name"] for one in (kept.publisher, kept.subscriber) for row in one.query("databases")]
     assert "pgnb_cutover" not in databases

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Thread
 from typing import Any
 
 from pgnb.cluster import Cluster, HelperPod
 from pgnb.core.plan import Change, gate
 from pgnb.core.wait import wait_until
-from pgnb.diagnosis.physical import Diagnosis, Evidence, Finding, collect_evidence, diagnose
+from pgnb.diagnosis.physical import (
+    Diagnosis,
+    Evidence,
+    ExpectedReplication,
+    Finding,
+    collect_evidence,
+    diagnose,
+)
 from pgnb.physical import (
+    StandbySpec,
     plan_base_backup,
     plan_slot,
     plan_standby_config,
@@ -20,13 +28,14 @@ from pgnb.physical import (
     replication_source,
     slots,
 )
-from pgnb.postgres import HbaRule, Server, compose, identifier
+from pgnb.postgres import HbaRule, Server, ServerAccess, compose, identifier
 from pgnb.postgres.config.hba import plan_hba
 from pgnb.postgres.config.restart import plan_restart
 from pgnb.postgres.progress import marker, wait_replayed
 from pgnb.postgres.roles import plan_role
 
 ROLE, SECRET, SLOT, NAME = "replicator", "replication", "replica_slot", "standby"
+SPEC = StandbySpec(NAME, SLOT, NAME, config_map=f"{NAME}-config")
 PASSWORD = "secret:primary/password"
 STREAMING = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
 
@@ -47,10 +56,10 @@ class DiagnosisPair:
 
     def evidence(self, **options: Any) -> Evidence:
         """Collect its evidence, with what the notebook's parameters expect."""
-        expected = {"slot": SLOT, "application_name": NAME, "role": ROLE, "secret": SECRET, "min_free": 0.1}
         selector = options.pop("standby_selector", f"app={NAME}")
         primary = options.pop("primary_selector", "app=primary")
-        return collect_evidence(self.cluster, primary, selector, password=PASSWORD, **{**expected, **options})
+        expected = replace(ExpectedReplication(SLOT, NAME, ROLE, SECRET, min_free=0.1), **options)
+        return collect_evidence(self.cluster, primary, selector, ServerAccess(password=PASSWORD), expected)
 
     def look(self, **options: Any) -> Diagnosis:
         """Diagnose it now."""
@@ -117,11 +126,8 @@ class DiagnosisPair:
         self.standby.close()
         backup = plan_base_backup(
             self.primary,
-            NAME,
+            SPEC,
             replication_source(self.primary, role=ROLE, secret=SECRET),
-            slot=SLOT,
-            application_name=NAME,
-            config_map=f"{NAME}-config",
             wipe_standby_data=wipe,
         )
         carry_out(backup, wipe_standby_data=wipe)
@@ -208,10 +214,8 @@ def make_standby(primary: Server) -> None:
     source = replication_source(primary, role=ROLE, secret=SECRET)
     carry_out(plan_slot(primary, SLOT))
     carry_out(plan_standby_config(primary, f"{NAME}-config"))
-    carry_out(plan_standby_workload(primary, NAME, source, config_map=f"{NAME}-config"))
-    carry_out(
-        plan_base_backup(primary, NAME, source, slot=SLOT, application_name=NAME, config_map=f"{NAME}-config")
-    )
+    carry_out(plan_standby_workload(primary, SPEC, source))
+    carry_out(plan_base_backup(primary, SPEC, source))
 
 
 def caught_up(pair: DiagnosisPair) -> None:

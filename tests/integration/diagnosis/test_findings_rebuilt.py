@@ -10,9 +10,10 @@ from diagnosis_pair import NAME, SLOT, DiagnosisPair, altered, set_system
 
 from pgnb.core.display import Table
 from pgnb.core.wait import wait_until
-from pgnb.diagnosis.physical import collect_evidence, diagnose
+from pgnb.diagnosis.physical import ExpectedReplication, collect_evidence, diagnose
 from pgnb.physical import slots
 from pgnb.physical.target import find_target
+from pgnb.postgres import ServerAccess
 from pgnb.postgres.progress import marker
 
 pytestmark = pytest.mark.long
@@ -159,7 +160,8 @@ def test_a_standby_of_another_database_cluster(
 
 
 def test_the_login_that_gets_no_session_is_told_apart(pair: DiagnosisPair) -> None:
-    evidence = collect_evidence(pair.cluster, "app=primary", f"app={NAME}", user="nobody")
+    nobody, nothing = ServerAccess("nobody"), ExpectedReplication()
+    evidence = collect_evidence(pair.cluster, "app=primary", f"app={NAME}", nobody, nothing)
     diagnosis = diagnose(evidence)
     assert diagnosis.kinds == {"no-session"}
     assert 'role "nobody" does not exist' in diagnosis.findings[0].evidence[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pgnb.cluster import Cluster, connect
 from pgnb.core.plan import Change, gate
@@ -12,14 +11,15 @@ from pgnb.core.wait import wait_until
 from pgnb.observe.scratch import Scratch
 from pgnb.observe.writer import Writer, start_writer
 from pgnb.physical import (
+    StandbySpec,
     plan_base_backup,
     plan_slot,
     plan_standby_config,
     plan_standby_workload,
     replication_source,
 )
-from pgnb.physical.failover import RoleChange, role_change
-from pgnb.postgres import HbaRule, Server, find_server
+from pgnb.physical.failover import RoleChange, RoleChangeTerms, role_change
+from pgnb.postgres import HbaRule, Server, ServerAccess, find_server
 from pgnb.postgres.config.hba import plan_hba
 from pgnb.postgres.roles import plan_role
 from pgnb.postgres.source import Source
@@ -52,21 +52,31 @@ class Family:
         source, slot, config = self.source(), name.replace("-", "_"), f"{name}-config"
         carry_out(plan_slot(self.primary, slot, consumer=name))
         carry_out(plan_standby_config(self.primary, config))
-        carry_out(plan_standby_workload(self.primary, name, source, config_map=config))
-        carry_out(
-            plan_base_backup(self.primary, name, source, slot=slot, application_name=name, config_map=config)
-        )
+        spec = StandbySpec(name, slot, name, config_map=config)
+        carry_out(plan_standby_workload(self.primary, spec, source))
+        carry_out(plan_base_backup(self.primary, spec, source))
         return self.server(name)
 
-    def roles(self, path: str, *, old: str = PRIMARY, selector: str = STANDBYS, **more: Any) -> RoleChange:
+    def roles(
+        self,
+        path: str,
+        *,
+        old: str = PRIMARY,
+        selector: str = STANDBYS,
+        password: str = PASSWORD,
+        candidate: str = "",
+        allow_slot_loss: str = "",
+    ) -> RoleChange:
         """Return the change of roles for an operation."""
         return role_change(
             self.cluster,
             path,
-            primary=old,
+            old,
+            ServerAccess(password=password),
             standby_selector=selector,
             service=PRIMARY,
-            **{"password": PASSWORD} | more,
+            candidate=candidate,
+            terms=RoleChangeTerms(allow_slot_loss),
         )
 
     def planning(self) -> Family:

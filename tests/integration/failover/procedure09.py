@@ -15,6 +15,7 @@ from pgnb.core.checks import verify
 from pgnb.core.errors import GateClosed
 from pgnb.core.evidence import finish
 from pgnb.core.plan import Change, gate
+from pgnb.physical import StandbySpec
 from pgnb.physical.failover import (
     estimate_loss,
     failover_checks,
@@ -57,8 +58,8 @@ class Procedure:
         source = role_change.source(ROLE, SECRET)
         self._apply(plan_followers(role_change, source))
         options = {"discard_diverged": PRIMARY, "wipe_standby_data": PRIMARY}
-        slot = {"slot": "replica_a", "application_name": PRIMARY}
-        self._apply(plan_rejoin(role_change, source, **slot, **options))
+        spec = StandbySpec(PRIMARY, "replica_a", PRIMARY)
+        self._apply(plan_rejoin(role_change, spec, source, **options))
         verify(failover_checks(role_change))
         finish(self.family.cluster)
 

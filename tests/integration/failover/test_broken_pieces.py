@@ -94,7 +94,7 @@ def test_a_failover_goes_through(family: Family, broken: Callable[[Family], None
         allowed["accept_weak_fence"] = PRIMARY
     gate(fence, **allowed)
     fence.apply()
-    assert role_change.fenced_on_disk is not weak
+    assert role_change.progress.fenced_on_disk is not weak
     loss = estimate_loss(role_change)
     assert (loss.commits is None) is weak
     promotion = plan_promotion(role_change, loss)

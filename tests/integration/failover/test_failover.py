@@ -9,6 +9,7 @@ from pgnb.core.checks import gate, verify
 from pgnb.core.errors import DeadlineExceeded, GateClosed, ParameterError, QueryFailed
 from pgnb.core.wait import wait_until
 from pgnb.observe.writer import Writer
+from pgnb.physical import StandbySpec
 from pgnb.physical.failover import (
     RoleChange,
     ended,
@@ -55,7 +56,7 @@ def test_a_lost_primary_is_replaced_and_the_loss_is_within_the_estimate(family: 
     role_change = family.roles("failover")
     assert operation_checks(role_change).ok
     carry_out(plan_fence(role_change), **FENCE)
-    assert role_change.shutdown_state.state == "in production"
+    assert role_change.progress.shutdown_state.state == "in production"
     loss = estimate_loss(role_change)
     assert loss.commits is not None
     promotion = plan_promotion(role_change, loss)
@@ -86,7 +87,7 @@ def test_an_old_primary_that_is_scaled_back_is_read_only_and_can_return(family: 
     cut_off(standby)
     family.primary.execute("CREATE TABLE lost (n int)")
     role_change = _take_over(family, standby)
-    assert role_change.shutdown_state.clean
+    assert role_change.progress.shutdown_state.clean
 
     family.cluster.scale_and_wait(role_change.old.reload(), 1)
     old = family.server("postgres-primary")
@@ -100,9 +101,8 @@ def test_an_old_primary_that_is_scaled_back_is_read_only_and_can_return(family: 
     back = family.roles("rejoin")
     change = plan_rejoin(
         back,
+        StandbySpec(PRIMARY, "replica_a", "postgres-primary"),
         back.source(ROLE, SECRET),
-        slot="replica_a",
-        application_name="postgres-primary",
         discard_diverged="postgres-primary",
         wipe_standby_data="postgres-primary",
     )

@@ -11,7 +11,8 @@ from failover_stage import PASSWORD, PRIMARY, ROLE, SECRET, STANDBYS, Family, ca
 from pgnb.core.errors import Conflict, GateClosed, ParameterError, PodError
 from pgnb.core.plan import gate
 from pgnb.core.wait import wait_until
-from pgnb.diagnosis.physical import collect_evidence, diagnose
+from pgnb.diagnosis.physical import ExpectedReplication, collect_evidence, diagnose
+from pgnb.physical import StandbySpec
 from pgnb.physical.failover import (
     estimate_loss,
     operation_checks,
@@ -24,6 +25,7 @@ from pgnb.physical.failover import (
     role_change_checks,
 )
 from pgnb.physical.failover.inprogress import clear_mark, mark_phase
+from pgnb.postgres import ServerAccess
 
 _NOTHING = {"allow_promotion": False, "allow_rejoin": False}
 
@@ -93,7 +95,7 @@ def test_a_run_that_plans_changes_nothing_and_names_every_path(kept: Family):
             plan_switchover(role_change),
             plan_service(role_change),
             plan_followers(role_change, source),
-            plan_rejoin(role_change, source, slot="replica_a", application_name="postgres-primary"),
+            plan_rejoin(role_change, StandbySpec(PRIMARY, "replica_a", PRIMARY), source),
         ):
             assert not change.apply().changed
     assert not planning.cluster.journal.entries
@@ -153,7 +155,8 @@ def test_a_change_of_roles_that_stopped_is_named_by_00_08_and_09(kept: Family):
     (told,) = role_change_checks(kept.cluster).items
     assert "writes are stopped by" in told.found and "replica-a" in told.found
     assert "operation = switchover" in told.remedy
-    seen = diagnose(collect_evidence(kept.cluster, f"app={PRIMARY}", STANDBYS, password=PASSWORD))
+    access, expected = ServerAccess(password=PASSWORD), ExpectedReplication()
+    seen = diagnose(collect_evidence(kept.cluster, f"app={PRIMARY}", STANDBYS, access, expected))
     assert seen.find("role-change", PRIMARY) is not None
     mark_phase(kept.roles("switchover"), "fence", replicas=0)
     kept.cluster.scale_and_wait(kept.cluster.find_workload("Deployment", PRIMARY), 0)

@@ -49,7 +49,7 @@ def test_the_role_goes_over_long_before_the_sidecar_ends(pair_of_servers: Family
         carry_out(change, allow_promotion=True)
     assert not watcher.both_writable
     assert watcher.writable_ever == {PRIMARY, "replica-a"}
-    assert role_change.ended, "the fence waited for the whole pod"
+    assert role_change.progress.ended, "the fence waited for the whole pod"
     assert not family.cluster.pods(f"app={PRIMARY}")
     (last,) = [e for e in family.cluster.journal.entries if "see its pod gone" in e.what]
     assert last.result == "gone"

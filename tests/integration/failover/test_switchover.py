@@ -6,7 +6,7 @@ from failover_stage import ROLE, SECRET, Family, carry_out, writable
 from pgnb.core.checks import gate, verify
 from pgnb.core.errors import ChangeFailed
 from pgnb.core.wait import wait_until
-from pgnb.physical import slots
+from pgnb.physical import StandbySpec, slots
 from pgnb.physical.failover import (
     failover_checks,
     measure_failover,
@@ -33,7 +33,7 @@ def _hand_over(family: Family, old: str, slot: str) -> float:
     assert service.durability is not None and not service.durability.missing
     source = role_change.source(ROLE, SECRET)
     carry_out(plan_followers(role_change, source))
-    carry_out(plan_rejoin(role_change, source, slot=slot, application_name=old))
+    carry_out(plan_rejoin(role_change, StandbySpec(old, slot, old), source))
     verify(failover_checks(role_change))
     assert "without writes (measured by a client)" in plot_failover(role_change, service).finding
     assert not plan_switchover(role_change)

@@ -16,7 +16,7 @@ from pgnb.logical.databases import plan_databases
 from pgnb.logical.identity import identity_checks, plan_replica_identity, plan_subscriber_identity
 from pgnb.logical.markers import plan_markers
 from pgnb.logical.publications import plan_publications
-from pgnb.logical.remedies import plan_remedy
+from pgnb.logical.remedies import RemedyChoice, plan_remedy
 from pgnb.logical.schema import plan_schema
 from pgnb.logical.schema_diff import REPLICA_IDENTITY, compare_schemas
 from pgnb.logical.specs import Specs
@@ -144,9 +144,8 @@ def test_a_subscriber_without_the_key_is_found_before_the_first_update_and_remed
         timeout=30,
     )
     assert {finding.remedy_id for finding in stuck} == {"identity"}
-    change = plan_remedy(
-        pair.publisher, pair.subscriber, specs, stuck, pair.origin, remedy="identity", database="lost_key"
-    )
+    choice = RemedyChoice("identity", "lost_key")
+    change = plan_remedy(pair.publisher, pair.subscriber, specs, stuck, pair.origin, choice)
     gate(change, confirm_remedy=specs[0].subscription)
     change.apply()
     wait_applied(pair.publisher, pair.subscriber, specs, timeout=30)

@@ -8,7 +8,7 @@ from trouble_stage import Stage, carry_out
 from pgnb.core.checks import verify
 from pgnb.core.errors import ChangeFailed, GateClosed, ParameterError
 from pgnb.core.plan import Change
-from pgnb.logical.add_table import plan_add_table
+from pgnb.logical.add_table import TableSpec, plan_add_table
 from pgnb.logical.row_counts import table_checks
 from pgnb.logical.specs import DatabaseSpec
 
@@ -17,9 +17,8 @@ NEW = 'CREATE TABLE "New; Table--" (id serial PRIMARY KEY, "Größe %" text)'
 
 def adding(stage: Stage, spec: DatabaseSpec, table: str, ddl: str = "", owner: str = "") -> Change:
     first = """INSERT INTO "New; Table--" ("Größe %") VALUES ('100 % {}')""" if ddl == NEW else ""
-    return plan_add_table(
-        stage.publisher, stage.subscriber, spec, stage.origin, table, ddl=ddl, owner=owner, first_rows=first
-    )
+    desired = TableSpec(table, ddl, owner, first)
+    return plan_add_table(stage.publisher, stage.subscriber, spec, stage.origin, desired)
 
 
 def proven(stage: Stage, spec: DatabaseSpec, table: str) -> None:

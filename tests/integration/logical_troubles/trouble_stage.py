@@ -13,7 +13,7 @@ from pgnb.core.wait import wait_until
 from pgnb.diagnosis.logical import Diagnosis, diagnose_logical
 from pgnb.logical.markers import plan_markers
 from pgnb.logical.publications import plan_publications
-from pgnb.logical.remedies import plan_remedy
+from pgnb.logical.remedies import RemedyChoice, plan_remedy
 from pgnb.logical.specs import DatabaseSpec
 from pgnb.logical.subscriptions import plan_subscriptions
 from pgnb.physical import Source, replication_source
@@ -79,16 +79,8 @@ class Stage:
 
     def remedy(self, spec: DatabaseSpec, remedy: str, table: str = "", database: str = "") -> Change:
         diagnosis = self.diagnose(spec)
-        return plan_remedy(
-            self.publisher,
-            self.subscriber,
-            [spec],
-            diagnosis,
-            self.origin,
-            remedy=remedy,
-            database=database or spec.database,
-            table=table,
-        )
+        choice = RemedyChoice(remedy, database or spec.database, table)
+        return plan_remedy(self.publisher, self.subscriber, [spec], diagnosis, self.origin, choice)
 
     def spec(self, database: str) -> DatabaseSpec:
         return DatabaseSpec.of(database)

@@ -8,13 +8,13 @@ from typing import Any
 
 from pgnb.cluster import Cluster, connect
 from pgnb.core.plan import Applied, Change, gate
-from pgnb.online.plan import OnlineChange, plan_online
+from pgnb.online.plan import ConfigMaps, OnlineChange, plan_online
 from pgnb.postgres import Server, find_server
 from pgnb.postgres.standbys import find_standbys
 
 PASSWORD = "secret:primary/password"
 STANDBYS = "role=standby"
-MAPS: dict[str, str] = {"config_map": "primary-config", "standby_config_map": "standby-config"}
+MAPS = ConfigMaps("primary-config", "standby-config")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Trio:
         return open_trio(self.kubeconfig, self.cluster.namespace, dry_run=dry_run)
 
     def plan(self, settings: dict[str, str], standby_settings: dict[str, str], **more: Any) -> OnlineChange:
-        return plan_online(self.primary, self.standbys, settings, standby_settings, **MAPS, **more)
+        return plan_online(self.primary, self.standbys, settings, standby_settings, config_maps=MAPS, **more)
 
     def close(self) -> None:
         for server in (self.primary, *self.standbys):
@@ -65,6 +65,6 @@ def files_of(trio: Trio) -> dict[str, object]:
         for name in ("postgresql.conf", "pgnb.conf", "postgresql.auto.conf"):
             result = trio.cluster.exec(server.pod, ["cat", f"{folder}/{name}"], check=False)
             found[f"{server.selector} {name}"] = result.stdout
-    for name in MAPS.values():
+    for name in (MAPS.primary, MAPS.standbys):
         found[name] = (trio.cluster.get("configmaps", name) or {}).get("data")
     return found

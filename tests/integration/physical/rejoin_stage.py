@@ -8,7 +8,7 @@ from typing import Any
 from replication_stage import ROLE, SECRET, Stage
 
 from pgnb.core.checks import verify
-from pgnb.physical import Source, replication_source, standby_checks
+from pgnb.physical import Source, StandbySpec, replication_source, standby_checks
 from pgnb.physical.rejoin import Rejoin, plan_rejoin_server
 from pgnb.postgres import Server
 from pgnb.postgres.progress import marker, wait_replayed
@@ -50,9 +50,7 @@ class Nodes:
         self.stage.cluster.patch("services", SERVICE, body, f"lead {SERVICE} to {name}")
 
     def rejoin(self, old: str, slot: str, **options: Any) -> Rejoin:
-        return plan_rejoin_server(
-            old, self.primary, source=self.source(), slot=slot, application_name=old, **options
-        )
+        return plan_rejoin_server(self.primary, StandbySpec(old, slot, old), self.source(), **options)
 
     def verified(self, name: str, slot: str) -> Server:
         standby = self.server(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pgnb.cluster import Cluster, connect
 from pgnb.core.plan import Change, gate
 from pgnb.physical import (
     Source,
+    StandbySpec,
     plan_base_backup,
     plan_slot,
     plan_standby_config,
@@ -52,26 +54,26 @@ class Stage:
             carry_out(change)
         return replication_source(self.primary, role=ROLE, secret=SECRET)
 
-    def workload(self, name: str, slot: str, **options: Any) -> Source:
+    def workload(self, name: str, slot: str) -> Source:
         """Create everything up to the workload, scaled to 0."""
         source = self.source()
         carry_out(plan_slot(self.primary, slot, consumer=name))
         carry_out(plan_standby_config(self.primary, f"{name}-config"))
-        carry_out(plan_standby_workload(self.primary, name, source, config_map=f"{name}-config", **options))
+        carry_out(plan_standby_workload(self.primary, spec_of(name, slot), source))
         return source
 
-    def backup(self, name: str, slot: str, **options: Any) -> Change:
-        """Plan the base backup; the standby's name is also its application_name."""
+    def backup(
+        self, name: str, slot: str, *, tablespaces: Mapping[str, str] | None = None, **options: Any
+    ) -> Change:
+        """Plan the base backup."""
+        spec = spec_of(name, slot, tablespaces)
         source = replication_source(self.primary, role=ROLE, secret=SECRET)
-        return plan_base_backup(
-            self.primary,
-            name,
-            source,
-            slot=slot,
-            application_name=name,
-            config_map=f"{name}-config",
-            **options,
-        )
+        return plan_base_backup(self.primary, spec, source, **options)
+
+
+def spec_of(name: str, slot: str, tablespaces: Mapping[str, str] | None = None) -> StandbySpec:
+    """Return a standby whose name is also its application_name, with a ConfigMap of its own."""
+    return StandbySpec(name, slot, name, f"{name}-config", tablespaces or {})
 
 
 def carry_out(change: Change) -> None:

@@ -20,7 +20,7 @@ from pgnb.logical.schema import plan_schema
 from pgnb.logical.specs import database_specs
 from pgnb.logical.subscriber import plan_subscriber
 from pgnb.logical.subscriptions import plan_subscriptions
-from pgnb.physical import check_source, plan_base_backup, replication_source
+from pgnb.physical import StandbySpec, check_source, plan_base_backup, replication_source
 from pgnb.postgres import HbaRule, find_server
 from pgnb.postgres.config.hba import plan_hba
 from pgnb.postgres.roles import plan_role
@@ -90,7 +90,7 @@ def test_a_standby_replicates_over_tls_and_verifies_the_primary(stage: Stage) ->
         gate(check_source(stage.primary, lost, "standby", **named))
     source = replication_source(stage.primary, role=ROLE, secret=SECRET, tls=VERIFIED)
     gate(check_source(stage.primary, source, "standby", **named))
-    carry_out(plan_base_backup(stage.primary, "standby", source, **named))
+    carry_out(plan_base_backup(stage.primary, StandbySpec("standby", "standby_slot", "standby"), source))
     assert [row["application_name"] for row in stage.primary.query(_TLS)] == ["standby"]
     standby = stage.server("standby")
     assert f"sslrootcert={FOLDER}/authority.crt" in str(standby.scalar("SHOW primary_conninfo"))

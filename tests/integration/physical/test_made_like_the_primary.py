@@ -14,7 +14,7 @@ from pgnb.cluster import connect
 from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.wait import wait_until
 from pgnb.logical.subscriber import plan_subscriber
-from pgnb.physical import plan_standby_workload
+from pgnb.physical import StandbySpec, plan_standby_workload
 from pgnb.physical.entrypoint import role_checks
 from pgnb.physical.rejoin import plan_rejoin_server
 from pgnb.postgres import find_server
@@ -27,6 +27,7 @@ exec docker-entrypoint.sh postgres "$@"
 """
 """An entry point that checks its variables at every start, also with data, as Bitnami's does."""
 _TAINT = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
+SPEC = StandbySpec("standby", "standby", "standby", config_map="c")
 GIVEN = {
     "labels": {"tier": "db"},
     "annotations": {"mesh/inject": "no"},
@@ -154,7 +155,7 @@ def test_a_secret_in_the_container_s_own_text_is_refused_before_anything_is_made
     source = stage.source()
     entries = len(made.cluster.journal.entries)
     with pytest.raises(ParameterError, match="are not copied into another object") as refused:
-        plan_standby_workload(made.primary, "standby", source, config_map="c")
+        plan_standby_workload(made.primary, SPEC, source)
     assert refused.value.found == "POSTGRESQL_PASSWORD"
     assert "hunter22" not in str(refused.value)
     own = plan_subscriber(made.primary, "other")
@@ -166,7 +167,7 @@ def test_a_secret_in_the_container_s_own_text_is_refused_before_anything_is_made
     reference = {"secretKeyRef": {"name": "literal", "key": "password"}}
     run = given(stage, {"env": {"POSTGRESQL_PASSWORD": reference}})
     with closing(find_server(run.cluster, "app=literal", password="secret:literal/password")) as primary:
-        change = plan_standby_workload(primary, "standby", source, config_map="c")
+        change = plan_standby_workload(primary, SPEC, source)
     assert "hunter22" not in str(change)
     assert "POSTGRESQL_PASSWORD" in str(change)
     run.primary.close()
@@ -204,10 +205,10 @@ def test_an_image_that_forgets_that_it_is_a_standby_is_refused(
     made = open_stage(stage.kubeconfig, stage.namespace, "forgetful")
     source = stage.source()
     with pytest.raises(GateClosed, match="a standby becomes a primary") as refused:
-        plan_standby_workload(made.primary, "standby", source, config_map="c")
+        plan_standby_workload(made.primary, SPEC, source)
     assert "standby_manifest" in refused.value.remedy
     with pytest.raises(GateClosed, match="a standby becomes a primary"):
-        plan_rejoin_server("forgetful", made.primary, source=source, slot="s", application_name="a")
+        plan_rejoin_server(made.primary, StandbySpec("forgetful", "s", "a"), source)
     after = {check.name: check.ok for check in role_checks(made.primary, made.primary)}
     assert after == {
         "the old primary would stay a standby": False,

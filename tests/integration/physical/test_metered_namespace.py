@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from replication_stage import Stage, carry_out, open_stage
+from replication_stage import Stage, carry_out, open_stage, spec_of
 
 from pgnb.cluster import connect
 from pgnb.core.errors import DeadlineExceeded, GateClosed, PodError
@@ -77,9 +77,9 @@ def use(stage: Stage) -> tuple[str, str]:
     return used["limits.cpu"], used["limits.memory"]
 
 
-def asked(stage: Stage, name: str, **options: Any) -> Any:
+def asked(stage: Stage, name: str) -> Any:
     """The checks of 03 before its first change."""
-    return standby_pod_checks(stage.primary, name, stage.source(), config_map=f"{name}-config", **options)
+    return standby_pod_checks(stage.primary, spec_of(name, f"{name}_slot"), stage.source())
 
 
 def test_a_standby_is_made_where_a_quota_wants_limits(stage: Stage) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from rejoin_stage import Nodes
-from replication_stage import Stage, carry_out, open_stage
+from replication_stage import Stage, carry_out, open_stage, spec_of
 
 from pgnb.cluster import HelperPod
 from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.wait import wait_until
 from pgnb.physical import (
+    StandbySpec,
     layout_checks,
     plan_slot,
     plan_standby_config,
@@ -114,9 +115,8 @@ def test_a_standby_of_pgnbs_gets_claims_for_both(stage: Stage) -> None:
 
 def test_copied_again_it_takes_the_places_beside_and_empties_the_former_ones(stage: Stage) -> None:
     stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", "one"), 0)
-    assert not plan_standby_workload(
-        stage.primary, "one", stage.source(), config_map="one-config"
-    )  # Its claims are there.
+    # Its claims are there.
+    assert not plan_standby_workload(stage.primary, spec_of("one", "slot_1"), stage.source())
     carry_out(stage.backup("one", "slot_1"))
     assert_apart(stage, "one", "slot_1", "/wal/pg_wal.2", "/ts/fast.2")
 
@@ -143,7 +143,7 @@ def test_a_claim_that_was_deleted_is_made_again_like_the_primarys(stage: Stage, 
         lambda claim: claim is None,
         timeout=60,
     )
-    carry_out(plan_standby_workload(stage.primary, "one", stage.source(), config_map="one-config"))
+    carry_out(plan_standby_workload(stage.primary, spec_of("one", "slot_1"), stage.source()))
     claim = stage.cluster.get("persistentvolumeclaims", "one-ts-2")
     assert claim is not None
     assert claim["spec"]["resources"]["requests"]["storage"] == "2Gi"
@@ -168,11 +168,12 @@ def test_an_adopted_standby_keeps_its_own_split_and_the_tablespace_goes_where_it
     mapping = {"/ts/fast": "/other/fast"}
     source = stage.source()
     with pytest.raises(ParameterError, match="/ts/fast is in the image"):
-        plan_standby_workload(stage.primary, "adopted", source, config_map="")
+        plan_standby_workload(stage.primary, StandbySpec("adopted", "slot_2", "adopted"), source)
     with pytest.raises(ParameterError, match="maps a path that is not a tablespace"):
         layout_checks(stage.primary, "adopted", {"/ts/slow": "/other"})
     assert layout_checks(stage.primary, "adopted", mapping).ok
-    carry_out(plan_standby_workload(stage.primary, "adopted", source, config_map="", tablespaces=mapping))
+    spec = StandbySpec("adopted", "slot_2", "adopted", tablespaces=mapping)
+    carry_out(plan_standby_workload(stage.primary, spec, source))
     stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", "adopted"), 1)
     pod = stage.cluster.pod("app=adopted")
     stage.cluster.exec(pod, ["mkdir", "-p", "/other/fast/somebody's"], changes="files of somebody's")

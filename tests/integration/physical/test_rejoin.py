@@ -13,7 +13,7 @@ from replication_stage import ROLE, ROWS, SECRET, carry_out, open_stage
 from pgnb.core.checks import verify
 from pgnb.core.errors import GateClosed, ParameterError
 from pgnb.core.plan import gate
-from pgnb.physical import replication_source, slots, standby_checks
+from pgnb.physical import StandbySpec, replication_source, slots, standby_checks
 from pgnb.physical.rejoin import plan_rejoin_server
 from pgnb.physical.repoint import plan_repoint
 from pgnb.physical.target import find_target
@@ -45,7 +45,7 @@ def rows(server: Server) -> int:
 
 def test_a_plan_only_run_names_what_it_would_do_and_starts_no_pod(nodes: Nodes) -> None:
     primary = nodes.stage.plan_only()
-    change = plan_rejoin_server(FIRST, primary, source=nodes.source(), slot="slot_a", application_name=FIRST)
+    change = plan_rejoin_server(primary, StandbySpec(FIRST, "slot_a", FIRST), nodes.source())
     assert change and change.method == ""
     assert change.apply().changed is False
     standby = nodes.stage.server(SECOND, primary.cluster)
@@ -66,7 +66,7 @@ def test_a_server_that_still_runs_is_not_rejoined(nodes: Nodes) -> None:
     nodes.promote(SECOND)
     nodes.stage.cluster.scale_and_wait(nodes.stage.cluster.find_workload("Deployment", THIRD), 1)
     with pytest.raises(GateClosed, match="is not stopped"):
-        plan_rejoin_server(THIRD, nodes.primary, source=nodes.source(), slot="slot_x", application_name=THIRD)
+        nodes.rejoin(THIRD, "slot_x")
 
 
 def test_after_a_clean_shutdown_it_follows_by_primary_conninfo_alone(nodes: Nodes) -> None:

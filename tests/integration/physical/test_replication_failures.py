@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from replication_stage import ROLE, SECRET, Stage, carry_out, open_stage
+from replication_stage import ROLE, SECRET, Stage, carry_out, open_stage, spec_of
 
 from pgnb.cluster import Object, objects
 from pgnb.core.checks import Check
@@ -20,6 +20,7 @@ from pgnb.core.wait import wait_until
 from pgnb.physical import (
     BackupOptions,
     Source,
+    StandbySpec,
     check_source,
     plan_base_backup,
     plan_slot,
@@ -134,17 +135,14 @@ def stranger(stage: Stage, start_postgres: Callable[..., Any]) -> str:
     server = stage.server("stranger")
     server.execute("CREATE TABLE precious AS SELECT generate_series(1, 10) AS n")
     server.close()
-    carry_out(
-        plan_standby_workload(stage.primary, "stranger", source_of(stage), config_map="stranger-config")
-    )
+    carry_out(plan_standby_workload(stage.primary, spec_of("stranger", SLOT), source_of(stage)))
     stage.cluster.scale_and_wait(stage.cluster.find_workload("Deployment", "stranger"), 1)
     return "stranger"
 
 
 def backup(stage: Stage, name: str, **options: Any) -> Change:
-    return plan_base_backup(
-        stage.primary, name, source_of(stage), slot=SLOT, application_name=name, **options
-    )
+    spec = StandbySpec(name, SLOT, name)
+    return plan_base_backup(stage.primary, spec, source_of(stage), **options)
 
 
 def precious_rows(stage: Stage) -> int:
@@ -408,16 +406,12 @@ def test_a_slot_whose_wal_is_lost_is_refused_with_the_way_out(stage: Stage) -> N
     assert "new base backup" in str(refused.value)
     assert "lost" in str(slots(stage.primary))
     with pytest.raises(ParameterError, match="cannot serve a standby"):
-        plan_base_backup(
-            stage.primary, "stranger", source_of(stage), slot="short", application_name="stranger"
-        )
+        plan_base_backup(stage.primary, StandbySpec("stranger", "short", "stranger"), source_of(stage))
 
 
 def test_a_slot_that_is_not_there_is_refused(stage: Stage) -> None:
     with pytest.raises(ParameterError, match="there is no slot nowhere"):
-        plan_base_backup(
-            stage.primary, "stranger", source_of(stage), slot="nowhere", application_name="stranger"
-        )
+        plan_base_backup(stage.primary, StandbySpec("stranger", "nowhere", "stranger"), source_of(stage))
 
 
 def test_a_primary_without_room(stage: Stage, start_postgres: Callable[..., Any]) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from replication_stage import ROLE, ROWS, SECRET, Stage, carry_out
+from replication_stage import ROLE, ROWS, SECRET, Stage, carry_out, spec_of
 
 from pgnb.core.checks import gate as gate_checks
 from pgnb.core.checks import verify
 from pgnb.core.errors import ParameterError
 from pgnb.core.wait import wait_until
 from pgnb.physical import (
+    StandbySpec,
     check_source,
     plan_base_backup,
     plan_drop_slot,
@@ -47,10 +48,8 @@ def test_a_plan_only_run_goes_to_its_end_and_changes_nothing(stage: Stage) -> No
     plans = [
         plan_slot(primary, SLOT),
         plan_standby_config(primary, f"{NAME}-config"),
-        plan_standby_workload(primary, NAME, source, config_map=f"{NAME}-config"),
-        plan_base_backup(
-            primary, NAME, source, slot=SLOT, application_name=NAME, config_map=f"{NAME}-config"
-        ),
+        plan_standby_workload(primary, spec_of(NAME, SLOT), source),
+        plan_base_backup(primary, spec_of(NAME, SLOT), source),
     ]
     for plan in plans:
         assert plan
@@ -152,7 +151,7 @@ def test_an_adopted_workload_with_its_data_at_the_root_of_the_mount(
     source = stage.source()
     carry_out(plan_slot(stage.primary, "slot_adopted", consumer="adopted"))
     carry_out(plan_standby_config(stage.primary, "adopted-config"))
-    adoption = plan_standby_workload(stage.primary, "adopted", source, config_map="adopted-config")
+    adoption = plan_standby_workload(stage.primary, spec_of("adopted", "slot_adopted"), source)
     assert "scale from 1 to 0" in str(adoption)
     carry_out(adoption)
     change = stage.backup("adopted", "slot_adopted")
@@ -162,7 +161,7 @@ def test_an_adopted_workload_with_its_data_at_the_root_of_the_mount(
     verify(standby_checks(stage.primary, standby, slot="slot_adopted", application_name="adopted"))
     left = stage.cluster.exec(standby.pod, ["ls", "-A", standby.facts.data_directory]).text
     assert ".pgnb" not in left
-    assert not plan_standby_workload(stage.primary, "adopted", source, config_map="adopted-config")
+    assert not plan_standby_workload(stage.primary, spec_of("adopted", "slot_adopted"), source)
     assert not stage.backup("adopted", "slot_adopted")
 
 
@@ -215,11 +214,12 @@ def test_an_adopted_stateful_set_whose_data_directory_only_its_image_knows(stage
     )
     source = stage.source()
     carry_out(plan_slot(stage.primary, slot, consumer=name))
-    change = plan_base_backup(stage.primary, name, source, slot=slot, application_name=name)
+    spec = StandbySpec(name, slot, name)
+    change = plan_base_backup(stage.primary, spec, source)
     assert "on claim pg-stateful-0: a fresh initdb" in change.before
-    carry_out(plan_standby_workload(stage.primary, name, source, config_map=""))
+    carry_out(plan_standby_workload(stage.primary, spec, source))
     # Scaled to 0, no running container shows the image's data directory; a helper pod does.
-    carry_out(plan_base_backup(stage.primary, name, source, slot=slot, application_name=name))
+    carry_out(plan_base_backup(stage.primary, spec, source))
     standby = stage.server(name)
     verify(standby_checks(stage.primary, standby, slot=slot, application_name=name))
-    assert not plan_base_backup(stage.primary, name, source, slot=slot, application_name=name)
+    assert not plan_base_backup(stage.primary, spec, source)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from replication_stage import Stage, carry_out, open_stage
+from replication_stage import Stage, carry_out, open_stage, spec_of
 
 from pgnb.core.errors import GateClosed, PodError
 from pgnb.logical.subscriber import plan_subscriber
@@ -63,9 +63,8 @@ def test_a_pod_that_would_be_refused_is_refused_before_the_copy(stage: Stage, tm
     own = (files("pgnb") / "manifests" / "standby.yaml").read_text(encoding="utf-8")
     text = own.replace("          securityContext: {{ container_security | tojson }}\n", "")
     file.write_text(text)
-    change = plan_standby_workload(
-        stage.primary, "refused", source, config_map="refused-config", manifest=str(file)
-    )
+    spec = spec_of("refused", "refused_slot")
+    change = plan_standby_workload(stage.primary, spec, source, manifest=str(file))
     with pytest.raises(GateClosed, match="violates PodSecurity") as refused:
         change.apply()
     assert "allowPrivilegeEscalation" in str(refused.value)

@@ -11,7 +11,7 @@ import pytest
 from pgnb.cluster import connect
 from pgnb.core.errors import GateClosed
 from pgnb.physical.failover.old_primary import old_primary
-from pgnb.postgres import find_server
+from pgnb.postgres import ServerAccess, find_server
 from pgnb.postgres.preflight import preflight
 
 PATRONI = "Zalando postgres-operator (Spilo, Patroni)"
@@ -31,7 +31,7 @@ def test_it_is_refused_with_the_operators_own_way_unless_it_is_named(
     refusing = connect(str(kubeconfig), namespace=namespace, dry_run=False, accept_operator=[])
     for look in (
         lambda: find_server(refusing, "app=theirs", **told),
-        lambda: old_primary(refusing, "theirs"),
+        lambda: old_primary(refusing, "theirs", ServerAccess()),
     ):
         with pytest.raises(GateClosed, match="application=spilo") as refused:
             look()

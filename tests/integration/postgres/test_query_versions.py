@@ -26,6 +26,7 @@ VALUES = {
     "constraint": "t_pkey",
     "database": "postgres",
     "databases": ["postgres"],
+    "form": "stderr",
     "names": ["work_mem"],
     "own": "pgnb_",
     "path": "PG_VERSION",

@@ -21,7 +21,7 @@ from pgnb.core.errors import GateClosed
 from pgnb.core.plan import gate
 from pgnb.logical.cutover import logical_cutover, plan_cutover
 from pgnb.logical.write_block import write_status
-from pgnb.postgres import Server, find_server
+from pgnb.postgres import Server, ServerAccess, find_server
 from pgnb.postgres.config.configure import plan_settings
 from pgnb.postgres.config.restart import plan_restart
 from pgnb_rehearsal.client import Client
@@ -176,12 +176,11 @@ def _refused_before_writes_are_stopped(stage: Stage, given: dict[str, Any]) -> N
     cluster = connect(given["kubeconfig"], "", given["namespace"], dry_run=False)
     subscriber = find_server(cluster, f"app={SUBSCRIBER}", password=f"secret:{SUBSCRIBER}/password")
     cut = logical_cutover(
-        cluster,
         "cutover",
         subscriber,
+        ServerAccess(password=f"secret:{PUBLISHER}/password"),
         publisher_selector=f"app={PUBLISHER}",
         service=PUBLISHER,
-        password=f"secret:{PUBLISHER}/password",
     )
     change = plan_cutover(cut)
     gate(change, allow_cutover=True)

@@ -8,10 +8,11 @@ import pytest
 
 from pgnb.core.journal import Journal
 from pgnb.logical.cutover.checks import service_rights
-from pgnb.logical.cutover.participants import Cutover
+from pgnb.logical.cutover.participants import Cutover, ReverseReplication
 from pgnb.logical.cutover.status import CutoverStatus, DatabaseState
 from pgnb.logical.specs import DatabaseSpec, Specs
 from pgnb.logical.subscription import Subscription
+from pgnb.observe.phases import PhaseTimer
 from pgnb.postgres import Login, Server
 from pgnb.postgres.route import Absent
 
@@ -25,9 +26,8 @@ def _asked(
 ) -> bool:
     subscription = _SUBSCRIBED if subscribed else None
     state = DatabaseState(_SPEC, None, subscription, None, (), False, followed, None)
-    cut = Cutover(
-        cast(Any, None), operation, _HERE, _THERE, Specs((_SPEC,)), "orders", reverse_service=reverse
-    )
+    back, timer = ReverseReplication(reverse), PhaseTimer(_THERE.journal, _THERE)
+    cut = Cutover(cast(Any, None), operation, _HERE, _THERE, Specs((_SPEC,)), "orders", timer, reverse=back)
     found = list(service_rights(cut, CutoverStatus((state,), leads, "", cut.service)))
     assert {(right.verb, right.resource, right.name) for right in found} <= {("patch", "services", "orders")}
     return bool(found)

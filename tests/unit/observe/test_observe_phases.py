@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from pgnb.core.journal import Entry
-from pgnb.observe.phases import phases_title, plot_phases
+import pytest
+
+from pgnb.core.journal import Entry, Journal
+from pgnb.observe.phases import PhaseTimer, phases_title, plot_phases
+from pgnb.postgres import Login, Server
+from pgnb.postgres.route import Absent
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PHASES = [Entry(NOW + timedelta(seconds=4.5 + n), "pod", f"phase {n}", "done", True, 0.5) for n in range(4)]
@@ -39,3 +43,18 @@ def test_the_time_without_writes_is_a_clients():
 def test_without_a_phase_there_is_nothing_to_say():
     assert phases_title("failover", [], None, "") == ""
     assert plot_phases("failover", [], None).finding == "Nothing was changed"
+
+
+def test_steps_of_one_phase_count_as_one_and_a_failed_one_is_kept():
+    server = Server(Absent("pod/db", ""), Login("postgres"), Journal())
+    timer = PhaseTimer(server.journal, server)
+    for name in ("stop writes", "stop writes", "fence"):
+        with timer(name):
+            pass
+    with pytest.raises(ValueError), timer("promote"):
+        raise ValueError
+    assert [(phase.target, phase.what, phase.ok) for phase in timer.entries] == [
+        ("pod/db", "stop writes", True),
+        ("pod/db", "fence", True),
+        ("pod/db", "promote", False),
+    ]

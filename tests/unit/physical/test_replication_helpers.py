@@ -11,7 +11,8 @@ import pytest
 from pgnb.cluster import HelperPod, Pod, Workload, helpers
 from pgnb.core.errors import PodError
 from pgnb.physical.copies import work_name
-from pgnb.physical.failover import volume
+from pgnb.physical.failover import RoleChangeTerms, volume
+from pgnb.physical.failover.participants import RoleChangeProgress
 from pgnb.physical.target import Target
 
 DATA = "/var/lib/postgresql/data"
@@ -97,7 +98,10 @@ def test_the_fence_needs_no_claim_but_the_datas(monkeypatch: pytest.MonkeyPatch)
     owner = SimpleNamespace(uid=999, gid=999)
     candidate = SimpleNamespace(owner=owner, pod=target().pod)
     role_change: Any = SimpleNamespace(
-        cluster=SimpleNamespace(helper=helper), candidate=candidate, data_only=False, fencing_timeout=420.0
+        cluster=SimpleNamespace(helper=helper),
+        candidate=candidate,
+        progress=RoleChangeProgress(),
+        terms=RoleChangeTerms(fencing_timeout=420.0),
     )
     for _ in range(2):
         with volume.open_on(role_change, target()) as found:

@@ -39,3 +39,12 @@ def test_each_named_program_is_there(file: str, name: str, home: str) -> None:
 
 def test_programs_are_named() -> None:
     assert {"swap", "passfile"} <= {name for _, name, _ in named()}
+
+
+def test_what_a_program_prints_is_parsed_line_by_line() -> None:
+    printed = "kind=cluster\nnot a pair\nconninfo=host=a port=1 \nempty=\n"
+    assert physical_scripts.key_values(printed) == {
+        "kind": "cluster",
+        "conninfo": "host=a port=1",
+        "empty": "",
+    }

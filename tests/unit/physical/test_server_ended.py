@@ -11,6 +11,7 @@ import pytest
 from pgnb.cluster import Pod
 from pgnb.physical.failover import ended
 from pgnb.physical.failover.ended import running_pods
+from pgnb.physical.failover.participants import RoleChangeProgress
 
 _NOW = datetime.now(UTC)
 
@@ -56,6 +57,8 @@ _SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 def test_what_may_still_run(state, ordered, runs, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ended, "_now", lambda: _NOW)
     pod = _pod(state, ordered=ordered)
-    role_change: Any = SimpleNamespace(old=SimpleNamespace(pods=lambda: (pod,), target=None), ended={})
+    role_change: Any = SimpleNamespace(
+        old=SimpleNamespace(pods=lambda: (pod,), target=None), progress=RoleChangeProgress()
+    )
     assert [one.name for one in running_pods(role_change)] == (["db-0"] if runs else [])
-    assert bool(role_change.ended) is not runs
+    assert bool(role_change.progress.ended) is not runs

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pgnb.core.errors import AccessDenied, NotFound
+from pgnb.physical.failover.participants import RoleChangeProgress
 from pgnb.physical.failover.weak import reconcilers, weak_fence
 
 
@@ -27,7 +28,7 @@ def _pair(found: dict[str, Any], *, managed_by: tuple[str, ...] = (), weak: str 
         fence_limitation=weak,
         target=None if weak else object(),
     )
-    return SimpleNamespace(old=old, cluster=SimpleNamespace(list=listed), unreadable="")
+    return SimpleNamespace(old=old, cluster=SimpleNamespace(list=listed), progress=RoleChangeProgress())
 
 
 def _scaler(name: str, kind: str | None, target: str) -> dict[str, Any]:

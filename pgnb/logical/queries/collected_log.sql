@@ -1,4 +1,0 @@
--- The end of the text file that the logging collector writes; no row if it is off: then the pod's log is used.
-SELECT pg_catalog.pg_read_binary_file(f.name, greatest(f.size - %(bytes)s, 0), %(bytes)s) AS content
-  FROM (SELECT name, (pg_catalog.pg_stat_file(name)).size
-          FROM pg_catalog.pg_current_logfile('stderr') AS name WHERE name IS NOT NULL) AS f
