@@ -164,7 +164,7 @@ def _common(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The parameters of every target: those of the file that is named, then those that are written here."""
     named = content.get("parameters_file")
     common = params.read_file(path.parent / named) if named else {}
-    return common | content.get("parameters", {})
+    return {**common, **content.get("parameters", {})}
 
 
 def _waves(content: Mapping[str, Any], path: Path) -> Waves:

@@ -241,7 +241,8 @@ def newest(pods: Iterable[Object]) -> dict[int, Attempt]:
 
 def _attempt(pod: Object) -> Attempt:
     status = pod.get("status") or {}
-    entry = next((c for c in status.get("containerStatuses") or () if c["name"] == CONTAINER), {})
+    entries = [c for c in status.get("containerStatuses") or () if c["name"] == CONTAINER]
+    entry: Mapping[str, Any] = entries[0] if entries else {}
     ended = (entry.get("state") or {}).get("terminated") or {}
     waiting = (entry.get("state") or {}).get("waiting") or {}
     return Attempt(

@@ -113,9 +113,9 @@ def resolve(
             f"{len(targets)} targets are more than one Job takes here",
             remedy=f"Split the fleet into files of at most {LARGEST}.",
         )
-    if own := [name for name in fleet.notebooks if name.endswith(".ipynb")]:
+    if paths := [name for name in fleet.notebooks if name.endswith(".ipynb")]:
         raise ParameterError(
-            f"{own[0]} is a path",
+            f"{paths[0]} is a path",
             remedy="Name notebooks by number, as 02 or 12_07: pods have those of the image.",
         )
     given = {**fleet.parameters, **(_OWN_ACCOUNT if in_pods else {})}

@@ -92,7 +92,7 @@ class Topology(Displayable):
 
         `seconds` is the primary's replay_lag, which an idle standby does not have.
         """
-        receivers = {
+        receivers: dict[str, dict[str, object]] = {
             link.target or link.application_name or link.client: {
                 "bytes": link.behind,
                 "seconds": link.seconds,
