@@ -56,11 +56,16 @@ class _InTurn:
 
 def _serve() -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import make_server
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Handler(WSGIRequestHandler):
+        """Sends head and body of an answer at once, not the second after an acknowledgement of the first."""
+
+        disable_nagle_algorithm = True
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    app = _InTurn(DomainDispatcherApplication(create_backend_app, service="s3"))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    app = _InTurn(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
     Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()

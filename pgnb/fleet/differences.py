@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pgnb.core.display import format_bytes, format_duration
@@ -17,11 +18,11 @@ _OF_A_SERVER = ("system_identifier", "timeline", "postgresql")
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that changed, from what to what; `kind` names it, as in the report's texts."""
+    """One thing that changed, from which values to which; `kind` names it, as in the report's texts."""
 
     kind: str
-    before: str
-    after: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
 
 
 def differences(before: Entry, after: Entry) -> tuple[Difference, ...]:
@@ -31,15 +32,20 @@ def differences(before: Entry, after: Entry) -> tuple[Difference, ...]:
 
 def _all(before: Entry, after: Entry) -> Iterator[Difference]:
     then, now = before.figures, after.figures
-    yield Difference("verdict", before.verdict, after.verdict)
+    yield Difference("verdict", (before.verdict,), (after.verdict,))
     yield from _names("failed checks", _failed(then), _failed(now))
     if "drift" in then and "drift" in now:
         yield from _names("drift", then["drift"], now["drift"])
     yield from _servers(before.servers, after.servers)
     if "lag" in then and "lag" in now and _is_noticeable(then["lag"], now["lag"]):
-        yield Difference("lag", lag_text(then["lag"]), lag_text(now["lag"]))
+        yield Difference("lag", (lag_text(then["lag"]),), (lag_text(now["lag"]),))
     if "last_backup" in then and "last_backup" in now and not now["last_backup"].get("ended"):
-        yield Difference("backup", str(then["last_backup"].get("ended") or "none"), "none")
+        ended = then["last_backup"].get("ended")
+        yield Difference("backup", (_moment(ended) if ended else "none",), ("none",))
+
+
+def _moment(text: str) -> str:
+    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def _failed(figures: Mapping[str, Any]) -> list[str]:
@@ -49,9 +55,8 @@ def _failed(figures: Mapping[str, Any]) -> list[str]:
 def _names(kind: str, before: Iterable[str], after: Iterable[str]) -> Iterator[Difference]:
     """What came and what went; names that are on both sides are no difference."""
     then, now = dict.fromkeys(before), dict.fromkeys(after)
-    gone = ", ".join(name for name in then if name not in now)
-    come = ", ".join(name for name in now if name not in then)
-    yield Difference(kind, gone or "–", come or "–")
+    gone = tuple(name for name in then if name not in now)
+    yield Difference(kind, gone, tuple(name for name in now if name not in then))
 
 
 def _servers(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]) -> Iterator[Difference]:
@@ -64,13 +69,13 @@ def _servers(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, A
     yield Difference("servers", _roles(then), _roles(now))
 
 
-def _values(servers: Iterable[Mapping[str, Any]], name: str) -> str:
-    return ", ".join(sorted({str(one.get(name)) for one in servers if one.get(name)}))
+def _values(servers: Iterable[Mapping[str, Any]], name: str) -> tuple[str, ...]:
+    return tuple(sorted({str(one.get(name)) for one in servers if one.get(name)}))
 
 
-def _roles(servers: Iterable[Mapping[str, Any]]) -> str:
+def _roles(servers: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     roles = [str(one.get("role") or "server") for one in servers]
-    return ", ".join(f"{roles.count(role)} {role}" for role in sorted(set(roles)))
+    return tuple(f"{roles.count(role)} {role}" for role in sorted(set(roles)))
 
 
 def _is_noticeable(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

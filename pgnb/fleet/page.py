@@ -9,8 +9,9 @@ from typing import Any
 
 from pgnb.core.display import format_bytes, format_duration
 from pgnb.core.translation import translated
+from pgnb.fleet.differences import Difference
 from pgnb.fleet.entry import Entry
-from pgnb.fleet.report import Report, Row, format_age
+from pgnb.fleet.report import WORST, Report, Row, format_age
 from pgnb.runbook.catalogue import number_of
 from pgnb.runbook.summary import VERDICTS
 from pgnb.runbook.verdict import Verdict
@@ -45,7 +46,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "differences": ("Changed since the run before", "前回の実行からの変化"),
     "same": ("nothing", "なし"),
     "first": ("first run", "初回の実行"),
-    "measured": ("time since it was measured", "計測からの経過時間"),
+    "age": ("age", "経過時間"),
     "not measured": ("not measured", "未計測"),
     "not connected": ("not connected", "未接続"),
     "none": ("none", "なし"),
@@ -87,9 +88,17 @@ class Words:
         """Return a check's text, with its translation where there is one."""
         return self._chosen(text, translated(text, "ja"))
 
-    def kind(self, key: str) -> str:
-        """Return the name of a kind of difference."""
-        return self(key) if key in TEXTS else key
+    def difference(self, one: Difference) -> tuple[str, str, str]:
+        """Return what is different, before and after; names that came are in a place of their own."""
+        if one.kind in ("failed checks", "drift"):
+            gone = ", ".join(self.own(name) for name in one.before)
+            return self(one.kind), gone or "–", f"+{len(one.after)}" if one.after else "–"
+        read = self.verdict if one.kind == "verdict" else self._value
+        before, after = (", ".join(read(value) for value in side) or "–" for side in (one.before, one.after))
+        return self(one.kind), before, after
+
+    def _value(self, text: str) -> str:
+        return self(text) if text in TEXTS else self.own(text)
 
     def _chosen(self, english: str, japanese: str) -> str:
         if self.lang == "both" and english != japanese:
@@ -139,20 +148,20 @@ def _totals(report: Report, words: Words) -> Iterator[tuple[str, str, str]]:
 def _shown(report: Report, row: Row, words: Words) -> dict[str, Any]:
     """What the page shows of one target."""
     lag, lag_tone = _lag(row, words)
-    backup, backup_tone = _backup(report, row, words)
+    backup, backup_tone = _backup(row, words)
     newest = row.newest
     return {
         "target": row.target,
         "tone": "bad" if row.exit_code else "warn" if row.drift else "good",
         "state": list(_states(report, row, words)),
-        "runs": [_run(entry, words) for entry in row.latest],
+        "runs": list(_runs(row, words)),
         "when": _moment(newest.at) if newest else "",
         "age": format_age(report.at, newest.at) if newest else "",
         "drift": None if row.drift is None else [words.own(name) for name in row.drift],
         "lag": (lag, lag_tone, format_age(report.at, row.lag_is_old) if row.lag_is_old else ""),
         "versions": [(one, "" if one == report.usual_version else "warn") for one in row.versions],
-        "backup": (backup, backup_tone),
-        "differences": [(words.kind(one.kind), one.before, one.after) for one in row.differences],
+        "backup": (backup, backup_tone, format_age(report.at, row.backup) if row.backup else ""),
+        "differences": [words.difference(one) for one in row.differences],
         "first": bool(row.latest) and not row.before,
         "troubles": [trouble for entry in row.latest if (trouble := _trouble(entry, words))],
     }
@@ -168,13 +177,17 @@ def _states(report: Report, row: Row, words: Words) -> Iterator[str]:
         yield f"{words('silent since')} {format_duration(report.within.total_seconds())}"
 
 
-def _run(entry: Entry, words: Words) -> dict[str, str]:
-    return {
-        "number": number_of(entry.notebook),
-        "verdict": words.verdict(entry.verdict),
-        "tone": _TONES.get(Verdict(entry.verdict), "bad"),
-        "title": f"{entry.notebook}, {_moment(entry.at)}, {format_duration(entry.seconds)}, #{entry.number}",
-    }
+def _runs(row: Row, words: Words) -> Iterator[dict[str, str]]:
+    """The latest runs by verdict, the worst first."""
+    for verdict in WORST:
+        same = [entry for entry in row.latest if entry.verdict == verdict]
+        if same:
+            yield {
+                "numbers": " ".join(number_of(entry.notebook) for entry in same),
+                "verdict": words.verdict(verdict),
+                "tone": _TONES.get(verdict, "bad"),
+                "title": "\n".join(f"{one.notebook}, {_moment(one.at)}, #{one.number}" for one in same),
+            }
 
 
 def _trouble(entry: Entry, words: Words) -> dict[str, Any] | None:
@@ -212,9 +225,9 @@ def _lag(row: Row, words: Words) -> tuple[str, str]:
     return (size if seconds is None else f"{size}, {format_duration(seconds)}"), ""
 
 
-def _backup(report: Report, row: Row, words: Words) -> tuple[str, str]:
+def _backup(row: Row, words: Words) -> tuple[str, str]:
     if row.backup:
-        return f"{_moment(row.backup)} ({format_age(report.at, row.backup)})", ""
+        return _moment(row.backup), ""
     return (words("none found"), "warn") if row.backup_known else (words("not measured"), "dim")
 
 

@@ -18,7 +18,7 @@ from pgnb.runbook.catalogue import number_of
 from pgnb.runbook.verdict import EXIT_CODES, Verdict
 
 LANGUAGES = ("en", "ja", "both")
-_WORST = (
+WORST = (
     Verdict.STOPPED_LATER,
     Verdict.KILLED,
     Verdict.INTERRUPTED,
@@ -55,7 +55,7 @@ class Row:
     def verdict(self) -> Verdict | None:
         """The worst verdict of the latest runs; None without a run."""
         found = [Verdict(entry.verdict) for entry in self.latest]
-        return min(found, key=_WORST.index, default=None)
+        return min(found, key=WORST.index, default=None)
 
     @property
     def failed(self) -> tuple[Entry, ...]:
@@ -132,7 +132,7 @@ class Row:
         return (
             not self.fault,
             not self.failed,
-            _WORST.index(self.verdict) if self.verdict and self.failed else len(_WORST),
+            WORST.index(self.verdict) if self.verdict and self.failed else len(WORST),
             not self.silent,
             not (self.lag and not lag.get("connected")),
             -len(self.drift or ()),

@@ -102,7 +102,9 @@ class Topology(Displayable):
             if link.state
         }
         unfed = [node.name for node in self.nodes if node.role == "standby" and node.name not in receivers]
-        return receivers | {name: {"bytes": None, "seconds": None, "connected": False} for name in unfed}
+        for name in unfed:
+            receivers[name] = {"bytes": None, "seconds": None, "connected": False}
+        return receivers
 
     @property
     def troubles(self) -> tuple[str, ...]:

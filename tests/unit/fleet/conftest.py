@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fsspec.core import url_to_fs
 
 from benchmarks.objectstore import make_bucket, s3_server
 
@@ -20,11 +22,23 @@ def s3_environment() -> Iterator[dict[str, str]]:
         yield environment
 
 
+_opened: dict[str, Any] = {}
+"""The driver that the session's tests share: to make one takes longer than a test."""
+
+
+def _shared(url: str, **options: Any) -> tuple[Any, str]:
+    scheme = url.partition("://")[0]
+    if scheme not in _opened:
+        _opened[scheme] = url_to_fs(url, **options)[0]
+    return _opened[scheme], _opened[scheme]._strip_protocol(url)
+
+
 @pytest.fixture
 def new_bucket(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """Make a bucket whose name begins so, and return its URL; this process signs in to its server."""
     for name, value in s3_environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("pgnb.fleet.objects.url_to_fs", _shared)
     return lambda prefix: make_bucket(f"{prefix}-{next(_numbers)}", s3_environment)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 from dataclasses import replace
-from pathlib import Path
 
 from pgnb.core.journal import Journal
 from pgnb.runbook.record import Record
@@ -25,7 +24,7 @@ def sealed(
     started: str = "",
 ) -> Record:
     """Return a sealed record of a run; `journal` is called with the journal that the run writes."""
-    opened = archive.open(Path(f"{notebook}.ipynb").absolute(), {"namespace": "shop"})
+    opened = archive.open(archive.folder.parent / f"{notebook}.ipynb", {"namespace": "shop"})
     name = f"{opened.name}-{os.getpid()}-{next(_numbers)}"  # Two may be opened in the same millisecond.
     archive.path(opened).rename(archive.folder / name)
     record = replace(opened, name=name, started=started or opened.started)
