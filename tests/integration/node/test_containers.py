@@ -225,15 +225,18 @@ def test_a_read_only_root(pods: Pods) -> None:
 
 
 def test_a_server_with_a_read_only_root(pods: Pods) -> None:
-    """Its data lie on the image's volume, and its socket on the pod's."""
+    """Its data lie on the image's volume; its socket and what its entry point writes, on the pod's."""
     server = {
         "env": [{"name": "POSTGRES_PASSWORD", "value": "x"}],
         "securityContext": {"readOnlyRootFilesystem": True},
         "readinessProbe": {"exec": {"command": ["pg_isready", "-h", "127.0.0.1"]}, "periodSeconds": 1},
-        "volumeMounts": [{"name": "run", "mountPath": "/run/postgresql"}],
+        "volumeMounts": [
+            {"name": "run", "mountPath": "/run/postgresql"},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
     }
-    pods.run("p", server, volumes=[{"name": "run", "emptyDir": {}}])
-    refused = ["exec", "-n", pods.namespace, "p", "--", "touch", "/tmp/x"]
+    pods.run("p", server, volumes=[{"name": name, "emptyDir": {}} for name in ("run", "tmp")])
+    refused = ["exec", "-n", pods.namespace, "p", "--", "touch", "/var/tmp/x"]
     assert "Read-only file system" in pods.kubectl(*refused).stderr
 
 
