@@ -17,10 +17,9 @@ from pgnb_rehearsal.cron_schedule import ScheduleError, parse_schedule
 NEVER = "0 0 31 2 *"
 
 
-def _minutes_ago(minutes: int) -> str:
-    """The beginning of a minute that has passed."""
-    moment = datetime.now(UTC).replace(second=0) - timedelta(minutes=minutes)
-    return timestamp(moment)
+def _long_ago() -> str:
+    """More than a year ago: `@yearly` has been due since, and is not due again while a test lasts."""
+    return timestamp(datetime.now(UTC) - timedelta(days=400))
 
 
 def _cron_job(b: Any, **spec: Any) -> None:
@@ -48,10 +47,10 @@ def _touch(b: Any) -> None:
     b.store.modify("cronjobs", NAMESPACE, "nightly", lambda obj: obj["metadata"].update(labels={"x": "y"}))
 
 
-def _last_run(b: Any, when: str, *, schedule: str) -> None:
-    """Its last Job was due at this time; what this schedule has since then is due now."""
-    _ran(b, when)
-    _reschedule(b, schedule)
+def _make_due(b: Any) -> None:
+    """One Job of it is due now."""
+    _ran(b, _long_ago())
+    _reschedule(b, "@yearly")
     _touch(b)
 
 
@@ -73,7 +72,7 @@ def test_what_is_due_becomes_a_job_of_that_minute(bench: Any) -> None:
     async def scenario() -> None:
         async with bench() as b:
             _cron_job(b, timeZone="Asia/Tokyo")
-            _last_run(b, _minutes_ago(3), schedule="* * * * *")
+            _make_due(b)
             (made,) = await b.until(lambda: _jobs(b))
             last = datetime.fromisoformat(await b.until(lambda: _status(b).get("lastScheduleTime")))
             metadata = made["metadata"]
@@ -100,7 +99,7 @@ def test_a_job_that_ends_is_no_longer_active_and_its_success_is_noted(bench: Any
     async def scenario() -> None:
         async with bench() as b:
             _cron_job(b)
-            _last_run(b, _minutes_ago(2), schedule="@every 90s")
+            _make_due(b)
             (made,) = await b.until(lambda: _jobs(b))
             name = made["metadata"]["name"]
             await b.until(lambda: b.pods(f"job-name={name}"))
@@ -136,7 +135,7 @@ def test_a_job_that_still_runs_meets_the_concurrency_policy(bench: Any, policy: 
             _cron_job(b, concurrencyPolicy=policy)
             _foreign(b)
             await b.settled()
-            _last_run(b, _minutes_ago(1), schedule="* * * * *")
+            _make_due(b)
             told = {"Allow": "SuccessfulCreate", "Forbid": "JobAlreadyActive", "Replace": "SuccessfulDelete"}
             await b.until(lambda: b.events(told[policy]))
             await b.settled()
@@ -152,7 +151,7 @@ def test_a_new_schedule_makes_up_for_nothing_by_itself(bench: Any) -> None:
     async def scenario() -> None:
         async with bench() as b:
             _cron_job(b)
-            _ran(b, _minutes_ago(400 * 24 * 60))
+            _ran(b, _long_ago())
             await b.settled()
             _reschedule(b, "@yearly")
             await b.settled()
@@ -167,11 +166,14 @@ def test_what_is_too_late_is_missed(bench: Any) -> None:
     async def scenario() -> None:
         async with bench() as b:
             _cron_job(b, startingDeadlineSeconds=0)
-            _last_run(b, _minutes_ago(60), schedule="* * * * *")
+            _make_due(b)
             await b.settled()
             assert _jobs(b) == []
             b.store.modify(
-                "cronjobs", NAMESPACE, "nightly", lambda obj: obj["spec"].update(startingDeadlineSeconds=3600)
+                "cronjobs",
+                NAMESPACE,
+                "nightly",
+                lambda obj: obj["spec"].update(startingDeadlineSeconds=10**8),
             )
             await b.until(lambda: _jobs(b))
 
@@ -182,7 +184,7 @@ def test_a_suspended_cron_job_makes_nothing(bench: Any) -> None:
     async def scenario() -> None:
         async with bench() as b:
             _cron_job(b, suspend=True)
-            _last_run(b, _minutes_ago(2), schedule="* * * * *")
+            _make_due(b)
             await b.settled()
             assert _jobs(b) == []
             b.store.modify("cronjobs", NAMESPACE, "nightly", lambda obj: obj["spec"].update(suspend=False))
@@ -233,7 +235,7 @@ def test_its_jobs_go_with_a_cron_job(bench: Any) -> None:
     async def scenario() -> None:
         async with bench() as b:
             _cron_job(b)
-            _last_run(b, _minutes_ago(2), schedule="* * * * *")
+            _make_due(b)
             await b.until(lambda: b.pods())
             b.store.delete("cronjobs", NAMESPACE, "nightly", propagation="Background")
             await b.until(lambda: not _jobs(b))
