@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import s3fs
 import yaml
 from hera.workflows.models import WorkflowTemplate
 
+from benchmarks.objectstore import make_bucket, s3_server
 from tests.conftest import Server
 from tests.containerfile import ROOT
 
@@ -57,6 +59,15 @@ def test_the_workflow_runs_what_a_pod_of_a_fleet_runs() -> None:
 
 
 @pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of an S3 server, which this process and its children find by their environment."""
+    with s3_server() as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield make_bucket("engines", environment)
+
+
+@pytest.fixture
 def airflow(tmp_path: Path) -> Callable[[Path], list[Any]]:
     """`airflow(fleet.yaml)`: the states of a whole run of the example."""
     assert (AIRFLOW / "bin/airflow").exists(), f"no {AIRFLOW}: make {AIRFLOW.name}/.installed"
@@ -71,12 +82,14 @@ def airflow(tmp_path: Path) -> Callable[[Path], list[Any]]:
 
     def run(fleet: Path) -> list[Any]:
         given = environment | {"PGNB_FLEET": str(fleet), "KUBECONFIG": os.environ["KUBECONFIG"]}
+        given |= {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
         for command in (
             [str(AIRFLOW / "bin/airflow"), "db", "migrate"],
             [str(AIRFLOW / "bin/python"), "-c", RUN, str(ROOT / "deploy/engines")],
         ):
             done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=500)
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+            print(done.stdout[-20000:], done.stderr[-5000:])  # What pytest shows of a failure.
         (line,) = [line for line in done.stdout.splitlines() if line.startswith("STATES ")]
         return list(json.loads(line.removeprefix("STATES ")))
 
@@ -90,14 +103,16 @@ def test_airflow_maps_the_notebooks_over_the_targets(
     kubeconfig: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    bucket: str,
 ) -> None:
-    server = start_postgres(namespace)
+    """papermill's own handler for S3 writes what was executed."""
+    server, url = start_postgres(namespace), bucket
     content = {
         "name": "engines",
         "namespace": namespace,
         "image": "unused:1",
         "notebooks": ["00"],
-        "records": (tmp_path / "records").as_uri(),
+        "records": url,
         "parameters": {
             "kubeconfig": str(kubeconfig),
             "primary_selector": server.selector,
@@ -116,6 +131,6 @@ def test_airflow_maps_the_notebooks_over_the_targets(
         ("notebook", 0, "success"),
         ("notebook", 1, "failed"),
     ]
-    (written,) = (tmp_path / "records/good/papermill").glob("*/00_overview.ipynb")
-    cells = json.loads(written.read_text("utf-8"))["cells"]
-    assert any(cell.get("outputs") for cell in cells)
+    store = s3fs.S3FileSystem(skip_instance_cache=True)
+    (written,) = store.glob(f"{url}/good/papermill/*/00_overview.ipynb")
+    assert any(cell.get("outputs") for cell in json.loads(store.cat(written))["cells"])
