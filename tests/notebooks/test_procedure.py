@@ -10,6 +10,7 @@ import pytest
 
 from pgnb import plots
 from pgnb.core.wait import wait_until
+from pgnb.fleet.figures import figures_of
 from pgnb.observe.writer import Writer
 from pgnb.postgres.progress import marker
 from pgnb.runbook.verdict import Verdict
@@ -30,6 +31,14 @@ BEFORE_THE_SET_UP = dict.fromkeys(NUMBERS, Verdict.FAILED) | {
 }
 """What a plan amounts to before 02 and 03 are carried out: a standby is missing, or a role and a slot."""
 BY_KERNEL = ("02", "05")
+FIGURES = {
+    "00": {"lag", "versions"},
+    "01": {"versions"},
+    "08": {"lag", "versions"},
+    "10": {"lag", "versions", "drift"},
+    "11": {"lag", "versions", "drift", "last_backup"},
+}
+"""What a fleet's report finds in the journal of each nightly check, where a standby streams."""
 SHORT = {"05": {"transactions": 100}, "07": {"rate_seconds": 1}, "10": {"monitor_seconds": 2}}
 
 
@@ -70,6 +79,13 @@ def test_it_is_carried_out(number, given, archive, executed):
     else:
         ran = _run(number, given, executed, dry_run="false")
     assert ran.verdict == Verdict.PASSED, ran.error
+    if number == "10":
+        assert_figures(number, figures_of(ran.evidence))
+
+
+def assert_figures(number, figures):
+    assert figures.keys() >= FIGURES.get(number, set())
+    assert "lag" not in figures or figures["lag"]["connected"] is True
 
 
 @pytest.mark.parametrize("number", AGAIN)
@@ -80,6 +96,7 @@ def test_a_second_run_finds_nothing_to_change(number, given, executed, observer,
     assert snapshot(observer, (primary, standby)) == before
     lasting = [act for act in outcome.evidence.acts if not _passing(act)]
     assert lasting == []
+    assert_figures(number, figures_of(outcome.evidence))
 
 
 @pytest.mark.parametrize("number", AGAIN)
