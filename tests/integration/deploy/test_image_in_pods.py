@@ -55,7 +55,13 @@ class Place:
         text = self.kubectl("kustomize", str(ROOT / "deploy" / overlay))
         served = [one for one in yaml.safe_load_all(text) if by_kind(one["apiVersion"], one["kind"])]
         where = [] if any("namespace" in one["metadata"] for one in served) else ["--namespace", namespace]
-        self.kubectl("apply", *where, "-f", "-", stdin=yaml.safe_dump_all(served))
+        self.kubectl(
+            "apply",
+            *where,
+            "-f",
+            "-",
+            stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": served}),
+        )
 
     def start(self, name: str, *args: str, env: dict[str, str] | None = None, **security: Any) -> str:
         """A pod in the fleet's namespace that runs pgnb with these arguments; its name."""

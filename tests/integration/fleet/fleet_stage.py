@@ -120,7 +120,13 @@ class Stage:
         text = self.kubectl("kustomize", str(ROOT / "deploy" / overlay))
         served = [one for one in yaml.safe_load_all(text) if one["kind"] != "NetworkPolicy"]
         where = ["--namespace", namespace] if namespace else []
-        self.kubectl("apply", *where, "-f", "-", stdin=yaml.safe_dump_all(served))
+        self.kubectl(
+            "apply",
+            *where,
+            "-f",
+            "-",
+            stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": served}),
+        )
 
     def _start_store(self) -> None:
         values = KEYS | {"AWS_ENDPOINT_URL_S3": INSIDE}

@@ -17,11 +17,10 @@ from hera.workflows.models import WorkflowTemplate
 from benchmarks.objectstore import make_bucket, s3_server
 from tests.conftest import Server
 from tests.containerfile import ROOT
+from tests.schemas import ENVIRONMENT as AIRFLOW
 
 pytestmark = pytest.mark.long
 
-AIRFLOW = Path(os.environ.get("PGNB_AIRFLOW") or ROOT / ".venv-airflow")
-"""An environment of its own: `make test-long` makes it."""
 RUN = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
