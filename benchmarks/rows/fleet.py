@@ -28,8 +28,7 @@ def report_of_many(ground: Ground, size: Size) -> Sequence[Figure]:
     targets, records = size.many(200), size.many(50)
     with s3_server() as environment, patch.dict(os.environ, environment):
         url = make_bucket("bench-fleet", environment)
-        names = _fill(Objects.at(url), targets, records)
-        sample = names[:_SAMPLE]
+        sample = _fill(Objects.at(url), targets, records)[:_SAMPLE]
 
         def page() -> None:
             report(RecordStore.at(url), "bench")
@@ -40,7 +39,7 @@ def report_of_many(ground: Ground, size: Size) -> Sequence[Figure]:
                 objects.read([name])
 
         mine, sampled = in_turn(page, one_by_one, size.at_most(5))
-    others = [taken * len(names) / len(sample) for taken in sampled]
+    others = [taken * targets * records / len(sample) for taken in sampled]
     what = f"the report of {targets} targets with {records} records each, from S3 to the page"
     note = f"The loop was measured for {len(sample)} records and scaled; the server is moto, on this machine."
     peer = "reading each record.json, one after the other"
@@ -48,14 +47,18 @@ def report_of_many(ground: Ground, size: Size) -> Sequence[Figure]:
 
 
 def _fill(objects: Objects, targets: int, records: int) -> list[str]:
-    """Store the records of every target as a push leaves them; return the names of their record.json."""
-    names = []
+    """Store every target's chain, index and head as pushes leave them, and the first records themselves.
+
+    Return the names of these records' files: more than are read one by one need not be there.
+    """
+    names: list[str] = []
     for number in range(targets):
         target = f"target-{number:03d}"
         chain = list(_chain(target, records))
         entries = [Entry.of(record, _figures(record, number)) for record in chain]
         contents = {f"{target}/chain/{one.number:08d}.json": one.line for one in entries}
-        contents |= {f"{target}/{one.name}/record.json": dumps(asdict(one)).encode() for one in chain}
+        if len(names) < _SAMPLE:
+            contents |= {f"{target}/{one.name}/record.json": dumps(asdict(one)).encode() for one in chain}
         contents[f"{target}/index.jsonl"] = b"".join(one.line for one in entries)
         contents[f"{target}/head"] = f"{entries[-1].number} {entries[-1].seal}\n".encode()
         objects.write(contents)

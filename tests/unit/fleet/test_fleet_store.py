@@ -199,9 +199,15 @@ def dying(url: str, step: int, *, after: bool) -> tuple[TargetStore, Dying]:
     return TargetStore(objects, "shop"), objects  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("overtaken", [False, True], ids=["alone", "overtaken"])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("new_url", ["file", pytest.param("s3", marks=pytest.mark.long)], indirect=True)
+@pytest.mark.parametrize(
+    ("new_url", "after", "overtaken"),
+    [
+        *(("file", after, overtaken) for after in (False, True) for overtaken in (False, True)),
+        pytest.param("s3", False, True, marks=pytest.mark.long),
+        pytest.param("s3", True, False, marks=pytest.mark.long),
+    ],
+    indirect=["new_url"],
+)
 def test_a_push_that_dies_at_any_step_leaves_a_whole_chain(new_url, tmp_path, after, overtaken):
     for step in itertools.count(1):
         url, room = new_url(), tmp_path / f"{step}"
