@@ -140,8 +140,8 @@ def stranger(stage: Stage, start_postgres: Callable[..., Any]) -> str:
     return "stranger"
 
 
-def backup(stage: Stage, name: str, **options: Any) -> Change:
-    spec = StandbySpec(name, SLOT, name)
+def backup(stage: Stage, name: str, *, config_map: str = "", **options: Any) -> Change:
+    spec = StandbySpec(name, SLOT, name, config_map=config_map)
     return plan_base_backup(stage.primary, spec, source_of(stage), **options)
 
 
