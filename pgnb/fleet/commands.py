@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,17 @@ _HALTED = 3
 """Exit status of a rollout that stopped before its last wave."""
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What `plan` and `apply` are asked for in common: targets, whether they only plan, the cluster."""
+
+    only: tuple[str, ...]
+    failed: bool
+    dry_run: bool
+    kubeconfig: str
+    context: str
+
+
 def _connected(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that name the cluster."""
     for option in (
@@ -54,22 +66,13 @@ def fleet() -> None:
     "--json", "as_json", is_flag=True, help="Print the plan as the pods read it, for another engine."
 )
 @_connected
-def plan(
-    file: Path,
-    only: Sequence[str],
-    failed: bool,
-    dry_run: bool,
-    as_json: bool,
-    kubeconfig: str,
-    context: str,
-) -> None:
+def plan(file: Path, as_json: bool, **choice: Any) -> None:
     """Show what `apply` would do: targets by wave, what is ready for it, and the objects. Changes nothing.
 
     Exit status 3 when `apply` would stop at its gate.
     """
     declared = fleetfile.read(file)
-    cluster = _cluster(declared, kubeconfig, context, dry_run=True)
-    planned = resolve(declared, cluster, _chosen(cluster, declared, only, failed), dry_run=dry_run)
+    cluster, planned = _planned(declared, Choice(**choice), dry_run=True)
     if as_json:
         click.echo(planned.content)
         return
@@ -90,17 +93,7 @@ def plan(
 @click.option("--proceed", is_flag=True, help="Go on after a halt, in spite of the targets that failed.")
 @click.option("--timeout", type=click.FloatRange(min=1), help="Seconds to wait for one wave.")
 @_connected
-def apply(
-    file: Path,
-    only: Sequence[str],
-    failed: bool,
-    dry_run: bool,
-    seen: str,
-    proceed: bool,
-    timeout: float | None,
-    kubeconfig: str,
-    context: str,
-) -> None:
+def apply(file: Path, seen: str, proceed: bool, timeout: float | None, **choice: Any) -> None:
     """Carry the fleet out, wave after wave, or go on with the rollout that has not finished.
 
     A plan that may change servers is carried out only with --plan and the digest that `plan` showed. With a
@@ -112,8 +105,7 @@ def apply(
     a wave with too many failures; 2 bad input, nothing was done.
     """
     declared = fleetfile.read(file)
-    cluster = _cluster(declared, kubeconfig, context, dry_run=False)
-    planned = resolve(declared, cluster, _chosen(cluster, declared, only, failed), dry_run=dry_run)
+    cluster, planned = _planned(declared, Choice(**choice), dry_run=False)
     _assert_seen(planned, seen)
     if declared.schedule:
         readiness.gate(cluster, declared, planned)
@@ -130,10 +122,15 @@ def apply(
     sys.exit(_exit_status(ended))
 
 
-def _chosen(cluster: Cluster, declared: Fleet, only: Sequence[str], failed: bool) -> Sequence[str]:
-    """The names of the targets that are asked for; none for all."""
-    if not failed:
-        return only
+def _planned(declared: Fleet, choice: Choice, *, dry_run: bool) -> tuple[Cluster, Plan]:
+    """The cluster, and the fleet's plan for what is chosen; `dry_run`: this command changes nothing."""
+    cluster = _cluster(declared, choice.kubeconfig, choice.context, dry_run=dry_run)
+    only = _chosen(cluster, declared, choice.only) if choice.failed else choice.only
+    return cluster, resolve(declared, cluster, only, dry_run=choice.dry_run)
+
+
+def _chosen(cluster: Cluster, declared: Fleet, only: Sequence[str]) -> Sequence[str]:
+    """The names of the targets that failed in the newest rollout, as far as they are asked for."""
     last = rollout_of(cluster, rollout.named(cluster, declared.name), pods=False)
     names = [last.plan.targets[index].name for index in sorted(last.failed)]
     if not names:
