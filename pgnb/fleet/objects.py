@@ -6,7 +6,8 @@ there is none of that name:
 
 - s3fs: `pipe_file(…, mode="create")` sends If-None-Match; S3 answers 412, which becomes FileExistsError.
 - gcsfs: the same argument sends ifGenerationMatch=0; 412 becomes FileExistsError, and 403 a bare OSError.
-- adlfs: `pipe_file(…, overwrite=False)` sends If-None-Match; ResourceExistsError of the Azure SDK.
+- adlfs: `pipe_file(…, overwrite=False)` sends If-None-Match; the Azure SDK's ResourceExistsError, which newer
+  versions turn into FileExistsError. Without `anon=False` it signs in as nobody.
 - local files: fsspec looks first and writes then, so it is done here: a file that is complete is linked to
   its name, which fails where the name is taken. A replaced file is renamed into its place.
 
@@ -51,6 +52,8 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 """What a driver is told beside the URL: 10 connections are too few for a fleet; records are never public."""
 _CREATE: Mapping[str, Mapping[str, Any]] = {"s3": {"mode": "create"}, "gs": {"mode": "create"}}
+_TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
+"""Codes of S3 for an object that is there, or is being made; a driver may pass them on as they are."""
 _HOW = "Write s3://BUCKET/FOLDER, gs://BUCKET/FOLDER, abfs://CONTAINER/FOLDER or file:///FOLDER."
 _SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|CONNECTION_STRING|SAS", re.IGNORECASE)
 _SIGNATURE = re.compile(
@@ -140,7 +143,7 @@ class Objects:
             except FileExistsError:
                 return False
             except Exception as error:
-                if type(error).__name__ != "ResourceExistsError" and not _is_conflict(error):
+                if not _is_taken(error):
                     raise
                 return False
         return True
@@ -295,9 +298,13 @@ def _scheme_of(url: str) -> str:
     return scheme
 
 
-def _is_conflict(error: Exception) -> bool:
-    """Whether S3 refused since another request for the same object was under way (409)."""
-    return "ConditionalRequestConflict" in f"{error!r} {error.__cause__!r}"
+def _is_taken(error: Exception) -> bool:
+    """Whether a driver says in its own words that there is an object of that name.
+
+    S3 also refuses while another request for the same object is under way (409).
+    """
+    words = f"{error!r} {error.__cause__!r}"
+    return type(error).__name__ == "ResourceExistsError" or any(name in words for name in _TAKEN)
 
 
 def _without_credentials(error: Exception) -> str:

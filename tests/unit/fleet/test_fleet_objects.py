@@ -168,6 +168,30 @@ def test_a_signature_in_an_address_is_masked():
     assert "abc" not in str(told) and "sig=********" in str(told)
 
 
+def test_a_driver_s_own_words_for_an_object_that_is_there_are_known(new_bucket, monkeypatch):
+    """Drivers of other versions do not turn the store's refusal into FileExistsError."""
+    objects = Objects.at(new_bucket("records"))
+
+    class ResourceExistsError(Exception):
+        """As the Azure SDK names it."""
+
+    refusals: list[Exception] = [
+        ResourceExistsError("The specified blob already exists."),
+        OSError(22, "An error occurred (PreconditionFailed) when calling the PutObject operation"),
+        OSError(16, "ConditionalRequestConflict"),
+    ]
+    for refusal in refusals:
+
+        def refuse(*_given: object, refusal: Exception = refusal, **_options: object) -> None:
+            raise refusal
+
+        monkeypatch.setattr(objects._fs, "pipe_file", refuse)
+        assert objects.create("x", b"") is False
+    monkeypatch.setattr(objects._fs, "pipe_file", lambda *_given, **_options: 1 / 0)
+    with pytest.raises(RecordError, match="cannot be reached"):
+        objects.create("x", b"")
+
+
 def test_a_name_with_a_pattern_s_characters_is_a_name(url):
     objects = Objects.at(url)
     assert objects.create("shop/a[1]*?.json", b"one") is True
