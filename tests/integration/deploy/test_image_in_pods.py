@@ -60,7 +60,7 @@ class Place:
             *where,
             "-f",
             "-",
-            stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": served}),
+            stdin="\n---\n".join(map(json.dumps, served)),
         )
 
     def start(self, name: str, *args: str, env: dict[str, str] | None = None, **security: Any) -> str:

@@ -125,7 +125,7 @@ class Stage:
             *where,
             "-f",
             "-",
-            stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": served}),
+            stdin="\n---\n".join(map(json.dumps, served)),
         )
 
     def _start_store(self) -> None:
