@@ -103,7 +103,8 @@ def test_a_login_with_few_rights_gets_as_far_as_they_reach(server: Server):
 
 
 def role_attributes(server: Server, role: str) -> tuple[bool, bool, bool]:
-    row = server.fetch_one("role", {"role": role})
+    wanted = "SELECT rolcanlogin, rolreplication, rolsuper FROM pg_roles WHERE rolname = %(role)s"
+    (row,) = server.session("postgres").execute(wanted, {"role": role})
     return row["rolcanlogin"], row["rolreplication"], row["rolsuper"]
 
 

