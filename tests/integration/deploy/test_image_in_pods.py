@@ -22,6 +22,8 @@ from pgnb_rehearsal.waiting import until
 from tests.containerfile import ROOT
 from tests.image import REVISION, assemble
 
+pytestmark = pytest.mark.long
+
 IMAGE = "registry.example/pgnb:0.1.0"
 FLEET = "pgnb"
 OBSERVE = ["-p", "kubeconfig", "", "-p", "namespace", DATABASES, "-p", "rbac_roles", "[pgnb-observe]"]
@@ -60,7 +62,7 @@ class Place:
             *where,
             "-f",
             "-",
-            stdin="\n---\n".join(map(json.dumps, served)),
+            stdin="\n".join(map(json.dumps, served)),
         )
 
     def start(self, name: str, *args: str, env: dict[str, str] | None = None, **security: Any) -> str:
@@ -171,7 +173,6 @@ def test_an_account_that_only_observes_changes_nothing(place: Place) -> None:
     assert not place.may(account, "create", "pods", "-n", DATABASES)
 
 
-@pytest.mark.long
 def test_a_pod_that_is_told_to_end_keeps_its_record_and_leaves_no_zombie(place: Place) -> None:
     """pgnb is PID 1: it hears SIGTERM, and kernels that ended are reaped."""
     given = [*OBSERVE[:-3], "-p", "dry_run", "true", "-p", "rate_seconds", "600"]
@@ -200,7 +201,6 @@ def test_a_pod_that_is_told_to_end_keeps_its_record_and_leaves_no_zombie(place: 
     assert "head: 2 " in said
 
 
-@pytest.mark.long
 def test_the_checks_of_a_night_leave_their_records_on_the_claim(place: Place) -> None:
     """The objects of deploy/overlays/nightly, its Job begun by hand, with the first two of its notebooks."""
     place.apply("overlays/nightly", DATABASES)

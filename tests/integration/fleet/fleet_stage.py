@@ -125,7 +125,7 @@ class Stage:
             *where,
             "-f",
             "-",
-            stdin="\n---\n".join(map(json.dumps, served)),
+            stdin="\n".join(map(json.dumps, served)),
         )
 
     def _start_store(self) -> None:
