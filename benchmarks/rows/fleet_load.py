@@ -28,6 +28,8 @@ def load(ground: Ground, _size: Size) -> Sequence[Figure]:
         f" for {minutes:.0f} min."
     )
     return [
-        Figure("fleet-requests", "requests of the nightly checks", "none", [requests], unit="", note=note),
-        Figure("fleet-seconds", "nightly checks of one target", "none", [took], note=note),
+        Figure(
+            "fleet-load-requests", "requests of the nightly checks", "none", [requests], unit="", note=note
+        ),
+        Figure("fleet-load-seconds", "nightly checks of one target", "none", [took], note=note),
     ]
