@@ -98,26 +98,8 @@ def resolve(
     run`. Raises ParameterError for the first target that is wrong; AccessDenied without the right to list
     namespaces.
     """
-    targets = fleet.targets + _discovered(fleet, cluster)
-    assert_distinct(targets)
-    targets = _only(targets, only)
-    if not targets:
-        selector = fleet.discover.namespaces if fleet.discover else ""
-        raise ParameterError(
-            f"the fleet {fleet.name} has no targets",
-            found=f"no namespace has the label {selector}",
-            remedy="Label the namespaces, or write targets.",
-        )
-    if len(targets) > LARGEST:
-        raise ParameterError(
-            f"{len(targets)} targets are more than one Job takes here",
-            remedy=f"Split the fleet into files of at most {LARGEST}.",
-        )
-    if paths := [name for name in fleet.notebooks if name.endswith(".ipynb")]:
-        raise ParameterError(
-            f"{paths[0]} is a path",
-            remedy="Name notebooks by number, as 02 or 12_07: pods have those of the image.",
-        )
+    targets = _targets(fleet, cluster, only)
+    _assert_numbers(fleet)
     given = {**fleet.parameters, **(_OWN_ACCOUNT if in_pods else {})}
     policy, language = Policy.of(given.pop("approval", None)), params.take_language(given)
     notebooks = {catalogue.number_of(path.stem): path for path in catalogue.select(fleet.notebooks)}
@@ -137,6 +119,34 @@ def resolve(
         waves=fleet.waves.of(len(targets)),
         changing=any(_may_change(number, one[number]) for one in values for number in notebooks),
     )
+
+
+def _targets(fleet: Fleet, cluster: Cluster, only: Sequence[str]) -> tuple[Target, ...]:
+    """The targets to take: at least one, each of its own name, and no more than one Job takes."""
+    targets = fleet.targets + _discovered(fleet, cluster)
+    assert_distinct(targets)
+    targets = _only(targets, only)
+    if not targets:
+        selector = fleet.discover.namespaces if fleet.discover else ""
+        raise ParameterError(
+            f"the fleet {fleet.name} has no targets",
+            found=f"no namespace has the label {selector}",
+            remedy="Label the namespaces, or write targets.",
+        )
+    if len(targets) > LARGEST:
+        raise ParameterError(
+            f"{len(targets)} targets are more than one Job takes here",
+            remedy=f"Split the fleet into files of at most {LARGEST}.",
+        )
+    return targets
+
+
+def _assert_numbers(fleet: Fleet) -> None:
+    if paths := [name for name in fleet.notebooks if name.endswith(".ipynb")]:
+        raise ParameterError(
+            f"{paths[0]} is a path",
+            remedy="Name notebooks by number, as 02 or 12_07: pods have those of the image.",
+        )
 
 
 def _may_change(notebook: str, values: Mapping[str, Any]) -> bool:

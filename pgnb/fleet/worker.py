@@ -77,11 +77,11 @@ def work(plan_file: Path, *, started: Path = Path(STARTED), told: Path = _TERMIN
     except (ApiUnreachable, RecordError) as error:
         _tell(told, f"nothing was done, and it may be tried again: {error}")
         return RETRIED
-    verdicts = _run_all(plan, index, archive, kept, signals)
-    _tell(told, json.dumps({number: str(verdict) for number, verdict in verdicts.items()}))
+    records = _run_all(plan, index, archive, kept, signals)
+    _tell(told, json.dumps({number: str(record.verdict) for number, record in records.items()}))
     if signals.ended:
-        return EXIT_CODES[Verdict.INTERRUPTED] if verdicts else WAITED
-    return _exit_status(list(verdicts.values()))
+        return EXIT_CODES[Verdict.INTERRUPTED] if records else WAITED
+    return _exit_status(list(records.values()))
 
 
 def _own_index() -> int:
@@ -131,13 +131,13 @@ def _released(cluster: Cluster, name: str) -> int:
 
 def _run_all(
     plan: Plan, index: int, archive: Archive, kept: TargetStore, signals: _Signals
-) -> dict[str, Verdict]:
-    """Run the notebooks in order and store each record; the verdicts by notebook.
+) -> dict[str, Record]:
+    """Run the notebooks in order and store each record; the records by notebook.
 
     Checks go on after a failure, because they are independent; a change ends with its first failure, as
     `pgnb run` does.
     """
-    verdicts: dict[str, Verdict] = {}
+    records: dict[str, Record] = {}
     terms = Terms(namespaces=plan.approval, language=plan.language)
     paths = catalogue.select(plan.notebooks)
     with Kernels() as kernels:
@@ -154,13 +154,13 @@ def _run_all(
                 following=following,
                 terms=terms,
             )
-            verdicts[number] = Verdict(record.verdict)
+            records[number] = record
             _report(number, record)
             stored = _store(kept, archive, record)
             click.echo(f"record {stored.number} {stored.seal} in {plan.records}")
-            if _ends_here(plan, verdicts[number]):
+            if _ends_here(plan, Verdict(record.verdict)):
                 break
-    return verdicts
+    return records
 
 
 def _report(number: str, record: Record) -> None:
@@ -195,10 +195,12 @@ def _ends_here(plan: Plan, verdict: Verdict) -> bool:
     return plan.changing and EXIT_CODES[verdict] != 0
 
 
-def _exit_status(verdicts: Sequence[Verdict]) -> int:
-    """The first that is not 0; "unreachable" only where no other notebook failed for a reason of its own."""
-    codes = [EXIT_CODES[verdict] for verdict in verdicts if EXIT_CODES[verdict]]
+def _exit_status(records: Sequence[Record]) -> int:
+    """The first that is not 0; "unreachable" only where no other notebook failed, or changed something."""
+    codes = [record.exit_code for record in records if record.exit_code]
     own = [code for code in codes if code != RETRIED]
+    if codes and not own and any(record.changes for record in records):
+        return EXIT_CODES[Verdict.FAILED]
     return (own or codes or [0])[0]
 
 

@@ -82,6 +82,11 @@ def test_an_unreachable_api_may_be_tried_again_unless_something_was_changed(plac
     assert [one.verdict for one in stored(tmp_path).index()] == ["API unreachable", "failed"]
 
 
+def test_an_unreachable_api_after_another_notebooks_change_is_not_tried_again(place):
+    """The exit status says that nothing was changed."""
+    assert place(n02=CHANGES, n06=AWAY) == 1
+
+
 def test_another_notebooks_own_failure_is_not_tried_again(place):
     assert place(n00=FAILS, n01=AWAY) == 1
 
