@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any, Protocol
 
 from pgnb.core.checks import Check, Checks, changed_by
 from pgnb.core.checks import gate as gate_checks
@@ -16,6 +17,17 @@ _LONG_DIFF = 30
 """Lines of a diff that a page folds."""
 
 
+class Executes(Protocol):
+    """A server that carries out one statement, and journals it."""
+
+    @property
+    def name(self) -> str:
+        """The server's name, as the journal says it."""
+
+    def execute(self, statement: Any, params: Any = None, *, database: str | None, what: str) -> object:
+        """Carry out a statement in a database; `what` is journalled (empty: the statement)."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One act of a change: `what` is shown and journalled, `run` does it and returns the result."""
@@ -25,6 +37,18 @@ class Step:
     run: Callable[[], str] = field(repr=False)
     journalled: bool = False
     """True if `run` writes to the journal itself, statement by statement."""
+
+    @classmethod
+    def sql(
+        cls, server: Executes, what: str, statement: Any, *, database: str | None = None, result: str = "done"
+    ) -> Step:
+        """Return a step of one statement, which the server journals; `result` is shown after it."""
+
+        def run() -> str:
+            server.execute(statement, database=database, what="")
+            return result
+
+        return cls(server.name, what, run, journalled=True)
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,29 @@ class Change:
     precheck: Callable[[], Checks] | None = field(default=None, repr=False)
     undo: Callable[[], Change] | None = field(default=None, repr=False)
     granted: set[str] = field(default_factory=set, repr=False)
+
+    @classmethod
+    def combine(cls, title: str, journal: Journal, plans: Sequence[Change], *, note: str = "") -> Change:
+        """Return one change that carries out several in their order, and is undone in the reverse order.
+
+        The prechecks of all are read before the first step. The note is that of the plans, or `note`.
+        """
+        real = [plan for plan in plans if plan]
+        undone = [plan for plan in reversed(real) if plan.undo is not None]
+        return cls(
+            title,
+            journal,
+            "".join(plan.before for plan in real),
+            "".join(plan.after for plan in real),
+            [step for plan in real for step in plan.steps],
+            note=" ".join(dict.fromkeys(plan.note for plan in plans if plan.note)) or note,
+            undo_text="; ".join(plan.undo_text for plan in reversed(real) if plan.undo_text),
+            confirmations=[one for plan in real for one in plan.confirmations],
+            precheck=(lambda: _prechecked(title, journal, real)) if any(p.precheck for p in real) else None,
+            undo=(lambda: cls.combine(f"undo: {title}", journal, [p.undo() for p in undone if p.undo]))
+            if undone
+            else None,
+        )
 
     def __bool__(self) -> bool:
         """Return whether there is anything to change."""
@@ -176,6 +223,11 @@ class Change:
         return f"{self.table}\n{self.diff}".rstrip() if self.steps else str(self.table)
 
     __repr__ = __str__
+
+
+def _prechecked(title: str, journal: Journal, plans: Sequence[Change]) -> Checks:
+    found = [plan.precheck() for plan in plans if plan.precheck is not None]
+    return Checks.of(title, [check for checks in found for check in checks], journal)
 
 
 def gate(subject: Change | Checks, **confirmations: object) -> Checks:

@@ -150,15 +150,8 @@ def plan_slots(server: Server, names: Sequence[str]) -> Change:
     """
     plans = [plan_slot(server, name) for name in dict.fromkeys(names)]
     _assert_room(server, sum(bool(plan) for plan in plans))
-    return Change(
-        f"slots {', '.join(names) or '(none)'}",
-        server.journal,
-        "".join(plan.before for plan in plans),
-        "".join(plan.after for plan in plans),
-        [step for plan in plans for step in plan.steps],
-        note=" ".join(dict.fromkeys(plan.note for plan in plans)) or "No slot was named.",
-        undo_text="; ".join(plan.undo_text for plan in plans if plan),
-    )
+    title = f"slots {', '.join(names) or '(none)'}"
+    return Change.combine(title, server.journal, plans, note="No slot was named.")
 
 
 def _create_step(server: Server, name: str) -> Step:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
-from pgnb.core.checks import Checks
 from pgnb.core.errors import NotFound
 from pgnb.core.plan import Change, Step
 from pgnb.physical.failover.participants import RoleChange
@@ -68,7 +67,10 @@ def plan_followers(role_change: RoleChange, source: Source, *, start_timeout: fl
         plan_repoint(one, role_change.candidate, source, _slot_of(one), start_timeout=start_timeout)
         for one in role_change.others
     ]
-    return _timed(role_change, _together(title, role_change, plans), "re-point the other standbys")
+    change = Change.combine(title, role_change.cluster.journal, plans)
+    # Nothing leads back to the old primary but another change of roles.
+    change.undo, change.undo_text = None, ""
+    return _timed(role_change, change, "re-point the other standbys")
 
 
 def plan_primary_settings(role_change: RoleChange, config_map: str) -> Change:
@@ -110,23 +112,3 @@ def _timed(role_change: RoleChange, change: Change, phase: str) -> Change:
 
     change.steps = [Step(s.target, s.what, run(s), s.journalled) for s in change.steps]
     return change
-
-
-def _together(title: str, role_change: RoleChange, plans: Sequence[Change]) -> Change:
-    """Combine several plans into one."""
-    real = [plan for plan in plans if plan]
-    return Change(
-        title,
-        role_change.cluster.journal,
-        "".join(p.before for p in real),
-        "".join(p.after for p in real),
-        [step for plan in real for step in plan.steps],
-        note=" ".join(dict.fromkeys(p.note for p in plans if p.note)),
-        confirmations=[c for plan in real for c in plan.confirmations],
-        precheck=lambda: _all_prechecks(title, role_change, real),
-    )
-
-
-def _all_prechecks(title: str, role_change: RoleChange, plans: Sequence[Change]) -> Checks:
-    found = [plan.precheck() for plan in plans if plan.precheck is not None]
-    return Checks.of(title, [item for checks in found for item in checks], role_change.cluster.journal)
