@@ -31,7 +31,7 @@ def _plan(name: str, journal: Journal, done: list[str], *, confirmed: bool = Fal
         note="The same note.",
         undo_text=f"remove {name}",
         confirmations=[Confirmation(f"allow_{name}", True, "It is dangerous.")] if confirmed else [],
-        precheck=lambda: Checks.of(name, [Check(f"{name} is free", True)], journal),
+        precheck=lambda: Checks.of(name, [Check(f"{name} is free", True, "free", "free", "")], journal),
         undo=lambda: Change(f"undo {name}", journal, f"{name} made\n", "", [step("remove")]),
     )
 
