@@ -14,11 +14,9 @@ import click
 
 from benchmarks.figures import Figure
 from benchmarks.ground import Ground, Size
-from benchmarks.page import page
+from benchmarks.page import PAGE, page
 from benchmarks.places import chosen
 from benchmarks.rows import ROWS
-
-_PAGE = Path("docs/benchmarks.md")
 
 
 @dataclass
@@ -65,7 +63,7 @@ class Run:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help=f"Where the page goes; {_PAGE} where every row is measured, standard output where some are.",
+    help=f"Where the page goes; {PAGE} where every row is measured, standard output where some are.",
 )
 @click.option(
     "--repetitions",
@@ -78,7 +76,7 @@ class Run:
 def main(names: Sequence[str], out: Path | None, repetitions: int, *, quick: bool) -> None:
     """Measure each row beside its peer, on the cluster of $KUBECONFIG or on a rehearsal cluster."""
     signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(143))  # So that the cluster goes, too.
-    run = Run(Size(quick, repetitions), out if names else out or _PAGE)
+    run = Run(Size(quick, repetitions), out if names else out or Path(PAGE))
     with chosen() as ground:
         target = f"{ground.described}, PostgreSQL {ground.primary.facts.version}"
         run.measure(ground, names or list(ROWS), target)

@@ -12,6 +12,7 @@ from statistics import median
 
 from benchmarks.figures import Figure
 
+PAGE = "docs/benchmarks.md"
 _HEAD = "| row | what | pgnb | peer | ratio: median [min–max] | goal | met | repetitions |"
 _PACKAGES = ("pgnb", "papermill", "ipykernel", "jupyter-client", "nbconvert", "kubernetes", "psycopg")
 
@@ -78,8 +79,14 @@ def _circumstances(target: str, seconds: float) -> list[tuple[str, str]]:
 
 
 def _commit() -> str:
-    asked = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
-    return asked.stdout.strip() or "unknown"
+    """Return the commit that is measured; `-dirty` if anything but this page, written row by row, differs."""
+    commit = _git("describe", "--always")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":(exclude){PAGE}")
+    return f"{commit}{'-dirty' if changed else ''}" if commit else "unknown"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True).stdout.strip()
 
 
 def _line(figure: Figure) -> str:

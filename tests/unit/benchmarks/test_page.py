@@ -1,9 +1,12 @@
 """The page of the benchmarks says what was measured, and whether it is enough."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from benchmarks.figures import Figure, in_turn
-from benchmarks.page import page
+from benchmarks.page import PAGE, page
 
 
 def figure(**given: object) -> Figure:
@@ -60,6 +63,23 @@ def test_the_page_says_when_on_what_and_what_is_missing():
         "backup: no room",
     ):
         assert said in text
+
+
+def test_the_commit_is_dirty_if_anything_but_the_page_differs_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured, written = tmp_path / "measured.py", tmp_path / PAGE
+    written.parent.mkdir()
+    measured.write_text("1\n")
+    written.write_text("the last run\n")
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for argv in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", *argv], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    written.write_text("the first rows of this run\n")
+    assert "-dirty" not in page([figure()], target="here", seconds=1)
+    measured.write_text("2\n")
+    assert "-dirty" in page([figure()], target="here", seconds=1)
 
 
 def test_both_sides_take_turns():
