@@ -12,7 +12,8 @@ from tests.integration.conformance.replay import exchanges, steady
 from tests.integration.conformance.stage import IMAGE, Stage, staged
 
 _RECORDED = exchanges("logs")
-_LINE = re.compile(r"^\S+ \S+ UTC \[\d+\] LOG:  ")
+_LINE = re.compile(r"^\S+ \S+ UTC \[\d+\] (LOG|FATAL):  ")
+"""FATAL: a slow server refuses the probes of pg_isready until it is ready."""
 
 
 @pytest.fixture(scope="module")
