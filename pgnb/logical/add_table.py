@@ -319,13 +319,8 @@ def _publication_steps(work: _NewTable) -> list[Step]:
         return []
     added = publication_objects(PublicationSpec(False, (), (PublishedTable(*work.table),)))
     statement = compose("ALTER PUBLICATION {} ADD {}", identifier(work.spec.publication), added)
-
-    def run() -> str:
-        work.publisher.execute(statement, database=work.spec.database)
-        return "published"
-
     what = f"{work.spec.database}: ALTER PUBLICATION {work.spec.publication} ADD TABLE {work.summary}"
-    return [Step(work.publisher.name, what, run, journalled=True)]
+    return [Step.sql(work.publisher, what, statement, database=work.spec.database, result="published")]
 
 
 def _refresh_steps(work: _NewTable) -> list[Step]:
@@ -341,12 +336,8 @@ def _refresh_steps(work: _NewTable) -> list[Step]:
 
 
 def _rows_step(work: _NewTable, statement: str) -> Step:
-    def run() -> str:
-        work.publisher.execute(statement, database=work.spec.database)
-        return "written"
-
     what = f"{work.spec.database}: {' '.join(statement.split())}"
-    return Step(work.publisher.name, what, run, journalled=True)
+    return Step.sql(work.publisher, what, statement, database=work.spec.database, result="written")
 
 
 def _checks(work: _NewTable) -> Checks:

@@ -99,12 +99,9 @@ def _drop_steps(subscriber: Server, spec: DatabaseSpec, now: Subscription) -> Se
 
 
 def _statement(subscriber: Server, spec: DatabaseSpec, template: str) -> Step:
-    def run() -> str:
-        subscriber.execute(compose(template, identifier(spec.subscription)), database=spec.database)
-        return "done"
-
     what = f"{spec.database}: {template.format(spec.subscription)}"
-    return Step(subscriber.name, what, run, journalled=True)
+    statement = compose(template, identifier(spec.subscription))
+    return Step.sql(subscriber, what, statement, database=spec.database)
 
 
 def _slot_step(publisher: Server, slot: str) -> Step:
