@@ -12,8 +12,10 @@ from tests.integration.conformance.replay import exchanges, steady
 from tests.integration.conformance.stage import IMAGE, Stage, staged
 
 _RECORDED = exchanges("logs")
-_LINE = re.compile(r"^\S+ \S+ UTC \[\d+\] (LOG|FATAL):  ")
-"""FATAL: a slow server refuses the probes of pg_isready until it is ready."""
+_READY = """awk 'NR == 6 && $1 != "" { tcp = 1 } NR == 8 && $1 == "ready" { ready = 1 }
+    END { exit !(tcp && ready) }' "$PGDATA/postmaster.pid\""""
+"""By the server's lock file: a probe that connects while the server starts adds a FATAL line to its log."""
+_LINE = re.compile(r"^\S+ \S+ UTC \[\d+\] LOG:  ")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
             "name": "postgres",
             "image": IMAGE,
             "env": [{"name": "POSTGRES_PASSWORD", "value": "recorded-example"}],
-            "readinessProbe": {"exec": {"command": ["pg_isready", "-h", "127.0.0.1"]}, "periodSeconds": 1},
+            "readinessProbe": {"exec": {"command": ["sh", "-c", _READY]}, "periodSeconds": 1},
         }
         stage.create_pod("postgres-primary", {"containers": [container]})
         stage.until_ready("postgres-primary")
